@@ -1,0 +1,72 @@
+"""The mistakes a user can be told about, and the exit code of each.
+
+    PpoError                 1   something went wrong that we can name
+    ├── UsageError           2   a wrong argument, path or config
+    │   ├── ConfigError      2   a key or value in the YAML or in an override
+    │   ├── PromptError      2   a prompt file that cannot be used
+    │   └── ModelError       2   a model that cannot be found, fetched or used
+    ├── NotComparable        3   two runs that may not be compared, or a confounded comparison
+    ├── IntegrityError       4   something frozen was changed, or a record is damaged
+    ├── GateError            5   the model or the reward failed its gate
+    └── Interrupted        130   stopped by the user; the run can be resumed
+
+A message is one sentence that says what is wrong; `next_step` is one that says what to do.
+"""
+
+from __future__ import annotations
+
+
+class PpoError(Exception):
+    """An error with a sentence for the user, a next step and an exit code."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, next_step: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.next_step = next_step
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.next_step}".strip()
+
+
+class UsageError(PpoError):
+    """A wrong argument, path or config."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A key or a value in the YAML file or in an override."""
+
+
+class PromptError(UsageError):
+    """A prompt file that cannot be used."""
+
+
+class ModelError(UsageError):
+    """A model that cannot be found, fetched or used."""
+
+
+class NotComparable(PpoError):
+    """Two runs that may not be compared, or whose difference has more than one cause."""
+
+    exit_code = 3
+
+
+class IntegrityError(PpoError):
+    """Something frozen was changed after freezing, or a record is damaged."""
+
+    exit_code = 4
+
+
+class GateError(PpoError):
+    """The model or the reward failed its gate."""
+
+    exit_code = 5
+
+
+class Interrupted(PpoError):
+    """Stopped by the user; what was written is whole and can be resumed."""
+
+    exit_code = 130

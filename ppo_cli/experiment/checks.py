@@ -1,0 +1,78 @@
+"""Checks that need more than one key: contradictions, and settings that can have no effect.
+
+A setting without effect is an error, since a silent knob spoils an experiment.
+Not here: the range of a single key (`schema`), anything that reads a file.
+"""
+
+from __future__ import annotations
+
+from ppo_cli.experiment.schema import Experiment
+
+LEAST_FOR_WHITENING = 8
+"""TRL's own lower bound of episodes in a minibatch for whitened rewards."""
+
+
+def cross_key_problems(experiment: Experiment, given: frozenset[str]) -> list[str]:
+    """All contradictions between keys, each as `path: what is wrong`.
+
+    Args:
+        experiment: a typed experiment whose single values are in range.
+        given: the key paths that the user wrote; defaults are never called without effect.
+    """
+    return [*_contradictions(experiment), *_without_effect(experiment, given)]
+
+
+def _contradictions(experiment: Experiment) -> list[str]:
+    ppo, kl, evaluation = experiment.ppo, experiment.kl, experiment.evaluation
+    problems = []
+    if not experiment.goal.strip():
+        problems.append("goal: must be one plain sentence that says what to align to, got nothing")
+    if not experiment.name.strip() or any(part in experiment.name for part in ("/", "\\", "..", " ")):
+        problems.append(f"name: must be usable as a folder name without spaces, got '{experiment.name}'")
+    if not experiment.reward.terms:
+        problems.append("reward.terms: at least one term is needed, for example keeps_to_goal: {weight: 1.0}")
+    if ppo.episodes_per_update % ppo.minibatches:
+        problems.append(
+            f"ppo.minibatches: {ppo.minibatches} does not divide "
+            f"ppo.episodes_per_update = {ppo.episodes_per_update}"
+        )
+    elif ppo.episodes_per_update // ppo.minibatches < 4:
+        problems.append(
+            f"ppo.minibatches: {ppo.episodes_per_update} / {ppo.minibatches} leaves fewer than 4 episodes "
+            "a minibatch, too few to normalise advantages"
+        )
+    elif ppo.whiten_rewards and ppo.episodes_per_update // ppo.minibatches < LEAST_FOR_WHITENING:
+        problems.append(f"ppo.whiten_rewards: needs at least {LEAST_FOR_WHITENING} episodes in a minibatch")
+    if kl.target is not None and kl.stop_at is not None and kl.target >= kl.stop_at:
+        problems.append(f"kl.target: {kl.target:g} must lie below kl.stop_at = {kl.stop_at:g}")
+    if kl.target is not None and kl.coef == 0:
+        problems.append("kl.coef: 0 cannot be steered towards kl.target; start from a positive value")
+    if ppo.warmup_updates >= ppo.updates and ppo.warmup_updates > 0:
+        problems.append(f"ppo.warmup_updates: {ppo.warmup_updates} must be less than ppo.updates = {ppo.updates}")
+    if evaluation.temperature == 0 and evaluation.samples_per_prompt > 1:
+        problems.append("evaluation.samples_per_prompt: at temperature 0 all samples are the same; set it to 1")
+    return problems
+
+
+def _without_effect(experiment: Experiment, given: frozenset[str]) -> list[str]:
+    is_hub_model = not experiment.model.start.startswith(("builtin:", "/"))
+    conditions = [
+        ("kl.horizon", experiment.kl.target is not None, "kl.target is set"),
+        (
+            "kl.estimator",
+            experiment.kl.coef > 0 or experiment.kl.target is not None,
+            "kl.coef is above 0 or kl.target is set",
+        ),
+        ("evaluation.interim_prompts", experiment.evaluation.every > 0, "evaluation.every is above 0"),
+        ("model.revision", is_hub_model, "model.start is a Hugging Face id"),
+    ]
+    conditions += [
+        (path, experiment.model.warm_start is not None, "model.warm_start names a file")
+        for path in sorted(given)
+        if path.startswith("model.sft.")
+    ]
+    return [
+        f"{path}: has no effect unless {need}; remove it"
+        for path, has_effect, need in conditions
+        if path in given and not has_effect
+    ]

@@ -1,0 +1,216 @@
+"""The freeze lock: sha256 digests, one a group, over everything that a run's meaning depends on.
+
+A read-only flag in memory is not a freeze: it is lost when a config is merged or written. The lock is a file; it
+is written before the first update and recomputed on every later load.
+
+Digests are taken over typed values in one spelling, so `1` and `1.0` in a float key are one value, and over the
+token ids that the model sees, so a changed chat template is noticed even when no file of ours changed.
+
+Not here: where the files lie (`store`), how prompts become token ids (`models`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from ppo_cli.errors import IntegrityError
+from ppo_cli.experiment.digest import sha256_of
+from ppo_cli.experiment.keys import flatten, moves_of
+from ppo_cli.experiment.load import as_tree
+from ppo_cli.experiment.schema import Experiment, Moves
+
+RECIPE = "ppo-freeze/1"
+"""Version of how digests are made; a lock of another version is not compared digest by digest."""
+
+CONFIG_GROUPS: dict[str, tuple[str, ...]] = {
+    "goal": ("goal", "round"),
+    "generation": ("evaluation",),
+    "rollout": ("rollout",),
+    "reward": ("reward",),
+    "kl": ("kl",),
+    "ppo": ("ppo",),
+    "trained_part": ("model.train",),
+    "seed": ("seed",),
+}
+"""Groups that are made of config values alone, by the keys whose values they hold."""
+
+CONTENT_GROUPS = ("start_model", "warm_start", "train_set", "eval_set", "rendered", "behaviours")
+"""Groups that are made of content: what a path or an id in the config stood for."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """One digest and what it was taken over."""
+
+    moves: Moves
+    """What a difference in this group means between two runs."""
+    digest: str
+    """sha256 over `values`."""
+    values: Mapping[str, Any]
+    """Typed values, or digests and counts of content too long to show."""
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A frozen experiment."""
+
+    fingerprint: str
+    """sha256 over the digests of all groups."""
+    groups: Mapping[str, Group]
+    files: Mapping[str, str]
+    """sha256 of the bytes of each pinned file, by its path inside the run folder."""
+
+
+def freeze(experiment: Experiment, content: Mapping[str, Mapping[str, Any]], files: Mapping[str, str]) -> Lock:
+    """Takes every digest.
+
+    Args:
+        experiment: typed and checked.
+        content: the values of each of CONTENT_GROUPS that applies.
+        files: sha256 of each pinned file.
+    """
+    groups = {**_config_groups(experiment)}
+    for name in CONTENT_GROUPS:
+        if name in content:
+            groups[name] = Group("frozen", sha256_of(content[name]), dict(content[name]))
+    return Lock(_fingerprint(groups), groups, dict(files))
+
+
+def rows_digest(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Digest of prompt rows: blanks and key order in the file do not matter, every value does."""
+    return sha256_of([dict(row) for row in rows])
+
+
+def tokens_digest(token_ids: Mapping[str, Sequence[Sequence[int]]]) -> dict[str, Any]:
+    """Values of the `rendered` group: one digest a prompt set, over token ids as the model sees them."""
+    return {name: sha256_of([list(map(int, ids)) for ids in rows]) for name, rows in token_ids.items()}
+
+
+def as_yaml(lock: Lock) -> str:
+    """The lock as a file that a person can read and diff."""
+    document = {
+        "schema": RECIPE,
+        "fingerprint": lock.fingerprint,
+        "groups": {
+            name: {"moves": group.moves, "digest": group.digest, "values": dict(group.values)}
+            for name, group in lock.groups.items()
+        },
+        "files": dict(lock.files),
+    }
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
+
+
+def from_yaml(text: str, where: str) -> Lock:
+    """Reads a lock and checks that it agrees with itself.
+
+    Raises:
+        IntegrityError: not a lock, of another version, or edited.
+    """
+    next_step = "Restore the file, or start a new run."
+    try:
+        document = yaml.safe_load(text)
+        if document["schema"] != RECIPE:
+            raise IntegrityError(f"{where} was frozen by {document['schema']}, not {RECIPE}.", "Repeat the run.")
+        groups = {
+            name: Group(entry["moves"], entry["digest"], entry["values"])
+            for name, entry in document["groups"].items()
+        }
+        lock = Lock(document["fingerprint"], groups, document["files"])
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError):
+        raise IntegrityError(f"{where} is damaged.", next_step) from None
+    for name, group in groups.items():
+        if sha256_of(dict(group.values)) != group.digest:
+            raise IntegrityError(f"{where} was edited after freezing: group {name}.", next_step)
+    if _fingerprint(groups) != lock.fingerprint:
+        raise IntegrityError(f"{where} was edited after freezing: its fingerprint.", next_step)
+    return lock
+
+
+def verify_files(lock: Lock, actual: Mapping[str, str | None], where: str) -> None:
+    """Compares the bytes of the pinned files with the lock.
+
+    Args:
+        lock: what was frozen.
+        actual: sha256 of each file now, None where it is missing.
+        where: the run, for the message.
+
+    Raises:
+        IntegrityError: names the group, the file and what to do.
+    """
+    for path, frozen in lock.files.items():
+        if actual.get(path) != frozen:
+            what = "is missing" if actual.get(path) is None else "was changed"
+            raise IntegrityError(
+                f"{where}: {path} (group {group_of_file(path)}) {what} after freezing.",
+                "Restore the file, or start a new run from the changed one.",
+            )
+
+
+def verify_config(lock: Lock, experiment: Experiment, where: str) -> None:
+    """Compares the config's typed values with the lock.
+
+    Raises:
+        IntegrityError: names the group.
+    """
+    for name, group in _config_groups(experiment).items():
+        if name not in lock.groups or lock.groups[name].digest != group.digest:
+            raise IntegrityError(
+                f"{where}: config.yaml (group {name}) was changed after freezing.",
+                "Restore the file, or start a new run with the new values.",
+            )
+
+
+def verify_content(lock: Lock, name: str, values: Mapping[str, Any], where: str) -> None:
+    """Compares one content group, taken anew, with the lock.
+
+    Raises:
+        IntegrityError: names the group and the values that differ.
+    """
+    frozen = lock.groups.get(name)
+    if frozen is None or frozen.digest != sha256_of(dict(values)):
+        old = dict(frozen.values) if frozen else {}
+        differing = sorted(key for key in {*old, *values} if old.get(key) != values.get(key))
+        raise IntegrityError(
+            f"{where}: group {name} is not what was frozen ({', '.join(differing)} differ).",
+            "Use the package versions and files in the run's provenance.json, or start a new run.",
+        )
+
+
+def group_of_file(path: str) -> str:
+    """The group that a pinned file belongs to."""
+    return {
+        "inputs/eval.jsonl": "eval_set",
+        "inputs/train.jsonl": "train_set",
+        "inputs/sft.jsonl": "warm_start",
+        "inputs/chat_template.jinja": "start_model",
+    }.get(path, "config")
+
+
+def _config_groups(experiment: Experiment) -> dict[str, Group]:
+    values = flatten(as_tree(experiment))
+    groups: dict[str, Group] = {}
+    for name, prefixes in CONFIG_GROUPS.items():
+        held = {
+            path: value
+            for path, value in values.items()
+            if any(path == prefix or path.startswith(f"{prefix}.") for prefix in prefixes)
+            and _moves(path) != "free"
+        }
+        moves: Moves = "treatment" if name in ("reward", "kl", "ppo", "trained_part", "seed") else "frozen"
+        groups[name] = Group(moves, sha256_of(held), held)
+    return groups
+
+
+def _moves(path: str) -> Moves:
+    try:
+        return moves_of(path)
+    except KeyError:
+        return "treatment"
+
+
+def _fingerprint(groups: Mapping[str, Group]) -> str:
+    return sha256_of({"schema": RECIPE, **{name: group.digest for name, group in groups.items()}})

@@ -1,0 +1,156 @@
+"""The schema seen as a flat table of keys: full path, class, range, meaning.
+
+Not here: the schema itself, YAML.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import difflib
+import inspect
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from ppo_cli.experiment import schema
+
+ANY_NAME = "*"
+"""Stands in a path for a name of the user's choice, as in `reward.terms.*.weight`."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key of the schema."""
+
+    path: str
+    """Dotted path; `*` stands for a name of the user's choice."""
+    moves: schema.Moves
+    """What a change of it means between two runs."""
+    default: Any
+    """Its value when the file does not give one."""
+    doc: str
+    """What it means, its unit and source."""
+    above: float | None
+    """Values must be greater than this."""
+    at_least: float | None
+    """Values must be this or greater."""
+    at_most: float | None
+    """Values must be this or less."""
+    is_path: bool
+    """Whether it names a file, relative to the config's folder."""
+
+    def range_error(self, value: object) -> str | None:
+        """Says in words why a value is out of range, or None."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        if self.above is not None and not value > self.above:
+            return f"must be greater than {self.above:g}, got {value:g}"
+        if self.at_least is not None and not value >= self.at_least:
+            return f"must be at least {self.at_least:g}, got {value:g}"
+        if self.at_most is not None and not value <= self.at_most:
+            return f"must be at most {self.at_most:g}, got {value:g}"
+        if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN differs from itself
+            return f"must be a finite number, got {value}"
+        return None
+
+
+@cache
+def schema_keys() -> dict[str, Key]:
+    """Every key of an experiment by its path, in the order of the schema."""
+    return {key.path: key for key in _walk(schema.Experiment, "")}
+
+
+def sections() -> dict[str, str]:
+    """Every group of keys by its path, with its one-line meaning."""
+    return dict(_sections(schema.Experiment, ""))
+
+
+def generalise(path: str) -> str:
+    """Turns `reward.terms.ended.weight` into the schema's `reward.terms.*.weight`."""
+    parts = path.split(".")
+    if parts[:2] == ["reward", "terms"] and len(parts) > 2:
+        parts[2] = ANY_NAME
+    return ".".join(parts)
+
+
+def moves_of(path: str) -> schema.Moves:
+    """The class of a concrete key path."""
+    return schema_keys()[generalise(path)].moves
+
+
+def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested mapping as {dotted path: value}; an empty mapping or null group counts as a value."""
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        path = f"{prefix}{name}"
+        if isinstance(value, dict) and value:
+            flat |= flatten(value, f"{path}.")
+        else:
+            flat[path] = value
+    return flat
+
+
+def nearest(wrong: str) -> str | None:
+    """The known path that a mistyped one most likely meant."""
+    known = [*schema_keys(), *sections()]
+    by_leaf: dict[str, list[str]] = {}
+    for path in known:
+        by_leaf.setdefault(path.rsplit(".", 1)[-1], []).append(path)
+    parent, _, leaf = wrong.rpartition(".")
+    siblings = [path for path in known if path.rpartition(".")[0] == generalise(parent)]
+    for candidates in (siblings, known):
+        close = difflib.get_close_matches(generalise(wrong), candidates, n=1, cutoff=0.75)
+        if close:
+            return close[0]
+    close = difflib.get_close_matches(leaf, list(by_leaf), n=1, cutoff=0.75)
+    return by_leaf[close[0]][0] if close else None
+
+
+def _walk(group: type, prefix: str) -> Iterator[Key]:
+    docs = _field_docs(group)
+    types = typing.get_type_hints(group)
+    for field in dataclasses.fields(group):
+        path = f"{prefix}{field.name}"
+        inner, is_mapping = _group_within(types[field.name])
+        if inner is not None:
+            yield from _walk(inner, f"{path}.{ANY_NAME}." if is_mapping else f"{path}.")
+        else:
+            yield Key(path=path, default=field.default, doc=docs[field.name], **field.metadata)
+
+
+def _sections(group: type, prefix: str) -> Iterator[tuple[str, str]]:
+    docs = _field_docs(group)
+    types = typing.get_type_hints(group)
+    for field in dataclasses.fields(group):
+        inner, is_mapping = _group_within(types[field.name])
+        if inner is not None:
+            path = f"{prefix}{field.name}"
+            yield path, docs[field.name]
+            yield from _sections(inner, f"{path}.{ANY_NAME}." if is_mapping else f"{path}.")
+
+
+def _group_within(annotation: Any) -> tuple[type | None, bool]:  # noqa: ANN401 - any annotation
+    """The dataclass inside an annotation, and whether it is the value type of a mapping."""
+    for inner in (annotation, *typing.get_args(annotation)):
+        if dataclasses.is_dataclass(inner) and isinstance(inner, type):
+            return inner, typing.get_origin(annotation) is dict
+    return None, False
+
+
+@cache
+def _field_docs(group: type) -> dict[str, str]:
+    """The docstring under each field of a dataclass."""
+    body = ast.parse(inspect.getsource(group)).body[0]
+    if not isinstance(body, ast.ClassDef):
+        raise TypeError(f"{group} is not a class")
+    docs: dict[str, str] = {}
+    for field, below in zip(body.body, body.body[1:], strict=False):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+            if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
+                docs[field.target.id] = str(below.value.value)
+            else:
+                raise TypeError(f"{group.__name__}.{field.target.id} has no docstring")
+    return docs

@@ -1,0 +1,206 @@
+"""YAML and `key=value` overrides to a frozen, checked Experiment, and back.
+
+The only module that imports OmegaConf. Not here: what a key means (`schema`), digests (`freeze`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from ppo_cli.errors import ConfigError
+from ppo_cli.experiment.checks import cross_key_problems
+from ppo_cli.experiment.keys import ANY_NAME, flatten, generalise, nearest, schema_keys, sections
+from ppo_cli.experiment.schema import REQUIRED, Experiment
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """An experiment together with where it came from."""
+
+    experiment: Experiment
+    """Typed, checked, with absolute paths."""
+    source: Path
+    """The YAML file."""
+    overrides: tuple[str, ...]
+    """What was typed after it, as `key=value`."""
+    given: frozenset[str]
+    """The key paths that the file or an override gives; the rest are defaults."""
+
+
+def load_experiment(source: Path, overrides: Sequence[str] = ()) -> Loaded:
+    """Reads one YAML file, applies overrides, and checks every key.
+
+    Relative paths in the file are taken from the file's folder, those in overrides from the current folder.
+
+    Raises:
+        ConfigError: for anything wrong with the file or an override; the message names the key.
+    """
+    file_tree = _anchored(_read_yaml(source), source.parent)
+    override_tree = _anchored(_parse_overrides(overrides), Path.cwd())
+    _raise_if_any(_unknown_keys(file_tree), source)
+    _raise_if_any(_unknown_keys(override_tree), None)
+
+    given = frozenset(flatten(file_tree) | flatten(override_tree))
+    experiment = _typed(file_tree, override_tree, source)
+    _raise_if_any(_value_problems(experiment, given), source)
+    return Loaded(experiment, source, tuple(overrides), given)
+
+
+def load_frozen(source: Path) -> Experiment:
+    """Reads the resolved config of a run folder, where every key is written out.
+
+    Raises:
+        ConfigError: for anything wrong with the file.
+    """
+    tree = _anchored(_read_yaml(source), source.parent)
+    _raise_if_any(_unknown_keys(tree), source)
+    experiment = _typed(tree, {}, source)
+    _raise_if_any(_value_problems(experiment, frozenset()), source)
+    return experiment
+
+
+def as_tree(experiment: Experiment) -> dict[str, Any]:
+    """The experiment as nested plain values, every key present, in the order of the schema."""
+    return cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.structured(experiment)))
+
+
+def as_yaml(experiment: Experiment) -> str:
+    """The experiment as YAML that loads to an equal experiment."""
+    return OmegaConf.to_yaml(OmegaConf.structured(experiment))
+
+
+def with_inputs_in(experiment: Experiment, inputs: Mapping[str, str]) -> Experiment:
+    """The same experiment with its path keys replaced, {key path: new path}."""
+    prompts = replace(
+        experiment.prompts,
+        train=inputs.get("prompts.train", experiment.prompts.train),
+        eval=inputs.get("prompts.eval", experiment.prompts.eval),
+    )
+    model = replace(experiment.model, warm_start=inputs.get("model.warm_start", experiment.model.warm_start))
+    return replace(experiment, prompts=prompts, model=model)
+
+
+def _read_yaml(source: Path) -> dict[str, Any]:
+    if source.is_dir():
+        raise ConfigError(f"{source} is a directory, not a config file.", "Name a .yaml file inside it.")
+    try:
+        config = OmegaConf.load(source)
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{source}: no such file.", "Check the path, or write a config with `ppo init refusal my-exp`."
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError, OSError, TypeError) as error:
+        raise ConfigError(f"{source}: not readable as YAML: {_one_line(error)}.", "Mend that line.") from None
+    if not isinstance(config, DictConfig):
+        raise ConfigError(f"{source}: holds a list, not keys and values.", "Start it with `name: …`.")
+    if not config:
+        raise ConfigError(f"{source} is empty.", "Write a config with `ppo init refusal my-exp`.")
+    tree = OmegaConf.to_container(config)
+    return cast("dict[str, Any]", tree)
+
+
+def _parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
+    for override in overrides:
+        if "=" not in override or not override.split("=", 1)[0].strip():
+            raise ConfigError(f"override '{override}' is not of the form key=value.", "Example: kl.coef=0.05")
+    try:
+        return cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.from_dotlist(list(overrides))))
+    except (yaml.YAMLError, OmegaConfBaseException) as error:
+        raise ConfigError(f"override not readable: {_one_line(error)}.", "Quote the value.") from None
+
+
+def _unknown_keys(tree: dict[str, Any]) -> list[str]:
+    known, groups = schema_keys(), sections()
+    problems = []
+    for path, value in flatten(tree).items():
+        general = generalise(str(path))
+        if isinstance(value, str) and "${" in value:
+            problems.append(f"{path}: interpolation (${{…}}) is not supported; write the value itself")
+            continue
+        if general in known or (general in groups and (value is None or value == {})):
+            continue
+        if general in groups or general == f"reward.terms.{ANY_NAME}":
+            problems.append(f"{path}: is a group of keys, not a value ({value!r})")
+            continue
+        guess = nearest(str(path))
+        hint = f"; did you mean {guess}?" if guess else ""
+        problems.append(f"{path}: no such key{hint}")
+    return problems
+
+
+def _typed(file_tree: dict[str, Any], override_tree: dict[str, Any], source: Path) -> Experiment:
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(Experiment), file_tree, override_tree)
+        missing = sorted(OmegaConf.missing_keys(merged))
+        if missing:
+            docs = schema_keys()
+            listed = "; ".join(f"{path} ({docs[path].doc})" for path in missing)
+            raise ConfigError(f"{source}: missing {listed}", "Add it to the file.")
+        return cast(Experiment, OmegaConf.to_object(merged))
+    except OmegaConfBaseException as error:
+        path = error.full_key or ""
+        raise ConfigError(f"{source}: {path}: {_plain_reason(error)}.", "Correct the value.") from None
+
+
+def _value_problems(experiment: Experiment, given: frozenset[str]) -> list[str]:
+    keys = schema_keys()
+    problems = []
+    for path, value in flatten(as_tree(experiment)).items():
+        known = keys.get(generalise(path))
+        reason = known.range_error(value) if known else None
+        if reason:
+            problems.append(f"{path}: {reason}")
+    return problems or cross_key_problems(experiment, given)
+
+
+def _raise_if_any(problems: list[str], source: Path | None) -> None:
+    if not problems:
+        return
+    where = f"{source}: " if source else "override: "
+    if len(problems) == 1:
+        raise ConfigError(f"{where}{problems[0]}.")
+    listed = "\n".join(f"  - {problem}" for problem in problems)
+    raise ConfigError(f"{where}{len(problems)} problems:\n{listed}")
+
+
+def _anchored(tree: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Makes the paths in a tree absolute, taking relative ones from `folder`."""
+    for path, known in schema_keys().items():
+        if known.is_path or path == "model.start":
+            *groups, leaf = path.split(".")
+            node: Any = tree
+            for group in groups:
+                node = node.get(group) if isinstance(node, dict) else None
+            value = node.get(leaf) if isinstance(node, dict) else None
+            if isinstance(node, dict) and isinstance(value, str) and value != REQUIRED:
+                full = (folder / Path(value).expanduser()).absolute()
+                if known.is_path or value.startswith((".", "/", "~")) or full.is_dir():
+                    node[leaf] = str(full)
+    return tree
+
+
+def _plain_reason(error: OmegaConfBaseException) -> str:
+    first = _one_line(error)
+    swaps = {
+        "could not be converted to Integer": "is not a whole number",
+        "could not be converted to Float": "is not a number",
+        "is not a valid bool": "is not true or false",
+        "Incompatible value 'None' for field of type": "null is not allowed here; expected",
+    }
+    for omegaconf_words, ours in swaps.items():
+        first = first.replace(omegaconf_words, ours)
+    return first.removesuffix(".")
+
+
+def _one_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f"line {error.problem_mark.line + 1}: {error.problem}"
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,1 @@
+"""Models: finding and fetching them, loading them safely, sampling from them, comparing two of them."""

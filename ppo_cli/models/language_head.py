@@ -1,0 +1,45 @@
+"""The map from hidden states to next-token logits, applied to a few rows at a time.
+
+A [batch, length, vocabulary] buffer costs more than all layers together on a CPU; only the rows of answer tokens
+are needed, and only for as long as it takes to reduce them.
+
+Not here: the layers below (`engine.layers`), gradients (`engine.logprobs`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+ROWS_AT_ONCE = 128
+"""Rows of logits that exist at one time."""
+
+
+class LanguageHead:
+    """Logits of hidden states, as the model's own forward would give them."""
+
+    def __init__(self, model: Any) -> None:  # noqa: ANN401 - a transformers causal language model
+        head = model.get_output_embeddings()
+        config = model.config.get_text_config()
+        self.weight: torch.Tensor = head.weight
+        self.bias: torch.Tensor | None = getattr(head, "bias", None)
+        self.softcap: float | None = getattr(config, "final_logit_softcapping", None)
+        self.scale: float = float(getattr(config, "logit_scale", None) or 1.0)
+        self.scale /= float(getattr(config, "logits_scaling", None) or 1.0)
+
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """[rows, width] to [rows, vocabulary], float32."""
+        raw = torch.nn.functional.linear(hidden, self.weight, self.bias).float()
+        if self.scale != 1.0:
+            raw = raw * self.scale
+        if self.softcap is not None:
+            raw = torch.tanh(raw / self.softcap) * self.softcap
+        return raw
+
+    def chunks(self, hidden: torch.Tensor) -> Iterator[tuple[slice, torch.Tensor]]:
+        """Yields (rows, logits of those rows) over [rows, width]."""
+        for start in range(0, hidden.shape[0], ROWS_AT_ONCE):
+            rows = slice(start, start + ROWS_AT_ONCE)
+            yield rows, self.logits(hidden[rows])

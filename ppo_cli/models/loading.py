@@ -1,0 +1,201 @@
+"""Loading weights and tokenizers: safetensors only, pad never eos, a known generation config, a chosen device.
+
+Not here: finding the folder (`catalog`), training.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import transformers
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+
+from ppo_cli.errors import ConfigError, ModelError
+from ppo_cli.experiment.digest import sha256_file
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt", "spiece.model")
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A tokenizer with its special roles settled."""
+
+    tokenizer: Any
+    """transformers' PreTrainedTokenizerBase, padding on the left."""
+    pad_id: int
+    """Fills short rows; never an end-of-turn token."""
+    stop_ids: tuple[int, ...]
+    """Any of these ends an answer: end-of-turn first, then other ends the model was taught."""
+    system_prompt: str | None
+
+    def render(self, text: str) -> list[int]:
+        """Token ids of one user turn under the chat template, up to where the answer begins."""
+        messages = [{"role": "user", "content": text}]
+        if self.system_prompt is not None:
+            messages.insert(0, {"role": "system", "content": self.system_prompt})
+        ids = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
+        return [int(token) for token in ids]
+
+    def decode(self, token_ids: list[int]) -> str:
+        """Text of an answer, without special tokens and outer blanks."""
+        return str(self.tokenizer.decode(token_ids, skip_special_tokens=True)).strip()
+
+
+def choose_device(wanted: str) -> torch.device:
+    """CUDA where there is one, else the CPU, unless the config says otherwise.
+
+    Raises:
+        ConfigError: it asks for CUDA where there is none, or for something unknown.
+    """
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(wanted)
+    except RuntimeError:
+        raise ConfigError(f"device: '{wanted}' is not a device.", "Use auto, cpu, cuda or cuda:N.") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(f"device: {wanted} was asked for, and this machine has no CUDA.", "Use device=cpu or auto.")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(f"device: {wanted}, and there are only {torch.cuda.device_count()}.", "Use a lower number.")
+    if device.type not in ("cpu", "cuda"):
+        raise ConfigError(f"device: {wanted} is not supported.", "Use auto, cpu, cuda or cuda:N.")
+    return device
+
+
+def choose_dtype(wanted: Literal["auto", "float32", "bfloat16"], device: torch.device) -> torch.dtype:
+    """bfloat16 where the processor computes in it, else float32."""
+    if wanted != "auto":
+        return torch.float32 if wanted == "float32" else torch.bfloat16
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    native = any(getattr(torch.cpu, name)() for name in names if hasattr(torch.cpu, name))
+    return torch.bfloat16 if native else torch.float32
+
+
+def load_tokens(folder: Path, *, system_prompt: str | None = None, trust_remote_code: bool = False) -> Tokens:
+    """Loads the tokenizer of a model folder and settles pad and stop tokens.
+
+    Raises:
+        ModelError: no usable tokenizer, no eos, no chat template, or nothing that could pad.
+    """
+    try:
+        with quiet_transformers():
+            tokenizer = AutoTokenizer.from_pretrained(
+                folder, trust_remote_code=trust_remote_code, local_files_only=True, padding_side="left"
+            )
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{folder}: its tokenizer cannot be read: {_first_line(error)}.", "Use another model.") from None
+    if tokenizer.eos_token_id is None:
+        raise ModelError(f"{folder}: its tokenizer has no eos token, so no answer could end.", "Add one to it.")
+    if not tokenizer.chat_template:
+        raise ModelError(
+            f"{folder}: its tokenizer has no chat template, so it was not tuned to answer.",
+            "Start from an instruct model.",
+        )
+    pad_id = _pad_apart_from_eos(tokenizer, folder)
+    return Tokens(tokenizer, pad_id, _stop_ids(tokenizer, folder, pad_id), system_prompt)
+
+
+def load_model(folder: Path, tokens: Tokens, device: torch.device, dtype: torch.dtype, *, trust_remote_code: bool = False) -> Any:  # noqa: ANN401 - transformers is untyped here
+    """Loads a causal language model for use, dropout off.
+
+    The checkpoint's generation config is put aside: a repetition penalty in it would enter the log-probabilities
+    and PPO would chase a KL that is not there. `export_support_files` gives it back to saved models.
+
+    Raises:
+        ModelError: the folder holds no causal language model in safetensors.
+    """
+    try:
+        with quiet_transformers():
+            model = AutoModelForCausalLM.from_pretrained(
+                folder,
+                dtype=dtype,
+                attn_implementation="sdpa",
+                use_safetensors=True,
+                trust_remote_code=trust_remote_code,
+                local_files_only=True,
+            )
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{folder}: its weights cannot be read: {_first_line(error)}.", "Use another model.") from None
+    model.generation_config = GenerationConfig(eos_token_id=list(tokens.stop_ids), pad_token_id=tokens.pad_id)
+    model.config.pad_token_id = tokens.pad_id
+    return model.to(device).eval()
+
+
+def export_support_files(start: Path, target: Path) -> None:
+    """Copies what a checkpoint needs beside its weights from the model it started from."""
+    for file in sorted(start.iterdir()):
+        wanted = file.suffix in (".json", ".jinja", ".model", ".txt", ".py") and "manifest" not in file.name
+        if wanted and file.is_file() and not file.name.endswith(".index.json") and file.name != "config.json":
+            shutil.copyfile(file, target / file.name)
+
+
+def identity(source_folder: Path, tokens: Tokens) -> dict[str, Any]:
+    """Digests that say which weights, tokenizer and template a model folder holds."""
+    weights = {file.name: sha256_file(file) for file in sorted(source_folder.glob("*.safetensors"))}
+    pieces = {
+        name: sha256_file(source_folder / name) for name in TOKENIZER_FILES if (source_folder / name).is_file()
+    }
+    return {
+        "weights": weights,
+        "tokenizer": pieces,
+        "chat_template": str(tokens.tokenizer.chat_template),
+        "pad_id": tokens.pad_id,
+        "stop_ids": list(tokens.stop_ids),
+    }
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keeps progress bars and advice of the libraries off the user's screen."""
+    logging = transformers.utils.logging
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _pad_apart_from_eos(tokenizer: Any, folder: Path) -> int:  # noqa: ANN401
+    taken = {tokenizer.eos_token_id, tokenizer.bos_token_id}
+    if tokenizer.pad_token_id is not None and tokenizer.pad_token_id != tokenizer.eos_token_id:
+        return int(tokenizer.pad_token_id)
+    # With pad = eos the end-of-turn token would be masked out of the loss as if it were filling.
+    template = str(tokenizer.chat_template)
+    specials = [tokenizer.unk_token, *(str(token) for token in tokenizer.added_tokens_decoder.values())]
+    for token in specials:
+        if token is None or token in template:
+            continue
+        token_id = tokenizer.convert_tokens_to_ids(token)
+        if token_id is not None and token_id not in taken:
+            tokenizer.pad_token = token
+            return int(token_id)
+    raise ModelError(f"{folder}: its tokenizer has no token besides eos that could pad.", "Add a pad token to it.")
+
+
+def _stop_ids(tokenizer: Any, folder: Path, pad_id: int) -> tuple[int, ...]:  # noqa: ANN401
+    stops = [int(tokenizer.eos_token_id)]
+    try:
+        stated = json.loads((folder / "generation_config.json").read_text(encoding="utf-8")).get("eos_token_id")
+    except (OSError, ValueError):
+        stated = None
+    stops += [int(token) for token in (stated if isinstance(stated, list) else [stated]) if token is not None]
+    stops.append(pad_id)  # sampled, it ends a document as surely as eos ends a turn
+    return tuple(dict.fromkeys(stops))
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__

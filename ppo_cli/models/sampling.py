@@ -1,0 +1,188 @@
+"""Seeded sampling: every answer has its own random numbers.
+
+A draw belongs to (seed, who it is for), never to a global generator. So sampling more, less or in another order
+moves no other answer, an interrupted run continues with the same draws, and two policies answer the same prompt
+with the same luck, which makes their difference less noisy (common random numbers).
+
+Not here: prompts as text, scoring.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import DynamicCache
+
+from ppo_cli.records import Finish
+
+ROWS_AT_ONCE = 64
+"""Answers decoded side by side."""
+COMPACT_AT = 8
+"""Finished rows leave the batch once they are one in so many of it."""
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How answers are drawn."""
+
+    max_new_tokens: int
+    temperature: float
+    """0 takes the likeliest token."""
+    stop_ids: tuple[int, ...]
+    pad_id: int
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One sampled answer."""
+
+    tokens: list[int]
+    """The stop token included, if there is one."""
+    logprobs: list[float]
+    """Log-probability of each token at the sampling temperature, nats."""
+    finish: Finish
+
+
+def uniforms(seed: int, *owner: str | int, count: int) -> NDArray[np.float64]:
+    """`count` uniform draws in [0, 1) that belong to `owner` alone."""
+    label = "\x1f".join(str(part) for part in (seed, *owner))
+    key = int.from_bytes(hashlib.sha256(label.encode()).digest()[:16], "little")
+    return np.random.Generator(np.random.Philox(key=key)).random(count)
+
+
+def sample_answers(
+    model: Any,  # noqa: ANN401 - a transformers causal language model
+    prompts: Sequence[Sequence[int]],
+    draws: Sequence[NDArray[np.float64]],
+    decoding: Decoding,
+    progress: Callable[[int], None] = lambda _done: None,
+) -> list[list[Drawn]]:
+    """Samples K answers to each prompt.
+
+    Prompts go through the model once each, whatever K is; batches are of like length.
+
+    Args:
+        model: answers with logits when called with ids, mask, positions and a cache.
+        prompts: token ids, ending where the answer begins.
+        draws: for each prompt, uniform numbers [K, max_new_tokens].
+        decoding: how to draw.
+        progress: called with the number of answers done so far.
+
+    Returns:
+        For each prompt, in the order given, its K answers.
+    """
+    samples = draws[0].shape[0] if prompts else 1
+    prompts_at_once = max(1, ROWS_AT_ONCE // samples)
+    order = sorted(range(len(prompts)), key=lambda index: (-len(prompts[index]), index))
+    answers: list[list[Drawn]] = [[] for _ in prompts]
+    done = 0
+    for start in range(0, len(order), prompts_at_once):
+        chosen = order[start : start + prompts_at_once]
+        drawn = _sample_batch(model, [prompts[i] for i in chosen], np.stack([draws[i] for i in chosen]), decoding)
+        for position, index in enumerate(chosen):
+            answers[index] = drawn[position * samples : (position + 1) * samples]
+        done += len(chosen) * samples
+        progress(done)
+    return answers
+
+
+@torch.inference_mode()
+def _sample_batch(
+    model: Any,  # noqa: ANN401
+    prompts: Sequence[Sequence[int]],
+    draws: NDArray[np.float64],
+    decoding: Decoding,
+) -> list[Drawn]:
+    """Decodes [prompts x K] rows together, left-padded; rows that ended leave the batch."""
+    samples = draws.shape[1]
+    device = model.device
+    width = max(map(len, prompts))
+    ids = torch.full((len(prompts), width), decoding.pad_id, dtype=torch.long)
+    mask = torch.zeros((len(prompts), width), dtype=torch.long)
+    for row, prompt in enumerate(prompts):
+        ids[row, width - len(prompt) :] = torch.tensor(prompt, dtype=torch.long)
+        mask[row, width - len(prompt) :] = 1
+    ids, mask = ids.to(device), mask.to(device)
+    positions = (mask.cumsum(1) - 1).clamp(min=0)
+
+    cache = DynamicCache(config=model.config)
+    out = model(
+        input_ids=ids,
+        attention_mask=mask,
+        position_ids=positions,
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=1,
+    )
+    logits = out.logits[:, -1]
+    if samples > 1:
+        cache.batch_repeat_interleave(samples)
+        logits, mask = logits.repeat_interleave(samples, 0), mask.repeat_interleave(samples, 0)
+        positions = positions.repeat_interleave(samples, 0)
+    position = positions[:, -1:] + 1
+
+    rows = len(prompts) * samples
+    luck = torch.from_numpy(draws.reshape(rows, -1)).to(device)
+    tokens: list[list[int]] = [[] for _ in range(rows)]
+    logprobs: list[list[float]] = [[] for _ in range(rows)]
+    finish: list[Finish] = ["length"] * rows
+    alive = list(range(rows))  # the row that each line of the batch belongs to
+    ended = [False] * rows
+    stops = set(decoding.stop_ids)
+
+    for step in range(decoding.max_new_tokens):
+        chosen, chosen_logprobs = _draw(logits, luck[alive, step], decoding.temperature)
+        for row, token, logprob in zip(alive, chosen.tolist(), chosen_logprobs.tolist(), strict=True):
+            if not ended[row]:
+                tokens[row].append(token)
+                logprobs[row].append(logprob)
+                if token in stops:
+                    ended[row], finish[row] = True, "eos"
+        going = [line for line, row in enumerate(alive) if not ended[row]]
+        if not going or step + 1 == decoding.max_new_tokens:
+            break
+        if len(alive) - len(going) >= max(1, len(alive) // COMPACT_AT):
+            keep = torch.tensor(going, device=device)
+            cache.batch_select_indices(keep)
+            mask, position, chosen = mask[keep], position[keep], chosen[keep]
+            alive = [alive[line] for line in going]
+        mask = torch.cat([mask, mask.new_ones(len(alive), 1)], dim=1)
+        out = model(
+            input_ids=chosen.unsqueeze(1),
+            attention_mask=mask,
+            position_ids=position,
+            past_key_values=cache,
+            use_cache=True,
+        )
+        logits, position = out.logits[:, -1], position + 1
+    return [Drawn(tokens[row], logprobs[row], finish[row]) for row in range(rows)]
+
+
+def _draw(
+    logits: torch.Tensor, luck: torch.Tensor, temperature: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """One token a row by inverting the cumulative distribution at that row's uniform number.
+
+    Args:
+        logits: [rows, vocabulary].
+        luck: [rows], in [0, 1).
+        temperature: 0 takes the likeliest token.
+
+    Returns:
+        Token ids [rows] and their log-probabilities [rows], float32.
+    """
+    if temperature == 0:
+        logprobs = torch.log_softmax(logits.float(), dim=-1)
+        best, chosen = logprobs.max(dim=-1)
+        return chosen, best
+    probabilities = torch.softmax(logits.float() / temperature, dim=-1)
+    cumulative = probabilities.cumsum(dim=-1)
+    threshold = (luck.to(cumulative.dtype) * cumulative[:, -1]).unsqueeze(1)
+    chosen = torch.searchsorted(cumulative, threshold, right=True).clamp_(max=logits.shape[-1] - 1)
+    return chosen.squeeze(1), probabilities.gather(1, chosen).squeeze(1).log()

@@ -1,0 +1,1 @@
+"""Prompt sets: reading, choosing fixed subsets, and auditing them for leaks."""

@@ -1,0 +1,103 @@
+"""Prompt files: JSONL to records, with the line number of whatever is wrong.
+
+Not here: tokenising, splitting, auditing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+from ppo_cli.errors import PromptError
+from ppo_cli.records import Expect, Prompt
+
+FIELDS = {"id": str, "prompt": str, "category": str, "expect": str, "pair_id": str, "answer": str}
+
+
+def read_prompts(path: Path, *, need_answers: bool = False) -> list[Prompt]:
+    """Reads a prompt file.
+
+    Args:
+        path: JSONL, one {id, prompt, category, expect, pair_id, answer} a line; the last four may be missing.
+        need_answers: every row must have an `answer` (examples for SFT, written other answers).
+
+    Raises:
+        PromptError: no such file, a broken line, an empty prompt, a duplicate id, a wrong value.
+    """
+    prompts: list[Prompt] = []
+    line_of: dict[str, int] = {}
+    for number, row in _rows(path):
+        prompt = _prompt(row, f"{path}, line {number}")
+        if prompt.id in line_of:
+            raise PromptError(
+                f"{path}, line {number}: id '{prompt.id}' was already used on line {line_of[prompt.id]}.",
+                "Give each prompt its own id.",
+            )
+        if need_answers and not (prompt.answer and prompt.answer.strip()):
+            raise PromptError(f"{path}, line {number}: has no `answer`.", "Write one for every row of this file.")
+        line_of[prompt.id] = number
+        prompts.append(prompt)
+    if not prompts:
+        raise PromptError(f"{path} holds no prompts.", "Write at least one line of JSON into it.")
+    return prompts
+
+
+def as_row(prompt: Prompt) -> dict[str, Any]:
+    """The row of a prompt, in the order of the format; `answer` only where there is one."""
+    row: dict[str, Any] = {
+        "id": prompt.id,
+        "prompt": prompt.text,
+        "category": prompt.category,
+        "expect": prompt.expect,
+        "pair_id": prompt.pair_id,
+    }
+    if prompt.answer is not None:
+        row["answer"] = prompt.answer
+    return row
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise PromptError(f"{path}: no such prompt file.", "Check prompts.* and model.warm_start.") from None
+    except IsADirectoryError:
+        raise PromptError(f"{path} is a directory, not a prompt file.", "Name a .jsonl file.") from None
+    except UnicodeDecodeError as error:
+        raise PromptError(f"{path}: not UTF-8 text at byte {error.start}.", "Save it as UTF-8.") from None
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise PromptError(
+                f"{path}, line {number}: not valid JSON: {error.msg} at column {error.colno}.", "Mend that line."
+            ) from None
+        if not isinstance(row, dict):
+            raise PromptError(f"{path}, line {number}: is not a JSON object.", 'Write {"id": …, "prompt": …}.')
+        yield number, row
+
+
+def _prompt(row: dict[str, Any], where: str) -> Prompt:
+    for name, kind in FIELDS.items():
+        if name in row and row[name] is not None and not isinstance(row[name], kind):
+            raise PromptError(f"{where}: `{name}` must be text, got {json.dumps(row[name])[:40]}.", "Quote it.")
+    for name in ("id", "prompt"):
+        if row.get(name) is None:
+            raise PromptError(f"{where}: has no `{name}`.", "Each line needs an id and a prompt.")
+        if not row[name].strip():
+            raise PromptError(f"{where}: `{name}` is empty.", "Write it, or remove the line.")
+    expect = row.get("expect") or "any"
+    if expect not in get_args(Expect):
+        raise PromptError(f"{where}: `expect` is '{expect}'.", f"Use one of {', '.join(get_args(Expect))}.")
+    return Prompt(
+        id=row["id"],
+        text=row["prompt"],
+        category=row.get("category") or "all",
+        expect=expect,
+        pair_id=row.get("pair_id"),
+        answer=row.get("answer"),
+    )

@@ -1,0 +1,357 @@
+"""The nouns that travel between rooms: frozen records with units in their docstrings.
+
+Not here: anything that reads, writes or computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Expect = Literal["refuse", "comply", "clarify", "any"]
+Finish = Literal["eos", "length"]
+Better = Literal["higher", "lower"]
+Verdict = Literal["CHANGED", "EQUIVALENT", "NO CHANGE DETECTED", "INCONCLUSIVE", "info"]
+
+
+# --- prompts and answers -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """One row of a prompt file."""
+
+    id: str
+    """Unique within its file."""
+    text: str
+    """What the user says."""
+    category: str = "all"
+    """Stratum, a dot, kind: `scary.homonym`."""
+    expect: Expect = "any"
+    """The behaviour that the goal asks for here."""
+    pair_id: str | None = None
+    """Shared by a safe prompt and its unsafe twin."""
+    answer: str | None = None
+    """A written answer, for SFT and for `reward.other: written`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """One generated answer."""
+
+    text: str
+    """Decoded, special tokens left out."""
+    tokens: int
+    """Sampled tokens, the end-of-turn token included."""
+    finish: Finish
+    """Whether the model ended its turn, or was cut off at the limit."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the model ended its turn itself."""
+        return self.finish == "eos"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """What a reward says of one answer."""
+
+    reward: float
+    """score(answer) - score(other); dimensionless, before the KL penalty."""
+    terms: Mapping[str, float]
+    """Each term's raw value for the answer, unweighted."""
+    other_terms: Mapping[str, float]
+    """The same for the other answer; empty when there is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Episode:
+    """One training rollout: a line of rollouts.jsonl."""
+
+    update: int
+    episode: int
+    """Count over the run, from 1."""
+    prompt_id: str
+    prompt: str
+    answer: str
+    other: str | None
+    tokens: int
+    finish: Finish
+    reward: float
+    terms: Mapping[str, float]
+    other_terms: Mapping[str, float]
+    kl: float
+    """Sum over the answer's tokens of log(policy / reference) at the rollout temperature, nats."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdateMetrics:
+    """What one PPO update recorded: a line of metrics.jsonl. Times are kept apart, in timings.jsonl."""
+
+    update: int
+    episodes: int
+    """Episodes so far."""
+    reward: float
+    """Mean reward of the update's episodes, before the KL penalty."""
+    reward_std: float
+    """Standard deviation of the same; 0 means that there is nothing to learn from."""
+    terms: Mapping[str, float]
+    """Mean raw value of each reward term."""
+    kl: float
+    """Mean KL to the reference, nats an answer, k1 at the rollout temperature."""
+    kl_per_token: float
+    """The same over all tokens of the update, nats a token."""
+    kl_coef: float
+    """Coefficient used in this update."""
+    kl_penalty: float
+    """Mean of kl_coef times the estimator, summed over an answer; units of reward."""
+    tokens: float
+    """Mean answer length, tokens."""
+    ended: float
+    """Share of answers that ended their turn."""
+    entropy: float
+    """Mean entropy of the policy's next-token distribution, nats a token."""
+    sampler_mismatch: float
+    """Mean |log-probability while sampling - when trained on|, nats a token; rounding, not learning."""
+    approx_kl: float
+    """Half the mean squared change of log-probability in this update's optimisation, nats a token."""
+    clip_fraction: float
+    """Share of tokens whose ratio was clipped."""
+    ratio: float
+    """Mean probability ratio in the optimisation."""
+    policy_loss: float
+    value_loss: float
+    explained_variance: float | None
+    """1 - var(return - value) / var(return); None when returns do not vary."""
+    grad_norm: float
+    """Mean norm of the gradient before clipping."""
+    learning_rate: float
+
+
+# --- evaluation --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One evaluation answer: a line of samples.jsonl."""
+
+    prompt_id: str
+    sample: int
+    """0 .. K-1."""
+    answer: str
+    tokens: int
+    finish: Finish
+    kl: float
+    """Exact KL(policy || reference) summed over the answer's tokens at temperature 1, nats."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labelled:
+    """A sample with what the rules say of it: the input of every statistic."""
+
+    prompt_id: str
+    category: str
+    expect: Expect
+    sample: int
+    text: str
+    values: Mapping[str, float]
+    """Label name to value; yes/no labels are 1.0 and 0.0."""
+
+
+Statistic = Literal["mean", "geometric_mean", "ratio", "separation", "conservatism", "agreement", "distinct_2"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """One behaviour measure: what it is and how it is read."""
+
+    name: str
+    """`family.what`."""
+    title: str
+    """What a table calls it."""
+    statistic: Statistic
+    """How the samples' values become one number."""
+    value: str
+    """The label it is made from."""
+    expect: Expect | None
+    """Only prompts that expect this; None takes all."""
+    unit: Literal["%", "", "tokens", "nats"]
+    better: Better | None
+    """The direction that is better, if one is."""
+    definition: str
+    source: str
+    """Where the definition comes from."""
+    stratum: str | None = None
+    """Only prompts whose category begins with this; None takes all."""
+    over: str | None = None
+    """For a ratio: the label whose sum divides."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A measure of one policy, with its 95 % interval."""
+
+    name: str
+    value: float | None
+    """None when there is no data for it."""
+    low: float | None
+    high: float | None
+    prompts: int
+    """Prompts it rests on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """A measure of two policies on the same prompts, and their difference B - A."""
+
+    name: str
+    before: float | None
+    after: float | None
+    difference: float | None
+    """B - A; for a geometric mean the ratio B / A."""
+    low: float | None
+    high: float | None
+    """95 % interval of the difference, paired by prompt."""
+    p_value: float | None
+    """Two-sided, from the paired sign-flip or swap test named in the methods."""
+    p_adjusted: float | None
+    """After Holm's correction over the secondary measures; None for the primary."""
+    prompts: int
+    more: int
+    """Prompts whose value rose."""
+    fewer: int
+    """Prompts whose value fell."""
+    detectable: float | None
+    """Smallest |difference| that 80 % of such comparisons would detect."""
+    verdict: Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flip:
+    """A prompt whose answers moved between two policies, side by side."""
+
+    prompt_id: str
+    prompt: str
+    category: str
+    expect: Expect
+    before_rate: float
+    after_rate: float
+    """Share of samples with the primary behaviour."""
+    before_answer: str
+    after_answer: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Two policies on the same evaluation: what changed, by how much, and which prompts moved."""
+
+    before: str
+    after: str
+    primary: str
+    changes: tuple[Change, ...]
+    flips: tuple[Flip, ...]
+    """Largest movement first."""
+    noise_floor: float | None
+    """Expected share of prompts whose majority label flips from resampling A alone."""
+    prompts: int
+    samples_per_prompt: int
+
+
+# --- what a command reports while it works -----------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """A stretch of work has begun."""
+
+    name: str
+    total: int | None = None
+    """Steps, if known."""
+    unit: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """So many steps of the running phase are done."""
+
+    done: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """Something the user should know; the work goes on."""
+
+    text: str
+    level: Literal["info", "warning"] = "info"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStarted:
+    """A run folder was claimed and frozen."""
+
+    run: str
+    folder: str
+    goal: str
+    updates: int
+    first_update: int
+    kl_stop_at: float | None
+    measures: tuple[Measure, ...]
+    primary: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdateDone:
+    """One PPO update was recorded."""
+
+    metrics: UpdateMetrics
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationDone:
+    """An evaluation finished; with the change against step 0 where there is one."""
+
+    step: int
+    estimates: tuple[Estimate, ...]
+    comparison: Comparison | None
+    partial: bool
+    """Whether it used the interim subset."""
+    examples: tuple[tuple[str, str, str], ...] = ()
+    """(prompt, answer at step 0, answer now)."""
+
+
+Event = Phase | Progress | Notice | RunStarted | UpdateDone | EvaluationDone
+Watcher = Callable[[Event], None]
+"""Anything that looks on while a command works: the live view, plain lines, a test."""
+
+
+def nobody(event: Event) -> None:
+    """The watcher that does not look."""
+
+
+# --- runs --------------------------------------------------------------------------------------------
+
+
+Status = Literal["running", "finished", "stopped", "interrupted", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunState:
+    """run.json: what became of a run."""
+
+    id: str
+    status: Status
+    started: str
+    """UTC, ISO 8601."""
+    ended: str | None = None
+    updates_done: int = 0
+    reason: str | None = None
+    """Why it stopped, if not by finishing."""
+    host: str = ""
+    pid: int = 0
+    exit_code: int | None = None
+    parent: str | None = None
+    """The run this one was started from as a variation, if any."""
+    changed: Mapping[str, Any] = field(default_factory=dict)
+    """Overrides typed on the command line, {key: value}."""

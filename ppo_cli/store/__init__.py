@@ -1,0 +1,1 @@
+"""The run folder: its layout, safe writing, reading, and where a run came from."""

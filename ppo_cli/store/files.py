@@ -1,0 +1,116 @@
+"""Writing that a crash cannot tear: whole small files, and JSON lines that are appended and flushed.
+
+Not here: what the files mean.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ppo_cli.errors import IntegrityError, PpoError, UsageError
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turns a full disk or a missing permission into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise PpoError(
+                f"No space is left on the disk of {path}.", "Free some, then continue with `ppo train --resume RUN`."
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise UsageError(f"No permission to write {path}.", "Choose another folder with output=DIR.") from error
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a small file so that a reader sees the old one or the new one, never a part."""
+    with disk_errors(path):
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Writes JSON for people: indented, keys in the order given."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a JSON object that this tool wrote.
+
+    Raises:
+        IntegrityError: the file is missing, cut off or not an object.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise IntegrityError(f"{path} is missing.", "The folder is not a whole run; use another.") from None
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise IntegrityError(f"{path} is damaged.", "Restore it from a backup, or repeat the run.") from None
+    if not isinstance(value, dict):
+        raise IntegrityError(f"{path} is damaged.", "Restore it from a backup, or repeat the run.")
+    return value
+
+
+def append_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Appends JSON lines in one write and flushes them to the disk."""
+    text = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
+    with disk_errors(path), path.open("a", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Reads JSON lines; a last line that a crash cut off is left out.
+
+    Raises:
+        IntegrityError: a line before the last is damaged.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except FileNotFoundError:
+        raise IntegrityError(f"{path} is missing.", "The folder is not a whole run; use another.") from None
+    rows: list[dict[str, Any]] = []
+    for number, line in enumerate(lines[:-1], start=1):
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            raise IntegrityError(f"{path}, line {number} is damaged.", "Restore it from a backup.") from None
+    return rows
+
+
+def keep_lines(path: Path, wanted: int) -> None:
+    """Cuts a JSON-lines file down to its first `wanted` lines, atomically."""
+    if not path.exists():
+        return
+    lines = path.read_text(encoding="utf-8").split("\n")[:wanted]
+    write_text(path, "".join(f"{line}\n" for line in lines))
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes a rename in this folder outlast a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

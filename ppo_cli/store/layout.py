@@ -1,0 +1,89 @@
+"""The names of the files in a run folder, in one table.
+
+    runs/refusal-kl0.15-s1-7f3a9c/
+      run.json              what became of it           config.yaml      resolved config, read-only
+      freeze.lock           digests                     provenance.json  where it ran and with what
+      inputs/               copies of the prompts       reference_answers.jsonl
+      metrics.jsonl         a line an update            timings.jsonl    seconds, apart from what must repeat
+      rollouts.jsonl        a line an episode
+      checkpoints/step-000010/   plain Hugging Face files + state/
+      eval/step-000010/     samples.jsonl  scores.<rules>.jsonl  summary.json (last = complete)
+      reports/
+
+Not here: reading and writing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+STEP = re.compile(r"step-(\d{6})")
+
+
+@dataclass(frozen=True)
+class RunLayout:
+    """Paths inside one run folder."""
+
+    root: Path
+
+    @property
+    def state(self) -> Path:
+        return self.root / "run.json"
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config.yaml"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "freeze.lock"
+
+    @property
+    def provenance(self) -> Path:
+        return self.root / "provenance.json"
+
+    @property
+    def inputs(self) -> Path:
+        return self.root / "inputs"
+
+    @property
+    def reference_answers(self) -> Path:
+        return self.root / "reference_answers.jsonl"
+
+    @property
+    def metrics(self) -> Path:
+        return self.root / "metrics.jsonl"
+
+    @property
+    def timings(self) -> Path:
+        return self.root / "timings.jsonl"
+
+    @property
+    def rollouts(self) -> Path:
+        return self.root / "rollouts.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.root / "checkpoints"
+
+    def checkpoint(self, step: int) -> Path:
+        return self.checkpoints / f"step-{step:06d}"
+
+    @property
+    def evaluations(self) -> Path:
+        return self.root / "eval"
+
+    def evaluation(self, step: int) -> Path:
+        return self.evaluations / f"step-{step:06d}"
+
+    @property
+    def reports(self) -> Path:
+        return self.root / "reports"
+
+
+def step_of(folder: Path) -> int | None:
+    """The update number in a checkpoint's or evaluation's folder name."""
+    found = STEP.fullmatch(folder.name)
+    return int(found.group(1)) if found else None
