@@ -142,8 +142,8 @@ class Sample:
     answer: str
     tokens: int
     finish: Finish
-    kl: float
-    """Exact KL(policy || reference) summed over the answer's tokens at temperature 1, nats."""
+    kl: float | None
+    """Exact KL(policy || reference) summed over the answer's tokens at temperature 1, nats; first sample only."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +182,8 @@ class Measure:
     definition: str
     source: str
     """Where the definition comes from."""
+    margin: float = 0.05
+    """Smallest change that would matter, on the scale of the value; on the log scale for a geometric mean."""
     stratum: str | None = None
     """Only prompts whose category begins with this; None takes all."""
     over: str | None = None

@@ -1,0 +1,1 @@
+"""Statistics: pure functions of records. No files, no torch, no wording."""

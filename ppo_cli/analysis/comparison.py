@@ -1,0 +1,185 @@
+"""Two policies on the same prompts: what changed, whether that can be told from chance, and which prompts moved.
+
+Not here: whether the two may be compared (`comparability`), how it is shown (`report`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from scipy import stats
+
+from ppo_cli.analysis.inference import PairedResult, detectable, holm, paired_difference
+from ppo_cli.analysis.table import Floats, Table, tabulate
+from ppo_cli.records import Change, Comparison, Flip, Labelled, Measure, Prompt, Verdict
+
+ALPHA = 0.05
+LEAST_PROMPTS = 10
+"""With fewer prompts than this nothing is concluded."""
+FLIP = 0.5
+"""A prompt has flipped when its share of refusals moved by at least this."""
+
+
+def compare(
+    names: tuple[str, str],
+    before: Sequence[Labelled],
+    after: Sequence[Labelled],
+    measures: Sequence[Measure],
+    prompts: Mapping[str, Prompt],
+    *,
+    primary: str,
+    smallest_effect: float,
+) -> Comparison:
+    """Compares policy B with policy A over the prompts that both answered.
+
+    Args:
+        names: what to call A and B.
+        before: labelled samples of A.
+        after: labelled samples of B.
+        measures: what to compare; the primary is judged alone, the others after Holm's correction.
+        prompts: texts, for the flips.
+        primary: the measure that the verdict is about, fixed before the runs.
+        smallest_effect: smallest change of the primary that matters, in percentage points for shares.
+    """
+    table_a, table_b = tabulate(before), tabulate(after)
+    common = sorted(set(table_a.prompt_ids) & set(table_b.prompt_ids))
+    table_a, table_b = table_a.select(common), table_b.select(common)
+
+    by_name = {measure.name: measure for measure in measures}
+    main = by_name[primary]
+    by_name[primary] = replace(main, margin=smallest_effect / 100 if main.unit == "%" else smallest_effect)
+    results = {name: paired_difference(measure, table_a, table_b) for name, measure in by_name.items()}
+
+    tested = [name for name, found in results.items() if found and name != primary and not _is_info(by_name[name])]
+    corrected = dict(zip(tested, holm([_p_value(results[name]) for name in tested]), strict=True))
+    changes = [_change(by_name[name], results[name], corrected.get(name), name == primary) for name in by_name]
+    rate_label = main.value if main.value in table_a.values else "refused"
+    return Comparison(
+        before=names[0],
+        after=names[1],
+        primary=primary,
+        changes=tuple(sorted(changes, key=lambda change: change.name != primary)),
+        flips=_flips(table_a, table_b, prompts, rate_label),
+        noise_floor=noise_floor(table_a.values.get(rate_label)),
+        prompts=len(common),
+        samples_per_prompt=len(table_a.texts[0]) if common else 0,
+    )
+
+
+def noise_floor(labels: Floats | None) -> float | None:
+    """Share of prompts that would flip if the same policy were sampled again, from its own disagreement.
+
+    Args:
+        labels: yes/no [prompts, samples]; with one sample a prompt it cannot be known.
+    """
+    if labels is None or labels.size == 0 or labels.shape[1] < 2:
+        return None
+    samples = labels.shape[1]
+    counts = np.arange(samples + 1)
+    flips = np.abs(counts[:, None] - counts[None, :]) >= FLIP * samples
+    chances = stats.binom.pmf(counts[None, :], samples, labels.mean(axis=1)[:, None])
+    return float(np.einsum("pi,ij,pj->p", chances, flips, chances).mean())
+
+
+def _change(measure: Measure, found: PairedResult | None, corrected: float | None, is_primary: bool) -> Change:
+    if found is None:
+        return Change(
+            name=measure.name,
+            before=None,
+            after=None,
+            difference=None,
+            low=None,
+            high=None,
+            p_value=None,
+            p_adjusted=None,
+            prompts=0,
+            more=0,
+            fewer=0,
+            detectable=None,
+            verdict="INCONCLUSIVE",
+        )
+    verdict = _verdict(measure, found, found.p_value if is_primary else corrected)
+    change = Change(
+        name=measure.name,
+        before=found.before,
+        after=found.after,
+        difference=found.difference,
+        low=found.low,
+        high=found.high,
+        p_value=found.p_value,
+        p_adjusted=corrected,
+        prompts=found.prompts,
+        more=found.more,
+        fewer=found.fewer,
+        detectable=detectable(found.error),
+        verdict=verdict,
+    )
+    return _off_the_log_scale(change) if measure.statistic == "geometric_mean" else change
+
+
+def _verdict(measure: Measure, found: PairedResult, p_value: float | None) -> Verdict:
+    if _is_info(measure):
+        return "info"
+    if found.prompts < LEAST_PROMPTS or not (math.isfinite(found.low) and math.isfinite(found.high)):
+        return "INCONCLUSIVE"
+    excludes_zero = found.low > 0 or found.high < 0
+    if excludes_zero and (p_value is None or p_value < ALPHA):
+        return "CHANGED"
+    if -measure.margin < found.low and found.high < measure.margin:
+        return "EQUIVALENT"
+    return "NO CHANGE DETECTED"
+
+
+def _is_info(measure: Measure) -> bool:
+    return measure.unit == "nats"
+
+
+def _p_value(found: PairedResult | None) -> float:
+    return found.p_value if found else 1.0
+
+
+def _off_the_log_scale(change: Change) -> Change:
+    def exp(value: float | None) -> float | None:
+        return None if value is None else math.exp(value)
+
+    return replace(
+        change,
+        before=exp(change.before),
+        after=exp(change.after),
+        difference=exp(change.difference),
+        low=exp(change.low),
+        high=exp(change.high),
+        detectable=exp(change.detectable),
+    )
+
+
+def _flips(a: Table, b: Table, prompts: Mapping[str, Prompt], label: str) -> tuple[Flip, ...]:
+    """The prompts whose share of `label` moved by at least FLIP, largest movement first."""
+    if not a.prompt_ids or label not in a.values or label not in b.values:
+        return ()
+    rate_a, rate_b = a.values[label].mean(axis=1), b.values[label].mean(axis=1)
+    moved = [row for row in range(len(a.prompt_ids)) if abs(rate_b[row] - rate_a[row]) >= FLIP]
+    moved.sort(key=lambda row: (-abs(rate_b[row] - rate_a[row]), a.prompt_ids[row]))
+    return tuple(
+        Flip(
+            prompt_id=a.prompt_ids[row],
+            prompt=prompts[a.prompt_ids[row]].text,
+            category=a.categories[row],
+            expect=prompts[a.prompt_ids[row]].expect,
+            before_rate=float(rate_a[row]),
+            after_rate=float(rate_b[row]),
+            before_answer=_typical(a, row, label),
+            after_answer=_typical(b, row, label),
+        )
+        for row in moved
+    )
+
+
+def _typical(table: Table, row: int, label: str) -> str:
+    """The first answer that does what most answers to this prompt do."""
+    labels = table.values[label][row]
+    majority = float(labels.mean() >= FLIP)
+    return table.texts[row][int(np.flatnonzero(labels == majority)[0])]

@@ -1,0 +1,280 @@
+"""Intervals and paired tests over prompts.
+
+Uncertainty is that of the prompts drawn, with the answers of both policies to one prompt kept together. It does
+not cover the luck of a training seed: two runs differ by more than this says.
+
+| quantity                    | interval                                   | test                          |
+| rate of one policy          | Wilson, effective size from the prompts    |                               |
+| mean of one policy          | t over prompt means                        |                               |
+| d′, conservatism, ratios    | bootstrap over prompts, within strata      | swap A and B per prompt       |
+| difference of means         | paired t over prompts (Newcombe if K = 1)  | swap; exact McNemar if K = 1  |
+| distinct-2                  | grouped jackknife                          | swap                          |
+
+Not here: which measures there are, what a verdict is called.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from ppo_cli.analysis import distinct
+from ppo_cli.analysis.statistic import Pieces, pieces_of
+from ppo_cli.analysis.table import Floats, Table
+from ppo_cli.records import Estimate, Measure
+
+LEVEL = 0.95
+DRAWS = 4000
+"""Resamples of a bootstrap and of a swap test; the smallest p-value it can give is 1 / (DRAWS + 1)."""
+DISTINCT_DRAWS = 500
+POWER = 0.8
+NEWCOMBE_BELOW = 200
+"""Below this many prompts the t interval of a difference of yes/no answers is too short."""
+TIE = 1e-12
+
+
+@dataclass(frozen=True)
+class PairedResult:
+    """A difference B - A on the same prompts; on the log scale for a geometric mean."""
+
+    before: float
+    after: float
+    difference: float
+    low: float
+    high: float
+    error: float
+    """Standard error."""
+    p_value: float
+    prompts: int
+    more: int
+    fewer: int
+
+
+def estimate(measure: Measure, table: Table) -> Estimate:
+    """A measure of one policy with its 95 % interval."""
+    if measure.statistic == "distinct_2":
+        return _estimate_distinct(measure, table)
+    pieces = pieces_of(measure, table)
+    value, prompts = pieces.value(), len(pieces.values)
+    if value is None:
+        return Estimate(name=measure.name, value=None, low=None, high=None, prompts=prompts)
+    low, high = _interval(measure, pieces, value)
+    if measure.statistic == "geometric_mean":
+        value, low, high = math.exp(value), _exp(low), _exp(high)
+    return Estimate(name=measure.name, value=value, low=low, high=high, prompts=prompts)
+
+
+def paired_difference(measure: Measure, before: Table, after: Table) -> PairedResult | None:
+    """A measure of two policies on the same prompts; None where there is no data in common.
+
+    Args:
+        measure: what is compared.
+        before: policy A.
+        after: policy B, rows for the same prompts in the same order.
+    """
+    if measure.statistic == "distinct_2":
+        return _paired_distinct(measure, before, after)
+    a, b = _in_common(pieces_of(measure, before), pieces_of(measure, after))
+    value_a, value_b = a.value(), b.value()
+    if value_a is None or value_b is None:
+        return None
+    gap = b.values[:, 0] - a.values[:, 0] if a.is_mean else _gap(a, b)
+    binary = _single_yes_no(measure, before, after)
+    if a.is_mean:
+        error = float(gap.std(ddof=1) / math.sqrt(len(gap))) if len(gap) > 1 else math.nan
+        if binary and len(gap) < NEWCOMBE_BELOW:
+            low, high = newcombe(a.values[:, 0], b.values[:, 0])
+        else:
+            low, high = _around(value_b - value_a, error, len(gap) - 1)
+    else:
+        weights = _bootstrap_weights(a, measure.name)
+        differences = b.at(weights) - a.at(weights)
+        error = float(np.nanstd(differences, ddof=1))
+        low, high = _percentiles(differences)
+    p_value = mcnemar(a.values[:, 0], b.values[:, 0]) if binary else _swap_test(a, b, measure.name)
+    return PairedResult(
+        before=value_a,
+        after=value_b,
+        difference=value_b - value_a,
+        low=low,
+        high=high,
+        error=error,
+        p_value=p_value,
+        prompts=len(a.values),
+        more=int((gap > TIE).sum()),
+        fewer=int((gap < -TIE).sum()),
+    )
+
+
+def wilson(rate: float, size: float) -> tuple[float, float]:
+    """Wilson's score interval of a rate seen in `size` independent trials."""
+    z = stats.norm.ppf((1 + LEVEL) / 2)
+    centre = (rate + z * z / (2 * size)) / (1 + z * z / size)
+    half = z / (1 + z * z / size) * math.sqrt(rate * (1 - rate) / size + z * z / (4 * size * size))
+    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
+
+
+def newcombe(before: Floats, after: Floats) -> tuple[float, float]:
+    """Interval of the difference of two paired proportions (Newcombe 1998, method 10).
+
+    Args:
+        before: 0 or 1 for each prompt.
+        after: the same prompts.
+    """
+    n = len(before)
+    both, neither = float((before * after).sum()), float(((1 - before) * (1 - after)).sum())
+    only_a, only_b = float((before * (1 - after)).sum()), float(((1 - before) * after).sum())
+    p1, p2 = (both + only_b) / n, (both + only_a) / n
+    (l1, u1), (l2, u2) = wilson(p1, n), wilson(p2, n)
+    margins = (both + only_a) * (only_b + neither) * (both + only_b) * (only_a + neither)
+    phi = (both * neither - only_a * only_b) / math.sqrt(margins) if margins > 0 else 0.0
+    below = (p1 - l1) ** 2 - 2 * phi * (p1 - l1) * (u2 - p2) + (u2 - p2) ** 2
+    above = (u1 - p1) ** 2 - 2 * phi * (u1 - p1) * (p2 - l2) + (p2 - l2) ** 2
+    return p1 - p2 - math.sqrt(max(0.0, below)), p1 - p2 + math.sqrt(max(0.0, above))
+
+
+def mcnemar(before: Floats, after: Floats) -> float:
+    """Exact two-sided p-value over the prompts whose yes/no changed."""
+    rose, fell = int((after > before).sum()), int((after < before).sum())
+    return float(stats.binomtest(rose, rose + fell, 0.5).pvalue) if rose + fell else 1.0
+
+
+def holm(p_values: list[float]) -> list[float]:
+    """Holm's step-down adjustment: the chance of any false positive among them stays below the level."""
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    adjusted, largest = [1.0] * len(p_values), 0.0
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, p_values[index] * (len(p_values) - rank)))
+        adjusted[index] = largest
+    return adjusted
+
+
+def detectable(error: float) -> float | None:
+    """Smallest |difference| that such a comparison detects with 80 % power at 5 %, from its standard error."""
+    if not math.isfinite(error) or error <= 0:
+        return None
+    return float((stats.norm.ppf((1 + LEVEL) / 2) + stats.norm.ppf(POWER)) * error)
+
+
+def _interval(measure: Measure, pieces: Pieces, value: float) -> tuple[float | None, float | None]:
+    n = len(pieces.values)
+    if not pieces.is_mean:
+        return _percentiles(pieces.at(_bootstrap_weights(pieces, measure.name)))
+    if n < 2:
+        return None, None
+    column = pieces.values[:, 0]
+    error = float(column.std(ddof=1) / math.sqrt(n))
+    if measure.unit == "%" and measure.statistic == "mean":
+        return wilson(value, max(n, value * (1 - value) / error**2) if error > 0 else n)
+    return _around(value, error, n - 1)
+
+
+def _around(value: float, error: float, freedom: int) -> tuple[float, float]:
+    if not math.isfinite(error):
+        return -math.inf, math.inf
+    half = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * error
+    return value - half, value + half
+
+
+def _percentiles(draws: Floats) -> tuple[float, float]:
+    tail = 100 * (1 - LEVEL) / 2
+    low, high = np.nanpercentile(draws, [tail, 100 - tail])
+    return float(low), float(high)
+
+
+def _generator(owner: str) -> np.random.Generator:
+    """The resampling of each measure has its own stream, the same in every comparison."""
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(owner.encode()).digest()[:8], "little"))
+
+
+def _bootstrap_weights(pieces: Pieces, owner: str) -> Floats:
+    """How often each prompt is drawn [draws, prompts], the size of each stratum kept."""
+    generator = _generator(f"bootstrap {owner}")
+    weights = np.zeros((DRAWS, len(pieces.values)))
+    for stratum in np.unique(pieces.strata):
+        members = np.flatnonzero(pieces.strata == stratum)
+        weights[:, members] = generator.multinomial(len(members), np.full(len(members), 1 / len(members)), DRAWS)
+    return weights
+
+
+def _swap_test(a: Pieces, b: Pieces, owner: str) -> float:
+    """Share of random swaps of A and B per prompt that differ at least as much as what was seen."""
+    observed = abs(float((b.value() or 0.0) - (a.value() or 0.0)))
+    if np.array_equal(a.values, b.values):
+        return 1.0
+    swap = (_generator(f"swap {owner}").random((DRAWS, len(a.values))) < 0.5).astype(float)
+    swapped_a = swap @ b.values + (1 - swap) @ a.values
+    swapped_b = swap @ a.values + (1 - swap) @ b.values
+    differences = np.abs(a.combine(swapped_b) - a.combine(swapped_a))
+    return float((1 + (differences >= observed - TIE).sum()) / (DRAWS + 1))
+
+
+def _in_common(a: Pieces, b: Pieces) -> tuple[Pieces, Pieces]:
+    common = set(a.prompt_ids) & set(b.prompt_ids)
+    return a.only(common), b.only(common)
+
+
+def _gap(a: Pieces, b: Pieces) -> Floats:
+    """Which way each prompt moved, for statistics that are no plain mean: refusals, or the numerator."""
+    columns = (0, 2) if a.values.shape[1] == 4 else (0,)
+    return np.asarray(sum(b.values[:, column] - a.values[:, column] for column in columns))
+
+
+def _single_yes_no(measure: Measure, before: Table, after: Table) -> bool:
+    if measure.statistic != "mean" or measure.unit != "%":
+        return False
+    return all(
+        measure.value in table.values
+        and table.values[measure.value].shape[1] == 1
+        and bool(np.isin(table.values[measure.value], (0.0, 1.0)).all())
+        for table in (before, after)
+    )
+
+
+def _exp(value: float | None) -> float | None:
+    return None if value is None else math.exp(value)
+
+
+def _estimate_distinct(measure: Measure, table: Table) -> Estimate:
+    pairs = distinct.count_pairs(table)
+    prompts = len(table.prompt_ids)
+    whole = float(pairs.distinct(np.ones((1, prompts)), 0)[0]) if prompts else math.nan
+    if not math.isfinite(whole) or prompts < 2:
+        return Estimate(name=measure.name, value=None, low=None, high=None, prompts=prompts)
+    left_out = pairs.distinct(distinct.leave_group_out(prompts), 0)
+    low, high = _around(whole, distinct.jackknife_error(left_out), len(left_out) - 1)
+    return Estimate(name=measure.name, value=whole, low=max(0.0, low), high=min(1.0, high), prompts=prompts)
+
+
+def _paired_distinct(measure: Measure, before: Table, after: Table) -> PairedResult | None:
+    prompts = len(before.prompt_ids)
+    if prompts < 2:
+        return None
+    pairs = distinct.count_pairs(before, after)
+    everyone = np.ones((1, prompts))
+    value_a, value_b = (float(pairs.distinct(everyone, policy)[0]) for policy in (0, 1))
+    if not (math.isfinite(value_a) and math.isfinite(value_b)):
+        return None
+    keep = distinct.leave_group_out(prompts)
+    left_out = pairs.distinct(keep, 1) - pairs.distinct(keep, 0)
+    error = distinct.jackknife_error(left_out)
+    low, high = _around(value_b - value_a, error, len(left_out) - 1)
+    swap = (_generator(f"swap {measure.name}").random((DISTINCT_DRAWS, prompts)) < 0.5).astype(float)
+    as_extreme = np.abs(distinct.swapped_difference(pairs, swap)) >= abs(value_b - value_a) - TIE
+    gap = pairs.different_per_prompt(1) - pairs.different_per_prompt(0)
+    return PairedResult(
+        before=value_a,
+        after=value_b,
+        difference=value_b - value_a,
+        low=low,
+        high=high,
+        error=error,
+        p_value=float((1 + as_extreme.sum()) / (DISTINCT_DRAWS + 1)),
+        prompts=prompts,
+        more=int((gap > 0).sum()),
+        fewer=int((gap < 0).sum()),
+    )

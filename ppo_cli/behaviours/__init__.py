@@ -1,0 +1,1 @@
+"""What a rule says of one answer, a family a file, each with its known misses."""

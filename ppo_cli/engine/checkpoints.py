@@ -1,0 +1,132 @@
+"""Checkpoints: a plain Hugging Face folder of the policy, and the state from which training continues exactly.
+
+    step-000010/   config.json  model.safetensors  tokenizer…       loads with AutoModelForCausalLM
+      state/       training.safetensors  training.json              masters, critic, optimizer, KL controller
+      checkpoint.json                                               sha256 of every file, written last
+
+Only safetensors and JSON, so opening somebody else's checkpoint runs no code. A checkpoint is written beside its
+place and renamed into it.
+
+Not here: when to write one, which ones to keep besides the newest.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from ppo_cli.engine.trainer import PolicyTrainer
+from ppo_cli.errors import IntegrityError
+from ppo_cli.experiment.digest import sha256_file
+from ppo_cli.models.loading import quiet_transformers
+from ppo_cli.store.files import disk_errors, read_json, sync_folder, write_json
+from ppo_cli.store.layout import RunLayout, step_of
+
+MANIFEST = "checkpoint.json"
+MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+
+
+def save_checkpoint(trainer: PolicyTrainer, layout: RunLayout, start: Path, *, keep: int) -> Path:
+    """Writes the checkpoint of the last update done and removes all but the newest `keep`.
+
+    Args:
+        trainer: after an update.
+        layout: of the run.
+        start: folder of the start model.
+        keep: how many checkpoints stay.
+    """
+    target = layout.checkpoint(trainer.updates_done)
+    partial = target.with_name(f".{target.name}.partial")
+    with disk_errors(target):
+        shutil.rmtree(partial, ignore_errors=True)
+        (partial / "state").mkdir(parents=True)
+        with quiet_transformers():
+            trainer.policy.save(partial, start)
+        _write_state(trainer, partial / "state")
+        files = sorted(file for file in partial.rglob("*") if file.is_file())
+        write_json(
+            partial / MANIFEST,
+            {
+                "run": layout.root.name,
+                "update": trainer.updates_done,
+                "files": {file.relative_to(partial).as_posix(): sha256_file(file) for file in files},
+            },
+        )
+        shutil.rmtree(target, ignore_errors=True)
+        partial.rename(target)
+        sync_folder(target.parent)
+    for old in list_checkpoints(layout)[:-keep]:
+        shutil.rmtree(old, ignore_errors=True)
+    return target
+
+
+def list_checkpoints(layout: RunLayout) -> list[Path]:
+    """Whole checkpoints of a run, oldest first."""
+    if not layout.checkpoints.is_dir():
+        return []
+    found = [folder for folder in layout.checkpoints.iterdir() if (folder / MANIFEST).is_file()]
+    return sorted((folder for folder in found if step_of(folder) is not None), key=lambda folder: folder.name)
+
+
+def verify_checkpoint(folder: Path) -> dict[str, Any]:
+    """Checks every file against the manifest and returns the manifest.
+
+    Raises:
+        IntegrityError: a file is missing or was changed.
+    """
+    manifest = read_json(folder / MANIFEST)
+    for name, expected in manifest["files"].items():
+        file = folder / name
+        if not file.is_file() or sha256_file(file) != expected:
+            raise IntegrityError(f"{file} was changed or is missing.", "Use another checkpoint of the run.")
+    return manifest
+
+
+def load_checkpoint(trainer: PolicyTrainer, folder: Path) -> None:
+    """Puts a fresh trainer where the checkpoint's trainer was: the next update gives the same numbers.
+
+    Raises:
+        IntegrityError: the checkpoint is damaged or belongs to another shape of model.
+    """
+    verify_checkpoint(folder)
+    tensors = load_file(folder / "state" / "training.safetensors", device=str(trainer.materials.device))
+    state = json.loads((folder / "state" / "training.json").read_text(encoding="utf-8"))
+    masters = trainer.stepper.masters()
+    if state["masters"] != [list(master.shape) for master in masters]:
+        raise IntegrityError(f"{folder} does not fit this model.", "Resume with the run's own config.")
+    with torch.no_grad():
+        for index, master in enumerate(masters):
+            master.copy_(tensors[f"master.{index}"])
+            if f"exp_avg.{index}" in tensors:
+                trainer.stepper.state[master] = {name: tensors[f"{name}.{index}"].clone() for name in MOMENTS}
+                trainer.stepper.state[master]["step"] = trainer.stepper.state[master]["step"].cpu()
+        trainer.stepper.round_into_weights()
+    trainer.kl_coef = state["kl_coef"]
+    trainer.updates_done = state["update"]
+    trainer.lr_scheduler.load_state_dict({**trainer.lr_scheduler.state_dict(), **state["schedule"]})
+    for group, rate in zip(trainer.stepper.param_groups, state["schedule"]["_last_lr"], strict=True):
+        group["lr"] = rate
+
+
+def _write_state(trainer: PolicyTrainer, folder: Path) -> None:
+    tensors: dict[str, torch.Tensor] = {}
+    for index, master in enumerate(trainer.stepper.masters()):
+        tensors[f"master.{index}"] = master.detach().contiguous()
+        for name, value in trainer.stepper.state.get(master, {}).items():
+            tensors[f"{name}.{index}"] = torch.as_tensor(value).contiguous()
+    save_file(tensors, folder / "training.safetensors")
+    schedule = trainer.lr_scheduler.state_dict()
+    write_json(
+        folder / "training.json",
+        {
+            "update": trainer.updates_done,
+            "kl_coef": trainer.kl_coef,
+            "schedule": {name: schedule[name] for name in ("last_epoch", "_step_count", "_last_lr")},
+            "masters": [list(master.shape) for master in trainer.stepper.masters()],
+        },
+    )

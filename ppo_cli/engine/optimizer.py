@@ -1,0 +1,69 @@
+"""AdamW that steps in float32 whatever the weights are stored in.
+
+A bfloat16 weight swallows small steps: at 1.0 the next number is 1.008. So each trained weight has a float32
+master that takes the step, and the weight is its rounding. Float32 weights are their own masters.
+
+Not here: the learning-rate schedule, clipping.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+
+class MasterWeightAdamW(torch.optim.AdamW):
+    """AdamW over float32 masters, with gradients gathered in float32 over micro-batches.
+
+    Call `collect_gradients` after each backward pass and `step` once all of a minibatch is collected.
+    """
+
+    def __init__(self, groups: Sequence[Mapping[str, Any]], **settings: Any) -> None:  # noqa: ANN401
+        """Makes the masters.
+
+        Args:
+            groups: {"params": [...], "lr": ...} as for any optimizer.
+            settings: passed to AdamW.
+        """
+        self.pairs: list[tuple[nn.Parameter, nn.Parameter]] = []
+        master_groups = []
+        for group in groups:
+            masters = []
+            for weight in group["params"]:
+                same = weight.dtype == torch.float32
+                master = weight if same else nn.Parameter(weight.detach().float().clone())
+                self.pairs.append((weight, master))
+                masters.append(master)
+            master_groups.append({**group, "params": masters})
+        super().__init__(master_groups, **settings)
+
+    @torch.no_grad()
+    def collect_gradients(self) -> None:
+        """Adds the weights' gradients to their masters' and clears them."""
+        for weight, master in self.pairs:
+            if weight is master or weight.grad is None:
+                continue
+            gradient = weight.grad.float()
+            master.grad = gradient if master.grad is None else master.grad.add_(gradient)
+            weight.grad = None
+
+    def masters(self) -> list[nn.Parameter]:
+        """The float32 parameters that step, in the order of the groups."""
+        return [master for _, master in self.pairs]
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Takes one step on the masters and rounds them into the weights."""
+        result = super().step(closure)
+        self.round_into_weights()
+        return result
+
+    @torch.no_grad()
+    def round_into_weights(self) -> None:
+        """Copies every master into its weight."""
+        for weight, master in self.pairs:
+            if weight is not master:
+                weight.copy_(master)

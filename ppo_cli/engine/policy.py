@@ -1,0 +1,171 @@
+"""The policy and its reference over one set of weights.
+
+With LoRA the reference is the same model with the adapters off; with full training it is a frozen copy of the
+trained layers. Either way no second model is loaded.
+
+Not here: sampling, the critic, the optimizer.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from peft.tuners.lora import LoraLayer
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from ppo_cli.engine.layers import LayerStack
+from ppo_cli.errors import GateError
+from ppo_cli.experiment.schema import TrainedPart
+from ppo_cli.models.language_head import LanguageHead
+from ppo_cli.models.loading import export_support_files
+
+
+class Policy:
+    """A causal language model with a trained part, and its own starting point as the reference."""
+
+    def __init__(self, model: Any, trained: TrainedPart, *, seed: int) -> None:  # noqa: ANN401
+        """Marks what is trained.
+
+        Args:
+            model: a transformers causal language model, loaded by `models.loading`.
+            trained: how many layers, and whether through adapters.
+            seed: of the adapters' first values.
+        """
+        self.model = model
+        self.stack = LayerStack(model, trained.layers)
+        self.head = LanguageHead(model)
+        model.requires_grad_(False)
+        self._reference_layers: list[nn.Module] | None = None
+        if trained.lora is None:
+            self._reference_layers = [copy.deepcopy(layer) for layer in self.stack.upper_layers]
+            for layer in self.stack.upper_layers:
+                layer.requires_grad_(True)
+            self.trainable: nn.Module = model
+        else:
+            self.trainable = self._with_adapters(trained, seed)
+        self.parameters: dict[str, nn.Parameter] = {
+            name: value for name, value in self.trainable.named_parameters() if value.requires_grad
+        }
+        """The trained parameters by name."""
+        refuse_own_reference(self.parameters, self._reference_tensors())
+
+    def policy_hidden(self, activations: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        """Final hidden states of the policy: [rows, length, width]."""
+        return self.stack.upper(activations, ids)
+
+    @torch.no_grad()
+    def reference_hidden(self, activations: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        """Final hidden states of the reference: [rows, length, width]."""
+        if isinstance(self.trainable, PeftModel):
+            with self.trainable.disable_adapter():
+                return self.stack.upper(activations, ids)
+        return self.stack.upper(activations, ids, self._reference_layers)
+
+    @contextmanager
+    def as_plain_model(self) -> Iterator[Any]:
+        """The policy as a plain model, adapters merged into the weights: for sampling and for saving.
+
+        The original weights are put back by reference, so merging into bfloat16 never rounds them.
+        """
+        if not isinstance(self.trainable, PeftModel):
+            yield self.model
+            return
+        originals = {}
+        with torch.no_grad(), self.trainable.disable_adapter():
+            for name, layer in self._adapted_layers().items():
+                weight = layer.get_base_layer().weight
+                originals[name] = weight.data
+                weight.data = (weight.data.float() + layer.get_delta_weight("default").float()).to(weight.dtype)
+            try:
+                yield self.model
+            finally:
+                for name, layer in self._adapted_layers().items():
+                    layer.get_base_layer().weight.data = originals[name]
+
+    @contextmanager
+    def as_plain_reference(self) -> Iterator[Any]:
+        """The reference as a plain model."""
+        if isinstance(self.trainable, PeftModel):
+            with self.trainable.disable_adapter():
+                yield self.model
+        else:
+            with self.stack.running_whole(self._reference_layers or []):
+                yield self.model
+
+    def reference_digest(self) -> str:
+        """sha256 over every weight of the reference: the same at start and end, or it was not frozen."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self._reference_tensors().items()):
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
+
+    def save(self, folder: Path, start: Path) -> None:
+        """Writes the policy as a plain Hugging Face folder.
+
+        Args:
+            folder: an empty folder.
+            start: folder of the start model, for its tokenizer and generation config.
+        """
+        with self.as_plain_model() as model:
+            weights = {
+                name.replace(".base_layer.", "."): tensor
+                for name, tensor in model.state_dict().items()
+                if ".lora_" not in name
+            }
+            model.save_pretrained(folder, state_dict=weights)
+        export_support_files(start, folder)
+
+    def _with_adapters(self, trained: TrainedPart, seed: int) -> PeftModel:
+        if trained.lora is None:
+            raise ValueError("no adapter settings")
+        names = {id(module): name for name, module in self.model.named_modules()}
+        targets = [
+            names[id(module)]
+            for layer in self.stack.upper_layers
+            for module in layer.modules()
+            if isinstance(module, nn.Linear | Conv1D)
+        ]
+        config = LoraConfig(r=trained.lora.r, lora_alpha=trained.lora.alpha, target_modules=targets, lora_dropout=0.0)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            adapted = get_peft_model(self.model, config, autocast_adapter_dtype=False)
+        for value in adapted.parameters():
+            if value.requires_grad:
+                value.data = value.data.to(self.model.dtype)
+        return adapted.eval()
+
+    def _adapted_layers(self) -> dict[str, Any]:
+        return {name: module for name, module in self.model.named_modules() if isinstance(module, LoraLayer)}
+
+    def _reference_tensors(self) -> dict[str, torch.Tensor]:
+        trained = {id(value) for value in self.parameters.values()}
+        frozen: dict[str, torch.Tensor] = {
+            name: value for name, value in self.model.named_parameters() if id(value) not in trained
+        }
+        for index, layer in enumerate(self._reference_layers or []):
+            frozen |= {f"reference.{index}.{name}": value for name, value in layer.named_parameters()}
+        return frozen
+
+
+def refuse_own_reference(trained: dict[str, nn.Parameter], reference: dict[str, torch.Tensor]) -> None:
+    """Checks that no trained weight is also a weight of the reference.
+
+    Raises:
+        GateError: they share memory, so the KL to the reference would always be 0.
+    """
+    storages = {value.untyped_storage().data_ptr() for value in reference.values()}
+    for name, value in trained.items():
+        if value.untyped_storage().data_ptr() in storages:
+            raise GateError(
+                f"The policy is its own reference: {name} is trained and part of the reference.",
+                "Give the reference its own frozen copy.",
+            )

@@ -1,0 +1,159 @@
+"""One update's episodes: which prompts, with which draws, as tensors.
+
+Which prompts an update gets and which random numbers its episodes use are functions of (seed, update), so a run
+that is resumed at any update goes on with the same ones.
+
+Not here: scoring, learning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from ppo_cli.models.loading import Tokens
+from ppo_cli.models.sampling import Decoding, Drawn, sample_answers, uniforms
+from ppo_cli.records import Answer, Phase, Progress, Prompt, Watcher
+
+
+@dataclass(frozen=True)
+class PromptOrder:
+    """The endless sequence of training prompts: pass after pass, each in its own seeded order."""
+
+    count: int
+    """Number of prompts."""
+    seed: int
+
+    def batch(self, update: int, size: int) -> list[int]:
+        """Indices of the prompts of one update, counted from 1."""
+        first = (update - 1) * size
+        return [self._at(place) for place in range(first, first + size)]
+
+    def used(self, updates: int, size: int) -> list[int]:
+        """Indices of the prompts that the first `updates` updates use, in the order of the file."""
+        return sorted({self._at(place) for place in range(min(updates * size, self.count))})
+
+    def _at(self, place: int) -> int:
+        passes, offset = divmod(place, self.count)
+        return _order_of_pass(self.count, self.seed, passes)[offset]
+
+
+@lru_cache(maxsize=4)
+def _order_of_pass(count: int, seed: int, number: int) -> list[int]:
+    luck = uniforms(seed, "prompt order", number, count=count)
+    return [int(index) for index in np.argsort(luck, kind="stable")]
+
+
+@dataclass(frozen=True)
+class Rollouts:
+    """N episodes as text and as right-padded tensors; T is the longest answer."""
+
+    prompts: list[Prompt]
+    answers: list[Answer]
+    ids: torch.Tensor
+    """[N, length] prompt and answer, then padding."""
+    prompt_lengths: torch.Tensor
+    """[N] tokens."""
+    lengths: torch.Tensor
+    """[N] tokens of each answer, its stop token included."""
+    targets: torch.Tensor
+    """[N, T] answer tokens."""
+    mask: torch.Tensor
+    """[N, T] true on answer tokens."""
+    mask_next: torch.Tensor
+    """[N, T] true on answer tokens and on the step after, where there is room for it."""
+    sampler_logprobs: torch.Tensor
+    """[N, T] log-probability of each token while it was sampled; 0 outside the mask."""
+
+    def answer_places(self) -> torch.Tensor:
+        """[N, T] positions in `ids` whose hidden state predicts each answer token."""
+        steps = torch.arange(self.targets.shape[1], device=self.ids.device)
+        places = self.prompt_lengths[:, None] - 1 + steps[None, :]
+        return places.clamp(max=self.ids.shape[1] - 1)
+
+
+def roll_out(
+    model: Any,  # noqa: ANN401 - a plain causal language model
+    tokens: Tokens,
+    prompts: Sequence[Prompt],
+    decoding: Decoding,
+    *,
+    seed: int,
+    first_episode: int,
+    update: int,
+    watcher: Watcher,
+) -> Rollouts:
+    """Samples one answer to each prompt.
+
+    Args:
+        model: the policy as a plain model.
+        tokens: renders and decodes.
+        prompts: N prompts, of which some may be the same.
+        decoding: how to draw.
+        seed: of the run.
+        first_episode: number of the first episode, counted from 1 over the run; owner of its draws.
+        update: for the progress line.
+        watcher: told of progress.
+    """
+    rendered = [tokens.render(prompt.text) for prompt in prompts]
+    draws = [
+        uniforms(seed, "rollout", first_episode + index, count=decoding.max_new_tokens)[None, :]
+        for index in range(len(prompts))
+    ]
+    watcher(Phase(name=f"update {update}: sampling", total=len(prompts), unit="answers"))
+    drawn = sample_answers(model, rendered, draws, decoding, lambda done: watcher(Progress(done=done)))
+    return as_rollouts(prompts, rendered, [rows[0] for rows in drawn], tokens, model.device)
+
+
+def as_rollouts(
+    prompts: Sequence[Prompt],
+    rendered: Sequence[Sequence[int]],
+    drawn: Sequence[Drawn],
+    tokens: Tokens,
+    device: torch.device,
+) -> Rollouts:
+    """Arranges sampled answers as tensors."""
+    width = max(len(prompt) + len(answer.tokens) for prompt, answer in zip(rendered, drawn, strict=True))
+    steps = max(len(answer.tokens) for answer in drawn)
+    ids = torch.full((len(drawn), width), tokens.pad_id, dtype=torch.long)
+    targets = torch.full((len(drawn), steps), tokens.pad_id, dtype=torch.long)
+    logprobs = torch.zeros((len(drawn), steps))
+    for row, (prompt, answer) in enumerate(zip(rendered, drawn, strict=True)):
+        ids[row, : len(prompt) + len(answer.tokens)] = torch.tensor([*prompt, *answer.tokens])
+        targets[row, : len(answer.tokens)] = torch.tensor(answer.tokens)
+        logprobs[row, : len(answer.tokens)] = torch.tensor(answer.logprobs)
+    lengths = torch.tensor([len(answer.tokens) for answer in drawn])
+    places = torch.arange(steps)[None, :]
+    return Rollouts(
+        prompts=list(prompts),
+        answers=[
+            Answer(text=tokens.decode(answer.tokens), tokens=len(answer.tokens), finish=answer.finish)
+            for answer in drawn
+        ],
+        ids=ids.to(device),
+        prompt_lengths=torch.tensor([len(prompt) for prompt in rendered]).to(device),
+        lengths=lengths.to(device),
+        targets=targets.to(device),
+        mask=(places < lengths[:, None]).to(device),
+        mask_next=(places <= lengths[:, None]).to(device),
+        sampler_logprobs=logprobs.to(device),
+    )
+
+
+def micro_batches(rows: Sequence[int], lengths: Sequence[int], tokens_at_once: int) -> Iterator[tuple[list[int], int]]:
+    """Splits rows into groups of like length, none above so many padded tokens.
+
+    Yields:
+        (rows, their greatest length).
+    """
+    waiting = sorted(rows, key=lambda row: (-lengths[row], row))
+    while waiting:
+        longest = lengths[waiting[0]]
+        size = max(1, tokens_at_once // longest)
+        yield waiting[:size], longest
+        waiting = waiting[size:]

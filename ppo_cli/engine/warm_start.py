@@ -1,0 +1,175 @@
+"""A short supervised warm start with TRL's SFTTrainer, adapters merged, kept by the content that made it.
+
+PPO amplifies what the policy already does; a start model that never refuses gives it nothing to amplify.
+
+Not here: PPO, judging the start model.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from peft import LoraConfig, get_peft_model
+from torch import nn
+from transformers import PrinterCallback, TrainerCallback, set_seed
+from transformers.pytorch_utils import Conv1D
+from trl import SFTConfig, SFTTrainer
+
+from ppo_cli.engine.layers import LayerStack
+from ppo_cli.errors import IntegrityError
+from ppo_cli.experiment.digest import sha256_file, sha256_of
+from ppo_cli.experiment.schema import Sft
+from ppo_cli.models.cache import cache_folder
+from ppo_cli.models.loading import Tokens, export_support_files, quiet_transformers
+from ppo_cli.prompts.reading import as_row
+from ppo_cli.records import Phase, Progress, Prompt, Watcher
+from ppo_cli.store.files import disk_errors, read_json, write_json
+
+RECIPE = 1
+"""Raised whenever the training below gives other weights, so that an old result is not taken for a new one."""
+MANIFEST = "warm-start-manifest.json"
+
+
+def warm_start(
+    model: Any,  # noqa: ANN401 - a transformers causal language model
+    tokens: Tokens,
+    examples: Sequence[Prompt],
+    settings: Sft,
+    *,
+    start: Path,
+    start_identity: dict[str, Any],
+    watcher: Watcher,
+) -> Path:
+    """The folder of the warm-started model, training it the first time.
+
+    Args:
+        model: the start model; its weights are used up.
+        tokens: its tokenizer.
+        examples: prompts with answers.
+        settings: of the SFT.
+        start: folder of the start model.
+        start_identity: digests of the start model.
+        watcher: told of progress.
+    """
+    key = sha256_of(
+        {
+            "recipe": RECIPE,
+            "start": start_identity,
+            "system_prompt": tokens.system_prompt,
+            "settings": asdict(settings),
+            "examples": [as_row(example) for example in examples],
+            "dtype": str(model.dtype),
+            "device": model.device.type,
+        }
+    )
+    target = cache_folder() / "warm-starts" / key[:16]
+    if not target.exists():
+        _train_into(target, model, tokens, examples, settings, start, watcher)
+    manifest = read_json(target / MANIFEST)
+    if sha256_file(target / "model.safetensors") != manifest["model.safetensors"]:
+        raise IntegrityError(f"The cached warm start {target} was changed.", "Remove that folder; it is made anew.")
+    return target
+
+
+def _train_into(
+    target: Path,
+    model: Any,  # noqa: ANN401
+    tokens: Tokens,
+    examples: Sequence[Prompt],
+    settings: Sft,
+    start: Path,
+    watcher: Watcher,
+) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        disk_errors(target),
+        quiet_transformers(),
+        tempfile.TemporaryDirectory(dir=target.parent, prefix=".sft-", ignore_cleanup_errors=True) as work,
+    ):
+        merged = _train(model, tokens, examples, settings, Path(work), watcher)
+        folder = Path(work) / "model"
+        merged.save_pretrained(folder, max_shard_size="100GB")
+        export_support_files(start, folder)
+        write_json(folder / MANIFEST, {"model.safetensors": sha256_file(folder / "model.safetensors")})
+        try:
+            folder.rename(target)
+        except OSError:
+            if not target.exists():  # else another process made the same folder meanwhile
+                raise
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _train(
+    model: Any,  # noqa: ANN401
+    tokens: Tokens,
+    examples: Sequence[Prompt],
+    settings: Sft,
+    work: Path,
+    watcher: Watcher,
+) -> Any:  # noqa: ANN401
+    steps = settings.epochs * -(-len(examples) // settings.batch_size)
+    watcher(Phase(name="warm start (SFT)", total=steps, unit="steps"))
+    set_seed(settings.seed)
+    layers = LayerStack(model, settings.layers).upper_layers
+    names = {id(module): name for name, module in model.named_modules()}
+    targets = [
+        names[id(module)] for layer in layers for module in layer.modules() if isinstance(module, nn.Linear | Conv1D)
+    ]
+    config = LoraConfig(
+        r=settings.lora_r, lora_alpha=2 * settings.lora_r, target_modules=targets, lora_dropout=0.0
+    )
+    trainer = SFTTrainer(
+        model=get_peft_model(model, config),
+        args=SFTConfig(
+            output_dir=str(work / "trainer"),
+            num_train_epochs=settings.epochs,
+            per_device_train_batch_size=settings.batch_size,
+            learning_rate=settings.learning_rate,
+            lr_scheduler_type="linear",
+            seed=settings.seed,
+            max_length=None,
+            completion_only_loss=True,
+            gradient_checkpointing=False,
+            bf16=False,
+            use_cpu=model.device.type == "cpu",
+            report_to="none",
+            save_strategy="no",
+            logging_strategy="no",
+            disable_tqdm=True,
+            dataloader_pin_memory=model.device.type == "cuda",
+        ),
+        train_dataset=Dataset.from_list([_example(tokens, example) for example in examples]),
+        processing_class=tokens.tokenizer,
+        callbacks=[_Steps(watcher)],
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.train()
+    merged = trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
+    trainer.accelerator.free_memory()
+    return merged.eval()
+
+
+def _example(tokens: Tokens, example: Prompt) -> dict[str, list[int]]:
+    """The prompt as rollouts render it, then the answer and the end-of-turn token; only these are learnt."""
+    prompt = tokens.render(example.text)
+    answer = tokens.tokenizer(example.answer, add_special_tokens=False)["input_ids"]
+    answer = [int(token) for token in answer] + [tokens.stop_ids[0]]
+    return {"input_ids": prompt + answer, "completion_mask": [0] * len(prompt) + [1] * len(answer)}
+
+
+class _Steps(TrainerCallback):
+    """Tells the watcher of each step."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self.watcher = watcher
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401, ARG002
+        self.watcher(Progress(done=state.global_step))
+
+
