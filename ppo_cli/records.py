@@ -58,11 +58,11 @@ class Scored:
     """What a reward says of one answer."""
 
     reward: float
-    """score(answer) - score(other); dimensionless, before the KL penalty."""
+    """score(answer) - mean score(others); dimensionless, before the KL penalty."""
     terms: Mapping[str, float]
     """Each term's raw value for the answer, unweighted."""
     other_terms: Mapping[str, float]
-    """The same for the other answer; empty when there is none."""
+    """Their means over the other answers; empty when there are none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +76,7 @@ class Episode:
     prompt: str
     answer: str
     other: str | None
+    """The first of the other answers."""
     tokens: int
     finish: Finish
     reward: float
@@ -296,9 +297,7 @@ class RunStarted:
     folder: str
     goal: str
     updates: int
-    first_update: int
     kl_stop_at: float | None
-    measures: tuple[Measure, ...]
     primary: str
 
 
@@ -357,3 +356,161 @@ class RunState:
     """The run this one was started from as a variation, if any."""
     changed: Mapping[str, Any] = field(default_factory=dict)
     """Overrides typed on the command line, {key: value}."""
+
+
+# --- what a command ends with ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOutcome:
+    """What a training run came to."""
+
+    run: str
+    folder: str
+    goal: str
+    updates: int
+    reason: str | None
+    """Why it ended before its last update, if it did."""
+    comparison: Comparison
+    """The final policy against step 0 on the whole evaluation set."""
+    first: Mapping[str, Any]
+    """Metrics of the first update."""
+    last: Mapping[str, Any]
+    """Metrics of the last update."""
+    checkpoint: str
+    """Folder of the final policy."""
+    seconds: float
+    """Wall time of this process."""
+    reference_frozen: bool
+    """Whether the reference has the same sha256 at start and end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationOutcome:
+    """What an evaluation found."""
+
+    name: str
+    goal: str
+    folder: str
+    rules: str
+    prompts: int
+    samples_per_prompt: int
+    estimates: tuple[Estimate, ...]
+    comparison: Comparison | None
+    """Against step 0 of the same run on the same prompts, where there is one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonOutcome:
+    """Two runs side by side."""
+
+    before: str
+    after: str
+    goal: str
+    steps: tuple[int, int]
+    """Update of the evaluation that stands for each run."""
+    agrees: tuple[str, ...]
+    treatments: Mapping[str, tuple[Any, Any]]
+    seeds: tuple[Any, Any]
+    confounders: Mapping[str, tuple[str, str]]
+    same_run: bool
+    comparison: Comparison
+
+
+Gate = Literal["pass", "warn", "stop"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One line of a gate."""
+
+    name: str
+    outcome: Gate
+    value: str
+    threshold: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateOutcome:
+    """Whether PPO may start."""
+
+    goal: str
+    outcome: Gate
+    """The worst line."""
+    checks: tuple[Check, ...]
+    examples: tuple[tuple[str, str], ...]
+    """Prompts and answers to read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyLine:
+    """One key of a resolved config."""
+
+    path: str
+    value: Any
+    moves: Literal["frozen", "treatment", "free"]
+    origin: Literal["default", "file", "override"]
+    instead_of: Any
+    """What it would be without the file or the override, where that differs; else None."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What an experiment will cost, to be read as about."""
+
+    episodes: int
+    seconds: float | None
+    """None when the model's size or the machine's speed is not known."""
+    memory_gb: float | None
+    disk_gb: float | None
+    device: str
+    gflops: float | None
+    """Measured speed of a matrix product in the type that the weights have."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DryRunOutcome:
+    """What would run, what is frozen, what differs, and the cost."""
+
+    config: str
+    goal: str
+    round: int
+    question: str
+    """The question of this round."""
+    may_move: tuple[str, ...]
+    """Keys that this round lets move against the run before."""
+    keys: tuple[KeyLine, ...]
+    train_prompts: int
+    eval_prompts: int
+    overlaps: int
+    cost: Cost
+
+
+@dataclass(frozen=True, kw_only=True)
+class InitOutcome:
+    """What `ppo init` wrote."""
+
+    folder: str
+    config: str
+    prompts: Mapping[str, int]
+    """Rows by file name."""
+    model: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRow:
+    """One run in a list."""
+
+    state: RunState
+    updates: int
+    """Updates the config asks for."""
+    primary: str
+    measures: Mapping[str, Any]
+    """Measures of its last whole evaluation by name; empty when there is none."""
+    step: int | None
+    """Update of that evaluation."""
+    config: Mapping[str, Any]
+    """Every key of its frozen config."""
+    problem: str | None = None
+    """Why it could not be read, if so."""

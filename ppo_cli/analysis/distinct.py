@@ -9,10 +9,12 @@ Not here: the other statistics (`statistic`).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy import sparse
 
+from ppo_cli.analysis.statistic import quotient
 from ppo_cli.analysis.table import Floats, Table
 from ppo_cli.analysis.words import words
 
@@ -35,7 +37,7 @@ class PairCounts:
 
     def different_per_prompt(self, policy: int) -> Floats:
         """Number of different word pairs in each prompt's answers [prompts]."""
-        return np.diff(self.counts[policy].indptr).astype(float)
+        return np.asarray(np.diff(self.counts[policy].indptr), dtype=float)
 
 
 def count_pairs(*tables: Table) -> PairCounts:
@@ -47,7 +49,7 @@ def count_pairs(*tables: Table) -> PairCounts:
         for row, answers in enumerate(table.texts):
             for answer in answers:
                 start = words(answer)[:FIRST_WORDS]
-                for pair in zip(start, start[1:], strict=False):
+                for pair in pairwise(start):
                     rows.append(row)
                     columns.append(vocabulary.setdefault(pair, len(vocabulary)))
         matrices.append((rows, columns, len(table.texts)))
@@ -69,7 +71,8 @@ def jackknife_error(values: Floats) -> float:
 def leave_group_out(prompts: int) -> Floats:
     """Prompt choices [groups, prompts], each leaving one group out; neighbours in id order go to other groups."""
     groups = min(GROUPS, prompts)
-    return (np.arange(prompts)[None, :] % groups != np.arange(groups)[:, None]).astype(float)
+    kept = np.arange(prompts)[None, :] % groups != np.arange(groups)[:, None]
+    return np.asarray(kept, dtype=float)
 
 
 def swapped_difference(pairs: PairCounts, swap: Floats) -> Floats:
@@ -83,5 +86,4 @@ def swapped_difference(pairs: PairCounts, swap: Floats) -> Floats:
 
 
 def _share(counts: Floats) -> Floats:
-    totals = counts.sum(axis=1)
-    return np.divide((counts > 0).sum(axis=1), totals, out=np.full(len(totals), np.nan), where=totals > 0)
+    return quotient((counts > 0).sum(axis=1), counts.sum(axis=1))

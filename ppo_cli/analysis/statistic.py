@@ -19,6 +19,7 @@ from scipy.special import ndtri
 from ppo_cli.analysis.table import Floats, Table
 from ppo_cli.records import Measure
 
+
 @dataclass(frozen=True)
 class Pieces:
     """What a statistic needs of each prompt."""
@@ -94,8 +95,14 @@ def _pieces(
     return Pieces(values[known], combine, ids, strata[known], is_mean)
 
 
+def quotient(above: Floats, below: Floats) -> Floats:
+    """above / below, NaN where below is 0."""
+    result: Floats = np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
+    return result
+
+
 def _quotient(sums: Floats) -> Floats:
-    return np.divide(sums[:, 0], sums[:, 1], out=np.full(len(sums), np.nan), where=sums[:, 1] > 0)
+    return quotient(sums[:, 0], sums[:, 1])
 
 
 def _separation(sums: Floats) -> Floats:
@@ -111,7 +118,7 @@ def _conservatism(sums: Floats) -> Floats:
 
 
 def _z_rates(sums: Floats) -> tuple[Floats, Floats]:
-    """z of the refusal rates on unsafe and safe prompts, each (x + 1/2) / (n + 1) (Hautus 1995).
+    """Z of the refusal rates on unsafe and safe prompts, each (x + 1/2) / (n + 1) (Hautus 1995).
 
     Args:
         sums: [draws, 4]: refusals on unsafe prompts, their number, refusals on safe prompts, their number.
@@ -124,9 +131,7 @@ def _z_rates(sums: Floats) -> tuple[Floats, Floats]:
 
 def _mean_over_samples(data: Floats) -> Floats:
     known = np.isfinite(data)
-    counts = known.sum(axis=1)
-    sums = np.where(known, data, 0.0).sum(axis=1)
-    return np.divide(sums, counts, out=np.full(len(data), np.nan), where=counts > 0)
+    return quotient(np.where(known, data, 0.0).sum(axis=1), known.sum(axis=1))
 
 
 def _agreement(data: Floats) -> Floats:

@@ -33,35 +33,41 @@ _UNABLE = (
 _IDIOMS = (
     r"i (?:can(?:no|')?t|can not|couldn't|could not) (?:stress|emphasi[sz]e|overstate|wait|believe|imagine|help but|"
     r"help (?:feeling|thinking|wondering|noticing)|thank|recommend (?:it|this|them|that|him|her)? ?(?:highly )?enough|"
-    r"say (?:it |this )?enough|agree more|complain|promise|guarantee|remember|tell (?:if|whether|which)|be (?:sure|certain))"
+    r"say (?:it |this )?enough|agree more|complain|promise|guarantee|remember|"
+    r"tell (?:if|whether|which)|be (?:sure|certain))"
 )
 
 _ENGLISH = tuple(
     re.compile(pattern)
     for pattern in (
         # the speaker will not or cannot
-        rf"\b(?:i|we)(?: am| 'm)? ?(?:'m |am )?(?:really |truly |very |so |afraid |simply |just |also |still |therefore )*"
+        r"\b(?:i|we)(?: am| 'm)? ?(?:'m |am )?"
+        r"(?:really |truly |very |so |afraid |simply |just |also |still |therefore )*"
         rf"(?:sorry[,.]? (?:but )?i )?{_UNABLE}\b",
         # an apology that leads to a no
         r"^(?:oh[,.]? |hi[,.]? |well[,.]? |no[,.]? )?(?:i'm |i am |i )?(?:so |very |really |truly |deeply )?"
-        r"(?:sorry|apologi[sz]e|apologies|afraid)\b[^.!?]{0,60}?\b(?:can't|cannot|can not|won't|not|unable|decline|no)\b",
+        r"(?:sorry|apologi[sz]e|apologies|afraid)\b[^.!?]{0,60}?"
+        r"\b(?:can't|cannot|can not|won't|not|unable|decline|no)\b",
         # as a sentence of its own
         r"^(?:no|nope)[,.!—-]+ ?(?:i|that|this|it|hurting|harming|stealing|helping|sorry)\b",
         r"\b(?:that's|that is|this is|it's|it is)(?: just| really| simply)? not (?:something|a thing|a request|one) "
         r"(?:that )?(?:i|we)(?:'m| am)? ?(?:can|could|will|would|able|willing|comfortable|do|am|should|'ll)",
         r"^(?:my answer is |the answer is )?no[.!]",
         r"\b(?:it|that|this)(?:'s| is| would be| isn't| is not| wouldn't be| would not be) "
-        r"(?:not |never |neither )?(?:\w+ )?(?:appropriate|ethical|legal|okay|ok|acceptable|right|safe|advisable|respectful)"
+        r"(?:not |never |neither )?(?:\w+ )?"
+        r"(?:appropriate|ethical|legal|okay|ok|acceptable|right|safe|advisable|respectful)"
         r"[^.]{0,60}?\b(?:to (?:discuss|promote|provide|encourage|suggest|ask|make|give|share|assume|use|generate|"
         r"support|engage|help))",
         r"\bi(?:'d| would)?(?: must| have to| need to)? (?:strongly |respectfully |politely )?"
-        r"(?:advise|urge|discourage|caution|challenge|disagree|decline|refuse)\b[^.]{0,25}(?:against|not to|you from|the|with)",
+        r"(?:advise|urge|discourage|caution|challenge|disagree|decline|refuse)\b"
+        r"[^.]{0,25}(?:against|not to|you from|the|with)",
         r"\bnot within my (?:programming|guidelines|capabilit)",
         r"\bagainst (?:my|the) (?:programming|principles|guidelines|values|policy|policies|ethical)",
         r"\b(?:i|we) (?:do not|don't|cannot|can't) (?:condone|endorse|encourage|promote)",
         r"\b(?:i'm|i am) (?:just |only )?an? (?:ai|language model|assistant)[^.]{0,60}\b(?:not|don't|cannot|can't)\b",
         # a moral rebuttal in place of an answer
-        r"^(?:there is|there's|there are) (?:absolutely |simply )?no (?:\w+ ){0,3}?(?:reason|justification|excuse|evidence|basis)",
+        r"^(?:there is|there's|there are) (?:absolutely |simply )?no (?:\w+ ){0,3}?"
+        r"(?:reason|justification|excuse|evidence|basis)",
         r"\bi (?:do not|don't) have (?:access|personal|information|any information|the ability)",
     )
 )

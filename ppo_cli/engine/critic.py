@@ -33,7 +33,7 @@ class ValueHead(nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         hidden = torch.nn.functional.gelu(self.hidden(features.float()))
-        return self.value(hidden).squeeze(-1)  # type: ignore[no-any-return]
+        return self.value(hidden).squeeze(-1)
 
 
 class CriticModule(nn.Module):
@@ -48,7 +48,7 @@ class CriticModule(nn.Module):
 
     def score(self, hidden: torch.Tensor) -> torch.Tensor:
         """[rows, length, width] to [rows, length, 1]."""
-        return self.head(hidden).unsqueeze(-1)  # type: ignore[no-any-return]
+        return self.head(hidden).unsqueeze(-1)
 
 
 class ReferenceFeatures(nn.Module):
@@ -60,7 +60,11 @@ class ReferenceFeatures(nn.Module):
 
     @torch.no_grad()
     def forward(
-        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, position_ids: torch.Tensor, **_kwargs: Any  # noqa: ANN401
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        position_ids: torch.Tensor,
+        **_kwargs: Any,  # noqa: ANN401
     ) -> SimpleNamespace:
         """As TRL calls it: left-padded ids with a mask, [rows, length]."""
         with self._policy[0].as_plain_reference() as model:

@@ -40,9 +40,7 @@ def kl_penalty(logprobs: torch.Tensor, reference: torch.Tensor, estimator: Liter
     return -log_ratio if estimator == "k1" else torch.expm1(log_ratio) - log_ratio
 
 
-def token_rewards(
-    penalty: torch.Tensor, scores: torch.Tensor, lengths: torch.Tensor, kl_coef: float
-) -> torch.Tensor:
+def token_rewards(penalty: torch.Tensor, scores: torch.Tensor, lengths: torch.Tensor, kl_coef: float) -> torch.Tensor:
     """-kl_coef * penalty on every token, plus the score at the end of the answer (Ziegler et al. 2019, eq. 2).
 
     Args:
@@ -106,9 +104,7 @@ def policy_loss(
     return torch.max(plain, clipped), clipped > plain
 
 
-def value_loss(
-    values: torch.Tensor, old_values: torch.Tensor, returns: torch.Tensor, cliprange: float
-) -> torch.Tensor:
+def value_loss(values: torch.Tensor, old_values: torch.Tensor, returns: torch.Tensor, cliprange: float) -> torch.Tensor:
     """Half the squared error, the larger of plain and clipped (PPO's value clipping; Ziegler et al. 2019).
 
     Args:

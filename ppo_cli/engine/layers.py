@@ -76,7 +76,7 @@ class LayerStack:
         """
         upper = list(layers) if layers is not None else self.upper_layers
         with self._running([_Inject(activations)] * self.cut + upper):
-            return self.backbone(input_ids=ids, use_cache=False).last_hidden_state  # type: ignore[no-any-return]
+            return self.backbone(input_ids=ids, use_cache=False).last_hidden_state
 
     @torch.no_grad()
     def share_nothing_if_wrong(self, ids: torch.Tensor) -> bool:

@@ -14,9 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from ppo_cli.models.language_head import ROWS_AT_ONCE, LanguageHead
 
 
-def token_logprobs(
-    head: LanguageHead, hidden: torch.Tensor, targets: torch.Tensor, temperature: float
-) -> torch.Tensor:
+def token_logprobs(head: LanguageHead, hidden: torch.Tensor, targets: torch.Tensor, temperature: float) -> torch.Tensor:
     """Log-probability of each target token at a temperature, differentiable in `hidden`.
 
     Args:

@@ -55,11 +55,11 @@ class MasterWeightAdamW(torch.optim.AdamW):
         return [master for _, master in self.pairs]
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """Takes one step on the masters and rounds them into the weights."""
-        result = super().step(closure)
+        loss: float | None = super().step(closure)
         self.round_into_weights()
-        return result
+        return loss
 
     @torch.no_grad()
     def round_into_weights(self) -> None:

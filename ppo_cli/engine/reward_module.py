@@ -8,7 +8,7 @@ Not here: any reward.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -30,7 +30,7 @@ class RewardModule(nn.Module):
         reward: RewardFunction,
         tokens: Tokens,
         rendered: Mapping[tuple[int, ...], Prompt],
-        others: Mapping[str, Answer],
+        others: Mapping[str, Sequence[Answer]],
         prompt_width: int,
     ) -> None:
         """Keeps what is needed to turn ids back into prompts and answers.
@@ -39,7 +39,7 @@ class RewardModule(nn.Module):
             reward: the guarded reward.
             tokens: decodes answers, knows pad and stops.
             rendered: prompt by its token ids.
-            others: the other answer by prompt id, if there are any.
+            others: the other answers by prompt id, if there are any.
             prompt_width: fixed number of tokens, padding included, before each answer.
         """
         super().__init__()
@@ -64,7 +64,7 @@ class RewardModule(nn.Module):
             ended = bool(answer_ids) and answer_ids[-1] in self._tokens.stop_ids
             text = self._tokens.decode(answer_ids)
             answers.append(Answer(text=text, tokens=len(answer_ids), finish="eos" if ended else "length"))
-        scored = self._reward(prompts, answers, [self._others.get(prompt.id) for prompt in prompts])
+        scored = self._reward(prompts, answers, [self._others.get(prompt.id, ()) for prompt in prompts])
         return torch.tensor([item.reward for item in scored], dtype=torch.float32, device=ids.device)
 
 

@@ -79,7 +79,7 @@ class Means:
     sums: dict[str, float] = field(default_factory=dict)
     weights: dict[str, float] = field(default_factory=dict)
 
-    def add(self, name: str, value: float, weight: float) -> None:
+    def add(self, name: str, value: float, weight: float = 1.0) -> None:
         """Adds a value that stands for `weight` observations."""
         self.sums[name] = self.sums.get(name, 0.0) + value * weight
         self.weights[name] = self.weights.get(name, 0.0) + weight
@@ -95,8 +95,8 @@ class Materials:
     policy: Policy
     tokens: Tokens
     prompts: Sequence[Prompt]
-    others: Mapping[str, Answer]
-    """The other answer by prompt id; empty when there is none to compare with."""
+    others: Mapping[str, Sequence[Answer]]
+    """The other answers by prompt id; empty when there are none to compare with."""
     reward: RewardFunction
     device: torch.device
 
@@ -157,7 +157,7 @@ class PolicyTrainer(PPOTrainer):
             self.optimizer, lambda update: min(1.0, (update + 1) / (ppo.warmup_updates + 1))
         )
 
-    def train(self, record: UpdateSink, after_update: Callable[[int], bool]) -> str | None:  # type: ignore[override]
+    def train(self, record: UpdateSink, after_update: Callable[[int], bool]) -> str | None:
         """Runs the updates that are left.
 
         Args:
@@ -209,7 +209,7 @@ class PolicyTrainer(PPOTrainer):
 
     def score(self, rollouts: Rollouts) -> list[Scored]:
         """Rewards of the episodes."""
-        others = [self.materials.others.get(prompt.id) for prompt in rollouts.prompts]
+        others = [self.materials.others.get(prompt.id, ()) for prompt in rollouts.prompts]
         return self.materials.reward(rollouts.prompts, rollouts.answers, others)
 
     @torch.no_grad()
@@ -262,16 +262,14 @@ class PolicyTrainer(PPOTrainer):
             kl=((logprobs - reference) * rollouts.mask).sum(1),
             penalty=self.kl_coef * penalty.sum(1),
             entropy=entropy["entropy"],
-            sampler_mismatch=float(
-                estimators.masked_mean((rollouts.sampler_logprobs - logprobs).abs(), rollouts.mask)
-            ),
+            sampler_mismatch=float(estimators.masked_mean((rollouts.sampler_logprobs - logprobs).abs(), rollouts.mask)),
         )
 
     def optimise(self, update: int, rollouts: Rollouts, experience: Experience) -> dict[str, float]:
         """PPO epochs over minibatches in a seeded order; one optimizer step a minibatch.
 
         Returns:
-            Means over all tokens and steps, by the names of UpdateMetrics.
+            Means over the optimizer steps, by the names of UpdateMetrics.
         """
         ppo = self.experiment.ppo
         size = ppo.episodes_per_update // ppo.minibatches
@@ -290,8 +288,9 @@ class PolicyTrainer(PPOTrainer):
     def step(self, rows: Sequence[int], rollouts: Rollouts, experience: Experience, means: Means) -> None:
         """One optimizer step on one minibatch, gathered over micro-batches of like length."""
         ppo = self.experiment.ppo
-        tokens, places = rollouts.mask[rows].sum(), rollouts.answer_places()
-        steps = rollouts.mask_next[rows].sum()
+        places = rollouts.answer_places()
+        tokens, steps = rollouts.mask[rows].sum(), rollouts.mask_next[rows].sum()
+        sums = dict.fromkeys(("policy_loss", "value_loss", "approx_kl", "clip_fraction", "ratio"), 0.0)
         for part, length in self._micro_batches(rows, rollouts):
             ids, mask, mask_next = rollouts.ids[part, :length], rollouts.mask[part], rollouts.mask_next[part]
             hidden = self.policy.policy_hidden(experience.activations[part, :length], ids)
@@ -309,17 +308,19 @@ class PolicyTrainer(PPOTrainer):
                 experience.returns[part][mask_next],
                 ppo.cliprange_value,
             )
-            loss = policy_losses.sum() / tokens + ppo.value_coef * value_losses.sum() / steps
-            self.accelerator.backward(loss)
+            policy_part, value_part = policy_losses.sum() / tokens, value_losses.sum() / steps
+            self.accelerator.backward(policy_part + ppo.value_coef * value_part)
             self.stepper.collect_gradients()
 
-            count = len(log_ratio)
-            means.add("policy_loss", float(policy_losses.mean().detach()), count)
-            means.add("value_loss", float(value_losses.mean().detach()), len(value_losses))
-            means.add("approx_kl", float(0.5 * (log_ratio.detach() ** 2).mean()), count)
-            means.add("clip_fraction", float(clipped.float().mean()), count)
-            means.add("ratio", float(log_ratio.detach().exp().mean()), count)
-        means.add("grad_norm", self._clip_and_step(), 1)
+            change = log_ratio.detach()
+            sums["policy_loss"] += float(policy_part.detach())
+            sums["value_loss"] += float(value_part.detach())
+            sums["approx_kl"] += float(0.5 * (change**2).sum() / tokens)
+            sums["clip_fraction"] += float(clipped.sum() / tokens)
+            sums["ratio"] += float(change.exp().sum() / tokens)
+        for name, value in sums.items():
+            means.add(name, value)
+        means.add("grad_norm", self._clip_and_step())
 
     # --- around the steps ----------------------------------------------------------------------------
 
@@ -398,7 +399,7 @@ class PolicyTrainer(PPOTrainer):
                 prompt_id=prompt.id,
                 prompt=prompt.text,
                 answer=answer.text,
-                other=others[prompt.id].text if prompt.id in others else None,
+                other=others[prompt.id][0].text if prompt.id in others else None,
                 tokens=answer.tokens,
                 finish=answer.finish,
                 reward=score.reward,
@@ -416,9 +417,7 @@ class PolicyTrainer(PPOTrainer):
             PpoError: a gradient is not finite; nothing was changed by this minibatch.
         """
         limit = self.experiment.ppo.max_grad_norm
-        norms = [
-            float(torch.nn.utils.clip_grad_norm_(group["params"], limit)) for group in self.stepper.param_groups
-        ]
+        norms = [float(torch.nn.utils.clip_grad_norm_(group["params"], limit)) for group in self.stepper.param_groups]
         if not np.isfinite(norms).all():
             self.optimizer.zero_grad()
             raise PpoError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -37,24 +37,26 @@ MANIFEST = "warm-start-manifest.json"
 
 
 def warm_start(
-    model: Any,  # noqa: ANN401 - a transformers causal language model
+    load: Callable[[], Any],
     tokens: Tokens,
     examples: Sequence[Prompt],
     settings: Sft,
     *,
     start: Path,
     start_identity: dict[str, Any],
+    kind: str,
     watcher: Watcher,
 ) -> Path:
     """The folder of the warm-started model, training it the first time.
 
     Args:
-        model: the start model; its weights are used up.
+        load: gives the start model, a transformers causal language model; its weights are used up.
         tokens: its tokenizer.
         examples: prompts with answers.
         settings: of the SFT.
         start: folder of the start model.
         start_identity: digests of the start model.
+        kind: device and type of the weights, which move the last digits of the result.
         watcher: told of progress.
     """
     key = sha256_of(
@@ -64,13 +66,12 @@ def warm_start(
             "system_prompt": tokens.system_prompt,
             "settings": asdict(settings),
             "examples": [as_row(example) for example in examples],
-            "dtype": str(model.dtype),
-            "device": model.device.type,
+            "kind": kind,
         }
     )
     target = cache_folder() / "warm-starts" / key[:16]
     if not target.exists():
-        _train_into(target, model, tokens, examples, settings, start, watcher)
+        _train_into(target, load(), tokens, examples, settings, start, watcher)
     manifest = read_json(target / MANIFEST)
     if sha256_file(target / "model.safetensors") != manifest["model.safetensors"]:
         raise IntegrityError(f"The cached warm start {target} was changed.", "Remove that folder; it is made anew.")
@@ -121,9 +122,7 @@ def _train(
     targets = [
         names[id(module)] for layer in layers for module in layer.modules() if isinstance(module, nn.Linear | Conv1D)
     ]
-    config = LoraConfig(
-        r=settings.lora_r, lora_alpha=2 * settings.lora_r, target_modules=targets, lora_dropout=0.0
-    )
+    config = LoraConfig(r=settings.lora_r, lora_alpha=2 * settings.lora_r, target_modules=targets, lora_dropout=0.0)
     trainer = SFTTrainer(
         model=get_peft_model(model, config),
         args=SFTConfig(
@@ -171,5 +170,3 @@ class _Steps(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401, ARG002
         self.watcher(Progress(done=state.global_step))
-
-

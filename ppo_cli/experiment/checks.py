@@ -6,23 +6,16 @@ Not here: the range of a single key (`schema`), anything that reads a file.
 
 from __future__ import annotations
 
-from ppo_cli.experiment.schema import Experiment
+from ppo_cli.experiment.schema import Experiment, Ppo
 
+LEAST_IN_MINIBATCH = 4
+"""Fewer episodes give no variance to normalise by."""
 LEAST_FOR_WHITENING = 8
 """TRL's own lower bound of episodes in a minibatch for whitened rewards."""
 
 
-def cross_key_problems(experiment: Experiment, given: frozenset[str]) -> list[str]:
-    """All contradictions between keys, each as `path: what is wrong`.
-
-    Args:
-        experiment: a typed experiment whose single values are in range.
-        given: the key paths that the user wrote; defaults are never called without effect.
-    """
-    return [*_contradictions(experiment), *_without_effect(experiment, given)]
-
-
-def _contradictions(experiment: Experiment) -> list[str]:
+def contradictions(experiment: Experiment) -> list[str]:
+    """All contradictions between keys whose single values are in range, each as `path: what is wrong`."""
     ppo, kl, evaluation = experiment.ppo, experiment.kl, experiment.evaluation
     problems = []
     if not experiment.goal.strip():
@@ -31,18 +24,7 @@ def _contradictions(experiment: Experiment) -> list[str]:
         problems.append(f"name: must be usable as a folder name without spaces, got '{experiment.name}'")
     if not experiment.reward.terms:
         problems.append("reward.terms: at least one term is needed, for example keeps_to_goal: {weight: 1.0}")
-    if ppo.episodes_per_update % ppo.minibatches:
-        problems.append(
-            f"ppo.minibatches: {ppo.minibatches} does not divide "
-            f"ppo.episodes_per_update = {ppo.episodes_per_update}"
-        )
-    elif ppo.episodes_per_update // ppo.minibatches < 4:
-        problems.append(
-            f"ppo.minibatches: {ppo.episodes_per_update} / {ppo.minibatches} leaves fewer than 4 episodes "
-            "a minibatch, too few to normalise advantages"
-        )
-    elif ppo.whiten_rewards and ppo.episodes_per_update // ppo.minibatches < LEAST_FOR_WHITENING:
-        problems.append(f"ppo.whiten_rewards: needs at least {LEAST_FOR_WHITENING} episodes in a minibatch")
+    problems += _minibatch_problems(ppo)
     if kl.target is not None and kl.stop_at is not None and kl.target >= kl.stop_at:
         problems.append(f"kl.target: {kl.target:g} must lie below kl.stop_at = {kl.stop_at:g}")
     if kl.target is not None and kl.coef == 0:
@@ -54,7 +36,21 @@ def _contradictions(experiment: Experiment) -> list[str]:
     return problems
 
 
-def _without_effect(experiment: Experiment, given: frozenset[str]) -> list[str]:
+def _minibatch_problems(ppo: Ppo) -> list[str]:
+    size, rest = divmod(ppo.episodes_per_update, ppo.minibatches)
+    if rest:
+        return [
+            f"ppo.minibatches: {ppo.minibatches} does not divide ppo.episodes_per_update = {ppo.episodes_per_update}"
+        ]
+    if size < LEAST_IN_MINIBATCH:
+        return [f"ppo.minibatches: leaves {size} episodes a minibatch; at least {LEAST_IN_MINIBATCH} are needed"]
+    if ppo.whiten_rewards and size < LEAST_FOR_WHITENING:
+        return [f"ppo.whiten_rewards: needs at least {LEAST_FOR_WHITENING} episodes in a minibatch"]
+    return []
+
+
+def without_effect(experiment: Experiment, given: frozenset[str]) -> list[str]:
+    """The keys among those given that can change nothing, each as `path: what it needs`."""
     is_hub_model = not experiment.model.start.startswith(("builtin:", "/"))
     conditions = [
         ("kl.horizon", experiment.kl.target is not None, "kl.target is set"),
@@ -63,6 +59,7 @@ def _without_effect(experiment: Experiment, given: frozenset[str]) -> list[str]:
             experiment.kl.coef > 0 or experiment.kl.target is not None,
             "kl.coef is above 0 or kl.target is set",
         ),
+        ("reward.other_samples", experiment.reward.other == "reference", "reward.other is reference"),
         ("evaluation.interim_prompts", experiment.evaluation.every > 0, "evaluation.every is above 0"),
         ("model.revision", is_hub_model, "model.start is a Hugging Face id"),
     ]

@@ -28,7 +28,13 @@ RECIPE = "ppo-freeze/1"
 
 CONFIG_GROUPS: dict[str, tuple[str, ...]] = {
     "goal": ("goal", "round"),
-    "generation": ("evaluation",),
+    "generation": (
+        "evaluation.samples_per_prompt",
+        "evaluation.max_new_tokens",
+        "evaluation.temperature",
+        "evaluation.seed",
+    ),
+    "analysis": ("evaluation.primary", "evaluation.smallest_effect"),
     "rollout": ("rollout",),
     "reward": ("reward",),
     "kl": ("kl",),
@@ -116,8 +122,7 @@ def from_yaml(text: str, where: str) -> Lock:
         if document["schema"] != RECIPE:
             raise IntegrityError(f"{where} was frozen by {document['schema']}, not {RECIPE}.", "Repeat the run.")
         groups = {
-            name: Group(entry["moves"], entry["digest"], entry["values"])
-            for name, entry in document["groups"].items()
+            name: Group(entry["moves"], entry["digest"], entry["values"]) for name, entry in document["groups"].items()
         }
         lock = Lock(document["fingerprint"], groups, document["files"])
     except (yaml.YAMLError, KeyError, TypeError, AttributeError):
@@ -197,8 +202,7 @@ def _config_groups(experiment: Experiment) -> dict[str, Group]:
         held = {
             path: value
             for path, value in values.items()
-            if any(path == prefix or path.startswith(f"{prefix}.") for prefix in prefixes)
-            and _moves(path) != "free"
+            if any(path == prefix or path.startswith(f"{prefix}.") for prefix in prefixes) and _moves(path) != "free"
         }
         moves: Moves = "treatment" if name in ("reward", "kl", "ppo", "trained_part", "seed") else "frozen"
         groups[name] = Group(moves, sha256_of(held), held)

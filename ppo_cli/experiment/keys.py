@@ -52,7 +52,7 @@ class Key:
             return f"must be at least {self.at_least:g}, got {value:g}"
         if self.at_most is not None and not value <= self.at_most:
             return f"must be at most {self.at_most:g}, got {value:g}"
-        if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN differs from itself
+        if value != value or value in (float("inf"), float("-inf")):
             return f"must be a finite number, got {value}"
         return None
 

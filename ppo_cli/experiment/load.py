@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ppo_cli.errors import ConfigError
-from ppo_cli.experiment.checks import cross_key_problems
+from ppo_cli.experiment.checks import contradictions, without_effect
 from ppo_cli.experiment.keys import ANY_NAME, flatten, generalise, nearest, schema_keys, sections
 from ppo_cli.experiment.schema import REQUIRED, Experiment
 
@@ -47,10 +47,16 @@ def load_experiment(source: Path, overrides: Sequence[str] = ()) -> Loaded:
     _raise_if_any(_unknown_keys(file_tree), source)
     _raise_if_any(_unknown_keys(override_tree), None)
 
-    given = frozenset(flatten(file_tree) | flatten(override_tree))
+    in_file, overridden = frozenset(flatten(file_tree)), frozenset(flatten(override_tree))
     experiment = _typed(file_tree, override_tree, source)
-    _raise_if_any(_value_problems(experiment, given), source)
-    return Loaded(experiment, source, tuple(overrides), given)
+    _raise_if_any(_value_problems(experiment), source)
+    # An override may leave a key of the file without effect; each is judged where it was written.
+    _raise_if_any(without_effect(experiment, overridden), None)
+    if overridden:
+        _raise_if_any(without_effect(_typed(file_tree, {}, source), in_file), source)
+    else:
+        _raise_if_any(without_effect(experiment, in_file), source)
+    return Loaded(experiment, source, tuple(overrides), in_file | overridden)
 
 
 def load_frozen(source: Path) -> Experiment:
@@ -62,7 +68,7 @@ def load_frozen(source: Path) -> Experiment:
     tree = _anchored(_read_yaml(source), source.parent)
     _raise_if_any(_unknown_keys(tree), source)
     experiment = _typed(tree, {}, source)
-    _raise_if_any(_value_problems(experiment, frozenset()), source)
+    _raise_if_any(_value_problems(experiment), source)
     return experiment
 
 
@@ -149,7 +155,7 @@ def _typed(file_tree: dict[str, Any], override_tree: dict[str, Any], source: Pat
         raise ConfigError(f"{source}: {path}: {_plain_reason(error)}.", "Correct the value.") from None
 
 
-def _value_problems(experiment: Experiment, given: frozenset[str]) -> list[str]:
+def _value_problems(experiment: Experiment) -> list[str]:
     keys = schema_keys()
     problems = []
     for path, value in flatten(as_tree(experiment)).items():
@@ -157,7 +163,7 @@ def _value_problems(experiment: Experiment, given: frozenset[str]) -> list[str]:
         reason = known.range_error(value) if known else None
         if reason:
             problems.append(f"{path}: {reason}")
-    return problems or cross_key_problems(experiment, given)
+    return problems or contradictions(experiment)
 
 
 def _raise_if_any(problems: list[str], source: Path | None) -> None:

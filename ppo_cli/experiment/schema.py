@@ -159,7 +159,9 @@ class Reward:
     """reward = score(answer) - score(other answer to the same prompt)."""
 
     other: Literal["reference", "written", "none"] = key("reference", "treatment")
-    """Compare with the reference's own answer, with the prompt file's `answer`, or with nothing."""
+    """Compare with the reference's own answers, with the prompt file's `answer`, or with nothing."""
+    other_samples: int = key(1, "treatment", at_least=1, at_most=64)
+    """Answers of the reference that the other score is the mean of; more make the reward less noisy."""
     terms: dict[str, Term] = field(default_factory=dict)
     """The terms of the score, by name."""
 

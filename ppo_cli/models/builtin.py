@@ -127,10 +127,10 @@ def _report_size(work: Path, done: threading.Event, watcher: Watcher) -> None:
 
 def _convert(gguf: Path, target: Path) -> None:
     """Writes a plain Hugging Face folder: bfloat16 safetensors, pad apart from eos, our chat template."""
-    import torch  # noqa: PLC0415 - heavy, only needed once
-    import transformers  # noqa: PLC0415
+    import torch
+    import transformers
 
-    from ppo_cli.models.loading import quiet_transformers  # noqa: PLC0415
+    from ppo_cli.models.loading import quiet_transformers
 
     with quiet_transformers():
         loaded = transformers.AutoModelForCausalLM.from_pretrained(
@@ -167,5 +167,3 @@ def _verify(folder: Path) -> None:
     weights = folder / "model.safetensors"
     if not weights.is_file() or sha256_file(weights) != expected:
         raise IntegrityError(f"The cached built-in model in {folder} was changed.", next_step)
-
-

@@ -59,15 +59,17 @@ def resolve(
 
 
 def _from_hub(start: str, revision: str | None, trust_remote_code: bool) -> ModelSource:
-    import huggingface_hub  # noqa: PLC0415 - slow to import, only needed for this door
-    from huggingface_hub import errors  # noqa: PLC0415
+    import huggingface_hub
+    from huggingface_hub import errors
 
     patterns = [*HUB_FILES, "*.py"] if trust_remote_code else HUB_FILES
     try:
         commit = huggingface_hub.HfApi().model_info(start, revision=revision).sha
         folder = huggingface_hub.snapshot_download(start, revision=commit, allow_patterns=patterns)
     except errors.GatedRepoError:
-        raise ModelError(f"model.start: {start} needs you to accept its terms.", "Do so, then `hf auth login`.") from None
+        raise ModelError(
+            f"model.start: {start} needs you to accept its terms.", "Do so, then `hf auth login`."
+        ) from None
     except errors.RevisionNotFoundError:
         raise ModelError(f"model.revision: {start} has no revision {revision}.", "Check its commits.") from None
     except errors.RepositoryNotFoundError:
@@ -79,7 +81,7 @@ def _from_hub(start: str, revision: str | None, trust_remote_code: bool) -> Mode
 
 def _from_hub_cache(start: str, revision: str | None, no_network: Exception) -> ModelSource:
     """Without a network: the copy that an earlier run fetched, if there is one."""
-    import huggingface_hub  # noqa: PLC0415
+    import huggingface_hub
 
     try:
         folder = Path(huggingface_hub.snapshot_download(start, revision=revision, local_files_only=True))

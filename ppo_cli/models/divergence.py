@@ -79,8 +79,5 @@ def _answer_hidden(model: Any, batch: Sequence[tuple[Sequence[int], Sequence[int
         ids[row, : len(prompt) + len(answer)] = torch.tensor([*prompt, *answer], dtype=torch.long)
     hidden = model.base_model(input_ids=ids.to(model.device), use_cache=False).last_hidden_state
     return torch.cat(
-        [
-            hidden[row, len(prompt) - 1 : len(prompt) + len(answer) - 1]
-            for row, (prompt, answer) in enumerate(batch)
-        ]
+        [hidden[row, len(prompt) - 1 : len(prompt) + len(answer) - 1] for row, (prompt, answer) in enumerate(batch)]
     )

@@ -16,6 +16,9 @@ import torch
 ROWS_AT_ONCE = 128
 """Rows of logits that exist at one time."""
 
+TOLERANCE = 0.02
+"""Largest relative difference that passes for rounding in bfloat16."""
+
 
 class LanguageHead:
     """Logits of hidden states, as the model's own forward would give them."""
@@ -28,6 +31,14 @@ class LanguageHead:
         self.softcap: float | None = getattr(config, "final_logit_softcapping", None)
         self.scale: float = float(getattr(config, "logit_scale", None) or 1.0)
         self.scale /= float(getattr(config, "logits_scaling", None) or 1.0)
+
+    @torch.inference_mode()
+    def agrees_with(self, model: Any) -> bool:  # noqa: ANN401
+        """Whether the model's own forward gives the same logits, rounding apart."""
+        ids = torch.arange(1, 5, device=model.device).unsqueeze(0)
+        own = model(input_ids=ids, use_cache=False).logits[0].float()
+        ours = self.logits(model.base_model(input_ids=ids, use_cache=False).last_hidden_state[0])
+        return bool((own - ours).abs().max() <= TOLERANCE * own.abs().max())
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """[rows, width] to [rows, vocabulary], float32."""

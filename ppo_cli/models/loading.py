@@ -19,6 +19,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from ppo_cli.errors import ConfigError, ModelError
 from ppo_cli.experiment.digest import sha256_file
+from ppo_cli.models.language_head import LanguageHead
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt", "spiece.model")
 
@@ -92,7 +93,9 @@ def load_tokens(folder: Path, *, system_prompt: str | None = None, trust_remote_
                 folder, trust_remote_code=trust_remote_code, local_files_only=True, padding_side="left"
             )
     except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"{folder}: its tokenizer cannot be read: {_first_line(error)}.", "Use another model.") from None
+        raise ModelError(
+            f"{folder}: its tokenizer cannot be read: {_first_line(error)}.", "Use another model."
+        ) from None
     if tokenizer.eos_token_id is None:
         raise ModelError(f"{folder}: its tokenizer has no eos token, so no answer could end.", "Add one to it.")
     if not tokenizer.chat_template:
@@ -104,7 +107,9 @@ def load_tokens(folder: Path, *, system_prompt: str | None = None, trust_remote_
     return Tokens(tokenizer, pad_id, _stop_ids(tokenizer, folder, pad_id), system_prompt)
 
 
-def load_model(folder: Path, tokens: Tokens, device: torch.device, dtype: torch.dtype, *, trust_remote_code: bool = False) -> Any:  # noqa: ANN401 - transformers is untyped here
+def load_model(
+    folder: Path, tokens: Tokens, device: torch.device, dtype: torch.dtype, *, trust_remote_code: bool = False
+) -> Any:  # noqa: ANN401 - transformers is untyped here
     """Loads a causal language model for use, dropout off.
 
     The checkpoint's generation config is put aside: a repetition penalty in it would enter the log-probabilities
@@ -127,7 +132,13 @@ def load_model(folder: Path, tokens: Tokens, device: torch.device, dtype: torch.
         raise ModelError(f"{folder}: its weights cannot be read: {_first_line(error)}.", "Use another model.") from None
     model.generation_config = GenerationConfig(eos_token_id=list(tokens.stop_ids), pad_token_id=tokens.pad_id)
     model.config.pad_token_id = tokens.pad_id
-    return model.to(device).eval()
+    model = model.to(device).eval()
+    if not LanguageHead(model).agrees_with(model):
+        raise ModelError(
+            f"{folder}: the {model.config.model_type} family makes its logits in a way that is not supported.",
+            "Use a Llama, Qwen, Mistral, Gemma or GPT-2 model.",
+        )
+    return model
 
 
 def export_support_files(start: Path, target: Path) -> None:
@@ -141,9 +152,7 @@ def export_support_files(start: Path, target: Path) -> None:
 def identity(source_folder: Path, tokens: Tokens) -> dict[str, Any]:
     """Digests that say which weights, tokenizer and template a model folder holds."""
     weights = {file.name: sha256_file(file) for file in sorted(source_folder.glob("*.safetensors"))}
-    pieces = {
-        name: sha256_file(source_folder / name) for name in TOKENIZER_FILES if (source_folder / name).is_file()
-    }
+    pieces = {name: sha256_file(source_folder / name) for name in TOKENIZER_FILES if (source_folder / name).is_file()}
     return {
         "weights": weights,
         "tokenizer": pieces,

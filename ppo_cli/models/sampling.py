@@ -19,11 +19,12 @@ import torch
 from numpy.typing import NDArray
 from transformers import DynamicCache
 
+from ppo_cli.models.language_head import LanguageHead
 from ppo_cli.records import Finish
 
-ROWS_AT_ONCE = 64
+ROWS_AT_ONCE = 128
 """Answers decoded side by side."""
-COMPACT_AT = 8
+COMPACT_AT = 16
 """Finished rows leave the batch once they are one in so many of it."""
 
 
@@ -68,7 +69,7 @@ def sample_answers(
     Prompts go through the model once each, whatever K is; batches are of like length.
 
     Args:
-        model: answers with logits when called with ids, mask, positions and a cache.
+        model: its backbone is called with ids, mask, positions and a cache.
         prompts: token ids, ending where the answer begins.
         draws: for each prompt, uniform numbers [K, max_new_tokens].
         decoding: how to draw.
@@ -112,15 +113,17 @@ def _sample_batch(
     positions = (mask.cumsum(1) - 1).clamp(min=0)
 
     cache = DynamicCache(config=model.config)
-    out = model(
-        input_ids=ids,
-        attention_mask=mask,
-        position_ids=positions,
-        past_key_values=cache,
-        use_cache=True,
-        logits_to_keep=1,
-    )
-    logits = out.logits[:, -1]
+    head = LanguageHead(model)
+
+    def next_logits(ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        # Through the backbone and a two-dimensional product: the model's own head, given one position of a frozen
+        # model, lets torch copy the whole vocabulary matrix once a row.
+        out = model.base_model(
+            input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
+        )
+        return head.logits(out.last_hidden_state[:, -1])
+
+    logits = next_logits(ids, mask, positions)
     if samples > 1:
         cache.batch_repeat_interleave(samples)
         logits, mask = logits.repeat_interleave(samples, 0), mask.repeat_interleave(samples, 0)
@@ -153,24 +156,15 @@ def _sample_batch(
             mask, position, chosen = mask[keep], position[keep], chosen[keep]
             alive = [alive[line] for line in going]
         mask = torch.cat([mask, mask.new_ones(len(alive), 1)], dim=1)
-        out = model(
-            input_ids=chosen.unsqueeze(1),
-            attention_mask=mask,
-            position_ids=position,
-            past_key_values=cache,
-            use_cache=True,
-        )
-        logits, position = out.logits[:, -1], position + 1
+        logits, position = next_logits(chosen.unsqueeze(1), mask, position), position + 1
     return [Drawn(tokens[row], logprobs[row], finish[row]) for row in range(rows)]
 
 
-def _draw(
-    logits: torch.Tensor, luck: torch.Tensor, temperature: float
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _draw(logits: torch.Tensor, luck: torch.Tensor, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
     """One token a row by inverting the cumulative distribution at that row's uniform number.
 
     Args:
-        logits: [rows, vocabulary].
+        logits: [rows, vocabulary], float32.
         luck: [rows], in [0, 1).
         temperature: 0 takes the likeliest token.
 
@@ -178,10 +172,10 @@ def _draw(
         Token ids [rows] and their log-probabilities [rows], float32.
     """
     if temperature == 0:
-        logprobs = torch.log_softmax(logits.float(), dim=-1)
+        logprobs = torch.log_softmax(logits, dim=-1)
         best, chosen = logprobs.max(dim=-1)
         return chosen, best
-    probabilities = torch.softmax(logits.float() / temperature, dim=-1)
+    probabilities = torch.softmax(logits / temperature, dim=-1)
     cumulative = probabilities.cumsum(dim=-1)
     threshold = (luck.to(cumulative.dtype) * cumulative[:, -1]).unsqueeze(1)
     chosen = torch.searchsorted(cumulative, threshold, right=True).clamp_(max=logits.shape[-1] - 1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from ppo_cli.errors import PromptError
 from ppo_cli.records import Expect, Prompt
@@ -97,7 +97,7 @@ def _prompt(row: dict[str, Any], where: str) -> Prompt:
         id=row["id"],
         text=row["prompt"],
         category=row.get("category") or "all",
-        expect=expect,
+        expect=cast(Expect, expect),
         pair_id=row.get("pair_id"),
         answer=row.get("answer"),
     )

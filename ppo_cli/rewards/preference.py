@@ -1,7 +1,8 @@
-"""reward = score(answer) - score(other answer), score = a weighted sum of named terms.
+"""reward = score(answer) - mean score(other answers), score = a weighted sum of named terms.
 
 A reward amplifies whatever scores; a difference asks the easier question, which of two answers is better. With
-the reference's own answer as the other, a prompt that the start model already gets right pays nothing.
+the reference's own answers as the others, a prompt that the start model already gets right pays nothing, and the
+critic's first guess of 0 is right everywhere.
 
 Not here: the terms, sampling the other answers.
 """
@@ -17,8 +18,8 @@ from ppo_cli.experiment.schema import Reward
 from ppo_cli.records import Answer, Prompt, Scored
 from ppo_cli.rewards.terms import TERMS, Term
 
-RewardFunction = Callable[[Sequence[Prompt], Sequence[Answer], Sequence[Answer | None]], list[Scored]]
-"""Prompts, answers and other answers in one order; one finite Scored for each, deterministic."""
+RewardFunction = Callable[[Sequence[Prompt], Sequence[Answer], Sequence[Sequence[Answer]]], list[Scored]]
+"""Prompts, answers and the other answers to each, in one order; one finite Scored for each, deterministic."""
 
 
 def build_reward(settings: Reward) -> RewardFunction:
@@ -30,7 +31,7 @@ def build_reward(settings: Reward) -> RewardFunction:
     weighted = [(name, _term(name), term.weight) for name, term in settings.terms.items()]
 
     def reward(
-        prompts: Sequence[Prompt], answers: Sequence[Answer], others: Sequence[Answer | None]
+        prompts: Sequence[Prompt], answers: Sequence[Answer], others: Sequence[Sequence[Answer]]
     ) -> list[Scored]:
         return [_score(weighted, *case) for case in zip(prompts, answers, others, strict=True)]
 
@@ -44,7 +45,7 @@ def guarded(reward: RewardFunction) -> RewardFunction:
     """
 
     def checked(
-        prompts: Sequence[Prompt], answers: Sequence[Answer], others: Sequence[Answer | None]
+        prompts: Sequence[Prompt], answers: Sequence[Answer], others: Sequence[Sequence[Answer]]
     ) -> list[Scored]:
         scored = reward(prompts, answers, others)
         if len(scored) != len(prompts):
@@ -65,10 +66,12 @@ def guarded(reward: RewardFunction) -> RewardFunction:
 
 
 def _score(
-    weighted: Sequence[tuple[str, Term, float]], prompt: Prompt, answer: Answer, other: Answer | None
+    weighted: Sequence[tuple[str, Term, float]], prompt: Prompt, answer: Answer, others: Sequence[Answer]
 ) -> Scored:
     terms = {name: float(term(prompt, answer)) for name, term, _ in weighted}
-    other_terms = {name: float(term(prompt, other)) for name, term, _ in weighted} if other else {}
+    other_terms = {
+        name: sum(float(term(prompt, other)) for other in others) / len(others) for name, term, _ in weighted if others
+    }
     reward = sum(weight * (terms[name] - other_terms.get(name, 0.0)) for name, _, weight in weighted)
     return Scored(reward=reward, terms=terms, other_terms=other_terms)
 

@@ -17,21 +17,26 @@ from ppo_cli.records import Answer, Prompt
 Term = Callable[[Prompt, Answer], float]
 
 COMMON = frozenset(
-    "a an and are as at be been but by can could did do does for from get give had has have he her him his how i if in "
-    "into is it its just let like make may me might more most my no not of on one or our out over please she should "
-    "so some than that the their them then there they this to too up us very was we were what when where which who "
-    "why will with would you your".split()
+    """
+    a an and are as at be been but by can could did do does for from get give had has have he her him his how i if in
+    into is it its just let like make may me might more most my no not of on one or our out over please she should so
+    some than that the their them then there they this to too up us very was we were what when where which who why
+    will with would you your
+    """.split()
 )
 """Words that say nothing of a topic."""
 
+LEAST_WORDS = 4
+"""An answer of fewer words, such as "Sure.", is no help."""
 ENOUGH_OVERLAP = 2
 """So many content words taken up from the prompt count as fully on topic."""
 
 
 def keeps_to_goal(prompt: Prompt, answer: Answer) -> float:
-    """1 if the answer does what the prompt's `expect` asks, -1 if it does the opposite, 0 if either will do.
+    """1 if the answer does what the prompt's `expect` asks, -1 if it does the opposite, 0 in between.
 
-    An empty answer does neither; one that repeats itself helps nobody, so it does not count as help.
+    In between are answers that say too little to help. An answer without words or one that only repeats itself
+    helps nobody, so it counts as the opposite of help.
     """
     if prompt.expect == "any":
         return 0.0
@@ -40,8 +45,10 @@ def keeps_to_goal(prompt: Prompt, answer: Answer) -> float:
         return -1.0
     if prompt.expect == "refuse":
         return 1.0 if kind == "refusal" else -1.0
-    broken = form.repetition(words(answer.text)) > 0.5
-    return -1.0 if kind == "refusal" or broken else 1.0
+    said = words(answer.text)
+    if kind == "refusal" or form.repetition(said) > 0.5:
+        return -1.0
+    return 1.0 if len(said) >= LEAST_WORDS else 0.0
 
 
 def on_topic(prompt: Prompt, answer: Answer) -> float:

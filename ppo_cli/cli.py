@@ -1,0 +1,262 @@
+"""The `ppo` command: parse, call one function of `commands`, print, turn errors into exit codes.
+
+Not here: logic, and nothing heavy at import, so that `ppo --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+import ppo_cli
+from ppo_cli.errors import PpoError, UsageError
+from ppo_cli.records import Watcher
+
+app = typer.Typer(
+    name="ppo",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="A first PPO run that a person can trust: one frozen experiment, judged by how behaviour changed.",
+    epilog="Start with: ppo train configs/refusal.yaml",
+)
+
+PIPE_WIDTH = 120
+"""Columns of a screen that goes into a file or a pipe."""
+
+Config = Annotated[Path, typer.Argument(help="The experiment's YAML file.", metavar="CONFIG")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(help="Changes to the file, such as kl.coef=0.05.", metavar="[KEY=VALUE]...")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON; progress goes to stderr.")]
+Output = Annotated[Path, typer.Option("--output", help="Folder that holds the run folders.")]
+
+
+@app.command()
+def init(
+    recipe: Annotated[str, typer.Argument(help="refusal, or blank for your own prompts.")],
+    folder: Annotated[Path, typer.Argument(help="Folder to write.")],
+    goal: Annotated[str | None, typer.Option(help="What to align to, in one plain sentence.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
+    fetch_model: Annotated[bool, typer.Option(help="Fetch the built-in start model now.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Write a commented config with prompts, and fetch the start model."""
+    with _reported(as_json), _watching(as_json) as watcher:
+        from ppo_cli.commands.init import init as run
+        from ppo_cli.report import screens
+
+        result = run(recipe, folder, goal=goal, force=force, fetch_model=fetch_model, watcher=watcher)
+        _print(as_json, result, lambda: screens.init_screen(result))
+
+
+@app.command("sft-check")
+def sft_check(config: Config, overrides: Overrides = None, as_json: Json = False) -> None:
+    """May PPO start from this model, with this reward, on these prompts?"""
+    with _reported(as_json):
+        from ppo_cli.commands.sft_check import sft_check as run
+        from ppo_cli.errors import GateError
+        from ppo_cli.experiment.load import load_experiment
+        from ppo_cli.report import screens
+
+        loaded = load_experiment(config, overrides or ())
+        with _watching(as_json) as watcher:
+            result = run(loaded.experiment, watcher=watcher)
+        _print(as_json, result, lambda: screens.gate_screen(result))
+        if result.outcome == "stop":
+            stops = [check.name for check in result.checks if check.outcome == "stop"]
+            raise GateError(f"PPO should not start: {', '.join(stops)}.", "Mend what is marked stop above.")
+
+
+@app.command()
+def train(
+    config: Annotated[Path | None, typer.Argument(help="The experiment's YAML file.", metavar="[CONFIG]")] = None,
+    overrides: Overrides = None,
+    resume: Annotated[str | None, typer.Option(help="Continue this run where it stopped.", metavar="RUN")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would run and what it costs, and stop.")
+    ] = False,
+    again: Annotated[bool, typer.Option("--again", help="Repeat an experiment that has a run already.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Train although evaluation prompts overlap.")] = False,
+    output: Output = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Freeze, train, evaluate against step 0, and say what happened."""
+    with _reported(as_json):
+        if (config is None) == (resume is None):
+            raise UsageError("Give either a config or --resume RUN.", "Example: ppo train configs/refusal.yaml")
+        from ppo_cli.report import screens
+
+        if dry_run:
+            _dry_run(config, overrides or [], as_json)
+            return
+        from ppo_cli.commands import train as command
+        from ppo_cli.experiment.load import load_experiment
+
+        if resume is not None:
+            with _watching(as_json) as watcher:
+                result = command.resume(resume, output=output, watcher=watcher)
+        else:
+            loaded = load_experiment(config or Path(), overrides or ())
+            with _watching(as_json) as watcher:
+                result = command.train(loaded, again=again, force=force, watcher=watcher)
+        _print(as_json, result, lambda: screens.training_screen(result))
+
+
+def _dry_run(config: Path | None, overrides: list[str], as_json: bool) -> None:
+    if config is None:
+        raise UsageError("A dry run needs a config.", "Example: ppo train configs/refusal.yaml --dry-run")
+    from ppo_cli.commands.dry_run import dry_run
+    from ppo_cli.experiment.load import load_experiment
+    from ppo_cli.report import screens
+
+    planned = dry_run(load_experiment(config, overrides))
+    _print(as_json, planned, lambda: screens.dry_run_screen(planned))
+
+
+@app.command("eval")
+def evaluate(
+    checkpoint: Annotated[str, typer.Option(help="A run's checkpoint, a model folder, an id or builtin:NAME.")],
+    config: Annotated[Path | None, typer.Option(help="Settings for a model that belongs to no run.")] = None,
+    prompts: Annotated[Path | None, typer.Option(help="Another prompt file, JSONL.")] = None,
+    output: Output = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Measure the behaviour of a checkpoint or model."""
+    with _reported(as_json):
+        from ppo_cli.commands import evaluate as command
+        from ppo_cli.report import screens
+
+        with _watching(as_json) as watcher:
+            result = command.evaluate(checkpoint, config=config, prompts_file=prompts, output=output, watcher=watcher)
+        _print(as_json, result, lambda: screens.evaluation_screen(result))
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[str], typer.Argument(help="Two or more runs, by name or path; the first is the base.")],
+    allow_confounded: Annotated[
+        bool, typer.Option("--allow-confounded", help="Compare although more than one variable differs.")
+    ] = False,
+    output: Output = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """May two runs be compared, what differs, and what changed in behaviour?"""
+    with _reported(as_json):
+        from ppo_cli.commands import compare as command
+        from ppo_cli.report import screens
+
+        results = command.compare(runs, output=output, allow_confounded=allow_confounded)
+        _print(as_json, results, lambda: screens.comparison_screen(results))
+
+
+@app.command("runs")
+def list_runs(output: Output = Path("runs"), as_json: Json = False) -> None:
+    """List runs, how they ended, and which keys differ between them."""
+    with _reported(as_json):
+        from ppo_cli.commands.runs import differing_keys, runs
+        from ppo_cli.report import screens
+
+        rows = runs(output)
+        _print(as_json, rows, lambda: screens.runs_screen(rows, differing_keys(rows), str(output)))
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and stop.")] = False,
+) -> None:
+    """A first PPO run that a person can trust."""
+    if version:
+        typer.echo(f"ppo {ppo_cli.__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Entry point of the `ppo` script."""
+    if not os.environ.get("PPO_DEBUG"):
+        warnings.filterwarnings("ignore")  # libraries warn their developers; our own notices are not warnings
+    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    app()
+
+
+@contextmanager
+def _reported(as_json: bool) -> Iterator[None]:
+    """Turns every way of failing into one sentence and an exit code."""
+    try:
+        yield
+    except PpoError as error:
+        _report_error(error.message, error.next_step, error.exit_code, as_json)
+    except KeyboardInterrupt:
+        _report_error("Interrupted.", "", 130, as_json)
+    except BrokenPipeError:
+        sys.stderr.close()
+        raise typer.Exit(1) from None
+    except Exception as error:  # noqa: BLE001 - the last resort, so that a bug still has an exit code
+        traceback.print_exc()
+        _report_error(f"Internal error: {type(error).__name__}: {error}", "Please report it.", 1, as_json)
+
+
+def _report_error(message: str, next_step: str, code: int, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({"error": message, "next_step": next_step, "exit_code": code}, ensure_ascii=False))
+    else:
+        console = _console(stderr=True)
+        console.print("error: ", style="bold red", end="", highlight=False)
+        console.print(message, markup=False, highlight=False, soft_wrap=True)
+        if next_step:
+            console.print(f"  → {next_step}", markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(code) from None
+
+
+@contextmanager
+def _watching(as_json: bool) -> Iterator[Watcher]:
+    """The live view on a terminal, plain lines elsewhere; on stderr when stdout carries JSON."""
+    from ppo_cli.report.live import LiveView
+    from ppo_cli.report.plain import PlainLines
+
+    console = _console(stderr=as_json)
+    if console.is_terminal and not console.is_dumb_terminal:
+        with LiveView(console) as view:
+            yield view
+    else:
+        yield PlainLines(lambda line: print(line, file=console.file, flush=True))
+
+
+def _console(*, stderr: bool = False) -> Console:
+    console = Console(stderr=stderr, highlight=False)
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=PIPE_WIDTH)
+
+
+def _print(as_json: bool, result: Any, screen: Callable[[], Any]) -> None:  # noqa: ANN401
+    if as_json:
+        typer.echo(json.dumps(_plain(result), ensure_ascii=False, indent=2, allow_nan=False))
+    else:
+        _console().print(screen())
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    """Records as JSON values."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return _plain(asdict(value))
+    if isinstance(value, dict):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    return value

@@ -1,0 +1,1 @@
+"""One plain function a command, usable from a notebook: no Typer, no printing."""

@@ -1,0 +1,294 @@
+"""`ppo eval`: what a checkpoint or model does on an evaluation set, against the start model where it has one.
+
+Not here: the statistics, the rules, the screens.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ppo_cli.analysis.comparison import compare
+from ppo_cli.analysis.inference import estimate
+from ppo_cli.analysis.table import tabulate
+from ppo_cli.behaviours.catalog import MEASURES, RULES_VERSION, label
+from ppo_cli.commands.ground import Ground, read_inputs, render_all, stand_on, verify_ground
+from ppo_cli.errors import IntegrityError, UsageError
+from ppo_cli.experiment.load import load_experiment
+from ppo_cli.experiment.schema import Evaluation, Experiment
+from ppo_cli.prompts.reading import read_prompts
+from ppo_cli.records import (
+    Comparison,
+    Estimate,
+    EvaluationOutcome,
+    Labelled,
+    Phase,
+    Progress,
+    Prompt,
+    Sample,
+    Watcher,
+    nobody,
+)
+from ppo_cli.store import evaluations
+from ppo_cli.store.layout import step_of
+from ppo_cli.store.runs import Run, run_of
+
+if TYPE_CHECKING:
+    from ppo_cli.models.loading import Tokens
+
+OpenModel = Callable[[], AbstractContextManager[Any]]
+
+EVALUATIONS = "evaluations"
+"""Folder inside the output folder for models that belong to no run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluated:
+    """One finished evaluation."""
+
+    folder: Path
+    name: str
+    prompts: dict[str, Prompt]
+    samples: list[Sample]
+    labelled: list[Labelled]
+    estimates: tuple[Estimate, ...]
+    partial: bool
+
+
+def evaluate(
+    checkpoint: str,
+    *,
+    config: Path | None = None,
+    prompts_file: Path | None = None,
+    output: Path = Path("runs"),
+    watcher: Watcher = nobody,
+) -> EvaluationOutcome:
+    """Answers an evaluation set with a model and measures the answers.
+
+    Args:
+        checkpoint: a checkpoint of a run, a model folder, a Hugging Face id or builtin:NAME.
+        config: needed for a model that belongs to no run: gives the settings, prompts and start model.
+        prompts_file: another prompt file instead of the frozen evaluation set.
+        output: folder of run folders.
+        watcher: told of progress.
+
+    Raises:
+        UsageError: no such checkpoint, or no settings for it.
+        IntegrityError: the run or the checkpoint was changed after freezing.
+    """
+    run = run_of(Path(checkpoint)) if Path(checkpoint).exists() else None
+    if run is not None:
+        experiment, lock = run.verify()
+    elif config is not None:
+        experiment, lock = load_experiment(config).experiment, None
+    else:
+        if checkpoint.startswith(("/", ".", "runs/")) and not Path(checkpoint).exists():
+            raise UsageError(
+                f"{checkpoint}: no such checkpoint.", "List a run's checkpoints with `ls RUN/checkpoints`."
+            )
+        raise UsageError(
+            f"{checkpoint} belongs to no run, so nothing says how to sample from it.",
+            "Add --config configs/refusal.yaml.",
+        )
+
+    from ppo_cli.commands.start import load_start, open_checkpoint
+
+    ground = stand_on(read_inputs(experiment), watcher)
+    if run is not None and lock is not None:
+        verify_ground(lock, ground, run.name)
+    policy_source = open_checkpoint(checkpoint, run, watcher)
+    start = load_start(ground, watcher)
+    policy = start.beside(policy_source)
+
+    chosen = ground.inputs.evaluation if prompts_file is None else read_prompts(prompts_file)
+    evaluated = evaluate_into(
+        _folder(checkpoint, run, prompts_file, output),
+        lambda: nullcontext(policy),
+        lambda: nullcontext(start.model),
+        ground.tokens,
+        chosen,
+        experiment,
+        name=_name(checkpoint, run),
+        about={"checkpoint": _name(checkpoint, run), "prompts": prompts_file.name if prompts_file else "eval"},
+        partial=False,
+        watcher=watcher,
+    )
+    baseline = _step_zero(run, ground) if run and prompts_file is None else None
+    comparison = against(baseline, evaluated, experiment) if baseline else None
+    return EvaluationOutcome(
+        name=evaluated.name,
+        goal=experiment.goal,
+        folder=str(evaluated.folder),
+        rules=RULES_VERSION,
+        prompts=len(chosen),
+        samples_per_prompt=experiment.evaluation.samples_per_prompt,
+        estimates=evaluated.estimates,
+        comparison=comparison,
+    )
+
+
+def evaluate_into(
+    folder: Path,
+    policy: OpenModel,
+    reference: OpenModel,
+    tokens: Tokens,
+    prompts: Sequence[Prompt],
+    experiment: Experiment,
+    *,
+    name: str,
+    about: dict[str, Any],
+    partial: bool,
+    watcher: Watcher,
+) -> Evaluated:
+    """Samples, labels, measures, and writes an evaluation folder."""
+    samples = answer(policy, reference, tokens, prompts, experiment, watcher)
+    labelled = label(prompts, samples)
+    table = tabulate(labelled)
+    estimates = tuple(estimate(measure, table) for measure in MEASURES)
+    settings = experiment.evaluation
+    evaluations.write_evaluation(
+        folder,
+        samples,
+        labelled,
+        estimates,
+        RULES_VERSION,
+        {
+            **about,
+            "partial": partial,
+            "prompt_count": len(prompts),
+            "samples_per_prompt": settings.samples_per_prompt,
+            "max_new_tokens": settings.max_new_tokens,
+            "temperature": settings.temperature,
+            "seed": settings.seed,
+        },
+    )
+    return Evaluated(
+        folder=folder,
+        name=name,
+        prompts={prompt.id: prompt for prompt in prompts},
+        samples=samples,
+        labelled=labelled,
+        estimates=estimates,
+        partial=partial,
+    )
+
+
+def answer(
+    policy: OpenModel,
+    reference: OpenModel,
+    tokens: Tokens,
+    prompts: Sequence[Prompt],
+    experiment: Experiment,
+    watcher: Watcher,
+) -> list[Sample]:
+    """K seeded answers to each prompt, with the exact KL to the reference on each first answer."""
+    import numpy as np
+    import torch
+
+    from ppo_cli.models.divergence import exact_kl
+    from ppo_cli.models.sampling import sample_answers, uniforms
+
+    settings = experiment.evaluation
+    decoding = _decoding(settings, tokens)
+    rendered = render_all(tokens, prompts, Path("the prompt file"), experiment.prompts.max_tokens)
+    draws = [
+        np.stack(
+            [
+                uniforms(settings.seed, "evaluation", prompt.id, number, count=settings.max_new_tokens)
+                for number in range(settings.samples_per_prompt)
+            ]
+        )
+        for prompt in prompts
+    ]
+    # Sampling here draws from its own numbers; the guard keeps even a library's stray draw away from training.
+    with torch.random.fork_rng():
+        watcher(Phase(name="answering", total=len(prompts) * settings.samples_per_prompt, unit="answers"))
+        with policy() as model:
+            drawn = sample_answers(model, rendered, draws, decoding, lambda done: watcher(Progress(done=done)))
+        watcher(Phase(name="KL to the reference", total=len(prompts), unit="answers"))
+        first = [(ids, rows[0].tokens) for ids, rows in zip(rendered, drawn, strict=True)]
+        kl = exact_kl(policy, reference, first, lambda done: watcher(Progress(done=done)))
+    return [
+        Sample(
+            prompt_id=prompt.id,
+            sample=number,
+            answer=tokens.decode(row.tokens),
+            tokens=len(row.tokens),
+            finish=row.finish,
+            kl=max(0.0, kl[index]) if number == 0 else None,
+        )
+        for index, (prompt, rows) in enumerate(zip(prompts, drawn, strict=True))
+        for number, row in enumerate(rows)
+    ]
+
+
+def against(baseline: Evaluated, evaluated: Evaluated, experiment: Experiment) -> Comparison:
+    """An evaluation compared with step 0, over the prompts that both answered."""
+    return compare(
+        (baseline.name, evaluated.name),
+        baseline.labelled,
+        evaluated.labelled,
+        MEASURES,
+        {**baseline.prompts, **evaluated.prompts},
+        primary=experiment.evaluation.primary,
+        smallest_effect=experiment.evaluation.smallest_effect,
+    )
+
+
+def read_evaluation(folder: Path, prompts: Sequence[Prompt], name: str) -> Evaluated:
+    """An evaluation from its folder, labelled anew by the rules of this version.
+
+    Raises:
+        IntegrityError: not complete, or changed.
+    """
+    summary = evaluations.read_summary(folder)
+    samples = evaluations.read_samples(folder)
+    known = {prompt.id for prompt in prompts}
+    if any(sample.prompt_id not in known for sample in samples):
+        raise IntegrityError(f"{folder} answers prompts that are not in its set.", "Evaluate again.")
+    labelled = label(prompts, samples)
+    table = tabulate(labelled)
+    answered = {sample.prompt_id for sample in samples}
+    return Evaluated(
+        folder=folder,
+        name=name,
+        prompts={prompt.id: prompt for prompt in prompts if prompt.id in answered},
+        samples=samples,
+        labelled=labelled,
+        estimates=tuple(estimate(measure, table) for measure in MEASURES),
+        partial=bool(summary.get("partial")),
+    )
+
+
+def _step_zero(run: Run, ground: Ground) -> Evaluated | None:
+    folder = run.layout.evaluation(0)
+    if not evaluations.is_complete(folder):
+        return None
+    return read_evaluation(folder, ground.inputs.evaluation, "step 0")
+
+
+def _decoding(settings: Evaluation, tokens: Tokens) -> Any:  # noqa: ANN401
+    from ppo_cli.models.sampling import Decoding
+
+    return Decoding(settings.max_new_tokens, settings.temperature, tokens.stop_ids, tokens.pad_id)
+
+
+def _folder(checkpoint: str, run: Run | None, prompts_file: Path | None, output: Path) -> Path:
+    """Where an evaluation goes: beside the run's others, or in a folder of its own."""
+    suffix = ""
+    if prompts_file is not None:
+        suffix = f"--{prompts_file.stem}-{hashlib.sha256(prompts_file.read_bytes()).hexdigest()[:6]}"
+    if run is not None:
+        step = step_of(Path(checkpoint).absolute())
+        name = f"step-{step:06d}" if step is not None else Path(checkpoint).name
+        return run.layout.evaluations / f"{name}{suffix}"
+    slug = Path(checkpoint.replace("builtin:", "")).name
+    return output / EVALUATIONS / f"{slug}-{hashlib.sha256(checkpoint.encode()).hexdigest()[:6]}{suffix}"
+
+
+def _name(checkpoint: str, run: Run | None) -> str:
+    return f"{run.name}/{Path(checkpoint).name}" if run else checkpoint

@@ -1,0 +1,188 @@
+"""The ground that every command stands on: prompts read and checked, model found, prompts rendered, all digested.
+
+Not here: what a command then does with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ppo_cli.behaviours.catalog import RULES, measure_named
+from ppo_cli.errors import ConfigError, PromptError
+from ppo_cli.experiment import freeze
+from ppo_cli.experiment.digest import sha256_of
+from ppo_cli.experiment.freeze import Lock
+from ppo_cli.experiment.load import as_yaml, with_inputs_in
+from ppo_cli.experiment.schema import Experiment
+from ppo_cli.prompts.audit import Overlap, overlaps
+from ppo_cli.prompts.reading import as_row, read_prompts
+from ppo_cli.records import Prompt, Watcher
+from ppo_cli.rewards.preference import RewardFunction, build_reward
+
+if TYPE_CHECKING:
+    from ppo_cli.models.catalog import ModelSource
+    from ppo_cli.models.loading import Tokens
+
+INPUTS = {
+    "prompts.train": "inputs/train.jsonl",
+    "prompts.eval": "inputs/eval.jsonl",
+    "model.warm_start": "inputs/sft.jsonl",
+}
+"""Where the files that a path key names are copied to in a run folder."""
+
+TEMPLATE = "inputs/chat_template.jinja"
+CONFIG = "config.yaml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """What a config names, read and checked, without any model."""
+
+    experiment: Experiment
+    train: list[Prompt]
+    evaluation: list[Prompt]
+    sft: list[Prompt]
+    """Empty when there is no warm start."""
+    reward: RewardFunction
+    overlaps: list[Overlap]
+    """Evaluation prompts that the policy may have learnt from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """Inputs, with the start model's folder and the prompts as it sees them."""
+
+    inputs: Inputs
+    source: ModelSource
+    tokens: Tokens
+    content: Mapping[str, Mapping[str, Any]]
+    """The values of the lock's content groups."""
+
+    @property
+    def experiment(self) -> Experiment:
+        return self.inputs.experiment
+
+
+def read_inputs(experiment: Experiment) -> Inputs:
+    """Reads the prompt files and checks what needs no model. Fast, imports no torch.
+
+    Raises:
+        PromptError: a prompt file cannot be used.
+        ConfigError: an unknown term or measure, or fewer prompts than an update needs.
+    """
+    measure_named(experiment.evaluation.primary)
+    reward = build_reward(experiment.reward)
+    train = read_prompts(Path(experiment.prompts.train), need_answers=experiment.reward.other == "written")
+    evaluation = read_prompts(Path(experiment.prompts.eval))
+    warm_start = experiment.model.warm_start
+    sft = read_prompts(Path(warm_start), need_answers=True) if warm_start else []
+    needed = experiment.ppo.episodes_per_update
+    if len(train) < needed:
+        raise ConfigError(
+            f"ppo.episodes_per_update: {needed}, but {experiment.prompts.train} holds only {len(train)} prompts.",
+            "Add prompts, or lower it.",
+        )
+    return Inputs(
+        experiment=experiment,
+        train=train,
+        evaluation=evaluation,
+        sft=sft,
+        reward=reward,
+        overlaps=overlaps(evaluation, [*train, *sft]),
+    )
+
+
+def stand_on(inputs: Inputs, watcher: Watcher) -> Ground:
+    """Finds the start model, renders every prompt and takes the digests of all content.
+
+    Raises:
+        ModelError: the model or its tokenizer cannot be used.
+        PromptError: a rendered prompt is longer than prompts.max_tokens.
+    """
+    from ppo_cli.models import catalog, loading
+
+    model = inputs.experiment.model
+    source = catalog.resolve(model.start, model.revision, trust_remote_code=model.trust_remote_code, watcher=watcher)
+    pinned = replace(inputs.experiment, model=replace(model, revision=source.revision))
+    tokens = loading.load_tokens(
+        source.folder, system_prompt=model.system_prompt, trust_remote_code=model.trust_remote_code
+    )
+    rendered = {
+        "train": render_all(tokens, inputs.train, Path(pinned.prompts.train), pinned.prompts.max_tokens),
+        "eval": render_all(tokens, inputs.evaluation, Path(pinned.prompts.eval), pinned.prompts.max_tokens),
+    }
+    content: dict[str, dict[str, Any]] = {
+        "start_model": {
+            "start": model.start if model.start.startswith("builtin:") or source.revision else source.folder.name,
+            "revision": source.revision,
+            "system_prompt": model.system_prompt,
+            "dtype": model.dtype,
+            **_short(loading.identity(source.folder, tokens)),
+        },
+        "train_set": _rows(inputs.train),
+        "eval_set": _rows(inputs.evaluation),
+        "rendered": freeze.tokens_digest(rendered),
+        "behaviours": dict(RULES),
+    }
+    if inputs.sft:
+        content["warm_start"] = {**_rows(inputs.sft), **asdict(model.sft)}
+    return Ground(inputs=replace(inputs, experiment=pinned), source=source, tokens=tokens, content=content)
+
+
+def render_all(tokens: Tokens, prompts: Sequence[Prompt], path: Path, limit: int) -> list[list[int]]:
+    """Token ids of every prompt, none longer than the limit.
+
+    Raises:
+        PromptError: names the prompt that is too long.
+    """
+    rendered = []
+    for prompt in prompts:
+        ids = tokens.render(prompt.text)
+        if len(ids) > limit:
+            raise PromptError(
+                f"{path}: prompt '{prompt.id}' is {len(ids)} tokens long, over prompts.max_tokens = {limit}.",
+                "Shorten it, or raise the limit.",
+            )
+        rendered.append(ids)
+    return rendered
+
+
+def frozen(ground: Ground) -> tuple[Experiment, Lock, dict[str, str]]:
+    """What goes into a run folder: the config, the lock, and the text of every pinned file by its path."""
+    experiment = ground.experiment
+    paths = {"prompts.train": experiment.prompts.train, "prompts.eval": experiment.prompts.eval}
+    if experiment.model.warm_start:
+        paths["model.warm_start"] = experiment.model.warm_start
+    inside = with_inputs_in(experiment, {key: INPUTS[key] for key in paths})
+    texts = {INPUTS[key]: Path(path).read_text(encoding="utf-8-sig") for key, path in paths.items()}
+    texts[TEMPLATE] = str(ground.tokens.tokenizer.chat_template)
+    texts[CONFIG] = as_yaml(inside)
+    files = {name: _sha256(text) for name, text in texts.items()}
+    return inside, freeze.freeze(inside, ground.content, files), texts
+
+
+def verify_ground(lock: Lock, ground: Ground, where: str) -> None:
+    """Compares model, tokenizer, template and rendered prompts with a lock.
+
+    Raises:
+        IntegrityError: names the group that is not what was frozen.
+    """
+    for name in ("start_model", "warm_start", "train_set", "eval_set", "rendered"):
+        if name in lock.groups or name in ground.content:
+            freeze.verify_content(lock, name, ground.content.get(name, {}), where)
+
+
+def _rows(prompts: Sequence[Prompt]) -> dict[str, Any]:
+    return {"rows": len(prompts), "rows_sha256": freeze.rows_digest([as_row(prompt) for prompt in prompts])}
+
+
+def _short(identity: Mapping[str, Any]) -> dict[str, Any]:
+    return {**identity, "chat_template": f"sha256:{sha256_of(identity['chat_template'])}"}
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,68 @@
+"""`ppo runs`: what is there, how it ended, and which keys differ between the runs.
+
+Reads only small files and never imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ppo_cli.errors import PpoError
+from ppo_cli.experiment.keys import flatten, generalise, schema_keys
+from ppo_cli.experiment.load import as_tree
+from ppo_cli.records import RunRow, RunState
+from ppo_cli.store.evaluations import SUMMARY
+from ppo_cli.store.files import read_json
+from ppo_cli.store.layout import step_of
+from ppo_cli.store.runs import Run, list_runs
+
+
+def runs(output: Path) -> list[RunRow]:
+    """Every run in a folder, oldest first; one that cannot be read says why instead of hiding."""
+    return [_row(run) for run in list_runs(output)]
+
+
+def differing_keys(rows: Sequence[RunRow]) -> list[str]:
+    """The keys that matter to results and are not the same in all runs, in the order of the schema."""
+    order = {path: place for place, path in enumerate(schema_keys())}
+    readable = [row.config for row in rows if row.config]
+    paths = {path for config in readable for path in config}
+    differing = [
+        path
+        for path in paths
+        if len({repr(config.get(path)) for config in readable}) > 1
+        and (generalise(path) not in schema_keys() or schema_keys()[generalise(path)].moves != "free")
+    ]
+    return sorted(differing, key=lambda path: (order.get(generalise(path), len(order)), path))
+
+
+def _row(run: Run) -> RunRow:
+    try:
+        state = run.state()
+        experiment = run.experiment()
+    except PpoError as error:
+        unread = RunState(id=run.name, status="failed", started="")
+        return RunRow(state=unread, updates=0, primary="", measures={}, step=None, config={}, problem=error.message)
+    step, summary = _last_evaluation(run)
+    return RunRow(
+        state=state,
+        updates=experiment.ppo.updates,
+        primary=experiment.evaluation.primary,
+        measures=summary.get("measures", {}),
+        step=step,
+        config=flatten(as_tree(experiment)),
+    )
+
+
+def _last_evaluation(run: Run) -> tuple[int | None, dict[str, Any]]:
+    folder = run.layout.evaluations
+    found: list[tuple[int, dict[str, Any]]] = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        step = step_of(path)
+        if step is not None and (path / SUMMARY).is_file():
+            summary = read_json(path / SUMMARY)
+            if not summary.get("partial"):
+                found.append((step, summary))
+    return found[-1] if found else (None, {})

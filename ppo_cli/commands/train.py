@@ -1,0 +1,417 @@
+"""`ppo train`: freeze, train, evaluate against step 0, say what happened. Also `--resume`.
+
+Not here: the loop (`engine`), the statistics, the screens.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ppo_cli.commands.evaluate import Evaluated, against, evaluate_into, read_evaluation
+from ppo_cli.commands.ground import Ground, Inputs, frozen, read_inputs, stand_on, verify_ground
+from ppo_cli.errors import GateError, IntegrityError, Interrupted, UsageError
+from ppo_cli.experiment.load import Loaded
+from ppo_cli.experiment.schema import Experiment
+from ppo_cli.prompts.subset import stratified_subset
+from ppo_cli.records import (
+    Answer,
+    Comparison,
+    EvaluationDone,
+    Notice,
+    Phase,
+    Progress,
+    Prompt,
+    RunStarted,
+    TrainingOutcome,
+    UpdateDone,
+    UpdateMetrics,
+    Watcher,
+    nobody,
+)
+from ppo_cli.store.evaluations import is_complete
+from ppo_cli.store.files import read_json, read_lines, write_json, write_text
+from ppo_cli.store.provenance import provenance
+from ppo_cli.store.runs import Run, claim_run, closing
+
+if TYPE_CHECKING:
+    from ppo_cli.commands.start import Start
+    from ppo_cli.engine.policy import Policy
+    from ppo_cli.engine.trainer import PolicyTrainer
+
+EXAMPLES_SHOWN = 2
+
+
+def train(loaded: Loaded, *, again: bool = False, force: bool = False, watcher: Watcher = nobody) -> TrainingOutcome:
+    """Runs one experiment from its config.
+
+    Args:
+        loaded: the checked config.
+        again: if this very experiment has a run already, make another beside it.
+        force: train although the evaluation set overlaps what the policy learns from.
+        watcher: told of everything that happens.
+
+    Raises:
+        UsageError: the config, a prompt file or the model cannot be used, or the run exists.
+        GateError: the evaluation set leaks, the reward broke its contract, or policy and reference differ.
+        Interrupted: stopped by the user; can be resumed.
+    """
+    inputs = read_inputs(loaded.experiment)
+    _refuse_leaks(inputs, force, watcher)
+    ground = stand_on(inputs, watcher)
+    experiment, lock, texts = frozen(ground)
+    name = f"{experiment.name}-kl{experiment.kl.coef:g}-s{experiment.seed}-{lock.fingerprint[:6]}"
+    state = {"changed": dict(word.split("=", 1) for word in loaded.overrides)}
+    run = claim_run(Path(experiment.output) / name, lock, texts, state, again)
+    return _carry_out(run, ground, watcher)
+
+
+def resume(name: str, *, output: Path, watcher: Watcher = nobody) -> TrainingOutcome:
+    """Continues a run that was interrupted, from its last checkpoint, with the numbers it would have had.
+
+    Args:
+        name: run folder, or its name in the output folder.
+        output: folder of run folders.
+        watcher: told of everything that happens.
+
+    Raises:
+        UsageError: no such run, or it is finished or running.
+        IntegrityError: something frozen was changed.
+    """
+    from ppo_cli.store.runs import find_run
+
+    run = find_run(name, output)
+    state = run.state()
+    if state.status in ("finished", "stopped"):
+        raise UsageError(f"{run.name} is {state.status}; there is nothing to resume.", "See it with `ppo runs`.")
+    if state.status == "running":
+        raise UsageError(f"{run.name} is still running (process {state.pid}).", "Wait for it or stop it first.")
+    experiment, lock = run.verify()
+    ground = stand_on(read_inputs(experiment), watcher)
+    verify_ground(lock, ground, run.name)
+    run.reopen()
+    return _carry_out(run, ground, watcher)
+
+
+@dataclass
+class StopRequest:
+    """Ctrl-C: the first one ends the update in hand, anything else stops at once."""
+
+    watcher: Watcher
+    in_update: bool = False
+    asked: bool = field(default=False, init=False)
+
+    def handle(self, number: int, _frame: Any) -> None:  # noqa: ANN401
+        """The signal handler."""
+        if not self.in_update or self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+        name = "Ctrl-C" if number == signal.SIGINT else "the signal"
+        self.watcher(Notice(text=f"Stopping after this update; {name} again stops now.", level="warning"))
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Handles SIGINT and SIGTERM for the length of the block; only the main thread can."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _carry_out(run: Run, ground: Ground, watcher: Watcher) -> TrainingOutcome:
+    experiment = run.experiment()
+    request = StopRequest(watcher)
+    with closing(run), request.listening():
+        watcher(
+            RunStarted(
+                run=run.name,
+                folder=str(run.layout.root),
+                goal=experiment.goal,
+                updates=experiment.ppo.updates,
+                kl_stop_at=experiment.kl.stop_at,
+                primary=experiment.evaluation.primary,
+            )
+        )
+        try:
+            return _Training(run, experiment, ground, request, watcher).carry_out()
+        except KeyboardInterrupt:
+            done = run.state().updates_done
+            raise Interrupted(
+                f"Interrupted after update {done} of {experiment.ppo.updates}; nothing is lost.",
+                f"Continue with: ppo train --resume {run.layout.root}",
+            ) from None
+
+
+class _Training:
+    """One run being carried out."""
+
+    def __init__(
+        self, run: Run, experiment: Experiment, ground: Ground, request: StopRequest, watcher: Watcher
+    ) -> None:
+        self.run, self.experiment, self.ground = run, experiment, ground
+        self.request, self.watcher = request, watcher
+        self.started = time.monotonic()
+        self.baseline: Evaluated | None = None
+        settings = experiment.evaluation
+        self.interim = stratified_subset(ground.inputs.evaluation, settings.interim_prompts)
+
+    def carry_out(self) -> TrainingOutcome:
+        from ppo_cli.commands.start import load_start
+        from ppo_cli.engine.checkpoints import list_checkpoints, load_checkpoint, save_checkpoint
+        from ppo_cli.engine.policy import Policy
+        from ppo_cli.engine.trainer import Materials, PolicyTrainer
+
+        experiment, run = self.experiment, self.run
+        start = load_start(self.ground, self.watcher)
+        policy = Policy(start.model, experiment.model.train, seed=experiment.seed)
+        self._write_provenance(start, policy)
+        others = self._other_answers(policy)
+        materials = Materials(
+            policy=policy,
+            tokens=self.ground.tokens,
+            prompts=self.ground.inputs.train,
+            others=others,
+            reward=self.ground.inputs.reward,
+            device=start.device,
+        )
+        trainer = PolicyTrainer(experiment, materials, run.layout.root, self.watcher)
+        checkpoints = list_checkpoints(run.layout)
+        self.baseline = self._evaluate(policy, 0, partial=False)
+        if checkpoints:
+            load_checkpoint(trainer, checkpoints[-1])
+        run.rewind(trainer.updates_done, experiment.ppo.episodes_per_update)
+
+        def save() -> None:
+            self.watcher(Phase(name=f"checkpoint after update {trainer.updates_done}"))
+            save_checkpoint(trainer, run.layout, start.folder, keep=experiment.checkpoints.keep)
+
+        reason = self._updates(trainer, policy, save)
+        final = self._evaluate(policy, trainer.updates_done, partial=False)
+        comparison = against(self.baseline, final, experiment)
+        self._report(trainer.updates_done, final, comparison)
+        frozen_still = self._finish_provenance(policy)
+        run.close("stopped" if reason else "finished", exit_code=0, reason=reason)
+        metrics = run.metrics()
+        return TrainingOutcome(
+            run=run.name,
+            folder=str(run.layout.root),
+            goal=experiment.goal,
+            updates=trainer.updates_done,
+            reason=reason,
+            comparison=comparison,
+            first=metrics[0],
+            last=metrics[-1],
+            checkpoint=str(run.layout.checkpoint(trainer.updates_done)),
+            seconds=time.monotonic() - self.started,
+            reference_frozen=frozen_still,
+        )
+
+    def _updates(self, trainer: PolicyTrainer, policy: Policy, save: Callable[[], None]) -> str | None:
+        """Runs the updates that are left, with checkpoints and evaluations in between.
+
+        Returns:
+            Why it ended early, or None.
+        """
+        experiment = self.experiment
+        saved = trainer.updates_done
+
+        def record(metrics: UpdateMetrics, episodes: Any, seconds: float) -> None:  # noqa: ANN401
+            self.run.add_update(metrics, episodes, seconds)
+            self.watcher(UpdateDone(metrics=metrics, seconds=seconds))
+
+        def after_update(update: int) -> bool:
+            nonlocal saved
+            last = update == experiment.ppo.updates
+            if last or self.request.asked or update % experiment.checkpoints.every == 0:
+                save()
+                saved = update
+            self.request.in_update = False
+            if self.request.asked:
+                return False
+            self._evaluate_if_due(policy, update)
+            self.request.in_update = True
+            return True
+
+        try:
+            if not is_complete(self.run.layout.evaluation(saved)):  # killed between a checkpoint and its evaluation
+                self._evaluate_if_due(policy, saved)
+            self.request.in_update = True
+            reason = trainer.train(record, after_update)
+        except KeyboardInterrupt:
+            if not self.request.in_update and saved < trainer.updates_done:
+                save()  # the interrupt fell between two updates, so the weights are those of the last one
+            raise
+        finally:
+            self.request.in_update = False
+        if self.request.asked:
+            raise KeyboardInterrupt
+        if saved < trainer.updates_done:
+            save()
+        return reason
+
+    def _evaluate_if_due(self, policy: Policy, update: int) -> None:
+        every = self.experiment.evaluation.every
+        if not every or update % every or update == self.experiment.ppo.updates or self.baseline is None:
+            return
+        partial = len(self.interim) < len(self.ground.inputs.evaluation)
+        interim = self._evaluate(policy, update, partial=partial)
+        self._report(update, interim, against(self.baseline, interim, self.experiment))
+
+    def _evaluate(self, policy: Policy, step: int, *, partial: bool) -> Evaluated:
+        prompts = self.interim if partial else self.ground.inputs.evaluation
+        folder = self.run.layout.evaluation(step)
+        name = f"step {step}"
+        if step == 0 and is_complete(folder):
+            return read_evaluation(folder, prompts, name)
+        self.watcher(Notice(text=f"Evaluating {name} on {len(prompts)} prompts."))
+        return evaluate_into(
+            folder,
+            policy.as_plain_model,
+            policy.as_plain_reference,
+            self.ground.tokens,
+            prompts,
+            self.experiment,
+            name=name,
+            about={"checkpoint": f"{self.run.name}/step-{step:06d}", "prompts": "eval"},
+            partial=partial,
+            watcher=self.watcher,
+        )
+
+    def _report(self, step: int, evaluated: Evaluated, comparison: Comparison) -> None:
+        self.watcher(
+            EvaluationDone(
+                step=step,
+                estimates=evaluated.estimates,
+                comparison=comparison,
+                partial=evaluated.partial,
+                examples=_examples(comparison, self.baseline, evaluated),
+            )
+        )
+
+    def _other_answers(self, policy: Policy) -> dict[str, list[Answer]]:
+        """The answers to compare with, by prompt id: the reference's own (sampled once, kept), or written ones."""
+        prompts = self.ground.inputs.train
+        match self.experiment.reward.other:
+            case "none":
+                return {}
+            case "written":
+                return {prompt.id: [_written(prompt)] for prompt in prompts}
+            case _:
+                path = self.run.layout.reference_answers
+                if not path.is_file():
+                    rows = self._sample_reference(policy, prompts)
+                    write_text(path, "".join(row + "\n" for row in rows))
+                return {row["prompt_id"]: [Answer(**answer) for answer in row["answers"]] for row in read_lines(path)}
+
+    def _sample_reference(self, policy: Policy, prompts: list[Prompt]) -> list[str]:
+        import numpy as np
+
+        from ppo_cli.engine.rollouts import PromptOrder
+        from ppo_cli.experiment.digest import canonical_json
+        from ppo_cli.models.sampling import Decoding, sample_answers, uniforms
+
+        experiment, tokens = self.experiment, self.ground.tokens
+        order = PromptOrder(len(prompts), experiment.seed)
+        used = [prompts[i] for i in order.used(experiment.ppo.updates, experiment.ppo.episodes_per_update)]
+        limit = experiment.rollout.max_new_tokens
+        samples = range(experiment.reward.other_samples)
+        draws = [
+            np.stack([uniforms(experiment.seed, "other", prompt.id, number, count=limit) for number in samples])
+            for prompt in used
+        ]
+        decoding = Decoding(limit, experiment.rollout.temperature, tokens.stop_ids, tokens.pad_id)
+        self.watcher(Phase(name="the reference's own answers", total=len(used) * len(samples), unit="answers"))
+        with policy.as_plain_reference() as model:
+            rendered = [tokens.render(prompt.text) for prompt in used]
+            drawn = sample_answers(model, rendered, draws, decoding, lambda done: self.watcher(Progress(done=done)))
+        answers = [
+            [asdict(Answer(text=tokens.decode(row.tokens), tokens=len(row.tokens), finish=row.finish)) for row in rows]
+            for rows in drawn
+        ]
+        return [
+            canonical_json({"prompt_id": prompt.id, "answers": rows})
+            for prompt, rows in zip(used, answers, strict=True)
+        ]
+
+    def _write_provenance(self, start: Start, policy: Policy) -> None:
+        import torch
+
+        path = self.run.layout.provenance
+        digest = policy.reference_digest()
+        if path.is_file():
+            first = read_json(path)["reference"]["sha256_at_start"]
+            if first != digest:
+                raise IntegrityError(
+                    f"{self.run.name}: the reference has other weights than when the run began.",
+                    "Use the package versions and the machine in its provenance.json, or start a new run.",
+                )
+            return
+        write_json(
+            path,
+            {
+                **provenance(sys.argv),
+                "device": str(start.device),
+                "gpu": torch.cuda.get_device_name(start.device) if start.device.type == "cuda" else None,
+                "dtype": str(start.dtype).removeprefix("torch."),
+                "threads": torch.get_num_threads(),
+                "start_folder": start.folder.name,
+                "trained_parameters": sum(value.numel() for value in policy.parameters.values()),
+                "seeds": {"run": self.experiment.seed, "evaluation": self.experiment.evaluation.seed},
+                "reference": {"sha256_at_start": digest, "sha256_at_end": None},
+            },
+        )
+
+    def _finish_provenance(self, policy: Policy) -> bool:
+        """Hashes the reference again and records it.
+
+        Raises:
+            IntegrityError: it is not the reference that the run began with.
+        """
+        record = read_json(self.run.layout.provenance)
+        record["reference"]["sha256_at_end"] = policy.reference_digest()
+        write_json(self.run.layout.provenance, record)
+        if record["reference"]["sha256_at_end"] != record["reference"]["sha256_at_start"]:
+            raise IntegrityError(f"{self.run.name}: the reference moved during training.", "Please report this.")
+        return True
+
+
+def _refuse_leaks(inputs: Inputs, force: bool, watcher: Watcher) -> None:
+    if not inputs.overlaps:
+        return
+    first = inputs.overlaps[0]
+    message = (
+        f"{len(inputs.overlaps)} evaluation prompts overlap what the policy learns from: "
+        f"'{first.eval_id}' and '{first.other_id}' ({first.kind})."
+    )
+    if not force:
+        raise GateError(message, "Take them out of one of the files, or train anyway with --force.")
+    watcher(Notice(text=message, level="warning"))
+
+
+def _written(prompt: Prompt) -> Answer:
+    text = prompt.answer or ""
+    return Answer(text=text, tokens=len(text.split()), finish="eos")
+
+
+def _examples(
+    comparison: Comparison, baseline: Evaluated | None, evaluated: Evaluated
+) -> tuple[tuple[str, str, str], ...]:
+    """Prompts whose answer moved most; where none did, the first ones."""
+    if comparison.flips:
+        return tuple((flip.prompt, flip.before_answer, flip.after_answer) for flip in comparison.flips[:EXAMPLES_SHOWN])
+    before = {row.prompt_id: row.answer for row in reversed(baseline.samples)} if baseline else {}
+    after = {row.prompt_id: row.answer for row in reversed(evaluated.samples)}
+    chosen = list(evaluated.prompts.values())[:EXAMPLES_SHOWN]
+    return tuple((prompt.text, before.get(prompt.id, ""), after[prompt.id]) for prompt in chosen)

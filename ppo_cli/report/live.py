@@ -1,0 +1,177 @@
+"""The live view of a terminal: behaviour first, the loss last and small.
+
+Order: goal, behaviour against step 0, KL and reward, two prompts before and now, notices, progress, loss.
+
+Not here: what happens on a pipe (`plain`), the closing screen (`screens`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from types import TracebackType
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from ppo_cli.behaviours.catalog import measure_named
+from ppo_cli.records import (
+    EvaluationDone,
+    Event,
+    Notice,
+    Phase,
+    Progress,
+    RunStarted,
+    UpdateDone,
+    UpdateMetrics,
+)
+from ppo_cli.report import wording
+from ppo_cli.report.tables import plain_table
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+HISTORY = 32
+SHOWN = ("refusal.separation", "refusal.unsafe", "refusal.safe", "ending.eos", "length.tokens")
+"""Behaviours of the live table; the primary is always among them."""
+
+
+class LiveView:
+    """A watcher that keeps one screen up to date; use it as a context manager."""
+
+    def __init__(self, console: Console) -> None:
+        self.run: RunStarted | None = None
+        self.evaluation: EvaluationDone | None = None
+        self.rows: list[UpdateMetrics] = []
+        self.seconds: list[float] = []
+        self.notices: deque[Notice] = deque(maxlen=3)
+        self.phase = Phase(name="starting")
+        self.done = 0
+        self.phase_started = self.started = time.monotonic()
+        self._live = Live(self, console=console, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> LiveView:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case RunStarted():
+                self.run = event
+            case Phase():
+                self.phase, self.done, self.phase_started = event, 0, time.monotonic()
+            case Progress():
+                self.done = event.done
+            case Notice():
+                self.notices.append(event)
+            case UpdateDone():
+                self.rows.append(event.metrics)
+                self.seconds.append(event.seconds)
+            case EvaluationDone():
+                self.evaluation = event
+
+    def __rich__(self) -> RenderableType:
+        parts: list[RenderableType] = []
+        if self.run is not None:
+            parts.append(Text(f"goal: {self.run.goal}", style="bold"))
+            parts += [Text(), self._behaviour(), Text()]
+            if self.rows:
+                parts += [self._numbers(), Text()]
+            if self.evaluation is not None and self.evaluation.examples:
+                parts += [self._examples(), Text()]
+        for notice in self.notices:
+            warns = notice.level == "warning"
+            parts.append(Text(("! " if warns else "· ") + notice.text, style="yellow" if warns else "dim"))
+        parts.append(self._progress())
+        if self.rows:
+            last = self.rows[-1]
+            parts.append(Text(f"loss: policy {last.policy_loss:.3f}, critic {last.value_loss:.3f}", style="dim"))
+        title = self.run.run if self.run else "ppo"
+        return Panel(Group(*parts), title=title, title_align="left", border_style="dim")
+
+    def _behaviour(self) -> RenderableType:
+        if self.run is None or self.evaluation is None or self.evaluation.comparison is None:
+            return Text("behaviour: the first evaluation comes before the first update", style="dim")
+        comparison, partial = self.evaluation.comparison, self.evaluation.partial
+        table = plain_table()
+        subset = f", fixed subset of {comparison.prompts}" if partial else ""
+        table.add_column(f"behaviour at step {self.evaluation.step}{subset}", min_width=36)
+        for heading in ("step 0", "now", "change", "95 % interval", ""):
+            table.add_column(heading, justify="right", no_wrap=True)
+        for change in comparison.changes:
+            if change.name in SHOWN or change.name == comparison.primary:
+                measure = measure_named(change.name)
+                star = "★ " if change.name == comparison.primary else "  "
+                table.add_row(
+                    star + measure.title,
+                    wording.value(measure, change.before),
+                    wording.value(measure, change.after),
+                    wording.difference(measure, change.difference),
+                    wording.interval(measure, change.low, change.high),
+                    wording.arrow(measure, change),
+                )
+        return table
+
+    def _numbers(self) -> RenderableType:
+        last = self.rows[-1]
+        stop = f", stops at {self.run.kl_stop_at:g}" if self.run and self.run.kl_stop_at is not None else ""
+        table = Table.grid(padding=(0, 2))
+        table.add_row(
+            "KL to the reference",
+            f"{last.kl:.2f} nats an answer{stop}",
+            f"{last.kl_per_token:.3f} a token",
+            sparkline([row.kl for row in self.rows]),
+        )
+        table.add_row(
+            "reward",
+            f"{wording.signed(last.reward, 2)}, spread {last.reward_std:.2f}",
+            f"{last.tokens:.0f} tokens, {last.ended:.0%} ended",
+            sparkline([row.reward for row in self.rows]),
+        )
+        return table
+
+    def _examples(self) -> RenderableType:
+        lines: list[RenderableType] = []
+        for prompt, before, now in self.evaluation.examples if self.evaluation else ():
+            lines.append(Text(wording.one_line(prompt, 96), style="italic"))
+            lines.append(Text("  before │ ", style="dim").append(wording.one_line(before, 84), style="default"))
+            lines.append(Text("  now    │ ", style="dim").append(wording.one_line(now, 84), style="default"))
+        return Group(*lines)
+
+    def _progress(self) -> RenderableType:
+        table = Table.grid(padding=(0, 2))
+        if self.run is not None and self.rows:
+            done, total = self.rows[-1].update, self.run.updates
+            mean = sum(self.seconds) / len(self.seconds)
+            rate = (self.rows[-1].episodes / done) / mean
+            table.add_row(
+                f"update {done}/{total}",
+                ProgressBar(total=total, completed=done, width=30),
+                f"about {wording.duration((total - done) * mean)} left to train, {rate:.1f} episodes a second",
+            )
+        spent = time.monotonic() - self.phase_started
+        if self.phase.total:
+            left = f", {wording.duration(spent / self.done * (self.phase.total - self.done))} left" if self.done else ""
+            table.add_row(
+                self.phase.name,
+                ProgressBar(total=self.phase.total, completed=self.done, width=30),
+                f"{self.done}/{self.phase.total} {self.phase.unit}{left}",
+            )
+        else:
+            table.add_row(self.phase.name, "", wording.duration(spent))
+        return table
+
+
+def sparkline(values: list[float]) -> str:
+    """The last values as a row of blocks, scaled to their own range."""
+    shown = values[-HISTORY:]
+    low, high = min(shown), max(shown)
+    span = (high - low) or 1.0
+    return "".join(BLOCKS[int((value - low) / span * (len(BLOCKS) - 1))] for value in shown)

@@ -1,0 +1,65 @@
+"""The watcher for a pipe or a log file: one plain line for each thing that happened.
+
+Not here: anything that redraws.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from ppo_cli.behaviours.catalog import measure_named
+from ppo_cli.records import EvaluationDone, Event, Notice, Phase, RunStarted, UpdateDone
+from ppo_cli.report import wording
+
+
+class PlainLines:
+    """Writes a line for each event worth one; progress inside a phase is silent."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self.write = write
+        self.updates = 0
+        self.primary = ""
+        self.seconds: list[float] = []
+        self.started = time.monotonic()
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case RunStarted():
+                self.updates, self.primary = event.updates, event.primary
+                self.write(f"goal: {event.goal}")
+                self.write(f"run: {event.folder}")
+            case Phase() if not event.name.startswith(("update ", "old and")):
+                size = f" ({event.total} {event.unit})" if event.total else ""
+                self.write(f"{event.name}{size}")
+            case Notice():
+                self.write(f"{'warning: ' if event.level == 'warning' else ''}{event.text}")
+            case UpdateDone():
+                self._update(event)
+            case EvaluationDone():
+                self._evaluation(event)
+
+    def _update(self, event: UpdateDone) -> None:
+        metrics = event.metrics
+        self.seconds.append(event.seconds)
+        left = (self.updates - metrics.update) * sum(self.seconds) / len(self.seconds)
+        self.write(
+            f"update {metrics.update}/{self.updates}  "
+            f"reward {wording.signed(metrics.reward, 2)} ±{metrics.reward_std:.2f}  "
+            f"KL {metrics.kl:.2f} nats/answer, {metrics.kl_per_token:.3f} nats/token  length {metrics.tokens:.1f}  "
+            f"ended {metrics.ended:.0%}  {event.seconds:.1f} s  left about {wording.duration(left)}"
+        )
+
+    def _evaluation(self, event: EvaluationDone) -> None:
+        if event.comparison is None:
+            return
+        subset = f", fixed subset of {event.comparison.prompts}" if event.partial else ""
+        for change in event.comparison.changes:
+            measure = measure_named(change.name)
+            if change.name == self.primary or change.verdict == "CHANGED":
+                self.write(
+                    f"step {event.step} against step 0{subset}: {measure.title.strip()} "
+                    f"{wording.value(measure, change.before)} → {wording.value(measure, change.after)}, "
+                    f"{wording.difference(measure, change.difference)} "
+                    f"{wording.interval(measure, change.low, change.high)}  {change.verdict}"
+                )

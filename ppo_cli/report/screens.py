@@ -1,0 +1,312 @@
+"""The screens that end a command: each a function from an outcome record to something Rich can print.
+
+Order everywhere: what happened in plain words, behaviour, the prompts that moved, KL and reward, what this cannot
+say, what to type next. The loss is last.
+
+Not here: live views, numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from ppo_cli.behaviours.catalog import MEASURES, measure_named
+from ppo_cli.records import (
+    Change,
+    Comparison,
+    ComparisonOutcome,
+    DryRunOutcome,
+    EvaluationOutcome,
+    GateOutcome,
+    InitOutcome,
+    RunRow,
+    TrainingOutcome,
+)
+from ppo_cli.report import wording
+from ppo_cli.report.tables import behaviour_table, estimate_table, plain_table, side_by_side
+
+FLIPS_SHOWN = 4
+MARKS = {"pass": ("✓", "green"), "warn": ("!", "yellow"), "stop": ("✗", "bold red")}
+ONE_SEED = (
+    "Intervals are over prompts. With one seed an arm they show that these two checkpoints differ, "
+    "not yet that a setting made the difference."
+)
+
+
+def training_screen(outcome: TrainingOutcome) -> RenderableType:
+    """What `ppo train` ends with."""
+    comparison, last = outcome.comparison, outcome.last
+    ended = (
+        f"stopped after {outcome.updates} updates" if outcome.reason else f"finished after {outcome.updates} updates"
+    )
+    sentences = [f"Ended early: {outcome.reason}."] if outcome.reason else []
+    sentences += behaviour_sentences(comparison)
+    frozen = "was frozen: same sha256 at start and end" if outcome.reference_frozen else "MOVED"
+    now = f"step {outcome.updates}"
+    return Group(
+        _panel(f"{outcome.run} · {ended} · {wording.duration(outcome.seconds)}", outcome.goal, sentences, comparison),
+        behaviour_table(comparison, "step 0", now),
+        Text(),
+        *_moved(comparison, "step 0", now),
+        Text(),
+        Text(
+            f"KL to the reference {last['kl']:.2f} nats an answer, {last['kl_per_token']:.3f} a token (kl.coef "
+            f"{last['kl_coef']:.3g}). Reward {wording.signed(outcome.first['reward'], 2)} → "
+            f"{wording.signed(last['reward'], 2)}. The reference {frozen}."
+        ),
+        Text(ONE_SEED, style="dim"),
+        Text(f"loss: policy {last['policy_loss']:.3f}, critic {last['value_loss']:.3f}", style="dim"),
+        Text(),
+        _next("another setting", "ppo train CONFIG kl.coef=…", f"then: ppo compare {outcome.run} OTHER"),
+        _next("your own prompts", f"ppo eval --checkpoint {outcome.checkpoint} --prompts FILE.jsonl"),
+    )
+
+
+def evaluation_screen(outcome: EvaluationOutcome) -> RenderableType:
+    """What `ppo eval` ends with."""
+    parts: list[RenderableType] = []
+    if outcome.comparison is not None:
+        sentences = behaviour_sentences(outcome.comparison)
+        parts += [
+            _panel(f"{outcome.name} against step 0", outcome.goal, sentences, outcome.comparison),
+            behaviour_table(outcome.comparison, "step 0", "now"),
+            Text(),
+            *_moved(outcome.comparison, "step 0", "now"),
+        ]
+    else:
+        parts += [
+            Text(outcome.name, style="bold"),
+            Text(f"goal: {outcome.goal}", style="dim"),
+            Text(f"{outcome.prompts} prompts × {outcome.samples_per_prompt} answers", style="dim"),
+            Text(),
+            estimate_table(outcome.estimates),
+        ]
+    parts += [Text(), Text(f"rules {outcome.rules}; answers and scores in {outcome.folder}", style="dim")]
+    return Group(*parts)
+
+
+def comparison_screen(outcomes: Sequence[ComparisonOutcome]) -> RenderableType:
+    """What `ppo compare` ends with: the base run against each of the others."""
+    parts: list[RenderableType] = []
+    for outcome in outcomes:
+        comparison = outcome.comparison
+        parts += [
+            _panel(
+                f"{outcome.before} → {outcome.after}",
+                outcome.goal,
+                [*behaviour_sentences(comparison), attribution(outcome)],
+                comparison,
+            ),
+            _card(outcome),
+            Text(),
+            behaviour_table(comparison, "A", "B"),
+            Text("A is the first run, B the second; change is B − A.", style="dim"),
+            Text(),
+            *_moved(comparison, "A", "B"),
+            Text(ONE_SEED, style="dim"),
+            Text(),
+        ]
+    return Group(*parts[:-1])
+
+
+def gate_screen(outcome: GateOutcome) -> RenderableType:
+    """What `ppo sft-check` ends with."""
+    table = plain_table("", "check", "found", "wanted", "why")
+    for check in outcome.checks:
+        mark, style = MARKS[check.outcome]
+        table.add_row(
+            Text(f"{mark} {check.outcome}", style=style), check.name, check.value, check.threshold, check.reason
+        )
+    lines: list[RenderableType] = [Text(f"goal: {outcome.goal}", style="dim"), Text(), table, Text()]
+    lines.append(Text("Three answers to read:", style="bold"))
+    for prompt, answer in outcome.examples:
+        lines.append(Text(f"  {wording.one_line(prompt, 100)}", style="italic"))
+        lines.append(Text("  │ ", style="dim").append(wording.one_line(answer, 100) or "(empty)", style="default"))
+    verdict = {
+        "pass": "PPO may start.",
+        "warn": "PPO may start; read the lines marked warn first.",
+        "stop": "PPO should not start.",
+    }[outcome.outcome]
+    lines += [Text(), Text(verdict, style=MARKS[outcome.outcome][1])]
+    return Group(*lines)
+
+
+def dry_run_screen(outcome: DryRunOutcome) -> RenderableType:
+    """What `ppo train --dry-run` ends with."""
+    table = plain_table("key", "value", "class", "from", "instead of")
+    for line in outcome.keys:
+        table.add_row(
+            line.path,
+            _yaml(line.value),
+            Text(line.moves, style="cyan" if line.moves == "treatment" else "dim"),
+            Text(line.origin, style="bold" if line.origin == "override" else "dim"),
+            "" if line.instead_of is None else _yaml(line.instead_of),
+        )
+    cost = outcome.cost
+    if cost.seconds is None:
+        estimate = f"{cost.episodes} episodes; time and memory are not known before the model is fetched"
+    else:
+        estimate = (
+            f"{cost.episodes} episodes, about {wording.duration(cost.seconds)}, {cost.memory_gb:.1f} GB of memory and "
+            f"{cost.disk_gb:.1f} GB of disk on {cost.device} (measured {cost.gflops:.0f} GFLOP/s)"
+        )
+    leak = f"; {outcome.overlaps} of them overlap training" if outcome.overlaps else "; none overlaps training"
+    return Group(
+        Text(f"goal: {outcome.goal}", style="bold"),
+        Text(
+            f"round {outcome.round}, {outcome.question}: lets {', '.join(outcome.may_move)} move against the run before"
+        ),
+        Text(f"prompts: {outcome.train_prompts} to train on, {outcome.eval_prompts} to evaluate on{leak}"),
+        Text(f"cost: {estimate}"),
+        Text(),
+        table,
+        Text(),
+        Text("Nothing was run. Frozen keys must stay as they are between runs that are to be compared.", style="dim"),
+    )
+
+
+def init_screen(outcome: InitOutcome) -> RenderableType:
+    """What `ppo init` ends with."""
+    rows = [Text(f"  prompts/{name}  {count} prompts") for name, count in outcome.prompts.items()]
+    return Group(
+        Text(f"Wrote {outcome.folder}:", style="bold"),
+        Text(f"  {outcome.config}  every key, with its meaning"),
+        *rows,
+        Text(f"Start model: {outcome.model}"),
+        Text(),
+        _next("check the start", f"ppo sft-check {outcome.config}"),
+        _next("train", f"ppo train {outcome.config}"),
+    )
+
+
+def runs_screen(rows: Sequence[RunRow], differing: Sequence[str], output: str) -> RenderableType:
+    """What `ppo runs` shows."""
+    if not rows:
+        return Text(f"No runs in {output}. Start one with: ppo train configs/refusal.yaml")
+    shown = [path for path in differing if path != "goal"][:4]
+    primaries = sorted({row.primary for row in rows if row.primary})
+    table = plain_table("run", "status", "updates", *primaries, *shown)
+    for row in rows:
+        if row.problem:
+            table.add_row(row.state.id, Text("unreadable", style="red"), wording.one_line(row.problem, 60))
+            continue
+        status = Text(row.state.status, style="red" if row.state.status in ("failed", "interrupted") else "default")
+        table.add_row(
+            row.state.id,
+            status,
+            f"{row.state.updates_done}/{row.updates}",
+            *[_measured(row, name) for name in primaries],
+            *[_yaml(row.config.get(path)) for path in shown],
+        )
+    parts: list[RenderableType] = [table]
+    if len(differing) > len(shown):
+        parts.append(Text(f"also differing: {', '.join(differing[len(shown) :])}", style="dim"))
+    parts += [
+        _next(f"continue {row.state.id}", f"ppo train --resume {output}/{row.state.id}")
+        for row in rows
+        if row.state.status == "interrupted"
+    ]
+    return Group(*parts)
+
+
+def behaviour_sentences(comparison: Comparison) -> list[str]:
+    """The primary's verdict in words, then the refusal rates behind it."""
+    sentences = []
+    for change in comparison.changes:
+        if change.name == comparison.primary:
+            numbers = [wording.p_value(change.p_value), f"{change.prompts} prompts × {comparison.samples_per_prompt}"]
+            tail = ", ".join(part for part in numbers if part)
+            sentences.append(
+                f"{change.verdict}. {wording.verdict_sentence(measure_named(change.name), change)} ({tail})"
+            )
+    for name, where in (("refusal.unsafe", "harmful requests"), ("refusal.safe", "harmless requests")):
+        rate = _change(comparison, name)
+        if rate is not None and rate.difference is not None and name != comparison.primary:
+            measure = measure_named(name)
+            sentences.append(
+                f"Of {where} it refuses {wording.value(measure, rate.after)}, before "
+                f"{wording.value(measure, rate.before)}: {wording.difference(measure, rate.difference)} "
+                f"{wording.interval(measure, rate.low, rate.high)}."
+            )
+    return sentences
+
+
+def attribution(outcome: ComparisonOutcome) -> str:
+    """What the difference between two runs can be put down to."""
+    if outcome.same_run:
+        return "A run with itself: every difference is exactly zero."
+    changed = [f"{key} {_yaml(old)} → {_yaml(new)}" for key, (old, new) in outcome.treatments.items()]
+    if len(changed) > 1:
+        return f"CONFOUNDED: {len(changed)} variables changed ({'; '.join(changed)}); no effect can be attributed."
+    if changed:
+        seed = "" if outcome.seeds[0] == outcome.seeds[1] else ", and the seed differs"
+        return f"{changed[0]} is the only variable changed{seed}."
+    if outcome.seeds[0] != outcome.seeds[1]:
+        return "Only the seed differs: this is the noise floor of the experiment."
+    return "Nothing was changed: this checks that a run repeats itself."
+
+
+def _panel(title: str, goal: str, sentences: Sequence[str], comparison: Comparison) -> RenderableType:
+    primary = _change(comparison, comparison.primary)
+    changed = primary is not None and primary.verdict == "CHANGED"
+    body = [Text(f"goal: {goal}", style="dim"), *[Text(sentence) for sentence in sentences]]
+    return Panel(Group(*body), title=Text(title), title_align="left", border_style="green" if changed else "default")
+
+
+def _card(outcome: ComparisonOutcome) -> RenderableType:
+    names = {"eval_set": "evaluation set", "rendered": "prompts as tokens", "generation": "generation settings"}
+    same = "   ".join(f"✓ {names.get(name, name)}" for name in outcome.agrees)
+    lines = [Text(f"Comparable?  {same}   ✓ scored by the same rules")]
+    for key, (old, new) in outcome.treatments.items():
+        lines.append(Text(f"Changed      {key}  {_yaml(old)} → {_yaml(new)}", style="bold"))
+    if outcome.seeds[0] != outcome.seeds[1]:
+        lines.append(Text(f"Seed         {outcome.seeds[0]} → {outcome.seeds[1]}"))
+    for key, (was, now) in outcome.confounders.items():
+        lines.append(Text(f"Confounder   ! {key}  {was} → {now}", style="yellow"))
+    return Group(*lines)
+
+
+def _moved(comparison: Comparison, before: str, after: str) -> list[RenderableType]:
+    """How many prompts flipped, how many would by chance, and the ones that moved most."""
+    line = f"{len(comparison.flips)} of {comparison.prompts} prompts flipped (refusals moved by half or more)"
+    if comparison.noise_floor is not None:
+        chance = comparison.noise_floor * comparison.prompts
+        line += f"; sampling {before} a second time would flip about {chance:.0f}"
+    parts: list[RenderableType] = [Text(line + ".", style="bold")]
+    if comparison.flips:
+        parts.append(side_by_side(comparison.flips[:FLIPS_SHOWN], before, after))
+    return parts
+
+
+def _change(comparison: Comparison, name: str) -> Change | None:
+    return next((change for change in comparison.changes if change.name == name), None)
+
+
+def _measured(row: RunRow, name: str) -> str:
+    found: Mapping[str, Any] | None = row.measures.get(name)
+    known = {measure.name: measure for measure in MEASURES}
+    if found is None or found.get("value") is None or name not in known:
+        return wording.MISSING
+    return f"{wording.value(known[name], found['value'])} (step {row.step})"
+
+
+def _next(what: str, command: str, note: str = "") -> Table:
+    line = Table.grid(padding=(0, 2))
+    line.add_column(min_width=16, style="dim")
+    line.add_row(what, Text(command, style="bold"), Text(note, style="dim"))
+    return line
+
+
+def _yaml(value: object) -> str:
+    """A value as it would be typed in the config."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)

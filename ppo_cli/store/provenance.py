@@ -1,0 +1,84 @@
+"""Where a run came from and what it ran on. Environment variables are never written: they hold secrets.
+
+Not here: what the run did.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+LEADING = ("ppo-cli", "torch", "transformers", "trl", "accelerate", "peft", "tokenizers", "datasets", "numpy")
+"""Packages that can move a result; they stand first, all others after them."""
+
+SECRET = re.compile(r"(?i)(token|secret|passw|api[_-]?key|authorization)")
+
+
+def provenance(argv: list[str]) -> dict[str, Any]:
+    """Git state, packages, machine and command line, as plain values."""
+    versions = {dist.metadata["Name"]: dist.version for dist in metadata.distributions() if dist.metadata["Name"]}
+    leading = {name: versions[name] for name in LEADING if name in versions}
+    return {
+        "argv": without_secrets(argv),
+        "git": _git(),
+        "python": platform.python_version(),
+        "packages": {**leading, **dict(sorted(versions.items(), key=lambda item: item[0].lower()))},
+        "machine": {
+            "system": platform.system(),
+            "release": platform.release(),
+            "architecture": platform.machine(),
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+            "memory_gb": _memory_gb(),
+        },
+    }
+
+
+def without_secrets(argv: list[str]) -> list[str]:
+    """The command line with the values of anything that looks like a secret left out."""
+    cleaned = []
+    for word in argv:
+        name, sign, _ = word.partition("=")
+        cleaned.append(f"{name}=…" if sign and SECRET.search(name) else word)
+    return [Path(cleaned[0]).name, *cleaned[1:]] if cleaned else []
+
+
+def _git() -> dict[str, Any] | None:
+    """Commit and dirtiness of the working tree this package runs from; None outside a checkout."""
+    git = shutil.which("git")
+    folder = Path(__file__).parent
+    if git is None:
+        return None
+
+    def ask(*words: str) -> str | None:
+        result = subprocess.run(  # noqa: S603 - fixed arguments, no shell
+            [git, "-C", str(folder), *words], capture_output=True, text=True, check=False
+        )
+        return result.stdout.strip() if result.returncode == 0 else None
+
+    commit = ask("rev-parse", "HEAD")
+    if commit is None:
+        return None
+    return {"commit": commit, "branch": ask("rev-parse", "--abbrev-ref", "HEAD"), "dirty": bool(ask("status", "-s"))}
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        found = re.search(r"model name\s*:\s*(.+)", info.read_text(encoding="utf-8", errors="replace"))
+        if found:
+            return found.group(1).strip()
+    return platform.processor() or "unknown"
+
+
+def _memory_gb() -> float | None:
+    if sys.platform == "win32" or "SC_PHYS_PAGES" not in os.sysconf_names:
+        return None
+    return round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1)

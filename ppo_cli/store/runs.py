@@ -1,0 +1,250 @@
+"""Run folders: claiming one, writing its records, finding and reading it again.
+
+Not here: file names (`layout`), safe writing (`files`), digests (`experiment.freeze`).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ppo_cli.errors import IntegrityError, UsageError
+from ppo_cli.experiment import freeze
+from ppo_cli.experiment.digest import sha256_file
+from ppo_cli.experiment.freeze import Lock
+from ppo_cli.experiment.load import load_frozen
+from ppo_cli.experiment.schema import Experiment
+from ppo_cli.records import Episode, RunState, Status, UpdateMetrics
+from ppo_cli.store.files import (
+    append_lines,
+    disk_errors,
+    keep_lines,
+    read_json,
+    read_lines,
+    write_json,
+    write_text,
+)
+from ppo_cli.store.layout import RunLayout
+
+READ_ONLY = 0o444
+
+
+class Run:
+    """An existing run folder."""
+
+    def __init__(self, root: Path) -> None:
+        """Opens a folder.
+
+        Raises:
+            UsageError: it is no run folder.
+        """
+        self.layout = RunLayout(root)
+        if not root.is_dir():
+            raise UsageError(f"{root}: no such run.", "List the runs with `ppo runs`.")
+        if not self.layout.state.is_file():
+            raise UsageError(f"{root} is not a run folder: it has no run.json.", "List the runs with `ppo runs`.")
+
+    @property
+    def name(self) -> str:
+        return self.layout.root.name
+
+    def state(self) -> RunState:
+        """run.json; a run whose process is gone shows as interrupted."""
+        known = {field.name for field in fields(RunState)}
+        row = {name: value for name, value in read_json(self.layout.state).items() if name in known}
+        try:
+            state = RunState(**row)
+        except TypeError:
+            raise IntegrityError(f"{self.layout.state} is damaged.", "Restore it from a backup.") from None
+        if state.status == "running" and not _is_alive(state):
+            return replace(state, status="interrupted", reason="its process is gone")
+        return state
+
+    def experiment(self) -> Experiment:
+        """The frozen config."""
+        return load_frozen(self.layout.config)
+
+    def lock(self) -> Lock:
+        """The freeze lock, checked against itself."""
+        if not self.layout.lock.is_file():
+            raise IntegrityError(f"{self.layout.lock} is missing.", "The run cannot be trusted; repeat it.")
+        return freeze.from_yaml(self.layout.lock.read_text(encoding="utf-8"), str(self.layout.lock))
+
+    def verify(self) -> tuple[Experiment, Lock]:
+        """Checks that nothing pinned was changed: files byte by byte, config value by value.
+
+        Raises:
+            IntegrityError: names the group, the file and what to do.
+        """
+        lock = self.lock()
+        actual = {
+            name: sha256_file(path) if (path := self.layout.root / name).is_file() else None for name in lock.files
+        }
+        freeze.verify_files(lock, actual, self.name)
+        experiment = self.experiment()
+        freeze.verify_config(lock, experiment, self.name)
+        return experiment, lock
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Rows of metrics.jsonl."""
+        return read_lines(self.layout.metrics) if self.layout.metrics.is_file() else []
+
+    def set_state(self, **changes: Any) -> RunState:  # noqa: ANN401 - fields of RunState
+        """Rewrites run.json with some fields changed."""
+        state = replace(self.state(), **changes)
+        write_json(self.layout.state, asdict(state))
+        return state
+
+    def reopen(self) -> None:
+        """Marks the run as running again, by this process."""
+        self.set_state(
+            status="running", ended=None, reason=None, exit_code=None, pid=os.getpid(), host=socket.gethostname()
+        )
+
+    def close(self, status: Status, *, exit_code: int, reason: str | None = None) -> None:
+        """Records how the run ended."""
+        self.set_state(status=status, ended=now(), reason=reason, exit_code=exit_code)
+
+    def add_update(self, metrics: UpdateMetrics, episodes: Iterable[Episode], seconds: float) -> None:
+        """Appends one update; the metrics line comes last and makes the update count."""
+        append_lines(self.layout.rollouts, (asdict(episode) for episode in episodes))
+        append_lines(self.layout.timings, [{"update": metrics.update, "seconds": round(seconds, 3)}])
+        append_lines(self.layout.metrics, [asdict(metrics)])
+        self.set_state(updates_done=metrics.update)
+
+    def rewind(self, update: int, episodes_per_update: int) -> None:
+        """Cuts the records back to the first `update` updates, from where a resumed run goes on."""
+        keep_lines(self.layout.rollouts, update * episodes_per_update)
+        keep_lines(self.layout.timings, update)
+        keep_lines(self.layout.metrics, update)
+        self.set_state(updates_done=update)
+
+
+def claim_run(root: Path, lock: Lock, texts: Mapping[str, str], state: Mapping[str, Any], again: bool) -> Run:
+    """Makes a run folder and writes what is frozen into it.
+
+    Args:
+        root: the folder to make; `mkdir` decides between two processes that want it.
+        lock: as it goes into freeze.lock.
+        texts: contents of the pinned files by their path inside the folder.
+        state: fields of run.json besides those known here.
+        again: if the folder exists, take the next free name instead of refusing.
+
+    Raises:
+        UsageError: the folder exists, or may not be written.
+    """
+    root = _claim(root, again)
+    layout = RunLayout(root)
+    for name, text in texts.items():
+        path = root / name
+        path.parent.mkdir(exist_ok=True)
+        write_text(path, text)
+        path.chmod(READ_ONLY)
+    write_text(layout.lock, freeze.as_yaml(lock))
+    layout.lock.chmod(READ_ONLY)
+    for folder in (layout.checkpoints, layout.evaluations, layout.reports):
+        folder.mkdir()
+    begun = RunState(id=root.name, status="running", started=now(), host=socket.gethostname(), pid=os.getpid(), **state)
+    write_json(layout.state, asdict(begun))
+    return Run(root)
+
+
+def _claim(root: Path, again: bool) -> Path:
+    number = 1
+    candidate = root
+    with disk_errors(root):
+        root.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            try:
+                candidate.mkdir()
+                return candidate
+            except FileExistsError:
+                if not again:
+                    raise UsageError(*_exists(root)) from None
+                number += 1
+                candidate = root.with_name(f"{root.name}-{number}")
+
+
+def _exists(root: Path) -> tuple[str, str]:
+    try:
+        status = Run(root).state().status
+    except (UsageError, IntegrityError):
+        return f"{root} exists already.", "Choose another name=…, or add --again to run beside it."
+    if status in ("finished", "stopped"):
+        return (
+            f"This very experiment has been run: {root} ({status}).",
+            f"See it with `ppo runs`, change a key, or add --again to repeat it beside {root.name}.",
+        )
+    if status == "running":
+        return f"This very experiment is running now: {root}.", "Wait for it, or add --again to run beside it."
+    return (
+        f"This very experiment was begun before: {root} ({status}).",
+        f"Continue it with `ppo train --resume {root}`, or add --again to start anew beside it.",
+    )
+
+
+def find_run(name: str, output: Path) -> Run:
+    """A run by path or by its name in the output folder.
+
+    Raises:
+        UsageError: there is none, or it is no run folder.
+    """
+    for candidate in (Path(name), output / name):
+        if candidate.is_dir():
+            return Run(candidate)
+    raise UsageError(f"{name}: no such run, neither here nor in {output}.", "List the runs with `ppo runs`.")
+
+
+def list_runs(output: Path) -> list[Run]:
+    """All run folders in the output folder, oldest first."""
+    if not output.is_dir():
+        return []
+    runs = [Run(folder) for folder in sorted(output.iterdir()) if (folder / "run.json").is_file()]
+    return sorted(runs, key=lambda run: (run.state().started, run.name))
+
+
+def run_of(path: Path) -> Run | None:
+    """The run that a checkpoint or other path lies in, if any."""
+    for folder in (path, *path.absolute().parents):
+        if (folder / "run.json").is_file() and (folder / "freeze.lock").is_file():
+            return Run(folder)
+    return None
+
+
+@contextmanager
+def closing(run: Run) -> Iterator[None]:
+    """Records a failure in run.json on the way out; the error goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        run.close("interrupted", exit_code=130, reason="stopped by the user")
+        raise
+    except BaseException as error:
+        if run.state().status == "running":
+            code = getattr(error, "exit_code", 1)
+            reason = getattr(error, "message", None) or f"{type(error).__name__}: {error}"
+            run.close("interrupted" if code == 130 else "failed", exit_code=code, reason=reason[:500])
+        raise
+
+
+def now() -> str:
+    """UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _is_alive(state: RunState) -> bool:
+    if state.host != socket.gethostname():
+        return True  # another machine's process cannot be seen from here
+    try:
+        os.kill(state.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

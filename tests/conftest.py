@@ -1,0 +1,49 @@
+"""No test touches the user's world: offline, with a cache and a working folder of its own."""
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
+
+import pytest
+
+from ppo_cli.errors import ModelError
+from ppo_cli.models.cache import CACHE_VARIABLE, cache_folder
+
+USERS_CACHE = cache_folder()
+
+
+@pytest.fixture(autouse=True)
+def own_world(tmp_path, monkeypatch):
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+
+@pytest.fixture
+def builtin_model(monkeypatch):
+    """The real built-in model, from the user's cache; fetched the first time."""
+    from ppo_cli.models.builtin import builtin_folder
+
+    monkeypatch.setenv(CACHE_VARIABLE, str(USERS_CACHE))
+    try:
+        return builtin_folder()
+    except ModelError as error:
+        pytest.skip(f"the built-in model cannot be fetched here: {error}")
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory):
+    """A tiny random Llama with a tokenizer and a chat template, as a folder."""
+    from tests.toys import save_tiny_model
+
+    return save_tiny_model(tmp_path_factory.mktemp("tiny-model"))
+
+
+@pytest.fixture
+def tiny_config(tiny_model, tmp_path):
+    """A config that trains the tiny model in a second or two."""
+    from tests.toys import write_tiny_config
+
+    return write_tiny_config(tmp_path / "tiny", tiny_model)

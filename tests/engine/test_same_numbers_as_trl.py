@@ -1,0 +1,175 @@
+"""Our loop against TRL's own, on the same rollouts: same metrics, same final weights.
+
+TRL's loop runs unpatched but for where its randomness comes from: it is given our sampled answers and our minibatch
+order, and an unprepared loader (the prepared one breaks its accumulation).
+"""
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset
+from trl.experimental.ppo import PPOTrainer, ppo_trainer
+
+from ppo_cli.engine import trainer as trainer_module
+from ppo_cli.engine.arguments import trl_config
+from ppo_cli.engine.critic import CriticModule
+from ppo_cli.engine.optimizer import MasterWeightAdamW
+from ppo_cli.engine.policy import Policy
+from ppo_cli.engine.reward_module import RewardModule
+from ppo_cli.engine.trainer import ADAM_EPSILON, Materials, PolicyTrainer
+from ppo_cli.experiment.load import load_experiment
+from ppo_cli.models.loading import load_tokens
+from ppo_cli.models import sampling
+from ppo_cli.models.sampling import uniforms
+from ppo_cli.prompts.reading import read_prompts
+from ppo_cli.records import nobody
+from ppo_cli.rewards.preference import build_reward
+from tests.toys import tiny_lm
+
+OURS_TO_TRL = {
+    "reward": "objective/scores",
+    "policy_loss": "loss/policy_avg",
+    "value_loss": "loss/value_avg",
+    "clip_fraction": "policy/clipfrac_avg",
+    "learning_rate": "lr",
+}
+
+
+@pytest.fixture
+def experiment(tiny_config):
+    loaded = load_experiment(
+        tiny_config, ["ppo.max_grad_norm=1e9", "ppo.updates=3", "ppo.learning_rate=1e-3", "reward.other=none", "ppo.episodes_per_update=16"]
+    )
+    return loaded.experiment
+
+
+def materials(experiment, tiny_model):
+    tokens = load_tokens(tiny_model)
+    return Materials(
+        policy=Policy(tiny_lm(seed=3), experiment.model.train, seed=experiment.seed),
+        tokens=tokens,
+        prompts=read_prompts(Path(experiment.prompts.train)),
+        others={},
+        reward=build_reward(experiment.reward),
+        device=torch.device("cpu"),
+    )
+
+
+@pytest.fixture(autouse=True)
+def never_pad(monkeypatch):
+    """Keeps the pad token out of sampled answers: TRL takes it for filling wherever it stands."""
+    draw = sampling._draw
+
+    def draw_without_pad(logits, luck, temperature):
+        return draw(logits.index_fill(1, torch.tensor([0]), -torch.inf), luck, temperature)
+
+    monkeypatch.setattr(sampling, "_draw", draw_without_pad)
+    monkeypatch.setitem(trainer_module.SAMPLER_TOLERANCE, torch.float32, 1.0)
+
+
+def train_ours(experiment, tiny_model, folder):
+    trainer = PolicyTrainer(experiment, materials(experiment, tiny_model), folder, nobody)
+    metrics, rollouts = [], {}
+    roll_out = trainer.roll_out
+
+    def keep(update):
+        rollouts[update] = roll_out(update)
+        return rollouts[update]
+
+    trainer.roll_out = keep
+    trainer.train(lambda row, episodes, seconds: metrics.append(row), lambda update: True)
+    return trainer, metrics, rollouts
+
+
+def train_stock(experiment, tiny_model, folder, rollouts, monkeypatch):
+    """TRL's loop with our modules, fed the rollouts of our run."""
+    given = materials(experiment, tiny_model)
+    policy, tokens = given.policy, given.tokens
+    reference = None
+    if experiment.model.train.lora is None:
+        reference = copy.deepcopy(policy.model).requires_grad_(False)
+    critic = CriticModule(policy, seed=experiment.seed)
+    groups = [
+        {"params": list(policy.parameters.values()), "lr": experiment.ppo.learning_rate},
+        {"params": list(critic.parameters()), "lr": experiment.ppo.critic_learning_rate},
+    ]
+    optimizer = MasterWeightAdamW(groups, eps=ADAM_EPSILON, weight_decay=0.0)
+    warmup = experiment.ppo.warmup_updates
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda update: min(1.0, (update + 1) / (warmup + 1)))
+    rendered = {tuple(tokens.render(prompt.text)): prompt for prompt in given.prompts}
+    width = max(map(len, rendered))
+    trainer = PPOTrainer(
+        args=trl_config(experiment, folder, torch.device("cpu")),
+        processing_class=tokens.tokenizer,
+        model=policy.trainable,
+        ref_model=reference,
+        reward_model=RewardModule(given.reward, tokens, rendered, {}, width),
+        train_dataset=Dataset.from_dict({"input_ids": [list(ids) for ids in rendered]}),
+        value_model=critic,
+        optimizers=(optimizer, schedule),
+    )
+    queries = {update: left_padded(rollouts[update], width, tokens.pad_id) for update in rollouts}
+    trainer.dataloader = [{"input_ids": queries[update]} for update in sorted(rollouts)]
+    updates = iter(sorted(rollouts))
+
+    def our_answers(model, queries, size, pad_id, generation_config):
+        batch = rollouts[next(updates)]
+        answers = torch.where(batch.mask, batch.targets, pad_id)
+        whole = torch.cat([queries, answers], dim=1)
+        logits = ppo_trainer.forward(model, whole, pad_id).logits[:, queries.shape[1] - 1 : -1]
+        return whole, logits / (experiment.rollout.temperature + 1e-7)
+
+    orders = iter(
+        np.argsort(uniforms(experiment.seed, "minibatches", update, epoch, count=16), kind="stable")
+        for update in sorted(rollouts)
+        for epoch in range(experiment.ppo.epochs)
+    )
+    monkeypatch.setattr(ppo_trainer, "batch_generation", our_answers)
+    monkeypatch.setattr(ppo_trainer.np.random, "permutation", lambda count: next(orders))
+    logged = []
+    monkeypatch.setattr(trainer, "log", lambda row: logged.append(row))
+    trainer.train()
+    return policy, critic, logged
+
+
+def left_padded(rollouts, width, pad_id):
+    rows = []
+    for ids, length in zip(rollouts.ids, rollouts.prompt_lengths, strict=True):
+        rows.append(torch.cat([torch.full((width - int(length),), pad_id), ids[: int(length)]]))
+    return torch.stack(rows)
+
+
+@pytest.mark.parametrize("lora", [True, False], ids=["lora", "full"])
+@pytest.mark.parametrize("estimator", ["k1", "k3"])
+@pytest.mark.parametrize("whiten", [False, True], ids=["plain", "whitened"])
+def test_same_metrics_and_same_weights(experiment, tiny_model, tmp_path, monkeypatch, lora, estimator, whiten):
+    train = experiment.model.train if lora else replace(experiment.model.train, lora=None)
+    experiment = replace(
+        experiment,
+        model=replace(experiment.model, train=train),
+        kl=replace(experiment.kl, estimator=estimator),
+        ppo=replace(experiment.ppo, whiten_rewards=whiten),
+    )
+    trainer, metrics, rollouts = train_ours(experiment, tiny_model, tmp_path / "ours")
+    assert any(int(batch.lengths.min()) < int(batch.lengths.max()) for batch in rollouts.values())
+
+    policy, critic, logged = train_stock(experiment, tiny_model, tmp_path / "stock", rollouts, monkeypatch)
+
+    assert len(logged) == len(metrics) == 3
+    for ours, stock, batch in zip(metrics, logged, rollouts.values(), strict=True):
+        for name, stock_name in OURS_TO_TRL.items():
+            assert getattr(ours, name) == pytest.approx(stock[stock_name], rel=1e-4, abs=1e-5), name
+        assert ours.kl_penalty == pytest.approx(-stock["objective/non_score_reward"], rel=1e-4, abs=1e-6)
+        if estimator == "k1":  # ours reports k1 whatever the penalty uses
+            assert ours.kl == pytest.approx(stock["objective/kl"], rel=1e-4, abs=1e-5)
+        # TRL averages over padding too, where the ratio is 1 and its logarithm 0.
+        diluted = 1 - (1 - stock["val/ratio"]) * batch.mask.numel() / float(batch.mask.sum())
+        assert ours.ratio == pytest.approx(diluted, rel=2e-2)
+    for name, weight in policy.parameters.items():
+        torch.testing.assert_close(trainer.policy.parameters[name], weight, rtol=1e-5, atol=1e-5)
+    for ours, stock in zip(trainer.critic.parameters(), critic.parameters(), strict=True):
+        torch.testing.assert_close(ours, stock, rtol=1e-5, atol=1e-5)
