@@ -1,0 +1,47 @@
+"""The table of measures, and the labels it is made from."""
+
+import pytest
+
+from ppo_cli.analysis.words import words
+from ppo_cli.behaviours.catalog import MEASURES, RULES_VERSION, label, measure_named
+from ppo_cli.behaviours.form import repetition
+from ppo_cli.errors import ConfigError
+from ppo_cli.records import Prompt, Sample
+
+
+def test_names_are_unique_and_every_measure_is_explained():
+    names = [measure.name for measure in MEASURES]
+    assert len(set(names)) == len(names)
+    assert all(measure.definition and measure.source and measure.margin > 0 for measure in MEASURES)
+
+
+def test_an_unknown_measure_proposes_the_nearest():
+    with pytest.raises(ConfigError, match=r"Did you mean refusal\.separation"):
+        measure_named("refusal.seperation")
+
+
+def test_the_rules_version_can_name_a_file():
+    assert "/" not in RULES_VERSION
+    assert RULES_VERSION == "refusal1+form1"
+
+
+def test_labels_of_one_answer():
+    prompt = Prompt(id="p", text="t", category="scary.x", expect="comply")
+    sample = Sample(prompt_id="p", sample=0, answer="I can't help with that.", tokens=7, finish="eos", kl=0.5)
+    (row,) = label([prompt], [sample])
+    assert row.values["refused"] == 1.0
+    assert row.values["ended"] == 1.0
+    assert row.values["tokens"] == 7.0
+    assert row.values["kl"] == 0.5
+    assert (row.category, row.expect) == ("scary.x", "comply")
+
+
+def test_repetition_counts_repeated_four_grams():
+    assert repetition(words("a b c")) == 0.0
+    assert repetition(words("a b c d e f")) == 0.0
+    assert repetition(words("a b c d a b c d")) == pytest.approx(1 - 4 / 5)
+
+
+def test_words_split_languages():
+    assert words("Don't stop—now!") == ["don't", "stop", "now"]
+    assert words("我爱 Python3") == ["我", "爱", "python3"]

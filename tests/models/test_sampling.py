@@ -1,0 +1,106 @@
+"""Seeded sampling: whose draw is whose, and what the model's own generate says."""
+
+import numpy as np
+import pytest
+import torch
+
+from ppo_cli.models import sampling
+from ppo_cli.models.sampling import Decoding, sample_answers, uniforms
+from tests.toys import FAMILIES, tiny_lm
+
+PROMPTS = [[3, 10, 11, 12, 2, 4], [3, 20, 2, 4], [3, 15, 16, 17, 18, 19, 2, 4], [3, 9, 9, 2, 4]]
+
+
+def draws(samples, steps=12, seed=1):
+    return [np.stack([uniforms(seed, "p", i, k, count=steps) for k in range(samples)]) for i in range(len(PROMPTS))]
+
+
+def decoding(temperature=1.0, steps=12):
+    return Decoding(max_new_tokens=steps, temperature=temperature, stop_ids=(2, 0), pad_id=0)
+
+
+def tokens(answers):
+    return [[row.tokens for row in rows] for rows in answers]
+
+
+def test_draws_belong_to_their_owner():
+    assert uniforms(1, "a", 2, count=3).tolist() == uniforms(1, "a", 2, count=3).tolist()
+    assert uniforms(1, "a", 2, count=3).tolist() != uniforms(1, "a", 3, count=3).tolist()
+    assert uniforms(1, "a", 2, count=3).tolist() == uniforms(1, "a", 2, count=9).tolist()[:3]
+    assert uniforms(1, "a", 23, count=1) != uniforms(1, "a2", 3, count=1)
+    many = uniforms(7, "u", count=10_000)
+    assert 0 <= many.min() < many.max() < 1
+    assert many.mean() == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_greedy_decoding_is_the_models_own(family):
+    model = tiny_lm(family)
+    for prompt, rows in zip(PROMPTS, sample_answers(model, PROMPTS, draws(1), decoding(0.0)), strict=True):
+        theirs = model.generate(
+            torch.tensor([prompt]), attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
+            do_sample=False, max_new_tokens=12, eos_token_id=[2, 0], pad_token_id=0,
+        )[0, len(prompt) :].tolist()
+        assert rows[0].tokens == theirs
+        assert (rows[0].finish == "eos") == (theirs[-1] in (2, 0))
+
+
+def test_an_answer_does_not_depend_on_its_neighbours(monkeypatch):
+    model = tiny_lm()
+    together = sample_answers(model, PROMPTS, draws(3), decoding())
+    for index, prompt in enumerate(PROMPTS):
+        alone = sample_answers(model, [prompt], [draws(3)[index]], decoding())
+        assert tokens(alone) == tokens([together[index]])
+    monkeypatch.setattr(sampling, "ROWS_AT_ONCE", 3)
+    assert tokens(sample_answers(model, PROMPTS, draws(3), decoding())) == tokens(together)
+    monkeypatch.setattr(sampling, "COMPACT_AT", 1)
+    assert tokens(sample_answers(model, PROMPTS, draws(3), decoding())) == tokens(together)
+
+
+def test_asking_for_more_samples_moves_none_of_the_first():
+    model = tiny_lm()
+    two, four = (sample_answers(model, PROMPTS, draws(k), decoding()) for k in (2, 4))
+    assert tokens(two) == [rows[:2] for rows in tokens(four)]
+
+
+def test_global_randomness_is_neither_used_nor_moved():
+    model = tiny_lm()
+    torch.manual_seed(1)
+    first, state = sample_answers(model, PROMPTS, draws(2), decoding()), torch.get_rng_state()
+    torch.manual_seed(2)
+    assert tokens(sample_answers(model, PROMPTS, draws(2), decoding())) == tokens(first)
+    torch.manual_seed(1)
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_logprobs_are_those_of_a_plain_forward_pass():
+    model, temperature = tiny_lm(), 0.8
+    for prompt, rows in zip(PROMPTS, sample_answers(model, PROMPTS, draws(1), decoding(temperature)), strict=True):
+        whole = torch.tensor([prompt + rows[0].tokens])
+        logits = model(whole).logits[0, len(prompt) - 1 : -1] / temperature
+        expected = torch.log_softmax(logits, -1).gather(1, torch.tensor(rows[0].tokens)[:, None])[:, 0]
+        assert rows[0].logprobs == pytest.approx(expected.tolist(), abs=1e-4)
+
+
+def test_frequencies_follow_the_distribution():
+    model, count = tiny_lm(), 4000
+    luck = np.stack([uniforms(0, "f", k, count=1) for k in range(count)])
+    (rows,) = sample_answers(model, [PROMPTS[0]], [luck], decoding(steps=1))
+    seen = np.bincount([row.tokens[0] for row in rows], minlength=38) / count
+    expected = torch.softmax(model(torch.tensor([PROMPTS[0]])).logits[0, -1], -1).detach().numpy()
+    assert np.abs(seen - expected).max() < 0.03
+
+
+def test_answers_stop_at_a_stop_token_or_the_limit():
+    for rows in sample_answers(tiny_lm(), PROMPTS, draws(4), decoding()):
+        for row in rows:
+            assert 1 <= len(row.tokens) <= 12
+            assert len(row.logprobs) == len(row.tokens)
+            assert not {2, 0} & set(row.tokens[:-1])
+            assert (row.finish == "eos") == (row.tokens[-1] in (2, 0))
+
+
+def test_progress_counts_answers():
+    seen = []
+    sample_answers(tiny_lm(), PROMPTS, draws(2), decoding(), seen.append)
+    assert seen[-1] == 8
