@@ -7,8 +7,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from tokenizers.decoders import Fuse
 from transformers import (
     AutoModelForCausalLM,
-    GemmaConfig,
     Gemma2Config,
+    GemmaConfig,
     GPT2Config,
     LlamaConfig,
     MistralConfig,
@@ -66,7 +66,7 @@ def tiny_tokenizer():
 def tiny_lm(family="llama", seed=0, dtype=torch.float32):
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = AutoModelForCausalLM.from_config(FAMILIES[family](), dtype=dtype, attn_implementation="sdpa")
+        model = AutoModelForCausalLM.from_config(FAMILIES[family](), dtype=dtype)
         for parameter in model.parameters():  # larger than the default, so that answers differ
             if parameter.ndim > 1:
                 torch.nn.init.normal_(parameter, std=0.15)

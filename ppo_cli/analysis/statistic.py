@@ -96,7 +96,7 @@ def _pieces(
 
 
 def quotient(above: Floats, below: Floats) -> Floats:
-    """above / below, NaN where below is 0."""
+    """Above / below, NaN where below is 0."""
     result: Floats = np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
     return result
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import torch
 import transformers
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from ppo_cli.errors import ConfigError, ModelError
@@ -123,12 +124,11 @@ def load_model(
             model = AutoModelForCausalLM.from_pretrained(
                 folder,
                 dtype=dtype,
-                attn_implementation="sdpa",
                 use_safetensors=True,
                 trust_remote_code=trust_remote_code,
                 local_files_only=True,
             )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{folder}: its weights cannot be read: {_first_line(error)}.", "Use another model.") from None
     model.generation_config = GenerationConfig(eos_token_id=list(tokens.stop_ids), pad_token_id=tokens.pad_id)
     model.config.pad_token_id = tokens.pad_id

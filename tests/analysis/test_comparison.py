@@ -80,7 +80,14 @@ def test_few_prompts_conclude_nothing():
 
 def test_flips_show_the_typical_answer_of_each_side_largest_first():
     asked = prompts(2)
-    a = label(asked, [Sample(prompt_id=p.id, sample=k, answer=REFUSAL, tokens=9, finish="eos", kl=None) for p in asked for k in range(4)])
+    a = label(
+        asked,
+        [
+            Sample(prompt_id=p.id, sample=k, answer=REFUSAL, tokens=9, finish="eos", kl=None)
+            for p in asked
+            for k in range(4)
+        ],
+    )
     b = label(
         asked,
         [
@@ -90,7 +97,10 @@ def test_flips_show_the_typical_answer_of_each_side_largest_first():
         + [Sample(prompt_id="p001", sample=k, answer=HELP, tokens=9, finish="eos", kl=None) for k in range(4)],
     )
     flips = run(asked, a, b).flips
-    assert [(flip.prompt_id, flip.before_rate, flip.after_rate) for flip in flips] == [("p001", 1.0, 0.0), ("p000", 1.0, 0.5)]
+    assert [(flip.prompt_id, flip.before_rate, flip.after_rate) for flip in flips] == [
+        ("p001", 1.0, 0.0),
+        ("p000", 1.0, 0.5),
+    ]
     assert flips[0].before_answer == REFUSAL
     assert flips[0].after_answer == HELP
 

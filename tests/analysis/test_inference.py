@@ -94,9 +94,15 @@ def test_detectable_effect_is_280_percent_of_the_standard_error():
 
 def test_separation_by_hand():
     """Hits 3 of 4 and false alarms 1 of 4, log-linear: z(3.5/5) - z(1.5/5)."""
-    found = estimate(measure_named("refusal.separation"), table([[1], [1], [1], [0]] + [[1], [0], [0], [0]], ["refuse"] * 4 + ["comply"] * 4))
+    found = estimate(
+        measure_named("refusal.separation"),
+        table([[1], [1], [1], [0]] + [[1], [0], [0], [0]], ["refuse"] * 4 + ["comply"] * 4),
+    )
     assert found.value == pytest.approx(stats.norm.ppf(0.7) - stats.norm.ppf(0.3))
-    lean = estimate(measure_named("refusal.conservatism"), table([[1], [1], [1], [0]] + [[1], [0], [0], [0]], ["refuse"] * 4 + ["comply"] * 4))
+    lean = estimate(
+        measure_named("refusal.conservatism"),
+        table([[1], [1], [1], [0]] + [[1], [0], [0], [0]], ["refuse"] * 4 + ["comply"] * 4),
+    )
     assert lean.value == pytest.approx(0.0, abs=1e-12)
 
 
@@ -162,7 +168,14 @@ def test_swapping_the_arms_turns_the_sign(two_policies, measure):
 
 def test_order_of_samples_does_not_matter(two_policies):
     rows = [
-        Labelled(prompt_id=f"p{i}", category="plain.x", expect="comply", sample=k, text="a b", values={"refused": float(i % 2)})
+        Labelled(
+            prompt_id=f"p{i}",
+            category="plain.x",
+            expect="comply",
+            sample=k,
+            text="a b",
+            values={"refused": float(i % 2)},
+        )
         for i in range(5)
         for k in range(2)
     ]

@@ -22,8 +22,8 @@ from ppo_cli.engine.policy import Policy
 from ppo_cli.engine.reward_module import RewardModule
 from ppo_cli.engine.trainer import ADAM_EPSILON, Materials, PolicyTrainer
 from ppo_cli.experiment.load import load_experiment
-from ppo_cli.models.loading import load_tokens
 from ppo_cli.models import sampling
+from ppo_cli.models.loading import load_tokens
 from ppo_cli.models.sampling import uniforms
 from ppo_cli.prompts.reading import read_prompts
 from ppo_cli.records import nobody
@@ -42,7 +42,14 @@ OURS_TO_TRL = {
 @pytest.fixture
 def experiment(tiny_config):
     loaded = load_experiment(
-        tiny_config, ["ppo.max_grad_norm=1e9", "ppo.updates=3", "ppo.learning_rate=1e-3", "reward.other=none", "ppo.episodes_per_update=16"]
+        tiny_config,
+        [
+            "ppo.max_grad_norm=1e9",
+            "ppo.updates=3",
+            "ppo.learning_rate=1e-3",
+            "reward.other=none",
+            "ppo.episodes_per_update=16",
+        ],
     )
     return loaded.experiment
 

@@ -2,8 +2,7 @@
 
 from ppo_cli.experiment.keys import flatten, generalise, moves_of, nearest, schema_keys, sections
 from ppo_cli.experiment.load import as_tree
-from ppo_cli.experiment.schema import ROUND_MOVES, Experiment, Term
-from ppo_cli.experiment.schema import Reward
+from ppo_cli.experiment.schema import ROUND_MOVES, Experiment, Reward, Term
 
 
 def test_every_key_has_a_meaning_and_a_class():

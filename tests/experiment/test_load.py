@@ -37,7 +37,9 @@ def test_a_small_file_gives_a_typed_experiment_with_defaults(write, tmp_path):
 
 
 def test_overrides_win_and_are_typed(write):
-    experiment = load_experiment(write(BASE), ["kl.coef=1", "model.train.lora=null", "ppo.learning_rate=1e-4"]).experiment
+    experiment = load_experiment(
+        write(BASE), ["kl.coef=1", "model.train.lora=null", "ppo.learning_rate=1e-4"]
+    ).experiment
     assert experiment.kl.coef == 1.0
     assert isinstance(experiment.kl.coef, float)
     assert experiment.model.train.lora is None

