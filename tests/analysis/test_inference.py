@@ -96,12 +96,12 @@ def test_separation_by_hand():
     """Hits 3 of 4 and false alarms 1 of 4, log-linear: z(3.5/5) - z(1.5/5)."""
     found = estimate(
         measure_named("refusal.separation"),
-        table([[1], [1], [1], [0]] + [[1], [0], [0], [0]], ["refuse"] * 4 + ["comply"] * 4),
+        table([[1], [1], [1], [0], [1], [0], [0], [0]], ["refuse"] * 4 + ["comply"] * 4),
     )
     assert found.value == pytest.approx(stats.norm.ppf(0.7) - stats.norm.ppf(0.3))
     lean = estimate(
         measure_named("refusal.conservatism"),
-        table([[1], [1], [1], [0]] + [[1], [0], [0], [0]], ["refuse"] * 4 + ["comply"] * 4),
+        table([[1], [1], [1], [0], [1], [0], [0], [0]], ["refuse"] * 4 + ["comply"] * 4),
     )
     assert lean.value == pytest.approx(0.0, abs=1e-12)
 

@@ -138,7 +138,7 @@ def train_stock(experiment, tiny_model, folder, rollouts, monkeypatch):
     monkeypatch.setattr(ppo_trainer, "batch_generation", our_answers)
     monkeypatch.setattr(ppo_trainer.np.random, "permutation", lambda count: next(orders))
     logged = []
-    monkeypatch.setattr(trainer, "log", lambda row: logged.append(row))
+    monkeypatch.setattr(trainer, "log", logged.append)
     trainer.train()
     return policy, critic, logged
 

