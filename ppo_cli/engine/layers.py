@@ -44,13 +44,14 @@ class LayerStack:
         self.layers: list[nn.Module] = list(getattr(self._owner, self._name))
         if trained_layers is not None and trained_layers > count:
             raise ModelError(f"model.train.layers: the model has {count} layers, not {trained_layers}.", "Lower it.")
-        self.cut = count - (trained_layers or count)
-        """Number of lower layers that are computed once; 0 means there is nothing to share."""
+        self._first_trained = count - (trained_layers or count)
+        self.cut = self._first_trained
+        """Number of lower layers that are computed once; 0 means that nothing is shared."""
 
     @property
     def upper_layers(self) -> list[nn.Module]:
         """The trained layers."""
-        return self.layers[self.cut :]
+        return self.layers[self._first_trained :]
 
     @torch.no_grad()
     def lower(self, ids: torch.Tensor) -> torch.Tensor:
@@ -75,19 +76,23 @@ class LayerStack:
             layers: stand-ins for the upper layers, for a reference with weights of its own.
         """
         upper = list(layers) if layers is not None else self.upper_layers
-        with self._running([_Inject(activations)] * self.cut + upper):
+        between = self.layers[self.cut : self._first_trained]
+        with self._running([_Inject(activations)] * self.cut + between + upper):
             return self.backbone(input_ids=ids, use_cache=False).last_hidden_state
 
     @torch.no_grad()
     def share_nothing_if_wrong(self, ids: torch.Tensor) -> bool:
-        """Compares the two halves with the whole model; on a difference gives up the cut and returns False."""
+        """Compares the two halves with the whole model; on a difference gives up sharing and returns False.
+
+        Some families hand more than the hidden states from layer to layer, which the cut would lose.
+        """
         if self.cut == 0:
             return True
         whole = self.backbone(input_ids=ids, use_cache=False).last_hidden_state.float()
         try:
             halves = self.upper(self.lower(ids), ids).float()
             agrees = bool((whole - halves).abs().max() <= TOLERANCE * whole.abs().max())
-        except (TypeError, RuntimeError, AttributeError, ModelError):
+        except (TypeError, ValueError, RuntimeError, AttributeError, ModelError):
             agrees = False
         if not agrees:
             self.cut = 0
@@ -96,7 +101,7 @@ class LayerStack:
     @contextmanager
     def running_whole(self, upper: Sequence[nn.Module]) -> Iterator[None]:
         """Makes the whole model run with other upper layers."""
-        with self._running([*self.layers[: len(self.layers) - len(upper)], *upper]):
+        with self._running([*self.layers[: self._first_trained], *upper]):
             yield
 
     @contextmanager

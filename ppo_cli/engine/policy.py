@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel, get_peft_model
 from peft.tuners.lora import LoraLayer
 from torch import nn
-from transformers.pytorch_utils import Conv1D
 
+from ppo_cli.engine.adapters import lora_on
 from ppo_cli.engine.layers import LayerStack
 from ppo_cli.errors import GateError
 from ppo_cli.experiment.schema import TrainedPart
@@ -55,6 +55,9 @@ class Policy:
             name: value for name, value in self.trainable.named_parameters() if value.requires_grad
         }
         """The trained parameters by name."""
+        probe = torch.arange(1, 9, device=model.device).unsqueeze(0)
+        self.shares_lower_layers = self.stack.share_nothing_if_wrong(probe)
+        """False if the family's layers could not be cut, so that every pass runs them all."""
         refuse_own_reference(self.parameters, self._reference_tensors())
 
     def policy_hidden(self, activations: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
@@ -127,14 +130,7 @@ class Policy:
     def _with_adapters(self, trained: TrainedPart, seed: int) -> PeftModel:
         if trained.lora is None:
             raise ValueError("no adapter settings")
-        names = {id(module): name for name, module in self.model.named_modules()}
-        targets = [
-            names[id(module)]
-            for layer in self.stack.upper_layers
-            for module in layer.modules()
-            if isinstance(module, nn.Linear | Conv1D)
-        ]
-        config = LoraConfig(r=trained.lora.r, lora_alpha=trained.lora.alpha, target_modules=targets, lora_dropout=0.0)
+        config = lora_on(self.model, self.stack.upper_layers, r=trained.lora.r, alpha=trained.lora.alpha)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             adapted = get_peft_model(self.model, config, autocast_adapter_dtype=False)

@@ -33,7 +33,7 @@ from ppo_cli.errors import GateError, PpoError
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.models.loading import Tokens
 from ppo_cli.models.sampling import Decoding, uniforms
-from ppo_cli.records import Answer, Episode, Phase, Progress, Prompt, Scored, UpdateMetrics, Watcher
+from ppo_cli.records import Answer, Episode, Notice, Phase, Progress, Prompt, Scored, UpdateMetrics, Watcher
 from ppo_cli.rewards.preference import RewardFunction
 
 TOKENS_AT_ONCE = {"cpu": 2048, "cuda": 16384}
@@ -120,6 +120,9 @@ class PolicyTrainer(PPOTrainer):
         """
         self.experiment, self.materials, self.watcher = experiment, materials, watcher
         self.policy = materials.policy
+        if not self.policy.shares_lower_layers:
+            family = self.policy.model.config.model_type
+            watcher(Notice(text=f"The layers of {family} cannot be cut in two, so every pass runs them all: slower."))
         self.critic = CriticModule(self.policy, seed=experiment.seed)
         self.kl_coef = experiment.kl.coef
         self.updates_done = 0

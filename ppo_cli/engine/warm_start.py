@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
-from peft import LoraConfig, get_peft_model
-from torch import nn
+from peft import get_peft_model
 from transformers import PrinterCallback, TrainerCallback, set_seed
-from transformers.pytorch_utils import Conv1D
 from trl import SFTConfig, SFTTrainer
 
+from ppo_cli.engine.adapters import lora_on
 from ppo_cli.engine.layers import LayerStack
 from ppo_cli.errors import IntegrityError
 from ppo_cli.experiment.digest import sha256_file, sha256_of
@@ -118,11 +117,7 @@ def _train(
     watcher(Phase(name="warm start (SFT)", total=steps, unit="steps"))
     set_seed(settings.seed)
     layers = LayerStack(model, settings.layers).upper_layers
-    names = {id(module): name for name, module in model.named_modules()}
-    targets = [
-        names[id(module)] for layer in layers for module in layer.modules() if isinstance(module, nn.Linear | Conv1D)
-    ]
-    config = LoraConfig(r=settings.lora_r, lora_alpha=2 * settings.lora_r, target_modules=targets, lora_dropout=0.0)
+    config = lora_on(model, layers, r=settings.lora_r, alpha=2 * settings.lora_r)
     trainer = SFTTrainer(
         model=get_peft_model(model, config),
         args=SFTConfig(
