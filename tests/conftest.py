@@ -5,6 +5,7 @@ import os
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models lose time on a second thread
 
 import pytest
 

@@ -1,0 +1,156 @@
+"""Checkpoints: whole or not there, checked byte by byte, and the way back to exactly the same numbers."""
+
+import json
+import shutil
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from ppo_cli.engine.checkpoints import list_checkpoints, load_checkpoint, save_checkpoint, verify_checkpoint
+from ppo_cli.engine.policy import Policy
+from ppo_cli.engine.trainer import Materials, PolicyTrainer
+from ppo_cli.errors import IntegrityError, PpoError
+from ppo_cli.experiment.load import load_experiment
+from ppo_cli.models.loading import load_tokens
+from ppo_cli.prompts.reading import read_prompts
+from ppo_cli.records import nobody
+from ppo_cli.rewards.preference import build_reward
+from ppo_cli.store.layout import RunLayout
+from tests.toys import tiny_lm
+
+UPDATES = 5
+WAYS = {
+    "lora": [],
+    "full": ["model.train.lora=null"],
+    "bfloat16": ["model.dtype=bfloat16"],
+    "steered": ["kl.target=0.01", "kl.horizon=16", "ppo.warmup_updates=3"],
+}
+
+
+@pytest.fixture(params=WAYS)
+def build(request, tiny_config, tiny_model, tmp_path):
+    overrides = ["reward.other=none", f"ppo.updates={UPDATES}", *WAYS[request.param]]
+    experiment = load_experiment(tiny_config, overrides).experiment
+    dtype = torch.bfloat16 if experiment.model.dtype == "bfloat16" else torch.float32
+
+    def make():
+        materials = Materials(
+            policy=Policy(tiny_lm(seed=3, dtype=dtype), experiment.model.train, seed=experiment.seed),
+            tokens=load_tokens(tiny_model),
+            prompts=read_prompts(Path(experiment.prompts.train)),
+            others={},
+            reward=build_reward(experiment.reward),
+            device=torch.device("cpu"),
+        )
+        return PolicyTrainer(experiment, materials, tmp_path / "trl", nobody)
+
+    return make
+
+
+@pytest.fixture
+def layout(tmp_path):
+    layout = RunLayout(tmp_path / "run")
+    layout.checkpoints.mkdir(parents=True)
+    return layout
+
+
+def go(trainer, until=UPDATES):
+    rows, episodes = [], []
+
+    def record(row, made, seconds):
+        rows.append(row)
+        episodes.extend(made)
+
+    trainer.train(record, lambda update: update < until)
+    return rows, episodes
+
+
+def test_training_goes_on_with_the_numbers_it_would_have_had(build, layout, tiny_model):
+    whole = build()
+    rows, episodes = go(whole)
+
+    first = build()
+    go(first, until=2)
+    save_checkpoint(first, layout, tiny_model, keep=2)
+    second = build()
+    load_checkpoint(second, layout.checkpoint(2))
+    rows_after, episodes_after = go(second)
+
+    assert [asdict(row) for row in rows_after] == [asdict(row) for row in rows[2:]]
+    assert episodes_after == episodes[2 * 8 :]
+    for name, value in whole.policy.parameters.items():
+        assert torch.equal(second.policy.parameters[name], value), name
+    for ours, theirs in zip(second.stepper.masters(), whole.stepper.masters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+class TestOnDisk:
+    @pytest.fixture
+    def build(self, tiny_config, tiny_model, tmp_path):
+        experiment = load_experiment(tiny_config, ["reward.other=none"]).experiment
+        materials = Materials(
+            policy=Policy(tiny_lm(), experiment.model.train, seed=1),
+            tokens=load_tokens(tiny_model),
+            prompts=read_prompts(Path(experiment.prompts.train)),
+            others={},
+            reward=build_reward(experiment.reward),
+            device=torch.device("cpu"),
+        )
+        return PolicyTrainer(experiment, materials, tmp_path / "trl", nobody)
+
+    def saved(self, trainer, layout, tiny_model, update=1, keep=2):
+        trainer.updates_done = update
+        return save_checkpoint(trainer, layout, tiny_model, keep=keep)
+
+    def test_only_the_newest_are_kept(self, build, layout, tiny_model):
+        for update in (1, 2, 3):
+            self.saved(build, layout, tiny_model, update)
+        assert list_checkpoints(layout) == [layout.checkpoint(2), layout.checkpoint(3)]
+
+    def test_only_safetensors_and_text(self, build, layout, tiny_model):
+        folder = self.saved(build, layout, tiny_model)
+        assert {file.suffix for file in folder.rglob("*") if file.is_file()} <= {".safetensors", ".json", ".jinja"}
+        assert json.loads((folder / "checkpoint.json").read_text())["update"] == 1
+
+    @pytest.mark.parametrize("name", ["model.safetensors", "state/training.safetensors", "state/training.json"])
+    def test_one_changed_byte_is_noticed(self, build, layout, tiny_model, name):
+        folder = self.saved(build, layout, tiny_model)
+        data = bytearray((folder / name).read_bytes())
+        data[len(data) // 2] ^= 1
+        (folder / name).write_bytes(bytes(data))
+        with pytest.raises(IntegrityError, match=name.rsplit("/", maxsplit=1)[-1]):
+            verify_checkpoint(folder)
+
+    def test_a_missing_file_is_noticed(self, build, layout, tiny_model):
+        folder = self.saved(build, layout, tiny_model)
+        (folder / "state" / "training.safetensors").unlink()
+        with pytest.raises(IntegrityError, match="is missing"):
+            load_checkpoint(build, folder)
+
+    def test_what_is_half_written_is_no_checkpoint_and_harms_no_other(self, build, layout, tiny_model, monkeypatch):
+        whole = self.saved(build, layout, tiny_model, 1)
+
+        def full(*_arguments, **_settings):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("ppo_cli.engine.checkpoints.save_file", full)
+        with pytest.raises(PpoError, match="No space|no space"):
+            self.saved(build, layout, tiny_model, 2)
+        assert list_checkpoints(layout) == [whole]
+        verify_checkpoint(whole)
+        monkeypatch.undo()
+        self.saved(build, layout, tiny_model, 2)  # the remains of the failed one are in nobody's way
+        assert list_checkpoints(layout) == [whole, layout.checkpoint(2)]
+
+    def test_a_checkpoint_of_another_shape_is_refused(self, build, layout, tiny_model, tiny_config, tmp_path):
+        folder = self.saved(build, layout, tiny_model)
+        experiment = load_experiment(tiny_config, ["reward.other=none", "model.train.lora.r=2"]).experiment
+        materials = replace(build.materials, policy=Policy(tiny_lm(), experiment.model.train, seed=1))
+        with pytest.raises(IntegrityError, match="does not fit this model"):
+            load_checkpoint(PolicyTrainer(experiment, materials, tmp_path / "trl", nobody), folder)
+
+    def test_a_copied_checkpoint_is_still_whole(self, build, layout, tiny_model, tmp_path):
+        shutil.copytree(self.saved(build, layout, tiny_model), tmp_path / "elsewhere")
+        assert verify_checkpoint(tmp_path / "elsewhere")["update"] == 1

@@ -1,0 +1,187 @@
+"""The loop's guards: what must agree before the first step, and what stops a run."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from ppo_cli.engine.policy import Policy
+from ppo_cli.engine.trainer import Materials, PolicyTrainer
+from ppo_cli.errors import GateError, PpoError
+from ppo_cli.experiment.load import load_experiment
+from ppo_cli.models.loading import load_tokens
+from ppo_cli.prompts.reading import read_prompts
+from ppo_cli.records import Scored, nobody
+from ppo_cli.rewards.preference import build_reward
+from tests.toys import tiny_lm
+
+
+@pytest.fixture
+def build(tiny_config, tiny_model, tmp_path):
+    def make(*overrides, reward=None, family="llama", watcher=nobody):
+        experiment = load_experiment(tiny_config, ["reward.other=none", *overrides]).experiment
+        materials = Materials(
+            policy=Policy(tiny_lm(family, seed=3), experiment.model.train, seed=experiment.seed),
+            tokens=load_tokens(tiny_model),
+            prompts=read_prompts(Path(experiment.prompts.train)),
+            others={},
+            reward=reward or build_reward(experiment.reward),
+            device=torch.device("cpu"),
+        )
+        return PolicyTrainer(experiment, materials, tmp_path / "trl", watcher)
+
+    return make
+
+
+def run(trainer):
+    metrics, episodes = [], []
+
+    def record(row, made, seconds):
+        metrics.append(row)
+        episodes.extend(made)
+
+    reason = trainer.train(record, lambda update: True)
+    return metrics, episodes, reason
+
+
+def short_is_good(prompts, answers, others):
+    return [
+        Scored(reward=-answer.tokens / 4, terms={"short": -answer.tokens / 4}, other_terms={}) for answer in answers
+    ]
+
+
+def test_policy_learns_what_the_reward_pays(build):
+    metrics, episodes, reason = run(build("ppo.updates=12", "kl.coef=0.0", reward=short_is_good))
+    assert reason is None
+    assert metrics[-1].tokens < metrics[0].tokens - 1.5
+    assert [row.update for row in metrics] == list(range(1, 13))
+    assert [episode.episode for episode in episodes] == list(range(1, 12 * 8 + 1))
+
+
+def test_a_large_kl_coefficient_holds_the_policy_back(build):
+    free, _, _ = run(build("ppo.updates=10", "kl.coef=0.0", reward=short_is_good))
+    held, _, _ = run(build("ppo.updates=10", "kl.coef=1.0", reward=short_is_good))
+    assert held[-1].kl < free[-1].kl / 2
+
+
+def test_kl_is_nothing_before_the_first_step_and_grows_after(build):
+    metrics, _, _ = run(build("kl.coef=0.0", reward=short_is_good))
+    assert metrics[0].kl == pytest.approx(0, abs=1e-5)
+    assert metrics[-1].kl > 0.01
+
+
+def test_a_policy_that_already_left_its_reference_is_refused(build):
+    trainer = build()
+    for value in trainer.policy.parameters.values():
+        value.data += 0.05
+    with pytest.raises(GateError, match="Before the first step the KL to the reference is"):
+        run(trainer)
+
+
+def test_a_sampler_that_computes_something_else_is_refused(build, monkeypatch):
+    trainer = build()
+    roll_out = trainer.roll_out
+
+    def disturbed(update):
+        rollouts = roll_out(update)
+        return replace(rollouts, sampler_logprobs=rollouts.sampler_logprobs - 0.5)
+
+    monkeypatch.setattr(trainer, "roll_out", disturbed)
+    with pytest.raises(GateError, match=r"Sampling and training disagree by 0\.5"):
+        run(trainer)
+
+
+def test_a_gradient_that_is_not_finite_is_not_applied(build, monkeypatch):
+    trainer = build()
+    estimate = trainer.estimate
+
+    def broken(rollouts, scored):
+        experience = estimate(rollouts, scored)
+        experience.advantages[0, 0] = float("nan")
+        return experience
+
+    monkeypatch.setattr(trainer, "estimate", broken)
+    before = {name: value.clone() for name, value in trainer.policy.parameters.items()}
+    with pytest.raises(PpoError, match="A gradient is not finite in update 1"):
+        run(trainer)
+    minibatches = [torch.equal(value, before[name]) for name, value in trainer.policy.parameters.items()]
+    assert all(torch.isfinite(value).all() for value in trainer.policy.parameters.values())
+    assert len(minibatches) == len(before)
+
+
+def test_the_stop_line_ends_the_run_with_its_reason(build):
+    metrics, _, reason = run(build("ppo.updates=20", "kl.coef=0.0", "kl.stop_at=0.5", reward=short_is_good))
+    assert len(metrics) < 20
+    assert metrics[-1].kl > 0.5
+    assert all(row.kl <= 0.5 for row in metrics[:-1])
+    assert "kl.stop_at = 0.5" in reason
+
+
+def test_a_kl_target_steers_the_coefficient(build):
+    metrics, _, _ = run(build("ppo.updates=6", "kl.target=0.01", "kl.horizon=8", reward=short_is_good))
+    coefficients = [row.kl_coef for row in metrics]
+    assert coefficients[0] == 0.05
+    assert coefficients[1] == pytest.approx(0.05 * 0.8)  # no KL yet, so it falls by its limit of a fifth
+    assert coefficients[-1] > min(coefficients)
+
+
+def test_gradients_are_clipped_to_the_limit(build):
+    trainer = build("ppo.max_grad_norm=1e-4", reward=short_is_good)
+    seen = []
+    step = trainer.optimizer.step
+
+    def watched(*arguments):
+        seen.append(
+            [
+                float(torch.cat([p.grad.flatten() for p in group["params"]]).norm())
+                for group in trainer.stepper.param_groups
+            ]
+        )
+        return step(*arguments)
+
+    trainer.optimizer.step = watched
+    metrics, _, _ = run(trainer)
+    assert max(norm for norms in seen for norm in norms) <= 1.01e-4
+    assert metrics[0].grad_norm > 1e-4  # what is reported is the norm before
+
+
+def test_micro_batches_of_another_size_change_nothing_but_rounding(build, monkeypatch):
+    from ppo_cli.engine import trainer as module
+
+    whole = build(reward=short_is_good)
+    run(whole)
+    monkeypatch.setitem(module.TOKENS_AT_ONCE, "cpu", 40)
+    pieces = build(reward=short_is_good)
+    run(pieces)
+    for name, value in whole.policy.parameters.items():
+        torch.testing.assert_close(pieces.policy.parameters[name], value, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "qwen3", "gemma2"])
+def test_other_families_train(build, family):
+    metrics, _, _ = run(build("ppo.updates=2", family=family, reward=short_is_good))
+    assert metrics[0].kl == pytest.approx(0, abs=1e-5)
+    assert metrics[0].sampler_mismatch < 1e-4
+    assert metrics[1].kl != 0
+
+
+def test_training_all_layers_in_full(build):
+    metrics, _, _ = run(build("model.train.lora=null", "model.train.layers=null", reward=short_is_good))
+    assert metrics[0].kl == pytest.approx(0, abs=1e-5)
+    assert abs(metrics[-1].kl) > 1e-4
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(build):
+    first, second, third = build(), build(), build("seed=2")
+    rows = [run(trainer)[0] for trainer in (first, second, third)]
+    assert rows[0] == rows[1]
+    assert rows[0] != rows[2]
+
+
+def test_the_callers_random_numbers_are_neither_used_nor_moved(build):
+    trainer = build()
+    torch.manual_seed(123)
+    before = torch.random.get_rng_state()
+    run(trainer)
+    assert torch.equal(torch.random.get_rng_state(), before)

@@ -1,0 +1,100 @@
+"""The SFT warm start: learns its examples, is kept by content, and notices a changed cache."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from ppo_cli.engine.warm_start import warm_start
+from ppo_cli.errors import IntegrityError
+from ppo_cli.experiment.schema import Sft
+from ppo_cli.models.loading import identity, load_model, load_tokens
+from ppo_cli.records import Progress, Prompt
+
+EXAMPLES = [
+    Prompt(id=str(index), text=text, category="x", expect="any", pair_id=None, answer="no, sorry.")
+    for index, text in enumerate(["hello", "what is it", "why", "how come", "say more", "go on"])
+]
+SETTINGS = Sft(epochs=12, learning_rate=3e-2, batch_size=3, lora_r=8, layers=3)
+
+
+@pytest.fixture
+def warm(tiny_model):
+    tokens = load_tokens(tiny_model)
+    loads, events = [], []
+
+    def load():
+        loads.append(1)
+        return load_model(tiny_model, tokens, torch.device("cpu"), torch.float32)
+
+    def make(examples=EXAMPLES, settings=SETTINGS):
+        return warm_start(
+            load,
+            tokens,
+            examples,
+            settings,
+            start=tiny_model,
+            start_identity=identity(tiny_model, tokens),
+            kind="cpu",
+            watcher=events.append,
+        )
+
+    make.loads, make.events, make.tokens = loads, events, tokens
+    return make
+
+
+def loss(folder, tokens):
+    model = load_model(folder, tokens, torch.device("cpu"), torch.float32)
+    total = 0.0
+    for example in EXAMPLES:
+        prompt = tokens.render(example.text)
+        answer = [*tokens.tokenizer(example.answer, add_special_tokens=False)["input_ids"], tokens.stop_ids[0]]
+        ids = torch.tensor([prompt + answer])
+        with torch.no_grad():
+            logits = model(ids).logits[0, len(prompt) - 1 : -1]
+        total += float(torch.nn.functional.cross_entropy(logits, torch.tensor(answer)))
+    return total / len(EXAMPLES)
+
+
+def test_it_learns_the_answers_and_their_end(warm, tiny_model):
+    before, after = loss(tiny_model, warm.tokens), loss(warm(), warm.tokens)
+    assert after < before / 2
+    assert any(isinstance(event, Progress) and event.done == 24 for event in warm.events)
+
+
+def test_the_same_content_is_trained_once_and_gives_the_same_bytes(warm, monkeypatch, tmp_path):
+    first = warm()
+    assert warm() == first
+    assert len(warm.loads) == 1
+    weights = (first / "model.safetensors").read_bytes()
+    monkeypatch.setenv("PPO_CACHE", str(tmp_path / "another"))
+    again = warm()
+    assert len(warm.loads) == 2
+    assert again.name == first.name
+    assert (again / "model.safetensors").read_bytes() == weights
+
+
+def test_other_examples_or_settings_are_another_warm_start(warm):
+    folders = {
+        warm(settings=replace(SETTINGS, epochs=1)),
+        warm(settings=replace(SETTINGS, epochs=2)),
+        warm([replace(EXAMPLES[0], answer="yes."), *EXAMPLES[1:]], replace(SETTINGS, epochs=1)),
+    }
+    assert len(folders) == 3
+
+
+def test_a_changed_cache_is_noticed(warm):
+    weights = warm(settings=replace(SETTINGS, epochs=1)) / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(bytes(data))
+    with pytest.raises(IntegrityError, match="was changed"):
+        warm(settings=replace(SETTINGS, epochs=1))
+
+
+def test_a_failed_training_leaves_no_half_model(warm, monkeypatch):
+    monkeypatch.setattr("ppo_cli.engine.warm_start.export_support_files", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        warm(settings=replace(SETTINGS, epochs=1))
+    monkeypatch.undo()
+    assert (warm(settings=replace(SETTINGS, epochs=1)) / "model.safetensors").is_file()
