@@ -46,8 +46,8 @@ Output = Annotated[Path, typer.Option("--output", help="Folder that holds the ru
 
 @app.command()
 def init(
-    recipe: Annotated[str, typer.Argument(help="refusal, or blank for your own prompts.")],
-    folder: Annotated[Path, typer.Argument(help="Folder to write.")],
+    recipe: Annotated[str, typer.Argument(help="refusal, or blank for your own prompts.", metavar="RECIPE")],
+    folder: Annotated[Path, typer.Argument(help="Folder to write.", metavar="FOLDER")],
     goal: Annotated[str | None, typer.Option(help="What to align to, in one plain sentence.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
     fetch_model: Annotated[bool, typer.Option(help="Fetch the built-in start model now.")] = True,
@@ -90,13 +90,20 @@ def train(
     ] = False,
     again: Annotated[bool, typer.Option("--again", help="Repeat an experiment that has a run already.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Train although evaluation prompts overlap.")] = False,
-    output: Output = Path("runs"),
+    output: Annotated[
+        Path | None, typer.Option("--output", help="Folder that holds the run folders, in place of the config's.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Freeze, train, evaluate against step 0, and say what happened."""
     with _reported(as_json):
         if (config is None) == (resume is None):
             raise UsageError("Give either a config or --resume RUN.", "Example: ppo train configs/refusal.yaml")
+        if resume is not None and (again or force):
+            raise UsageError(
+                "--resume continues a run as it was begun, so --again and --force would have no effect.",
+                "Leave them out.",
+            )
         from ppo_cli.report import screens
 
         if dry_run:
@@ -107,11 +114,11 @@ def train(
 
         if resume is not None:
             with _watching(as_json) as watcher:
-                result = command.resume(resume, output=output, watcher=watcher)
+                result = command.resume(resume, output=output or Path("runs"), watcher=watcher)
         else:
             loaded = load_experiment(config or Path(), overrides or ())
             with _watching(as_json) as watcher:
-                result = command.train(loaded, again=again, force=force, watcher=watcher)
+                result = command.train(loaded, output=output, again=again, force=force, watcher=watcher)
         _print(as_json, result, lambda: screens.training_screen(result))
 
 
@@ -146,7 +153,9 @@ def evaluate(
 
 @app.command()
 def compare(
-    runs: Annotated[list[str], typer.Argument(help="Two or more runs, by name or path; the first is the base.")],
+    runs: Annotated[
+        list[str], typer.Argument(help="Two or more runs, by name or path; the first is the base.", metavar="RUN...")
+    ],
     allow_confounded: Annotated[
         bool, typer.Option("--allow-confounded", help="Compare although more than one variable differs.")
     ] = False,

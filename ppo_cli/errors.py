@@ -15,6 +15,25 @@ A message is one sentence that says what is wrong; `next_step` is one that says 
 
 from __future__ import annotations
 
+import errno
+
+
+def reason_of(error: OSError) -> str:
+    """What the system says of a failed access, without number and path, to stand within a sentence."""
+    return (error.strerror or str(error)).lower()
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether a full disk is at the root of an error; libraries in Rust tell it in words only."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if "No space left on device" in str(cause):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
+
 
 class PpoError(Exception):
     """An error with a sentence for the user, a next step and an exit code."""

@@ -46,9 +46,9 @@ def compare(names: Sequence[str], *, output: Path, allow_confounded: bool = Fals
         allow_confounded: compare although more than one treatment differs.
 
     Raises:
-        UsageError: fewer than two runs, or no such run.
+        UsageError: fewer than two runs, no such run, or one that is not finished.
         NotComparable: other prompts or other sampling, or more than one treatment differs.
-        IntegrityError: a run is not finished, or was changed after freezing.
+        IntegrityError: a run was changed after freezing, or holds no whole evaluation.
     """
     if len(names) < 2:
         raise UsageError("A comparison needs two runs.", "List them with `ppo runs`.")
@@ -103,8 +103,11 @@ def _arm(run: Run) -> Arm:
     experiment, lock = run.verify()
     state = run.state()
     if state.status not in ("finished", "stopped"):
-        next_step = f"Finish it first: ppo train --resume {run.layout.root}"
-        raise IntegrityError(f"{run.name} is {state.status}, not finished.", next_step)
+        resume = f"ppo train --resume {run.layout.root}"
+        raise UsageError(
+            f"{run.name} is not finished ({state.status}).",
+            "Wait for it to end." if state.status == "running" else f"Finish it first: {resume}",
+        )
     prompts = read_prompts(run.layout.root / INPUTS["prompts.eval"])
     whole = [
         (step, folder)

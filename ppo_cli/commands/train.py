@@ -5,6 +5,7 @@ Not here: the loop (`engine`), the statistics, the screens.
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sys
 import threading
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ppo_cli.commands.evaluate import Evaluated, against, evaluate_into, read_evaluation
 from ppo_cli.commands.ground import Ground, Inputs, frozen, read_inputs, stand_on, verify_ground
-from ppo_cli.errors import GateError, IntegrityError, Interrupted, UsageError
+from ppo_cli.errors import GateError, IntegrityError, Interrupted, PpoError, UsageError, is_disk_full
 from ppo_cli.experiment.load import Loaded
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.prompts.subset import stratified_subset
@@ -49,11 +50,19 @@ if TYPE_CHECKING:
 EXAMPLES_SHOWN = 2
 
 
-def train(loaded: Loaded, *, again: bool = False, force: bool = False, watcher: Watcher = nobody) -> TrainingOutcome:
+def train(
+    loaded: Loaded,
+    *,
+    output: Path | None = None,
+    again: bool = False,
+    force: bool = False,
+    watcher: Watcher = nobody,
+) -> TrainingOutcome:
     """Runs one experiment from its config.
 
     Args:
         loaded: the checked config.
+        output: folder of run folders, in place of the config's.
         again: if this very experiment has a run already, make another beside it.
         force: train although the evaluation set overlaps what the policy learns from.
         watcher: told of everything that happens.
@@ -69,8 +78,13 @@ def train(loaded: Loaded, *, again: bool = False, force: bool = False, watcher: 
     experiment, lock, texts = frozen(ground)
     name = f"{experiment.name}-kl{experiment.kl.coef:g}-s{experiment.seed}-{lock.fingerprint[:6]}"
     state = {"changed": dict(word.split("=", 1) for word in loaded.overrides)}
-    run = claim_run(Path(experiment.output) / name, lock, texts, state, again)
-    return _carry_out(run, ground, watcher)
+    run = claim_run((output or Path(experiment.output)) / name, lock, texts, state, again)
+    try:
+        return _carry_out(run, ground, watcher)
+    except UsageError:
+        if not run.layout.provenance.is_file():  # the start model could not be used, so nothing was begun
+            shutil.rmtree(run.layout.root)
+        raise
 
 
 def resume(name: str, *, output: Path, watcher: Watcher = nobody) -> TrainingOutcome:
@@ -133,7 +147,7 @@ class StopRequest:
 def _carry_out(run: Run, ground: Ground, watcher: Watcher) -> TrainingOutcome:
     experiment = run.experiment()
     request = StopRequest(watcher)
-    with closing(run), request.listening():
+    with _naming_what_is_left(run), closing(run), request.listening():
         watcher(
             RunStarted(
                 run=run.name,
@@ -152,6 +166,24 @@ def _carry_out(run: Run, ground: Ground, watcher: Watcher) -> TrainingOutcome:
                 f"Interrupted after update {done} of {experiment.ppo.updates}; nothing is lost.",
                 f"Continue with: ppo train --resume {run.layout.root}",
             ) from None
+
+
+@contextmanager
+def _naming_what_is_left(run: Run) -> Iterator[None]:
+    """Says, when the disk is full, which checkpoint is whole and how to go on from it."""
+    from ppo_cli.engine.checkpoints import list_checkpoints
+
+    try:
+        yield
+    except Exception as error:
+        if not is_disk_full(error):
+            raise
+        whole = list_checkpoints(run.layout)
+        left = f"the last whole checkpoint is {whole[-1]}" if whole else "there is no checkpoint yet"
+        raise PpoError(
+            f"No space is left on the disk of {run.layout.root}; {left}.",
+            f"Free some, then continue with: ppo train --resume {run.layout.root}",
+        ) from error
 
 
 class _Training:

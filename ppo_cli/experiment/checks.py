@@ -6,8 +6,11 @@ Not here: the range of a single key (`schema`), anything that reads a file.
 
 from __future__ import annotations
 
+import re
+
 from ppo_cli.experiment.schema import Experiment, Ppo
 
+FOLDER_NAME = re.compile(r"\w[\w.,=@+-]{0,99}")
 LEAST_IN_MINIBATCH = 4
 """Fewer episodes give no variance to normalise by."""
 LEAST_FOR_WHITENING = 8
@@ -20,8 +23,8 @@ def contradictions(experiment: Experiment) -> list[str]:
     problems = []
     if not experiment.goal.strip():
         problems.append("goal: must be one plain sentence that says what to align to, got nothing")
-    if not experiment.name.strip() or any(part in experiment.name for part in ("/", "\\", "..", " ")):
-        problems.append(f"name: must be usable as a folder name without spaces, got '{experiment.name}'")
+    if not FOLDER_NAME.fullmatch(experiment.name):
+        problems.append(f"name: must be usable as a folder name without spaces, got '{experiment.name[:100]}'")
     if not experiment.reward.terms:
         problems.append("reward.terms: at least one term is needed, for example keeps_to_goal: {weight: 1.0}")
     problems += _minibatch_problems(ppo)

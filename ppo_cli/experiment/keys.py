@@ -47,14 +47,18 @@ class Key:
         if isinstance(value, bool) or not isinstance(value, int | float):
             return None
         if self.above is not None and not value > self.above:
-            return f"must be greater than {self.above:g}, got {value:g}"
+            return f"must be greater than {_number(self.above)}, got {_number(value)}"
         if self.at_least is not None and not value >= self.at_least:
-            return f"must be at least {self.at_least:g}, got {value:g}"
+            return f"must be at least {_number(self.at_least)}, got {_number(value)}"
         if self.at_most is not None and not value <= self.at_most:
-            return f"must be at most {self.at_most:g}, got {value:g}"
+            return f"must be at most {_number(self.at_most)}, got {_number(value)}"
         if value != value or value in (float("inf"), float("-inf")):
             return f"must be a finite number, got {value}"
         return None
+
+
+def _number(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:g}"
 
 
 @cache
@@ -94,7 +98,18 @@ def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def nearest(wrong: str) -> str | None:
-    """The known path that a mistyped one most likely meant."""
+    """The known path that a mistyped one most likely meant, with the user's own names kept."""
+    found = _nearest_general(wrong)
+    if found is None:
+        return None
+    typed = wrong.split(".")
+    parts = found.split(".")
+    return ".".join(
+        typed[place] if part == ANY_NAME and place < len(typed) else part for place, part in enumerate(parts)
+    )
+
+
+def _nearest_general(wrong: str) -> str | None:
     known = [*schema_keys(), *sections()]
     by_leaf: dict[str, list[str]] = {}
     for path in known:

@@ -5,6 +5,7 @@ The only module that imports OmegaConf. Not here: what a key means (`schema`), d
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,10 +15,12 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ppo_cli.errors import ConfigError
+from ppo_cli.errors import ConfigError, reason_of
 from ppo_cli.experiment.checks import contradictions, without_effect
 from ppo_cli.experiment.keys import ANY_NAME, flatten, generalise, nearest, schema_keys, sections
 from ppo_cli.experiment.schema import REQUIRED, Experiment
+
+CORRECT_IT = "Correct it; a config that `ppo init` writes explains every key."
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,10 @@ def load_experiment(source: Path, overrides: Sequence[str] = ()) -> Loaded:
     _raise_if_any(_unknown_keys(override_tree), None)
 
     in_file, overridden = frozenset(flatten(file_tree)), frozenset(flatten(override_tree))
-    experiment = _typed(file_tree, override_tree, source)
-    _raise_if_any(_value_problems(experiment), source)
+    experiment = _typed(file_tree, override_tree, source, overridden)
+    problems = _value_problems(experiment)
+    typed_here = all(problem.partition(":")[0] in overridden for problem in problems)
+    _raise_if_any(problems, None if typed_here else source)
     # An override may leave a key of the file without effect; each is judged where it was written.
     _raise_if_any(without_effect(experiment, overridden), None)
     if overridden:
@@ -97,13 +102,21 @@ def _read_yaml(source: Path) -> dict[str, Any]:
     if source.is_dir():
         raise ConfigError(f"{source} is a directory, not a config file.", "Name a .yaml file inside it.")
     try:
-        config = OmegaConf.load(source)
+        text = source.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(
             f"{source}: no such file.", "Check the path, or write a config with `ppo init refusal my-exp`."
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError, OSError, TypeError) as error:
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{source}: not UTF-8 text at byte {error.start}.", "Save it as UTF-8.") from None
+    except OSError as error:
+        raise ConfigError(f"{source} cannot be read: {reason_of(error)}.", "Check the path and who owns it.") from None
+    try:
+        config = OmegaConf.load(io.StringIO(text))
+    except yaml.YAMLError as error:
         raise ConfigError(f"{source}: not readable as YAML: {_one_line(error)}.", "Mend that line.") from None
+    except OSError:  # OmegaConf's word for a file that holds one value
+        raise ConfigError(f"{source}: holds a single value, not keys and values.", "Start it with `name: …`.") from None
     if not isinstance(config, DictConfig):
         raise ConfigError(f"{source}: holds a list, not keys and values.", "Start it with `name: …`.")
     if not config:
@@ -116,10 +129,13 @@ def _parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
     for override in overrides:
         if "=" not in override or not override.split("=", 1)[0].strip():
             raise ConfigError(f"override '{override}' is not of the form key=value.", "Example: kl.coef=0.05")
-    try:
-        return cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.from_dotlist(list(overrides))))
-    except (yaml.YAMLError, OmegaConfBaseException) as error:
-        raise ConfigError(f"override not readable: {_one_line(error)}.", "Quote the value.") from None
+        try:
+            OmegaConf.from_dotlist([override])
+        except (yaml.YAMLError, OmegaConfBaseException) as error:
+            raise ConfigError(
+                f"override '{override}' is not readable: {_one_line(error)}.", "Quote the value."
+            ) from None
+    return cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.from_dotlist(list(overrides))))
 
 
 def _unknown_keys(tree: dict[str, Any]) -> list[str]:
@@ -141,7 +157,9 @@ def _unknown_keys(tree: dict[str, Any]) -> list[str]:
     return problems
 
 
-def _typed(file_tree: dict[str, Any], override_tree: dict[str, Any], source: Path) -> Experiment:
+def _typed(
+    file_tree: dict[str, Any], override_tree: dict[str, Any], source: Path, overridden: frozenset[str] = frozenset()
+) -> Experiment:
     try:
         merged = OmegaConf.merge(OmegaConf.structured(Experiment), file_tree, override_tree)
         missing = sorted(OmegaConf.missing_keys(merged))
@@ -152,7 +170,8 @@ def _typed(file_tree: dict[str, Any], override_tree: dict[str, Any], source: Pat
         return cast(Experiment, OmegaConf.to_object(merged))
     except OmegaConfBaseException as error:
         path = error.full_key or ""
-        raise ConfigError(f"{source}: {path}: {_plain_reason(error)}.", "Correct the value.") from None
+        where = "override" if path in overridden else str(source)
+        raise ConfigError(f"{where}: {path}: {_plain_reason(error)}.", CORRECT_IT) from None
 
 
 def _value_problems(experiment: Experiment) -> list[str]:
@@ -171,9 +190,9 @@ def _raise_if_any(problems: list[str], source: Path | None) -> None:
         return
     where = f"{source}: " if source else "override: "
     if len(problems) == 1:
-        raise ConfigError(f"{where}{problems[0]}.")
+        raise ConfigError(f"{where}{problems[0]}{'' if problems[0].endswith('?') else '.'}", CORRECT_IT)
     listed = "\n".join(f"  - {problem}" for problem in problems)
-    raise ConfigError(f"{where}{len(problems)} problems:\n{listed}")
+    raise ConfigError(f"{where}{len(problems)} problems:\n{listed}", CORRECT_IT)
 
 
 def _anchored(tree: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -17,6 +17,9 @@ from typing import Any, Literal
 REQUIRED = "???"
 """OmegaConf's mark for a value that the file must give."""
 
+LARGEST_SEED = 2**32 - 1
+"""What every library's generator takes."""
+
 Moves = Literal["frozen", "treatment", "free"]
 
 ROUND_MOVES: dict[int, tuple[str, tuple[str, ...]]] = {
@@ -76,7 +79,7 @@ class Sft:
     """Number of top layers that get adapters; null gives them to all."""
     lora_r: int = key(16, "frozen", at_least=1, at_most=1024)
     """Rank of the adapters, which are merged into the weights afterwards; their scale is 2."""
-    seed: int = key(0, "frozen", at_least=0)
+    seed: int = key(0, "frozen", at_least=0, at_most=LARGEST_SEED)
     """Seed of adapter initialisation and of the order of examples."""
 
 
@@ -134,7 +137,7 @@ class Evaluation:
     """Longest answer, in tokens."""
     temperature: float = key(0.7, "frozen", at_least=0.0, at_most=5.0)
     """Sampling temperature; 0 takes the likeliest token each time."""
-    seed: int = key(1234, "frozen", at_least=0)
+    seed: int = key(1234, "frozen", at_least=0, at_most=LARGEST_SEED)
     """Seed of the draws: each (prompt, sample) has its own, the same for every policy."""
     every: int = key(5, "free", at_least=0)
     """Updates between two evaluations while training; 0 evaluates only at the start and the end."""
@@ -252,7 +255,7 @@ class Experiment:
     """The PPO variables."""
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     """What is kept on disk."""
-    seed: int = key(1, "treatment", at_least=0)
+    seed: int = key(1, "treatment", at_least=0, at_most=LARGEST_SEED)
     """Seed of everything PPO draws: adapters, critic, prompt order, answers, minibatches."""
     device: str = key("auto", "free")
     """auto (CUDA if there is one), cpu, cuda or cuda:N."""

@@ -47,6 +47,8 @@ def resolve(
         return ModelSource(folder=builtin.builtin_folder(watcher), start=start, revision=None)
     if Path(start).is_dir():
         return _checked(ModelSource(folder=Path(start), start=start, revision=None))
+    if Path(start).is_file():
+        raise ModelError(f"{start} is a file, not a model folder.", "Name the folder that it lies in.")
     if start.startswith(("/", ".", "~")):
         raise ModelError(f"model.start: no such folder {start}.", "Check the path.")
     if not HUB_ID.fullmatch(start):

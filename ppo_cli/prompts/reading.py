@@ -6,13 +6,16 @@ Not here: tokenising, splitting, auditing.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from ppo_cli.errors import PromptError
+from ppo_cli.errors import PromptError, reason_of
 from ppo_cli.records import Expect, Prompt
 
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+"""What JSON may say and no file can hold."""
 FIELDS = {"id": str, "prompt": str, "category": str, "expect": str, "pair_id": str, "answer": str}
 
 
@@ -65,6 +68,8 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise PromptError(f"{path}: no such prompt file.", "Check prompts.* and model.warm_start.") from None
     except IsADirectoryError:
         raise PromptError(f"{path} is a directory, not a prompt file.", "Name a .jsonl file.") from None
+    except OSError as error:
+        raise PromptError(f"{path} cannot be read: {reason_of(error)}.", "Check the path and who owns it.") from None
     except UnicodeDecodeError as error:
         raise PromptError(f"{path}: not UTF-8 text at byte {error.start}.", "Save it as UTF-8.") from None
     for number, line in enumerate(text.split("\n"), start=1):
@@ -85,6 +90,8 @@ def _prompt(row: dict[str, Any], where: str) -> Prompt:
     for name, kind in FIELDS.items():
         if name in row and row[name] is not None and not isinstance(row[name], kind):
             raise PromptError(f"{where}: `{name}` must be text, got {json.dumps(row[name])[:40]}.", "Quote it.")
+        if isinstance(row.get(name), str) and LONE_SURROGATE.search(row[name]):
+            raise PromptError(f"{where}: `{name}` holds half a character (a lone \\ud… escape).", "Write it whole.")
     for name in ("id", "prompt"):
         if row.get(name) is None:
             raise PromptError(f"{where}: has no `{name}`.", "Each line needs an id and a prompt.")

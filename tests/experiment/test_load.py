@@ -82,7 +82,7 @@ def test_paths_in_the_file_start_at_the_file_and_in_overrides_here(write, tmp_pa
         ("goal=''", r"goal: must be one plain sentence"),
         ("name=a/b", r"name: must be usable as a folder name"),
         ("goal=${oc.env:HOME}", r"goal: interpolation"),
-        ("reward.terms.x.weigt=1", r"reward\.terms\.x\.weigt: no such key; did you mean reward\.terms\.\*\.weight\?"),
+        ("reward.terms.x.weigt=1", r"reward\.terms\.x\.weigt: no such key; did you mean reward\.terms\.x\.weight\?"),
         ("novalue", r"override 'novalue' is not of the form key=value"),
     ],
 )

@@ -1,0 +1,107 @@
+"""A user at a terminal: types `ppo …` and looks at the screen, the exit code and the disk."""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from ppo_cli.cli import app
+
+
+@dataclass(frozen=True)
+class Screen:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+
+def ppo(*words):
+    """Types a command in this process."""
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    screen = Screen(result.exit_code, result.stdout, result.stderr)
+    assert result.exception is None or isinstance(result.exception, SystemExit), (result.exception, screen)
+    return screen
+
+
+def succeed(*words):
+    """Types a command that has to work."""
+    screen = ppo(*words)
+    assert screen.code == 0, screen
+    return screen
+
+
+def refused(*words, code=2):
+    """Types a command that has to be refused, and gives the sentence and the next step that the user reads."""
+    screen = ppo(*words)
+    assert screen.code == code, screen
+    return told(screen)
+
+
+def told(screen):
+    """The sentence and the next step of an error, in the one form that all of them have."""
+    assert "Traceback" not in screen.out + screen.err
+    form = r"^error: (?P<sentence>[^\n].*?[.:?!)])\n(?P<list>(  - .*\n)*)  → (?P<next>.+)\n\Z"
+    found = re.search(form, screen.err, re.MULTILINE)
+    assert found, screen.err
+    assert not re.search(r"[.?!:]{2}$", found["sentence"]), found["sentence"]
+    listed = f"\n{found['list']}" if found["list"] else ""
+    return f"{found['sentence']}{listed} → {found['next']}"
+
+
+def process_environment(**extra):
+    """As the tests' own, and one thread, so that numbers are those of this process."""
+    return {**os.environ, "OMP_NUM_THREADS": "1", **extra}
+
+
+def start(*words, cwd, **extra):
+    """Types a command in a process of its own and does not wait."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "ppo_cli", *map(str, words)],
+        cwd=cwd,
+        env=process_environment(**extra),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def outcome(process, timeout=120):
+    """Waits for a process."""
+    out, err = process.communicate(timeout=timeout)
+    return Screen(process.returncode, out, err)
+
+
+def fingerprint(folder):
+    """Every file below a folder with a digest of its bytes."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(Path(folder).rglob("*"))
+        if path.is_file()
+    }
+
+
+def records(run):
+    """The bytes of a run that have to repeat: what happened, and what came of it."""
+    last = max((run / "checkpoints").glob("step-*"))
+    return {
+        name: (run / name).read_bytes()
+        for name in ("rollouts.jsonl", "metrics.jsonl", f"checkpoints/{last.name}/model.safetensors")
+    }
+
+
+def only_run(output="runs"):
+    """The one run folder in an output folder."""
+    (run,) = (path for path in Path(output).iterdir() if path.is_dir())
+    return run
