@@ -12,11 +12,16 @@ from typing import Any
 from ppo_cli.errors import PpoError
 from ppo_cli.experiment.keys import flatten, generalise, schema_keys
 from ppo_cli.experiment.load import as_tree
+from ppo_cli.experiment.schema import Experiment
 from ppo_cli.records import RunRow, RunState
 from ppo_cli.store.evaluations import SUMMARY
 from ppo_cli.store.files import read_json
 from ppo_cli.store.layout import step_of
 from ppo_cli.store.runs import Run, list_runs
+
+
+INPUT_GROUPS = {"model.warm_start": "warm_start", "prompts.train": "train_set", "prompts.eval": "eval_set"}
+"""The lock's group that holds what a path key named."""
 
 
 def runs(output: Path) -> list[RunRow]:
@@ -52,8 +57,19 @@ def _row(run: Run) -> RunRow:
         primary=experiment.evaluation.primary,
         measures=summary.get("measures", {}),
         step=step,
-        config=flatten(as_tree(experiment)),
+        config=_settings(run, experiment),
     )
+
+
+def _settings(run: Run, experiment: Experiment) -> dict[str, Any]:
+    """The config's values; where they name a file, a digest of its rows, for every run has its own copy."""
+    groups = run.lock().groups
+    rows = {
+        key: f"{groups[group].values['rows']} rows {groups[group].values['rows_sha256'][:6]}"
+        for key, group in INPUT_GROUPS.items()
+        if group in groups
+    }
+    return {**flatten(as_tree(experiment)), **rows}
 
 
 def _last_evaluation(run: Run) -> tuple[int | None, dict[str, Any]]:
