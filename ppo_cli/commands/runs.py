@@ -19,7 +19,6 @@ from ppo_cli.store.files import read_json
 from ppo_cli.store.layout import step_of
 from ppo_cli.store.runs import Run, list_runs
 
-
 INPUT_GROUPS = {"model.warm_start": "warm_start", "prompts.train": "train_set", "prompts.eval": "eval_set"}
 """The lock's group that holds what a path key named."""
 

@@ -1,17 +1,18 @@
 """Log-probabilities of answer tokens from hidden states, a few rows of logits at a time.
 
-In training each chunk's logits are recomputed in the backward pass, so a [rows, vocabulary] buffer never outlives
-its chunk.
+In training the gradient is taken while a chunk's logits are at hand: d log p(target) / d logits is the one-hot of
+the target minus the probabilities, and the head itself is never trained. So no logits are kept or computed twice.
 
 Not here: the head itself (`models.language_head`).
 """
 
 from __future__ import annotations
 
-import torch
-from torch.utils.checkpoint import checkpoint
+from typing import Any
 
-from ppo_cli.models.language_head import ROWS_AT_ONCE, LanguageHead
+import torch
+
+from ppo_cli.models.language_head import LanguageHead
 
 
 def token_logprobs(head: LanguageHead, hidden: torch.Tensor, targets: torch.Tensor, temperature: float) -> torch.Tensor:
@@ -26,18 +27,7 @@ def token_logprobs(head: LanguageHead, hidden: torch.Tensor, targets: torch.Tens
     Returns:
         [tokens], float32, nats.
     """
-
-    def chunk(rows: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-        return -torch.nn.functional.cross_entropy(head.logits(rows) / temperature, wanted, reduction="none")
-
-    pieces = []
-    for start in range(0, hidden.shape[0], ROWS_AT_ONCE):
-        rows, wanted = hidden[start : start + ROWS_AT_ONCE], targets[start : start + ROWS_AT_ONCE]
-        if rows.requires_grad:
-            pieces.append(checkpoint(chunk, rows, wanted, use_reentrant=False, preserve_rng_state=False))
-        else:
-            pieces.append(chunk(rows, wanted))
-    return torch.cat(pieces) if pieces else hidden.new_zeros(0, dtype=torch.float32)
+    return _TokenLogprobs.apply(hidden, targets, head, temperature)
 
 
 @torch.no_grad()
@@ -58,3 +48,32 @@ def token_logprobs_and_entropy(
         nothing = hidden.new_zeros(0, dtype=torch.float32)
         return nothing, nothing
     return torch.cat(logprobs), torch.cat(entropies)
+
+
+class _TokenLogprobs(torch.autograd.Function):
+    """Forward computes the gradient at `hidden` too, for an upstream gradient of 1."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401
+        hidden: torch.Tensor,
+        targets: torch.Tensor,
+        head: LanguageHead,
+        temperature: float,
+    ) -> torch.Tensor:
+        logprobs = hidden.new_empty(hidden.shape[0], dtype=torch.float32)
+        slopes = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
+        for rows, logits in head.chunks(hidden):
+            distribution = torch.log_softmax(logits / temperature, dim=-1)
+            chosen = targets[rows].unsqueeze(1)
+            logprobs[rows] = distribution.gather(1, chosen).squeeze(1)
+            if slopes is not None:
+                gradient = distribution.exp_().neg_()
+                gradient.scatter_add_(1, chosen, torch.ones_like(chosen, dtype=gradient.dtype))
+                slopes[rows] = head.pull_back(gradient.div_(temperature), logits)
+        ctx.slopes = slopes
+        return logprobs
+
+    @staticmethod
+    def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:  # noqa: ANN401
+        return (upstream.unsqueeze(1) * ctx.slopes.float()).to(ctx.slopes.dtype), None, None, None

@@ -49,6 +49,22 @@ class LanguageHead:
             raw = torch.tanh(raw / self.softcap) * self.softcap
         return raw
 
+    def pull_back(self, gradient: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+        """From a gradient at the logits to the gradient at the hidden states; `gradient` is used up.
+
+        Args:
+            gradient: [rows, vocabulary], float32.
+            logits: [rows, vocabulary], as `logits` gave them.
+
+        Returns:
+            [rows, width], in the type of the weights.
+        """
+        if self.softcap is not None:
+            gradient *= 1 - (logits / self.softcap) ** 2
+        if self.scale != 1.0:
+            gradient *= self.scale
+        return gradient.to(self.weight.dtype) @ self.weight
+
     def chunks(self, hidden: torch.Tensor) -> Iterator[tuple[slice, torch.Tensor]]:
         """Yields (rows, logits of those rows) over [rows, width]."""
         for start in range(0, hidden.shape[0], ROWS_AT_ONCE):

@@ -136,7 +136,7 @@ class TestOnDisk:
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr("ppo_cli.engine.checkpoints.save_file", full)
-        with pytest.raises(PpoError, match="No space|no space"):
+        with pytest.raises(PpoError, match="space"):
             self.saved(build, layout, tiny_model, 2)
         assert list_checkpoints(layout) == [whole]
         verify_checkpoint(whole)
