@@ -18,7 +18,7 @@ from typing import Any
 from ppo_cli.errors import IntegrityError
 from ppo_cli.experiment.digest import canonical_json, sha256_file
 from ppo_cli.records import Estimate, Labelled, Sample
-from ppo_cli.store.files import read_json, read_lines, write_json, write_text
+from ppo_cli.store.files import disk_errors, read_json, read_lines, write_json, write_text
 
 SAMPLES = "samples.jsonl"
 SUMMARY = "summary.json"
@@ -47,8 +47,10 @@ def write_evaluation(
         rules_version: names the scores file.
         about: what was evaluated, with which prompts and settings.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / SUMMARY).unlink(missing_ok=True)
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in (folder / SUMMARY, *folder.glob("scores.*.jsonl")):
+            old.unlink(missing_ok=True)
     scores = folder / f"scores.{rules_version}.jsonl"
     write_text(folder / SAMPLES, _lines([asdict(sample) for sample in samples]))
     write_text(
@@ -73,9 +75,9 @@ def read_summary(folder: Path) -> dict[str, Any]:
         IntegrityError: not complete, or its samples were changed.
     """
     summary = read_json(folder / SUMMARY)
-    expected = summary.get("files", {}).get(SAMPLES)
+    files = summary.get("files")
     samples = folder / SAMPLES
-    if not samples.is_file() or sha256_file(samples) != expected:
+    if not isinstance(files, dict) or not samples.is_file() or sha256_file(samples) != files.get(SAMPLES):
         raise IntegrityError(f"{samples} was changed or is missing.", "Evaluate again with `ppo eval --checkpoint …`.")
     return summary
 

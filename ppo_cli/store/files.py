@@ -16,29 +16,41 @@ from typing import Any
 
 from ppo_cli.errors import IntegrityError, PpoError, UsageError
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+IN_THE_WAY = (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG)
+
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turns a full disk or a missing permission into one sentence."""
+    """Turns a full disk, a missing permission or a file where a folder should be into one sentence."""
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL:
             raise PpoError(
                 f"No space is left on the disk of {path}.", "Free some, then continue with `ppo train --resume RUN`."
             ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        if error.errno in FORBIDDEN:
             raise UsageError(f"No permission to write {path}.", "Choose another folder with output=DIR.") from error
+        if error.errno in IN_THE_WAY:
+            why = os.strerror(error.errno).lower()
+            raise UsageError(f"{path} cannot be written: {why}.", "Choose another folder with output=DIR.") from error
         raise
 
 
 def write_text(path: Path, text: str) -> None:
     """Writes a small file so that a reader sees the old one or the new one, never a part."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a small file so that a reader sees the old one or the new one, never a part."""
     with disk_errors(path):
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             Path(temporary).chmod(0o644)
@@ -60,11 +72,10 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         IntegrityError: the file is missing, cut off or not an object.
     """
+    content = _read(path)
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise IntegrityError(f"{path} is missing.", "The folder is not a whole run; use another.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError):
+        value = json.loads(content.decode())
+    except ValueError:
         raise IntegrityError(f"{path} is damaged.", "Restore it from a backup, or repeat the run.") from None
     if not isinstance(value, dict):
         raise IntegrityError(f"{path} is damaged.", "Restore it from a backup, or repeat the run.")
@@ -84,27 +95,45 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     """Reads JSON lines; a last line that a crash cut off is left out.
 
     Raises:
-        IntegrityError: a line before the last is damaged.
+        IntegrityError: the file is missing, or a line before the last is damaged.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except FileNotFoundError:
-        raise IntegrityError(f"{path} is missing.", "The folder is not a whole run; use another.") from None
     rows: list[dict[str, Any]] = []
-    for number, line in enumerate(lines[:-1], start=1):
+    for number, line in enumerate(_whole_lines(path), start=1):
         try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            raise IntegrityError(f"{path}, line {number} is damaged.", "Restore it from a backup.") from None
+            row = json.loads(line.decode())
+        except ValueError:
+            row = None
+        if not isinstance(row, dict):
+            raise IntegrityError(f"{path}, line {number} is damaged.", "Restore it from a backup.")
+        rows.append(row)
     return rows
 
 
 def keep_lines(path: Path, wanted: int) -> None:
-    """Cuts a JSON-lines file down to its first `wanted` lines, atomically."""
-    if not path.exists():
-        return
-    lines = path.read_text(encoding="utf-8").split("\n")[:wanted]
-    write_text(path, "".join(f"{line}\n" for line in lines))
+    """Cuts a JSON-lines file down to its first `wanted` lines, atomically.
+
+    Raises:
+        IntegrityError: it has fewer.
+    """
+    lines = _whole_lines(path) if path.exists() else []
+    if len(lines) < wanted:
+        raise IntegrityError(f"{path} has {len(lines)} of {wanted} lines.", "Restore it, or start anew with --again.")
+    if path.exists():
+        write_bytes(path, b"".join(line + b"\n" for line in lines[:wanted]))
+
+
+def _whole_lines(path: Path) -> list[bytes]:
+    """The lines that end; bytes, since a crash may cut a letter in two."""
+    return _read(path).split(b"\n")[:-1]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise IntegrityError(f"{path} is missing.", "The folder is not a whole run; use another.") from None
+    except OSError as error:
+        raise IntegrityError(f"{path} cannot be read: {error.strerror}.", "Check its permissions.") from None
 
 
 def sync_folder(folder: Path) -> None:

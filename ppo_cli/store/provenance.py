@@ -18,7 +18,11 @@ from typing import Any
 LEADING = ("ppo-cli", "torch", "transformers", "trl", "accelerate", "peft", "tokenizers", "datasets", "numpy")
 """Packages that can move a result; they stand first, all others after them."""
 
-SECRET = re.compile(r"(?i)(token|secret|passw|api[_-]?key|authorization)")
+SECRET_NAME = re.compile(r"(?i)(token(?!s)|secret|passw|api[_-]?key|authorization|credential)")
+"""Names whose value is a secret; not `max_new_tokens`."""
+
+SECRET_VALUE = re.compile(r"\b(?:hf_|sk-|gh[opsu]_|github_pat_|glpat-)[\w-]{6,}|(?<=://)[^/@\s]+(?=@)")
+"""Values that are secrets under any name: access tokens, and the user and password of an address."""
 
 
 def provenance(argv: list[str]) -> dict[str, Any]:
@@ -44,9 +48,17 @@ def provenance(argv: list[str]) -> dict[str, Any]:
 def without_secrets(argv: list[str]) -> list[str]:
     """The command line with the values of anything that looks like a secret left out."""
     cleaned = []
+    follows = False
     for word in argv:
         name, sign, _ = word.partition("=")
-        cleaned.append(f"{name}=…" if sign and SECRET.search(name) else word)
+        named = SECRET_NAME.search(name) is not None
+        if follows:
+            cleaned.append("…")
+        elif sign and named:
+            cleaned.append(f"{name}=…")
+        else:
+            cleaned.append(SECRET_VALUE.sub("…", word))
+        follows = not follows and not sign and named and word.startswith("-")
     return [Path(cleaned[0]).name, *cleaned[1:]] if cleaned else []
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from ppo_cli.errors import IntegrityError, UsageError
 from ppo_cli.experiment import freeze
@@ -60,11 +60,12 @@ class Run:
         row = {name: value for name, value in read_json(self.layout.state).items() if name in known}
         try:
             state = RunState(**row)
-        except TypeError:
+            gone = state.status == "running" and not _is_alive(state)
+        except (TypeError, OverflowError):
             raise IntegrityError(f"{self.layout.state} is damaged.", "Restore it from a backup.") from None
-        if state.status == "running" and not _is_alive(state):
-            return replace(state, status="interrupted", reason="its process is gone")
-        return state
+        if state.status not in get_args(Status):
+            raise IntegrityError(f"{self.layout.state} is damaged: status {state.status}.", "Restore it from a backup.")
+        return replace(state, status="interrupted", reason="its process is gone") if gone else state
 
     def experiment(self) -> Experiment:
         """The frozen config."""
@@ -119,7 +120,11 @@ class Run:
         self.set_state(updates_done=metrics.update)
 
     def rewind(self, update: int, episodes_per_update: int) -> None:
-        """Cuts the records back to the first `update` updates, from where a resumed run goes on."""
+        """Cuts the records back to the first `update` updates, from where a resumed run goes on.
+
+        Raises:
+            IntegrityError: they hold fewer.
+        """
         keep_lines(self.layout.rollouts, update * episodes_per_update)
         keep_lines(self.layout.timings, update)
         keep_lines(self.layout.metrics, update)
@@ -141,15 +146,14 @@ def claim_run(root: Path, lock: Lock, texts: Mapping[str, str], state: Mapping[s
     """
     root = _claim(root, again)
     layout = RunLayout(root)
-    for name, text in texts.items():
-        path = root / name
-        path.parent.mkdir(exist_ok=True)
-        write_text(path, text)
-        path.chmod(READ_ONLY)
-    write_text(layout.lock, freeze.as_yaml(lock))
-    layout.lock.chmod(READ_ONLY)
-    for folder in (layout.checkpoints, layout.evaluations, layout.reports):
-        folder.mkdir()
+    with disk_errors(root):
+        for name, text in {**texts, layout.lock.name: freeze.as_yaml(lock)}.items():
+            path = root / name
+            path.parent.mkdir(exist_ok=True)
+            write_text(path, text)
+            path.chmod(READ_ONLY)
+        for folder in (layout.checkpoints, layout.evaluations, layout.reports):
+            folder.mkdir()
     begun = RunState(id=root.name, status="running", started=now(), host=socket.gethostname(), pid=os.getpid(), **state)
     write_json(layout.state, asdict(begun))
     return Run(root)
@@ -195,18 +199,21 @@ def find_run(name: str, output: Path) -> Run:
     Raises:
         UsageError: there is none, or it is no run folder.
     """
-    for candidate in (Path(name), output / name):
-        if candidate.is_dir():
-            return Run(candidate)
+    candidates = [folder for folder in (Path(name), output / name) if folder.is_dir()]
+    for folder in candidates:
+        if (folder / "run.json").is_file():
+            return Run(folder)
+    if candidates:
+        return Run(candidates[0])
     raise UsageError(f"{name}: no such run, neither here nor in {output}.", "List the runs with `ppo runs`.")
 
 
 def list_runs(output: Path) -> list[Run]:
-    """All run folders in the output folder, oldest first."""
+    """All run folders in the output folder, oldest first; the damaged ones before them."""
     if not output.is_dir():
         return []
     runs = [Run(folder) for folder in sorted(output.iterdir()) if (folder / "run.json").is_file()]
-    return sorted(runs, key=lambda run: (run.state().started, run.name))
+    return sorted(runs, key=lambda run: (_began(run), run.name))
 
 
 def run_of(path: Path) -> Run | None:
@@ -236,6 +243,13 @@ def closing(run: Run) -> Iterator[None]:
 def now() -> str:
     """UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _began(run: Run) -> str:
+    try:
+        return str(run.state().started)
+    except IntegrityError:
+        return ""
 
 
 def _is_alive(state: RunState) -> bool:

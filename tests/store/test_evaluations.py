@@ -1,0 +1,143 @@
+"""Evaluation folders: complete or not, changed or not, scored by which rules."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from ppo_cli.behaviours.catalog import RULES_VERSION, label
+from ppo_cli.commands.evaluate import read_evaluation
+from ppo_cli.errors import IntegrityError, PpoError, UsageError
+from ppo_cli.records import Estimate, Prompt, Sample
+from ppo_cli.store.evaluations import is_complete, read_samples, read_summary, write_evaluation
+from ppo_cli.store.files import read_lines, write_bytes
+
+PROMPTS = [Prompt(id=f"p{i}", text=f"prompt {i}", expect="refuse" if i % 2 else "comply") for i in range(4)]
+SAMPLES = [
+    Sample(prompt_id=p.id, sample=k, answer="I'm sorry, I can't.\n好", tokens=5, finish="eos", kl=None if k else 0.5)
+    for p in PROMPTS
+    for k in range(2)
+]
+ESTIMATE = Estimate(name="refusal.unsafe", value=1.0, low=0.5, high=1.0, prompts=2)
+ABOUT = {"checkpoint": "x/step-000010", "partial": False}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "eval" / "step-000010"
+
+
+def write(folder, samples=SAMPLES, rules=RULES_VERSION):
+    write_evaluation(folder, samples, label(PROMPTS, samples), [ESTIMATE], rules, ABOUT)
+
+
+def test_what_was_written_is_read_back(folder):
+    write(folder)
+    assert read_samples(folder) == SAMPLES
+    summary = read_summary(folder)
+    assert summary["checkpoint"] == "x/step-000010"
+    assert summary["rules"] == RULES_VERSION
+    assert summary["measures"] == {"refusal.unsafe": {"value": 1.0, "low": 0.5, "high": 1.0, "prompts": 2}}
+    scores = read_lines(folder / f"scores.{RULES_VERSION}.jsonl")
+    assert [(row["prompt_id"], row["sample"], row["refused"]) for row in scores[:2]] == [("p0", 0, 1.0), ("p0", 1, 1.0)]
+
+
+@pytest.mark.parametrize("written", [0, 1, 2])
+def test_the_summary_comes_last_so_a_crash_before_it_leaves_it_incomplete(folder, monkeypatch, written):
+    write(folder)
+    assert is_complete(folder)
+    replace, done = Path.replace, []
+
+    def crash(self, target):
+        if len(done) == written:
+            raise KeyboardInterrupt
+        done.append(target.name)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", crash)
+    with pytest.raises(KeyboardInterrupt):
+        write(folder)
+    assert not is_complete(folder)
+    assert done == ["samples.jsonl", f"scores.{RULES_VERSION}.jsonl"][:written]
+    with pytest.raises(IntegrityError, match=r"summary\.json is missing"):
+        read_summary(folder)
+
+
+def test_a_folder_that_is_not_there_is_not_complete(folder):
+    assert not is_complete(folder)
+
+
+@pytest.mark.parametrize("change", ["edit", "remove"])
+def test_samples_that_were_changed_are_noticed(folder, change):
+    write(folder)
+    samples = folder / "samples.jsonl"
+    if change == "edit":
+        samples.write_bytes(samples.read_bytes().replace(b"sorry", b"happy", 1))
+    else:
+        samples.unlink()
+    with pytest.raises(IntegrityError, match="was changed or is missing") as caught:
+        read_summary(folder)
+    assert caught.value.exit_code == 4
+
+
+@pytest.mark.parametrize("summary", [b"{", b"[]", b"{}", b'{"files": null}'])
+def test_a_damaged_summary_is_an_integrity_error(folder, summary):
+    write(folder)
+    write_bytes(folder / "summary.json", summary)
+    with pytest.raises(IntegrityError):
+        read_summary(folder)
+
+
+def test_samples_with_a_field_missing_are_damaged(folder):
+    write(folder)
+    write_bytes(folder / "samples.jsonl", b'{"prompt_id": "p0"}\n')
+    with pytest.raises(IntegrityError, match="is damaged"):
+        read_samples(folder)
+
+
+def test_scores_of_other_rules_are_not_believed_but_made_anew_from_the_samples(folder):
+    write(folder, rules="refusal-0")
+    scores = folder / "scores.refusal-0.jsonl"
+    write_bytes(scores, scores.read_bytes().replace(b'"refused":1.0', b'"refused":0.0'))
+    found = read_evaluation(folder, PROMPTS, "step 10")
+    assert {row.values["refused"] for row in found.labelled} == {1.0}
+    rate = next(estimate for estimate in found.estimates if estimate.name == "refusal.unsafe")
+    assert (rate.value, rate.prompts) == (1.0, 2)
+
+
+def test_evaluating_again_leaves_no_scores_of_the_samples_before(folder):
+    write(folder, rules="refusal-0")
+    write(folder, samples=SAMPLES[:4])
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        ["samples.jsonl", f"scores.{RULES_VERSION}.jsonl", "summary.json"]
+    )
+    assert len(read_samples(folder)) == 4
+
+
+def test_answers_to_prompts_outside_the_set_are_refused(folder):
+    write(folder)
+    with pytest.raises(IntegrityError, match="not in its set"):
+        read_evaluation(folder, PROMPTS[:2], "step 10")
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):
+    (tmp_path / "eval").write_text("a file")
+    with pytest.raises(UsageError, match="cannot be written"):
+        write(tmp_path / "eval" / "step-000010")
+
+
+def test_a_disk_that_fills_up_before_the_summary_leaves_it_incomplete(folder, monkeypatch):
+    write(folder)
+    fsync, calls = os.fsync, []
+
+    def full(handle):
+        calls.append(handle)
+        if len(calls) == 5:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(PpoError, match=r"No space is left on the disk of .*summary\.json"):
+        write(folder)
+    assert not is_complete(folder)

@@ -1,0 +1,305 @@
+"""Run folders: claiming, state, rewinding, finding and listing."""
+
+import errno
+import hashlib
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from ppo_cli.errors import GateError, IntegrityError, Interrupted, PpoError, UsageError
+from ppo_cli.experiment import freeze
+from ppo_cli.experiment.load import as_yaml
+from ppo_cli.experiment.schema import Experiment, Model, Prompts, Reward, Term
+from ppo_cli.records import Episode
+from ppo_cli.store.files import read_json, read_lines, write_json
+from ppo_cli.store.runs import Run, claim_run, closing, find_run, list_runs, run_of
+from tests.report.records import metrics
+
+GONE = {"status": "interrupted", "reason": "its process is gone"}
+
+
+@pytest.fixture
+def claim(tmp_path):
+    """Claims a run folder with a real lock over a config and an evaluation set."""
+
+    def make(name="x-s1", again=False, **state):
+        experiment = Experiment(
+            name="x",
+            goal="g",
+            model=Model(start="builtin:smollm2-135m-instruct"),
+            prompts=Prompts(train="inputs/train.jsonl", eval="inputs/eval.jsonl"),
+            reward=Reward(terms={"ended": Term(weight=1.0)}),
+        )
+        texts = {"config.yaml": as_yaml(experiment), "inputs/eval.jsonl": '{"id": "a", "prompt": "b"}\n'}
+        folder = tmp_path / "runs" / name
+        files = {path: _sha256(text) for path, text in texts.items()}
+        return claim_run(folder, freeze.freeze(experiment, {}, files), texts, state, again)
+
+    return make
+
+
+def _sha256(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@pytest.fixture
+def dead_pid():
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def episode(update, number):
+    return Episode(
+        update=update,
+        episode=number,
+        prompt_id="p",
+        prompt="好?",
+        answer="好",
+        other=None,
+        tokens=1,
+        finish="eos",
+        reward=0.0,
+        terms={},
+        other_terms={},
+        kl=0.0,
+    )
+
+
+def add_updates(run, *updates):
+    for update in updates:
+        run.add_update(metrics(update), [episode(update, 2 * update - 1), episode(update, 2 * update)], 1.5)
+
+
+def edit(path, text):
+    path.chmod(0o644)
+    path.write_text(text, encoding="utf-8")
+
+
+def test_a_claimed_run_is_running_frozen_and_verifies(claim):
+    run = claim(changed={"kl.coef": "0.05"})
+    state = run.state()
+    assert (state.id, state.status, state.pid, state.host) == ("x-s1", "running", os.getpid(), socket.gethostname())
+    assert state.changed == {"kl.coef": "0.05"}
+    experiment, lock = run.verify()
+    assert experiment.goal == "g"
+    assert set(lock.files) == {"config.yaml", "inputs/eval.jsonl"}
+    pinned = [run.layout.lock, run.layout.config, run.layout.inputs / "eval.jsonl"]
+    assert [path.stat().st_mode & 0o222 for path in pinned] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "inputs/eval.jsonl"])
+def test_a_pinned_file_that_was_changed_or_removed_is_noticed(claim, name):
+    run = claim()
+    path = run.layout.root / name
+    edit(path, path.read_text(encoding="utf-8") + "\n")
+    with pytest.raises(IntegrityError, match=rf"{name} .* was changed after freezing"):
+        run.verify()
+    path.unlink()
+    with pytest.raises(IntegrityError, match=rf"{name} .* is missing after freezing"):
+        run.verify()
+
+
+def test_a_run_without_its_lock_is_not_trusted(claim):
+    run = claim()
+    run.layout.lock.unlink()
+    with pytest.raises(IntegrityError, match=r"freeze\.lock is missing"):
+        run.verify()
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence", "next_step"),
+    [
+        ("finished", r"This very experiment has been run: .*x-s1 \(finished\)", "--again to repeat it beside x-s1"),
+        ("stopped", r"This very experiment has been run: .*x-s1 \(stopped\)", "--again"),
+        ("running", "This very experiment is running now", "Wait for it"),
+        ("failed", r"was begun before: .*x-s1 \(failed\)", "ppo train --resume"),
+        ("interrupted", r"was begun before: .*x-s1 \(interrupted\)", "ppo train --resume"),
+    ],
+)
+def test_an_existing_run_is_refused_with_what_became_of_it(claim, status, sentence, next_step):
+    claim().set_state(status=status)
+    with pytest.raises(UsageError, match=sentence) as caught:
+        claim()
+    assert next_step in caught.value.next_step
+
+
+def test_a_folder_that_is_no_run_is_refused_and_left_alone(claim, tmp_path):
+    folder = tmp_path / "runs" / "x-s1"
+    folder.mkdir(parents=True)
+    (folder / "diary.txt").write_text("mine")
+    with pytest.raises(UsageError, match="exists already"):
+        claim()
+    assert [path.name for path in folder.iterdir()] == ["diary.txt"]
+
+
+def test_again_takes_the_next_free_name_beside_it(claim):
+    names = [claim(again=True).name for _ in range(3)]
+    assert names == ["x-s1", "x-s1-2", "x-s1-3"]
+    assert find_run("x-s1-3", claim(again=True).layout.root.parent).state().id == "x-s1-3"
+
+
+@pytest.mark.parametrize("below", ["", "deeper/"])
+def test_an_output_folder_that_is_a_file_is_one_sentence(claim, tmp_path, below):
+    (tmp_path / "runs").write_text("a file")
+    with pytest.raises(UsageError, match="cannot be written"):
+        claim(f"{below}x-s1")
+
+
+def test_a_run_that_may_not_be_made_is_one_sentence(claim, monkeypatch):
+    def refuse(self, *_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(UsageError, match="No permission to write"):
+        claim()
+
+
+def test_a_disk_that_fills_up_while_claiming_is_one_sentence(claim, monkeypatch):
+    make = Path.mkdir
+
+    def full(self, *words, **named):
+        if self.name == "checkpoints":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        make(self, *words, **named)
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(PpoError, match="No space is left"):
+        claim()
+
+
+def test_a_run_whose_process_is_gone_shows_as_interrupted(claim, dead_pid):
+    run = claim()
+    run.set_state(pid=dead_pid)
+    shown = run.state()
+    assert {"status": shown.status, "reason": shown.reason} == GONE
+    run.reopen()
+    assert run.state().status == "running"
+    assert run.state().reason is None
+
+
+def test_a_process_on_another_machine_is_taken_for_alive(claim, dead_pid):
+    run = claim()
+    run.set_state(pid=dead_pid, host="elsewhere")
+    assert run.state().status == "running"
+
+
+def test_a_dead_process_does_not_change_how_a_run_ended(claim, dead_pid):
+    run = claim()
+    run.set_state(status="finished", pid=dead_pid)
+    assert run.state().status == "finished"
+
+
+@pytest.mark.parametrize(
+    "values", [{"pid": "x"}, {"pid": 10**30}, {"status": "dreaming"}, {"id": None, "started": None}]
+)
+def test_a_damaged_state_is_an_integrity_error(claim, values):
+    run = claim()
+    row = {**read_json(run.layout.state), **values}
+    write_json(run.layout.state, {name: value for name, value in row.items() if value is not None})
+    with pytest.raises(IntegrityError, match=r"run\.json is damaged"):
+        run.state()
+
+
+def test_fields_of_a_later_version_are_passed_over(claim):
+    run = claim()
+    write_json(run.layout.state, {**read_json(run.layout.state), "mood": "good"})
+    assert run.state().status == "running"
+
+
+def test_an_update_is_recorded_in_every_file(claim):
+    run = claim()
+    add_updates(run, 1, 2)
+    assert run.metrics() == [asdict(metrics(1)), asdict(metrics(2))]
+    assert [row["episode"] for row in read_lines(run.layout.rollouts)] == [1, 2, 3, 4]
+    assert read_lines(run.layout.timings) == [{"update": 1, "seconds": 1.5}, {"update": 2, "seconds": 1.5}]
+    assert run.state().updates_done == 2
+
+
+def test_rewinding_drops_what_came_after_the_checkpoint(claim):
+    run = claim()
+    add_updates(run, 1, 2, 3)
+    with run.layout.rollouts.open("ab") as file:
+        file.write('{"update": 4, "prompt": "好'.encode()[:-1])
+    run.rewind(2, episodes_per_update=2)
+    add_updates(run, 3)
+    assert [row["update"] for row in run.metrics()] == [1, 2, 3]
+    assert [row["episode"] for row in read_lines(run.layout.rollouts)] == [1, 2, 3, 4, 5, 6]
+    assert [row["update"] for row in read_lines(run.layout.timings)] == [1, 2, 3]
+    assert run.state().updates_done == 3
+
+
+def test_rewinding_to_the_start_leaves_nothing(claim):
+    run = claim()
+    run.rewind(0, episodes_per_update=2)
+    add_updates(run, 1)
+    run.rewind(0, episodes_per_update=2)
+    assert (run.metrics(), read_lines(run.layout.rollouts), run.state().updates_done) == ([], [], 0)
+
+
+def test_rewinding_beyond_what_was_recorded_is_an_integrity_error(claim):
+    run = claim()
+    add_updates(run, 1)
+    with pytest.raises(IntegrityError, match=r"rollouts\.jsonl has 2 of 4 lines"):
+        run.rewind(2, episodes_per_update=2)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code", "reason"),
+    [
+        (GateError("The reward broke."), "failed", 5, "The reward broke."),
+        (Interrupted("Stopped after 2."), "interrupted", 130, "Stopped after 2."),
+        (KeyboardInterrupt(), "interrupted", 130, "stopped by the user"),
+        (ZeroDivisionError("oh"), "failed", 1, "ZeroDivisionError: oh"),
+    ],
+)
+def test_a_failure_is_recorded_on_the_way_out(claim, error, status, code, reason):
+    run = claim()
+    with pytest.raises(type(error)), closing(run):
+        raise error
+    state = run.state()
+    assert (state.status, state.exit_code, state.reason) == (status, code, reason)
+    assert state.ended is not None
+
+
+def test_listing_passes_over_junk_and_keeps_the_order_of_starting(claim, tmp_path):
+    output = tmp_path / "runs"
+    assert list_runs(output) == []
+    for name, started in (("b", "2025-01-02"), ("a", "2025-01-03"), ("c", "2025-01-01")):
+        claim(name).set_state(started=started)
+    (output / "evaluations").mkdir()
+    (output / ".x-partial").mkdir()
+    (output / "notes.txt").write_text("")
+    assert [run.name for run in list_runs(output)] == ["c", "b", "a"]
+
+
+def test_one_damaged_run_does_not_hide_the_others(claim, tmp_path):
+    claim("good")
+    claim("torn").layout.state.write_text('{"id": "to')
+    assert [run.name for run in list_runs(tmp_path / "runs")] == ["torn", "good"]
+
+
+def test_a_run_is_found_by_path_and_by_name_even_beside_a_folder_of_that_name(claim, tmp_path):
+    root = claim().layout.root
+    (tmp_path / "x-s1").mkdir()
+    assert find_run("x-s1", tmp_path / "runs").layout.root == root
+    assert find_run(str(root), tmp_path / "elsewhere").layout.root == root
+    with pytest.raises(UsageError, match="is not a run folder"):
+        find_run("x-s1", tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match="y: no such run"):
+        find_run("y", tmp_path / "runs")
+
+
+def test_the_run_of_a_checkpoint_is_found_from_inside_it(claim, tmp_path):
+    run = claim()
+    folder = run.layout.checkpoint(10)
+    folder.mkdir()
+    assert run_of(folder).layout.root == run.layout.root
+    assert run_of(tmp_path) is None
+    with pytest.raises(UsageError, match="no such run"):
+        Run(tmp_path / "none")
