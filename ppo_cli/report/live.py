@@ -7,6 +7,7 @@ Not here: what happens on a pipe (`plain`), the closing screen (`screens`).
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from types import TracebackType
@@ -18,7 +19,6 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ppo_cli.behaviours.catalog import measure_named
 from ppo_cli.records import (
     EvaluationDone,
     Event,
@@ -30,7 +30,7 @@ from ppo_cli.records import (
     UpdateMetrics,
 )
 from ppo_cli.report import wording
-from ppo_cli.report.tables import plain_table
+from ppo_cli.report.tables import LiteralTable, behaviour_table, literal
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 HISTORY = 32
@@ -80,7 +80,7 @@ class LiveView:
     def __rich__(self) -> RenderableType:
         parts: list[RenderableType] = []
         if self.run is not None:
-            parts.append(Text(f"goal: {self.run.goal}", style="bold"))
+            parts.append(Text(f"goal: {wording.one_line(self.run.goal)}", style="bold"))
             parts += [Text(), self._behaviour(), Text()]
             if self.rows:
                 parts += [self._numbers(), Text()]
@@ -88,41 +88,26 @@ class LiveView:
                 parts += [self._examples(), Text()]
         for notice in self.notices:
             warns = notice.level == "warning"
-            parts.append(Text(("! " if warns else "· ") + notice.text, style="yellow" if warns else "dim"))
+            text = wording.one_line(notice.text)
+            parts.append(Text(f"{'!' if warns else '·'} {text}", style="yellow" if warns else "dim"))
         parts.append(self._progress())
         if self.rows:
             last = self.rows[-1]
-            parts.append(Text(f"loss: policy {last.policy_loss:.3f}, critic {last.value_loss:.3f}", style="dim"))
+            parts.append(Text(wording.losses(last.policy_loss, last.value_loss), style="dim"))
         title = self.run.run if self.run else "ppo"
-        return Panel(Group(*parts), title=title, title_align="left", border_style="dim")
+        return Panel(Group(*parts), title=literal(title), title_align="left", border_style="dim")
 
     def _behaviour(self) -> RenderableType:
         if self.run is None or self.evaluation is None or self.evaluation.comparison is None:
-            return Text("behaviour: the first evaluation comes before the first update", style="dim")
+            return Text("behaviour: compared with step 0 at the next evaluation", style="dim")
         comparison, partial = self.evaluation.comparison, self.evaluation.partial
-        table = plain_table()
-        subset = f", fixed subset of {comparison.prompts}" if partial else ""
-        table.add_column(f"behaviour at step {self.evaluation.step}{subset}", min_width=36)
-        for heading in ("step 0", "now", "change", "95 % interval", ""):
-            table.add_column(heading, justify="right", no_wrap=True)
-        for change in comparison.changes:
-            if change.name in SHOWN or change.name == comparison.primary:
-                measure = measure_named(change.name)
-                star = "★ " if change.name == comparison.primary else "  "
-                table.add_row(
-                    star + measure.title,
-                    wording.value(measure, change.before),
-                    wording.value(measure, change.after),
-                    wording.difference(measure, change.difference),
-                    wording.interval(measure, change.low, change.high),
-                    wording.arrow(measure, change),
-                )
-        return table
+        heading = f"step {self.evaluation.step}" + (f" (subset of {comparison.prompts})" if partial else "")
+        return behaviour_table(comparison, "step 0", "now", heading=heading, shown=SHOWN)
 
     def _numbers(self) -> RenderableType:
         last = self.rows[-1]
         stop = f", stops at {self.run.kl_stop_at:g}" if self.run and self.run.kl_stop_at is not None else ""
-        table = Table.grid(padding=(0, 2))
+        table = _grid(4)
         table.add_row(
             "KL to the reference",
             f"{last.kl:.2f} nats an answer{stop}",
@@ -141,12 +126,12 @@ class LiveView:
         lines: list[RenderableType] = []
         for prompt, before, now in self.evaluation.examples if self.evaluation else ():
             lines.append(Text(wording.one_line(prompt, 96), style="italic"))
-            lines.append(Text("  before │ ", style="dim").append(wording.one_line(before, 84), style="default"))
-            lines.append(Text("  now    │ ", style="dim").append(wording.one_line(now, 84), style="default"))
+            lines.append(Text("  before │ ", style="dim").append(wording.one_line(before, 84), style="not dim"))
+            lines.append(Text("  now    │ ", style="dim").append(wording.one_line(now, 84), style="not dim"))
         return Group(*lines)
 
     def _progress(self) -> RenderableType:
-        table = Table.grid(padding=(0, 2))
+        table = _grid(3)
         if self.run is not None and self.rows:
             done, total = self.rows[-1].update, self.run.updates
             mean = sum(self.seconds) / len(self.seconds)
@@ -169,9 +154,18 @@ class LiveView:
         return table
 
 
+def _grid(columns: int) -> Table:
+    """Columns without lines, whose words are folded and never cut."""
+    grid = LiteralTable.grid(padding=(0, 2))
+    for _ in range(columns):
+        grid.add_column(overflow="fold")
+    return grid
+
+
 def sparkline(values: list[float]) -> str:
-    """The last values as a row of blocks, scaled to their own range."""
+    """The last values as a row of blocks, scaled to their own range; a blank where one is no number."""
     shown = values[-HISTORY:]
-    low, high = min(shown), max(shown)
-    span = (high - low) or 1.0
-    return "".join(BLOCKS[int((value - low) / span * (len(BLOCKS) - 1))] for value in shown)
+    numbers = [value for value in shown if math.isfinite(value)] or [0.0]
+    low, high = min(numbers), max(numbers)
+    scale = (len(BLOCKS) - 1) / ((high - low) or 1.0)
+    return "".join(BLOCKS[int((value - low) * scale)] if math.isfinite(value) else " " for value in shown)

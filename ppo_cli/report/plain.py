@@ -27,13 +27,13 @@ class PlainLines:
         match event:
             case RunStarted():
                 self.updates, self.primary = event.updates, event.primary
-                self.write(f"goal: {event.goal}")
+                self.write(f"goal: {wording.one_line(event.goal)}")
                 self.write(f"run: {event.folder}")
             case Phase() if not event.name.startswith(("update ", "old and")):
                 size = f" ({event.total} {event.unit})" if event.total else ""
                 self.write(f"{event.name}{size}")
             case Notice():
-                self.write(f"{'warning: ' if event.level == 'warning' else ''}{event.text}")
+                self.write(f"{'warning: ' if event.level == 'warning' else ''}{wording.one_line(event.text)}")
             case UpdateDone():
                 self._update(event)
             case EvaluationDone():

@@ -13,7 +13,6 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
 from ppo_cli.behaviours.catalog import MEASURES, measure_named
@@ -29,9 +28,11 @@ from ppo_cli.records import (
     TrainingOutcome,
 )
 from ppo_cli.report import wording
-from ppo_cli.report.tables import behaviour_table, estimate_table, plain_table, side_by_side
+from ppo_cli.report.tables import behaviour_table, estimate_table, literal, plain_table, side_by_side
 
 FLIPS_SHOWN = 4
+FLIPPED = {"refused": ("refusals", "refuses"), "ended": ("ended turns", "ends"), "empty": ("empty answers", "is empty")}
+"""What a prompt's rate counts, by label, and the word for doing it; any other primary is shown with refusals."""
 MARKS = {"pass": ("✓", "green"), "warn": ("!", "yellow"), "stop": ("✗", "bold red")}
 ONE_SEED = (
     "Intervals are over prompts. With one seed an arm they show that these two checkpoints differ, "
@@ -45,7 +46,7 @@ def training_screen(outcome: TrainingOutcome) -> RenderableType:
     ended = (
         f"stopped after {outcome.updates} updates" if outcome.reason else f"finished after {outcome.updates} updates"
     )
-    sentences = [f"Ended early: {outcome.reason}."] if outcome.reason else []
+    sentences = [f"Ended early: {wording.one_line(outcome.reason).rstrip('.')}."] if outcome.reason else []
     sentences += behaviour_sentences(comparison)
     frozen = "was frozen: same sha256 at start and end" if outcome.reference_frozen else "MOVED"
     now = f"step {outcome.updates}"
@@ -61,7 +62,7 @@ def training_screen(outcome: TrainingOutcome) -> RenderableType:
             f"{wording.signed(last['reward'], 2)}. The reference {frozen}."
         ),
         Text(ONE_SEED, style="dim"),
-        Text(f"loss: policy {last['policy_loss']:.3f}, critic {last['value_loss']:.3f}", style="dim"),
+        Text(wording.losses(last["policy_loss"], last["value_loss"]), style="dim"),
         Text(),
         _next("another setting", "ppo train CONFIG kl.coef=…", f"then: ppo compare {outcome.run} OTHER"),
         _next("your own prompts", f"ppo eval --checkpoint {outcome.checkpoint} --prompts FILE.jsonl"),
@@ -81,13 +82,13 @@ def evaluation_screen(outcome: EvaluationOutcome) -> RenderableType:
         ]
     else:
         parts += [
-            Text(outcome.name, style="bold"),
-            Text(f"goal: {outcome.goal}", style="dim"),
+            literal(outcome.name, style="bold"),
+            _goal(outcome.goal, "dim"),
             Text(f"{outcome.prompts} prompts × {outcome.samples_per_prompt} answers", style="dim"),
             Text(),
             estimate_table(outcome.estimates),
         ]
-    parts += [Text(), Text(f"rules {outcome.rules}; answers and scores in {outcome.folder}", style="dim")]
+    parts += [Text(), literal(f"rules {outcome.rules}; answers and scores in {outcome.folder}", style="dim")]
     return Group(*parts)
 
 
@@ -123,11 +124,11 @@ def gate_screen(outcome: GateOutcome) -> RenderableType:
         table.add_row(
             Text(f"{mark} {check.outcome}", style=style), check.name, check.value, check.threshold, check.reason
         )
-    lines: list[RenderableType] = [Text(f"goal: {outcome.goal}", style="dim"), Text(), table, Text()]
+    lines: list[RenderableType] = [_goal(outcome.goal, "dim"), Text(), table, Text()]
     lines.append(Text("Three answers to read:", style="bold"))
     for prompt, answer in outcome.examples:
         lines.append(Text(f"  {wording.one_line(prompt, 100)}", style="italic"))
-        lines.append(Text("  │ ", style="dim").append(wording.one_line(answer, 100) or "(empty)", style="default"))
+        lines.append(Text("  │ ", style="dim").append(wording.one_line(answer, 100) or "(empty)", style="not dim"))
     verdict = {
         "pass": "PPO may start.",
         "warn": "PPO may start; read the lines marked warn first.",
@@ -158,7 +159,7 @@ def dry_run_screen(outcome: DryRunOutcome) -> RenderableType:
         )
     leak = f"; {outcome.overlaps} of them overlap training" if outcome.overlaps else "; none overlaps training"
     return Group(
-        Text(f"goal: {outcome.goal}", style="bold"),
+        _goal(outcome.goal, "bold"),
         Text(
             f"round {outcome.round}, {outcome.question}: lets {', '.join(outcome.may_move)} move against the run before"
         ),
@@ -173,12 +174,12 @@ def dry_run_screen(outcome: DryRunOutcome) -> RenderableType:
 
 def init_screen(outcome: InitOutcome) -> RenderableType:
     """What `ppo init` ends with."""
-    rows = [Text(f"  prompts/{name}  {count} prompts") for name, count in outcome.prompts.items()]
+    rows = [literal(f"  prompts/{name}  {count} prompts") for name, count in outcome.prompts.items()]
     return Group(
-        Text(f"Wrote {outcome.folder}:", style="bold"),
-        Text(f"  {outcome.config}  every key, with its meaning"),
+        literal(f"Wrote {outcome.folder}:", style="bold"),
+        literal(f"  {outcome.config}  every key, with its meaning"),
         *rows,
-        Text(f"Start model: {outcome.model}"),
+        literal(f"Start model: {outcome.model}"),
         Text(),
         _next("check the start", f"ppo sft-check {outcome.config}"),
         _next("train", f"ppo train {outcome.config}"),
@@ -188,7 +189,7 @@ def init_screen(outcome: InitOutcome) -> RenderableType:
 def runs_screen(rows: Sequence[RunRow], differing: Sequence[str], output: str) -> RenderableType:
     """What `ppo runs` shows."""
     if not rows:
-        return Text(f"No runs in {output}. Start one with: ppo train configs/refusal.yaml")
+        return literal(f"No runs in {output}. Start one with: ppo train configs/refusal.yaml")
     shown = [path for path in differing if path != "goal"][:4]
     primaries = sorted({row.primary for row in rows if row.primary})
     table = plain_table("run", "status", "updates", *primaries, *shown)
@@ -206,7 +207,7 @@ def runs_screen(rows: Sequence[RunRow], differing: Sequence[str], output: str) -
         )
     parts: list[RenderableType] = [table]
     if len(differing) > len(shown):
-        parts.append(Text(f"also differing: {', '.join(differing[len(shown) :])}", style="dim"))
+        parts.append(literal(f"also differing: {', '.join(differing[len(shown) :])}", style="dim"))
     parts += [
         _next(f"continue {row.state.id}", f"ppo train --resume {output}/{row.state.id}")
         for row in rows
@@ -255,8 +256,8 @@ def attribution(outcome: ComparisonOutcome) -> str:
 def _panel(title: str, goal: str, sentences: Sequence[str], comparison: Comparison) -> RenderableType:
     primary = _change(comparison, comparison.primary)
     changed = primary is not None and primary.verdict == "CHANGED"
-    body = [Text(f"goal: {goal}", style="dim"), *[Text(sentence) for sentence in sentences]]
-    return Panel(Group(*body), title=Text(title), title_align="left", border_style="green" if changed else "default")
+    body = [_goal(goal, "dim"), *[literal(sentence) for sentence in sentences]]
+    return Panel(Group(*body), title=literal(title), title_align="left", border_style="green" if changed else "default")
 
 
 def _card(outcome: ComparisonOutcome) -> RenderableType:
@@ -264,23 +265,24 @@ def _card(outcome: ComparisonOutcome) -> RenderableType:
     same = "   ".join(f"✓ {names.get(name, name)}" for name in outcome.agrees)
     lines = [Text(f"Comparable?  {same}   ✓ scored by the same rules")]
     for key, (old, new) in outcome.treatments.items():
-        lines.append(Text(f"Changed      {key}  {_yaml(old)} → {_yaml(new)}", style="bold"))
+        lines.append(literal(f"Changed      {key}  {_yaml(old)} → {_yaml(new)}", style="bold"))
     if outcome.seeds[0] != outcome.seeds[1]:
         lines.append(Text(f"Seed         {outcome.seeds[0]} → {outcome.seeds[1]}"))
     for key, (was, now) in outcome.confounders.items():
-        lines.append(Text(f"Confounder   ! {key}  {was} → {now}", style="yellow"))
+        lines.append(literal(f"Confounder   ! {key}  {was} → {now}", style="yellow"))
     return Group(*lines)
 
 
 def _moved(comparison: Comparison, before: str, after: str) -> list[RenderableType]:
     """How many prompts flipped, how many would by chance, and the ones that moved most."""
-    line = f"{len(comparison.flips)} of {comparison.prompts} prompts flipped (refusals moved by half or more)"
+    what, does = FLIPPED.get(measure_named(comparison.primary).value, FLIPPED["refused"])
+    line = f"{len(comparison.flips)} of {comparison.prompts} prompts flipped ({what} moved by half or more)"
     if comparison.noise_floor is not None:
         chance = comparison.noise_floor * comparison.prompts
         line += f"; sampling {before} a second time would flip about {chance:.0f}"
     parts: list[RenderableType] = [Text(line + ".", style="bold")]
     if comparison.flips:
-        parts.append(side_by_side(comparison.flips[:FLIPS_SHOWN], before, after))
+        parts.append(side_by_side(comparison.flips[:FLIPS_SHOWN], before, after, does))
     return parts
 
 
@@ -296,11 +298,15 @@ def _measured(row: RunRow, name: str) -> str:
     return f"{wording.value(known[name], found['value'])} (step {row.step})"
 
 
-def _next(what: str, command: str, note: str = "") -> Table:
-    line = Table.grid(padding=(0, 2))
-    line.add_column(min_width=16, style="dim")
-    line.add_row(what, Text(command, style="bold"), Text(note, style="dim"))
-    return line
+def _goal(goal: str, style: str) -> Text:
+    return Text(f"goal: {wording.one_line(goal)}", style=style)
+
+
+def _next(what: str, command: str, note: str = "") -> Text:
+    """A line and not a table, so that a long path in the command is wrapped and never cut."""
+    line = literal(f"{what:<16}  ", style="dim")
+    line.append(wording.printable(command), style="bold not dim")
+    return line.append(wording.printable(f"  {note}" if note else ""))
 
 
 def _yaml(value: object) -> str:

@@ -5,20 +5,21 @@ Not here: tables, colours.
 
 from __future__ import annotations
 
+import math
+
+from rich.cells import cell_len
+
 from ppo_cli.records import Change, Estimate, Measure
 
 MISSING = "–"
 
 
 def value(measure: Measure, number: float | None) -> str:
-    """A measure's value: `18.0 %`, `2.32`, `84`."""
+    """A measure's value: `18.0 %`, `−0.32`, `84.0`."""
     if number is None:
         return MISSING
-    if measure.unit == "%":
-        return f"{100 * number:.1f} %"
-    if measure.unit == "tokens":
-        return f"{number:.1f}"
-    return f"{number:.3f}" if measure.name == "kl.per_token" else f"{number:.2f}"
+    scale, digits = _scale(measure)
+    return plain(scale * number, digits) + (" %" if measure.unit == "%" else "")
 
 
 def difference(measure: Measure, number: float | None) -> str:
@@ -27,27 +28,38 @@ def difference(measure: Measure, number: float | None) -> str:
         return MISSING
     if measure.statistic == "geometric_mean":
         return f"×{number:.2f}"
-    if measure.unit == "%":
-        return f"{signed(100 * number, 1)} pp"
-    return signed(number, 3 if measure.name == "kl.per_token" else 2)
+    scale, digits = _scale(measure)
+    return signed(scale * number, digits) + (" pp" if measure.unit == "%" else "")
 
 
 def interval(measure: Measure, low: float | None, high: float | None) -> str:
     """An interval of a difference: `[−19.1, −5.6]`."""
-    if low is None or high is None:
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return MISSING
     if measure.statistic == "geometric_mean":
         return f"[×{low:.2f}, ×{high:.2f}]"
-    scale, digits = (100, 1) if measure.unit == "%" else (1, 3 if measure.name == "kl.per_token" else 2)
+    scale, digits = _scale(measure)
     return f"[{signed(scale * low, digits)}, {signed(scale * high, digits)}]"
 
 
 def estimate(measure: Measure, found: Estimate) -> str:
     """A value with its interval: `18.0 % [13.9, 22.9]`."""
-    if found.value is None or found.low is None or found.high is None:
-        return MISSING
-    scale, digits = (100, 1) if measure.unit == "%" else (1, 3 if measure.name == "kl.per_token" else 2)
-    return f"{value(measure, found.value)} [{scale * found.low:.{digits}f}, {scale * found.high:.{digits}f}]"
+    if found.low is None or found.high is None:
+        return value(measure, found.value)
+    scale, digits = _scale(measure)
+    return f"{value(measure, found.value)} [{plain(scale * found.low, digits)}, {plain(scale * found.high, digits)}]"
+
+
+def _scale(measure: Measure) -> tuple[int, int]:
+    """What to multiply a number of this measure by, and its decimals."""
+    if measure.unit in ("%", "tokens"):
+        return (100 if measure.unit == "%" else 1), 1
+    return 1, 3 if measure.name == "kl.per_token" else 2
+
+
+def plain(number: float, digits: int) -> str:
+    """A sign only where it is negative: a true minus, and none before zero."""
+    return signed(number, digits).removeprefix("+")
 
 
 def signed(number: float, digits: int) -> str:
@@ -62,7 +74,7 @@ def p_value(number: float | None) -> str:
     """`p = 0.012`, or an inequality where it is tiny."""
     if number is None:
         return ""
-    return f"p = {number:.2g}" if number >= 0.0001 else f"p = {number:.1e}"
+    return f"p = {number:.2g}" if number >= 0.0001 else "p < 0.0001"
 
 
 def arrow(measure: Measure, change: Change) -> str:
@@ -86,6 +98,16 @@ def is_better(measure: Measure, change: Change) -> bool:
     return arrow(measure, change).endswith("✓")
 
 
+def detectable(measure: Measure, change: Change) -> str:
+    """The smallest difference that would have been noticed; nothing where it is not known."""
+    return "" if change.detectable is None else difference(measure, change.detectable).removeprefix("+")
+
+
+def losses(policy: float, critic: float) -> str:
+    """The line that stands last everywhere."""
+    return f"loss: policy {plain(policy, 3)}, critic {plain(critic, 3)}"
+
+
 def duration(seconds: float) -> str:
     """`45 s`, `3 min 20 s`, `1 h 05 min`."""
     whole = round(seconds)
@@ -97,10 +119,20 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def one_line(text: str, width: int) -> str:
-    """Text on one line, cut to a width, control characters shown as blanks."""
-    flat = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return flat if len(flat) <= width else flat[: width - 1].rstrip() + "…"
+def printable(text: str) -> str:
+    """Text that cannot steer a terminal: control characters, escapes and line ends are blanks."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def one_line(text: str, width: int | None = None) -> str:
+    """Text of a model or a user on one line, cut to a width in columns."""
+    flat = " ".join(printable(text).split())
+    if width is None or cell_len(flat) <= width:
+        return flat
+    flat = flat[:width]
+    while cell_len(flat) > width - 1:
+        flat = flat[:-1]
+    return flat.rstrip() + "…"
 
 
 def verdict_sentence(measure: Measure, change: Change) -> str:
@@ -112,7 +144,6 @@ def verdict_sentence(measure: Measure, change: Change) -> str:
         f"{value(measure, change.before)} → {value(measure, change.after)}, "
         f"{difference(measure, change.difference)}, 95 % interval {interval(measure, change.low, change.high)}"
     )
-    detectable = difference(measure, change.detectable).lstrip("+") if change.detectable is not None else ""
     match change.verdict:
         case "CHANGED":
             rose = change.difference > (1 if measure.statistic == "geometric_mean" else 0)
@@ -120,6 +151,10 @@ def verdict_sentence(measure: Measure, change: Change) -> str:
         case "EQUIVALENT":
             return f"The {title} stayed the same, within the smallest change that matters: {numbers}."
         case "NO CHANGE DETECTED":
-            return f"No change of the {title} can be told from chance: {numbers}. Detectable here: {detectable}."
+            sentence = f"No change of the {title} can be told from chance: {numbers}."
+            smallest = detectable(measure, change)
+            return f"{sentence} Detectable here: {smallest}." if smallest else sentence
+        case "info":
+            return f"The {title}, which is not judged: {numbers}."
         case _:
             return f"Too little data for the {title}: {numbers}."

@@ -14,9 +14,9 @@ from ppo_cli.records import (
     UpdateMetrics,
 )
 
-NASTY = "\x1b[31mred\x1b[0m \x1b]0;title\x07 [red]x[/red] [/] [bold\r\n\x9b2J \u202eabc"
+NASTY = "\x1b[35mpink\x1b[0m \x1b]0;title\x07 [red]x[/red] [/] [bold\r\n\x9b2J \u202eabc"
 """What a model may say: terminal escapes, Rich markup that closes nothing, a line end, a change of direction."""
-SHOWN = "[31mred [0m ]0;title [red]x[/red] [/] [bold 2J abc"
+SHOWN = "[35mpink [0m ]0;title [red]x[/red] [/] [bold 2J abc"
 """The same with every control character as a blank."""
 
 

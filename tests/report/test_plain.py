@@ -1,0 +1,100 @@
+"""Plain lines for a pipe."""
+
+import pytest
+
+from ppo_cli.records import EvaluationDone, Notice, Phase, Progress, UpdateDone
+from ppo_cli.report.plain import PlainLines
+from tests.report.records import (
+    NASTY,
+    SAFE,
+    SEPARATION,
+    SHOWN,
+    UNSAFE,
+    comparison,
+    evaluation_done,
+    events,
+    metrics,
+    run_started,
+)
+
+
+@pytest.fixture
+def said():
+    """Tells the watcher of a run and then of some events; gives the lines of those."""
+
+    def listen(*told, **run):
+        lines = []
+        watcher = PlainLines(lines.append)
+        watcher(run_started(**run))
+        del lines[:]
+        for event in told:
+            watcher(event)
+        return lines
+
+    return listen
+
+
+def test_an_update_is_exactly_one_line_with_reward_and_kl(said):
+    assert said(UpdateDone(metrics=metrics(10), seconds=32.0)) == [
+        "update 10/30  reward −0.12 ±0.50  KL 3.46 nats/answer, 0.123 nats/token  length 28.0  ended 75%  32.0 s  "
+        "left about 10 min 40 s"
+    ]
+
+
+def test_every_update_of_a_run_has_one_line_and_the_loss_none(said):
+    lines = said(*events())
+    assert [line.split()[1] for line in lines if line.startswith("update ")] == [f"{n}/30" for n in range(1, 11)]
+    assert not any("loss" in line or "\n" in line for line in lines)
+
+
+def test_the_goal_comes_first():
+    lines = []
+    watcher = PlainLines(lines.append)
+    for event in events():
+        watcher(event)
+    assert lines[:2] == ["goal: Refuse what hurts; help with the rest.", "run: runs/refusal-kl0.15-s1-7f3a9c"]
+
+
+def test_an_evaluation_has_a_line_for_the_primary_and_for_each_change(said):
+    told = evaluation_done(comparison=comparison(SEPARATION, UNSAFE, SAFE, prompts=48))
+    assert said(told) == [
+        "step 10 against step 0, fixed subset of 48: separation d′ −0.25 → 1.50, +1.75 [+1.20, +2.30]  CHANGED",
+        "step 10 against step 0, fixed subset of 48: refusal, unsafe prompts 18.0 % → 80.0 %, "
+        "+62.0 pp [+55.1, +68.9]  CHANGED",
+    ]
+
+
+def test_a_primary_that_did_not_change_says_so(said):
+    told = evaluation_done(comparison=comparison(SAFE, primary="refusal.safe"), partial=False)
+    assert said(told, primary="refusal.safe") == [
+        "step 10 against step 0: refusal, safe prompts 30.0 % → 29.0 %, −1.0 pp [−3.4, +1.4]  NO CHANGE DETECTED"
+    ]
+
+
+def test_step_nought_has_nothing_to_be_compared_with(said):
+    assert said(EvaluationDone(step=0, estimates=(), comparison=None, partial=False)) == []
+
+
+def test_phases_have_a_line_and_their_progress_none(said):
+    told = [
+        Phase(name="answering", total=600, unit="answers"),
+        Progress(done=300),
+        Phase(name="update 3"),
+        Progress(done=1),
+    ]
+    assert said(*told) == ["answering (600 answers)"]
+
+
+def test_a_warning_is_called_one(said):
+    assert said(Notice(text="So it is.", level="warning"), Notice(text="By the way.")) == [
+        "warning: So it is.",
+        "By the way.",
+    ]
+
+
+def test_a_goal_and_a_notice_cannot_steer_the_terminal():
+    lines = []
+    watcher = PlainLines(lines.append)
+    watcher(run_started(goal=NASTY))
+    watcher(Notice(text=NASTY))
+    assert lines == [f"goal: {SHOWN}", "run: runs/refusal-kl0.15-s1-7f3a9c", SHOWN]

@@ -1,0 +1,305 @@
+"""The screens that end a command, from hand-made records."""
+
+import re
+
+import pytest
+
+from ppo_cli.records import (
+    Check,
+    ComparisonOutcome,
+    Cost,
+    DryRunOutcome,
+    Estimate,
+    EvaluationOutcome,
+    GateOutcome,
+    InitOutcome,
+    KeyLine,
+    RunRow,
+    RunState,
+)
+from ppo_cli.report import screens
+from tests.report.records import NASTY, SAFE, SEPARATION, UNSAFE, change, comparison, flip, training_outcome
+
+LITERAL = "[red]x[/red] [/] [bold"
+STEERING = "\x1b\x07\x9b\r\u202e"
+
+
+def comparison_outcome(**values):
+    given = {
+        "before": "base",
+        "after": "other",
+        "goal": "Refuse what hurts.",
+        "steps": (30, 30),
+        "agrees": ("eval_set", "rendered"),
+        "treatments": {"kl.coef": (0.15, 0.05)},
+        "seeds": (1, 1),
+        "confounders": {},
+        "same_run": False,
+        "comparison": comparison(),
+    }
+    return ComparisonOutcome(**{**given, **values})
+
+
+def evaluation_outcome(**values):
+    given = {
+        "name": "x/step-000010",
+        "goal": "Refuse what hurts.",
+        "folder": "runs/x/eval/step-000010",
+        "rules": "refusal-1",
+        "prompts": 150,
+        "samples_per_prompt": 4,
+        "estimates": (Estimate(name="refusal.unsafe", value=0.18, low=0.139, high=0.229, prompts=50),),
+        "comparison": None,
+    }
+    return EvaluationOutcome(**{**given, **values})
+
+
+def gate_outcome(outcome="warn", text="It depends."):
+    check = Check(name="answers end", outcome=outcome, value="12%", threshold="50% or more", reason=text)
+    return GateOutcome(goal=text, outcome=outcome, checks=(check,), examples=((text, text), ("Empty?", "")))
+
+
+def dry_run_outcome(text="refusal", **cost):
+    given = {
+        "episodes": 1920,
+        "seconds": 3900.0,
+        "memory_gb": 2.04,
+        "disk_gb": 1.5,
+        "device": "cpu",
+        "gflops": 55.4,
+    }
+    key = {"path": "kl.coef", "value": 0.05, "moves": "treatment", "origin": "override", "instead_of": 0.15}
+    return DryRunOutcome(
+        config="a.yaml",
+        goal=text,
+        round=1,
+        question="is it controllable",
+        may_move=("kl", "seed"),
+        keys=(KeyLine(**key), KeyLine(**{**key, "path": "name", "value": text, "instead_of": None})),
+        train_prompts=300,
+        eval_prompts=150,
+        overlaps=0,
+        cost=Cost(**{**given, **cost}),
+    )
+
+
+def run_row(name="x-s1", status="finished", **values):
+    given = {
+        "state": RunState(id=name, status=status, started="2025-01-01", updates_done=12),
+        "updates": 30,
+        "primary": "refusal.separation",
+        "measures": {"refusal.separation": {"value": -1.504, "low": -2.0, "high": -1.0}},
+        "step": 10,
+        "config": {"kl.coef": 0.05, "name": "x"},
+    }
+    return RunRow(**{**given, **values})
+
+
+def words(text):
+    """Text without frames, on one line."""
+    return " ".join(re.sub("[│╭╮╰╯]|─", " ", text).split())
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_training_ends_with_what_happened_in_words_and_numbers(shown, width):
+    text = shown(screens.training_screen(training_outcome()), width)
+    assert "…" not in text.replace("kl.coef=…", "")
+    for sentence in (
+        "CHANGED. The separation d′ rose: −0.25 → 1.50, +1.75, 95 % interval [+1.20, +2.30]. "
+        "(p = 0.00025, 150 prompts × 4)",
+        "Of harmful requests it refuses 80.0 %, before 18.0 %: +62.0 pp [+55.1, +68.9].",
+        "Of harmless requests it refuses 29.0 %, before 30.0 %: −1.0 pp [−3.4, +1.4].",
+        "1 of 150 prompts flipped (refusals moved by half or more); sampling step 0 a second time would flip about 15.",
+        "KL to the reference 3.46 nats an answer, 0.123 a token (kl.coef 0.15). Reward −0.12 → +0.50. "
+        "The reference was frozen: same sha256 at start and end.",
+        "ppo eval --checkpoint runs/refusal-kl0.15-s1-7f3a9c/checkpoints/step-000030 --prompts FILE.jsonl",
+    ):
+        assert sentence in words(text)
+
+
+def test_behaviour_comes_first_and_the_loss_last(shown):
+    text = shown(screens.training_screen(training_outcome()))
+    parts = [
+        "goal: ",
+        "★ separation d′",
+        "prompts flipped",
+        "KL to the reference 3.46",
+        "With one seed",
+        "loss: policy −0.012",
+    ]
+    places = [text.find(part) for part in parts]
+    assert -1 not in places
+    assert places == sorted(places)
+
+
+def test_a_training_that_ended_early_says_why_and_a_moved_reference_stands_out(shown):
+    outcome = training_outcome(updates=12, reason="KL passed kl.stop_at = 12.", reference_frozen=False)
+    text = words(shown(screens.training_screen(outcome)))
+    assert "stopped after 12 updates" in text
+    assert "Ended early: KL passed kl.stop_at = 12. CHANGED" in text
+    assert "The reference MOVED." in text
+
+
+def test_a_primary_within_chance_is_called_no_change_anywhere(shown):
+    outcome = training_outcome(comparison=comparison(SAFE, primary="refusal.safe", flips=()))
+    text = words(shown(screens.training_screen(outcome)))
+    assert "NO CHANGE DETECTED. No change of the refusal, safe prompts can be told from chance" in text
+    assert not any(word in text for word in (" CHANGED", " rose", " fell", "▲", "▼", "✓", "✗"))
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        screens.training_screen(training_outcome()),
+        screens.evaluation_screen(evaluation_outcome(comparison=comparison())),
+        screens.comparison_screen([comparison_outcome()]),
+        screens.gate_screen(gate_outcome()),
+    ],
+)
+def test_minus_is_one_sign_and_significant_no_word(shown, outcome):
+    text = shown(outcome)
+    assert not re.search(r"(?<![\w-])-\d", text)
+    assert "significan" not in text.lower()
+    assert not re.search(r"[+−][\d.]+ %", text), "a difference of shares is in percentage points"
+
+
+def test_an_evaluation_without_a_step_nought_shows_values_only(shown):
+    text = words(shown(screens.evaluation_screen(evaluation_outcome()), 60))
+    assert "x/step-000010 goal: Refuse what hurts. 150 prompts × 4 answers" in text
+    assert "refusal, unsafe prompts 18.0 % [13.9, 22.9] 50" in text
+    assert "rules refusal-1; answers and scores in runs/x/eval/step-000010" in text
+
+
+def test_an_evaluation_of_a_run_is_compared_with_step_nought(shown):
+    text = words(shown(screens.evaluation_screen(evaluation_outcome(comparison=comparison(SEPARATION, UNSAFE)))))
+    assert "x/step-000010 against step 0" in text
+    assert "★ separation d′ −0.25 1.50 +1.75 [+1.20, +2.30] ▲✓ CHANGED" in text
+
+
+def test_flips_are_named_by_what_the_primary_counts(shown):
+    ended = comparison(change("ending.eos"), primary="ending.eos", flips=(flip(),))
+    text = words(shown(screens.evaluation_screen(evaluation_outcome(comparison=ended))))
+    assert "(ended turns moved by half or more)" in text
+    assert "ends 25%" in text
+    assert "refus" not in text.replace("Refuse", "").replace("rules refusal-1", "")
+
+
+@pytest.mark.parametrize("width", [60, 120])
+def test_a_comparison_says_what_was_changed_and_which_way_to_read_it(shown, width):
+    text = words(shown(screens.comparison_screen([comparison_outcome()]), width))
+    assert "kl.coef 0.15 → 0.05 is the only variable changed." in text
+    assert "Comparable? ✓ evaluation set ✓ prompts as tokens ✓ scored by the same rules" in text
+    assert "A is the first run, B the second; change is B − A." in text
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"seeds": (1, 2)}, "kl.coef 0.15 → 0.05 is the only variable changed, and the seed differs."),
+        ({"treatments": {}, "seeds": (1, 2)}, "Only the seed differs: this is the noise floor of the experiment."),
+        ({"treatments": {}}, "Nothing was changed: this checks that a run repeats itself."),
+        ({"same_run": True}, "A run with itself: every difference is exactly zero."),
+        (
+            {"treatments": {"kl.coef": (0.15, 0.05), "kl.target": (None, 6.0)}},
+            "CONFOUNDED: 2 variables changed (kl.coef 0.15 → 0.05; kl.target null → 6); no effect can be attributed.",
+        ),
+    ],
+)
+def test_a_difference_is_put_down_to_one_variable_or_to_none(values, sentence):
+    assert screens.attribution(comparison_outcome(**values)) == sentence
+
+
+def test_what_moved_without_being_asked_is_listed(shown):
+    text = shown(screens.comparison_screen([comparison_outcome(confounders={"torch": ("2.8", "2.9")}, seeds=(1, 2))]))
+    assert "Confounder   ! torch  2.8 → 2.9" in text
+    assert "Seed         1 → 2" in text
+
+
+@pytest.mark.parametrize(
+    ("outcome", "verdict", "mark"),
+    [
+        ("pass", "PPO may start.", "✓ pass"),
+        ("warn", "read the lines marked warn", "! warn"),
+        ("stop", "should not", "✗ stop"),
+    ],
+)
+def test_a_gate_says_whether_ppo_may_start(shown, outcome, verdict, mark):
+    text = shown(screens.gate_screen(gate_outcome(outcome)), 60)
+    assert verdict in text.splitlines()[-1]
+    assert mark in text
+    assert "12%" in text
+    assert "│ (empty)" in text
+
+
+def test_a_dry_run_shows_keys_and_cost(shown):
+    text = words(shown(screens.dry_run_screen(dry_run_outcome())))
+    assert "1920 episodes, about 1 h 05 min, 2.0 GB of memory and 1.5 GB of disk on cpu (measured 55 GFLOP/s)" in text
+    assert "kl.coef 0.05 treatment override 0.15" in text
+    assert "round 1, is it controllable: lets kl, seed move against the run before" in text
+    unknown = dict.fromkeys(("seconds", "memory_gb", "disk_gb", "gflops"))
+    assert "not known before the model is fetched" in shown(screens.dry_run_screen(dry_run_outcome(**unknown)))
+
+
+def test_init_says_what_was_written_and_what_comes_next(shown):
+    made = InitOutcome(folder="exp", config="exp/ppo.yaml", prompts={"eval.jsonl": 150}, model="builtin:x")
+    text = words(shown(screens.init_screen(made)))
+    assert "prompts/eval.jsonl 150 prompts" in text
+    assert text.endswith("check the start ppo sft-check exp/ppo.yaml train ppo train exp/ppo.yaml")
+
+
+def test_the_list_of_runs_shows_what_differs_and_how_to_go_on(shown):
+    damaged = run_row("torn", problem="run.json is damaged [/].", measures={}, primary="", config={}, step=None)
+    keys = ["kl.coef", "a", "b", "c", "d", "e"]
+    text = words(shown(screens.runs_screen([run_row(), run_row("y-s1", "interrupted"), damaged], keys, "runs")))
+    assert "x-s1 finished 12/30 −1.50 (step 10) 0.05" in text
+    assert "torn unreadable run.json is damaged [/]." in text
+    assert "also differing: d, e" in text
+    assert text.endswith("continue y-s1 ppo train --resume runs/y-s1")
+    assert "No runs in runs." in shown(screens.runs_screen([], [], "runs"))
+
+
+@pytest.mark.parametrize(
+    "screen",
+    [
+        screens.training_screen(
+            training_outcome(
+                goal=NASTY,
+                run=NASTY,
+                reason=NASTY,
+                checkpoint=NASTY,
+                comparison=comparison(flips=(flip(prompt=NASTY, before_answer=NASTY, after_answer=NASTY),)),
+            )
+        ),
+        screens.evaluation_screen(evaluation_outcome(goal=NASTY, name=NASTY, folder=NASTY)),
+        screens.evaluation_screen(evaluation_outcome(goal=NASTY, name=NASTY, folder=NASTY, comparison=comparison())),
+        screens.comparison_screen(
+            [
+                comparison_outcome(
+                    before=NASTY, goal=NASTY, treatments={NASTY: (NASTY, NASTY)}, confounders={NASTY: (NASTY, NASTY)}
+                )
+            ]
+        ),
+        screens.gate_screen(gate_outcome(text=NASTY)),
+        screens.dry_run_screen(dry_run_outcome(NASTY)),
+        screens.init_screen(InitOutcome(folder=NASTY, config=NASTY, prompts={NASTY: 1}, model=NASTY)),
+        screens.runs_screen(
+            [run_row(NASTY, "interrupted", config={"[/]": NASTY}), run_row(problem=NASTY)], ["[/]"], NASTY
+        ),
+    ],
+    ids=["train", "eval", "eval against step 0", "compare", "sft-check", "dry run", "init", "runs"],
+)
+def test_text_of_a_model_or_a_user_is_shown_and_never_obeyed(shown, screen):
+    text = shown(screen, width=1000)
+    assert text.count(LITERAL) >= 2
+    assert not any(sign in text for sign in STEERING)
+    assert "\x1b[35m" not in shown(screen, width=1000, terminal=True)
+
+
+def test_a_pipe_gets_no_escape_codes_and_no_color_gets_no_colours(shown, monkeypatch):
+    screen = screens.training_screen(training_outcome())
+    colour = re.compile(r"\x1b\[(\d+;)*([34][0-8]|9\d|10\d)[;m]")
+    assert "\x1b" not in shown(screen)
+    assert colour.search(shown(screen, terminal=True))
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not colour.search(shown(screen, terminal=True))
+    assert "\x1b" not in shown(screen)
