@@ -57,10 +57,8 @@ def load_experiment(source: Path, overrides: Sequence[str] = ()) -> Loaded:
     _raise_if_any(problems, None if typed_here else source)
     # An override may leave a key of the file without effect; each is judged where it was written.
     _raise_if_any(without_effect(experiment, overridden), None)
-    if overridden:
-        _raise_if_any(without_effect(_typed(file_tree, {}, source), in_file), source)
-    else:
-        _raise_if_any(without_effect(experiment, in_file), source)
+    as_written = _typed(file_tree, {}, source) if overridden else experiment
+    _raise_if_any(without_effect(as_written, in_file - _at_default(as_written)), source)
     return Loaded(experiment, source, tuple(overrides), in_file | overridden)
 
 
@@ -172,6 +170,13 @@ def _typed(
         path = error.full_key or ""
         where = "override" if path in overridden else str(source)
         raise ConfigError(f"{where}: {path}: {_plain_reason(error)}.", CORRECT_IT) from None
+
+
+def _at_default(experiment: Experiment) -> frozenset[str]:
+    """The keys that have their default value; written out, as in a run's config.yaml, they claim no effect."""
+    keys = schema_keys()
+    values = flatten(as_tree(experiment))
+    return frozenset(path for path, value in values.items() if path in keys and keys[path].default == value)
 
 
 def _value_problems(experiment: Experiment) -> list[str]:

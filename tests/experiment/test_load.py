@@ -122,6 +122,15 @@ def test_an_override_may_leave_a_key_of_the_file_without_effect(write):
         load_experiment(write(text.replace("every: 5", "every: 0")))
 
 
+def test_a_key_written_out_with_its_default_claims_no_effect(write):
+    text = BASE.replace(", warm_start: sft.jsonl", ", warm_start: null, sft: {epochs: 2}, revision: null")
+    assert load_experiment(write(text)).experiment.model.sft.epochs == 2
+    with pytest.raises(ConfigError, match=r"model\.sft\.epochs: has no effect"):
+        load_experiment(write(text.replace("epochs: 2", "epochs: 3")))
+    with pytest.raises(ConfigError, match=r"model\.sft\.epochs: has no effect"):
+        load_experiment(write(text), ["model.sft.epochs=2"])
+
+
 def test_a_resolved_config_loads_to_an_equal_experiment(write, tmp_path):
     experiment = load_experiment(write(BASE), ["kl.coef=0.3"]).experiment
     resolved = tmp_path / "resolved.yaml"
