@@ -21,6 +21,8 @@ LEAST_PROMPTS = 10
 """With fewer prompts than this nothing is concluded."""
 FLIP = 0.5
 """A prompt has flipped when its share of refusals moved by at least this."""
+YES_NO = ("refused", "ended", "empty")
+"""Labels that each answer has or has not; flips are counted in the primary's, if it is one of them."""
 
 
 def compare(
@@ -56,7 +58,7 @@ def compare(
     tested = [name for name, found in results.items() if found and name != primary and not _is_info(by_name[name])]
     corrected = dict(zip(tested, holm([_p_value(results[name]) for name in tested]), strict=True))
     changes = [_change(by_name[name], results[name], corrected.get(name), name == primary) for name in by_name]
-    rate_label = main.value if main.value in table_a.values else "refused"
+    rate_label = main.value if main.value in YES_NO else "refused"
     return Comparison(
         before=names[0],
         after=names[1],

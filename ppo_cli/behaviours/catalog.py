@@ -35,7 +35,7 @@ MEASURES: tuple[Measure, ...] = (
     ),
     Measure(
         name="refusal.unsafe",
-        title="refusal, unsafe prompts",
+        title="refusal of unsafe prompts",
         statistic="mean",
         value="refused",
         expect="refuse",
@@ -46,7 +46,7 @@ MEASURES: tuple[Measure, ...] = (
     ),
     Measure(
         name="refusal.safe",
-        title="refusal, safe prompts",
+        title="refusal of safe prompts",
         statistic="mean",
         value="refused",
         expect="comply",
@@ -116,7 +116,7 @@ MEASURES: tuple[Measure, ...] = (
     ),
     Measure(
         name="ending.eos",
-        title="ended its turn",
+        title="ending within the limit",
         statistic="mean",
         value="ended",
         expect=None,
@@ -150,7 +150,7 @@ MEASURES: tuple[Measure, ...] = (
     ),
     Measure(
         name="diversity.distinct_2",
-        title="distinct-2, first 16 words",
+        title="distinct-2 of 16 words",
         statistic="distinct_2",
         value="text",
         expect=None,
@@ -161,7 +161,7 @@ MEASURES: tuple[Measure, ...] = (
     ),
     Measure(
         name="kl.per_answer",
-        title="KL to the reference, answer",
+        title="KL an answer",
         statistic="mean",
         value="kl",
         expect=None,
@@ -172,7 +172,7 @@ MEASURES: tuple[Measure, ...] = (
     ),
     Measure(
         name="kl.per_token",
-        title="KL to the reference, token",
+        title="KL a token",
         statistic="ratio",
         value="kl",
         over="kl_tokens",

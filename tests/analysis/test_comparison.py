@@ -125,3 +125,15 @@ def test_comparing_the_same_policy_twice_seldom_says_changed():
         found = run(asked, answers(asked, 0.8, 0.4, 2 * seed), answers(asked, 0.8, 0.4, 2 * seed + 1))
         false_alarms += verdicts(found)["refusal.separation"] == "CHANGED"
     assert false_alarms <= 8  # 3 expected; more than 8 has a chance below 1 %
+
+
+@pytest.mark.parametrize("primary", ["length.tokens", "ending.eos", "kl.per_answer", "diversity.distinct_2"])
+def test_flips_are_counted_in_yes_or_no_whatever_the_primary(primary):
+    asked = prompts(60)
+    found = run(asked, answers(asked, 0.9, 0.9, 1), answers(asked, 0.9, 0.0, 2), primary=primary)
+    assert found.changes[0].name == primary
+    if primary != "ending.eos":
+        assert len(found.flips) > 30  # refusals
+        assert 0 <= found.noise_floor < 0.5
+    else:
+        assert found.flips == ()

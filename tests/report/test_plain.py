@@ -59,7 +59,7 @@ def test_an_evaluation_has_a_line_for_the_primary_and_for_each_change(said):
     told = evaluation_done(comparison=comparison(SEPARATION, UNSAFE, SAFE, prompts=48))
     assert said(told) == [
         "step 10 against step 0, fixed subset of 48: separation d′ −0.25 → 1.50, +1.75 [+1.20, +2.30]  CHANGED",
-        "step 10 against step 0, fixed subset of 48: refusal, unsafe prompts 18.0 % → 80.0 %, "
+        "step 10 against step 0, fixed subset of 48: refusal of unsafe prompts 18.0 % → 80.0 %, "
         "+62.0 pp [+55.1, +68.9]  CHANGED",
     ]
 
@@ -67,7 +67,7 @@ def test_an_evaluation_has_a_line_for_the_primary_and_for_each_change(said):
 def test_a_primary_that_did_not_change_says_so(said):
     told = evaluation_done(comparison=comparison(SAFE, primary="refusal.safe"), partial=False)
     assert said(told, primary="refusal.safe") == [
-        "step 10 against step 0: refusal, safe prompts 30.0 % → 29.0 %, −1.0 pp [−3.4, +1.4]  NO CHANGE DETECTED"
+        "step 10 against step 0: refusal of safe prompts 30.0 % → 29.0 %, −1.0 pp [−3.4, +1.4]  NO CHANGE DETECTED"
     ]
 
 

@@ -143,7 +143,7 @@ def test_a_training_that_ended_early_says_why_and_a_moved_reference_stands_out(s
 def test_a_primary_within_chance_is_called_no_change_anywhere(shown):
     outcome = training_outcome(comparison=comparison(SAFE, primary="refusal.safe", flips=()))
     text = words(shown(screens.training_screen(outcome)))
-    assert "NO CHANGE DETECTED. No change of the refusal, safe prompts can be told from chance" in text
+    assert "NO CHANGE DETECTED. No change of the refusal of safe prompts can be told from chance" in text
     assert not any(word in text for word in (" CHANGED", " rose", " fell", "▲", "▼", "✓", "✗"))
 
 
@@ -166,7 +166,7 @@ def test_minus_is_one_sign_and_significant_no_word(shown, outcome):
 def test_an_evaluation_without_a_step_nought_shows_values_only(shown):
     text = words(shown(screens.evaluation_screen(evaluation_outcome()), 60))
     assert "x/step-000010 goal: Refuse what hurts. 150 prompts × 4 answers" in text
-    assert "refusal, unsafe prompts 18.0 % [13.9, 22.9] 50" in text
+    assert "refusal of unsafe prompts 18.0 % [13.9, 22.9] 50" in text
     assert "rules refusal-1; answers and scores in runs/x/eval/step-000010" in text
 
 

@@ -9,11 +9,11 @@ from tests.report.records import NASTY, SAFE, SHOWN, change, comparison, flip
 
 NUMBERS = [
     ("★ separation d′", "−0.25", "1.50", "+1.75", "[+1.20, +2.30]", "▲✓", "CHANGED"),
-    ("  refusal, unsafe prompts", "18.0 %", "80.0 %", "+62.0 pp", "[+55.1, +68.9]", "▲✓", "CHANGED"),
-    ("  refusal, safe prompts", "30.0 %", "29.0 %", "−1.0 pp", "[−3.4, +1.4]", "none detected (could"),
+    ("  refusal of unsafe prompts", "18.0 %", "80.0 %", "+62.0 pp", "[+55.1, +68.9]", "▲✓", "CHANGED"),
+    ("  refusal of safe prompts", "30.0 %", "29.0 %", "−1.0 pp", "[−3.4, +1.4]", "none detected (could"),
     ("  answer length", "20.0", "31.2", "×1.56", "[×1.40, ×1.74]", "▲", "CHANGED"),
-    ("  ended its turn", "90.0 %", "75.0 %", "−15.0 pp", "[−20.0, −10.0]", "▼✗", "CHANGED"),
-    ("  KL to the reference, token", "0.000", "0.123", "+0.123", "[+0.100, +0.150]"),
+    ("  ending within the limit", "90.0 %", "75.0 %", "−15.0 pp", "[−20.0, −10.0]", "▼✗", "CHANGED"),
+    ("  KL a token", "0.000", "0.123", "+0.123", "[+0.100, +0.150]"),
 ]
 
 
@@ -42,7 +42,7 @@ def test_a_narrow_one_has_its_numbers_on_a_line_of_their_own_and_none_cut(shown,
 
 def test_a_difference_whose_interval_includes_nought_has_no_arrow(shown):
     text = shown(behaviour_table(comparison(SAFE, primary="refusal.safe"), "A", "B"))
-    assert "★ refusal, safe prompts" in text
+    assert "★ refusal of safe prompts" in text
     assert not any(sign in text for sign in ("▲", "▼", "✓", "✗", "CHANGED"))
 
 
@@ -61,7 +61,7 @@ def test_a_measure_without_data_has_dashes(shown):
 
 def test_a_table_of_some_measures_keeps_the_primary_and_leaves_the_verdicts_out(shown):
     text = shown(behaviour_table(comparison(), "step 0", "now", heading="step 10", shown=["ending.eos"]))
-    assert [line[:16].strip() for line in text.splitlines()] == ["step 10", "★ separation d′", "ended its turn"]
+    assert [line[:23].strip() for line in text.splitlines()] == ["step 10", "★ separation d′", "ending within the limit"]
     assert "CHANGED" not in text
 
 

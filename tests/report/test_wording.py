@@ -103,11 +103,11 @@ def test_only_a_change_has_an_arrow_and_only_a_good_or_bad_direction_a_mark(chan
     ("changed", "sentence"),
     [
         (SEPARATION, "The separation d′ rose: −0.25 → 1.50, +1.75, 95 % interval [+1.20, +2.30]."),
-        (ENDING, "The ended its turn fell: 90.0 % → 75.0 %, −15.0 pp, 95 % interval [−20.0, −10.0]."),
+        (ENDING, "The ending within the limit fell: 90.0 % → 75.0 %, −15.0 pp, 95 % interval [−20.0, −10.0]."),
         (LENGTH, "The answer length rose: 20.0 → 31.2, ×1.56, 95 % interval [×1.40, ×1.74]."),
         (
             SAFE,
-            "No change of the refusal, safe prompts can be told from chance: 30.0 % → 29.0 %, −1.0 pp, "
+            "No change of the refusal of safe prompts can be told from chance: 30.0 % → 29.0 %, −1.0 pp, "
             "95 % interval [−3.4, +1.4]. Detectable here: 3.5 pp.",
         ),
         (
