@@ -46,10 +46,10 @@ def _row(run: Run) -> RunRow:
     try:
         state = run.state()
         experiment = run.experiment()
+        step, summary = _last_evaluation(run)
     except PpoError as error:
         unread = RunState(id=run.name, status="failed", started="")
         return RunRow(state=unread, updates=0, primary="", measures={}, step=None, config={}, problem=error.message)
-    step, summary = _last_evaluation(run)
     return RunRow(
         state=state,
         updates=experiment.ppo.updates,
