@@ -8,7 +8,7 @@
       rollouts.jsonl        a line an episode
       checkpoints/step-000010/   plain Hugging Face files + state/
       eval/step-000010/     samples.jsonl  scores.<rules>.jsonl  summary.json (last = complete)
-      reports/
+      reports/              .running         locked while a process works on the run
 
 Not here: reading and writing.
 """
@@ -31,6 +31,10 @@ class RunLayout:
     @property
     def state(self) -> Path:
         return self.root / "run.json"
+
+    @property
+    def hold(self) -> Path:
+        return self.root / ".running"
 
     @property
     def config(self) -> Path:

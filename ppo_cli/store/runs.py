@@ -30,6 +30,7 @@ from ppo_cli.store.files import (
     write_json,
     write_text,
 )
+from ppo_cli.store.holding import Hold, is_held
 from ppo_cli.store.layout import RunLayout
 
 READ_ONLY = 0o444
@@ -38,13 +39,18 @@ READ_ONLY = 0o444
 class Run:
     """An existing run folder."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, hold: Hold | None = None) -> None:
         """Opens a folder.
+
+        Args:
+            root: the folder.
+            hold: this process's hold on it, if it works on the run.
 
         Raises:
             UsageError: it is no run folder.
         """
         self.layout = RunLayout(root)
+        self._hold = hold
         if not root.is_dir():
             raise UsageError(f"{root}: no such run.", "List the runs with `ppo runs`.")
         if not self.layout.state.is_file():
@@ -60,11 +66,11 @@ class Run:
         row = {name: value for name, value in read_json(self.layout.state).items() if name in known}
         try:
             state = RunState(**row)
-            gone = state.status == "running" and not _is_alive(state)
-        except (TypeError, OverflowError):
+        except TypeError:
             raise IntegrityError(f"{self.layout.state} is damaged.", "Restore it from a backup.") from None
         if state.status not in get_args(Status):
             raise IntegrityError(f"{self.layout.state} is damaged: status {state.status}.", "Restore it from a backup.")
+        gone = state.status == "running" and not is_held(self.layout.hold)
         return replace(state, status="interrupted", reason="its process is gone") if gone else state
 
     def experiment(self) -> Experiment:
@@ -103,7 +109,15 @@ class Run:
         return state
 
     def reopen(self) -> None:
-        """Marks the run as running again, by this process."""
+        """Marks the run as running again, by this process.
+
+        Raises:
+            UsageError: another process works on it.
+        """
+        try:
+            self._hold = Hold(self.layout.hold)
+        except BlockingIOError:
+            raise UsageError(f"{self.name} is still running.", "Wait for it or stop it first.") from None
         self.set_state(
             status="running", ended=None, reason=None, exit_code=None, pid=os.getpid(), host=socket.gethostname()
         )
@@ -111,6 +125,8 @@ class Run:
     def close(self, status: Status, *, exit_code: int, reason: str | None = None) -> None:
         """Records how the run ended."""
         self.set_state(status=status, ended=now(), reason=reason, exit_code=exit_code)
+        if self._hold is not None:
+            self._hold.release()
 
     def add_update(self, metrics: UpdateMetrics, episodes: Iterable[Episode], seconds: float) -> None:
         """Appends one update; the metrics line comes last and makes the update count."""
@@ -147,6 +163,7 @@ def claim_run(root: Path, lock: Lock, texts: Mapping[str, str], state: Mapping[s
     root = _claim(root, again)
     layout = RunLayout(root)
     with disk_errors(root):
+        hold = Hold(layout.hold)
         for name, text in {**texts, layout.lock.name: freeze.as_yaml(lock)}.items():
             path = root / name
             path.parent.mkdir(exist_ok=True)
@@ -156,7 +173,7 @@ def claim_run(root: Path, lock: Lock, texts: Mapping[str, str], state: Mapping[s
             folder.mkdir()
     begun = RunState(id=root.name, status="running", started=now(), host=socket.gethostname(), pid=os.getpid(), **state)
     write_json(layout.state, asdict(begun))
-    return Run(root)
+    return Run(root, hold)
 
 
 def _claim(root: Path, again: bool) -> Path:
@@ -250,15 +267,3 @@ def _began(run: Run) -> str:
         return str(run.state().started)
     except IntegrityError:
         return ""
-
-
-def _is_alive(state: RunState) -> bool:
-    if state.host != socket.gethostname():
-        return True  # another machine's process cannot be seen from here
-    try:
-        os.kill(state.pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

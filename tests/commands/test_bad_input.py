@@ -2,7 +2,6 @@
 
 import errno
 import json
-import os
 import re
 import shutil
 from pathlib import Path
@@ -13,6 +12,7 @@ from safetensors import SafetensorError
 
 from ppo_cli.engine import checkpoints
 from ppo_cli.store import files, runs
+from ppo_cli.store.holding import Hold
 from tests.commands.terminal import fingerprint, outcome, ppo, records, refused, start, succeed, told
 from tests.toys import rows, write_rows
 
@@ -352,9 +352,12 @@ NEXT = {"interrupted": "ppo train --resume", "failed": "ppo train --resume", "ru
 def test_an_unfinished_run_is_not_compared(trained, tmp_path, status):
     run = Path(shutil.copytree(trained(), tmp_path / "copies" / trained().name))
     state = json.loads((run / "run.json").read_text())
-    (run / "run.json").write_text(json.dumps({**state, "status": status, "pid": os.getpid()}))
+    (run / "run.json").write_text(json.dumps({**state, "status": status}))
+    hold = Hold(run / ".running") if status == "running" else None
     for pair in ([run, trained()], [trained(), run]):
         assert_matches(refused("compare", *pair), rf"is not finished \({status}\)\. → .*{NEXT[status]}")
+    if hold:
+        hold.release()
 
 
 def test_runs_that_are_none_are_not_compared(trained, tmp_path):
@@ -376,7 +379,9 @@ def test_a_run_that_another_process_carries_out_is_not_resumed(trained, tmp_path
     run = Path(shutil.copytree(trained(), tmp_path / "copies" / trained().name))
     state = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps({**state, "status": "running", "pid": 1}))
+    hold = Hold(run / ".running")
     assert_matches(refused("train", "--resume", run), r"is still running \(process 1\)\. → ")
+    hold.release()
 
 
 def test_settings_that_a_resumed_run_would_ignore_are_refused(trained):

@@ -48,10 +48,13 @@ def _sha256(text):
 
 
 @pytest.fixture
-def dead_pid():
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    return process.pid
+def abandon():
+    """Ends a run as a kill does: the system takes the hold back, nothing is written."""
+
+    def kill(run):
+        run._hold.release()
+
+    return kill
 
 
 def episode(update, number):
@@ -123,7 +126,8 @@ def test_a_run_without_its_lock_is_not_trusted(claim):
     ],
 )
 def test_an_existing_run_is_refused_with_what_became_of_it(claim, status, sentence, next_step):
-    claim().set_state(status=status)
+    run = claim()
+    run.set_state(status=status)
     with pytest.raises(UsageError, match=sentence) as caught:
         claim()
     assert next_step in caught.value.next_step
@@ -173,9 +177,9 @@ def test_a_disk_that_fills_up_while_claiming_is_one_sentence(claim, monkeypatch)
         claim()
 
 
-def test_a_run_whose_process_is_gone_shows_as_interrupted(claim, dead_pid):
+def test_a_run_whose_process_is_gone_shows_as_interrupted(claim, abandon):
     run = claim()
-    run.set_state(pid=dead_pid)
+    abandon(run)
     shown = run.state()
     assert {"status": shown.status, "reason": shown.reason} == GONE
     run.reopen()
@@ -183,21 +187,31 @@ def test_a_run_whose_process_is_gone_shows_as_interrupted(claim, dead_pid):
     assert run.state().reason is None
 
 
-def test_a_process_on_another_machine_is_taken_for_alive(claim, dead_pid):
+def test_a_process_that_was_killed_holds_nothing(claim, tmp_path):
     run = claim()
-    run.set_state(pid=dead_pid, host="elsewhere")
+    run.close("interrupted", exit_code=130)
+    script = (
+        f"import sys, time; from ppo_cli.store.runs import Run; from pathlib import Path; "
+        f"r = Run(Path({str(run.layout.root)!r})); r.reopen(); print('held', flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "held\n"
     assert run.state().status == "running"
+    with pytest.raises(UsageError, match="is still running"):
+        run.reopen()
+    process.kill()
+    process.communicate()
+    shown = run.state()
+    assert {"status": shown.status, "reason": shown.reason} == GONE
 
 
-def test_a_dead_process_does_not_change_how_a_run_ended(claim, dead_pid):
+def test_a_gone_process_does_not_change_how_a_run_ended(claim):
     run = claim()
-    run.set_state(status="finished", pid=dead_pid)
+    run.close("finished", exit_code=0)
     assert run.state().status == "finished"
 
 
-@pytest.mark.parametrize(
-    "values", [{"pid": "x"}, {"pid": 10**30}, {"status": "dreaming"}, {"id": None, "started": None}]
-)
+@pytest.mark.parametrize("values", [{"status": "dreaming"}, {"id": None, "started": None}])
 def test_a_damaged_state_is_an_integrity_error(claim, values):
     run = claim()
     row = {**read_json(run.layout.state), **values}
