@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ def init(
         watcher: told of progress.
 
     Raises:
-        UsageError: no such recipe, or a file exists.
+        UsageError: no such recipe, an empty goal, or a file exists.
         ModelError: the built-in model cannot be fetched.
     """
     known = recipes()
@@ -62,6 +63,8 @@ def init(
         close = difflib.get_close_matches(recipe, known, n=1)
         hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(known)}."
         raise UsageError(f"no recipe '{recipe}'.", hint)
+    if goal is not None and not goal.strip():
+        raise UsageError("--goal is empty.", "Say in one plain sentence what to align to, or leave it out.")
     loaded = load_experiment(known[recipe])
     paths = {
         "prompts.train": loaded.experiment.prompts.train,
@@ -82,7 +85,7 @@ def init(
         write_text(folder / "prompts" / path.name, text)
         rows[path.name] = text.count("\n")
     values = {key: f"prompts/{path.name}" for key, path in files.items()}
-    values |= {"name": folder.resolve().name, "goal": goal or loaded.experiment.goal}
+    values |= {"name": _name_for(folder) or recipe, "goal": goal or loaded.experiment.goal}
     write_text(folder / CONFIG_NAME, commented_yaml(loaded, values))
     load_experiment(folder / CONFIG_NAME)  # what was written must load
 
@@ -92,6 +95,11 @@ def init(
 
         resolve(start, watcher=watcher)
     return InitOutcome(folder=str(folder), config=str(folder / CONFIG_NAME), prompts=rows, model=start)
+
+
+def _name_for(folder: Path) -> str:
+    """The folder's name, with what may not stand in a run's name made into dashes."""
+    return re.sub(r"[^\w.-]+", "-", folder.resolve().name).strip("-.")[:60]
 
 
 def commented_yaml(loaded: Loaded, replaced: dict[str, Any]) -> str:

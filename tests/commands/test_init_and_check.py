@@ -1,0 +1,143 @@
+"""The first steps of a user: a folder to begin with, the gate before PPO, and the shipped configs."""
+
+from pathlib import Path
+
+import pytest
+
+from ppo_cli.commands.init import recipes, templates_folder
+from ppo_cli.experiment.load import load_experiment
+from tests.commands.terminal import fingerprint, ppo, refused, succeed, told
+from tests.toys import rows, write_rows
+
+SHIPPED = sorted(templates_folder().rglob("*.yaml"))
+
+
+# --- init --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("recipe", sorted(recipes()))
+def test_what_init_writes_loads_and_can_be_tried_out(recipe):
+    screen = succeed("init", recipe, "my-exp", "--no-fetch-model")
+    assert "my-exp/experiment.yaml" in screen.out
+    experiment = load_experiment(Path("my-exp/experiment.yaml")).experiment
+    assert experiment.name == "my-exp"
+    assert Path(experiment.prompts.train).parent == Path("my-exp/prompts").absolute()
+    assert Path(experiment.prompts.eval).is_file()
+    assert succeed("train", "my-exp/experiment.yaml", "--dry-run", "--json").json["goal"] == experiment.goal
+
+
+def test_init_says_the_goal_in_the_users_words():
+    succeed("init", "refusal", "my-exp", "--goal", "Be kind: always.", "--no-fetch-model")
+    assert load_experiment(Path("my-exp/experiment.yaml")).experiment.goal == "Be kind: always."
+
+
+def test_init_gives_the_same_experiment_as_the_shipped_config(tmp_path):
+    succeed("init", "refusal", "my-exp", "--no-fetch-model")
+    written = load_experiment(Path("my-exp/experiment.yaml")).experiment
+    shipped = load_experiment(recipes()["refusal"]).experiment
+    for part in ("goal", "round", "rollout", "evaluation", "reward", "kl", "ppo", "checkpoints", "seed"):
+        assert getattr(written, part) == getattr(shipped, part), part
+    assert Path(written.prompts.train).read_bytes() == Path(shipped.prompts.train).read_bytes()
+
+
+def test_init_never_overwrites_unless_told_to():
+    succeed("init", "refusal", "my-exp", "--no-fetch-model")
+    config = Path("my-exp/experiment.yaml")
+    config.write_text(config.read_text() + "# mine\n")
+    before = fingerprint("my-exp")
+    said = refused("init", "refusal", "my-exp", "--no-fetch-model")
+    assert "my-exp/experiment.yaml exists already. → " in said
+    assert "--force" in said
+    assert fingerprint("my-exp") == before
+    succeed("init", "refusal", "my-exp", "--no-fetch-model", "--force")
+    assert "# mine" not in config.read_text()
+
+
+def test_init_beside_other_files_leaves_them_alone(tmp_path):
+    Path("my-exp").mkdir()
+    Path("my-exp/notes.txt").write_text("precious")
+    succeed("init", "refusal", "my-exp", "--no-fetch-model")
+    assert Path("my-exp/notes.txt").read_text() == "precious"
+
+
+def test_init_of_something_unknown_or_into_a_file_is_refused():
+    assert "no recipe 'refusl'. → Did you mean refusal?" in refused("init", "refusl", "my-exp")
+    assert "There are: " in refused("init", "zzz", "my-exp")
+    Path("file").write_text("precious")
+    assert "file" in refused("init", "refusal", "file", "--no-fetch-model")
+    assert Path("file").read_text() == "precious"
+    assert not Path("my-exp").exists()
+
+
+@pytest.mark.parametrize(("folder", "name"), [("my experiment", "my-experiment"), ("…", "refusal"), ("研究", "研究")])
+def test_init_takes_a_usable_name_from_any_folder(folder, name):
+    succeed("init", "refusal", folder, "--no-fetch-model")
+    assert load_experiment(Path(folder) / "experiment.yaml").experiment.name == name
+
+
+def test_init_with_an_empty_goal_is_refused_and_writes_nothing():
+    assert "--goal is empty. → " in refused("init", "refusal", "my-exp", "--goal", "  ")
+    assert not Path("my-exp").exists()
+
+
+# --- sft-check ---------------------------------------------------------------------------------------
+
+
+def test_sft_check_shows_each_line_with_its_number_threshold_and_reason(tiny_config):
+    result = ppo("sft-check", tiny_config, "--json").json
+    lines = {check["name"]: check for check in result["checks"]}
+    assert lines["reward has a spread"]["outcome"] == "pass"
+    assert lines["policy starts as the reference"]["outcome"] == "pass"
+    assert lines["evaluation apart from training"]["outcome"] == "pass"
+    assert lines["evaluation prompts to refuse"]["outcome"] == "warn"
+    for line in lines.values():
+        assert line["value"]
+        assert line["threshold"]
+        assert line["reason"]
+    assert not Path("runs").exists()
+
+
+def test_sft_check_stops_with_5_and_names_what_to_mend(tiny_config):
+    write_rows(tiny_config.parent / "eval.jsonl", rows("train", 16))
+    screen = ppo("sft-check", tiny_config)
+    assert screen.code == 5
+    assert "PPO should not start." in screen.out
+    assert "PPO should not start: " in told(screen)
+    assert "evaluation apart from training" in told(screen)
+
+
+def test_sft_check_with_a_warning_still_lets_ppo_start(tiny_config):
+    screen = succeed("sft-check", tiny_config)
+    assert "PPO may start; read the lines marked warn first." in screen.out
+
+
+# --- the shipped configs -----------------------------------------------------------------------------
+
+
+def test_there_are_shipped_configs():
+    assert SHIPPED
+    assert "refusal" in recipes()
+
+
+@pytest.mark.parametrize("config", SHIPPED, ids=lambda path: str(path.relative_to(templates_folder())))
+def test_every_shipped_config_loads_and_can_be_tried_out_without_a_network(config):
+    planned = succeed("train", config, "--dry-run", "--json").json
+    assert planned["goal"]
+    assert planned["overlaps"] == 0
+    assert planned["train_prompts"] > 0
+    assert planned["eval_prompts"] > 0
+    assert succeed("train", config, "--dry-run").out
+
+
+# --- the dry run -------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_shows_what_is_frozen_and_what_was_typed_and_makes_nothing(tiny_config):
+    planned = succeed("train", tiny_config, "kl.coef=0.5", "--dry-run", "--json").json
+    keys = {line["path"]: line for line in planned["keys"]}
+    assert keys["kl.coef"]["origin"] == "override"
+    assert (keys["kl.coef"]["value"], keys["kl.coef"]["instead_of"]) == (0.5, 0.05)
+    assert keys["rollout.temperature"]["moves"] == "frozen"
+    assert keys["ppo.gamma"]["origin"] == "default"
+    assert (planned["train_prompts"], planned["eval_prompts"]) == (24, 16)
+    assert not Path("runs").exists()
