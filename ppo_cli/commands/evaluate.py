@@ -34,6 +34,7 @@ from ppo_cli.records import (
     nobody,
 )
 from ppo_cli.store import evaluations
+from ppo_cli.store.files import disk_errors
 from ppo_cli.store.layout import step_of
 from ppo_cli.store.runs import Run, run_of
 
@@ -95,6 +96,8 @@ def evaluate(
             "Add --config configs/refusal.yaml.",
         )
 
+    foreign = read_prompts(prompts_file) if prompts_file is not None else None
+
     from ppo_cli.commands.start import load_start, open_checkpoint
 
     ground = stand_on(read_inputs(experiment), watcher)
@@ -104,9 +107,12 @@ def evaluate(
     start = load_start(ground, watcher)
     policy = start.beside(policy_source)
 
-    chosen = ground.inputs.evaluation if prompts_file is None else read_prompts(prompts_file)
+    chosen = ground.inputs.evaluation if foreign is None else foreign
+    folder = _folder(checkpoint, run, prompts_file, output)
+    with disk_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)  # before the work, so that none is lost
     evaluated = evaluate_into(
-        _folder(checkpoint, run, prompts_file, output),
+        folder,
         lambda: nullcontext(policy),
         lambda: nullcontext(start.model),
         ground.tokens,

@@ -383,12 +383,13 @@ class _Training:
         path = self.run.layout.provenance
         digest = policy.reference_digest()
         if path.is_file():
-            first = read_json(path)["reference"]["sha256_at_start"]
-            if first != digest:
+            first = read_json(path)
+            if first["reference"]["sha256_at_start"] != digest:
                 raise IntegrityError(
                     f"{self.run.name}: the reference has other weights than when the run began.",
                     "Use the package versions and the machine in its provenance.json, or start a new run.",
                 )
+            self._go_on_as_begun(first, start)
             return
         write_json(
             path,
@@ -404,6 +405,18 @@ class _Training:
                 "reference": {"sha256_at_start": digest, "sha256_at_end": None},
             },
         )
+
+    def _go_on_as_begun(self, first: dict[str, Any], start: Start) -> None:
+        """Computes on as many threads as the run began with, since their number moves the last digits of a sum."""
+        import torch
+
+        if start.device.type == "cpu" and torch.get_num_threads() != first["threads"]:
+            torch.set_num_threads(first["threads"])
+        if str(start.device) != first["device"]:
+            text = (
+                f"The run began on {first['device']} and goes on on {start.device}: its numbers will not be the same."
+            )
+            self.watcher(Notice(text=text, level="warning"))
 
     def _finish_provenance(self, policy: Policy) -> bool:
         """Hashes the reference again and records it.

@@ -124,9 +124,11 @@ class Run:
 
     def close(self, status: Status, *, exit_code: int, reason: str | None = None) -> None:
         """Records how the run ended."""
-        self.set_state(status=status, ended=now(), reason=reason, exit_code=exit_code)
-        if self._hold is not None:
-            self._hold.release()
+        try:
+            self.set_state(status=status, ended=now(), reason=reason, exit_code=exit_code)
+        finally:
+            if self._hold is not None:
+                self._hold.release()
 
     def add_update(self, metrics: UpdateMetrics, episodes: Iterable[Episode], seconds: float) -> None:
         """Appends one update; the metrics line comes last and makes the update count."""

@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
+from ppo_cli.commands import evaluate
 from ppo_cli.engine import checkpoints
 from ppo_cli.store import files, runs
 from ppo_cli.store.holding import Hold
@@ -311,7 +312,6 @@ def test_no_space_for_the_records_of_a_run_is_a_sentence_and_can_be_resumed(
     monkeypatch.setattr(holder, name, real)
     (run,) = Path("runs").iterdir()
     assert_matches(said, rf"No space is left on the disk of {run}; .* → Free some, then continue with: ppo train --res")
-    monkeypatch.setattr(runs, "_is_alive", lambda state: False)
     succeed("train", "--resume", run)
     assert records(run) == records(trained())
 
@@ -335,6 +335,14 @@ def test_what_is_no_checkpoint_is_not_evaluated(trained, shared_config, tmp_path
     said = refused("eval", "--checkpoint", checkpoint, "--prompts", "none.jsonl")
     assert_matches(said, r"none\.jsonl: no such prompt file\.")
     assert fingerprint(run) == before
+
+
+def test_an_evaluation_that_could_not_be_written_is_not_begun(tiny_model, shared_config, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("precious")
+    monkeypatch.setattr(evaluate, "answer", lambda *words: pytest.fail("it answered first"))
+    said = refused("eval", "--checkpoint", tiny_model, "--config", shared_config, "--output", "file")
+    assert_matches(said, r"file.* → Choose another folder")
+    assert (tmp_path / "file").read_text() == "precious"
 
 
 def test_a_changed_checkpoint_is_not_evaluated(trained, tmp_path):

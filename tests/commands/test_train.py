@@ -186,6 +186,14 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(interrupted, trained, tmp_
     assert json.loads((run / "run.json").read_text())["status"] == "finished"
 
 
+def test_a_run_goes_on_with_the_threads_it_began_with(interrupted, trained, tmp_path):
+    run = Path(shutil.copytree(interrupted[0], tmp_path / "runs" / interrupted[0].name))
+    torch.set_num_threads(2)
+    succeed("train", "--resume", run)
+    assert torch.get_num_threads() == 1
+    assert records(run) == records(trained())
+
+
 def test_a_run_killed_from_outside_shows_as_interrupted_and_goes_on_to_the_same_bytes(shared_config, trained, tmp_path):
     process = start("train", shared_config, cwd=tmp_path)
     wait_for(lambda: updates_written(tmp_path) >= 3, process)
