@@ -8,6 +8,7 @@ Not here: live views, numbers.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -190,24 +191,28 @@ def runs_screen(rows: Sequence[RunRow], differing: Sequence[str], output: str) -
     """What `ppo runs` shows."""
     if not rows:
         return literal(f"No runs in {output}. Start one with: ppo train configs/refusal.yaml")
-    shown = [path for path in differing if path != "goal"][:4]
+    usual = {path: _commonest([row.config.get(path) for row in rows if row.config]) for path in differing}
     primaries = sorted({row.primary for row in rows if row.primary})
-    table = plain_table("run", "status", "updates", *primaries, *shown)
+    table = plain_table()
+    for heading in ("run", "status", "updates", *primaries):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("differs from the usual by", overflow="fold")
     for row in rows:
         if row.problem:
             table.add_row(row.state.id, Text("unreadable", style="red"), wording.one_line(row.problem, 60))
             continue
         status = Text(row.state.status, style="red" if row.state.status in ("failed", "interrupted") else "default")
+        unlike = [path for path, value in usual.items() if _yaml(row.config.get(path)) != value]
         table.add_row(
             row.state.id,
             status,
             f"{row.state.updates_done}/{row.updates}",
             *[_measured(row, name) for name in primaries],
-            *[_yaml(row.config.get(path)) for path in shown],
+            ", ".join(f"{path} {_yaml(row.config.get(path))}" for path in unlike) or wording.MISSING,
         )
     parts: list[RenderableType] = [table]
-    if len(differing) > len(shown):
-        parts.append(literal(f"also differing: {', '.join(differing[len(shown) :])}", style="dim"))
+    if usual:
+        parts.append(literal("usual: " + ", ".join(f"{path} {value}" for path, value in usual.items()), style="dim"))
     parts += [
         _next(f"continue {row.state.id}", f"ppo train --resume {output}/{row.state.id}")
         for row in rows
@@ -288,6 +293,11 @@ def _moved(comparison: Comparison, before: str, after: str) -> list[RenderableTy
 
 def _change(comparison: Comparison, name: str) -> Change | None:
     return next((change for change in comparison.changes if change.name == name), None)
+
+
+def _commonest(values: Sequence[object]) -> str:
+    """The value that most runs have, the first of them where several do."""
+    return Counter(map(_yaml, values)).most_common(1)[0][0]
 
 
 def _measured(row: RunRow, name: str) -> str:
