@@ -200,6 +200,18 @@ def measure_named(name: str) -> Measure:
     raise ConfigError(f"evaluation.primary: no measure '{name}'.", hint)
 
 
+def check_primary(name: str) -> None:
+    """Checks that a verdict can be given on a measure.
+
+    Raises:
+        ConfigError: there is no such measure, or it says how far the policy moved and not what it does.
+    """
+    if measure_named(name).unit == "nats":
+        raise ConfigError(
+            f"evaluation.primary: {name} is shown but never judged.", "Name a behaviour, such as refusal.separation."
+        )
+
+
 def label(prompts: Sequence[Prompt], samples: Sequence[Sample]) -> list[Labelled]:
     """Applies every rule to every sample.
 

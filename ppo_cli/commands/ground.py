@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ppo_cli.behaviours.catalog import RULES, measure_named
+from ppo_cli.behaviours.catalog import RULES, check_primary
 from ppo_cli.errors import ConfigError, PromptError
 from ppo_cli.experiment import freeze
 from ppo_cli.experiment.digest import sha256_of
@@ -74,7 +74,7 @@ def read_inputs(experiment: Experiment) -> Inputs:
         PromptError: a prompt file cannot be used.
         ConfigError: an unknown term or measure, or fewer prompts than an update needs.
     """
-    measure_named(experiment.evaluation.primary)
+    check_primary(experiment.evaluation.primary)
     reward = build_reward(experiment.reward)
     train = read_prompts(Path(experiment.prompts.train), need_answers=experiment.reward.other == "written")
     evaluation = read_prompts(Path(experiment.prompts.eval))

@@ -3,7 +3,7 @@
 import pytest
 
 from ppo_cli.analysis.words import words
-from ppo_cli.behaviours.catalog import MEASURES, RULES_VERSION, label, measure_named
+from ppo_cli.behaviours.catalog import MEASURES, RULES_VERSION, check_primary, label, measure_named
 from ppo_cli.behaviours.form import repetition
 from ppo_cli.errors import ConfigError
 from ppo_cli.records import Prompt, Sample
@@ -18,6 +18,12 @@ def test_names_are_unique_and_every_measure_is_explained():
 def test_an_unknown_measure_proposes_the_nearest():
     with pytest.raises(ConfigError, match=r"Did you mean refusal\.separation"):
         measure_named("refusal.seperation")
+
+
+def test_kl_is_no_behaviour_to_judge_a_run_by():
+    with pytest.raises(ConfigError, match=r"kl\.per_answer is shown but never judged"):
+        check_primary("kl.per_answer")
+    check_primary("ending.eos")
 
 
 def test_the_rules_version_can_name_a_file():
