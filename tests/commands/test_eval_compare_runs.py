@@ -85,7 +85,7 @@ def test_two_runs_that_differ_in_one_key_are_compared_and_the_key_is_named(train
     a, b = trained(), trained("kl.coef=0.5")
     (result,) = succeed("compare", a, b, "--json").json
     assert result["treatments"] == {"kl.coef": [0.05, 0.5]}
-    assert result["confounders"] == {}
+    assert set(result["confounders"]) <= {"git"}  # somebody may commit between two runs of this test
     assert result["same_run"] is False
     assert (result["before"], result["after"]) == (a.name, b.name)
     assert result["steps"] == [4, 4]

@@ -36,7 +36,8 @@ def test_a_run_leaves_the_folder_that_was_promised(trained):
         folder = run / "eval" / f"step-{step:06d}"
         assert {"samples.jsonl", "summary.json"} <= {path.name for path in folder.iterdir()}
         assert len(list(folder.glob("scores.*.jsonl"))) == 1
-    assert not [path for path in run.rglob("*") if path.name.startswith(".") or path.suffix in (".bin", ".pt", ".pkl")]
+    assert [path.name for path in run.rglob(".*")] == [".running"]
+    assert not [path for path in run.rglob("*") if path.suffix in (".bin", ".pt", ".pkl")]
 
 
 def test_a_run_says_what_became_of_it(trained):
