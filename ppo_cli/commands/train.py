@@ -413,9 +413,7 @@ class _Training:
         if start.device.type == "cpu" and torch.get_num_threads() != first["threads"]:
             torch.set_num_threads(first["threads"])
         if str(start.device) != first["device"]:
-            text = (
-                f"The run began on {first['device']} and goes on on {start.device}: its numbers will not be the same."
-            )
+            text = f"The run began on {first['device']} and continues on {start.device}, so its numbers will differ."
             self.watcher(Notice(text=text, level="warning"))
 
     def _finish_provenance(self, policy: Policy) -> bool:
