@@ -110,8 +110,8 @@ class LiveView:
         table = _grid(4)
         table.add_row(
             "KL to the reference",
-            f"{last.kl:.2f} nats an answer{stop}",
-            f"{last.kl_per_token:.3f} a token",
+            f"{wording.plain(last.kl, 2)} nats an answer{stop}",
+            f"{wording.plain(last.kl_per_token, 3)} a token",
             sparkline([row.kl for row in self.rows]),
         )
         table.add_row(

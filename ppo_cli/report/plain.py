@@ -46,8 +46,9 @@ class PlainLines:
         self.write(
             f"update {metrics.update}/{self.updates}  "
             f"reward {wording.signed(metrics.reward, 2)} ±{metrics.reward_std:.2f}  "
-            f"KL {metrics.kl:.2f} nats/answer, {metrics.kl_per_token:.3f} nats/token  length {metrics.tokens:.1f}  "
-            f"ended {metrics.ended:.0%}  {event.seconds:.1f} s  left about {wording.duration(left)}"
+            f"KL {wording.plain(metrics.kl, 2)} nats/answer, {wording.plain(metrics.kl_per_token, 3)} nats/token  "
+            f"length {metrics.tokens:.1f}  ended {metrics.ended:.0%}  "
+            f"{event.seconds:.1f} s  left about {wording.duration(left)}"
         )
 
     def _evaluation(self, event: EvaluationDone) -> None:

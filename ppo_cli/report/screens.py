@@ -58,7 +58,8 @@ def training_screen(outcome: TrainingOutcome) -> RenderableType:
         *_moved(comparison, "step 0", now),
         Text(),
         Text(
-            f"KL to the reference {last['kl']:.2f} nats an answer, {last['kl_per_token']:.3f} a token (kl.coef "
+            f"KL to the reference {wording.plain(last['kl'], 2)} nats an answer, "
+            f"{wording.plain(last['kl_per_token'], 3)} a token (kl.coef "
             f"{last['kl_coef']:.3g}). Reward {wording.signed(outcome.first['reward'], 2)} → "
             f"{wording.signed(last['reward'], 2)}. The reference {frozen}."
         ),

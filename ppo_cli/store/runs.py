@@ -118,6 +118,9 @@ class Run:
             self._hold = Hold(self.layout.hold)
         except BlockingIOError:
             raise UsageError(f"{self.name} is still running.", "Wait for it or stop it first.") from None
+        for torn in self.layout.root.rglob(".*.*"):  # what a kill in the middle of a write left behind
+            if torn.is_file():
+                torn.unlink()
         self.set_state(
             status="running", ended=None, reason=None, exit_code=None, pid=os.getpid(), host=socket.gethostname()
         )

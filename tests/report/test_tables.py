@@ -61,7 +61,11 @@ def test_a_measure_without_data_has_dashes(shown):
 
 def test_a_table_of_some_measures_keeps_the_primary_and_leaves_the_verdicts_out(shown):
     text = shown(behaviour_table(comparison(), "step 0", "now", heading="step 10", shown=["ending.eos"]))
-    assert [line[:25].strip() for line in text.splitlines()] == ["step 10", "★ separation d′", "ending within the limit"]
+    assert [line[:25].strip() for line in text.splitlines()] == [
+        "step 10",
+        "★ separation d′",
+        "ending within the limit",
+    ]
     assert "CHANGED" not in text
 
 

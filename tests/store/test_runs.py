@@ -205,6 +205,16 @@ def test_a_process_that_was_killed_holds_nothing(claim, tmp_path):
     assert {"status": shown.status, "reason": shown.reason} == GONE
 
 
+def test_reopening_sweeps_up_half_written_files_and_nothing_else(claim):
+    run = claim()
+    torn = run.layout.evaluations / ".summary.json.k3_x9q2z"
+    torn.write_text("{")
+    before = {path for path in run.layout.root.rglob("*") if path != torn}
+    run.close("interrupted", exit_code=130)
+    run.reopen()
+    assert set(run.layout.root.rglob("*")) == before
+
+
 def test_a_gone_process_does_not_change_how_a_run_ended(claim):
     run = claim()
     run.close("finished", exit_code=0)
