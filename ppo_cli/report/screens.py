@@ -120,12 +120,14 @@ def comparison_screen(outcomes: Sequence[ComparisonOutcome]) -> RenderableType:
 
 def gate_screen(outcome: GateOutcome) -> RenderableType:
     """What `ppo sft-check` ends with."""
-    table = plain_table("", "check", "found", "wanted", "why")
+    table = plain_table()
+    for heading in ("", "check", "found"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("wanted, and why", overflow="fold")
     for check in outcome.checks:
         mark, style = MARKS[check.outcome]
-        table.add_row(
-            Text(f"{mark} {check.outcome}", style=style), check.name, check.value, check.threshold, check.reason
-        )
+        wanted = f"{check.threshold}: {check.reason}"
+        table.add_row(Text(f"{mark} {check.outcome}", style=style), check.name, check.value, wanted)
     lines: list[RenderableType] = [_goal(outcome.goal, "dim"), Text(), table, Text()]
     lines.append(Text("Three answers to read:", style="bold"))
     for prompt, answer in outcome.examples:
