@@ -215,9 +215,11 @@ def answer(
         watcher(Phase(name="answering", total=len(prompts) * settings.samples_per_prompt, unit="answers"))
         with policy() as model:
             drawn = sample_answers(model, rendered, draws, decoding, lambda done: watcher(Progress(done=done)))
-        watcher(Phase(name="KL to the reference", total=len(prompts), unit="answers"))
-        first = [(ids, rows[0].tokens) for ids, rows in zip(rendered, drawn, strict=True)]
-        kl = exact_kl(policy, reference, first, lambda done: watcher(Progress(done=done)))
+        kl = [0.0] * len(prompts)
+        if policy != reference:
+            watcher(Phase(name="KL to the reference", total=len(prompts), unit="answers"))
+            first = [(ids, rows[0].tokens) for ids, rows in zip(rendered, drawn, strict=True)]
+            kl = exact_kl(policy, reference, first, lambda done: watcher(Progress(done=done)))
     return [
         Sample(
             prompt_id=prompt.id,

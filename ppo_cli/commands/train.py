@@ -310,7 +310,7 @@ class _Training:
         self.watcher(Notice(text=f"Evaluating {name} on {len(prompts)} prompts."))
         return evaluate_into(
             folder,
-            policy.as_plain_model,
+            policy.as_plain_model if step else policy.as_plain_reference,
             policy.as_plain_reference,
             self.ground.tokens,
             prompts,

@@ -115,18 +115,18 @@ def _sample_batch(
     cache = DynamicCache(config=model.config)
     head = LanguageHead(model)
 
-    def next_logits(ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    def last_hidden(ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         # Through the backbone and a two-dimensional product: the model's own head, given one position of a frozen
         # model, lets torch copy the whole vocabulary matrix once a row.
         out = model.base_model(
             input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
         )
-        return head.logits(out.last_hidden_state[:, -1])
+        return out.last_hidden_state[:, -1]
 
-    logits = next_logits(ids, mask, positions)
+    hidden = last_hidden(ids, mask, positions)
     if samples > 1:
         cache.batch_repeat_interleave(samples)
-        logits, mask = logits.repeat_interleave(samples, 0), mask.repeat_interleave(samples, 0)
+        hidden, mask = hidden.repeat_interleave(samples, 0), mask.repeat_interleave(samples, 0)
         positions = positions.repeat_interleave(samples, 0)
     position = positions[:, -1:] + 1
 
@@ -140,7 +140,7 @@ def _sample_batch(
     stops = set(decoding.stop_ids)
 
     for step in range(decoding.max_new_tokens):
-        chosen, chosen_logprobs = _draw(logits, luck[alive, step], decoding.temperature)
+        chosen, chosen_logprobs = _draw(head, hidden, luck[alive, step], decoding.temperature)
         for row, token, logprob in zip(alive, chosen.tolist(), chosen_logprobs.tolist(), strict=True):
             if not ended[row]:
                 tokens[row].append(token)
@@ -156,27 +156,39 @@ def _sample_batch(
             mask, position, chosen = mask[keep], position[keep], chosen[keep]
             alive = [alive[line] for line in going]
         mask = torch.cat([mask, mask.new_ones(len(alive), 1)], dim=1)
-        logits, position = next_logits(chosen.unsqueeze(1), mask, position), position + 1
+        hidden, position = last_hidden(chosen.unsqueeze(1), mask, position), position + 1
     return [Drawn(tokens[row], logprobs[row], finish[row]) for row in range(rows)]
 
 
-def _draw(logits: torch.Tensor, luck: torch.Tensor, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
+def _draw(
+    head: LanguageHead, hidden: torch.Tensor, luck: torch.Tensor, temperature: float
+) -> tuple[torch.Tensor, torch.Tensor]:
     """One token a row by inverting the cumulative distribution at that row's uniform number.
 
     Args:
-        logits: [rows, vocabulary], float32.
+        head: maps hidden states to logits.
+        hidden: [rows, width].
         luck: [rows], in [0, 1).
         temperature: 0 takes the likeliest token.
 
     Returns:
         Token ids [rows] and their log-probabilities [rows], float32.
     """
+    drawn = [_draw_from(logits, luck[rows], temperature) for rows, logits in head.chunks(hidden)]
+    tokens, logprobs = zip(*drawn, strict=True)
+    return torch.cat(tokens), torch.cat(logprobs)
+
+
+def _draw_from(logits: torch.Tensor, luck: torch.Tensor, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same from logits [rows, vocabulary], float32, which are used up."""
     if temperature == 0:
-        logprobs = torch.log_softmax(logits, dim=-1)
-        best, chosen = logprobs.max(dim=-1)
+        best, chosen = torch.log_softmax(logits, dim=-1).max(dim=-1)
         return chosen, best
-    probabilities = torch.softmax(logits / temperature, dim=-1)
-    cumulative = probabilities.cumsum(dim=-1)
-    threshold = (luck.to(cumulative.dtype) * cumulative[:, -1]).unsqueeze(1)
+    logits /= temperature
+    logits -= logits.amax(dim=-1, keepdim=True)
+    weights = logits.exp_()
+    cumulative = weights.cumsum(dim=-1)
+    total = cumulative[:, -1:]
+    threshold = luck.to(cumulative.dtype).unsqueeze(1) * total
     chosen = torch.searchsorted(cumulative, threshold, right=True).clamp_(max=logits.shape[-1] - 1)
-    return chosen.squeeze(1), probabilities.gather(1, chosen).squeeze(1).log()
+    return chosen.squeeze(1), (weights.gather(1, chosen) / total).squeeze(1).log()

@@ -69,12 +69,12 @@ def materials(experiment, tiny_model):
 @pytest.fixture(autouse=True)
 def never_pad(monkeypatch):
     """Keeps the pad token out of sampled answers: TRL takes it for filling wherever it stands."""
-    draw = sampling._draw
+    draw = sampling._draw_from
 
     def draw_without_pad(logits, luck, temperature):
         return draw(logits.index_fill(1, torch.tensor([0]), -torch.inf), luck, temperature)
 
-    monkeypatch.setattr(sampling, "_draw", draw_without_pad)
+    monkeypatch.setattr(sampling, "_draw_from", draw_without_pad)
     monkeypatch.setitem(trainer_module.SAMPLER_TOLERANCE, torch.float32, 1.0)
 
 
