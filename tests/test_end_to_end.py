@@ -33,7 +33,7 @@ SHORT = [
 
 @pytest.mark.builtin_model
 def test_the_shipped_experiment_cut_short(builtin_model, tmp_path, monkeypatch):
-    few = [json.loads(line) for line in (SHIPPED.parent / "prompts/refusal/eval.jsonl").read_text().splitlines()[:24]]
+    few = [json.loads(line) for line in (SHIPPED.parent / "prompts/refusal/eval.jsonl").read_text().splitlines()[:12]]
     settings = [*SHORT, f"prompts.eval={write_rows(tmp_path / 'eval.jsonl', few)}"]
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
@@ -64,5 +64,5 @@ def test_the_shipped_experiment_cut_short(builtin_model, tmp_path, monkeypatch):
     assert "Rome" in tokenizer.decode(answer)
 
     found = evaluate(first.checkpoint)
-    assert found.prompts == 24
+    assert found.prompts == 12
     assert found.comparison is not None
