@@ -12,7 +12,7 @@ import time
 from collections import deque
 from types import TracebackType
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
@@ -77,15 +77,25 @@ class LiveView:
             case EvaluationDone():
                 self.evaluation = event
 
-    def __rich__(self) -> RenderableType:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The whole view, or on a low terminal as much of it as leaves the progress in sight."""
+        height = options.size.height if console.is_terminal else math.inf
+        for airy, examples in ((True, True), (False, True), (False, False)):
+            view = self._panel(airy=airy, examples=examples)
+            if len(console.render_lines(view, options, pad=False)) < height:
+                break
+        yield view
+
+    def _panel(self, *, airy: bool, examples: bool) -> RenderableType:
+        gap = [Text()] if airy else []
         parts: list[RenderableType] = []
         if self.run is not None:
             parts.append(Text(f"goal: {wording.one_line(self.run.goal)}", style="bold"))
-            parts += [Text(), self._behaviour(), Text()]
+            parts += [*gap, self._behaviour(), *gap]
             if self.rows:
-                parts += [self._numbers(), Text()]
-            if self.evaluation is not None and self.evaluation.examples:
-                parts += [self._examples(), Text()]
+                parts += [self._numbers(), *gap]
+            if examples and self.evaluation is not None and self.evaluation.examples:
+                parts += [self._examples(), *gap]
         for notice in self.notices:
             warns = notice.level == "warning"
             text = wording.one_line(notice.text)

@@ -57,6 +57,20 @@ def test_no_width_cuts_or_breaks_a_number(screen, width):
     assert max(len(line) for line in text.splitlines()) <= width
 
 
+@pytest.mark.parametrize(("height", "examples"), [(60, True), (24, False)])
+def test_a_low_terminal_gives_up_the_examples_and_never_the_progress(height, examples):
+    console = Console(file=io.StringIO(), width=120, height=height, force_terminal=True)
+    view = LiveView(console)
+    for event in events():
+        view(event)
+    console.print(view)
+    text = console.file.getvalue()
+    assert len(text.splitlines()) < height
+    assert ("before │" in text) is examples
+    assert "10/30" in text
+    assert "loss" in text
+
+
 def test_a_change_that_chance_explains_has_no_arrow(screen):
     text = screen(
         [run_started(primary="refusal.safe"), evaluation_done(comparison=comparison(SAFE, primary="refusal.safe"))]
