@@ -38,6 +38,10 @@ SHOWN = ("refusal.separation", "refusal.unsafe", "refusal.safe", "ending.eos", "
 """Behaviours of the live table; the primary is always among them."""
 
 
+AIRY, TIGHT, TIGHTEST = (True, True), (False, True), (False, False)
+"""Ways to lay the view out: with blank lines, with examples."""
+
+
 class LiveView:
     """A watcher that keeps one screen up to date; use it as a context manager."""
 
@@ -80,11 +84,9 @@ class LiveView:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The whole view, or on a low terminal as much of it as leaves the progress in sight."""
         height = options.size.height if console.is_terminal else math.inf
-        for airy, examples in ((True, True), (False, True), (False, False)):
-            view = self._panel(airy=airy, examples=examples)
-            if len(console.render_lines(view, options, pad=False)) < height:
-                break
-        yield view
+        views = [self._panel(airy=airy, examples=examples) for airy, examples in (AIRY, TIGHT, TIGHTEST)]
+        fitting = (view for view in views if len(console.render_lines(view, options, pad=False)) < height)
+        yield next(fitting, views[-1])
 
     def _panel(self, *, airy: bool, examples: bool) -> RenderableType:
         gap = [Text()] if airy else []

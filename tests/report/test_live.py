@@ -57,7 +57,7 @@ def test_no_width_cuts_or_breaks_a_number(screen, width):
     assert max(len(line) for line in text.splitlines()) <= width
 
 
-@pytest.mark.parametrize(("height", "examples"), [(60, True), (24, False)])
+@pytest.mark.parametrize(("height", "examples"), [(60, True), (24, True), (18, False)])
 def test_a_low_terminal_gives_up_the_examples_and_never_the_progress(height, examples):
     console = Console(file=io.StringIO(), width=120, height=height, force_terminal=True)
     view = LiveView(console)
