@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
+from datasets.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 from peft import get_peft_model
 from transformers import PrinterCallback, TrainerCallback, set_seed
 from trl import SFTConfig, SFTTrainer
@@ -90,6 +92,7 @@ def _train_into(
     with (
         disk_errors(target),
         quiet_transformers(),
+        _quiet_datasets(),
         tempfile.TemporaryDirectory(dir=target.parent, prefix=".sft-", ignore_cleanup_errors=True) as work,
     ):
         merged = _train(model, tokens, examples, settings, Path(work), watcher)
@@ -155,6 +158,18 @@ def _example(tokens: Tokens, example: Prompt) -> dict[str, list[int]]:
     answer = tokens.tokenizer(example.answer, add_special_tokens=False)["input_ids"]
     answer = [int(token) for token in answer] + [tokens.stop_ids[0]]
     return {"input_ids": prompt + answer, "completion_mask": [0] * len(prompt) + [1] * len(answer)}
+
+
+@contextmanager
+def _quiet_datasets() -> Iterator[None]:
+    """Keeps the progress bars of `datasets` off the user's screen."""
+    shown = not are_progress_bars_disabled()
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        if shown:
+            enable_progress_bars()
 
 
 class _Steps(TrainerCallback):

@@ -8,6 +8,7 @@ Not here: models from elsewhere (`catalog`), loading (`loading`).
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import threading
 import zipfile
+from contextlib import redirect_stderr
 from pathlib import Path
 
 from ppo_cli.errors import IntegrityError, ModelError
@@ -136,7 +138,8 @@ def _convert(gguf: Path, target: Path) -> None:
 
     from ppo_cli.models.loading import quiet_transformers
 
-    with quiet_transformers():
+    # The GGUF reader draws a progress bar of its own, which no setting turns off.
+    with quiet_transformers(), redirect_stderr(io.StringIO()):
         loaded = transformers.AutoModelForCausalLM.from_pretrained(
             gguf.parent, gguf_file=gguf.name, dtype=torch.float32
         )

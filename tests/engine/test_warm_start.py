@@ -62,6 +62,12 @@ def test_it_learns_the_answers_and_their_end(warm, tiny_model):
     assert any(isinstance(event, Progress) and event.done == 24 for event in warm.events)
 
 
+def test_nothing_is_printed_by_the_libraries(warm, capfd):
+    warm(settings=replace(SETTINGS, epochs=1))
+    out, err = capfd.readouterr()
+    assert (out, err) == ("", "")
+
+
 def test_the_same_content_is_trained_once_and_gives_the_same_bytes(warm, monkeypatch, tmp_path):
     first = warm()
     assert warm() == first
