@@ -6,10 +6,10 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lock clean
+.PHONY: help demo test check bench bench-quick lock clean
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: $(READY)  ## set everything up, then train on the refusal experiment and say what changed
 	$(BIN)/ppo train configs/refusal.yaml --again
@@ -22,6 +22,12 @@ check: $(READY)  ## format, lint, types, and the arrows between the rooms
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: $(READY)  ## TRL's own loop, TRL's loop with our modules, and ours, side by side (about 15 minutes)
+	$(BIN)/python benchmarks/bench.py
+
+bench-quick: $(READY)  ## the same with half the episodes and one update each
+	$(BIN)/python benchmarks/bench.py --quick
 
 lock:  ## write constraints.txt anew from what pip resolves today
 	rm -rf $(VENV)-lock

@@ -38,13 +38,14 @@ from ppo_cli.records import (
     nobody,
 )
 from ppo_cli.store.evaluations import is_complete
-from ppo_cli.store.files import read_json, read_lines, write_json, write_text
+from ppo_cli.store.files import append_lines, read_json, read_lines, write_json, write_text
 from ppo_cli.store.provenance import provenance
 from ppo_cli.store.runs import Run, claim_run, closing
 
 if TYPE_CHECKING:
     from ppo_cli.commands.start import Start
     from ppo_cli.engine.policy import Policy
+    from ppo_cli.engine.rollouts import Rollouts
     from ppo_cli.engine.trainer import PolicyTrainer
 
 EXAMPLES_SHOWN = 2
@@ -280,7 +281,7 @@ class _Training:
             if not is_complete(self.run.layout.evaluation(saved)):  # killed between a checkpoint and its evaluation
                 self._evaluate_if_due(policy, saved)
             self.request.in_update = True
-            reason = trainer.train(record, after_update)
+            reason = trainer.train(record, after_update, self._rescue)
         except KeyboardInterrupt:
             if not self.request.in_update and saved < trainer.updates_done:
                 save()  # the interrupt fell between two updates, so the weights are those of the last one
@@ -292,6 +293,12 @@ class _Training:
         if saved < trainer.updates_done:
             save()
         return reason
+
+    def _rescue(self, update: int, rollouts: Rollouts) -> None:
+        """Keeps an update's episodes for inspection."""
+        cases = zip(rollouts.prompts, rollouts.answers, strict=True)
+        rows = [{"update": update, "prompt_id": prompt.id, "prompt": prompt.text, **asdict(a)} for prompt, a in cases]
+        append_lines(self.run.layout.broken, rows)
 
     def _evaluate_if_due(self, policy: Policy, update: int) -> None:
         every = self.experiment.evaluation.every

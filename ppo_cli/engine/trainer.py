@@ -46,6 +46,10 @@ SAMPLER_TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.15}
 """Mean |log-probability while sampling - when trained on|, nats a token; more means that they differ in kind."""
 
 
+LOWER = "Its episodes are in broken.jsonl; start a run with a lower ppo.learning_rate or a larger kl.coef."
+"""What to do after numbers that are not finite."""
+
+
 @dataclass(frozen=True)
 class Experience:
     """What an update learns from: N episodes, T tokens in the longest answer."""
@@ -160,12 +164,18 @@ class PolicyTrainer(PPOTrainer):
             self.optimizer, lambda update: min(1.0, (update + 1) / (ppo.warmup_updates + 1))
         )
 
-    def train(self, record: UpdateSink, after_update: Callable[[int], bool]) -> str | None:
+    def train(
+        self,
+        record: UpdateSink,
+        after_update: Callable[[int], bool],
+        rescue: Callable[[int, Rollouts], None] = lambda _update, _rollouts: None,
+    ) -> str | None:
         """Runs the updates that are left.
 
         Args:
             record: receives each update as soon as it is done.
             after_update: called then with the number of updates done; False ends the training.
+            rescue: receives the episodes of an update that could not be learnt from, before the error goes on.
 
         Returns:
             Why it ended early, or None.
@@ -177,10 +187,14 @@ class PolicyTrainer(PPOTrainer):
         for update in range(self.updates_done + 1, self.experiment.ppo.updates + 1):
             started = time.perf_counter()
             rollouts = self.roll_out(update)
-            scored = self.score(rollouts)
-            experience = self.estimate(rollouts, scored)
-            self.check_start(update, experience)
-            learning = self.optimise(update, rollouts, experience)
+            try:
+                scored = self.score(rollouts)
+                experience = self.estimate(rollouts, scored)
+                self.check_start(update, experience)
+                learning = self.optimise(update, rollouts, experience)
+            except PpoError:
+                rescue(update, rollouts)
+                raise
             metrics = self.describe(update, rollouts, scored, experience, learning)
             self.finish_update(metrics)
             episodes = self.episodes(update, rollouts, scored, experience)
@@ -359,11 +373,17 @@ class PolicyTrainer(PPOTrainer):
         )
 
     def check_start(self, update: int, experience: Experience) -> None:
-        """Before the first step, policy and reference must agree, and so must sampler and trainer.
+        """Everything must be finite; before the first step policy and reference, sampler and trainer must agree.
 
         Raises:
-            GateError: they do not; what PPO would learn from is not what it thinks it is.
+            PpoError: a log-probability, value or reward is not finite.
+            GateError: they do not agree; what PPO would learn from is not what it thinks it is.
         """
+        for name in ("logprobs", "values", "advantages", "returns", "kl"):
+            if not torch.isfinite(getattr(experience, name)).all():
+                raise PpoError(
+                    f"The {name} of update {update} are not all finite, so nothing was learnt from them.", LOWER
+                )
         if update != 1:
             return
         kl = float(experience.kl.mean())
@@ -425,7 +445,7 @@ class PolicyTrainer(PPOTrainer):
             self.optimizer.zero_grad()
             raise PpoError(
                 f"A gradient is not finite in update {self.updates_done + 1}, so it was not applied.",
-                "Continue from the last checkpoint with a lower ppo.learning_rate or a larger kl.coef.",
+                LOWER,
             )
         self.optimizer.step()
         self.optimizer.zero_grad()

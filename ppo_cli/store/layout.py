@@ -5,7 +5,7 @@
       freeze.lock           digests                     provenance.json  where it ran and with what
       inputs/               copies of the prompts       reference_answers.jsonl
       metrics.jsonl         a line an update            timings.jsonl    seconds, apart from what must repeat
-      rollouts.jsonl        a line an episode
+      rollouts.jsonl        a line an episode            broken.jsonl     episodes that could not be learnt from
       checkpoints/step-000010/   plain Hugging Face files + state/
       eval/step-000010/     samples.jsonl  scores.<rules>.jsonl  summary.json (last = complete)
       reports/              .running         locked while a process works on the run
@@ -67,6 +67,10 @@ class RunLayout:
     @property
     def rollouts(self) -> Path:
         return self.root / "rollouts.jsonl"
+
+    @property
+    def broken(self) -> Path:
+        return self.root / "broken.jsonl"
 
     @property
     def checkpoints(self) -> Path:

@@ -92,22 +92,37 @@ def test_a_sampler_that_computes_something_else_is_refused(build, monkeypatch):
         run(trainer)
 
 
-def test_a_gradient_that_is_not_finite_is_not_applied(build, monkeypatch):
-    trainer = build()
+def spoil(trainer, monkeypatch, field):
     estimate = trainer.estimate
 
     def broken(rollouts, scored):
         experience = estimate(rollouts, scored)
-        experience.advantages[0, 0] = float("nan")
+        getattr(experience, field).flatten()[0] = float("nan")
         return experience
 
     monkeypatch.setattr(trainer, "estimate", broken)
+
+
+@pytest.mark.parametrize("field", ["logprobs", "advantages", "returns", "kl"])
+def test_what_is_not_finite_is_not_learnt_from_and_kept_for_inspection(build, monkeypatch, field):
+    trainer, kept = build(), []
+    spoil(trainer, monkeypatch, field)
     before = {name: value.clone() for name, value in trainer.policy.parameters.items()}
+    with pytest.raises(PpoError, match=f"The {field} of update 1 are not all finite"):
+        trainer.train(lambda *_: None, lambda _: True, lambda update, rollouts: kept.append((update, rollouts)))
+    assert all(torch.equal(value, before[name]) for name, value in trainer.policy.parameters.items())
+    ((update, rollouts),) = kept
+    assert update == 1
+    assert len(rollouts.answers) == 8
+
+
+def test_a_gradient_that_is_not_finite_is_not_applied(build, monkeypatch):
+    trainer = build()
+    spoil(trainer, monkeypatch, "features")  # what the critic reads
     with pytest.raises(PpoError, match="A gradient is not finite in update 1"):
         run(trainer)
-    minibatches = [torch.equal(value, before[name]) for name, value in trainer.policy.parameters.items()]
-    assert all(torch.isfinite(value).all() for value in trainer.policy.parameters.values())
-    assert len(minibatches) == len(before)
+    trained = [*trainer.policy.parameters.values(), *trainer.critic.parameters()]
+    assert all(torch.isfinite(value).all() for value in trained)
 
 
 def test_the_stop_line_ends_the_run_with_its_reason(build):
