@@ -28,6 +28,7 @@ from ppo_cli.models.sampling import uniforms
 from ppo_cli.prompts.reading import read_prompts
 from ppo_cli.records import nobody
 from ppo_cli.rewards.preference import build_reward
+from tests.engine.stock import collect_no_garbage
 from tests.toys import tiny_lm
 
 OURS_TO_TRL = {
@@ -139,6 +140,7 @@ def train_stock(experiment, tiny_model, folder, rollouts, monkeypatch):
     monkeypatch.setattr(ppo_trainer.np.random, "permutation", lambda count: next(orders))
     logged = []
     monkeypatch.setattr(trainer, "log", logged.append)
+    collect_no_garbage(monkeypatch)
     trainer.train()
     return policy, critic, logged
 
