@@ -50,6 +50,12 @@ def change_rollouts(monkeypatch, trainer, change):
     monkeypatch.setattr(trainer, "roll_out", lambda update: change(roll_out(update)))
 
 
+def keep_rollouts(monkeypatch, trainer):
+    kept = []
+    change_rollouts(monkeypatch, trainer, lambda rollouts: kept.append(rollouts) or rollouts)
+    return kept
+
+
 # --- pad, eos and stop -------------------------------------------------------------------------------
 
 
@@ -80,8 +86,7 @@ def test_trl_masks_out_the_end_of_every_turn_when_pad_is_eos(stock, ours, folder
 
     edit(folder / "tokenizer_config.json", pad_token="<eos>")
     training = ours("ppo.updates=1", "rollout.max_new_tokens=40", model=folder)
-    kept = []
-    change_rollouts(monkeypatch, training.trainer, lambda rollouts: kept.append(rollouts) or rollouts)
+    kept = keep_rollouts(monkeypatch, training.trainer)
     training.train()
     (rollouts,) = kept
     ended = torch.tensor([answer.ended for answer in rollouts.answers])
@@ -91,7 +96,9 @@ def test_trl_masks_out_the_end_of_every_turn_when_pad_is_eos(stock, ours, folder
     assert (rollouts.ids == EOS).sum() == 8 + (last == EOS).sum()  # one ends each user's turn
 
 
-def test_trl_fines_answers_that_ended_with_another_stop_token_and_logs_the_fine_as_the_score(stock, ours, folder):
+def test_trl_fines_answers_that_ended_with_another_stop_token_and_logs_the_fine_as_the_score(
+    stock, ours, folder, monkeypatch
+):
     seen = []
 
     def constant(answers):
@@ -107,11 +114,14 @@ def test_trl_fines_answers_that_ended_with_another_stop_token_and_logs_the_fine_
 
     edit(folder / "generation_config.json", eos_token_id=[EOS, STOP])
     overrides = ["ppo.updates=1", "rollout.max_new_tokens=24", "reward.terms.ended.weight=10"]
-    training = ours(*overrides, "reward.terms.keeps_to_goal.weight=0.1", model=folder).train()
-    row = training.metrics[0]
-    ended = [episode.finish == "eos" for episode in training.episodes]
-    assert any(episode.finish == "eos" and episode.tokens < 24 for episode in training.episodes)
-    assert row.terms["ended"] == row.ended == sum(ended) / len(ended)
+    training = ours(*overrides, "reward.terms.keeps_to_goal.weight=0.1", model=folder)
+    kept = keep_rollouts(monkeypatch, training.trainer)
+    row = training.train().metrics[0]
+    (rollouts,) = kept
+    stopped = ((rollouts.targets == STOP) & rollouts.mask).any(1)
+    assert stopped.any()
+    assert all(rollouts.answers[index].ended for index in stopped.nonzero())
+    assert row.terms["ended"] == row.ended == sum(answer.ended for answer in rollouts.answers) / 8
     assert row.reward == pytest.approx(10 * row.terms["ended"] + 0.1 * row.terms["keeps_to_goal"])
 
 
