@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from ppo_cli.errors import ModelError
+from ppo_cli.models.sampling import Tap
 
 TOLERANCE = 1e-3
 """Largest relative difference between the cut and the whole model that passes for rounding."""
@@ -52,6 +53,10 @@ class LayerStack:
     def upper_layers(self) -> list[nn.Module]:
         """The trained layers."""
         return self.layers[self._first_trained :]
+
+    def tap(self) -> Tap | None:
+        """Overhears the activations below the cut while the model samples; None if nothing is shared."""
+        return Tap(self.layers[self.cut]) if self.cut else None
 
     @torch.no_grad()
     def lower(self, ids: torch.Tensor) -> torch.Tensor:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from ppo_cli.models.loading import Tokens
-from ppo_cli.models.sampling import Decoding, Drawn, sample_answers, uniforms
+from ppo_cli.models.sampling import Decoding, Drawn, Tap, sample_answers, uniforms
 from ppo_cli.records import Answer, Phase, Progress, Prompt, Watcher
 
 
@@ -69,6 +69,8 @@ class Rollouts:
     """[N, T] true on answer tokens and on the step after, where there is room for it."""
     sampler_logprobs: torch.Tensor
     """[N, T] log-probability of each token while it was sampled; 0 outside the mask."""
+    activations: torch.Tensor | None
+    """[N, length, width] what reached the tapped layer; 0 on padding, and on a last token that nothing follows."""
 
     def answer_places(self) -> torch.Tensor:
         """[N, T] positions in `ids` whose hidden state predicts each answer token."""
@@ -87,6 +89,7 @@ def roll_out(
     first_episode: int,
     update: int,
     watcher: Watcher,
+    tap: Tap | None = None,
 ) -> Rollouts:
     """Samples one answer to each prompt.
 
@@ -99,6 +102,7 @@ def roll_out(
         first_episode: number of the first episode, counted from 1 over the run; owner of its draws.
         update: for the progress line.
         watcher: told of progress.
+        tap: what its layer is given is kept as `activations`.
     """
     rendered = [tokens.render(prompt.text) for prompt in prompts]
     draws = [
@@ -106,7 +110,7 @@ def roll_out(
         for index in range(len(prompts))
     ]
     watcher(Phase(name=f"update {update}: sampling", total=len(prompts), unit="answers"))
-    drawn = sample_answers(model, rendered, draws, decoding, lambda done: watcher(Progress(done=done)))
+    drawn = sample_answers(model, rendered, draws, decoding, lambda done: watcher(Progress(done=done)), tap)
     return as_rollouts(prompts, rendered, [rows[0] for rows in drawn], tokens, model.device)
 
 
@@ -142,7 +146,19 @@ def as_rollouts(
         mask=(places < lengths[:, None]).to(device),
         mask_next=(places <= lengths[:, None]).to(device),
         sampler_logprobs=logprobs.to(device),
+        activations=_padded([answer.overheard for answer in drawn], width),
     )
+
+
+def _padded(rows: Sequence[torch.Tensor | None], length: int) -> torch.Tensor | None:
+    """[N, length, width], zeros at the end of short rows; None if nothing was overheard."""
+    heard = [row for row in rows if row is not None]
+    if len(heard) < len(rows):
+        return None
+    padded = heard[0].new_zeros((len(heard), length, heard[0].shape[1]))
+    for place, row in enumerate(heard):
+        padded[place, : len(row)] = row
+    return padded
 
 
 def micro_batches(rows: Sequence[int], lengths: Sequence[int], tokens_at_once: int) -> Iterator[tuple[list[int], int]]:

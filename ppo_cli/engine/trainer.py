@@ -38,6 +38,8 @@ from ppo_cli.rewards.preference import RewardFunction
 
 TOKENS_AT_ONCE = {"cpu": 2048, "cuda": 16384}
 """Padded tokens in one pass through the trained layers, by device."""
+ROWS_AT_ONCE = 32
+"""Episodes in one pass through the frozen layers, where they were not overheard."""
 ADAM_EPSILON = 1e-5
 """As in the 2019 reference; torch's 1e-8 makes the first steps several times larger."""
 FIRST_KL_TOLERANCE = 1e-3
@@ -222,6 +224,7 @@ class PolicyTrainer(PPOTrainer):
                 first_episode=(update - 1) * size + 1,
                 update=update,
                 watcher=self.watcher,
+                tap=self.policy.stack.tap(),
             )
 
     def score(self, rollouts: Rollouts) -> list[Scored]:
@@ -235,7 +238,7 @@ class PolicyTrainer(PPOTrainer):
         ppo, kl, temperature = self.experiment.ppo, self.experiment.kl, self.experiment.rollout.temperature
         shape = rollouts.targets.shape
         logprobs, reference = (torch.zeros(shape, device=rollouts.ids.device) for _ in range(2))
-        activations: torch.Tensor | None = None
+        activations = self._activations(rollouts)
         features: torch.Tensor | None = None
         entropy = Means()
         places = rollouts.answer_places()
@@ -243,7 +246,7 @@ class PolicyTrainer(PPOTrainer):
         self.watcher(Phase(name="old and reference log-probabilities", total=shape[0], unit="answers"))
         for rows, length in self._micro_batches(range(shape[0]), rollouts):
             ids, mask = rollouts.ids[rows, :length], rollouts.mask[rows]
-            lower = self.policy.stack.lower(ids)
+            lower = activations[rows, :length]
             hidden = _gather(self.policy.policy_hidden(lower, ids), places[rows])
             reference_hidden = _gather(self.policy.reference_hidden(lower, ids), places[rows])
             targets = rollouts.targets[rows][mask]
@@ -252,14 +255,13 @@ class PolicyTrainer(PPOTrainer):
             reference[rows] = _scatter(
                 token_logprobs(self.policy.head, reference_hidden[mask], targets, temperature), mask
             )
-            if activations is None or features is None:
-                activations = lower.new_zeros((shape[0], rollouts.ids.shape[1], lower.shape[2]))
+            if features is None:
                 features = reference_hidden.new_zeros((*shape, reference_hidden.shape[2]))
-            activations[rows, :length], features[rows] = lower, reference_hidden
+            features[rows] = reference_hidden
             entropy.add("entropy", float(entropies.mean()), len(targets))
             done += len(rows)
             self.watcher(Progress(done=done))
-        if activations is None or features is None:
+        if features is None:
             raise ValueError("no episodes")
 
         penalty = estimators.kl_penalty(logprobs, reference, kl.estimator) * rollouts.mask
@@ -450,6 +452,12 @@ class PolicyTrainer(PPOTrainer):
         self.optimizer.step()
         self.optimizer.zero_grad()
         return norms[0]
+
+    def _activations(self, rollouts: Rollouts) -> torch.Tensor:
+        """[N, length, width] below the cut: overheard while sampling, or else computed now."""
+        if rollouts.activations is not None:
+            return rollouts.activations
+        return torch.cat([self.policy.stack.lower(ids) for ids in rollouts.ids.split(ROWS_AT_ONCE)])
 
     def _micro_batches(self, rows: Sequence[int], rollouts: Rollouts) -> Any:  # noqa: ANN401
         lengths = (rollouts.prompt_lengths + rollouts.lengths).tolist()

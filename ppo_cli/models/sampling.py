@@ -10,13 +10,15 @@ Not here: prompts as text, scoring.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 from transformers import DynamicCache
 
 from ppo_cli.models.language_head import LanguageHead
@@ -24,6 +26,8 @@ from ppo_cli.records import Finish
 
 ROWS_AT_ONCE = 128
 """Answers decoded side by side."""
+PROMPTS_AT_ONCE = 16
+"""Prompts of like length that are read side by side, so that little of it is padding."""
 COMPACT_AT = 16
 """Finished rows leave the batch once they are one in so many of it."""
 
@@ -48,6 +52,29 @@ class Drawn:
     logprobs: list[float]
     """Log-probability of each token at the sampling temperature, nats."""
     finish: Finish
+    overheard: torch.Tensor | None = None
+    """[prompt + answer, width] what reached the tapped module; the last token is left out if it came at the limit."""
+
+
+class Tap:
+    """Overhears what reaches one layer of a model while the model samples."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        self._layer = layer
+        self.heard = torch.empty(0)
+        """[rows, length, width] of the last pass."""
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Listens for the length of the block."""
+        hook = self._layer.register_forward_pre_hook(self._hear, with_kwargs=True)
+        try:
+            yield
+        finally:
+            hook.remove()
+
+    def _hear(self, _layer: nn.Module, words: tuple[Any, ...], named: dict[str, Any]) -> None:
+        self.heard = words[0] if words else named["hidden_states"]
 
 
 def uniforms(seed: int, *owner: str | int, count: int) -> NDArray[np.float64]:
@@ -63,6 +90,7 @@ def sample_answers(
     draws: Sequence[NDArray[np.float64]],
     decoding: Decoding,
     progress: Callable[[int], None] = lambda _done: None,
+    tap: Tap | None = None,
 ) -> list[list[Drawn]]:
     """Samples K answers to each prompt.
 
@@ -74,6 +102,7 @@ def sample_answers(
         draws: for each prompt, uniform numbers [K, max_new_tokens].
         decoding: how to draw.
         progress: called with the number of answers done so far.
+        tap: its layer's inputs are kept for every prompt and answer.
 
     Returns:
         For each prompt, in the order given, its K answers.
@@ -85,7 +114,9 @@ def sample_answers(
     done = 0
     for start in range(0, len(order), prompts_at_once):
         chosen = order[start : start + prompts_at_once]
-        drawn = _sample_batch(model, [prompts[i] for i in chosen], np.stack([draws[i] for i in chosen]), decoding)
+        given = [prompts[i] for i in chosen], np.stack([draws[i] for i in chosen])
+        with tap.listening() if tap else nullcontext():
+            drawn = _sample_batch(model, *given, decoding, tap)
         for position, index in enumerate(chosen):
             answers[index] = drawn[position * samples : (position + 1) * samples]
         done += len(chosen) * samples
@@ -99,36 +130,17 @@ def _sample_batch(
     prompts: Sequence[Sequence[int]],
     draws: NDArray[np.float64],
     decoding: Decoding,
+    tap: Tap | None,
 ) -> list[Drawn]:
-    """Decodes [prompts x K] rows together, left-padded; rows that ended leave the batch."""
+    """Decodes [prompts x K] rows together; rows that ended leave the batch, if tapped one pass later."""
     samples = draws.shape[1]
     device = model.device
-    width = max(map(len, prompts))
-    ids = torch.full((len(prompts), width), decoding.pad_id, dtype=torch.long)
-    mask = torch.zeros((len(prompts), width), dtype=torch.long)
-    for row, prompt in enumerate(prompts):
-        ids[row, width - len(prompt) :] = torch.tensor(prompt, dtype=torch.long)
-        mask[row, width - len(prompt) :] = 1
-    ids, mask = ids.to(device), mask.to(device)
-    positions = (mask.cumsum(1) - 1).clamp(min=0)
-
-    cache = DynamicCache(config=model.config)
     head = LanguageHead(model)
-
-    def last_hidden(ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        # Through the backbone and a two-dimensional product: the model's own head, given one position of a frozen
-        # model, lets torch copy the whole vocabulary matrix once a row.
-        out = model.base_model(
-            input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
-        )
-        return out.last_hidden_state[:, -1]
-
-    hidden = last_hidden(ids, mask, positions)
+    cache, hidden, mask, prompts_heard = _prefill(model, prompts, decoding.pad_id, tap)
+    position = torch.tensor([[len(prompt)] for prompt in prompts], device=device)
     if samples > 1:
         cache.batch_repeat_interleave(samples)
-        hidden, mask = hidden.repeat_interleave(samples, 0), mask.repeat_interleave(samples, 0)
-        positions = positions.repeat_interleave(samples, 0)
-    position = positions[:, -1:] + 1
+        hidden, mask, position = (part.repeat_interleave(samples, 0) for part in (hidden, mask, position))
 
     rows = len(prompts) * samples
     luck = torch.from_numpy(draws.reshape(rows, -1)).to(device)
@@ -137,27 +149,103 @@ def _sample_batch(
     finish: list[Finish] = ["length"] * rows
     alive = list(range(rows))  # the row that each line of the batch belongs to
     ended = [False] * rows
+    heard = [[part] for part in prompts_heard for _ in range(samples)]
     stops = set(decoding.stop_ids)
 
     for step in range(decoding.max_new_tokens):
         chosen, chosen_logprobs = _draw(head, hidden, luck[alive, step], decoding.temperature)
+        fresh = [(line, row) for line, row in enumerate(alive) if not ended[row]]
         for row, token, logprob in zip(alive, chosen.tolist(), chosen_logprobs.tolist(), strict=True):
             if not ended[row]:
                 tokens[row].append(token)
                 logprobs[row].append(logprob)
                 if token in stops:
                     ended[row], finish[row] = True, "eos"
-        going = [line for line, row in enumerate(alive) if not ended[row]]
-        if not going or step + 1 == decoding.max_new_tokens:
+        if all(ended[row] for row in alive) or step + 1 == decoding.max_new_tokens:
             break
+        going = [line for line, row in fresh if tap or not ended[row]]
         if len(alive) - len(going) >= max(1, len(alive) // COMPACT_AT):
             keep = torch.tensor(going, device=device)
             cache.batch_select_indices(keep)
             mask, position, chosen = mask[keep], position[keep], chosen[keep]
             alive = [alive[line] for line in going]
+            fresh = [(line, row) for line, row in enumerate(alive) if tap or not ended[row]]
         mask = torch.cat([mask, mask.new_ones(len(alive), 1)], dim=1)
-        hidden, position = last_hidden(chosen.unsqueeze(1), mask, position), position + 1
-    return [Drawn(tokens[row], logprobs[row], finish[row]) for row in range(rows)]
+        hidden, position = _last_hidden(model, chosen.unsqueeze(1), mask, position, cache), position + 1
+        if tap:
+            for line, row in fresh:
+                heard[row].append(tap.heard[line])
+    return [
+        Drawn(tokens[row], logprobs[row], finish[row], torch.cat(heard[row]) if tap else None) for row in range(rows)
+    ]
+
+
+def _prefill(
+    model: Any,  # noqa: ANN401
+    prompts: Sequence[Sequence[int]],
+    pad_id: int,
+    tap: Tap | None,
+) -> tuple[DynamicCache, torch.Tensor, torch.Tensor, list[torch.Tensor]]:
+    """Runs the prompts through the model, a few of like length at a time.
+
+    Args:
+        model: a causal language model.
+        prompts: longest first.
+        pad_id: stands before the shorter ones.
+        tap: listens.
+
+    Returns:
+        One cache for all of them, aligned at the end; the last hidden states [prompts, width]; the mask of what is
+        no padding [prompts, longest]; and what the tap heard of each prompt, [its length, width].
+    """
+    caches, hidden, masks, heard = [], [], [], []
+    for start in range(0, len(prompts), PROMPTS_AT_ONCE):
+        group = prompts[start : start + PROMPTS_AT_ONCE]
+        width = max(map(len, group))
+        ids = torch.full((len(group), width), pad_id, dtype=torch.long)
+        mask = torch.zeros((len(group), width), dtype=torch.long)
+        for row, prompt in enumerate(group):
+            ids[row, width - len(prompt) :] = torch.tensor(prompt, dtype=torch.long)
+            mask[row, width - len(prompt) :] = 1
+        ids, mask = ids.to(model.device), mask.to(model.device)
+        caches.append(DynamicCache(config=model.config))
+        hidden.append(_last_hidden(model, ids, mask, (mask.cumsum(1) - 1).clamp(min=0), caches[-1]))
+        masks.append(mask)
+        if tap:
+            heard += [tap.heard[row, width - len(prompt) :] for row, prompt in enumerate(group)]
+    longest = masks[0].shape[1]
+    whole = torch.cat([torch.nn.functional.pad(mask, (longest - mask.shape[1], 0)) for mask in masks])
+    return _joined(caches), torch.cat(hidden), whole, heard
+
+
+def _joined(caches: Sequence[DynamicCache]) -> DynamicCache:
+    """One cache of all rows: the shorter ones are padded in front, where the mask hides them."""
+    first = caches[0]
+    for place, layer in enumerate(first.layers):
+        for name in ("keys", "values"):
+            parts = [getattr(cache.layers[place], name) for cache in caches]
+            longest = parts[0].shape[-2]
+            padded = [torch.nn.functional.pad(part, (0, 0, longest - part.shape[-2], 0)) for part in parts]
+            setattr(layer, name, torch.cat(padded))
+    return first
+
+
+def _last_hidden(
+    model: Any,  # noqa: ANN401
+    ids: torch.Tensor,
+    mask: torch.Tensor,
+    positions: torch.Tensor,
+    cache: DynamicCache,
+) -> torch.Tensor:
+    """Final hidden states at the last place: [rows, width].
+
+    Through the backbone, and the head apart: the model's own head, given one position of a frozen model, lets
+    torch copy the whole vocabulary matrix once a row.
+    """
+    out = model.base_model(
+        input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
+    )
+    return out.last_hidden_state[:, -1]
 
 
 def _draw(

@@ -1,14 +1,16 @@
 """Episodes: which prompts, whose randomness, and where the tokens lie."""
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ppo_cli.engine.layers import LayerStack
 from ppo_cli.engine.rollouts import PromptOrder, as_rollouts, micro_batches, roll_out
 from ppo_cli.models.loading import load_tokens
 from ppo_cli.models.sampling import Decoding, Drawn
 from ppo_cli.records import Prompt, nobody
-from tests.toys import tiny_lm
+from tests.toys import FAMILIES, tiny_lm
 
 
 @given(st.integers(1, 40), st.integers(1, 17), st.integers(0, 5))
@@ -71,3 +73,29 @@ def test_an_episode_owns_its_draws_whoever_stands_beside_it(tiny_model):
     together = draw(prompts, 1)
     assert draw(prompts[1:], 2) == together[1:]
     assert draw(prompts, 4) != together
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_is_overheard_while_sampling_is_what_the_lower_layers_give(tiny_model, family):
+    tokens, model = load_tokens(tiny_model), tiny_lm(family)
+    stack = LayerStack(model, 2)
+    prompts = [
+        Prompt(id=text, text=text, category="x", expect="any", pair_id=None, answer=None)
+        for text in ("hello", "a much longer one, it is", "x", "yes or no?", "tell me", "why")
+    ]
+    decoding = Decoding(12, 1.0, tokens.stop_ids, tokens.pad_id)
+
+    def draw(tap):
+        return roll_out(model, tokens, prompts, decoding, seed=2, first_episode=1, update=1, watcher=nobody, tap=tap)
+
+    heard, alone = draw(stack.tap()), draw(None)
+    assert heard.answers == alone.answers
+    assert alone.activations is None
+    assert int(heard.lengths.min()) < int(heard.lengths.max())
+    computed = stack.lower(heard.ids)
+    assert heard.activations.shape == computed.shape
+    for row, (prompt, answer) in enumerate(zip(heard.prompt_lengths, heard.lengths, strict=True)):
+        known = int(prompt + answer) - (int(answer) == heard.targets.shape[1])
+        torch.testing.assert_close(heard.activations[row, :known], computed[row, :known], rtol=1e-4, atol=1e-5)
+    assert not heard.activations.requires_grad
+    (heard.activations * torch.ones(1, requires_grad=True)).sum().backward()  # usable in training

@@ -108,3 +108,12 @@ def test_progress_counts_answers():
     seen = []
     sample_answers(tiny_lm(), PROMPTS, draws(2), decoding(), seen.append)
     assert seen[-1] == 8
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_prompts_read_in_groups_of_like_length_get_the_same_answers(family, monkeypatch):
+    model = tiny_lm(family)
+    together = sample_answers(model, PROMPTS, draws(2), decoding(1.0))
+    monkeypatch.setattr(sampling, "PROMPTS_AT_ONCE", 1)
+    apart = sample_answers(model, PROMPTS, draws(2), decoding(1.0))
+    assert [[row.tokens for row in rows] for rows in apart] == [[row.tokens for row in rows] for rows in together]
