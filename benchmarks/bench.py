@@ -19,6 +19,7 @@ import platform
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -28,6 +29,8 @@ from typing import Any
 HERE = Path(__file__).parent
 CONFIG = HERE.parent / "configs" / "refusal.yaml"
 LATEST = HERE / "latest.json"
+SCRATCH = Path(tempfile.gettempdir()) / "ppo-bench"
+"""TRL wants a folder; nothing is written there."""
 MATMUL_SIDE = 2048
 GROWTH = {
     "ppo.episodes_per_update": (16, 64, 256),
@@ -88,7 +91,7 @@ def measure(arm: str, updates: int, overrides: list[str]) -> dict[str, Any]:
     from ppo_cli.experiment.load import load_experiment
     from ppo_cli.records import nobody
 
-    fixed = ["model.warm_start=null", "reward.other=none", f"ppo.updates={updates}"]
+    fixed = ["model.warm_start=null", "reward.other=none", "ppo.warmup_updates=0", f"ppo.updates={updates}"]
     experiment = load_experiment(CONFIG, [*fixed, *overrides]).experiment
     ground = stand_on(read_inputs(experiment), nobody)
     seconds, tokens, phases = {"a": run_example, "b": run_with_our_modules, "c": run_ours}[arm](ground)
@@ -124,7 +127,7 @@ def run_ours(ground: Any) -> Measured:
         reward=ground.inputs.reward,
         device=start.device,
     )
-    trainer = PolicyTrainer(experiment, materials, HERE / "none", nobody)
+    trainer = PolicyTrainer(experiment, materials, SCRATCH, nobody)
     phases: dict[str, float] = {}
     for phase, method in {"sampling": "roll_out", "log-probabilities": "estimate", "learning": "optimise"}.items():
         setattr(trainer, method, timed(getattr(trainer, method), phase, phases))
@@ -153,7 +156,7 @@ def run_with_our_modules(ground: Any) -> Measured:
     policy = Policy(start.model, experiment.model.train, seed=experiment.seed)
     rendered = {tuple(tokens.render(prompt.text)): prompt for prompt in ground.inputs.train}
     trainer = PPOTrainer(
-        args=trl_config(experiment, HERE / "none", torch.device("cpu")),
+        args=trl_config(experiment, SCRATCH, torch.device("cpu")),
         processing_class=tokens.tokenizer,
         model=policy.trainable,
         ref_model=None,
@@ -172,15 +175,18 @@ def run_example(ground: Any) -> Measured:
     from trl.experimental.ppo import PPOTrainer
 
     from ppo_cli.engine.arguments import trl_config
+    from ppo_cli.models.loading import quiet_transformers
 
     experiment, tokens, folder = ground.experiment, ground.tokens, ground.source.folder
-    policy, reference = (AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32) for _ in range(2))
+    with quiet_transformers():
+        policy, reference = (AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32) for _ in range(2))
+        reward, value = (
+            AutoModelForSequenceClassification.from_pretrained(folder, num_labels=1, dtype=torch.float32)
+            for _ in range(2)
+        )
     policy.generation_config = GenerationConfig(eos_token_id=list(tokens.stop_ids), pad_token_id=tokens.pad_id)
-    reward, value = (
-        AutoModelForSequenceClassification.from_pretrained(folder, num_labels=1, dtype=torch.float32) for _ in range(2)
-    )
     rendered = {tuple(tokens.render(prompt.text)): prompt for prompt in ground.inputs.train}
-    args = trl_config(experiment, HERE / "none", torch.device("cpu"))
+    args = trl_config(experiment, SCRATCH, torch.device("cpu"))
     trainer = PPOTrainer(
         args=args,
         processing_class=tokens.tokenizer,
