@@ -1,6 +1,7 @@
 """The mistakes a user can be told about, and the exit code of each.
 
     PpoError                 1   something went wrong that we can name
+    ├── DiskFull             1   no space is left
     ├── UsageError           2   a wrong argument, path or config
     │   ├── ConfigError      2   a key or value in the YAML or in an override
     │   ├── PromptError      2   a prompt file that cannot be used
@@ -15,24 +16,10 @@ A message is one sentence that says what is wrong; `next_step` is one that says 
 
 from __future__ import annotations
 
-import errno
-
 
 def reason_of(error: OSError) -> str:
     """What the system says of a failed access, without number and path, to stand within a sentence."""
     return (error.strerror or str(error)).lower()
-
-
-def is_disk_full(error: BaseException) -> bool:
-    """Whether a full disk is at the root of an error; libraries in Rust tell it in words only."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        if "No space left on device" in str(cause):
-            return True
-        cause = cause.__cause__ or cause.__context__
-    return False
 
 
 class PpoError(Exception):
@@ -47,6 +34,10 @@ class PpoError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.next_step}".strip()
+
+
+class DiskFull(PpoError):
+    """No space is left for something that had to be written."""
 
 
 class UsageError(PpoError):

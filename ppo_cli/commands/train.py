@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ppo_cli.commands.evaluate import Evaluated, against, evaluate_into, read_evaluation
 from ppo_cli.commands.ground import Ground, Inputs, frozen, read_inputs, stand_on, verify_ground
-from ppo_cli.errors import GateError, IntegrityError, Interrupted, PpoError, UsageError, is_disk_full
+from ppo_cli.errors import DiskFull, GateError, IntegrityError, Interrupted, UsageError
 from ppo_cli.experiment.load import Loaded
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.prompts.subset import stratified_subset
@@ -176,12 +176,10 @@ def _naming_what_is_left(run: Run) -> Iterator[None]:
 
     try:
         yield
-    except Exception as error:
-        if not is_disk_full(error):
-            raise
+    except DiskFull as error:
         whole = list_checkpoints(run.layout)
         left = f"the last whole checkpoint is {whole[-1]}" if whole else "there is no checkpoint yet"
-        raise PpoError(
+        raise DiskFull(
             f"No space is left on the disk of {run.layout.root}; {left}.",
             f"Free some, then continue with: ppo train --resume {run.layout.root}",
         ) from error

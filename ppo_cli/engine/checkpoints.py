@@ -23,8 +23,8 @@ from safetensors.torch import load_file, save_file
 from ppo_cli.engine.trainer import PolicyTrainer
 from ppo_cli.errors import IntegrityError
 from ppo_cli.experiment.digest import sha256_file
-from ppo_cli.models.loading import quiet_transformers
-from ppo_cli.store.files import disk_errors, read_json, sync_folder, write_json
+from ppo_cli.models.loading import quiet_transformers, writing_weights
+from ppo_cli.store.files import read_json, sync_folder, write_json
 from ppo_cli.store.layout import RunLayout, step_of
 
 MANIFEST = "checkpoint.json"
@@ -42,7 +42,7 @@ def save_checkpoint(trainer: PolicyTrainer, layout: RunLayout, start: Path, *, k
     """
     target = layout.checkpoint(trainer.updates_done)
     partial = target.with_name(f".{target.name}.partial")
-    with disk_errors(target):
+    with writing_weights(target):
         shutil.rmtree(partial, ignore_errors=True)
         (partial / "state").mkdir(parents=True)
         with quiet_transformers():

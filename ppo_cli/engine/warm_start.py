@@ -27,10 +27,10 @@ from ppo_cli.errors import IntegrityError
 from ppo_cli.experiment.digest import sha256_file, sha256_of
 from ppo_cli.experiment.schema import Sft
 from ppo_cli.models.cache import cache_folder
-from ppo_cli.models.loading import Tokens, export_support_files, quiet_transformers
+from ppo_cli.models.loading import Tokens, export_support_files, quiet_transformers, writing_weights
 from ppo_cli.prompts.reading import as_row
 from ppo_cli.records import Phase, Progress, Prompt, Watcher
-from ppo_cli.store.files import disk_errors, read_json, write_json
+from ppo_cli.store.files import read_json, write_json
 
 RECIPE = 1
 """Raised whenever the training below gives other weights, so that an old result is not taken for a new one."""
@@ -90,7 +90,7 @@ def _train_into(
 ) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with (
-        disk_errors(target),
+        writing_weights(target),
         quiet_transformers(),
         _quiet_datasets(),
         tempfile.TemporaryDirectory(dir=target.parent, prefix=".sft-", ignore_cleanup_errors=True) as work,

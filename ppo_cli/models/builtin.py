@@ -136,10 +136,10 @@ def _convert(gguf: Path, target: Path) -> None:
     import torch
     import transformers
 
-    from ppo_cli.models.loading import quiet_transformers
+    from ppo_cli.models.loading import quiet_transformers, writing_weights
 
     # The GGUF reader draws a progress bar of its own, which no setting turns off.
-    with quiet_transformers(), redirect_stderr(io.StringIO()):
+    with writing_weights(target), quiet_transformers(), redirect_stderr(io.StringIO()):
         loaded = transformers.AutoModelForCausalLM.from_pretrained(
             gguf.parent, gguf_file=gguf.name, dtype=torch.float32
         )

@@ -5,6 +5,7 @@ Not here: finding the folder (`catalog`), training.
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from ppo_cli.errors import ConfigError, ModelError
 from ppo_cli.experiment.digest import sha256_file
 from ppo_cli.models.language_head import LanguageHead
+from ppo_cli.store.files import disk_errors
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt", "spiece.model")
 
@@ -160,6 +162,22 @@ def identity(source_folder: Path, tokens: Tokens) -> dict[str, Any]:
         "pad_id": tokens.pad_id,
         "stop_ids": list(tokens.stop_ids),
     }
+
+
+@contextmanager
+def writing_weights(path: Path) -> Iterator[None]:
+    """Turns a full disk or a missing permission into one sentence; safetensors tells of them in words only.
+
+    Raises:
+        DiskFull: no space is left.
+        UsageError: the place may not be written.
+    """
+    with disk_errors(path):
+        try:
+            yield
+        except SafetensorError as error:
+            full = "No space left on device" in str(error)
+            raise OSError(errno.ENOSPC if full else errno.EIO, str(error)) from error
 
 
 @contextmanager

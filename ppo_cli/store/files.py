@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ppo_cli.errors import IntegrityError, PpoError, UsageError
+from ppo_cli.errors import DiskFull, IntegrityError, UsageError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -28,7 +28,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in FULL:
-            raise PpoError(
+            raise DiskFull(
                 f"No space is left on the disk of {path}.", "Free some, then continue with `ppo train --resume RUN`."
             ) from error
         if error.errno in FORBIDDEN:

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -12,7 +13,6 @@ from safetensors import SafetensorError
 
 from ppo_cli.commands import evaluate
 from ppo_cli.engine import checkpoints
-from ppo_cli.store import files, runs
 from ppo_cli.store.holding import Hold
 from tests.commands.terminal import fingerprint, outcome, ppo, records, refused, start, succeed, told
 from tests.toys import rows, write_rows
@@ -295,21 +295,37 @@ def test_no_space_for_a_checkpoint_keeps_the_last_one_whole_and_names_it(
     assert records(run) == records(trained())
 
 
-@pytest.mark.parametrize("room", [(runs, "append_lines"), (files.os, "fsync")])
+def append_fails_late(monkeypatch):
+    real, appended = Path.open, []
+
+    def late(path, mode="r", *words, **named):
+        if "a" in mode:
+            appended.append(path)
+            if len(appended) > 8:
+                full_disk()
+        return real(path, mode, *words, **named)
+
+    monkeypatch.setattr(Path, "open", late)
+
+
+def every_write_fails_late(monkeypatch):
+    """From some moment on, the write of run.json too."""
+    real, written = os.fsync, []
+
+    def late(file):
+        written.append(file)
+        return full_disk() if len(written) > 40 else real(file)
+
+    monkeypatch.setattr(os, "fsync", late)
+
+
+@pytest.mark.parametrize("fails_late", [append_fails_late, every_write_fails_late])
 def test_no_space_for_the_records_of_a_run_is_a_sentence_and_can_be_resumed(
-    tiny_config, trained, monkeypatch, resumable, room
+    tiny_config, trained, monkeypatch, resumable, fails_late
 ):
-    """Appending fails, or every write from some moment on, the one of run.json too."""
-    holder, name = room
-    real, calls = getattr(holder, name), []
-
-    def fails_late(*words):
-        calls.append(words)
-        return full_disk() if len(calls) > 40 or (name == "append_lines" and len(calls) > 8) else real(*words)
-
-    monkeypatch.setattr(holder, name, fails_late)
-    said = refused("train", tiny_config, code=1)
-    monkeypatch.setattr(holder, name, real)
+    with monkeypatch.context() as patch:
+        fails_late(patch)
+        said = refused("train", tiny_config, code=1)
     (run,) = Path("runs").iterdir()
     assert_matches(said, rf"No space is left on the disk of {run}; .* → Free some, then continue with: ppo train --res")
     succeed("train", "--resume", run)
