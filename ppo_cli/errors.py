@@ -6,6 +6,7 @@
     │   ├── ConfigError      2   a key or value in the YAML or in an override
     │   ├── PromptError      2   a prompt file that cannot be used
     │   └── ModelError       2   a model that cannot be found, fetched or used
+    │       └── Unreachable  2   it is not on this machine, and where it comes from does not answer
     ├── NotComparable        3   two runs that may not be compared, or a confounded comparison
     ├── IntegrityError       4   something frozen was changed, or a record is damaged
     ├── GateError            5   the model or the reward failed its gate
@@ -56,6 +57,10 @@ class PromptError(UsageError):
 
 class ModelError(UsageError):
     """A model that cannot be found, fetched or used."""
+
+
+class Unreachable(ModelError):
+    """A model that is not on this machine, while the place it comes from does not answer."""
 
 
 class NotComparable(PpoError):

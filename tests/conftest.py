@@ -9,7 +9,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models lose time on a seco
 
 import pytest
 
-from ppo_cli.errors import ModelError
+from ppo_cli.errors import Unreachable
 from ppo_cli.models.cache import CACHE_VARIABLE, cache_folder
 
 USERS_CACHE = cache_folder()
@@ -30,7 +30,7 @@ def builtin_model(monkeypatch):
     monkeypatch.setenv(CACHE_VARIABLE, str(USERS_CACHE))
     try:
         return builtin_folder()
-    except ModelError as error:
+    except Unreachable as error:
         pytest.skip(f"the built-in model cannot be fetched here: {error}")
 
 

