@@ -381,8 +381,6 @@ class TrainingOutcome:
     """Folder of the final policy."""
     seconds: float
     """Wall time of this process."""
-    reference_frozen: bool
-    """Whether the reference has the same sha256 at start and end."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,30 +6,27 @@ Not here: the loop (`engine`), the statistics, the screens.
 from __future__ import annotations
 
 import shutil
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppo_cli.commands.evaluate import Evaluated, against, evaluate_into, read_evaluation
 from ppo_cli.commands.ground import Ground, Inputs, frozen, read_inputs, stand_on, verify_ground
+from ppo_cli.commands.others import other_answers
+from ppo_cli.commands.stopping import StopRequest
 from ppo_cli.errors import DiskFull, GateError, IntegrityError, Interrupted, UsageError
 from ppo_cli.experiment.load import Loaded
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.prompts.subset import stratified_subset
 from ppo_cli.records import (
-    Answer,
     Comparison,
     EvaluationDone,
     Notice,
     Phase,
-    Progress,
-    Prompt,
     RunStarted,
     TrainingOutcome,
     UpdateDone,
@@ -38,7 +35,7 @@ from ppo_cli.records import (
     nobody,
 )
 from ppo_cli.store.evaluations import is_complete
-from ppo_cli.store.files import append_lines, read_json, read_lines, write_json, write_text
+from ppo_cli.store.files import append_lines, read_json, write_json
 from ppo_cli.store.provenance import provenance
 from ppo_cli.store.runs import Run, claim_run, closing
 
@@ -115,36 +112,6 @@ def resume(name: str, *, output: Path, watcher: Watcher = nobody) -> TrainingOut
     return _carry_out(run, ground, watcher)
 
 
-@dataclass
-class StopRequest:
-    """Ctrl-C: the first one ends the update in hand, anything else stops at once."""
-
-    watcher: Watcher
-    in_update: bool = False
-    asked: bool = field(default=False, init=False)
-
-    def handle(self, number: int, _frame: Any) -> None:  # noqa: ANN401
-        """The signal handler."""
-        if not self.in_update or self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
-        name = "Ctrl-C" if number == signal.SIGINT else "the signal"
-        self.watcher(Notice(text=f"Stopping after this update; {name} again stops now.", level="warning"))
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Handles SIGINT and SIGTERM for the length of the block; only the main thread can."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.signal(number, self.handle) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-
 def _carry_out(run: Run, ground: Ground, watcher: Watcher) -> TrainingOutcome:
     experiment = run.experiment()
     request = StopRequest(watcher)
@@ -208,7 +175,7 @@ class _Training:
         start = load_start(self.ground, self.watcher)
         policy = Policy(start.model, experiment.model.train, seed=experiment.seed)
         self._write_provenance(start, policy)
-        others = self._other_answers(policy)
+        others = other_answers(run, self.ground, policy, self.watcher)
         materials = Materials(
             policy=policy,
             tokens=self.ground.tokens,
@@ -232,7 +199,7 @@ class _Training:
         final = self._evaluate(policy, trainer.updates_done, partial=False)
         comparison = against(self.baseline, final, experiment)
         self._report(trainer.updates_done, final, comparison)
-        frozen_still = self._finish_provenance(policy)
+        self._finish_provenance(policy)
         run.close("stopped" if reason else "finished", exit_code=0, reason=reason)
         metrics = run.metrics()
         return TrainingOutcome(
@@ -246,7 +213,6 @@ class _Training:
             last=metrics[-1],
             checkpoint=str(run.layout.checkpoint(trainer.updates_done)),
             seconds=time.monotonic() - self.started,
-            reference_frozen=frozen_still,
         )
 
     def _updates(self, trainer: PolicyTrainer, policy: Policy, save: Callable[[], None]) -> str | None:
@@ -337,51 +303,6 @@ class _Training:
             )
         )
 
-    def _other_answers(self, policy: Policy) -> dict[str, list[Answer]]:
-        """The answers to compare with, by prompt id: the reference's own (sampled once, kept), or written ones."""
-        prompts = self.ground.inputs.train
-        match self.experiment.reward.other:
-            case "none":
-                return {}
-            case "written":
-                return {prompt.id: [_written(prompt)] for prompt in prompts}
-            case _:
-                path = self.run.layout.reference_answers
-                if not path.is_file():
-                    rows = self._sample_reference(policy, prompts)
-                    write_text(path, "".join(row + "\n" for row in rows))
-                return {row["prompt_id"]: [Answer(**answer) for answer in row["answers"]] for row in read_lines(path)}
-
-    def _sample_reference(self, policy: Policy, prompts: list[Prompt]) -> list[str]:
-        import numpy as np
-
-        from ppo_cli.engine.rollouts import PromptOrder
-        from ppo_cli.experiment.digest import canonical_json
-        from ppo_cli.models.sampling import Decoding, sample_answers, uniforms
-
-        experiment, tokens = self.experiment, self.ground.tokens
-        order = PromptOrder(len(prompts), experiment.seed)
-        used = [prompts[i] for i in order.used(experiment.ppo.updates, experiment.ppo.episodes_per_update)]
-        limit = experiment.rollout.max_new_tokens
-        samples = range(experiment.reward.other_samples)
-        draws = [
-            np.stack([uniforms(experiment.seed, "other", prompt.id, number, count=limit) for number in samples])
-            for prompt in used
-        ]
-        decoding = Decoding(limit, experiment.rollout.temperature, tokens.stop_ids, tokens.pad_id)
-        self.watcher(Phase(name="the reference's own answers", total=len(used) * len(samples), unit="answers"))
-        with policy.as_plain_reference() as model:
-            rendered = [tokens.render(prompt.text) for prompt in used]
-            drawn = sample_answers(model, rendered, draws, decoding, lambda done: self.watcher(Progress(done=done)))
-        answers = [
-            [asdict(Answer(text=tokens.decode(row.tokens), tokens=len(row.tokens), finish=row.finish)) for row in rows]
-            for rows in drawn
-        ]
-        return [
-            canonical_json({"prompt_id": prompt.id, "answers": rows})
-            for prompt, rows in zip(used, answers, strict=True)
-        ]
-
     def _write_provenance(self, start: Start, policy: Policy) -> None:
         import torch
 
@@ -421,7 +342,7 @@ class _Training:
             text = f"The run began on {first['device']} and continues on {start.device}, so its numbers will differ."
             self.watcher(Notice(text=text, level="warning"))
 
-    def _finish_provenance(self, policy: Policy) -> bool:
+    def _finish_provenance(self, policy: Policy) -> None:
         """Hashes the reference again and records it.
 
         Raises:
@@ -432,7 +353,6 @@ class _Training:
         write_json(self.run.layout.provenance, record)
         if record["reference"]["sha256_at_end"] != record["reference"]["sha256_at_start"]:
             raise IntegrityError(f"{self.run.name}: the reference moved during training.", "Please report this.")
-        return True
 
 
 def _refuse_leaks(inputs: Inputs, force: bool, watcher: Watcher) -> None:
@@ -446,11 +366,6 @@ def _refuse_leaks(inputs: Inputs, force: bool, watcher: Watcher) -> None:
     if not force:
         raise GateError(message, "Take them out of one of the files, or train anyway with --force.")
     watcher(Notice(text=message, level="warning"))
-
-
-def _written(prompt: Prompt) -> Answer:
-    text = prompt.answer or ""
-    return Answer(text=text, tokens=len(text.split()), finish="eos")
 
 
 def _examples(

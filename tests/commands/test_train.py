@@ -12,6 +12,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from ppo_cli.engine.trainer import PolicyTrainer
 from ppo_cli.experiment.load import load_experiment
 from tests.commands.terminal import only_run, outcome, process_environment, records, refused, start, succeed
 
@@ -99,7 +100,19 @@ def test_the_same_command_again_gives_the_same_bytes(shared_config, trained):
         samples = f"eval/step-{step:06d}/samples.jsonl"
         assert (second / samples).read_bytes() == (first / samples).read_bytes()
     assert screen.json["run"] == second.name == first.name
-    assert screen.json["reference_frozen"] is True
+    reference = json.loads((second / "provenance.json").read_text())["reference"]
+    assert reference["sha256_at_start"] == reference["sha256_at_end"]
+
+
+def test_a_reference_that_moves_is_noticed(tiny_config, monkeypatch):
+    finish = PolicyTrainer.finish_update
+
+    def nudged(trainer, metrics):
+        finish(trainer, metrics)
+        trainer.policy.model.get_input_embeddings().weight.data[0, 0] += 1e-3
+
+    monkeypatch.setattr(PolicyTrainer, "finish_update", nudged)
+    assert "the reference moved during training. →" in refused("train", tiny_config, code=4)
 
 
 def test_again_stands_beside_the_first_and_touches_nothing_of_it(shared_config, trained, tmp_path):

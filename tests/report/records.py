@@ -135,7 +135,6 @@ def training_outcome(**values):
         },
         "checkpoint": "runs/refusal-kl0.15-s1-7f3a9c/checkpoints/step-000030",
         "seconds": 200.4,
-        "reference_frozen": True,
     }
     return TrainingOutcome(**{**given, **values})
 
