@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from ppo_cli.errors import ConfigError, ModelError
 from ppo_cli.experiment.digest import sha256_file
+from ppo_cli.models.attention import attend_by_groups
 from ppo_cli.models.language_head import LanguageHead
 from ppo_cli.store.files import disk_errors
 
@@ -135,6 +137,8 @@ def load_model(
     model.generation_config = GenerationConfig(eos_token_id=list(tokens.stop_ids), pad_token_id=tokens.pad_id)
     model.config.pad_token_id = tokens.pad_id
     model = model.to(device).eval()
+    if device.type == "cpu":
+        attend_by_groups(model)
     if not LanguageHead(model).agrees_with(model):
         raise ModelError(
             f"{folder}: the {model.config.model_type} family makes its logits in a way that is not supported.",
@@ -170,14 +174,14 @@ def writing_weights(path: Path) -> Iterator[None]:
 
     Raises:
         DiskFull: no space is left.
-        UsageError: the place may not be written.
+        NoPermission: the place may not be written.
     """
     with disk_errors(path):
         try:
             yield
         except SafetensorError as error:
-            full = "No space left on device" in str(error)
-            raise OSError(errno.ENOSPC if full else errno.EIO, str(error)) from error
+            number = re.search(r"\(os error (\d+)\)", str(error))
+            raise OSError(int(number[1]) if number else errno.EIO, str(error)) from error
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import nn
 from transformers import DynamicCache
 
+from ppo_cli.models.caches import joined
 from ppo_cli.models.language_head import LanguageHead
 from ppo_cli.records import Finish
 
@@ -30,6 +31,8 @@ PROMPTS_AT_ONCE = 16
 """Prompts of like length that are read side by side, so that little of it is padding."""
 COMPACT_AT = 16
 """Finished rows leave the batch once they are one in so many of it."""
+BLOCK = 512
+"""Tokens of the vocabulary whose probabilities are summed together before a draw is looked up."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,7 @@ def _sample_batch(
     samples = draws.shape[1]
     device = model.device
     head = LanguageHead(model)
-    cache, hidden, mask, prompts_heard = _prefill(model, prompts, decoding.pad_id, tap)
+    cache, hidden, mask, prompts_heard = _prefill(model, prompts, decoding, tap)
     position = torch.tensor([[len(prompt)] for prompt in prompts], device=device)
     if samples > 1:
         cache.batch_repeat_interleave(samples)
@@ -183,7 +186,7 @@ def _sample_batch(
 def _prefill(
     model: Any,  # noqa: ANN401
     prompts: Sequence[Sequence[int]],
-    pad_id: int,
+    decoding: Decoding,
     tap: Tap | None,
 ) -> tuple[DynamicCache, torch.Tensor, torch.Tensor, list[torch.Tensor]]:
     """Runs the prompts through the model, a few of like length at a time.
@@ -191,7 +194,7 @@ def _prefill(
     Args:
         model: a causal language model.
         prompts: longest first.
-        pad_id: stands before the shorter ones.
+        decoding: its pad token stands before the shorter ones; the cache has room for its longest answer.
         tap: listens.
 
     Returns:
@@ -202,7 +205,7 @@ def _prefill(
     for start in range(0, len(prompts), PROMPTS_AT_ONCE):
         group = prompts[start : start + PROMPTS_AT_ONCE]
         width = max(map(len, group))
-        ids = torch.full((len(group), width), pad_id, dtype=torch.long)
+        ids = torch.full((len(group), width), decoding.pad_id, dtype=torch.long)
         mask = torch.zeros((len(group), width), dtype=torch.long)
         for row, prompt in enumerate(group):
             ids[row, width - len(prompt) :] = torch.tensor(prompt, dtype=torch.long)
@@ -215,19 +218,7 @@ def _prefill(
             heard += [tap.heard[row, width - len(prompt) :] for row, prompt in enumerate(group)]
     longest = masks[0].shape[1]
     whole = torch.cat([torch.nn.functional.pad(mask, (longest - mask.shape[1], 0)) for mask in masks])
-    return _joined(caches), torch.cat(hidden), whole, heard
-
-
-def _joined(caches: Sequence[DynamicCache]) -> DynamicCache:
-    """One cache of all rows: the shorter ones are padded in front, where the mask hides them."""
-    first = caches[0]
-    for place, layer in enumerate(first.layers):
-        for name in ("keys", "values"):
-            parts = [getattr(cache.layers[place], name) for cache in caches]
-            longest = parts[0].shape[-2]
-            padded = [torch.nn.functional.pad(part, (0, 0, longest - part.shape[-2], 0)) for part in parts]
-            setattr(layer, name, torch.cat(padded))
-    return first
+    return joined(caches, room=decoding.max_new_tokens), torch.cat(hidden), whole, heard
 
 
 def _last_hidden(
@@ -275,8 +266,33 @@ def _draw_from(logits: torch.Tensor, luck: torch.Tensor, temperature: float) -> 
     logits /= temperature
     logits -= logits.amax(dim=-1, keepdim=True)
     weights = logits.exp_()
-    cumulative = weights.cumsum(dim=-1)
-    total = cumulative[:, -1:]
-    threshold = luck.to(cumulative.dtype).unsqueeze(1) * total
-    chosen = torch.searchsorted(cumulative, threshold, right=True).clamp_(max=logits.shape[-1] - 1)
+    chosen, total = _look_up(weights, luck)
     return chosen.squeeze(1), (weights.gather(1, chosen) / total).squeeze(1).log()
+
+
+def _look_up(weights: torch.Tensor, luck: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The first place whose cumulative weight passes luck times the total: its block first, then inside the block.
+
+    Args:
+        weights: [rows, vocabulary], not negative.
+        luck: [rows], in [0, 1).
+
+    Returns:
+        Places [rows, 1], each with a weight above 0, and the totals [rows, 1].
+    """
+    missing = -weights.shape[1] % BLOCK
+    blocks = torch.nn.functional.pad(weights, (0, missing)) if missing else weights
+    blocks = blocks.view(len(weights), -1, BLOCK)
+    ends = blocks.sum(dim=-1).cumsum(dim=-1)
+    total = ends[:, -1:]
+    threshold = _below(luck.to(ends.dtype).unsqueeze(1) * total, total)
+    block = torch.searchsorted(ends, threshold, right=True)
+    before = torch.where(block > 0, ends.gather(1, (block - 1).clamp(min=0)), 0.0)
+    inside = blocks.gather(1, block.unsqueeze(2).expand(-1, -1, BLOCK)).squeeze(1).cumsum(dim=-1)
+    place = torch.searchsorted(inside, _below(threshold - before, inside[:, -1:]), right=True)
+    return block * BLOCK + place, total
+
+
+def _below(values: torch.Tensor, limits: torch.Tensor) -> torch.Tensor:
+    """Values kept from 0 up to just below a limit, which rounding may have brought them to."""
+    return torch.minimum(values, torch.nextafter(limits, torch.zeros_like(limits))).clamp(min=0)

@@ -95,6 +95,26 @@ def test_frequencies_follow_the_distribution():
     assert np.abs(seen - expected).max() < 0.03
 
 
+@pytest.mark.parametrize("vocabulary", [7, 512, 1300])
+def test_a_draw_is_the_first_place_past_its_share(vocabulary):
+    generator = torch.Generator().manual_seed(vocabulary)
+    weights = torch.rand(50, vocabulary, generator=generator, dtype=torch.float64)
+    luck = torch.rand(50, generator=generator, dtype=torch.float64)
+    chosen, total = sampling._look_up(weights, luck)
+    cumulative = weights.numpy().cumsum(1)
+    assert total[:, 0].tolist() == pytest.approx(cumulative[:, -1].tolist())
+    for row, share in enumerate(luck.tolist()):
+        assert chosen[row, 0] == np.searchsorted(cumulative[row], share * cumulative[row, -1], side="right")
+
+
+@pytest.mark.parametrize("luck", [0.0, 0.5, 1.0 - 2.0**-53])
+def test_what_has_no_weight_is_never_drawn(luck):
+    weights = torch.zeros(3, 1500)
+    weights[0, 700], weights[1, 0], weights[2, 1499] = 1e-3, 5.0, 1e30
+    chosen, _ = sampling._look_up(weights, torch.full((3,), luck, dtype=torch.float64))
+    assert chosen[:, 0].tolist() == [700, 0, 1499]
+
+
 def test_answers_stop_at_a_stop_token_or_the_limit():
     for rows in sample_answers(tiny_lm(), PROMPTS, draws(4), decoding()):
         for row in rows:
