@@ -164,6 +164,23 @@ Statistic = Literal["mean", "geometric_mean", "ratio", "separation", "conservati
 
 
 @dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """How well a rule agrees with people: its measured error, shown with every rate that it makes."""
+
+    rule: str
+    agreement: float
+    """Share of answers that it reads as people do."""
+    unread_agreement: float
+    """The same over the answers that nobody read while the rule was made."""
+    rate_error: float
+    """Largest |rate by the rule - rate by people| of any model, percentage points."""
+    answers: int
+    models: int
+    source: str
+    """Whose labels."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Measure:
     """One behaviour measure: what it is and how it is read."""
 
@@ -188,7 +205,16 @@ class Measure:
     stratum: str | None = None
     """Only prompts whose category begins with this; None takes all."""
     over: str | None = None
-    """For a ratio: the label whose sum divides."""
+    """For a ratio: the label whose sum divides. For a correlation: the other label."""
+    detail: bool = False
+    """Whether it is kept off the closing screens and shown by `ppo eval` only."""
+    calibration: Calibration | None = None
+    """The measured error of the rule behind it, where people's labels have been compared."""
+
+    @property
+    def family(self) -> str:
+        """What the measure is about."""
+        return self.name.split(".")[0]
 
 
 @dataclass(frozen=True, kw_only=True)

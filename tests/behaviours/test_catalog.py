@@ -28,7 +28,7 @@ def test_kl_is_no_behaviour_to_judge_a_run_by():
 
 def test_the_rules_version_can_name_a_file():
     assert "/" not in RULES_VERSION
-    assert RULES_VERSION == "refusal2+form1"
+    assert RULES_VERSION == "refusal3+form1"
 
 
 def test_labels_of_one_answer():
