@@ -1,6 +1,6 @@
 """Side by side: TRL's PPO loop as its example sets it up (a), with our modules (b), and our loop (c).
 
-    python benchmarks/bench.py [--quick] [--arms a,b,c] [--growth]
+    python benchmarks/bench.py [--quick] [--arms a,b,c] [--growth] [--checkpoints]
 
 Each arm is a process of its own, so that its peak memory is its own; all run in turn on the same prompts, with the
 same number of episodes, answer length, minibatches and PPO epochs as configs/refusal.yaml. Writes
@@ -47,6 +47,9 @@ def main() -> None:
     if options.growth:
         growth(options)
         return
+    if options.checkpoints:
+        print(checkpoints(options.overrides))
+        return
     arms = options.arms.split(",")
     results: dict[str, Any] = {}
     for arm in arms:
@@ -64,6 +67,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one update an arm, fewer episodes")
     parser.add_argument("--arms", default="a,b,c")
     parser.add_argument("--growth", action="store_true", help="our loop at growing sizes")
+    parser.add_argument("--checkpoints", action="store_true", help="the share of time that checkpoints take")
     parser.add_argument("--arm", help=argparse.SUPPRESS)
     parser.add_argument("--updates", type=int, default=1, help=argparse.SUPPRESS)
     parser.add_argument("overrides", nargs="*", help="KEY=VALUE, as for ppo train")
@@ -110,7 +114,8 @@ Measured = tuple[float, int, dict[str, float]]
 """Seconds, answer tokens, seconds by phase."""
 
 
-def run_ours(ground: Any) -> Measured:
+def our_trainer(ground: Any) -> tuple[Any, Path]:
+    """Our loop on the start model, and the folder of that model."""
     from ppo_cli.commands.start import load_start
     from ppo_cli.engine.policy import Policy
     from ppo_cli.engine.trainer import Materials, PolicyTrainer
@@ -127,7 +132,11 @@ def run_ours(ground: Any) -> Measured:
         reward=ground.inputs.reward,
         device=start.device,
     )
-    trainer = PolicyTrainer(experiment, materials, SCRATCH, nobody)
+    return PolicyTrainer(experiment, materials, SCRATCH, nobody), start.folder
+
+
+def run_ours(ground: Any) -> Measured:
+    trainer, _ = our_trainer(ground)
     phases: dict[str, float] = {}
     for phase, method in {"sampling": "roll_out", "log-probabilities": "estimate", "learning": "optimise"}.items():
         setattr(trainer, method, timed(getattr(trainer, method), phase, phases))
@@ -267,6 +276,46 @@ def growth(options: argparse.Namespace) -> None:
                 f"{found['peak_memory_mb']:.0f} |",
                 flush=True,
             )
+
+
+def checkpoints(overrides: list[str]) -> str:
+    """One run with a checkpoint after each update, and the share of time they would take as often as the config says.
+
+    Nothing but updates and checkpoints is counted. A real run evaluates too, so its share is smaller.
+    """
+    warnings.simplefilter("ignore")
+    from ppo_cli.commands.ground import read_inputs, stand_on
+    from ppo_cli.engine.checkpoints import prune_checkpoints, save_checkpoint
+    from ppo_cli.experiment.load import load_experiment
+    from ppo_cli.records import nobody
+    from ppo_cli.store.layout import RunLayout
+
+    experiment = load_experiment(CONFIG, ["reward.other=none", "ppo.updates=5", *overrides]).experiment
+    trainer, start = our_trainer(stand_on(read_inputs(experiment), nobody))
+    updates: list[float] = []
+    saves: list[float] = []
+    with tempfile.TemporaryDirectory(dir=HERE.parent / "runs", prefix=".bench-") as folder:
+        layout = RunLayout(Path(folder))
+        layout.checkpoints.mkdir()
+
+        def save(_update: int) -> bool:
+            began = time.perf_counter()
+            written = save_checkpoint(trainer, layout, start)
+            prune_checkpoints(layout, keep=experiment.checkpoints.keep, best=1)
+            saves.append(time.perf_counter() - began)
+            sizes.append(sum(file.stat().st_size for file in written.rglob("*")))
+            return True
+
+        sizes: list[int] = []
+        trainer.train(lambda _row, _episodes, seconds: updates.append(seconds), save)
+    update, saving = sum(updates) / len(updates), sum(saves) / len(saves)
+    shares = {every: saving / (every * update + saving) for every in (1, experiment.checkpoints.every)}
+    return (
+        f"an update {update:.1f} s, a checkpoint {saving:.2f} s ({min(saves):.2f} to {max(saves):.2f}), "
+        f"{sizes[-1] / 1e6:.0f} MB; share of the time "
+        + ", ".join(f"{share:.1%} at checkpoints.every={every}" for every, share in shares.items())
+        + f"\n{json.dumps(machine())}"
+    )
 
 
 def matmul_gflops() -> float:

@@ -135,7 +135,7 @@ def _dry_run(config: Path | None, overrides: list[str], as_json: bool) -> None:
 
 @app.command("eval")
 def evaluate(
-    checkpoint: Annotated[str, typer.Option(help="A run's checkpoint, a model folder, an id or builtin:NAME.")],
+    checkpoint: Annotated[str, typer.Option(help="A checkpoint, RUN/best, RUN/last, a model folder, an id or builtin:NAME.")],
     config: Annotated[Path | None, typer.Option(help="Settings for a model that belongs to no run.")] = None,
     prompts: Annotated[Path | None, typer.Option(help="Another prompt file, JSONL.")] = None,
     output: Output = Path("runs"),

@@ -4,6 +4,7 @@
     ├── DiskFull             1   no space is left
     ├── UsageError           2   a wrong argument, path or config
     │   ├── ConfigError      2   a key or value in the YAML or in an override
+    │   ├── NoPermission     2   a place that may not be written
     │   ├── PromptError      2   a prompt file that cannot be used
     │   └── ModelError       2   a model that cannot be found, fetched or used
     │       └── Unreachable  2   it is not on this machine, and where it comes from does not answer
@@ -49,6 +50,10 @@ class UsageError(PpoError):
 
 class ConfigError(UsageError):
     """A key or a value in the YAML file or in an override."""
+
+
+class NoPermission(UsageError):
+    """A place that may not be written."""
 
 
 class PromptError(UsageError):

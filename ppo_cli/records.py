@@ -382,6 +382,20 @@ class RunState:
     """The run this one was started from as a variation, if any."""
     changed: Mapping[str, Any] = field(default_factory=dict)
     """Overrides typed on the command line, {key: value}."""
+    best: int | None = None
+    """Update of the checkpoint that did best at the interim evaluations so far, if any did."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Best:
+    """The checkpoint that did best on the primary measure at the interim evaluations."""
+
+    step: int
+    value: float
+    last: float | None
+    """The same of the last policy, on the same prompts."""
+    prompts: int
+    """Prompts of an interim evaluation."""
 
 
 # --- what a command ends with ------------------------------------------------------------------------
@@ -405,6 +419,8 @@ class TrainingOutcome:
     """Metrics of the last update."""
     checkpoint: str
     """Folder of the final policy."""
+    best: Best | None
+    """The checkpoint that did best at the interim evaluations; None where no direction is better."""
     seconds: float
     """Wall time of this process."""
 

@@ -105,5 +105,5 @@ def planned_work(inputs: Inputs) -> Work:
         interim_prompts=interim,
         eval_samples=evaluation.samples_per_prompt,
         eval_limit=evaluation.max_new_tokens,
-        checkpoints_kept=experiment.checkpoints.keep,
+        checkpoints_kept=experiment.checkpoints.keep + bool(every),
     )

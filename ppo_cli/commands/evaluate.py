@@ -46,6 +46,9 @@ OpenModel = Callable[[], AbstractContextManager[Any]]
 EVALUATIONS = "evaluations"
 """Folder inside the output folder for models that belong to no run."""
 
+BEST, LAST = "best", "last"
+"""What may stand for a checkpoint of a run: RUN/best, RUN/last."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluated:
@@ -71,7 +74,7 @@ def evaluate(
     """Answers an evaluation set with a model and measures the answers.
 
     Args:
-        checkpoint: a checkpoint of a run, a model folder, a Hugging Face id or builtin:NAME.
+        checkpoint: a checkpoint of a run, RUN/best, RUN/last, a model folder, a Hugging Face id or builtin:NAME.
         config: needed for a model that belongs to no run: gives the settings, prompts and start model.
         prompts_file: another prompt file instead of the frozen evaluation set.
         output: folder of run folders.
@@ -81,6 +84,7 @@ def evaluate(
         UsageError: no such checkpoint, or no settings for it.
         IntegrityError: the run or the checkpoint was changed after freezing.
     """
+    checkpoint = _by_name(checkpoint, output)
     run = run_of(Path(checkpoint)) if Path(checkpoint).exists() else None
     if run is not None:
         experiment, lock = run.verify()
@@ -270,6 +274,26 @@ def read_evaluation(folder: Path, prompts: Sequence[Prompt], name: str) -> Evalu
         estimates=tuple(estimate(measure, table) for measure in MEASURES),
         partial=bool(summary.get("partial")),
     )
+
+
+def _by_name(checkpoint: str, output: Path) -> str:
+    """RUN/best and RUN/last as the folder they stand for; anything else as it is.
+
+    Raises:
+        UsageError: the run has no such checkpoint.
+    """
+    path = Path(checkpoint)
+    if path.name not in (BEST, LAST) or path.exists():
+        return checkpoint
+    folders = (path.parent, output / path.parent)
+    run = next((found for folder in folders if folder.is_dir() and (found := run_of(folder))), None)
+    if run is None:
+        return checkpoint
+    steps = [step for folder in run.layout.checkpoints.iterdir() if (step := step_of(folder)) is not None]
+    step = run.state().best if path.name == BEST else max(steps, default=None)
+    if step is None:
+        raise UsageError(f"{run.name} has no {path.name} checkpoint.", f"Name one of {run.layout.checkpoints}/step-…")
+    return str(run.layout.checkpoint(step))
 
 
 def _step_zero(run: Run, ground: Ground) -> Evaluated | None:

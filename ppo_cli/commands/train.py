@@ -14,15 +14,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ppo_cli.commands.best import best_of, primary_value
 from ppo_cli.commands.evaluate import Evaluated, against, evaluate_into, read_evaluation
 from ppo_cli.commands.ground import Ground, Inputs, frozen, read_inputs, stand_on, verify_ground
 from ppo_cli.commands.others import other_answers
 from ppo_cli.commands.stopping import StopRequest
-from ppo_cli.errors import DiskFull, GateError, IntegrityError, Interrupted, UsageError
+from ppo_cli.errors import DiskFull, GateError, IntegrityError, Interrupted, NoPermission, UsageError
 from ppo_cli.experiment.load import Loaded
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.prompts.subset import stratified_subset
 from ppo_cli.records import (
+    Best,
     Comparison,
     EvaluationDone,
     Notice,
@@ -79,8 +81,9 @@ def train(
     run = claim_run((output or Path(experiment.output)) / name, lock, texts, state, again)
     try:
         return _carry_out(run, ground, watcher)
-    except UsageError:
-        if not run.layout.provenance.is_file():  # the start model could not be used, so nothing was begun
+    except UsageError as error:
+        begun = run.layout.provenance.is_file() or isinstance(error, NoPermission)
+        if not begun:  # the start model could not be used
             shutil.rmtree(run.layout.root)
         raise
 
@@ -138,18 +141,22 @@ def _carry_out(run: Run, ground: Ground, watcher: Watcher) -> TrainingOutcome:
 
 @contextmanager
 def _naming_what_is_left(run: Run) -> Iterator[None]:
-    """Says, when the disk is full, which checkpoint is whole and how to go on from it."""
+    """Says, when nothing can be written any more, which checkpoint is whole and how to go on from it."""
     from ppo_cli.engine.checkpoints import list_checkpoints
 
+    def left() -> str:
+        whole = list_checkpoints(run.layout)
+        return f"the last whole checkpoint is {whole[-1]}" if whole else "there is no checkpoint yet"
+
+    go_on = f"then continue with: ppo train --resume {run.layout.root}"
     try:
         yield
     except DiskFull as error:
-        whole = list_checkpoints(run.layout)
-        left = f"the last whole checkpoint is {whole[-1]}" if whole else "there is no checkpoint yet"
         raise DiskFull(
-            f"No space is left on the disk of {run.layout.root}; {left}.",
-            f"Free some, then continue with: ppo train --resume {run.layout.root}",
+            f"No space is left on the disk of {run.layout.root}; {left()}.", f"Free some, {go_on}"
         ) from error
+    except NoPermission as error:
+        raise NoPermission(f"{error.message.rstrip('.')}; {left()}.", f"Allow it, {go_on}") from error
 
 
 class _Training:
@@ -164,6 +171,8 @@ class _Training:
         self.baseline: Evaluated | None = None
         settings = experiment.evaluation
         self.interim = stratified_subset(ground.inputs.evaluation, settings.interim_prompts)
+        self.looks: dict[int, float | None] = {}
+        """The primary measure on the interim prompts, by update."""
 
     def carry_out(self) -> TrainingOutcome:
         from ppo_cli.commands.start import load_start
@@ -190,15 +199,19 @@ class _Training:
         if checkpoints:
             load_checkpoint(trainer, checkpoints[-1])
         run.rewind(trainer.updates_done, experiment.ppo.episodes_per_update)
+        self._look_back(trainer.updates_done)
 
         def save() -> None:
             self.watcher(Phase(name=f"checkpoint after update {trainer.updates_done}"))
-            save_checkpoint(trainer, run.layout, start.folder, keep=experiment.checkpoints.keep)
+            save_checkpoint(trainer, run.layout, start.folder)
+            self._prune()
 
         reason = self._updates(trainer, policy, save)
         final = self._evaluate(policy, trainer.updates_done, partial=False)
         comparison = against(self.baseline, final, experiment)
         self._report(trainer.updates_done, final, comparison)
+        self._look(trainer.updates_done, final)
+        self._prune()
         self._finish_provenance(policy)
         run.close("stopped" if reason else "finished", exit_code=0, reason=reason)
         metrics = run.metrics()
@@ -212,6 +225,7 @@ class _Training:
             first=metrics[0],
             last=metrics[-1],
             checkpoint=str(run.layout.checkpoint(trainer.updates_done)),
+            best=self._best(),
             seconds=time.monotonic() - self.started,
         )
 
@@ -230,8 +244,8 @@ class _Training:
 
         def after_update(update: int) -> bool:
             nonlocal saved
-            last = update == experiment.ppo.updates
-            if last or self.request.asked or update % experiment.checkpoints.every == 0:
+            due = update % experiment.checkpoints.every == 0 or self._is_look(update)
+            if due or self.request.asked or update == experiment.ppo.updates:
                 save()
                 saved = update
             self.request.in_update = False
@@ -265,12 +279,41 @@ class _Training:
         append_lines(self.run.layout.broken, rows)
 
     def _evaluate_if_due(self, policy: Policy, update: int) -> None:
-        every = self.experiment.evaluation.every
-        if not every or update % every or update == self.experiment.ppo.updates or self.baseline is None:
+        if not self._is_look(update) or self.baseline is None:
             return
         partial = len(self.interim) < len(self.ground.inputs.evaluation)
         interim = self._evaluate(policy, update, partial=partial)
         self._report(update, interim, against(self.baseline, interim, self.experiment))
+        self._look(update, interim)
+        self._prune()
+
+    def _is_look(self, update: int) -> bool:
+        """Whether an interim evaluation follows this update."""
+        every = self.experiment.evaluation.every
+        return bool(every and update and update % every == 0 and update != self.experiment.ppo.updates)
+
+    def _look(self, step: int, evaluated: Evaluated) -> None:
+        """Takes an evaluation into the choice of the best checkpoint, and records the best so far."""
+        self.looks[step] = primary_value(evaluated, self.interim, self.experiment.evaluation.primary)
+        best = self._best()
+        self.run.set_state(best=best.step if best else None)
+
+    def _look_back(self, updates_done: int) -> None:
+        """Takes the looks that were made before an interruption into the choice again."""
+        for step in filter(self._is_look, range(updates_done + 1)):
+            folder = self.run.layout.evaluation(step)
+            if is_complete(folder):
+                self._look(step, read_evaluation(folder, self.ground.inputs.evaluation, f"step {step}"))
+
+    def _best(self) -> Best | None:
+        return best_of(self.looks, self.experiment.evaluation.primary, len(self.interim))
+
+    def _prune(self) -> None:
+        from ppo_cli.engine.checkpoints import prune_checkpoints
+
+        best = self._best()
+        keep = self.experiment.checkpoints.keep
+        prune_checkpoints(self.run.layout, keep=keep, best=best.step if best else None)
 
     def _evaluate(self, policy: Policy, step: int, *, partial: bool) -> Evaluated:
         prompts = self.interim if partial else self.ground.inputs.evaluation

@@ -5,15 +5,17 @@
       checkpoint.json                                               sha256 of every file, written last
 
 Only safetensors and JSON, so opening somebody else's checkpoint runs no code. A checkpoint is written beside its
-place and renamed into it.
+place and renamed into it, and renamed out of it before it is removed: what has the name is whole.
 
-Not here: when to write one, which ones to keep besides the newest.
+Not here: when to write one, which one is the best.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,38 +33,47 @@ MANIFEST = "checkpoint.json"
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
-def save_checkpoint(trainer: PolicyTrainer, layout: RunLayout, start: Path, *, keep: int) -> Path:
-    """Writes the checkpoint of the last update done and removes all but the newest `keep`.
+def save_checkpoint(trainer: PolicyTrainer, layout: RunLayout, start: Path) -> Path:
+    """Writes the checkpoint of the last update done: all of it or nothing.
 
     Args:
         trainer: after an update.
         layout: of the run.
         start: folder of the start model.
-        keep: how many checkpoints stay.
+
+    Raises:
+        DiskFull: no space is left; the checkpoints before are as they were.
+        NoPermission: the folder may not be written; the checkpoints before are as they were.
     """
     target = layout.checkpoint(trainer.updates_done)
     partial = target.with_name(f".{target.name}.partial")
     with writing_weights(target):
         shutil.rmtree(partial, ignore_errors=True)
-        (partial / "state").mkdir(parents=True)
-        with quiet_transformers():
-            trainer.policy.save(partial, start)
-        _write_state(trainer, partial / "state")
-        files = sorted(file for file in partial.rglob("*") if file.is_file())
-        write_json(
-            partial / MANIFEST,
-            {
-                "run": layout.root.name,
-                "update": trainer.updates_done,
-                "files": {file.relative_to(partial).as_posix(): sha256_file(file) for file in files},
-            },
-        )
-        shutil.rmtree(target, ignore_errors=True)
-        partial.rename(target)
+        try:
+            _write(trainer, layout, start, partial)
+            _remove(target)
+            partial.rename(target)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)  # a full disk gets its space back
+            raise
         sync_folder(target.parent)
-    for old in list_checkpoints(layout)[:-keep]:
-        shutil.rmtree(old, ignore_errors=True)
     return target
+
+
+def prune_checkpoints(layout: RunLayout, *, keep: int, best: int | None) -> None:
+    """Removes all checkpoints but the newest ones and the best, and what a kill left half done.
+
+    Args:
+        layout: of the run.
+        keep: how many of the newest stay.
+        best: update of the checkpoint that stays whatever its age.
+    """
+    for torn in layout.checkpoints.glob(".step-*"):
+        shutil.rmtree(torn, ignore_errors=True)
+    for old in list_checkpoints(layout)[:-keep]:
+        if step_of(old) != best:
+            with suppress(OSError):  # one too many does no harm
+                _remove(old)
 
 
 def list_checkpoints(layout: RunLayout) -> list[Path]:
@@ -111,6 +122,36 @@ def load_checkpoint(trainer: PolicyTrainer, folder: Path) -> None:
     trainer.lr_scheduler.load_state_dict({**trainer.lr_scheduler.state_dict(), **state["schedule"]})
     for group, rate in zip(trainer.stepper.param_groups, state["schedule"]["_last_lr"], strict=True):
         group["lr"] = rate
+
+
+def _write(trainer: PolicyTrainer, layout: RunLayout, start: Path, folder: Path) -> None:
+    """Writes a checkpoint's files, on the disk before the manifest that vouches for them."""
+    (folder / "state").mkdir(parents=True)
+    with quiet_transformers():
+        trainer.policy.save(folder, start)
+    _write_state(trainer, folder / "state")
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    for file in files:
+        with file.open("rb") as written:
+            os.fsync(written.fileno())
+    sync_folder(folder / "state")
+    write_json(
+        folder / MANIFEST,
+        {
+            "run": layout.root.name,
+            "update": trainer.updates_done,
+            "files": {file.relative_to(folder).as_posix(): sha256_file(file) for file in files},
+        },
+    )
+
+
+def _remove(checkpoint: Path) -> None:
+    """Takes the name from a checkpoint, if it is there, before its files go."""
+    if checkpoint.exists():
+        gone = checkpoint.with_name(f".{checkpoint.name}.gone")
+        shutil.rmtree(gone, ignore_errors=True)
+        checkpoint.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
 
 
 def _write_state(trainer: PolicyTrainer, folder: Path) -> None:

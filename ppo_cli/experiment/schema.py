@@ -224,9 +224,9 @@ class Checkpoints:
     """What is kept on disk while training."""
 
     every: int = key(5, "free", at_least=1)
-    """Updates between two checkpoints."""
+    """Updates between two checkpoints; each interim evaluation has one besides."""
     keep: int = key(2, "free", at_least=1)
-    """Number of newest checkpoints that are kept."""
+    """Number of newest checkpoints that are kept; the best at the interim evaluations stays too."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -64,6 +64,7 @@ def training_screen(outcome: TrainingOutcome) -> RenderableType:
             "The reference was frozen: same sha256 at start and end."
         ),
         Text(ONE_SEED, style="dim"),
+        *_best_in_between(outcome),
         Text(wording.losses(last["policy_loss"], last["value_loss"]), style="dim"),
         Text(),
         _next("another setting", "ppo train CONFIG kl.coef=…", f"then: ppo compare {outcome.run} OTHER"),
@@ -217,6 +218,11 @@ def runs_screen(rows: Sequence[RunRow], differing: Sequence[str], output: str) -
     if usual:
         parts.append(literal("usual: " + ", ".join(f"{path} {value}" for path, value in usual.items()), style="dim"))
     parts += [
+        literal(f"{row.state.id} was best at the interim evaluations at step {row.state.best}", style="dim")
+        for row in rows
+        if row.state.status in ("finished", "stopped") and row.state.best not in (None, row.state.updates_done)
+    ]
+    parts += [
         _next(f"continue {row.state.id}", f"ppo train --resume {output}/{row.state.id}")
         for row in rows
         if row.state.status == "interrupted"
@@ -292,6 +298,22 @@ def _moved(comparison: Comparison, before: str, after: str) -> list[RenderableTy
     if comparison.flips:
         parts.append(side_by_side(comparison.flips[:FLIPS_SHOWN], before, after, does))
     return parts
+
+
+def _best_in_between(outcome: TrainingOutcome) -> list[RenderableType]:
+    """Says which checkpoint did best at the interim evaluations, where that is not the last one."""
+    best = outcome.best
+    if best is None or best.step == outcome.updates:
+        return []
+    measure = measure_named(outcome.comparison.primary)
+    return [
+        Text(
+            f"Best at the interim evaluations was step {best.step}: {measure.title.strip()} "
+            f"{wording.value(measure, best.value)} on their {best.prompts} prompts, step {outcome.updates} "
+            f"{wording.value(measure, best.last)}. The best of several looks is partly luck."
+        ),
+        _next("judge that one", f"ppo eval --checkpoint {outcome.folder}/best"),
+    ]
 
 
 def _change(comparison: Comparison, name: str) -> Change | None:

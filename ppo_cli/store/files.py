@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ppo_cli.errors import DiskFull, IntegrityError, UsageError
+from ppo_cli.errors import DiskFull, IntegrityError, NoPermission, UsageError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -32,7 +32,7 @@ def disk_errors(path: Path) -> Iterator[None]:
                 f"No space is left on the disk of {path}.", "Free some, then continue with `ppo train --resume RUN`."
             ) from error
         if error.errno in FORBIDDEN:
-            raise UsageError(f"No permission to write {path}.", "Choose another folder with output=DIR.") from error
+            raise NoPermission(f"No permission to write {path}.", "Choose another folder with output=DIR.") from error
         if error.errno in IN_THE_WAY:
             why = os.strerror(error.errno).lower()
             raise UsageError(f"{path} cannot be written: {why}.", "Choose another folder with output=DIR.") from error

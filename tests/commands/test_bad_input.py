@@ -295,39 +295,102 @@ def test_no_space_for_a_checkpoint_keeps_the_last_one_whole_and_names_it(
     assert records(run) == records(trained())
 
 
-def append_fails_late(monkeypatch):
+def append_fails_late(monkeypatch, fails):
     real, appended = Path.open, []
 
     def late(path, mode="r", *words, **named):
         if "a" in mode:
             appended.append(path)
             if len(appended) > 8:
-                full_disk()
+                fails()
         return real(path, mode, *words, **named)
 
     monkeypatch.setattr(Path, "open", late)
 
 
-def every_write_fails_late(monkeypatch):
-    """From some moment on, the write of run.json too."""
-    real, written = os.fsync, []
+def every_write_fails_late(monkeypatch, fails):
+    """From the third update's records on, the write of run.json too."""
+    real, late = os.fsync, []
 
-    def late(file):
-        written.append(file)
-        return full_disk() if len(written) > 40 else real(file)
+    def fsync(file):
+        if late or list(Path("runs").glob("*/checkpoints/step-000002")):
+            late.append(file)
+        return fails() if len(late) > 20 else real(file)
 
-    monkeypatch.setattr(os, "fsync", late)
+    monkeypatch.setattr(os, "fsync", fsync)
+
+
+def forbidden(*words, **settings):
+    raise PermissionError(errno.EACCES, "Permission denied")
+
+
+def forbidden_as_safetensors_tells_it(*words, **settings):
+    raise SafetensorError('Error while serializing: I/O error: Permission denied (os error 13) at path "x"')
+
+
+def read_only(*words, **settings):
+    raise OSError(errno.EROFS, "Read-only file system")
 
 
 @pytest.mark.parametrize("fails_late", [append_fails_late, every_write_fails_late])
-def test_no_space_for_the_records_of_a_run_is_a_sentence_and_can_be_resumed(
-    tiny_config, trained, monkeypatch, resumable, fails_late
+@pytest.mark.parametrize(
+    ("fails", "code", "sentence", "remedy"),
+    [
+        (full_disk, 1, "No space is left on the disk of {run}", "Free some"),
+        (forbidden, 2, r"No permission to write {run}/\S+", "Allow it"),
+        (read_only, 2, r"No permission to write {run}/\S+", "Allow it"),
+    ],
+)
+def test_what_cannot_be_recorded_ends_the_run_with_its_last_checkpoint_named_and_whole(
+    tiny_config, trained, monkeypatch, resumable, fails_late, fails, code, sentence, remedy
 ):
     with monkeypatch.context() as patch:
-        fails_late(patch)
-        said = refused("train", tiny_config, code=1)
+        fails_late(patch, fails)
+        said = refused("train", tiny_config, code=code)
     (run,) = Path("runs").iterdir()
-    assert_matches(said, rf"No space is left on the disk of {run}; .* → Free some, then continue with: ppo train --res")
+    last = run / "checkpoints" / "step-000002"
+    assert_matches(said, rf"{sentence.format(run=run)}; the last whole checkpoint is {last}\. → ")
+    assert_matches(said, rf" → {remedy}, then continue with: ppo train --resume {run}$")
+    checkpoints.verify_checkpoint(last)
+    succeed("train", "--resume", run)
+    assert records(run) == records(trained())
+
+
+@pytest.mark.parametrize("fails", [forbidden, forbidden_as_safetensors_tells_it, read_only])
+def test_no_permission_for_a_checkpoint_keeps_the_last_one_whole_and_names_it(
+    tiny_config, trained, monkeypatch, resumable, fails
+):
+    written, save_file = [], checkpoints.save_file
+
+    def second_time_forbidden(tensors, path):
+        written.append(path)
+        (fails if len(written) == 2 else save_file)(tensors, path)
+
+    monkeypatch.setattr(checkpoints, "save_file", second_time_forbidden)
+    said = refused("train", tiny_config)
+    (run,) = Path("runs").iterdir()
+    last = run / "checkpoints" / "step-000002"
+    refusal = rf"No permission to write {run}/checkpoints/step-000004; the last whole checkpoint is {last}\."
+    assert_matches(said, rf"{refusal} → Allow it, then continue with: ppo train --resume {run}$")
+    assert list(last.parent.iterdir()) == [last]
+    checkpoints.verify_checkpoint(last)
+    succeed("train", "--resume", run)
+    assert records(run) == records(trained())
+
+
+def test_no_permission_before_anything_was_begun_leaves_what_can_be_resumed(
+    tiny_config, trained, monkeypatch, resumable
+):
+    replace = Path.replace
+
+    def not_provenance(path, target):
+        return forbidden() if target.name == "provenance.json" else replace(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", not_provenance)
+        said = refused("train", tiny_config)
+    (run,) = Path("runs").iterdir()
+    assert_matches(said, rf"there is no checkpoint yet\. → Allow it, then continue with: ppo train --resume {run}$")
     succeed("train", "--resume", run)
     assert records(run) == records(trained())
 

@@ -3,8 +3,6 @@
 import json
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ppo_cli.engine.trainer import PolicyTrainer
 from ppo_cli.experiment.load import load_experiment
-from tests.commands.terminal import only_run, outcome, process_environment, records, refused, start, succeed
+from tests.commands.terminal import only_run, outcome, records, refused, start, succeed
 
 RUN_FILES = ("run.json", "config.yaml", "freeze.lock", "provenance.json", "metrics.jsonl", "rollouts.jsonl")
 PATIENCE = 60
@@ -118,7 +116,7 @@ def test_a_reference_that_moves_is_noticed(tiny_config, monkeypatch):
 def test_again_stands_beside_the_first_and_touches_nothing_of_it(shared_config, trained, tmp_path):
     output = tmp_path / "output"
     first = Path(shutil.copytree(trained(), output / trained().name))
-    succeed("train", shared_config, "--again", "--output", output, "checkpoints.keep=1")
+    succeed("train", shared_config, "--again", "--output", output, "checkpoints.keep=1", "evaluation.every=0")
     assert sorted(path.name for path in output.iterdir()) == [first.name, f"{first.name}-2"]
     assert records(first) == records(trained())
     assert [path.name for path in (output / f"{first.name}-2" / "checkpoints").iterdir()] == ["step-000004"]
@@ -218,78 +216,3 @@ def test_a_run_killed_from_outside_shows_as_interrupted_and_goes_on_to_the_same_
     assert row["state"]["status"] == "interrupted"
     succeed("train", "--resume", run)
     assert records(run) == records(trained())
-
-
-KILLED = """
-import os, signal, sys
-
-import ppo_cli.commands.start
-import ppo_cli.commands.train
-import ppo_cli.engine.checkpoints
-import ppo_cli.engine.trainer
-from ppo_cli.cli import app
-
-config, moments = sys.argv[1], map(int, sys.argv[2:])
-fsync = os.fsync
-
-def die_at(moment):
-    writes = 0
-    def counted(handle):
-        nonlocal writes
-        writes += 1
-        if writes == moment:
-            os.kill(os.getpid(), signal.SIGKILL)
-        fsync(handle)
-    os.fsync = counted
-
-for moment in moments:
-    child = os.fork()
-    if child == 0:
-        die_at(moment)
-        app(["train", config, "--output", f"killed-{moment}"])
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, (moment, status)
-"""
-"""Trains once for each number and dies by SIGKILL at that write to the disk."""
-
-MOMENTS = {
-    14: "provenance",
-    21: "summary of the evaluation at step 0",
-    26: "seconds of update 1, its episodes being written",
-    37: "manifest of the first checkpoint",
-    44: "summary of the evaluation in between",
-    53: "metrics of update 4",
-    58: "manifest of the last checkpoint",
-    69: "the run's end",
-}
-"""What the tiny run writes at some of its 70 writes."""
-TORN = 8
-"""A write before run.json is there."""
-
-
-@pytest.fixture(scope="module")
-def killed(shared_config, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("killed")
-    command = [sys.executable, "-c", KILLED, str(shared_config), *map(str, [TORN, *MOMENTS])]
-    done = subprocess.run(command, cwd=folder, env=process_environment(), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return folder
-
-
-@pytest.mark.parametrize("moment", MOMENTS, ids=MOMENTS.values())
-def test_a_run_killed_at_any_write_goes_on_to_the_same_bytes(killed, trained, moment):
-    run = only_run(killed / f"killed-{moment}")
-    succeed("train", "--resume", run)
-    assert records(run) == records(trained())
-    for step in (0, 2, 4):
-        samples = f"eval/step-{step:06d}/samples.jsonl"
-        assert (run / samples).read_bytes() == (trained() / samples).read_bytes()
-
-
-def test_a_run_killed_before_it_was_whole_does_not_stand_in_the_way(killed, shared_config):
-    output = killed / f"killed-{TORN}"
-    assert not (only_run(output) / "run.json").exists()
-    assert succeed("runs", "--output", output, "--json").json == []
-    said = refused("train", shared_config, "--output", output)
-    assert "exists already. → " in said
-    assert "--again" in said

@@ -1,6 +1,7 @@
 """Checkpoints: whole or not there, checked byte by byte, and the way back to exactly the same numbers."""
 
 import json
+import os
 import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -8,7 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from ppo_cli.engine.checkpoints import list_checkpoints, load_checkpoint, save_checkpoint, verify_checkpoint
+from ppo_cli.engine.checkpoints import (
+    list_checkpoints,
+    load_checkpoint,
+    prune_checkpoints,
+    save_checkpoint,
+    verify_checkpoint,
+)
 from ppo_cli.engine.policy import Policy
 from ppo_cli.engine.trainer import Materials, PolicyTrainer
 from ppo_cli.errors import IntegrityError, PpoError
@@ -73,7 +80,7 @@ def test_training_goes_on_with_the_numbers_it_would_have_had(build, layout, tiny
 
     first = build()
     go(first, until=2)
-    save_checkpoint(first, layout, tiny_model, keep=2)
+    save_checkpoint(first, layout, tiny_model)
     second = build()
     load_checkpoint(second, layout.checkpoint(2))
     rows_after, episodes_after = go(second)
@@ -100,14 +107,50 @@ class TestOnDisk:
         )
         return PolicyTrainer(experiment, materials, tmp_path / "trl", nobody)
 
-    def saved(self, trainer, layout, tiny_model, update=1, keep=2):
+    def saved(self, trainer, layout, tiny_model, update=1):
         trainer.updates_done = update
-        return save_checkpoint(trainer, layout, tiny_model, keep=keep)
+        return save_checkpoint(trainer, layout, tiny_model)
 
-    def test_only_the_newest_are_kept(self, build, layout, tiny_model):
-        for update in (1, 2, 3):
+    @pytest.mark.parametrize(("best", "kept"), [(None, [3, 4]), (1, [1, 3, 4]), (3, [3, 4])])
+    def test_only_the_newest_and_the_best_are_kept(self, build, layout, tiny_model, best, kept):
+        for update in (1, 2, 3, 4):
             self.saved(build, layout, tiny_model, update)
-        assert list_checkpoints(layout) == [layout.checkpoint(2), layout.checkpoint(3)]
+        prune_checkpoints(layout, keep=2, best=best)
+        assert sorted(layout.checkpoints.iterdir()) == [layout.checkpoint(update) for update in kept]
+        for folder in list_checkpoints(layout):
+            verify_checkpoint(folder)
+
+    def test_a_checkpoint_has_lost_its_name_before_its_first_file_goes(self, build, layout, tiny_model, monkeypatch):
+        for update in (1, 2):
+            self.saved(build, layout, tiny_model, update)
+        monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)  # killed before anything was removed
+        prune_checkpoints(layout, keep=1, best=None)
+        assert list_checkpoints(layout) == [layout.checkpoint(2)]
+        assert len(list(layout.checkpoints.iterdir())) == 2
+        monkeypatch.undo()
+        prune_checkpoints(layout, keep=1, best=None)
+        assert list(layout.checkpoints.iterdir()) == [layout.checkpoint(2)]
+
+    def test_its_files_are_on_the_disk_before_it_gets_its_name(self, build, layout, tiny_model, monkeypatch):
+        order, fsync, rename = [], os.fsync, Path.rename
+        names = {}
+
+        def synced(handle):
+            names.setdefault(os.fstat(handle).st_ino, len(order))
+            order.append("fsync")
+            fsync(handle)
+
+        def renamed(path, target):
+            order.append("rename")
+            return rename(path, target)
+
+        monkeypatch.setattr(os, "fsync", synced)
+        monkeypatch.setattr(Path, "rename", renamed)
+        folder = self.saved(build, layout, tiny_model)
+        for file in folder.rglob("*"):
+            if file.is_file():
+                assert names[file.stat().st_ino] < order.index("rename"), file
+        assert order[-2:] == ["rename", "fsync"]
 
     def test_only_safetensors_and_text(self, build, layout, tiny_model):
         folder = self.saved(build, layout, tiny_model)
@@ -139,6 +182,7 @@ class TestOnDisk:
         with pytest.raises(PpoError, match="space"):
             self.saved(build, layout, tiny_model, 2)
         assert list_checkpoints(layout) == [whole]
+        assert list(layout.checkpoints.iterdir()) == [whole]  # a full disk has its space back
         verify_checkpoint(whole)
         monkeypatch.undo()
         self.saved(build, layout, tiny_model, 2)  # the remains of the failed one are in nobody's way

@@ -1,6 +1,7 @@
 """Hand-made records, with the strings that they must be shown as worked out by hand."""
 
 from ppo_cli.records import (
+    Best,
     Change,
     Comparison,
     EvaluationDone,
@@ -134,6 +135,7 @@ def training_outcome(**values):
             "value_loss": 0.4567,
         },
         "checkpoint": "runs/refusal-kl0.15-s1-7f3a9c/checkpoints/step-000030",
+        "best": Best(step=30, value=1.5, last=1.5, prompts=48),
         "seconds": 200.4,
     }
     return TrainingOutcome(**{**given, **values})

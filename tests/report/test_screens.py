@@ -5,6 +5,7 @@ import re
 import pytest
 
 from ppo_cli.records import (
+    Best,
     Check,
     ComparisonOutcome,
     Cost,
@@ -130,6 +131,32 @@ def test_behaviour_comes_first_and_the_loss_last(shown):
     places = [text.find(part) for part in parts]
     assert -1 not in places
     assert places == sorted(places)
+
+
+@pytest.mark.parametrize("best", [None, Best(step=30, value=1.5, last=1.5, prompts=48)])
+def test_no_word_of_a_best_checkpoint_where_it_is_the_last(shown, best):
+    assert "est at the interim" not in shown(screens.training_screen(training_outcome(best=best)))
+
+
+def test_a_best_checkpoint_in_between_is_named_and_nothing_concluded(shown):
+    best = Best(step=20, value=1.625, last=1.5, prompts=48)
+    text = words(shown(screens.training_screen(training_outcome(best=best))))
+    assert (
+        "Best at the interim evaluations was step 20: separation d′ 1.62 on their 48 prompts, step 30 1.50. "
+        "The best of several looks is partly luck."
+    ) in text
+    assert "judge that one ppo eval --checkpoint runs/refusal-kl0.15-s1-7f3a9c/best" in text
+
+
+def test_the_list_of_runs_names_the_best_of_a_run_that_ended_elsewhere(shown):
+    def row(name, status, best):
+        state = RunState(id=name, status=status, started="2025-01-01", updates_done=12, best=best)
+        return run_row(state=state)
+
+    rows = [row("a", "finished", 8), row("b", "stopped", 12), row("c", "running", 8), row("d", "finished", None)]
+    text = shown(screens.runs_screen(rows, [], "runs"))
+    assert "a was best at the interim evaluations at step 8" in text
+    assert text.count("was best at") == 1
 
 
 def test_a_training_that_ended_early_says_why(shown):
