@@ -50,6 +50,13 @@ class MasterWeightAdamW(torch.optim.AdamW):
             master.grad = gradient if master.grad is None else master.grad.add_(gradient)
             weight.grad = None
 
+    def gradients(self) -> list[torch.Tensor]:
+        """The masters' gradients in the order of the groups, zeros where nothing was collected."""
+        for master in self.masters():
+            if master.grad is None:
+                master.grad = torch.zeros_like(master)
+        return [master.grad for master in self.masters() if master.grad is not None]
+
     def masters(self) -> list[nn.Parameter]:
         """The float32 parameters that step, in the order of the groups."""
         return [master for _, master in self.pairs]

@@ -9,7 +9,7 @@ Not here: scoring, learning.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -78,6 +78,15 @@ class Rollouts:
         places = self.prompt_lengths[:, None] - 1 + steps[None, :]
         return places.clamp(max=self.ids.shape[1] - 1)
 
+    def with_steps(self, steps: int) -> Rollouts:
+        """The same with T raised to the longest answer of all processes."""
+        more = steps - self.targets.shape[1]
+        if more == 0:
+            return self
+        mask, mask_next = answer_masks(self.lengths, steps)
+        targets, logprobs = (torch.nn.functional.pad(part, (0, more)) for part in (self.targets, self.sampler_logprobs))
+        return replace(self, targets=targets, sampler_logprobs=logprobs, mask=mask, mask_next=mask_next)
+
 
 def roll_out(
     model: Any,  # noqa: ANN401 - a plain causal language model
@@ -86,7 +95,7 @@ def roll_out(
     decoding: Decoding,
     *,
     seed: int,
-    first_episode: int,
+    episodes: Sequence[int],
     update: int,
     watcher: Watcher,
     tap: Tap | None = None,
@@ -99,16 +108,13 @@ def roll_out(
         prompts: N prompts, of which some may be the same.
         decoding: how to draw.
         seed: of the run.
-        first_episode: number of the first episode, counted from 1 over the run; owner of its draws.
+        episodes: their numbers, counted from 1 over the run; owners of their draws.
         update: for the progress line.
         watcher: told of progress.
         tap: what its layer is given is kept as `activations`.
     """
     rendered = [tokens.render(prompt.text) for prompt in prompts]
-    draws = [
-        uniforms(seed, "rollout", first_episode + index, count=decoding.max_new_tokens)[None, :]
-        for index in range(len(prompts))
-    ]
+    draws = [uniforms(seed, "rollout", number, count=decoding.max_new_tokens)[None, :] for number in episodes]
     watcher(Phase(name=f"update {update}: sampling", total=len(prompts), unit="answers"))
     drawn = sample_answers(model, rendered, draws, decoding, lambda done: watcher(Progress(done=done)), tap)
     return as_rollouts(prompts, rendered, [rows[0] for rows in drawn], tokens, model.device)
@@ -132,7 +138,7 @@ def as_rollouts(
         targets[row, : len(answer.tokens)] = torch.tensor(answer.tokens)
         logprobs[row, : len(answer.tokens)] = torch.tensor(answer.logprobs)
     lengths = torch.tensor([len(answer.tokens) for answer in drawn])
-    places = torch.arange(steps)[None, :]
+    mask, mask_next = answer_masks(lengths, steps)
     return Rollouts(
         prompts=list(prompts),
         answers=[
@@ -143,11 +149,25 @@ def as_rollouts(
         prompt_lengths=torch.tensor([len(prompt) for prompt in rendered]).to(device),
         lengths=lengths.to(device),
         targets=targets.to(device),
-        mask=(places < lengths[:, None]).to(device),
-        mask_next=(places <= lengths[:, None]).to(device),
+        mask=mask.to(device),
+        mask_next=mask_next.to(device),
         sampler_logprobs=logprobs.to(device),
         activations=_padded([answer.overheard for answer in drawn], width),
     )
+
+
+def answer_masks(lengths: torch.Tensor, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """True on answer tokens, and true there and on the step after, where there is room for it.
+
+    Args:
+        lengths: [N] tokens of each answer.
+        steps: T.
+
+    Returns:
+        Two masks [N, T].
+    """
+    places = torch.arange(steps, device=lengths.device)[None, :]
+    return places < lengths[:, None], places <= lengths[:, None]
 
 
 def _padded(rows: Sequence[torch.Tensor | None], length: int) -> torch.Tensor | None:

@@ -4,7 +4,9 @@ A subclass of TRL 1.12's PPOTrainer. TRL builds the accelerator, the optimizer's
 wrapper; `train` is ours, because TRL's own holds every rollout's full-vocabulary scores, runs all layers in every
 pass, ignores gradient clipping and cannot be resumed.
 
-Not here: files, evaluation, formulas (`estimators`).
+Where several processes train together (`team`), each does this for its share of an update's episodes.
+
+Not here: files, evaluation, formulas (`estimators`), records (`experience`).
 """
 
 from __future__ import annotations
@@ -24,11 +26,13 @@ from trl.experimental.ppo import PPOTrainer
 from ppo_cli.engine import estimators
 from ppo_cli.engine.arguments import trl_config
 from ppo_cli.engine.critic import CriticModule
+from ppo_cli.engine.experience import Experience, Means, Summary, as_episodes, describe
 from ppo_cli.engine.logprobs import token_logprobs, token_logprobs_and_entropy
 from ppo_cli.engine.optimizer import MasterWeightAdamW
 from ppo_cli.engine.policy import Policy
 from ppo_cli.engine.reward_module import RewardModule
-from ppo_cli.engine.rollouts import PromptOrder, Rollouts, micro_batches, roll_out
+from ppo_cli.engine.rollouts import PromptOrder, Rollouts, answer_masks, micro_batches, roll_out
+from ppo_cli.engine.team import Team
 from ppo_cli.errors import GateError, PpoError
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.models.loading import Tokens
@@ -53,48 +57,6 @@ LOWER = "Its episodes are in broken.jsonl; start a run with a lower ppo.learning
 
 
 @dataclass(frozen=True)
-class Experience:
-    """What an update learns from: N episodes, T tokens in the longest answer."""
-
-    activations: torch.Tensor
-    """[N, length, width] below the cut."""
-    features: torch.Tensor
-    """[N, T, width] what the critic reads."""
-    logprobs: torch.Tensor
-    """[N, T] of the policy before this update, 0 outside the answer."""
-    values: torch.Tensor
-    """[N, T] of the critic before this update, 0 after the end."""
-    advantages: torch.Tensor
-    """[N, T], mean 0 and variance 1 over answer tokens."""
-    returns: torch.Tensor
-    """[N, T]."""
-    kl: torch.Tensor
-    """[N] k1 to the reference, nats an answer."""
-    penalty: torch.Tensor
-    """[N] kl_coef times the chosen estimator, summed over the answer."""
-    entropy: float
-    """Mean over answer tokens, nats."""
-    sampler_mismatch: float
-    """Mean |log-probability while sampling - when trained on|, nats a token."""
-
-
-@dataclass
-class Means:
-    """Running means of what the optimisation reports."""
-
-    sums: dict[str, float] = field(default_factory=dict)
-    weights: dict[str, float] = field(default_factory=dict)
-
-    def add(self, name: str, value: float, weight: float = 1.0) -> None:
-        """Adds a value that stands for `weight` observations."""
-        self.sums[name] = self.sums.get(name, 0.0) + value * weight
-        self.weights[name] = self.weights.get(name, 0.0) + weight
-
-    def __getitem__(self, name: str) -> float:
-        return self.sums[name] / self.weights[name]
-
-
-@dataclass(frozen=True)
 class Materials:
     """Everything one training needs besides its settings."""
 
@@ -105,10 +67,28 @@ class Materials:
     """The other answers by prompt id; empty when there are none to compare with."""
     reward: RewardFunction
     device: torch.device
+    team: Team = field(default_factory=Team)
+    """This process and those that train with it."""
 
 
 UpdateSink = Callable[[UpdateMetrics, list[Episode], float], None]
 """Receives each update's metrics, its episodes and the seconds it took."""
+Rescue = Callable[[int, Sequence[tuple[Prompt, Answer]]], None]
+"""Receives the number of an update that could not be learnt from, and what was answered in it."""
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What policy and reference say of n episodes, before this update."""
+
+    logprobs: torch.Tensor
+    """[n, T] of the policy, nats, 0 outside the answer."""
+    reference: torch.Tensor
+    """[n, T] of the reference, nats, 0 outside the answer."""
+    entropies: torch.Tensor
+    """[n, T] of the policy's next-token distributions, nats."""
+    features: torch.Tensor
+    """[n, T, width] the reference's final hidden states, which the critic reads."""
 
 
 class PolicyTrainer(PPOTrainer):
@@ -125,7 +105,7 @@ class PolicyTrainer(PPOTrainer):
 
         """
         self.experiment, self.materials, self.watcher = experiment, materials, watcher
-        self.policy = materials.policy
+        self.policy, self.team = materials.policy, materials.team
         if not self.policy.shares_lower_layers:
             family = self.policy.model.config.model_type
             watcher(Notice(text=f"The layers of {family} cannot be cut in two, so every pass runs them all: slower."))
@@ -170,14 +150,14 @@ class PolicyTrainer(PPOTrainer):
         self,
         record: UpdateSink,
         after_update: Callable[[int], bool],
-        rescue: Callable[[int, Rollouts], None] = lambda _update, _rollouts: None,
+        rescue: Rescue = lambda _update, _answered: None,
     ) -> str | None:
         """Runs the updates that are left.
 
         Args:
             record: receives each update as soon as it is done.
             after_update: called then with the number of updates done; False ends the training.
-            rescue: receives the episodes of an update that could not be learnt from, before the error goes on.
+            rescue: receives the answers of an update that could not be learnt from, before the error goes on.
 
         Returns:
             Why it ended early, or None.
@@ -190,16 +170,18 @@ class PolicyTrainer(PPOTrainer):
             started = time.perf_counter()
             rollouts = self.roll_out(update)
             try:
-                scored = self.score(rollouts)
+                with self.team.failing_together():
+                    scored = self.score(rollouts)
                 experience = self.estimate(rollouts, scored)
-                self.check_start(update, experience)
+                with self.team.failing_together():
+                    self.check_start(update, experience)
                 learning = self.optimise(update, rollouts, experience)
             except PpoError:
-                rescue(update, rollouts)
+                rescue(update, self.team.merged(list(zip(rollouts.prompts, rollouts.answers, strict=True))))
                 raise
-            metrics = self.describe(update, rollouts, scored, experience, learning)
-            self.finish_update(metrics)
             episodes = self.episodes(update, rollouts, scored, experience)
+            metrics = describe(update, episodes, experience.summary, learning)
+            self.finish_update(metrics)
             record(metrics, episodes, time.perf_counter() - started)
             if not after_update(update):
                 return "stopped by the user"
@@ -211,21 +193,23 @@ class PolicyTrainer(PPOTrainer):
     # --- the five steps ------------------------------------------------------------------------------
 
     def roll_out(self, update: int) -> Rollouts:
-        """Samples this update's episodes from the policy as a plain model."""
+        """Samples this process's share of the update's episodes from the policy as a plain model."""
         size = self.experiment.ppo.episodes_per_update
-        prompts = [self.materials.prompts[index] for index in self.order.batch(update, size)]
+        numbers = self.team.share(range((update - 1) * size + 1, update * size + 1))
+        prompts = [self.materials.prompts[index] for index in self.team.share(self.order.batch(update, size))]
         with self.policy.as_plain_model() as model:
-            return roll_out(
+            rollouts = roll_out(
                 model,
                 self.materials.tokens,
                 prompts,
                 self.decoding,
                 seed=self.experiment.seed,
-                first_episode=(update - 1) * size + 1,
+                episodes=numbers,
                 update=update,
                 watcher=self.watcher,
                 tap=self.policy.stack.tap(),
             )
+        return rollouts.with_steps(max(self.team.merged([rollouts.targets.shape[1]])))
 
     def score(self, rollouts: Rollouts) -> list[Scored]:
         """Rewards of the episodes."""
@@ -234,54 +218,43 @@ class PolicyTrainer(PPOTrainer):
 
     @torch.no_grad()
     def estimate(self, rollouts: Rollouts, scored: Sequence[Scored]) -> Experience:
-        """One pass for policy, reference and critic; then rewards a token, advantages and returns."""
-        ppo, kl, temperature = self.experiment.ppo, self.experiment.kl, self.experiment.rollout.temperature
-        shape = rollouts.targets.shape
-        logprobs, reference = (torch.zeros(shape, device=rollouts.ids.device) for _ in range(2))
+        """One pass for policy, reference and critic; then rewards a token, advantages and returns over all episodes."""
+        ppo, kl, team = self.experiment.ppo, self.experiment.kl, self.team
         activations = self._activations(rollouts)
-        features: torch.Tensor | None = None
-        entropy = Means()
-        places = rollouts.answer_places()
-        done = 0
-        self.watcher(Phase(name="old and reference log-probabilities", total=shape[0], unit="answers"))
-        for rows, length in self._micro_batches(range(shape[0]), rollouts):
-            ids, mask = rollouts.ids[rows, :length], rollouts.mask[rows]
-            lower = activations[rows, :length]
-            hidden = _gather(self.policy.policy_hidden(lower, ids), places[rows])
-            reference_hidden = _gather(self.policy.reference_hidden(lower, ids), places[rows])
-            targets = rollouts.targets[rows][mask]
-            chosen, entropies = token_logprobs_and_entropy(self.policy.head, hidden[mask], targets, temperature)
-            logprobs[rows] = _scatter(chosen, mask)
-            reference[rows] = _scatter(
-                token_logprobs(self.policy.head, reference_hidden[mask], targets, temperature), mask
-            )
-            if features is None:
-                features = reference_hidden.new_zeros((*shape, reference_hidden.shape[2]))
-            features[rows] = reference_hidden
-            entropy.add("entropy", float(entropies.mean()), len(targets))
-            done += len(rows)
-            self.watcher(Progress(done=done))
-        if features is None:
-            raise ValueError("no episodes")
+        passed = self._passes(rollouts, activations)
+        lengths = team.rows(rollouts.lengths)
+        mask, mask_next = answer_masks(lengths, rollouts.targets.shape[1])
+        logprobs, reference = team.rows(passed.logprobs), team.rows(passed.reference)
+        values = team.rows(self.critic.head(passed.features)) * mask_next
+        scores = team.rows(torch.tensor([item.reward for item in scored], device=mask.device, dtype=torch.float32))
 
-        penalty = estimators.kl_penalty(logprobs, reference, kl.estimator) * rollouts.mask
-        scores = torch.tensor([item.reward for item in scored], device=logprobs.device, dtype=torch.float32)
-        rewards = estimators.token_rewards(penalty, scores, rollouts.lengths, self.kl_coef)
+        penalty = estimators.kl_penalty(logprobs, reference, kl.estimator) * mask
+        rewards = estimators.token_rewards(penalty, scores, lengths, self.kl_coef)
         if ppo.whiten_rewards:
-            rewards = estimators.whiten(rewards, rollouts.mask_next, keep_mean=True) * rollouts.mask_next
-        values = self.critic.head(features) * rollouts.mask_next
+            rewards = estimators.whiten(rewards, mask_next, keep_mean=True) * mask_next
         advantages, returns = estimators.generalized_advantages(rewards, values, ppo.gamma, ppo.gae_lambda)
+        advantages = estimators.whiten(advantages, mask) * mask
+        nats = ((logprobs - reference) * mask).sum(1)
+        mismatch = (team.rows(rollouts.sampler_logprobs) - logprobs).abs()
+
+        mine = slice(team.rank, None, team.size)
         return Experience(
             activations=activations,
-            features=features,
-            logprobs=logprobs,
-            values=values,
-            advantages=estimators.whiten(advantages, rollouts.mask) * rollouts.mask,
-            returns=returns,
-            kl=((logprobs - reference) * rollouts.mask).sum(1),
-            penalty=self.kl_coef * penalty.sum(1),
-            entropy=entropy["entropy"],
-            sampler_mismatch=float(estimators.masked_mean((rollouts.sampler_logprobs - logprobs).abs(), rollouts.mask)),
+            features=passed.features,
+            logprobs=passed.logprobs,
+            values=values[mine],
+            advantages=advantages[mine],
+            returns=returns[mine],
+            kl=nats[mine],
+            lengths=lengths,
+            summary=Summary(
+                kl=float(nats.mean()),
+                penalty=self.kl_coef * float(penalty.sum(1).mean()),
+                entropy=float(estimators.masked_mean(team.rows(passed.entropies), mask)),
+                sampler_mismatch=float(estimators.masked_mean(mismatch, mask)),
+                explained_variance=estimators.explained_variance(values[mask_next], returns[mask_next]),
+                kl_coef=self.kl_coef,
+            ),
         )
 
     def optimise(self, update: int, rollouts: Rollouts, experience: Experience) -> dict[str, float]:
@@ -305,12 +278,20 @@ class PolicyTrainer(PPOTrainer):
         return {**{name: means[name] for name in names}, "learning_rate": learning_rate}
 
     def step(self, rows: Sequence[int], rollouts: Rollouts, experience: Experience, means: Means) -> None:
-        """One optimizer step on one minibatch, gathered over micro-batches of like length."""
+        """One optimizer step on one minibatch, gathered over micro-batches of like length.
+
+        Args:
+            rows: the minibatch, as places among all episodes of the update.
+            rollouts: this process's share of them.
+            experience: what was estimated.
+            means: takes what is reported.
+        """
         ppo = self.experiment.ppo
         places = rollouts.answer_places()
-        tokens, steps = rollouts.mask[rows].sum(), rollouts.mask_next[rows].sum()
+        tokens, steps = (mask.sum() for mask in answer_masks(experience.lengths[rows], rollouts.targets.shape[1]))
+        mine = [row // self.team.size for row in rows if row % self.team.size == self.team.rank]
         sums = dict.fromkeys(("policy_loss", "value_loss", "approx_kl", "clip_fraction", "ratio"), 0.0)
-        for part, length in self._micro_batches(rows, rollouts):
+        for part, length in self._micro_batches(mine, rollouts):
             ids, mask, mask_next = rollouts.ids[part, :length], rollouts.mask[part], rollouts.mask_next[part]
             hidden = self.policy.policy_hidden(experience.activations[part, :length], ids)
             logprobs = token_logprobs(
@@ -337,42 +318,12 @@ class PolicyTrainer(PPOTrainer):
             sums["approx_kl"] += float(0.5 * (change**2).sum() / tokens)
             sums["clip_fraction"] += float(clipped.sum() / tokens)
             sums["ratio"] += float(change.exp().sum() / tokens)
-        for name, value in sums.items():
+        self.team.total(self.stepper.gradients())
+        for name, value in self._total(sums).items():
             means.add(name, value)
         means.add("grad_norm", self._clip_and_step())
 
     # --- around the steps ----------------------------------------------------------------------------
-
-    def describe(
-        self,
-        update: int,
-        rollouts: Rollouts,
-        scored: Sequence[Scored],
-        experience: Experience,
-        learning: Mapping[str, float],
-    ) -> UpdateMetrics:
-        """The record of one update."""
-        rewards = np.array([item.reward for item in scored])
-        tokens = float(rollouts.mask.sum())
-        return UpdateMetrics(
-            update=update,
-            episodes=update * len(scored),
-            reward=float(rewards.mean()),
-            reward_std=float(rewards.std()),
-            terms={name: float(np.mean([item.terms[name] for item in scored])) for name in scored[0].terms},
-            kl=float(experience.kl.mean()),
-            kl_per_token=float(experience.kl.sum()) / tokens,
-            kl_coef=self.kl_coef,
-            kl_penalty=float(experience.penalty.mean()),
-            tokens=tokens / len(scored),
-            ended=float(np.mean([answer.ended for answer in rollouts.answers])),
-            entropy=experience.entropy,
-            sampler_mismatch=experience.sampler_mismatch,
-            explained_variance=estimators.explained_variance(
-                experience.values[rollouts.mask_next], experience.returns[rollouts.mask_next]
-            ),
-            **learning,
-        )
 
     def check_start(self, update: int, experience: Experience) -> None:
         """Everything must be finite; before the first step policy and reference, sampler and trainer must agree.
@@ -388,13 +339,13 @@ class PolicyTrainer(PPOTrainer):
                 )
         if update != 1:
             return
-        kl = float(experience.kl.mean())
+        kl = experience.summary.kl
         if not abs(kl) <= FIRST_KL_TOLERANCE:
             raise GateError(
                 f"Before the first step the KL to the reference is {kl:.3g} nats an answer, not 0.",
                 "Policy and reference differ; check model.start and model.warm_start.",
             )
-        mismatch, limit = experience.sampler_mismatch, SAMPLER_TOLERANCE[self.policy.model.dtype]
+        mismatch, limit = experience.summary.sampler_mismatch, SAMPLER_TOLERANCE[self.policy.model.dtype]
         if not mismatch <= limit:
             raise GateError(
                 f"Sampling and training disagree by {mismatch:.3g} nats a token (limit {limit:g}).",
@@ -413,27 +364,11 @@ class PolicyTrainer(PPOTrainer):
     def episodes(
         self, update: int, rollouts: Rollouts, scored: Sequence[Scored], experience: Experience
     ) -> list[Episode]:
-        """The update's rollouts as records."""
-        first = (update - 1) * len(scored) + 1
-        cases = zip(rollouts.prompts, rollouts.answers, scored, experience.kl.tolist(), strict=True)
-        others = self.materials.others
-        return [
-            Episode(
-                update=update,
-                episode=first + index,
-                prompt_id=prompt.id,
-                prompt=prompt.text,
-                answer=answer.text,
-                other=others[prompt.id][0].text if prompt.id in others else None,
-                tokens=answer.tokens,
-                finish=answer.finish,
-                reward=score.reward,
-                terms=score.terms,
-                other_terms=score.other_terms,
-                kl=kl,
-            )
-            for index, (prompt, answer, score, kl) in enumerate(cases)
-        ]
+        """The records of all of the update's episodes."""
+        size = self.experiment.ppo.episodes_per_update
+        numbers = self.team.share(range((update - 1) * size + 1, update * size + 1))
+        kl, others = experience.kl.tolist(), self.materials.others
+        return self.team.merged(as_episodes(update, numbers, rollouts, scored, kl, others))
 
     def _clip_and_step(self) -> float:
         """Scales policy and critic gradients down to max_grad_norm each, and steps; gives the policy's norm before.
@@ -452,6 +387,33 @@ class PolicyTrainer(PPOTrainer):
         self.optimizer.step()
         self.optimizer.zero_grad()
         return norms[0]
+
+    def _passes(self, rollouts: Rollouts, activations: torch.Tensor) -> Passed:
+        """Policy and reference over the episodes, a few of like length at a time."""
+        temperature, (count, steps) = self.experiment.rollout.temperature, rollouts.targets.shape
+        logprobs, reference, entropies = (torch.zeros((count, steps), device=rollouts.ids.device) for _ in range(3))
+        features = self.policy.head.weight.new_zeros((count, steps, self.policy.head.weight.shape[1]))
+        places = rollouts.answer_places()
+        done = 0
+        self.watcher(Phase(name="old and reference log-probabilities", total=count, unit="answers"))
+        for rows, length in self._micro_batches(range(count), rollouts):
+            ids, mask = rollouts.ids[rows, :length], rollouts.mask[rows]
+            lower, targets = activations[rows, :length], rollouts.targets[rows][mask]
+            hidden = _gather(self.policy.policy_hidden(lower, ids), places[rows])
+            features[rows] = _gather(self.policy.reference_hidden(lower, ids), places[rows])
+            chosen, uncertain = token_logprobs_and_entropy(self.policy.head, hidden[mask], targets, temperature)
+            expected = token_logprobs(self.policy.head, features[rows][mask], targets, temperature)
+            logprobs[rows], entropies[rows] = _scatter(chosen, mask), _scatter(uncertain, mask)
+            reference[rows] = _scatter(expected, mask)
+            done += len(rows)
+            self.watcher(Progress(done=done))
+        return Passed(logprobs=logprobs, reference=reference, entropies=entropies, features=features)
+
+    def _total(self, sums: Mapping[str, float]) -> dict[str, float]:
+        """Adds up what every process summed over its own rows."""
+        values = torch.tensor(list(sums.values()), dtype=torch.float64, device=self.materials.device)
+        self.team.total([values])
+        return dict(zip(sums, values.tolist(), strict=True))
 
     def _activations(self, rollouts: Rollouts) -> torch.Tensor:
         """[N, length, width] below the cut: overheard while sampling, or else computed now."""

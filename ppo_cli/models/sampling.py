@@ -25,8 +25,10 @@ from ppo_cli.models.caches import joined
 from ppo_cli.models.language_head import LanguageHead
 from ppo_cli.records import Finish
 
-ROWS_AT_ONCE = 128
-"""Answers decoded side by side."""
+ROWS_AT_ONCE = 256
+"""Answers decoded side by side: the more, the less time is spent on the few that take longest."""
+PLACES_AT_ONCE = 32768
+"""Tokens of prompts and answers whose keys and values are kept at one time; fewer answers are decoded if need be."""
 PROMPTS_AT_ONCE = 16
 """Prompts of like length that are read side by side, so that little of it is padding."""
 COMPACT_AT = 16
@@ -104,22 +106,22 @@ def sample_answers(
         prompts: token ids, ending where the answer begins.
         draws: for each prompt, uniform numbers [K, max_new_tokens].
         decoding: how to draw.
-        progress: called with the number of answers done so far.
+        progress: called at every token with the number of answers done so far.
         tap: its layer's inputs are kept for every prompt and answer.
 
     Returns:
         For each prompt, in the order given, its K answers.
     """
     samples = draws[0].shape[0] if prompts else 1
-    prompts_at_once = max(1, ROWS_AT_ONCE // samples)
     order = sorted(range(len(prompts)), key=lambda index: (-len(prompts[index]), index))
     answers: list[list[Drawn]] = [[] for _ in prompts]
     done = 0
-    for start in range(0, len(order), prompts_at_once):
-        chosen = order[start : start + prompts_at_once]
+    while waiting := order[done // samples :]:
+        places = len(prompts[waiting[0]]) + decoding.max_new_tokens
+        chosen = waiting[: max(1, min(ROWS_AT_ONCE, PLACES_AT_ONCE // places) // samples)]
         given = [prompts[i] for i in chosen], np.stack([draws[i] for i in chosen])
         with tap.listening() if tap else nullcontext():
-            drawn = _sample_batch(model, *given, decoding, tap)
+            drawn = _sample_batch(model, *given, decoding, tap, lambda ended, before=done: progress(before + ended))
         for position, index in enumerate(chosen):
             answers[index] = drawn[position * samples : (position + 1) * samples]
         done += len(chosen) * samples
@@ -134,6 +136,7 @@ def _sample_batch(
     draws: NDArray[np.float64],
     decoding: Decoding,
     tap: Tap | None,
+    progress: Callable[[int], None],
 ) -> list[Drawn]:
     """Decodes [prompts x K] rows together; rows that ended leave the batch, if tapped one pass later."""
     samples = draws.shape[1]
@@ -164,6 +167,7 @@ def _sample_batch(
                 logprobs[row].append(logprob)
                 if token in stops:
                     ended[row], finish[row] = True, "eos"
+        progress(sum(ended))
         if all(ended[row] for row in alive) or step + 1 == decoding.max_new_tokens:
             break
         going = [line for line, row in fresh if tap or not ended[row]]

@@ -68,7 +68,16 @@ def test_an_episode_owns_its_draws_whoever_stands_beside_it(tiny_model):
     decoding = Decoding(6, 1.0, tokens.stop_ids, tokens.pad_id)
 
     def draw(chosen, first):
-        return roll_out(model, tokens, chosen, decoding, seed=1, first_episode=first, update=1, watcher=nobody).answers
+        return roll_out(
+            model,
+            tokens,
+            chosen,
+            decoding,
+            seed=1,
+            episodes=range(first, first + len(chosen)),
+            update=1,
+            watcher=nobody,
+        ).answers
 
     together = draw(prompts, 1)
     assert draw(prompts[1:], 2) == together[1:]
@@ -86,7 +95,9 @@ def test_what_is_overheard_while_sampling_is_what_the_lower_layers_give(tiny_mod
     decoding = Decoding(12, 1.0, tokens.stop_ids, tokens.pad_id)
 
     def draw(tap):
-        return roll_out(model, tokens, prompts, decoding, seed=2, first_episode=1, update=1, watcher=nobody, tap=tap)
+        return roll_out(
+            model, tokens, prompts, decoding, seed=2, episodes=range(1, 7), update=1, watcher=nobody, tap=tap
+        )
 
     heard, alone = draw(stack.tap()), draw(None)
     assert heard.answers == alone.answers

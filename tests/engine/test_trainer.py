@@ -109,11 +109,11 @@ def test_what_is_not_finite_is_not_learnt_from_and_kept_for_inspection(build, mo
     spoil(trainer, monkeypatch, field)
     before = {name: value.clone() for name, value in trainer.policy.parameters.items()}
     with pytest.raises(PpoError, match=f"The {field} of update 1 are not all finite"):
-        trainer.train(lambda *_: None, lambda _: True, lambda update, rollouts: kept.append((update, rollouts)))
+        trainer.train(lambda *_: None, lambda _: True, lambda update, answered: kept.append((update, answered)))
     assert all(torch.equal(value, before[name]) for name, value in trainer.policy.parameters.items())
-    ((update, rollouts),) = kept
+    ((update, answered),) = kept
     assert update == 1
-    assert len(rollouts.answers) == 8
+    assert len(answered) == 8
 
 
 def test_a_gradient_that_is_not_finite_is_not_applied(build, monkeypatch):
