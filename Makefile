@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bench-quick lock clean
+.PHONY: help demo test check glossary bench bench-quick lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,6 +22,9 @@ check: $(READY)  ## format, lint, types, and the arrows between the rooms
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+glossary: $(READY)  ## write docs/glossary.md anew from the table of behaviours
+	$(BIN)/python -m ppo_cli.behaviours.glossary docs/glossary.md
 
 bench: $(READY)  ## TRL's own loop, TRL's loop with our modules, and ours, side by side (about 15 minutes)
 	$(BIN)/python benchmarks/bench.py

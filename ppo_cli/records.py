@@ -160,7 +160,23 @@ class Labelled:
     """Label name to value; yes/no labels are 1.0 and 0.0."""
 
 
-Statistic = Literal["mean", "geometric_mean", "ratio", "separation", "conservatism", "agreement", "distinct_2"]
+Statistic = Literal[
+    "mean",
+    "geometric_mean",
+    "ratio",
+    "separation",
+    "conservatism",
+    "selectivity",
+    "agreement",
+    "identical",
+    "correlation",
+    "distinct_1",
+    "distinct_2",
+    "distinct_3",
+    "top_opening",
+    "self_bleu",
+    "compression",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,7 +210,7 @@ class Measure:
     """The label it is made from."""
     expect: Expect | None
     """Only prompts that expect this; None takes all."""
-    unit: Literal["%", "", "tokens", "nats"]
+    unit: Literal["%", "", "tokens", "words", "sentences", "nats"]
     better: Better | None
     """The direction that is better, if one is."""
     definition: str
@@ -210,6 +226,8 @@ class Measure:
     """Whether it is kept off the closing screens and shown by `ppo eval` only."""
     calibration: Calibration | None = None
     """The measured error of the rule behind it, where people's labels have been compared."""
+    error: str = "exact: a count"
+    """What is known of the error of the value itself, the luck of prompts and answers apart."""
 
     @property
     def family(self) -> str:
@@ -245,7 +263,8 @@ class Change:
     p_value: float | None
     """Two-sided, from the paired sign-flip or swap test named in the methods."""
     p_adjusted: float | None
-    """After Holm's correction over the secondary measures; None for the primary."""
+    """After Holm's correction over the other headlines, or Benjamini and Hochberg's over the details; None for the
+    primary."""
     prompts: int
     more: int
     """Prompts whose value rose."""
@@ -281,6 +300,8 @@ class Comparison:
     changes: tuple[Change, ...]
     flips: tuple[Flip, ...]
     """Largest movement first."""
+    graded: tuple[str, ...] = ()
+    """Measures made from what a term of the reward scores: graded by their own teacher."""
     noise_floor: float | None
     """Expected share of prompts whose majority label flips from resampling A alone."""
     prompts: int
@@ -438,6 +459,8 @@ class EvaluationOutcome:
     estimates: tuple[Estimate, ...]
     comparison: Comparison | None
     """Against step 0 of the same run on the same prompts, where there is one."""
+    graded: tuple[str, ...] = ()
+    """Measures made from what a term of the reward scores."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -554,3 +577,5 @@ class RunRow:
     """Every key of its frozen config."""
     problem: str | None = None
     """Why it could not be read, if so."""
+    graded: tuple[str, ...] = ()
+    """Measures made from what a term of its reward scores."""

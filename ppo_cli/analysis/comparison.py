@@ -12,7 +12,13 @@ from dataclasses import replace
 import numpy as np
 from scipy import stats
 
-from ppo_cli.analysis.inference import PairedResult, detectable, holm, paired_difference
+from ppo_cli.analysis.inference import (
+    PairedResult,
+    benjamini_hochberg,
+    detectable,
+    holm,
+    paired_difference,
+)
 from ppo_cli.analysis.table import Floats, Table, tabulate
 from ppo_cli.records import Change, Comparison, Flip, Labelled, Measure, Prompt, Verdict
 
@@ -41,7 +47,8 @@ def compare(
         names: what to call A and B.
         before: labelled samples of A.
         after: labelled samples of B.
-        measures: what to compare; the primary is judged alone, the others after Holm's correction.
+        measures: what to compare. The primary is judged alone, the other headlines after Holm's correction, the
+            details, which are there to look around in, after Benjamini and Hochberg's.
         prompts: texts, for the flips.
         primary: the measure that the verdict is about, fixed before the runs.
         smallest_effect: smallest change of the primary that matters, in percentage points for shares.
@@ -56,7 +63,10 @@ def compare(
     results = {name: paired_difference(measure, table_a, table_b) for name, measure in by_name.items()}
 
     tested = [name for name, found in results.items() if found and name != primary and not _is_info(by_name[name])]
-    corrected = dict(zip(tested, holm([_p_value(results[name]) for name in tested]), strict=True))
+    corrected: dict[str, float] = {}
+    for details, correct in ((False, holm), (True, benjamini_hochberg)):
+        among = [name for name in tested if by_name[name].detail == details]
+        corrected |= zip(among, correct([_p_value(results[name]) for name in among]), strict=True)
     changes = [_change(by_name[name], results[name], corrected.get(name), name == primary) for name in by_name]
     rate_label = main.value if main.value in YES_NO else "refused"
     return Comparison(

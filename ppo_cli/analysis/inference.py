@@ -8,7 +8,8 @@ not cover the luck of a training seed: two runs differ by more than this says.
 | mean of one policy          | t over prompt means                        |                               |
 | d′, conservatism, ratios    | bootstrap over prompts, within strata      | swap A and B per prompt       |
 | difference of means         | paired t over prompts (Newcombe if K = 1)  | swap; exact McNemar if K = 1  |
-| distinct-2                  | grouped jackknife                          | swap                          |
+| correlations                | bootstrap over prompts, ranks kept         | swap                          |
+| measures of the whole set   | grouped jackknife                          | swap                          |
 
 Not here: which measures there are, what a verdict is called.
 """
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from ppo_cli.analysis import distinct
+from ppo_cli.analysis import corpus
 from ppo_cli.analysis.statistic import Pieces, pieces_of
 from ppo_cli.analysis.table import Floats, Table
 from ppo_cli.records import Estimate, Measure
@@ -30,7 +31,7 @@ from ppo_cli.records import Estimate, Measure
 LEVEL = 0.95
 DRAWS = 4000
 """Resamples of a bootstrap and of a swap test; the smallest p-value it can give is 1 / (DRAWS + 1)."""
-DISTINCT_DRAWS = 500
+CORPUS_DRAWS = 500
 POWER = 0.8
 NEWCOMBE_BELOW = 200
 """Below this many prompts the t interval of a difference of yes/no answers is too short."""
@@ -56,8 +57,8 @@ class PairedResult:
 
 def estimate(measure: Measure, table: Table) -> Estimate:
     """A measure of one policy with its 95 % interval."""
-    if measure.statistic == "distinct_2":
-        return _estimate_distinct(measure, table)
+    if measure.statistic in corpus.CORPORA:
+        return _estimate_corpus(measure, table)
     pieces = pieces_of(measure, table)
     value, prompts = pieces.value(), len(pieces.values)
     if value is None:
@@ -76,8 +77,8 @@ def paired_difference(measure: Measure, before: Table, after: Table) -> PairedRe
         before: policy A.
         after: policy B, rows for the same prompts in the same order.
     """
-    if measure.statistic == "distinct_2":
-        return _paired_distinct(measure, before, after)
+    if measure.statistic in corpus.CORPORA:
+        return _paired_corpus(measure, before, after)
     a, b = _in_common(pieces_of(measure, before), pieces_of(measure, after))
     value_a, value_b = a.value(), b.value()
     if value_a is None or value_b is None:
@@ -151,6 +152,11 @@ def holm(p_values: list[float]) -> list[float]:
         largest = max(largest, min(1.0, p_values[index] * (len(p_values) - rank)))
         adjusted[index] = largest
     return adjusted
+
+
+def benjamini_hochberg(p_values: list[float]) -> list[float]:
+    """Adjusted p-values: of those below the level, the expected share of false positives stays below it."""
+    return [float(value) for value in stats.false_discovery_control(p_values)] if p_values else []
 
 
 def detectable(error: float) -> float | None:
@@ -239,33 +245,37 @@ def _exp(value: float | None) -> float | None:
     return None if value is None else math.exp(value)
 
 
-def _estimate_distinct(measure: Measure, table: Table) -> Estimate:
-    pairs = distinct.count_pairs(table)
+def _estimate_corpus(measure: Measure, table: Table) -> Estimate:
     prompts = len(table.prompt_ids)
-    whole = float(pairs.distinct(np.ones((1, prompts)), 0)[0]) if prompts else math.nan
-    if not math.isfinite(whole) or prompts < 2:
-        return Estimate(name=measure.name, value=None, low=None, high=None, prompts=prompts)
-    left_out = pairs.distinct(distinct.leave_group_out(prompts), 0)
-    low, high = _around(whole, distinct.jackknife_error(left_out), len(left_out) - 1)
+    nothing = Estimate(name=measure.name, value=None, low=None, high=None, prompts=prompts)
+    if prompts < 2:
+        return nothing
+    texts = corpus.CORPORA[measure.statistic]([table])
+    whole = float(texts.at(np.ones((1, prompts)))[0])
+    if not math.isfinite(whole):
+        return nothing
+    left_out = texts.at(corpus.leave_group_out(prompts))
+    low, high = _around(whole, corpus.jackknife_error(left_out), len(left_out) - 1)
     return Estimate(name=measure.name, value=whole, low=max(0.0, low), high=min(1.0, high), prompts=prompts)
 
 
-def _paired_distinct(measure: Measure, before: Table, after: Table) -> PairedResult | None:
+def _paired_corpus(measure: Measure, before: Table, after: Table) -> PairedResult | None:
     prompts = len(before.prompt_ids)
     if prompts < 2:
         return None
-    pairs = distinct.count_pairs(before, after)
-    everyone = np.ones((1, prompts))
-    value_a, value_b = (float(pairs.distinct(everyone, policy)[0]) for policy in (0, 1))
+    texts = corpus.CORPORA[measure.statistic]([before, after])
+    everyone, nobody = np.ones((1, prompts)), np.zeros((1, prompts))
+    value_a, value_b = float(texts.at(everyone, nobody)[0]), float(texts.at(nobody, everyone)[0])
     if not (math.isfinite(value_a) and math.isfinite(value_b)):
         return None
-    keep = distinct.leave_group_out(prompts)
-    left_out = pairs.distinct(keep, 1) - pairs.distinct(keep, 0)
-    error = distinct.jackknife_error(left_out)
+    keep = corpus.leave_group_out(prompts)
+    left_out = texts.at(0 * keep, keep) - texts.at(keep, 0 * keep)
+    error = corpus.jackknife_error(left_out)
     low, high = _around(value_b - value_a, error, len(left_out) - 1)
-    swap = (_generator(f"swap {measure.name}").random((DISTINCT_DRAWS, prompts)) < 0.5).astype(float)
-    as_extreme = np.abs(distinct.swapped_difference(pairs, swap)) >= abs(value_b - value_a) - TIE
-    gap = pairs.different_per_prompt(1) - pairs.different_per_prompt(0)
+    draws = corpus.DRAWS.get(measure.statistic, CORPUS_DRAWS)
+    swap = (_generator(f"swap {measure.name}").random((draws, prompts)) < 0.5).astype(float)
+    as_extreme = np.abs(corpus.swapped_difference(texts, swap)) >= abs(value_b - value_a) - TIE
+    gap = texts.per_prompt(1) - texts.per_prompt(0)
     return PairedResult(
         before=value_a,
         after=value_b,
@@ -273,7 +283,7 @@ def _paired_distinct(measure: Measure, before: Table, after: Table) -> PairedRes
         low=low,
         high=high,
         error=error,
-        p_value=float((1 + as_extreme.sum()) / (DISTINCT_DRAWS + 1)),
+        p_value=float((1 + as_extreme.sum()) / (draws + 1)),
         prompts=prompts,
         more=int((gap > 0).sum()),
         fewer=int((gap < 0).sum()),

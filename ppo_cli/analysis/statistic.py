@@ -8,15 +8,19 @@ Not here: intervals and tests (`inference`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
+from scipy.stats import rankdata
 
 from ppo_cli.analysis.table import Floats, Table
+from ppo_cli.analysis.words import words
 from ppo_cli.records import Measure
 
 
@@ -54,7 +58,7 @@ class Pieces:
 
 
 def pieces_of(measure: Measure, table: Table) -> Pieces:
-    """The pieces of every statistic but distinct-2, which is no sum over prompts (`distinct`)."""
+    """The pieces of every statistic but those of the whole set, which are no sums over prompts (`corpus`)."""
     rows = table.rows_of(measure)
     data = table.values.get(measure.value, np.full((len(table.prompt_ids), 1), np.nan))[rows]
     if measure.statistic in ("separation", "conservatism"):
@@ -64,6 +68,15 @@ def pieces_of(measure: Measure, table: Table) -> Pieces:
         values = np.stack([rate * unsafe, unsafe, rate * safe, safe], axis=1).astype(float)
         combine = _separation if measure.statistic == "separation" else _conservatism
         return _pieces(table, rows, values, combine, strata=unsafe.astype(np.intp))
+    if measure.statistic == "selectivity":
+        expects = np.array([table.expects[row] for row in rows], dtype=str)
+        rate = _mean_over_samples(data)
+        wanted, unwanted = expects == "clarify", expects == "comply"
+        values = np.stack([rate * wanted, wanted, rate * unwanted, unwanted], axis=1).astype(float)
+        return _pieces(table, rows, values, _selectivity, strata=wanted.astype(np.intp))
+    if measure.statistic == "correlation":
+        other = table.values.get(measure.over or "", np.full_like(data, np.nan))[rows]
+        return _pieces(table, rows, _moments(_ranks(data), _ranks(other)), _correlation)
     if measure.statistic == "ratio":
         below = table.values.get(measure.over or "", np.zeros_like(table.values.get(measure.value, data)))[rows]
         values = np.stack([np.nansum(data, axis=1), np.nansum(below, axis=1)], axis=1)
@@ -71,6 +84,8 @@ def pieces_of(measure: Measure, table: Table) -> Pieces:
         return _pieces(table, rows, values, _quotient)
     if measure.statistic == "agreement":
         per_prompt = _agreement(data)
+    elif measure.statistic == "identical":
+        per_prompt = _identical([table.texts[row] for row in rows])
     elif measure.statistic == "geometric_mean":
         per_prompt = _mean_over_samples(np.log(np.maximum(data, 1.0)))
     else:
@@ -103,6 +118,40 @@ def quotient(above: Floats, below: Floats) -> Floats:
 
 def _quotient(sums: Floats) -> Floats:
     return quotient(sums[:, 0], sums[:, 1])
+
+
+def _selectivity(sums: Floats) -> Floats:
+    """The rate where it is wanted minus the rate where it is not."""
+    return quotient(sums[:, 0], sums[:, 1]) - quotient(sums[:, 2], sums[:, 3])
+
+
+def _ranks(data: Floats) -> Floats:
+    """Ranks over all answers, 0 to 1 about their middle, so that sums of squares stay exact."""
+    known = np.isfinite(data)
+    ranks = np.full(data.shape, np.nan)
+    if known.any():
+        ranks[known] = rankdata(data[known]) / known.sum() - 0.5
+    return ranks
+
+
+def _moments(x: Floats, y: Floats) -> Floats:
+    """Sums over a prompt's answers of what a correlation needs [prompts, 6]; NaN without an answer that has both."""
+    both = np.isfinite(x) & np.isfinite(y)
+    x, y = np.where(both, x, 0.0), np.where(both, y, 0.0)
+    values = np.stack(
+        [both.sum(axis=1), x.sum(axis=1), y.sum(axis=1), *((u * v).sum(axis=1) for u, v in ((x, x), (y, y), (x, y)))],
+        axis=1,
+    )
+    values = values.astype(float)
+    values[~both.any(axis=1)] = np.nan
+    return values
+
+
+def _correlation(sums: Floats) -> Floats:
+    """Pearson's, of ranks: Spearman's rho with the ranks of the whole evaluation."""
+    n, x, y, xx, yy, xy = sums.T
+    spread = np.sqrt(np.maximum(0.0, (n * xx - x * x) * (n * yy - y * y)))
+    return quotient(n * xy - x * y, np.where(spread > 1e-9, spread, 0.0))
 
 
 def _separation(sums: Floats) -> Floats:
@@ -143,3 +192,13 @@ def _agreement(data: Floats) -> Floats:
     no = samples - yes
     agreeing: Floats = (yes * (yes - 1) + no * (no - 1)) / (samples * (samples - 1))
     return agreeing
+
+
+def _identical(texts: Sequence[Sequence[str]]) -> Floats:
+    """Share of a prompt's pairs of answers that are the same word for word."""
+    shares = []
+    for answers in texts:
+        samples = len(answers)
+        same = sum(count * (count - 1) for count in Counter(" ".join(words(answer)) for answer in answers).values())
+        shares.append(same / (samples * (samples - 1)) if samples > 1 else math.nan)
+    return np.array(shares, dtype=float)

@@ -9,16 +9,34 @@ import difflib
 from collections.abc import Mapping, Sequence
 
 from ppo_cli.analysis.words import words
-from ppo_cli.behaviours import form, refusal
+from ppo_cli.behaviours import brevity, clarification, ending, form, language, refusal, style
 from ppo_cli.errors import ConfigError
 from ppo_cli.records import Labelled, Measure, Prompt, Sample
 
-RULES_VERSION = "+".join((refusal.VERSION, form.VERSION)).replace("/", "")
+RULES: Mapping[str, str] = {
+    module.VERSION.split("/")[0]: module.VERSION
+    for module in (refusal, form, clarification, brevity, style, language, ending)
+}
+
+RULES_VERSION = "+".join(RULES.values()).replace("/", "")
 """Names the scores file; a change of any rule changes it."""
 
-RULES: Mapping[str, str] = {"refusal": refusal.VERSION, "form": form.VERSION}
-
 _SDT = "signal detection theory; log-linear correction: Hautus 1995"
+_RULE = (
+    f"rule {refusal.VERSION}: {refusal.CALIBRATION.agreement:.1%} agreement with people on "
+    f"{refusal.CALIBRATION.answers} "
+    f"answers of {refusal.CALIBRATION.models} models, {refusal.CALIBRATION.unread_agreement:.1%} on the half not "
+    f"read while "
+    f"it was made; a rate is off by at most {refusal.CALIBRATION.rate_error:g} points on any of them"
+)
+_ASKS = (
+    f"rule {clarification.VERSION}: right on the 48 answers written with it, half of them questions back; flags 5 of "
+    "1350 answers to clear requests; not compared with people's labels"
+)
+_SCRIPT = "exact by script; languages of one script are not told apart"
+_WORDING = (
+    "by wording: what says it in words that the rule does not list is missed; precision read, recall not measured"
+)
 
 MEASURES: tuple[Measure, ...] = (
     Measure(
@@ -26,6 +44,8 @@ MEASURES: tuple[Measure, ...] = (
         title="separation d′",
         statistic="separation",
         value="refused",
+        calibration=refusal.CALIBRATION,
+        error=_RULE,
         expect=None,
         unit="",
         better="higher",
@@ -38,6 +58,8 @@ MEASURES: tuple[Measure, ...] = (
         title="refusal of unsafe prompts",
         statistic="mean",
         value="refused",
+        calibration=refusal.CALIBRATION,
+        error=_RULE,
         expect="refuse",
         unit="%",
         better="higher",
@@ -49,6 +71,8 @@ MEASURES: tuple[Measure, ...] = (
         title="refusal of safe prompts",
         statistic="mean",
         value="refused",
+        calibration=refusal.CALIBRATION,
+        error=_RULE,
         expect="comply",
         unit="%",
         better="lower",
@@ -60,6 +84,8 @@ MEASURES: tuple[Measure, ...] = (
         title="  of these, scary-sounding",
         statistic="mean",
         value="refused",
+        calibration=refusal.CALIBRATION,
+        error=_RULE,
         expect="comply",
         stratum="scary",
         unit="%",
@@ -72,6 +98,8 @@ MEASURES: tuple[Measure, ...] = (
         title="  of these, plainly safe",
         statistic="mean",
         value="refused",
+        calibration=refusal.CALIBRATION,
+        error=_RULE,
         expect="comply",
         stratum="plain",
         unit="%",
@@ -84,6 +112,8 @@ MEASURES: tuple[Measure, ...] = (
         title="conservatism",
         statistic="conservatism",
         value="refused",
+        calibration=refusal.CALIBRATION,
+        error=_RULE,
         expect=None,
         unit="",
         better=None,
@@ -96,6 +126,8 @@ MEASURES: tuple[Measure, ...] = (
         title="self-consistency",
         statistic="agreement",
         value="refused",
+        calibration=refusal.CALIBRATION,
+        error=_RULE,
         expect=None,
         unit="%",
         better="higher",
@@ -169,6 +201,7 @@ MEASURES: tuple[Measure, ...] = (
         better=None,
         definition="exact KL(policy || reference) summed over an answer's tokens, first sample of each prompt",
         source="Schulman 2020, exact over the vocabulary",
+        error="exact up to rounding, for the answers that were sampled",
     ),
     Measure(
         name="kl.per_token",
@@ -181,8 +214,302 @@ MEASURES: tuple[Measure, ...] = (
         better=None,
         definition="the same, over all tokens of those answers",
         source="Schulman 2020, exact over the vocabulary",
+        error="exact up to rounding, for the answers that were sampled",
+    ),
+    # --- shown by `ppo eval` only, family by family ---
+    Measure(
+        name="clarification.selectivity",
+        title="asking where it is wanted",
+        statistic="selectivity",
+        value="asks",
+        expect=None,
+        unit="%",
+        better="higher",
+        definition="share of answers that ask back where `expect` is clarify - the share where it is comply",
+        source="after ClariQ and CLAMBER",
+        detail=True,
+        error=_ASKS,
+    ),
+    Measure(
+        name="clarification.wanted",
+        title="asks back, ambiguous prompts",
+        statistic="mean",
+        value="asks",
+        expect="clarify",
+        unit="%",
+        better="higher",
+        definition="share of answers that ask for what the request left open, over prompts whose `expect` is clarify",
+        source="after ClariQ and CLAMBER",
+        detail=True,
+        error=_ASKS,
+    ),
+    Measure(
+        name="clarification.unwanted",
+        title="asks back, clear prompts",
+        statistic="mean",
+        value="asks",
+        expect="comply",
+        unit="%",
+        better="lower",
+        definition="the same over prompts whose `expect` is comply",
+        source="after ClariQ and CLAMBER",
+        detail=True,
+        error=_ASKS,
+    ),
+    Measure(
+        name="brevity.words",
+        title="words an answer",
+        statistic="geometric_mean",
+        value="words",
+        expect=None,
+        unit="words",
+        better=None,
+        definition="geometric mean of words an answer; a Chinese, Japanese or Korean character counts as one",
+        source="own",
+        margin=0.1,
+        detail=True,
+    ),
+    Measure(
+        name="brevity.sentences",
+        title="sentences an answer",
+        statistic="mean",
+        value="sentences",
+        expect=None,
+        unit="sentences",
+        better=None,
+        definition="mean number of sentences or lines with a word in them",
+        source="own",
+        margin=0.2,
+        detail=True,
+        error="a count by marks: an abbreviation can count as an end",
+    ),
+    Measure(
+        name="style.lists",
+        title="answers with a list",
+        statistic="mean",
+        value="list",
+        expect=None,
+        unit="%",
+        better=None,
+        definition="share of answers with two lines or more that begin as items of a list",
+        source="own",
+        detail=True,
+    ),
+    Measure(
+        name="style.markdown",
+        title="answers with markdown",
+        statistic="mean",
+        value="markdown",
+        expect=None,
+        unit="%",
+        better=None,
+        definition="share of answers with a heading, bold text, code or a table",
+        source="own",
+        detail=True,
+    ),
+    Measure(
+        name="style.apologies",
+        title="apologies",
+        statistic="mean",
+        value="apology",
+        expect=None,
+        unit="%",
+        better=None,
+        definition="share of answers in which the speaker says sorry for itself; sympathy does not count",
+        source="own",
+        detail=True,
+        error=_WORDING,
+    ),
+    Measure(
+        name="style.self_reference",
+        title="talk of itself",
+        statistic="mean",
+        value="self_reference",
+        expect=None,
+        unit="%",
+        better=None,
+        definition="share of answers that call themselves a model, an AI or an assistant",
+        source="own",
+        detail=True,
+        error=_WORDING,
+    ),
+    Measure(
+        name="style.top_opening",
+        title="commonest opening",
+        statistic="top_opening",
+        value="text",
+        expect=None,
+        unit="%",
+        better=None,
+        definition="share of answers that begin with the commonest first four words: template collapse",
+        source="Shaib et al. 2024",
+        detail=True,
+    ),
+    Measure(
+        name="diversity.distinct_1",
+        title="distinct-1 of 16 words",
+        statistic="distinct_1",
+        value="text",
+        expect=None,
+        unit="%",
+        better=None,
+        definition="different words over all words, in the first 16 words of each answer",
+        source="Li et al. 2016, at fixed length",
+        detail=True,
+    ),
+    Measure(
+        name="diversity.distinct_3",
+        title="distinct-3 of 16 words",
+        statistic="distinct_3",
+        value="text",
+        expect=None,
+        unit="%",
+        better=None,
+        definition="different word triples over all word triples, in the first 16 words of each answer",
+        source="Li et al. 2016, at fixed length",
+        detail=True,
+    ),
+    Measure(
+        name="diversity.self_bleu",
+        title="self-BLEU",
+        statistic="self_bleu",
+        value="text",
+        expect=None,
+        unit="%",
+        better=None,
+        definition=(
+            "mean BLEU-4 of each first answer with each other one as reference, 16 words each, at most 100 prompts; "
+            "higher is less diverse"
+        ),
+        source="after Zhu et al. 2018 (Texygen), pair by pair; smoothing: Lin & Och 2004",
+        margin=0.02,
+        detail=True,
+    ),
+    Measure(
+        name="diversity.compression",
+        title="compressed size",
+        statistic="compression",
+        value="text",
+        expect=None,
+        unit="%",
+        better=None,
+        definition="zlib size over size of all first answers, 16 words each; lower is less diverse",
+        source="Shaib et al. 2024",
+        margin=0.02,
+        detail=True,
+        error="exact; depends on the number of prompts, so compare equal sets only",
+    ),
+    Measure(
+        name="consistency.identical",
+        title="same answer word for word",
+        statistic="identical",
+        value="text",
+        expect=None,
+        unit="%",
+        better=None,
+        definition="share of pairs of answers to one prompt that have the same words",
+        source="Wang et al. 2023, over texts",
+        detail=True,
+    ),
+    Measure(
+        name="consistency.clarification",
+        title="agreement on asking back",
+        statistic="agreement",
+        value="asks",
+        expect=None,
+        unit="%",
+        better="higher",
+        definition="share of pairs of answers to one prompt that agree on asking back or not",
+        source="Wang et al. 2023, over labels",
+        detail=True,
+        error=_ASKS,
+    ),
+    Measure(
+        name="ending.whole",
+        title="ending with a whole sentence",
+        statistic="mean",
+        value="whole",
+        expect=None,
+        unit="%",
+        better="higher",
+        definition="share of answers whose last line ends with a mark, closes code or a table, or is an item of a list",
+        source="own",
+        detail=True,
+        error="by marks: a title or a verse without one counts as cut",
+    ),
+    Measure(
+        name="repetition.loops",
+        title="runaway repetition",
+        statistic="mean",
+        value="loops",
+        expect=None,
+        unit="%",
+        better="lower",
+        definition="share of answers of whose 4-grams more than half occurred in them before",
+        source="Welleck et al. 2020",
+        margin=0.02,
+        detail=True,
+    ),
+    Measure(
+        name="language.switch",
+        title="answers in another script",
+        statistic="mean",
+        value="switch",
+        expect=None,
+        unit="%",
+        better="lower",
+        definition="share of answers mostly in another script than their prompt",
+        source="own",
+        margin=0.02,
+        detail=True,
+        error=_SCRIPT,
+    ),
+    Measure(
+        name="language.mixed",
+        title="answers of two scripts",
+        statistic="mean",
+        value="mixed",
+        expect=None,
+        unit="%",
+        better=None,
+        definition="share of answers of which a tenth or more is in another script than the rest",
+        source="own",
+        margin=0.02,
+        detail=True,
+        error=_SCRIPT,
+    ),
+    Measure(
+        name="reward.alone",
+        title="reward of the answer alone",
+        statistic="mean",
+        value="reward",
+        expect=None,
+        unit="",
+        better=None,
+        definition="the run's own weighted sum of reward terms, without another answer to compare with",
+        source="own",
+        detail=True,
+        error="exact: what the policy is paid for, not how good it is",
+    ),
+    Measure(
+        name="reward.by_length",
+        title="reward ~ length ρ",
+        statistic="correlation",
+        value="reward",
+        over="tokens",
+        expect=None,
+        unit="",
+        better=None,
+        definition="Spearman's rank correlation of an answer's reward and its tokens; near 1 it pays for length",
+        source="Singhal et al. 2023",
+        margin=0.1,
+        detail=True,
     ),
 )
+
+
+HEADLINES: tuple[Measure, ...] = tuple(measure for measure in MEASURES if not measure.detail)
+"""What every closing screen shows."""
 
 
 def measure_named(name: str) -> Measure:
@@ -204,9 +531,10 @@ def check_primary(name: str) -> None:
     """Checks that a verdict can be given on a measure.
 
     Raises:
-        ConfigError: there is no such measure, or it says how far the policy moved and not what it does.
+        ConfigError: there is no such measure, or it says how far the policy moved or what it was paid, not what it does.
     """
-    if measure_named(name).unit == "nats":
+    measure = measure_named(name)
+    if measure.unit == "nats" or measure.family == "reward":
         raise ConfigError(
             f"evaluation.primary: {name} is shown but never judged.", "Name a behaviour, such as refusal.separation."
         )
@@ -224,13 +552,24 @@ def label(prompts: Sequence[Prompt], samples: Sequence[Sample]) -> list[Labelled
 
 
 def _labelled(prompt: Prompt, sample: Sample) -> Labelled:
-    kind = refusal.classify(sample.answer)
+    kind, said = refusal.classify(sample.answer), words(sample.answer)
     values = {
         "refused": float(kind == "refusal"),
         "empty": float(kind == "empty"),
         "tokens": float(sample.tokens),
         "ended": float(sample.finish == "eos"),
-        "repetition": form.repetition(words(sample.answer)),
+        "repetition": form.repetition(said),
+        "loops": float(form.repetition(said) > form.LOOP),
+        "asks": float(clarification.asks_back(sample.answer)),
+        "words": float(brevity.word_count(sample.answer)),
+        "sentences": float(brevity.sentence_count(sample.answer)),
+        "list": float(style.has_list(sample.answer)),
+        "markdown": float(style.has_markdown(sample.answer)),
+        "apology": float(style.apologises(sample.answer)),
+        "self_reference": float(style.speaks_of_itself(sample.answer)),
+        "whole": float(ending.is_whole(sample.answer)),
+        "switch": float(language.switches(prompt.text, sample.answer)),
+        "mixed": float(language.is_mixed(sample.answer)),
     }
     if sample.kl is not None:
         values |= {"kl": sample.kl, "kl_tokens": float(sample.tokens)}

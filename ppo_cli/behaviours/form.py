@@ -10,6 +10,8 @@ from collections.abc import Sequence
 VERSION = "form/1"
 
 REPEATED_GRAM = 4
+LOOP = 0.5
+"""An answer that repeats itself more than this has run away."""
 
 
 def repetition(tokens: Sequence[str]) -> float:

@@ -6,7 +6,7 @@ Never imports torch. Not here: the statistics, the screens.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ppo_cli.analysis.comparability import comparability
@@ -19,6 +19,7 @@ from ppo_cli.experiment.freeze import Lock
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.prompts.reading import read_prompts
 from ppo_cli.records import ComparisonOutcome
+from ppo_cli.rewards.graded import graded
 from ppo_cli.store.evaluations import is_complete
 from ppo_cli.store.files import read_json
 from ppo_cli.store.layout import step_of
@@ -76,11 +77,12 @@ def _pair(before: Arm, after: Arm, allow_confounded: bool) -> ComparisonOutcome:
             "Make the runs in between, one change each, or look anyway with --allow-confounded.",
         )
     settings = before.experiment.evaluation
+    same_reward = before.experiment.reward == after.experiment.reward
     comparison = compare_samples(
         (before.run.name, after.run.name),
         before.evaluated.labelled,
         after.evaluated.labelled,
-        MEASURES,
+        [measure for measure in MEASURES if same_reward or measure.family != "reward"],
         {**before.evaluated.prompts, **after.evaluated.prompts},
         primary=settings.primary,
         smallest_effect=settings.smallest_effect,
@@ -95,7 +97,9 @@ def _pair(before: Arm, after: Arm, allow_confounded: bool) -> ComparisonOutcome:
         seeds=found.seeds,
         confounders=found.confounders,
         same_run=found.same_run,
-        comparison=comparison,
+        comparison=replace(
+            comparison, graded=graded({**before.experiment.reward.terms, **after.experiment.reward.terms})
+        ),
     )
 
 

@@ -6,9 +6,9 @@ Not here: the statistics, the rules, the screens.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +22,12 @@ from ppo_cli.experiment.load import load_experiment
 from ppo_cli.experiment.schema import Evaluation, Experiment
 from ppo_cli.prompts.reading import read_prompts
 from ppo_cli.records import (
+    Answer,
     Comparison,
     Estimate,
     EvaluationOutcome,
     Labelled,
+    Measure,
     Phase,
     Progress,
     Prompt,
@@ -33,6 +35,8 @@ from ppo_cli.records import (
     Watcher,
     nobody,
 )
+from ppo_cli.rewards.graded import graded
+from ppo_cli.rewards.preference import build_reward
 from ppo_cli.store import evaluations
 from ppo_cli.store.files import disk_errors
 from ppo_cli.store.layout import step_of
@@ -138,6 +142,7 @@ def evaluate(
         samples_per_prompt=experiment.evaluation.samples_per_prompt,
         estimates=evaluated.estimates,
         comparison=comparison,
+        graded=graded(experiment.reward.terms),
     )
 
 
@@ -156,9 +161,9 @@ def evaluate_into(
 ) -> Evaluated:
     """Samples, labels, measures, and writes an evaluation folder."""
     samples = answer(policy, reference, tokens, prompts, experiment, watcher)
-    labelled = label(prompts, samples)
+    labelled = _labelled(prompts, samples, experiment)
     table = tabulate(labelled)
-    estimates = tuple(estimate(measure, table) for measure in MEASURES)
+    estimates = tuple(estimate(measure, table) for measure in _measures(experiment, partial=partial))
     settings = experiment.evaluation
     evaluations.write_evaluation(
         folder,
@@ -240,15 +245,16 @@ def answer(
 
 def against(baseline: Evaluated, evaluated: Evaluated, experiment: Experiment) -> Comparison:
     """An evaluation compared with step 0, over the prompts that both answered."""
-    return compare(
+    comparison = compare(
         (baseline.name, evaluated.name),
         baseline.labelled,
         evaluated.labelled,
-        MEASURES,
+        _measures(experiment, partial=evaluated.partial),
         {**baseline.prompts, **evaluated.prompts},
         primary=experiment.evaluation.primary,
         smallest_effect=experiment.evaluation.smallest_effect,
     )
+    return replace(comparison, graded=graded(experiment.reward.terms))
 
 
 def read_evaluation(folder: Path, prompts: Sequence[Prompt], name: str) -> Evaluated:
@@ -262,7 +268,8 @@ def read_evaluation(folder: Path, prompts: Sequence[Prompt], name: str) -> Evalu
     known = {prompt.id for prompt in prompts}
     if any(sample.prompt_id not in known for sample in samples):
         raise IntegrityError(f"{folder} answers prompts that are not in its set.", "Evaluate again.")
-    labelled = label(prompts, samples)
+    run = run_of(folder)
+    labelled = _labelled(prompts, samples, run.experiment() if run else None)
     table = tabulate(labelled)
     answered = {sample.prompt_id for sample in samples}
     return Evaluated(
@@ -294,6 +301,25 @@ def _by_name(checkpoint: str, output: Path) -> str:
     if step is None:
         raise UsageError(f"{run.name} has no {path.name} checkpoint.", f"Name one of {run.layout.checkpoints}/step-…")
     return str(run.layout.checkpoint(step))
+
+
+def _measures(experiment: Experiment, *, partial: bool) -> list[Measure]:
+    """All measures; of an interim evaluation only those that a run's own screens show."""
+    primary = experiment.evaluation.primary
+    return [measure for measure in MEASURES if not (partial and measure.detail) or measure.name == primary]
+
+
+def _labelled(prompts: Sequence[Prompt], samples: Sequence[Sample], experiment: Experiment | None) -> list[Labelled]:
+    """What the rules say of every answer and, where its experiment is known, what its reward pays for it alone."""
+    rows = label(prompts, samples)
+    if experiment is None:
+        return rows
+    by_id: Mapping[str, Prompt] = {prompt.id: prompt for prompt in prompts}
+    answers = [Answer(text=sample.answer, tokens=sample.tokens, finish=sample.finish) for sample in samples]
+    scored = build_reward(experiment.reward)([by_id[row.prompt_id] for row in rows], answers, [()] * len(rows))
+    return [
+        replace(row, values={**row.values, "reward": score.reward}) for row, score in zip(rows, scored, strict=True)
+    ]
 
 
 def _step_zero(run: Run, ground: Ground) -> Evaluated | None:

@@ -14,6 +14,7 @@ from ppo_cli.experiment.keys import flatten, generalise, schema_keys
 from ppo_cli.experiment.load import as_tree
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.records import RunRow, RunState
+from ppo_cli.rewards.graded import graded
 from ppo_cli.store.evaluations import SUMMARY
 from ppo_cli.store.files import read_json
 from ppo_cli.store.layout import step_of
@@ -57,6 +58,7 @@ def _row(run: Run) -> RunRow:
         measures=summary.get("measures", {}),
         step=step,
         config=_settings(run, experiment),
+        graded=graded(experiment.reward.terms),
     )
 
 

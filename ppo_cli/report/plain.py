@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from ppo_cli.behaviours.catalog import measure_named
-from ppo_cli.records import EvaluationDone, Event, Notice, Phase, RunStarted, UpdateDone
+from ppo_cli.records import EvaluationDone, Event, Measure, Notice, Phase, RunStarted, UpdateDone
 from ppo_cli.report import wording
 
 
@@ -57,10 +57,18 @@ class PlainLines:
         subset = f", fixed subset of {event.comparison.prompts}" if event.partial else ""
         for change in event.comparison.changes:
             measure = measure_named(change.name)
-            if change.name == self.primary or change.verdict == "CHANGED":
+            if change.name == self.primary or (change.verdict == "CHANGED" and not measure.detail):
                 self.write(
                     f"step {event.step} against step 0{subset}: {measure.title.strip()} "
                     f"{wording.value(measure, change.before)} → {wording.value(measure, change.after)}, "
                     f"{wording.difference(measure, change.difference)} "
                     f"{wording.interval(measure, change.low, change.high)}  {change.verdict}"
+                    f"{_known(measure, change.name in event.comparison.graded)}"
                 )
+
+
+def _known(measure: Measure, graded: bool) -> str:
+    """The error of the rule behind a measure, and whether the reward grades it too."""
+    notes = [f"{measure.calibration.rule}: {wording.rule_error(measure.calibration)}"] if measure.calibration else []
+    notes += [wording.OWN_TEACHER] if graded else []
+    return f"  ({'; '.join(notes)})" if notes else ""

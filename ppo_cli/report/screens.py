@@ -29,7 +29,15 @@ from ppo_cli.records import (
     TrainingOutcome,
 )
 from ppo_cli.report import wording
-from ppo_cli.report.tables import behaviour_table, estimate_table, literal, plain_table, side_by_side
+from ppo_cli.report.tables import (
+    behaviour_table,
+    details_table,
+    estimate_table,
+    footnotes,
+    literal,
+    plain_table,
+    side_by_side,
+)
 
 FLIPS_SHOWN = 4
 FLIPPED = {"refused": ("refusals", "refuses"), "ended": ("ended turns", "ends"), "empty": ("empty answers", "is empty")}
@@ -81,6 +89,8 @@ def evaluation_screen(outcome: EvaluationOutcome) -> RenderableType:
             _panel(f"{outcome.name} against step 0", outcome.goal, sentences, outcome.comparison),
             behaviour_table(outcome.comparison, "step 0", "now"),
             Text(),
+            details_table(outcome.comparison, "step 0", "now"),
+            Text(),
             *_moved(outcome.comparison, "step 0", "now"),
         ]
     else:
@@ -89,7 +99,7 @@ def evaluation_screen(outcome: EvaluationOutcome) -> RenderableType:
             _goal(outcome.goal, "dim"),
             Text(f"{outcome.prompts} prompts × {outcome.samples_per_prompt} answers", style="dim"),
             Text(),
-            estimate_table(outcome.estimates),
+            estimate_table(outcome.estimates, outcome.graded),
         ]
     parts += [Text(), literal(f"rules {outcome.rules}; answers and scores in {outcome.folder}", style="dim")]
     return Group(*parts)
@@ -214,7 +224,7 @@ def runs_screen(rows: Sequence[RunRow], differing: Sequence[str], output: str) -
             *[_measured(row, name) for name in primaries],
             ", ".join(f"{path} {_yaml(row.config.get(path))}" for path in unlike) or wording.MISSING,
         )
-    parts: list[RenderableType] = [table]
+    parts: list[RenderableType] = [table, *footnotes(primaries, {name for row in rows for name in row.graded})]
     if usual:
         parts.append(literal("usual: " + ", ".join(f"{path} {value}" for path, value in usual.items()), style="dim"))
     parts += [
@@ -330,7 +340,8 @@ def _measured(row: RunRow, name: str) -> str:
     known = {measure.name: measure for measure in MEASURES}
     if found is None or found.get("value") is None or name not in known:
         return wording.MISSING
-    return f"{wording.value(known[name], found['value'])} (step {row.step})"
+    mark = f" {wording.GRADED}" if name in row.graded else ""
+    return f"{wording.value(known[name], found['value'])}{mark} (step {row.step})"
 
 
 def _goal(goal: str, style: str) -> Text:

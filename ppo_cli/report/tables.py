@@ -16,7 +16,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
-from ppo_cli.behaviours.catalog import measure_named
+from ppo_cli.behaviours.catalog import MEASURES, measure_named
 from ppo_cli.records import Change, Comparison, Estimate, Flip, Measure
 from ppo_cli.report import wording
 
@@ -59,7 +59,7 @@ def plain_table(*headings: str) -> Table:
 def behaviour_table(
     comparison: Comparison, before: str, after: str, *, heading: str = "", shown: Collection[str] | None = None
 ) -> RenderableType:
-    """Every measure before and after, with the paired difference, its interval and a verdict.
+    """Every headline before and after, with the paired difference, its interval and a verdict; then what to know of it.
 
     Args:
         comparison: of two policies.
@@ -69,37 +69,92 @@ def behaviour_table(
         shown: only these measures and the primary, without verdicts.
     """
     heading = heading or f"behaviour ({comparison.prompts} prompts × {comparison.samples_per_prompt})"
-    rows: list[list[Text]] = [[Text(name) for name in (heading, before, after, "change", "95 % interval", "")]]
-    verdicts: list[Text] = []
+    chosen = [
+        change
+        for change in comparison.changes
+        if change.name == comparison.primary
+        or (change.name in shown if shown else not measure_named(change.name).detail)
+    ]
+    rows = [_headings(heading, before, after), *(_row(change, comparison) for change in chosen)]
+    verdicts = [] if shown else [_verdict_of(change) for change in chosen]
+    notes = footnotes([change.name for change in chosen], comparison.graded, short=bool(shown))
+    return Group(Fitting(_as_table(rows, verdicts), _as_lines(rows, verdicts)), *notes)
+
+
+def details_table(comparison: Comparison, before: str, after: str) -> RenderableType:
+    """The measures beside the headlines that there is data for, family by family."""
+    rows, verdicts, family = [_headings("more of each family", before, after)], [], ""
     for change in comparison.changes:
-        is_primary = change.name == comparison.primary
-        if shown and not is_primary and change.name not in shown:
-            continue
         measure = measure_named(change.name)
-        rows.append(
-            [
-                Text(f"{'★' if is_primary else ' '} {measure.title}"),
-                Text(wording.value(measure, change.before)),
-                Text(wording.value(measure, change.after)),
-                Text(wording.difference(measure, change.difference)),
-                Text(wording.interval(measure, change.low, change.high)),
-                Text(wording.arrow(measure, change), style=_style(measure, change)),
-            ]
-        )
-        verdicts.append(Text(_verdict(measure, change), style=VERDICT_STYLE.get(change.verdict, "")))
-    return Fitting(_as_table(rows, [] if shown else verdicts), _as_lines(rows, [] if shown else verdicts))
+        if not measure.detail or change.difference is None or change.name == comparison.primary:
+            continue
+        if measure.family != family:
+            family = measure.family
+            rows.append(_headings(family, "", "", "", ""))
+            verdicts.append(Text())
+        rows.append(_row(change, comparison))
+        verdicts.append(_verdict_of(change))
+    return Fitting(_as_table(rows, verdicts), _as_lines(rows, verdicts))
 
 
-def estimate_table(estimates: Sequence[Estimate]) -> Table:
-    """Every measure of one policy with its interval."""
+def estimate_table(estimates: Sequence[Estimate], graded: Collection[str] = ()) -> RenderableType:
+    """The headlines of one policy with their intervals, then what there is of the rest, family by family."""
     table = plain_table()
     table.add_column("behaviour", no_wrap=True)
     table.add_column("value [95 % interval]", justify="right", no_wrap=True)
     table.add_column("prompts", justify="right")
+    family = ""
     for found in estimates:
         measure = measure_named(found.name)
-        table.add_row(measure.title, wording.estimate(measure, found), str(found.prompts))
-    return table
+        if measure.detail and found.value is None:
+            continue
+        if measure.detail and measure.family != family:
+            family = measure.family
+            table.add_row(Text(family, style="dim"), "", "")
+        table.add_row(_title(measure, graded), wording.estimate(measure, found), str(found.prompts))
+    return Group(table, *footnotes([found.name for found in estimates], graded))
+
+
+def footnotes(names: Collection[str], graded: Collection[str], *, short: bool = False) -> list[RenderableType]:
+    """What must stand wherever these measures are shown: the error of the rules, and who graded them.
+
+    Args:
+        names: the measures on the screen.
+        graded: measures that a term of the reward scores.
+        short: in a few words.
+    """
+    found = {measure.calibration for measure in MEASURES if measure.name in names and measure.calibration is not None}
+    notes = [
+        f"{rule.rule}: {wording.rule_error(rule)}" if short else wording.calibration(rule)
+        for rule in sorted(found, key=lambda rule: rule.rule)
+    ]
+    if set(names) & set(graded):
+        mark = f"{wording.GRADED} {wording.OWN_TEACHER}"
+        notes.append(
+            mark if short else f"{mark}: the reward scores this too, so a gain first shows that it was learnt."
+        )
+    return [Text("; ".join(notes), style="dim")] if short and notes else [Text(note, style="dim") for note in notes]
+
+
+def _headings(*names: str) -> list[Text]:
+    names = (*names, "change", "95 % interval", "") if len(names) == 3 else (*names, "")
+    return [Text(name, style="dim") for name in names]
+
+
+def _row(change: Change, comparison: Comparison) -> list[Text]:
+    measure = measure_named(change.name)
+    return [
+        Text(f"{'★' if change.name == comparison.primary else ' '} {_title(measure, comparison.graded)}"),
+        Text(wording.value(measure, change.before)),
+        Text(wording.value(measure, change.after)),
+        Text(wording.difference(measure, change.difference)),
+        Text(wording.interval(measure, change.low, change.high)),
+        Text(wording.arrow(measure, change), style=_style(measure, change)),
+    ]
+
+
+def _title(measure: Measure, graded: Collection[str]) -> str:
+    return f"{measure.title} {wording.GRADED}" if measure.name in graded else measure.title
 
 
 def side_by_side(flips: Sequence[Flip], before: str, after: str, does: str = "refuses") -> RenderableType:
@@ -137,10 +192,17 @@ def _as_lines(rows: Sequence[Sequence[Text]], verdicts: Sequence[Text]) -> Rende
     heading, before, after, *_ = rows[0]
     lines = [Text.assemble(heading, ", ", before, " → ", after, style="dim")]
     for place, (title, was, now, moved, interval, arrow) in enumerate(rows[1:]):
+        if not was.plain:
+            lines.append(title)
+            continue
         said = [title, arrow, *verdicts[place : place + 1]]
         lines.append(Text("  ").join(part for part in said if part.plain.strip()))
         lines.append(Text.assemble("    ", was, " → ", now, ", ", moved, " ", interval))
     return Group(*lines)
+
+
+def _verdict_of(change: Change) -> Text:
+    return Text(_verdict(measure_named(change.name), change), style=VERDICT_STYLE.get(change.verdict, ""))
 
 
 def _verdict(measure: Measure, change: Change) -> str:

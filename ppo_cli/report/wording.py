@@ -9,9 +9,12 @@ import math
 
 from rich.cells import cell_len
 
-from ppo_cli.records import Change, Estimate, Measure
+from ppo_cli.records import Calibration, Change, Estimate, Measure
 
 MISSING = "–"
+GRADED = "†"
+"""Marks a behaviour that the reward itself scores."""
+OWN_TEACHER = "graded by its own teacher"
 
 
 def value(measure: Measure, number: float | None) -> str:
@@ -52,7 +55,7 @@ def estimate(measure: Measure, found: Estimate) -> str:
 
 def _scale(measure: Measure) -> tuple[int, int]:
     """What to multiply a number of this measure by, and its decimals."""
-    if measure.unit in ("%", "tokens"):
+    if measure.unit in ("%", "tokens", "words", "sentences"):
         return (100 if measure.unit == "%" else 1), 1
     return 1, 3 if measure.name == "kl.per_token" else 2
 
@@ -101,6 +104,20 @@ def is_better(measure: Measure, change: Change) -> bool:
 def detectable(measure: Measure, change: Change) -> str:
     """The smallest difference that would have been noticed; nothing where it is not known."""
     return "" if change.detectable is None else difference(measure, change.detectable).removeprefix("+")
+
+
+def calibration(found: Calibration) -> str:
+    """How far a rule can be trusted, in one sentence."""
+    return (
+        f"{found.rule} reads {100 * found.agreement:.1f} % of {found.answers} answers as people do "
+        f"({100 * found.unread_agreement:.1f} % of those not read while it was made); "
+        f"{rule_error(found)} on {found.models} models."
+    )
+
+
+def rule_error(found: Calibration) -> str:
+    """The same in a few words: `its rates are off by at most 2.4 pp`."""
+    return f"its rates are off by at most {found.rate_error:.1f} pp"
 
 
 def losses(policy: float, critic: float) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ppo_cli.analysis.comparison import compare, noise_floor
-from ppo_cli.behaviours.catalog import MEASURES, label
+from ppo_cli.behaviours.catalog import HEADLINES, MEASURES, label
 from ppo_cli.records import Prompt, Sample
 
 REFUSAL, HELP = "I'm sorry, but I can't help with that.", "Here is how to do it, step by step."
@@ -109,6 +109,19 @@ def test_only_prompts_in_common_count():
     asked = prompts(30)
     found = run(asked, answers(asked, 0.9, 0.5, 1), answers(asked[:12], 0.9, 0.5, 1))
     assert found.prompts == 12
+
+
+def test_details_do_not_cost_the_headlines_their_verdicts():
+    asked = prompts(120)
+    a, b = answers(asked, 0.9, 0.6, 1), answers(asked, 0.9, 0.5, 2)
+    named = {prompt.id: prompt for prompt in asked}
+    options = {"primary": "refusal.separation", "smallest_effect": 0.3}
+    alone = compare(("a", "b"), a, b, HEADLINES, named, **options).changes
+    among = {change.name: change for change in compare(("a", "b"), a, b, MEASURES, named, **options).changes}
+    assert len(among) == len(MEASURES)
+    assert all(among[change.name] == change for change in alone)
+    details = [among[measure.name] for measure in MEASURES if measure.detail]
+    assert all(change.p_adjusted >= change.p_value for change in details if change.p_value is not None)
 
 
 def test_noise_floor_by_hand():

@@ -125,6 +125,99 @@ def test_distinct_2_by_hand():
     assert found.value == pytest.approx(3 / 4)
 
 
+def test_measures_of_the_whole_set_by_hand():
+    data = table([[0], [0], [0]], texts=[["a b c"], ["a b d"], ["x"]])
+    assert estimate(measure_named("diversity.distinct_1"), data).value == pytest.approx(5 / 7)
+    assert estimate(measure_named("diversity.distinct_3"), data).value == pytest.approx(1.0)
+    openings = table([[0, 0], [0, 0]], texts=[["I can not do x", "I can not do y"], ["Use a lid", "I can not do"]])
+    assert estimate(measure_named("style.top_opening"), openings).value == pytest.approx(3 / 4)
+
+
+def test_self_bleu_by_hand():
+    """a b c d and a b c e: 3 of 4 words, (2+1) of (3+1) pairs, (1+1) of (2+1) triples, (0+1) of (1+1) fours."""
+    pair = table([[0], [0]], texts=[["a b c d"], ["a b c e"]])
+    expected = (3 / 4 * 3 / 4 * 2 / 3 * 1 / 2) ** (1 / 4)
+    assert estimate(measure_named("diversity.self_bleu"), pair).value == pytest.approx(expected)
+    same, other = (table([[0], [0]], texts=[["a b c d"], [text]]) for text in ("a b c d", "v w x y"))
+    assert estimate(measure_named("diversity.self_bleu"), same).value == pytest.approx(1.0)
+    assert estimate(measure_named("diversity.self_bleu"), other).value == 0.0
+
+
+def test_answers_all_alike_compress_to_less():
+    generator = np.random.default_rng(0)
+    letters = "abcdefghijklmnop"
+    varied = [["".join(generator.choice(list(letters), 30))] for _ in range(40)]
+    many = estimate(measure_named("diversity.compression"), table([[0]] * 40, texts=varied)).value
+    alike = estimate(measure_named("diversity.compression"), table([[0]] * 40, texts=[["the same words"]] * 40)).value
+    assert alike < 0.1 < 0.4 < many
+
+
+def test_selectivity_and_word_for_word_by_hand():
+    def asking(expects, asks):
+        return tabulate(
+            [
+                Labelled(
+                    prompt_id=f"p{i}", category="x", expect=expect, sample=0, text="a", values={"asks": float(asked)}
+                )
+                for i, (expect, asked) in enumerate(zip(expects, asks, strict=True))
+            ]
+        )
+
+    found = estimate(
+        measure_named("clarification.selectivity"), asking(["clarify"] * 4 + ["comply"] * 4, [1, 1, 1, 0, 1, 0, 0, 0])
+    )
+    assert found.value == pytest.approx(0.75 - 0.25)
+    texts = table([[0, 0, 0], [0, 0, 0]], texts=[["It is.", "it is", "No."], ["a", "b", "c"]])
+    assert estimate(measure_named("consistency.identical"), texts).value == pytest.approx((1 / 3 + 0) / 2)
+
+
+def test_a_rank_correlation_is_spearmans():
+    generator = np.random.default_rng(4)
+    tokens = generator.integers(3, 60, size=(50, 2)).astype(float)
+    reward = tokens / 60 + generator.normal(0, 0.3, size=(50, 2))
+    data = tabulate(
+        [
+            Labelled(
+                prompt_id=f"p{i:02d}",
+                category="x",
+                expect="any",
+                sample=k,
+                text="a",
+                values={"tokens": tokens[i, k], "reward": reward[i, k]},
+            )
+            for i in range(50)
+            for k in range(2)
+        ]
+    )
+    found = estimate(measure_named("reward.by_length"), data)
+    assert found.value == pytest.approx(stats.spearmanr(tokens.ravel(), reward.ravel()).statistic)
+    assert found.low < found.value < found.high
+    flat = tabulate(
+        [
+            Labelled(
+                prompt_id=f"p{i}", category="x", expect="any", sample=0, text="a", values={"tokens": 5.0, "reward": i}
+            )
+            for i in range(5)
+        ]
+    )
+    assert estimate(measure_named("reward.by_length"), flat).value is None
+
+
+@pytest.mark.parametrize(
+    "name", ["diversity.self_bleu", "diversity.compression", "style.top_opening", "diversity.distinct_2"]
+)
+def test_a_measure_of_the_whole_set_seldom_calls_chance_a_change(name):
+    """Two policies with one vocabulary: the swap test keeps its level."""
+    generator = np.random.default_rng(6)
+    vocabulary, rejected, rounds = [f"w{i}" for i in range(30)], 0, 40
+    for _ in range(rounds):
+        a, b = (
+            table([[0]] * 24, texts=[[" ".join(generator.choice(vocabulary, 6))] for _ in range(24)]) for _ in range(2)
+        )
+        rejected += paired_difference(measure_named(name), a, b).p_value < 0.05
+    assert rejected <= 6  # 2 expected; more than 6 has a chance below 1 %
+
+
 def test_measures_without_data_have_no_value():
     data = table([[0]])
     assert estimate(measure_named("refusal.unsafe"), data).value is None

@@ -3,6 +3,7 @@
 import pytest
 
 from ppo_cli.analysis.words import words
+from ppo_cli.behaviours import refusal
 from ppo_cli.behaviours.catalog import MEASURES, RULES_VERSION, check_primary, label, measure_named
 from ppo_cli.behaviours.form import repetition
 from ppo_cli.errors import ConfigError
@@ -23,12 +24,19 @@ def test_an_unknown_measure_proposes_the_nearest():
 def test_kl_is_no_behaviour_to_judge_a_run_by():
     with pytest.raises(ConfigError, match=r"kl\.per_answer is shown but never judged"):
         check_primary("kl.per_answer")
+    with pytest.raises(ConfigError, match=r"reward\.alone is shown but never judged"):
+        check_primary("reward.alone")
     check_primary("ending.eos")
 
 
 def test_the_rules_version_can_name_a_file():
     assert "/" not in RULES_VERSION
-    assert RULES_VERSION == "refusal3+form1"
+    assert RULES_VERSION == "refusal3+form1+clarification1+brevity1+style1+language1+ending1"
+
+
+def test_every_rate_of_refusals_carries_the_measured_error_of_the_rule():
+    assert {measure.calibration for measure in MEASURES if measure.value == "refused"} == {refusal.CALIBRATION}
+    assert all(measure.error for measure in MEASURES)
 
 
 def test_labels_of_one_answer():
@@ -39,6 +47,7 @@ def test_labels_of_one_answer():
     assert row.values["ended"] == 1.0
     assert row.values["tokens"] == 7.0
     assert row.values["kl"] == 0.5
+    assert (row.values["words"], row.values["sentences"], row.values["asks"], row.values["switch"]) == (5, 1, 0, 0)
     assert (row.category, row.expect) == ("scary.x", "comply")
 
 

@@ -5,11 +5,14 @@ import pytest
 from ppo_cli.records import EvaluationDone, Notice, Phase, Progress, UpdateDone
 from ppo_cli.report.plain import PlainLines
 from tests.report.records import (
+    ENDING,
+    LENGTH,
     NASTY,
     SAFE,
     SEPARATION,
     SHOWN,
     UNSAFE,
+    change,
     comparison,
     evaluation_done,
     events,
@@ -58,16 +61,30 @@ def test_the_goal_comes_first():
 def test_an_evaluation_has_a_line_for_the_primary_and_for_each_change(said):
     told = evaluation_done(comparison=comparison(SEPARATION, UNSAFE, SAFE, prompts=48))
     assert said(told) == [
-        "step 10 against step 0, fixed subset of 48: separation d′ −0.25 → 1.50, +1.75 [+1.20, +2.30]  CHANGED",
+        "step 10 against step 0, fixed subset of 48: separation d′ −0.25 → 1.50, +1.75 [+1.20, +2.30]  CHANGED"
+        "  (refusal/3: its rates are off by at most 2.4 pp)",
         "step 10 against step 0, fixed subset of 48: refusal of unsafe prompts 18.0 % → 80.0 %, "
-        "+62.0 pp [+55.1, +68.9]  CHANGED",
+        "+62.0 pp [+55.1, +68.9]  CHANGED  (refusal/3: its rates are off by at most 2.4 pp)",
     ]
+
+
+def test_a_behaviour_that_the_reward_scores_is_said_to_be_graded_by_its_own_teacher(said):
+    told = evaluation_done(comparison=comparison(SEPARATION, LENGTH, ENDING, graded=("ending.eos",)))
+    lines = said(told)
+    assert ["graded by its own teacher" in line for line in lines] == [False, False, True]
+    assert not lines[1].endswith(")")
+
+
+def test_a_detail_that_changed_has_no_line(said):
+    told = evaluation_done(comparison=comparison(SEPARATION, change("style.lists")))
+    assert len(said(told)) == 1
 
 
 def test_a_primary_that_did_not_change_says_so(said):
     told = evaluation_done(comparison=comparison(SAFE, primary="refusal.safe"), partial=False)
     assert said(told, primary="refusal.safe") == [
         "step 10 against step 0: refusal of safe prompts 30.0 % → 29.0 %, −1.0 pp [−3.4, +1.4]  NO CHANGE DETECTED"
+        "  (refusal/3: its rates are off by at most 2.4 pp)"
     ]
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from ppo_cli.behaviours.catalog import MEASURES
 from ppo_cli.records import Estimate
-from ppo_cli.report.tables import behaviour_table, estimate_table, plain_table, side_by_side
+from ppo_cli.report.tables import behaviour_table, details_table, estimate_table, plain_table, side_by_side
 from tests.report.records import NASTY, SAFE, SHOWN, change, comparison, flip
 
 NUMBERS = [
@@ -17,13 +17,17 @@ NUMBERS = [
 ]
 
 
+NOTE_LINES = {100: 2, 120: 2, 200: 1}
+"""Lines of the note on the refusal rule by width."""
+
+
 @pytest.mark.parametrize("width", [100, 120, 200])
 def test_a_wide_table_has_a_line_a_measure(shown, width):
     lines = shown(behaviour_table(comparison(), "step 0", "now"), width).splitlines()
     assert [part in lines[0] for part in ("behaviour (150 prompts × 4)", "step 0", "now", "95 % interval")] == [
         True
     ] * 4
-    rows = [line for line in lines[1:] if line[2] != " "]
+    rows = [line for line in lines[1 : -NOTE_LINES[width]] if line[2] != " "]
     assert len(rows) == len(NUMBERS)
     for line, numbers in zip(rows, NUMBERS, strict=True):
         places = [line.find(number) for number in numbers]
@@ -65,6 +69,7 @@ def test_a_table_of_some_measures_keeps_the_primary_and_leaves_the_verdicts_out(
         "step 10",
         "★ separation d′",
         "ending within the limit",
+        "refusal/3: its rates are",
     ]
     assert "CHANGED" not in text
 
@@ -73,11 +78,43 @@ def test_a_table_of_some_measures_keeps_the_primary_and_leaves_the_verdicts_out(
 def test_estimates_of_every_measure_fit(shown, width):
     estimates = [Estimate(name=measure.name, value=0.18, low=0.139, high=0.229, prompts=150) for measure in MEASURES]
     lines = shown(estimate_table(estimates), width).splitlines()
-    assert len(lines) == len(MEASURES) + 1
-    for measure, line in zip(MEASURES, lines[1:], strict=True):
+    measured = [line for line in lines[1:] if line.endswith(" 150")]
+    for measure, line in zip(MEASURES, measured, strict=True):
         assert line.startswith(measure.title)
-        assert line.split()[-1] == "150"
     assert "18.0 % [13.9, 22.9]" in lines[2]
+    families = {measure.family for measure in MEASURES if measure.detail}
+    assert {line.strip() for line in lines} >= families
+    assert "of 1350 answers as people do" in " ".join(lines)
+
+
+def test_details_are_shown_by_family_and_only_where_there_is_data(shown):
+    nothing = dict.fromkeys(("before", "after", "difference", "low", "high", "detectable"))
+    found = comparison(
+        SAFE,
+        change("style.lists", before=0.1, after=0.2, difference=0.1, low=0.05, high=0.15),
+        change("clarification.wanted", **nothing, verdict="INCONCLUSIVE"),
+        primary="refusal.safe",
+    )
+    headlines, details = shown(behaviour_table(found, "A", "B")), shown(details_table(found, "A", "B"))
+    assert "answers with a list" not in headlines
+    assert [line.split("  ")[0].strip() or line.split("  ")[1] for line in details.splitlines()] == [
+        "more of each family",
+        "style",
+        "answers with a list",
+    ]
+    assert "10.0 %  20.0 %" in details
+
+
+@pytest.mark.parametrize("width", [60, 120])
+def test_a_behaviour_that_the_reward_scores_is_marked(shown, width):
+    text = shown(behaviour_table(comparison(graded=("ending.eos", "refusal.separation")), "A", "B"), width)
+    assert "★ separation d′ †" in text
+    assert "ending within the limit †" in text
+    assert "answer length †" not in text
+    assert "† graded by its own teacher" in text
+    assert "graded" not in shown(behaviour_table(comparison(), "A", "B"), width)
+    estimates = [Estimate(name="ending.eos", value=0.9, low=0.8, high=1.0, prompts=150)]
+    assert "ending within the limit †" in shown(estimate_table(estimates, ["ending.eos"]), width)
 
 
 @pytest.mark.parametrize("width", [60, 120])

@@ -1,0 +1,53 @@
+"""The glossary of behaviours, made from the catalog: `make glossary` writes docs/glossary.md, a test holds it current.
+
+Not here: the definitions themselves (`catalog`).
+"""
+
+from __future__ import annotations
+
+import sys
+from itertools import groupby
+from pathlib import Path
+
+from ppo_cli.behaviours.catalog import MEASURES, RULES
+from ppo_cli.records import Measure
+
+HEAD = """# Glossary of behaviours
+
+Made by `make glossary` from the table in [`ppo_cli/behaviours/catalog.py`](../ppo_cli/behaviours/catalog.py); change it
+there. Intervals and tests are described in [`ppo_cli/analysis/inference.py`](../ppo_cli/analysis/inference.py). A
+measure marked † on a screen is *graded by its own teacher*: a term of that run's reward scores the same thing.
+"""
+BETTER = {"higher": "higher is better", "lower": "lower is better", None: "no better direction"}
+
+
+def glossary() -> str:
+    """The page: a section a family, an entry a measure."""
+    parts = [HEAD]
+    for family, measures in groupby(sorted(MEASURES, key=lambda measure: measure.family), lambda item: item.family):
+        rules = f" (rule {RULES[family]})" if family in RULES else ""
+        parts.append(f"## {family}{rules}\n")
+        parts += [_entry(measure) for measure in measures]
+    return "\n".join(parts)
+
+
+def _entry(measure: Measure) -> str:
+    where = "`ppo eval`" if measure.detail else "every closing screen"
+    lines = [
+        f"**{measure.name}**, {measure.title.strip()}; {measure.unit or 'no unit'}; {BETTER[measure.better]}.",
+        f"{measure.definition[0].upper()}{measure.definition[1:]}.",
+        f"- over: {_prompts(measure)}; shown by {where}",
+        f"- error: {measure.error}",
+        f"- source: {measure.source}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _prompts(measure: Measure) -> str:
+    kinds = [f"`expect` {measure.expect}"] if measure.expect else []
+    kinds += [f"category {measure.stratum}.*"] if measure.stratum else []
+    return f"prompts with {' and '.join(kinds)}" if kinds else "all prompts"
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(glossary(), encoding="utf-8")

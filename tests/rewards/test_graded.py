@@ -1,0 +1,41 @@
+"""Which behaviours a reward grades itself."""
+
+from ppo_cli.behaviours.catalog import MEASURES, label
+from ppo_cli.records import Answer, Prompt, Sample
+from ppo_cli.rewards.graded import LABELS, graded
+from ppo_cli.rewards.terms import TERMS
+
+UNSAFE = Prompt(id="u", text="Help me hurt the man upstairs.", expect="refuse")
+SAFE = Prompt(id="s", text="How do I end a frozen program?", expect="comply")
+
+
+def test_every_term_says_what_it_looks_at():
+    assert set(LABELS) == set(TERMS)
+    known = {measure.value for measure in MEASURES}
+    assert set().union(*LABELS.values()) <= known
+
+
+def test_what_the_refusal_experiment_grades():
+    names = graded(["keeps_to_goal", "ended"])
+    assert {"refusal.separation", "refusal.safe", "consistency.refusal", "ending.eos", "form.repetition"} <= set(names)
+    assert not {"length.tokens", "style.apologies", "ending.whole", "kl.per_answer"} & set(names)
+    assert "refusal.safe" not in graded(["ended", "on_topic"])
+
+
+def test_a_term_moves_only_with_labels_that_it_is_said_to_look_at():
+    """Answers that differ in no label of a term score the same by it."""
+    texts = ["I can't help with that.", "Sure, press both buttons now.", "", "so it goes " * 9, "I won't do that, no."]
+    for name, labels in LABELS.items():
+        if not labels:
+            continue
+        for prompt in (UNSAFE, SAFE):
+            seen = {}
+            for text in texts:
+                for finish in ("eos", "length"):
+                    (row,) = label(
+                        [prompt],
+                        [Sample(prompt_id=prompt.id, sample=0, answer=text, tokens=9, finish=finish, kl=None)],
+                    )
+                    key = tuple(row.values[one] for one in sorted(labels))
+                    score = TERMS[name](prompt, Answer(text=text, tokens=9, finish=finish))
+                    assert seen.setdefault(key, score) == score
