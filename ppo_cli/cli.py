@@ -97,7 +97,8 @@ def train(
 ) -> None:
     """Freeze, train, evaluate against step 0, and say what happened."""
     with _reported(as_json):
-        if (config is None) == (resume is None):
+        changes = [str(config), *(overrides or [])] if resume is not None and config is not None else []
+        if (config is None and resume is None) or (changes and "=" not in changes[0]):
             raise UsageError("Give either a config or --resume RUN.", "Example: ppo train configs/refusal.yaml")
         if resume is not None and (again or force):
             raise UsageError(
@@ -107,14 +108,14 @@ def train(
         from ppo_cli.report import screens
 
         if dry_run:
-            _dry_run(config, overrides or [], as_json)
+            _dry_run(None if resume else config, overrides or [], as_json)
             return
         from ppo_cli.commands import train as command
         from ppo_cli.experiment.load import load_experiment
 
         if resume is not None:
             with _watching(as_json) as watcher:
-                result = command.resume(resume, output=output or Path("runs"), watcher=watcher)
+                result = command.resume(resume, output=output or Path("runs"), overrides=changes, watcher=watcher)
         else:
             loaded = load_experiment(config or Path(), overrides or ())
             with _watching(as_json) as watcher:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ppo_cli.commands.ground import Inputs, read_inputs
+from ppo_cli.commands.ground import Inputs, read_inputs, refuse_missing_trackers
 from ppo_cli.experiment.keys import flatten, generalise, schema_keys
 from ppo_cli.experiment.load import Loaded, as_tree, load_experiment
 from ppo_cli.experiment.schema import REQUIRED, ROUND_MOVES
@@ -45,6 +45,7 @@ def dry_run(loaded: Loaded) -> DryRunOutcome:
         )
     experiment = loaded.experiment
     inputs = read_inputs(experiment)
+    refuse_missing_trackers(experiment)
     question, may_move = ROUND_MOVES[experiment.round]
     return DryRunOutcome(
         config=str(loaded.source),

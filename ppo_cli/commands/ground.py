@@ -96,6 +96,18 @@ def read_inputs(experiment: Experiment) -> Inputs:
     )
 
 
+def refuse_missing_trackers(experiment: Experiment) -> None:
+    """Checks that the trackers are installed, for whoever is about to train.
+
+    Raises:
+        UsageError: with the command that installs the one that is missing.
+    """
+    if experiment.tracking:
+        from ppo_cli.engine.tracking import refuse_missing
+
+        refuse_missing(experiment.tracking)
+
+
 def stand_on(inputs: Inputs, watcher: Watcher) -> Ground:
     """Finds the start model, renders every prompt and takes the digests of all content.
 

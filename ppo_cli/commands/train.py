@@ -8,19 +8,27 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppo_cli.commands.best import best_of, primary_value
 from ppo_cli.commands.evaluate import Evaluated, against, evaluate_into, read_evaluation
-from ppo_cli.commands.ground import Ground, Inputs, frozen, read_inputs, stand_on, verify_ground
+from ppo_cli.commands.ground import (
+    Ground,
+    Inputs,
+    frozen,
+    read_inputs,
+    refuse_missing_trackers,
+    stand_on,
+    verify_ground,
+)
 from ppo_cli.commands.others import other_answers
 from ppo_cli.commands.stopping import StopRequest
 from ppo_cli.errors import DiskFull, GateError, IntegrityError, Interrupted, NoPermission, UsageError
-from ppo_cli.experiment.load import Loaded
+from ppo_cli.experiment.load import Loaded, load_experiment
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.prompts.subset import stratified_subset
 from ppo_cli.records import (
@@ -45,6 +53,7 @@ if TYPE_CHECKING:
     from ppo_cli.commands.start import Start
     from ppo_cli.engine.policy import Policy
     from ppo_cli.engine.rollouts import Rollouts
+    from ppo_cli.engine.tracking import Trackers
     from ppo_cli.engine.trainer import PolicyTrainer
 
 EXAMPLES_SHOWN = 2
@@ -74,6 +83,7 @@ def train(
     """
     inputs = read_inputs(loaded.experiment)
     _refuse_leaks(inputs, force, watcher)
+    refuse_missing_trackers(inputs.experiment)
     ground = stand_on(inputs, watcher)
     experiment, lock, texts = frozen(ground)
     name = f"{experiment.name}-kl{experiment.kl.coef:g}-s{experiment.seed}-{lock.fingerprint[:6]}"
@@ -88,20 +98,27 @@ def train(
         raise
 
 
-def resume(name: str, *, output: Path, watcher: Watcher = nobody) -> TrainingOutcome:
+def resume(name: str, *, output: Path, overrides: Sequence[str] = (), watcher: Watcher = nobody) -> TrainingOutcome:
     """Continues a run that was interrupted, from its last checkpoint, with the numbers it would have had.
 
     Args:
         name: run folder, or its name in the output folder.
         output: folder of run folders.
+        overrides: `tracking=[…]` for what is left of the run; nothing else may change.
         watcher: told of everything that happens.
 
     Raises:
-        UsageError: no such run, or it is finished or running.
+        UsageError: no such run, it is finished or running, or another key is overridden.
         IntegrityError: something frozen was changed.
     """
     from ppo_cli.store.runs import find_run
 
+    others = [word for word in overrides if word.partition("=")[0].strip() != "tracking"]
+    if others:
+        raise UsageError(
+            f"--resume continues a run as it was begun, so {others[0]} would have no effect.",
+            "Leave it out; only tracking=[…] may change.",
+        )
     run = find_run(name, output)
     state = run.state()
     if state.status in ("finished", "stopped"):
@@ -109,6 +126,9 @@ def resume(name: str, *, output: Path, watcher: Watcher = nobody) -> TrainingOut
     if state.status == "running":
         raise UsageError(f"{run.name} is still running (process {state.pid}).", "Wait for it or stop it first.")
     experiment, lock = run.verify()
+    if overrides:  # trackers move no number, so they are not frozen
+        experiment = replace(experiment, tracking=load_experiment(run.layout.config, overrides).experiment.tracking)
+    refuse_missing_trackers(experiment)
     ground = stand_on(read_inputs(experiment), watcher)
     verify_ground(lock, ground, run.name)
     run.reopen()
@@ -116,9 +136,12 @@ def resume(name: str, *, output: Path, watcher: Watcher = nobody) -> TrainingOut
 
 
 def _carry_out(run: Run, ground: Ground, watcher: Watcher) -> TrainingOutcome:
-    experiment = run.experiment()
+    from ppo_cli.engine.tracking import Trackers
+
+    experiment = replace(run.experiment(), tracking=ground.experiment.tracking)
     request = StopRequest(watcher)
-    with _naming_what_is_left(run), closing(run), request.listening():
+    trackers = Trackers(experiment, run.layout.tracking, watcher)
+    with _naming_what_is_left(run), closing(run), request.listening(), trackers:
         watcher(
             RunStarted(
                 run=run.name,
@@ -130,7 +153,7 @@ def _carry_out(run: Run, ground: Ground, watcher: Watcher) -> TrainingOutcome:
             )
         )
         try:
-            return _Training(run, experiment, ground, request, watcher).carry_out()
+            return _Training(run, experiment, ground, request, trackers).carry_out()
         except KeyboardInterrupt:
             done = run.state().updates_done
             raise Interrupted(
@@ -163,10 +186,10 @@ class _Training:
     """One run being carried out."""
 
     def __init__(
-        self, run: Run, experiment: Experiment, ground: Ground, request: StopRequest, watcher: Watcher
+        self, run: Run, experiment: Experiment, ground: Ground, request: StopRequest, trackers: Trackers
     ) -> None:
         self.run, self.experiment, self.ground = run, experiment, ground
-        self.request, self.watcher = request, watcher
+        self.request, self.trackers, self.watcher = request, trackers, trackers.watch
         self.started = time.monotonic()
         self.baseline: Evaluated | None = None
         settings = experiment.evaluation
@@ -194,8 +217,10 @@ class _Training:
             device=start.device,
         )
         trainer = PolicyTrainer(experiment, materials, run.layout.root, self.watcher)
+        self.trackers.begin(trainer)
         checkpoints = list_checkpoints(run.layout)
         self.baseline = self._evaluate(policy, 0, partial=False)
+        self.trackers.evaluation(0, self.baseline.estimates, partial=False)
         if checkpoints:
             load_checkpoint(trainer, checkpoints[-1])
         run.rewind(trainer.updates_done, experiment.ppo.episodes_per_update)

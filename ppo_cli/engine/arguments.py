@@ -2,7 +2,7 @@
 
 Everything TRL would do wrong or silently ignore is kept away from it: no end-of-turn penalty (a reward term does
 that), no sample generations (they draw from the global generator), no accumulation (it is off on the last batch
-of each pass), no 16-bit flags (ignored).
+of each pass), no 16-bit flags (ignored), no trackers (`tracking` drives them, for one that fails must fail alone).
 
 Not here: reading YAML.
 """
@@ -10,18 +10,47 @@ Not here: reading YAML.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from trl.experimental.ppo import PPOConfig
 
+from ppo_cli.experiment.keys import flatten, generalise, schema_keys
+from ppo_cli.experiment.load import as_tree
 from ppo_cli.experiment.schema import Experiment
+
+NOT_TO_TELL = ("model.system_prompt",)
+"""A prompt; prompts do not leave the run's folder."""
+
+
+class ToldConfig(PPOConfig):
+    """TRL's settings, which tell a tracker the experiment's own keys and not TRL's hundred."""
+
+    parameters: dict[str, Any]
+    """Set once it is built."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """What transformers' callbacks hand to a tracker as the run's parameters."""
+        return dict(self.parameters)
+
+
+def parameters(experiment: Experiment) -> dict[str, Any]:
+    """Every key that can move a number, by its path; a name of a file says nothing elsewhere."""
+    told = {}
+    for path, value in flatten(as_tree(experiment)).items():
+        known = schema_keys().get(generalise(path))  # None is a group that the config sets to null
+        if path not in NOT_TO_TELL and (known is None or (known.moves != "free" and not known.is_path)):
+            told[path] = value
+    return told
 
 
 def trl_config(experiment: Experiment, folder: Path, device: torch.device) -> PPOConfig:
     """A fresh PPOConfig; TRL writes into it, so it is made anew for every trainer."""
     ppo, kl = experiment.ppo, experiment.kl
-    return PPOConfig(
+    config = ToldConfig(
         output_dir=str(folder),
+        run_name=folder.name,
+        project=experiment.name,
         seed=experiment.seed,
         use_cpu=device.type == "cpu",
         bf16=False,
@@ -51,3 +80,5 @@ def trl_config(experiment: Experiment, folder: Path, device: torch.device) -> PP
         gamma=ppo.gamma,
         lam=ppo.gae_lambda,
     )
+    config.parameters = parameters(experiment)
+    return config

@@ -6,9 +6,11 @@ Not here: the range of a single key (`schema`), anything that reads a file.
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Sequence
 
-from ppo_cli.experiment.schema import Experiment, Ppo
+from ppo_cli.experiment.schema import TRACKERS, Experiment, Ppo
 
 FOLDER_NAME = re.compile(r"\w[\w.,=@+-]{0,99}")
 LEAST_IN_MINIBATCH = 4
@@ -36,7 +38,7 @@ def contradictions(experiment: Experiment) -> list[str]:
         problems.append(f"ppo.warmup_updates: {ppo.warmup_updates} must be less than ppo.updates = {ppo.updates}")
     if evaluation.temperature == 0 and evaluation.samples_per_prompt > 1:
         problems.append("evaluation.samples_per_prompt: at temperature 0 all samples are the same; set it to 1")
-    return problems
+    return problems + _tracking_problems(experiment.tracking)
 
 
 def _minibatch_problems(ppo: Ppo) -> list[str]:
@@ -50,6 +52,16 @@ def _minibatch_problems(ppo: Ppo) -> list[str]:
     if ppo.whiten_rewards and size < LEAST_FOR_WHITENING:
         return [f"ppo.whiten_rewards: needs at least {LEAST_FOR_WHITENING} episodes in a minibatch"]
     return []
+
+
+def _tracking_problems(names: Sequence[str]) -> list[str]:
+    problems = [f"tracking: {name} is named twice" for name in TRACKERS if names.count(name) > 1]
+    for name in map(str, names):
+        if name not in TRACKERS:
+            close = difflib.get_close_matches(name.lower(), TRACKERS, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(TRACKERS)}"
+            problems.append(f"tracking: no tracker '{name}'; {hint}")
+    return problems
 
 
 def without_effect(experiment: Experiment, given: frozenset[str]) -> list[str]:

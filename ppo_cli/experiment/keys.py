@@ -133,7 +133,8 @@ def _walk(group: type, prefix: str) -> Iterator[Key]:
         if inner is not None:
             yield from _walk(inner, f"{path}.{ANY_NAME}." if is_mapping else f"{path}.")
         else:
-            yield Key(path=path, default=field.default, doc=docs[field.name], **field.metadata)
+            default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+            yield Key(path=path, default=default, doc=docs[field.name], **field.metadata)
 
 
 def _sections(group: type, prefix: str) -> Iterator[tuple[str, str]]:

@@ -141,7 +141,7 @@ def _unknown_keys(tree: dict[str, Any]) -> list[str]:
     problems = []
     for path, value in flatten(tree).items():
         general = generalise(str(path))
-        if isinstance(value, str) and "${" in value:
+        if "${" in str(value):
             problems.append(f"{path}: interpolation (${{…}}) is not supported; write the value itself")
             continue
         if general in known or (general in groups and (value is None or value == {})):
@@ -165,7 +165,9 @@ def _typed(
             docs = schema_keys()
             listed = "; ".join(f"{path} ({docs[path].doc})" for path in missing)
             raise ConfigError(f"{source}: missing {listed}", "Add it to the file.")
-        return cast(Experiment, OmegaConf.to_object(merged))
+        experiment = cast(Experiment, OmegaConf.to_object(merged))
+        as_tree(experiment)  # sees a list within a list, which merging lets pass
+        return experiment
     except OmegaConfBaseException as error:
         path = error.full_key or ""
         where = "override" if path in overridden else str(source)
@@ -222,6 +224,8 @@ def _plain_reason(error: OmegaConfBaseException) -> str:
         "could not be converted to Integer": "is not a whole number",
         "could not be converted to Float": "is not a number",
         "is not a valid bool": "is not true or false",
+        "Invalid value assigned: AnyNode is not a ListConfig, TupleConfig, list, or tuple": "must be a list, as [a, b]",
+        "field 'tracking' is not Optional": "null is not allowed here; write []",
         "Incompatible value 'None' for field of type": "null is not allowed here; expected",
     }
     for omegaconf_words, ours in swaps.items():

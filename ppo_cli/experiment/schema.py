@@ -30,6 +30,9 @@ ROUND_MOVES: dict[int, tuple[str, tuple[str, ...]]] = {
 }
 """The question of each round, and the keys that it lets move against the run before."""
 
+TRACKERS = ("tensorboard", "wandb", "trackio", "mlflow")
+"""What `tracking` may name; each is the name of its package too."""
+
 
 def key(
     default: Any,  # noqa: ANN401 - a default has the type of its field
@@ -42,6 +45,8 @@ def key(
 ) -> Any:  # noqa: ANN401 - dataclasses.field is typed so too
     """Declares one key: its default, its class, and the range of its value."""
     metadata = {"moves": moves, "above": above, "at_least": at_least, "at_most": at_most, "is_path": is_path}
+    if isinstance(default, list):  # each experiment has its own
+        return field(default_factory=default.copy, metadata=metadata)
     return field(default=default, metadata=metadata)
 
 
@@ -255,6 +260,8 @@ class Experiment:
     """The PPO variables."""
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     """What is kept on disk."""
+    tracking: list[str] = key([], "free")  # noqa: RUF009 - key gives a field
+    """Trackers that get the metrics besides metrics.jsonl: tensorboard, wandb, trackio, mlflow."""
     seed: int = key(1, "treatment", at_least=0, at_most=LARGEST_SEED)
     """Seed of everything PPO draws: adapters, critic, prompt order, answers, minibatches."""
     device: str = key("auto", "free")

@@ -8,6 +8,7 @@
       rollouts.jsonl        a line an episode            broken.jsonl     episodes that could not be learnt from
       checkpoints/step-000010/   plain Hugging Face files + state/
       eval/step-000010/     samples.jsonl  scores.<rules>.jsonl  summary.json (last = complete)
+      tracking/             what trackers keep on this machine
       reports/              .running         locked while a process works on the run
 
 Not here: reading and writing.
@@ -85,6 +86,10 @@ class RunLayout:
 
     def evaluation(self, step: int) -> Path:
         return self.evaluations / f"step-{step:06d}"
+
+    @property
+    def tracking(self) -> Path:
+        return self.root / "tracking"
 
     @property
     def reports(self) -> Path:

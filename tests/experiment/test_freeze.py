@@ -40,7 +40,8 @@ def test_a_treatment_changes_its_group_alone(experiment):
 
 
 def test_free_keys_change_nothing(experiment):
-    free = replace(experiment, name="y", output="elsewhere", evaluation=Evaluation(every=1, interim_prompts=3))
+    looks = Evaluation(every=1, interim_prompts=3)
+    free = replace(experiment, name="y", output="elsewhere", tracking=["wandb"], evaluation=looks)
     assert freeze.freeze(free, CONTENT, FILES).fingerprint == freeze.freeze(experiment, CONTENT, FILES).fingerprint
 
 

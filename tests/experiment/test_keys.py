@@ -25,6 +25,7 @@ def test_classes_of_the_keys_that_matter_most():
     assert moves_of("prompts.eval") == "frozen"
     assert moves_of("evaluation.temperature") == "frozen"
     assert moves_of("output") == "free"
+    assert moves_of("tracking") == "free"
 
 
 def test_defaults_are_in_range():

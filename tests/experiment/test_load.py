@@ -83,6 +83,13 @@ def test_paths_in_the_file_start_at_the_file_and_in_overrides_here(write, tmp_pa
         ("name=a/b", r"name: must be usable as a folder name"),
         ("goal=${oc.env:HOME}", r"goal: interpolation"),
         ("reward.terms.x.weigt=1", r"reward\.terms\.x\.weigt: no such key; did you mean reward\.terms\.x\.weight\?"),
+        ("tracking=[tensorbord]", r"tracking: no tracker 'tensorbord'; did you mean tensorboard\?"),
+        ("tracking=[zzz]", r"tracking: no tracker 'zzz'; there are tensorboard, wandb, trackio, mlflow\."),
+        ("tracking=[wandb,wandb]", r"tracking: wandb is named twice"),
+        ("tracking=wandb", r"tracking: must be a list"),
+        ("tracking=[[wandb]]", r"tracking\[0\]: Cannot convert"),
+        ("tracking=null", r"tracking: null is not allowed here"),
+        ("tracking=['${oc.env:HOME}']", r"tracking: interpolation"),
         ("novalue", r"override 'novalue' is not of the form key=value"),
     ],
 )

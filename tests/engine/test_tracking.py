@@ -1,0 +1,37 @@
+"""What a tracker is told: flat numbers with readable names."""
+
+from dataclasses import fields, replace
+
+from ppo_cli.engine.tracking import NAMES, evaluation_numbers, update_numbers
+from ppo_cli.records import Estimate, UpdateMetrics
+from tests.report.records import metrics
+
+
+def test_every_number_of_an_update_has_a_readable_name():
+    assert set(NAMES) == {field.name for field in fields(UpdateMetrics)} - {"update", "terms"}
+    assert len(set(NAMES.values())) == len(NAMES)
+
+
+def test_an_update_is_flat_and_what_has_no_value_is_left_out():
+    update = replace(metrics(), terms={"ended": 0.5, "on_topic": 0.25}, explained_variance=None)
+    numbers = update_numbers(update)
+    assert numbers["reward/mean"] == update.reward
+    assert numbers["kl/nats_per_answer"] == update.kl
+    assert numbers["loss/policy"] == update.policy_loss
+    assert numbers["reward/terms/on_topic"] == 0.25
+    assert len(numbers) == len(NAMES) - 1 + 2
+    assert all(isinstance(value, int | float) for value in numbers.values())
+
+
+def test_a_measure_has_its_interval_where_it_has_one():
+    estimates = [
+        Estimate(name="length.tokens", value=12.0, low=11.0, high=13.0, prompts=8),
+        Estimate(name="refusal.separation", value=None, low=None, high=None, prompts=0),
+        Estimate(name="diversity.distinct_2", value=0.5, low=None, high=None, prompts=8),
+    ]
+    assert evaluation_numbers(estimates, "interim") == {
+        "eval_interim/length.tokens": 12.0,
+        "eval_interim/length.tokens/low": 11.0,
+        "eval_interim/length.tokens/high": 13.0,
+        "eval_interim/diversity.distinct_2": 0.5,
+    }
