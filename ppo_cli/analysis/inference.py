@@ -269,7 +269,8 @@ def _paired_corpus(measure: Measure, before: Table, after: Table) -> PairedResul
     if not (math.isfinite(value_a) and math.isfinite(value_b)):
         return None
     keep = corpus.leave_group_out(prompts)
-    left_out = texts.at(0 * keep, keep) - texts.at(keep, 0 * keep)
+    same = before.texts == after.texts  # then they differ by nothing, even where a group left out leaves no data
+    left_out = np.zeros(len(keep)) if same else texts.at(0 * keep, keep) - texts.at(keep, 0 * keep)
     error = corpus.jackknife_error(left_out)
     low, high = _around(value_b - value_a, error, len(left_out) - 1)
     draws = corpus.DRAWS.get(measure.statistic, CORPUS_DRAWS)

@@ -531,7 +531,7 @@ def check_primary(name: str) -> None:
     """Checks that a verdict can be given on a measure.
 
     Raises:
-        ConfigError: there is no such measure, or it says how far the policy moved or what it was paid, not what it does.
+        ConfigError: there is no such measure, or it says how far the policy moved or what it was paid.
     """
     measure = measure_named(name)
     if measure.unit == "nats" or measure.family == "reward":

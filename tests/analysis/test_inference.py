@@ -133,6 +133,14 @@ def test_measures_of_the_whole_set_by_hand():
     assert estimate(measure_named("style.top_opening"), openings).value == pytest.approx(3 / 4)
 
 
+def test_one_prompt_with_data_is_equal_to_itself_and_otherwise_unknown():
+    measure = measure_named("diversity.distinct_3")
+    a, b = (table([[0], [0]], texts=[["a b c"], [text]]) for text in ("x", "y"))
+    found = paired_difference(measure, a, a)
+    assert (found.difference, found.low, found.high, found.p_value) == (0.0, 0.0, 0.0, 1.0)
+    assert not math.isfinite(paired_difference(measure, a, b).high)
+
+
 def test_self_bleu_by_hand():
     """a b c d and a b c e: 3 of 4 words, (2+1) of (3+1) pairs, (1+1) of (2+1) triples, (0+1) of (1+1) fours."""
     pair = table([[0], [0]], texts=[["a b c d"], ["a b c e"]])
