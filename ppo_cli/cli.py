@@ -93,6 +93,9 @@ def train(
     output: Annotated[
         Path | None, typer.Option("--output", help="Folder that holds the run folders, in place of the config's.")
     ] = None,
+    processes: Annotated[
+        int, typer.Option("--processes", help="Processes that train together on this machine, a GPU each.")
+    ] = 1,
     as_json: Json = False,
 ) -> None:
     """Freeze, train, evaluate against step 0, and say what happened."""
@@ -112,14 +115,19 @@ def train(
             return
         from ppo_cli.commands import train as command
         from ppo_cli.experiment.load import load_experiment
+        from ppo_cli.store.runs import find_run
 
-        if resume is not None:
-            with _watching(as_json) as watcher:
-                result = command.resume(resume, output=output or Path("runs"), overrides=changes, watcher=watcher)
-        else:
-            loaded = load_experiment(config or Path(), overrides or ())
-            with _watching(as_json) as watcher:
-                result = command.train(loaded, output=output, again=again, force=force, watcher=watcher)
+        folder = output or Path("runs")
+        loaded = None if resume is not None else load_experiment(config or Path(), overrides or ())
+        experiment = find_run(resume or "", folder).experiment() if loaded is None else loaded.experiment
+        from ppo_cli.commands.together import take_part
+
+        team = take_part(experiment.device, processes, main)
+        with _watching(as_json) as watcher:
+            if loaded is None:
+                result = command.resume(resume or "", output=folder, overrides=changes, watcher=watcher, team=team)
+            else:
+                result = command.train(loaded, output=output, again=again, force=force, watcher=watcher, team=team)
         _print(as_json, result, lambda: screens.training_screen(result))
 
 
@@ -136,7 +144,9 @@ def _dry_run(config: Path | None, overrides: list[str], as_json: bool) -> None:
 
 @app.command("eval")
 def evaluate(
-    checkpoint: Annotated[str, typer.Option(help="A checkpoint, RUN/best, RUN/last, a model folder, an id or builtin:NAME.")],
+    checkpoint: Annotated[
+        str, typer.Option(help="A checkpoint, RUN/best, RUN/last, a model folder, an id or builtin:NAME.")
+    ],
     config: Annotated[Path | None, typer.Option(help="Settings for a model that belongs to no run.")] = None,
     prompts: Annotated[Path | None, typer.Option(help="Another prompt file, JSONL.")] = None,
     output: Output = Path("runs"),
@@ -220,6 +230,8 @@ def _reported(as_json: bool) -> Iterator[None]:
 
 
 def _report_error(message: str, next_step: str, code: int, as_json: bool) -> None:
+    if os.environ.get("RANK", "0") != "0":  # one of several processes; the first tells of it
+        raise typer.Exit(code) from None
     if as_json:
         typer.echo(json.dumps({"error": message, "next_step": next_step, "exit_code": code}, ensure_ascii=False))
     else:

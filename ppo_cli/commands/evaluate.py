@@ -43,6 +43,8 @@ from ppo_cli.store.layout import step_of
 from ppo_cli.store.runs import Run, run_of
 
 if TYPE_CHECKING:
+    from ppo_cli.engine.policy import Policy
+    from ppo_cli.engine.team import Team
     from ppo_cli.models.loading import Tokens
 
 OpenModel = Callable[[], AbstractContextManager[Any]]
@@ -158,9 +160,10 @@ def evaluate_into(
     about: dict[str, Any],
     partial: bool,
     watcher: Watcher,
+    team: Team | None = None,
 ) -> Evaluated:
     """Samples, labels, measures, and writes an evaluation folder."""
-    samples = answer(policy, reference, tokens, prompts, experiment, watcher)
+    samples = answer(policy, reference, tokens, prompts, experiment, watcher, team)
     labelled = _labelled(prompts, samples, experiment)
     table = tabulate(labelled)
     estimates = tuple(estimate(measure, table) for measure in _measures(experiment, partial=partial))
@@ -192,6 +195,11 @@ def evaluate_into(
     )
 
 
+def who_answers(policy: Policy, step: int) -> OpenModel:
+    """Opens the model whose behaviour is measured after so many updates; step 0 is the reference itself."""
+    return policy.as_plain_model if step else policy.as_plain_reference
+
+
 def answer(
     policy: OpenModel,
     reference: OpenModel,
@@ -199,8 +207,12 @@ def answer(
     prompts: Sequence[Prompt],
     experiment: Experiment,
     watcher: Watcher,
+    team: Team | None = None,
 ) -> list[Sample]:
-    """K seeded answers to each prompt, with the exact KL to the reference on each first answer."""
+    """K seeded answers to each prompt, with the exact KL to the reference on each first answer.
+
+    Where several processes train together each answers its share of the prompts, and all get all of the samples.
+    """
     import numpy as np
     import torch
 
@@ -209,6 +221,7 @@ def answer(
 
     settings = experiment.evaluation
     decoding = _decoding(settings, tokens)
+    prompts = team.share(prompts) if team else prompts
     rendered = render_all(tokens, prompts, Path("the prompt file"), experiment.prompts.max_tokens)
     draws = [
         np.stack(
@@ -229,18 +242,21 @@ def answer(
             watcher(Phase(name="KL to the reference", total=len(prompts), unit="answers"))
             first = [(ids, rows[0].tokens) for ids, rows in zip(rendered, drawn, strict=True)]
             kl = exact_kl(policy, reference, first, lambda done: watcher(Progress(done=done)))
-    return [
-        Sample(
-            prompt_id=prompt.id,
-            sample=number,
-            answer=tokens.decode(row.tokens),
-            tokens=len(row.tokens),
-            finish=row.finish,
-            kl=max(0.0, kl[index]) if number == 0 else None,
-        )
-        for index, (prompt, rows) in enumerate(zip(prompts, drawn, strict=True))
-        for number, row in enumerate(rows)
+    answered = [
+        [
+            Sample(
+                prompt_id=prompt.id,
+                sample=number,
+                answer=tokens.decode(row.tokens),
+                tokens=len(row.tokens),
+                finish=row.finish,
+                kl=max(0.0, nats) if number == 0 else None,
+            )
+            for number, row in enumerate(rows)
+        ]
+        for prompt, rows, nats in zip(prompts, drawn, kl, strict=True)
     ]
+    return [sample for samples in (team.merged(answered) if team else answered) for sample in samples]
 
 
 def against(baseline: Evaluated, evaluated: Evaluated, experiment: Experiment) -> Comparison:

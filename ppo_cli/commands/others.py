@@ -10,42 +10,53 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ppo_cli.commands.ground import Ground
+from ppo_cli.commands.orders import OTHERS
 from ppo_cli.records import Answer, Phase, Progress, Prompt, Watcher
 from ppo_cli.store.files import read_lines, write_lines
 from ppo_cli.store.runs import Run
 
 if TYPE_CHECKING:
     from ppo_cli.engine.policy import Policy
+    from ppo_cli.engine.team import Team
 
 
-def other_answers(run: Run, ground: Ground, policy: Policy, watcher: Watcher) -> dict[str, list[Answer]]:
-    """The other answers by prompt id, as `reward.other` says.
+def other_answers(run: Run, ground: Ground, policy: Policy, watcher: Watcher, team: Team) -> dict[str, list[Answer]]:
+    """The other answers by prompt id, as `reward.other` says; sampled now if that has not been done yet.
 
     Args:
         run: keeps the sampled ones.
         ground: prompts and settings.
         policy: holds the reference.
         watcher: told of progress.
+        team: each process samples a share.
     """
+    path = run.layout.reference_answers
+    if ground.experiment.reward.other == "reference" and not path.is_file():
+        team.lead(OTHERS)
+        write_lines(path, sample_others(ground, policy, watcher, team))
+    return kept_answers(run, ground)
+
+
+def kept_answers(run: Run, ground: Ground) -> dict[str, list[Answer]]:
+    """The other answers by prompt id; those of the reference must have been sampled."""
     match ground.experiment.reward.other:
         case "none":
             return {}
         case "written":
             return {prompt.id: [_written(prompt)] for prompt in ground.inputs.train}
         case _:
-            path = run.layout.reference_answers
-            if not path.is_file():
-                write_lines(path, _sample(ground, policy, watcher))
-            return {row["prompt_id"]: [Answer(**answer) for answer in row["answers"]] for row in read_lines(path)}
+            rows = read_lines(run.layout.reference_answers)
+            return {row["prompt_id"]: [Answer(**answer) for answer in row["answers"]] for row in rows}
 
 
-def _sample(ground: Ground, policy: Policy, watcher: Watcher) -> list[dict[str, Any]]:
+def sample_others(ground: Ground, policy: Policy, watcher: Watcher, team: Team) -> list[dict[str, Any]]:
+    """Samples the reference's own answers: a row a prompt that the run will come to, its share by each process."""
     import numpy as np
 
     from ppo_cli.models.sampling import Decoding, sample_answers, uniforms
 
     experiment, tokens = ground.experiment, ground.tokens
-    used = _used(ground)
+    used = team.share(_used(ground))
     limit = experiment.rollout.max_new_tokens
     samples = range(experiment.reward.other_samples)
     draws = [
@@ -61,7 +72,7 @@ def _sample(ground: Ground, policy: Policy, watcher: Watcher) -> list[dict[str, 
         [asdict(Answer(text=tokens.decode(row.tokens), tokens=len(row.tokens), finish=row.finish)) for row in rows]
         for rows in drawn
     ]
-    return [{"prompt_id": prompt.id, "answers": rows} for prompt, rows in zip(used, answers, strict=True)]
+    return team.merged([{"prompt_id": prompt.id, "answers": rows} for prompt, rows in zip(used, answers, strict=True)])
 
 
 def _used(ground: Ground) -> Sequence[Prompt]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppo_cli.commands.best import best_of, primary_value
-from ppo_cli.commands.evaluate import Evaluated, against, evaluate_into, read_evaluation
+from ppo_cli.commands.evaluate import Evaluated, against, evaluate_into, read_evaluation, who_answers
 from ppo_cli.commands.ground import (
     Ground,
     Inputs,
@@ -25,6 +25,7 @@ from ppo_cli.commands.ground import (
     stand_on,
     verify_ground,
 )
+from ppo_cli.commands.orders import ANSWER, BEGIN, END, GO_ON, LOAD, PREPARE, TRAIN
 from ppo_cli.commands.others import other_answers
 from ppo_cli.commands.stopping import StopRequest
 from ppo_cli.errors import DiskFull, GateError, IntegrityError, Interrupted, NoPermission, UsageError
@@ -32,11 +33,13 @@ from ppo_cli.experiment.load import Loaded, load_experiment
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.prompts.subset import stratified_subset
 from ppo_cli.records import (
+    Answer,
     Best,
     Comparison,
     EvaluationDone,
     Notice,
     Phase,
+    Prompt,
     RunStarted,
     TrainingOutcome,
     UpdateDone,
@@ -52,7 +55,7 @@ from ppo_cli.store.runs import Run, claim_run, closing
 if TYPE_CHECKING:
     from ppo_cli.commands.start import Start
     from ppo_cli.engine.policy import Policy
-    from ppo_cli.engine.rollouts import Rollouts
+    from ppo_cli.engine.team import Team
     from ppo_cli.engine.tracking import Trackers
     from ppo_cli.engine.trainer import PolicyTrainer
 
@@ -66,6 +69,7 @@ def train(
     again: bool = False,
     force: bool = False,
     watcher: Watcher = nobody,
+    team: Team | None = None,
 ) -> TrainingOutcome:
     """Runs one experiment from its config.
 
@@ -75,12 +79,14 @@ def train(
         again: if this very experiment has a run already, make another beside it.
         force: train although the evaluation set overlaps what the policy learns from.
         watcher: told of everything that happens.
+        team: the processes that train together, of which this one leads.
 
     Raises:
         UsageError: the config, a prompt file or the model cannot be used, or the run exists.
         GateError: the evaluation set leaks, the reward broke its contract, or policy and reference differ.
         Interrupted: stopped by the user; can be resumed.
     """
+    _refuse_idle_processes(team, loaded.experiment)
     inputs = read_inputs(loaded.experiment)
     _refuse_leaks(inputs, force, watcher)
     refuse_missing_trackers(inputs.experiment)
@@ -90,7 +96,7 @@ def train(
     state = {"changed": dict(word.split("=", 1) for word in loaded.overrides)}
     run = claim_run((output or Path(experiment.output)) / name, lock, texts, state, again)
     try:
-        return _carry_out(run, ground, watcher)
+        return _carry_out(run, ground, watcher, team)
     except UsageError as error:
         begun = run.layout.provenance.is_file() or isinstance(error, NoPermission)
         if not begun:  # the start model could not be used
@@ -98,7 +104,14 @@ def train(
         raise
 
 
-def resume(name: str, *, output: Path, overrides: Sequence[str] = (), watcher: Watcher = nobody) -> TrainingOutcome:
+def resume(
+    name: str,
+    *,
+    output: Path,
+    overrides: Sequence[str] = (),
+    watcher: Watcher = nobody,
+    team: Team | None = None,
+) -> TrainingOutcome:
     """Continues a run that was interrupted, from its last checkpoint, with the numbers it would have had.
 
     Args:
@@ -106,6 +119,7 @@ def resume(name: str, *, output: Path, overrides: Sequence[str] = (), watcher: W
         output: folder of run folders.
         overrides: `tracking=[…]` for what is left of the run; nothing else may change.
         watcher: told of everything that happens.
+        team: the processes that train together, of which this one leads.
 
     Raises:
         UsageError: no such run, it is finished or running, or another key is overridden.
@@ -132,10 +146,11 @@ def resume(name: str, *, output: Path, overrides: Sequence[str] = (), watcher: W
     ground = stand_on(read_inputs(experiment), watcher)
     verify_ground(lock, ground, run.name)
     run.reopen()
-    return _carry_out(run, ground, watcher)
+    return _carry_out(run, ground, watcher, team)
 
 
-def _carry_out(run: Run, ground: Ground, watcher: Watcher) -> TrainingOutcome:
+def _carry_out(run: Run, ground: Ground, watcher: Watcher, team: Team | None) -> TrainingOutcome:
+    from ppo_cli.engine.team import Team
     from ppo_cli.engine.tracking import Trackers
 
     experiment = replace(run.experiment(), tracking=ground.experiment.tracking)
@@ -153,7 +168,7 @@ def _carry_out(run: Run, ground: Ground, watcher: Watcher) -> TrainingOutcome:
             )
         )
         try:
-            return _Training(run, experiment, ground, request, trackers).carry_out()
+            return _Training(run, experiment, ground, request, trackers, team or Team()).carry_out()
         except KeyboardInterrupt:
             done = run.state().updates_done
             raise Interrupted(
@@ -186,9 +201,15 @@ class _Training:
     """One run being carried out."""
 
     def __init__(
-        self, run: Run, experiment: Experiment, ground: Ground, request: StopRequest, trackers: Trackers
+        self,
+        run: Run,
+        experiment: Experiment,
+        ground: Ground,
+        request: StopRequest,
+        trackers: Trackers,
+        team: Team,
     ) -> None:
-        self.run, self.experiment, self.ground = run, experiment, ground
+        self.run, self.experiment, self.ground, self.team = run, experiment, ground, team
         self.request, self.trackers, self.watcher = request, trackers, trackers.watch
         self.started = time.monotonic()
         self.baseline: Evaluated | None = None
@@ -198,6 +219,8 @@ class _Training:
         """The primary measure on the interim prompts, by update."""
 
     def carry_out(self) -> TrainingOutcome:
+        import torch
+
         from ppo_cli.commands.start import load_start
         from ppo_cli.engine.checkpoints import list_checkpoints, load_checkpoint, save_checkpoint
         from ppo_cli.engine.policy import Policy
@@ -207,7 +230,8 @@ class _Training:
         start = load_start(self.ground, self.watcher)
         policy = Policy(start.model, experiment.model.train, seed=experiment.seed)
         self._write_provenance(start, policy)
-        others = other_answers(run, self.ground, policy, self.watcher)
+        self.team.lead(BEGIN, str(run.layout.root), torch.get_num_threads())
+        others = other_answers(run, self.ground, policy, self.watcher, self.team)
         materials = Materials(
             policy=policy,
             tokens=self.ground.tokens,
@@ -215,13 +239,16 @@ class _Training:
             others=others,
             reward=self.ground.inputs.reward,
             device=start.device,
+            team=self.team,
         )
+        self.team.lead(PREPARE)
         trainer = PolicyTrainer(experiment, materials, run.layout.root, self.watcher)
         self.trackers.begin(trainer)
         checkpoints = list_checkpoints(run.layout)
         self.baseline = self._evaluate(policy, 0, partial=False)
         self.trackers.evaluation(0, self.baseline.estimates, partial=False)
         if checkpoints:
+            self.team.lead(LOAD, str(checkpoints[-1]))
             load_checkpoint(trainer, checkpoints[-1])
         run.rewind(trainer.updates_done, experiment.ppo.episodes_per_update)
         self._look_back(trainer.updates_done)
@@ -233,6 +260,7 @@ class _Training:
 
         reason = self._updates(trainer, policy, save)
         final = self._evaluate(policy, trainer.updates_done, partial=False)
+        self.team.lead(END)
         comparison = against(self.baseline, final, experiment)
         self._report(trainer.updates_done, final, comparison)
         self._look(trainer.updates_done, final)
@@ -274,15 +302,16 @@ class _Training:
                 save()
                 saved = update
             self.request.in_update = False
-            if self.request.asked:
-                return False
-            self._evaluate_if_due(policy, update)
+            if not self.request.asked:
+                self._evaluate_if_due(policy, update)
+            self.team.lead(GO_ON, not self.request.asked)
             self.request.in_update = True
-            return True
+            return not self.request.asked
 
         try:
             if not is_complete(self.run.layout.evaluation(saved)):  # killed between a checkpoint and its evaluation
                 self._evaluate_if_due(policy, saved)
+            self.team.lead(TRAIN)
             self.request.in_update = True
             reason = trainer.train(record, after_update, self._rescue)
         except KeyboardInterrupt:
@@ -297,10 +326,12 @@ class _Training:
             save()
         return reason
 
-    def _rescue(self, update: int, rollouts: Rollouts) -> None:
-        """Keeps an update's episodes for inspection."""
-        cases = zip(rollouts.prompts, rollouts.answers, strict=True)
-        rows = [{"update": update, "prompt_id": prompt.id, "prompt": prompt.text, **asdict(a)} for prompt, a in cases]
+    def _rescue(self, update: int, answered: Sequence[tuple[Prompt, Answer]]) -> None:
+        """Keeps an update's answers for inspection."""
+        rows = [
+            {"update": update, "prompt_id": prompt.id, "prompt": prompt.text, **asdict(answer)}
+            for prompt, answer in answered
+        ]
         append_lines(self.run.layout.broken, rows)
 
     def _evaluate_if_due(self, policy: Policy, update: int) -> None:
@@ -347,9 +378,10 @@ class _Training:
         if step == 0 and is_complete(folder):
             return read_evaluation(folder, prompts, name)
         self.watcher(Notice(text=f"Evaluating {name} on {len(prompts)} prompts."))
+        self.team.lead(ANSWER, step, [prompt.id for prompt in prompts])
         return evaluate_into(
             folder,
-            policy.as_plain_model if step else policy.as_plain_reference,
+            who_answers(policy, step),
             policy.as_plain_reference,
             self.ground.tokens,
             prompts,
@@ -358,6 +390,7 @@ class _Training:
             about={"checkpoint": f"{self.run.name}/step-{step:06d}", "prompts": "eval"},
             partial=partial,
             watcher=self.watcher,
+            team=self.team,
         )
 
     def _report(self, step: int, evaluated: Evaluated, comparison: Comparison) -> None:
@@ -393,6 +426,7 @@ class _Training:
                 "gpu": torch.cuda.get_device_name(start.device) if start.device.type == "cuda" else None,
                 "dtype": str(start.dtype).removeprefix("torch."),
                 "threads": torch.get_num_threads(),
+                "processes": self.team.size,
                 "start_folder": start.folder.name,
                 "trained_parameters": sum(value.numel() for value in policy.parameters.values()),
                 "seeds": {"run": self.experiment.seed, "evaluation": self.experiment.evaluation.seed},
@@ -409,6 +443,9 @@ class _Training:
         if str(start.device) != first["device"]:
             text = f"The run began on {first['device']} and continues on {start.device}, so its numbers will differ."
             self.watcher(Notice(text=text, level="warning"))
+        if self.team.size != first["processes"]:
+            began = f"The run began with {first['processes']} processes and continues with {self.team.size}"
+            self.watcher(Notice(text=f"{began}, so its numbers will differ in the last digits.", level="warning"))
 
     def _finish_provenance(self, policy: Policy) -> None:
         """Hashes the reference again and records it.
@@ -421,6 +458,15 @@ class _Training:
         write_json(self.run.layout.provenance, record)
         if record["reference"]["sha256_at_end"] != record["reference"]["sha256_at_start"]:
             raise IntegrityError(f"{self.run.name}: the reference moved during training.", "Please report this.")
+
+
+def _refuse_idle_processes(team: Team | None, experiment: Experiment) -> None:
+    episodes = experiment.ppo.episodes_per_update
+    if team and team.size > episodes:
+        raise UsageError(
+            f"{team.size} processes cannot share {episodes} episodes an update.",
+            "Start fewer, or raise ppo.episodes_per_update.",
+        )
 
 
 def _refuse_leaks(inputs: Inputs, force: bool, watcher: Watcher) -> None:

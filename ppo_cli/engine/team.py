@@ -11,6 +11,7 @@ Not here: what is done (`trainer`), starting the processes (`launching`).
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -132,4 +133,5 @@ def join_team(device: str) -> Team:
             )
     os.environ["ACCELERATE_MIXED_PRECISION"] = "no"  # model.dtype says how to compute
     state = PartialState(cpu=device == "cpu", timeout=PATIENCE)
+    atexit.register(state.destroy_process_group)
     return Team(state.process_index, state.num_processes)

@@ -60,8 +60,11 @@ def choose_device(wanted: str) -> torch.device:
     Raises:
         ConfigError: it asks for CUDA where there is none, or for something unknown.
     """
+    if wanted in ("auto", "cuda") and torch.cuda.is_available():
+        place = os.environ.get("LOCAL_RANK")  # one of several processes: each has a GPU of its own
+        return torch.device("cuda", int(place)) if place else torch.device("cuda")
     if wanted == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device("cpu")
     try:
         device = torch.device(wanted)
     except RuntimeError:

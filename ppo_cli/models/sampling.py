@@ -168,9 +168,9 @@ def _sample_batch(
                 if token in stops:
                     ended[row], finish[row] = True, "eos"
         progress(sum(ended))
-        if all(ended[row] for row in alive) or step + 1 == decoding.max_new_tokens:
-            break
         going = [line for line, row in fresh if tap or not ended[row]]
+        if not going or step + 1 == decoding.max_new_tokens:
+            break
         if len(alive) - len(going) >= max(1, len(alive) // COMPACT_AT):
             keep = torch.tensor(going, device=device)
             cache.batch_select_indices(keep)

@@ -1,0 +1,42 @@
+"""Processes that train together: how work is dealt out and brought together."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from ppo_cli.engine.team import Team, join_team
+from ppo_cli.errors import GateError, UsageError
+
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+
+
+def test_two_processes_share_exchange_and_fail_as_one():
+    script = Path(__file__).with_name("team_at_work.py")
+    here = Path(__file__).parents[2]
+    done = subprocess.run([*TORCHRUN, str(script)], capture_output=True, text=True, timeout=120, cwd=here, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_team_of_one_exchanges_nothing():
+    team = Team()
+    assert team.leads
+    assert team.share([1, 2, 3]) == [1, 2, 3] == team.merged([1, 2, 3])
+    rows = torch.randn(3, 2)
+    assert team.rows(rows) is rows
+    team.total([rows])
+    team.lead("anything")
+    with pytest.raises(GateError, match="broke"), team.failing_together():
+        raise GateError("it broke")
+
+
+@pytest.mark.parametrize(
+    ("variable", "name"), [("ACCELERATE_USE_FSDP", "FSDP"), ("ACCELERATE_USE_DEEPSPEED", "DeepSpeed")]
+)
+def test_a_model_spread_over_processes_is_refused(monkeypatch, variable, name):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv(variable, "true")
+    with pytest.raises(UsageError, match=f"{name} spreads one model"):
+        join_team("cpu")
