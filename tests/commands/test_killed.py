@@ -20,7 +20,7 @@ SETTINGS = [
     "kl.horizon=64",
     "checkpoints.every=1",
     "checkpoints.keep=1",
-    "evaluation.primary=ending.eos",
+    "evaluation.primary=form.empty",  # an early checkpoint is the best, and has to stay
 ]
 MAY_DIFFER = ("run.json", "provenance.json", "timings.jsonl", ".running")
 """Files of a run with times and process numbers."""
@@ -37,8 +37,9 @@ def killed(shared_config, tmp_path_factory):
 
 
 def test_many_processes_were_killed_also_while_they_wrote_checkpoints(killed):
-    assert killed[1]["kills"]["any moment"] >= RUNS
-    assert killed[1]["kills"]["a checkpoint"] >= RUNS
+    kills = killed[1]["kills"]
+    assert sum(kills.values()) >= 2 * RUNS
+    assert min(kills.values()) >= RUNS // 2, kills
 
 
 @pytest.mark.parametrize("number", range(RUNS))
@@ -60,8 +61,9 @@ def test_what_the_killed_runs_are_compared_with_is_all_there(killed):
     """So that equal bytes mean something."""
     run = only_run(killed[0] / "whole")
     best = json.loads((run / "run.json").read_text())["best"]
+    assert best < 6
     names = set(fingerprint(run))
-    for step in {best, 6}:
+    for step in (best, 6):
         for name in ("model.safetensors", "state/training.safetensors", "state/training.json", "checkpoint.json"):
             assert f"checkpoints/step-{step:06d}/{name}" in names
     assert {"metrics.jsonl", "rollouts.jsonl", "eval/step-000002/samples.jsonl"} <= names
