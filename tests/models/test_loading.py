@@ -159,3 +159,13 @@ def test_cost_grows_with_the_work():
     assert large.seconds == pytest.approx(2 * small.seconds)
     assert small.episodes == 640
     assert estimate(Work(**work), None, "cpu", 100.0, 2).seconds is None
+
+
+def test_each_process_of_a_team_gets_a_gpu_of_its_own(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    assert choose_device("auto") == torch.device("cuda")
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    assert choose_device("auto") == choose_device("cuda") == torch.device("cuda", 2)
+    assert choose_device("cuda:1") == torch.device("cuda", 1)
+    assert choose_device("cpu") == torch.device("cpu")
