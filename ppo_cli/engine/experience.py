@@ -22,7 +22,7 @@ class Experience:
     activations: torch.Tensor
     """[n, length, width] below the cut."""
     features: torch.Tensor
-    """[n, T, width] what the critic reads."""
+    """[n, T, width] the reference's final hidden states, which the critic reads if it has no layers of its own."""
     logprobs: torch.Tensor
     """[n, T] of the policy before this update, 0 outside the answer."""
     values: torch.Tensor

@@ -88,7 +88,9 @@ class Passed:
     entropies: torch.Tensor
     """[n, T] of the policy's next-token distributions, nats."""
     features: torch.Tensor
-    """[n, T, width] the reference's final hidden states, which the critic reads."""
+    """[n, T, width] the reference's final hidden states."""
+    values: torch.Tensor
+    """[n, T] of the critic, anything after the end."""
 
 
 class PolicyTrainer(PPOTrainer):
@@ -109,7 +111,7 @@ class PolicyTrainer(PPOTrainer):
         if not self.policy.shares_lower_layers:
             family = self.policy.model.config.model_type
             watcher(Notice(text=f"The layers of {family} cannot be cut in two, so every pass runs them all: slower."))
-        self.critic = CriticModule(self.policy, seed=experiment.seed)
+        self.critic = CriticModule(self.policy, experiment.ppo.critic, seed=experiment.seed)
         self.kl_coef = experiment.kl.coef
         self.updates_done = 0
         self.order = PromptOrder(len(materials.prompts), experiment.seed)
@@ -225,7 +227,7 @@ class PolicyTrainer(PPOTrainer):
         lengths = team.rows(rollouts.lengths)
         mask, mask_next = answer_masks(lengths, rollouts.targets.shape[1])
         logprobs, reference = team.rows(passed.logprobs), team.rows(passed.reference)
-        values = team.rows(self.critic.head(passed.features)) * mask_next
+        values = team.rows(passed.values) * mask_next
         scores = team.rows(torch.tensor([item.reward for item in scored], device=mask.device, dtype=torch.float32))
 
         penalty = estimators.kl_penalty(logprobs, reference, kl.estimator) * mask
@@ -303,7 +305,9 @@ class PolicyTrainer(PPOTrainer):
             log_ratio = logprobs - experience.logprobs[part][mask]
             policy_losses, clipped = estimators.policy_loss(log_ratio, experience.advantages[part][mask], ppo.cliprange)
             value_losses = estimators.value_loss(
-                self.critic.head(experience.features[part][mask_next]),
+                self._values(experience.features[part], experience.activations[part, :length], ids, places[part])[
+                    mask_next
+                ],
                 experience.values[part][mask_next],
                 experience.returns[part][mask_next],
                 ppo.cliprange_value,
@@ -391,8 +395,9 @@ class PolicyTrainer(PPOTrainer):
     def _passes(self, rollouts: Rollouts, activations: torch.Tensor) -> Passed:
         """Policy and reference over the episodes, a few of like length at a time."""
         temperature, (count, steps) = self.experiment.rollout.temperature, rollouts.targets.shape
-        logprobs, reference, entropies = (torch.zeros((count, steps), device=rollouts.ids.device) for _ in range(3))
-        features = self.policy.head.weight.new_zeros((count, steps, self.policy.head.weight.shape[1]))
+        shape = (count, steps)
+        logprobs, reference, entropies, values = (torch.zeros(shape, device=rollouts.ids.device) for _ in range(4))
+        features = self.policy.head.weight.new_zeros((*shape, self.policy.head.weight.shape[1]))
         places = rollouts.answer_places()
         done = 0
         self.watcher(Phase(name="old and reference log-probabilities", total=count, unit="answers"))
@@ -401,13 +406,22 @@ class PolicyTrainer(PPOTrainer):
             lower, targets = activations[rows, :length], rollouts.targets[rows][mask]
             hidden = _gather(self.policy.policy_hidden(lower, ids), places[rows])
             features[rows] = _gather(self.policy.reference_hidden(lower, ids), places[rows])
+            values[rows] = self._values(features[rows], lower, ids, places[rows])
             chosen, uncertain = token_logprobs_and_entropy(self.policy.head, hidden[mask], targets, temperature)
             expected = token_logprobs(self.policy.head, features[rows][mask], targets, temperature)
             logprobs[rows], entropies[rows] = _scatter(chosen, mask), _scatter(uncertain, mask)
             reference[rows] = _scatter(expected, mask)
             done += len(rows)
             self.watcher(Progress(done=done))
-        return Passed(logprobs=logprobs, reference=reference, entropies=entropies, features=features)
+        return Passed(logprobs=logprobs, reference=reference, entropies=entropies, features=features, values=values)
+
+    def _values(
+        self, reference: torch.Tensor, lower: torch.Tensor, ids: torch.Tensor, places: torch.Tensor
+    ) -> torch.Tensor:
+        """The critic's values at given places: [rows, T]."""
+        own = self.critic.layers is not None
+        hidden = _gather(self.critic.own_hidden(lower, ids), places) if own else reference
+        return self.critic.head(hidden)
 
     def _total(self, sums: Mapping[str, float]) -> dict[str, float]:
         """Adds up what every process summed over its own rows."""

@@ -204,6 +204,8 @@ class Ppo:
     """Optimizer steps in one pass; must divide episodes_per_update."""
     learning_rate: float = key(1e-4, "treatment", above=0.0, at_most=1.0)
     """Learning rate of the policy (AdamW)."""
+    critic: Literal["head", "layers"] = key("head", "treatment")
+    """A small head on the reference's hidden states, or layers of its own below it: a trained copy of the policy's."""
     critic_learning_rate: float = key(1e-3, "treatment", above=0.0, at_most=1.0)
     """Learning rate of the critic (AdamW)."""
     warmup_updates: int = key(2, "treatment", at_least=0)

@@ -100,7 +100,7 @@ def train_stock(experiment, tiny_model, folder, rollouts, monkeypatch):
     reference = None
     if experiment.model.train.lora is None:
         reference = copy.deepcopy(policy.model).requires_grad_(False)
-    critic = CriticModule(policy, seed=experiment.seed)
+    critic = CriticModule(policy, experiment.ppo.critic, seed=experiment.seed)
     groups = [
         {"params": list(policy.parameters.values()), "lr": experiment.ppo.learning_rate},
         {"params": list(critic.parameters()), "lr": experiment.ppo.critic_learning_rate},
@@ -156,12 +156,22 @@ def left_padded(rollouts, width, pad_id):
 @pytest.mark.parametrize("estimator", ["k1", "k3"])
 @pytest.mark.parametrize("whiten", [False, True], ids=["plain", "whitened"])
 def test_same_metrics_and_same_weights(experiment, tiny_model, tmp_path, monkeypatch, lora, estimator, whiten):
+    train_both(experiment, tiny_model, tmp_path, monkeypatch, lora=lora, estimator=estimator, whiten=whiten)
+
+
+@pytest.mark.parametrize("lora", [True, False], ids=["lora", "full"])
+def test_a_critic_with_layers_of_its_own_learns_as_trls_does(experiment, tiny_model, tmp_path, monkeypatch, lora):
+    train_both(experiment, tiny_model, tmp_path, monkeypatch, lora=lora, critic="layers")
+
+
+def train_both(experiment, tiny_model, tmp_path, monkeypatch, *, lora, estimator="k1", whiten=False, critic="head"):
+    """Trains by both loops and compares what they logged and where they ended."""
     train = experiment.model.train if lora else replace(experiment.model.train, lora=None)
     experiment = replace(
         experiment,
         model=replace(experiment.model, train=train),
         kl=replace(experiment.kl, estimator=estimator),
-        ppo=replace(experiment.ppo, whiten_rewards=whiten),
+        ppo=replace(experiment.ppo, whiten_rewards=whiten, critic=critic),
     )
     trainer, metrics, rollouts = train_ours(experiment, tiny_model, tmp_path / "ours")
     assert any(int(batch.lengths.min()) < int(batch.lengths.max()) for batch in rollouts.values())
