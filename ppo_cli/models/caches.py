@@ -28,7 +28,7 @@ class RoomyLayer(DynamicLayer):
         """
         super().__init__()
         self.lazy_initialization(keys, values)
-        self._buffers = tuple(torch.nn.functional.pad(part, (0, 0, 0, room)) for part in (keys, values))
+        self.buffers = tuple(torch.nn.functional.pad(part, (0, 0, 0, room)) for part in (keys, values))
         self._show(keys.shape[2])
 
     def update(
@@ -41,23 +41,51 @@ class RoomyLayer(DynamicLayer):
         """Writes new keys and values after the old, and gives all of them: views of the buffers."""
         start = self.get_seq_length()
         end = start + key_states.shape[2]
-        for buffer, part in zip(self._buffers, (key_states, value_states), strict=True):
+        for buffer, part in zip(self.buffers, (key_states, value_states), strict=True):
             buffer[:, :, start:end] = part
         self._show(end)
         return self.keys, self.values
 
     def batch_select_indices(self, indices: torch.Tensor) -> None:
         """Keeps these rows only."""
-        self._buffers = tuple(buffer[indices] for buffer in self._buffers)
+        self.buffers = tuple(buffer[indices] for buffer in self.buffers)
         self._show(self.get_seq_length())
 
     def batch_repeat_interleave(self, repeats: int) -> None:
         """Repeats every row."""
-        self._buffers = tuple(buffer.repeat_interleave(repeats, dim=0) for buffer in self._buffers)
+        self.buffers = tuple(buffer.repeat_interleave(repeats, dim=0) for buffer in self.buffers)
         self._show(self.get_seq_length())
 
     def _show(self, length: int) -> None:
-        self.keys, self.values = (buffer[:, :, :length] for buffer in self._buffers)
+        self.keys, self.values = (buffer[:, :, :length] for buffer in self.buffers)
+
+
+class FixedLayer(DynamicLayer):
+    """The same buffers shown whole at every step, so that all shapes stay; the next token goes where `place` says."""
+
+    def __init__(self, layer: RoomyLayer, place: torch.Tensor) -> None:
+        """Takes over a layer.
+
+        Args:
+            layer: holds the prompts, with room for the answers.
+            place: [1] index of the next token, which whoever holds it moves on.
+        """
+        super().__init__()
+        keys, values = layer.buffers
+        self.lazy_initialization(keys, values)
+        self.keys, self.values, self._place = keys, values, place
+
+    def update(
+        self,
+        key_states: torch.Tensor,
+        value_states: torch.Tensor,
+        *_args: Any,  # noqa: ANN401
+        **_kwargs: Any,  # noqa: ANN401
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Writes one token's keys and values, and gives all places, written or not."""
+        self.keys.index_copy_(2, self._place, key_states)
+        self.values.index_copy_(2, self._place, value_states)
+        return self.keys, self.values
 
 
 def joined(caches: Sequence[DynamicCache], room: int) -> DynamicCache:

@@ -1,4 +1,4 @@
-"""How far one model's next-token distributions are from another's, on given answers.
+"""How far one model's next-token distributions are from another's on given answers, and how wide they are.
 
 Not here: sampling the answers, the penalty used in training.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,52 +21,64 @@ OpenModel = Callable[[], AbstractContextManager[Any]]
 """Gives a model for the length of a `with` block; two of them may share one set of weights."""
 
 
-def exact_kl(
+@dataclass(frozen=True)
+class Divergence:
+    """What one answer shows of the policy that wrote it, at temperature 1."""
+
+    kl: float
+    """KL(policy || reference) summed over the answer's tokens, nats."""
+    entropy: float
+    """Mean entropy of the policy's next-token distribution, nats a token."""
+
+
+def divergence(
     policy: OpenModel,
-    reference: OpenModel,
+    reference: OpenModel | None,
     sequences: Sequence[tuple[Sequence[int], Sequence[int]]],
     progress: Callable[[int], None] = lambda _done: None,
-) -> list[float]:
-    """KL(policy || reference) summed over the tokens of each answer, at temperature 1, in nats.
+) -> list[Divergence]:
+    """The KL to the reference and the entropy of the policy along each answer, both in one pass.
 
     Exact over the vocabulary at every token of the given answer (Schulman, "Approximating KL divergence", 2020,
     eq. 1, in place of its samplers); never negative but for rounding.
 
     Args:
         policy: opens the model that wrote the answers.
-        reference: opens the model it is compared with.
+        reference: opens the model it is compared with; None where it is the policy itself, whose KL is 0.
         sequences: (prompt ids, answer ids) of each answer.
         progress: called with the number of answers done.
     """
     order = sorted(range(len(sequences)), key=lambda i: (-sum(map(len, sequences[i])), i))
-    totals = [0.0] * len(sequences)
-    done = 0
-    while done < len(order):
-        width = sum(map(len, sequences[order[done]]))
-        batch = order[done : done + max(1, TOKENS_AT_ONCE // width)]
-        for index, value in zip(batch, _batch_kl(policy, reference, [sequences[i] for i in batch]), strict=True):
-            totals[index] = value
-        done += len(batch)
-        progress(done)
-    return totals
+    found: dict[int, Divergence] = {}
+    while len(found) < len(order):
+        width = sum(map(len, sequences[order[len(found)]]))
+        batch = order[len(found) : len(found) + max(1, TOKENS_AT_ONCE // width)]
+        found |= zip(batch, _batch(policy, reference, [sequences[i] for i in batch]), strict=True)
+        progress(len(found))
+    return [found[index] for index in range(len(sequences))]
 
 
 @torch.inference_mode()
-def _batch_kl(
-    policy: OpenModel, reference: OpenModel, batch: Sequence[tuple[Sequence[int], Sequence[int]]]
-) -> list[float]:
+def _batch(
+    policy: OpenModel, reference: OpenModel | None, batch: Sequence[tuple[Sequence[int], Sequence[int]]]
+) -> list[Divergence]:
     with policy() as model:
         hidden, head = _answer_hidden(model, batch), LanguageHead(model)
-    with reference() as other:
-        other_hidden, other_head = _answer_hidden(other, batch), LanguageHead(other)
+    if reference is not None:
+        with reference() as other:
+            other_hidden, other_head = _answer_hidden(other, batch), LanguageHead(other)
     pieces = []
     for rows, logits in head.chunks(hidden):
         logprobs = torch.log_softmax(logits, dim=-1)
-        other_logprobs = torch.log_softmax(other_head.logits(other_hidden[rows]), dim=-1)
-        pieces.append((logprobs.exp() * (logprobs - other_logprobs)).sum(-1))
-    per_token = torch.cat(pieces)
-    lengths = [len(answer) for _, answer in batch]
-    return [float(part.double().sum()) for part in per_token.split(lengths)]
+        chances = logprobs.exp()
+        entropy = -(chances * logprobs).sum(-1)
+        kl = torch.zeros_like(entropy)
+        if reference is not None:
+            other_logprobs = torch.log_softmax(other_head.logits(other_hidden[rows]), dim=-1)
+            kl = (chances * (logprobs - other_logprobs)).sum(-1)
+        pieces.append(torch.stack([kl, entropy], dim=-1))
+    per_token = torch.cat(pieces).double().split([len(answer) for _, answer in batch])
+    return [Divergence(float(part[:, 0].sum()), float(part[:, 1].mean())) for part in per_token]
 
 
 def _answer_hidden(model: Any, batch: Sequence[tuple[Sequence[int], Sequence[int]]]) -> torch.Tensor:  # noqa: ANN401

@@ -23,6 +23,7 @@ from transformers import DynamicCache
 
 from ppo_cli.models.caches import joined
 from ppo_cli.models.language_head import LanguageHead
+from ppo_cli.models.steps import last_hidden, steps_of
 from ppo_cli.records import Finish
 
 ROWS_AT_ONCE = 256
@@ -147,6 +148,7 @@ def _sample_batch(
     if samples > 1:
         cache.batch_repeat_interleave(samples)
         hidden, mask, position = (part.repeat_interleave(samples, 0) for part in (hidden, mask, position))
+    steps = steps_of(model, cache, mask, position, decoding.max_new_tokens)
 
     rows = len(prompts) * samples
     luck = torch.from_numpy(draws.reshape(rows, -1)).to(device)
@@ -171,17 +173,17 @@ def _sample_batch(
         going = [line for line, row in fresh if tap or not ended[row]]
         if not going or step + 1 == decoding.max_new_tokens:
             break
-        if len(alive) - len(going) >= max(1, len(alive) // COMPACT_AT):
+        if steps.can_shrink and len(alive) - len(going) >= max(1, len(alive) // COMPACT_AT):
             keep = torch.tensor(going, device=device)
-            cache.batch_select_indices(keep)
-            mask, position, chosen = mask[keep], position[keep], chosen[keep]
+            steps.keep(keep)
+            chosen = chosen[keep]
             alive = [alive[line] for line in going]
             fresh = [(line, row) for line, row in enumerate(alive) if tap or not ended[row]]
-        mask = torch.cat([mask, mask.new_ones(len(alive), 1)], dim=1)
-        hidden, position = _last_hidden(model, chosen.unsqueeze(1), mask, position, cache), position + 1
+        hidden = steps.next(chosen)
         if tap:
+            now = tap.heard if steps.can_shrink else tap.heard.clone()  # what a replayed step writes over
             for line, row in fresh:
-                heard[row].append(tap.heard[line])
+                heard[row].append(now[line])
     return [
         Drawn(tokens[row], logprobs[row], finish[row], torch.cat(heard[row]) if tap else None) for row in range(rows)
     ]
@@ -216,31 +218,13 @@ def _prefill(
             mask[row, width - len(prompt) :] = 1
         ids, mask = ids.to(model.device), mask.to(model.device)
         caches.append(DynamicCache(config=model.config))
-        hidden.append(_last_hidden(model, ids, mask, (mask.cumsum(1) - 1).clamp(min=0), caches[-1]))
+        hidden.append(last_hidden(model, ids, mask, (mask.cumsum(1) - 1).clamp(min=0), caches[-1]))
         masks.append(mask)
         if tap:
             heard += [tap.heard[row, width - len(prompt) :] for row, prompt in enumerate(group)]
     longest = masks[0].shape[1]
     whole = torch.cat([torch.nn.functional.pad(mask, (longest - mask.shape[1], 0)) for mask in masks])
     return joined(caches, room=decoding.max_new_tokens), torch.cat(hidden), whole, heard
-
-
-def _last_hidden(
-    model: Any,  # noqa: ANN401
-    ids: torch.Tensor,
-    mask: torch.Tensor,
-    positions: torch.Tensor,
-    cache: DynamicCache,
-) -> torch.Tensor:
-    """Final hidden states at the last place: [rows, width].
-
-    Through the backbone, and the head apart: the model's own head, given one position of a frozen model, lets
-    torch copy the whole vocabulary matrix once a row.
-    """
-    out = model.base_model(
-        input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
-    )
-    return out.last_hidden_state[:, -1]
 
 
 def _draw(

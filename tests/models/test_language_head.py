@@ -1,11 +1,12 @@
 """The language head and what is computed through it, against the models' own forward."""
 
+import math
 from contextlib import nullcontext
 
 import pytest
 import torch
 
-from ppo_cli.models.divergence import exact_kl
+from ppo_cli.models.divergence import divergence
 from ppo_cli.models.language_head import LanguageHead
 from tests.toys import FAMILIES, tiny_lm
 
@@ -36,17 +37,27 @@ def test_chunks_cover_every_row_once(monkeypatch):
     torch.testing.assert_close(torch.cat([logits for _, logits in pieces]), head.logits(hidden))
 
 
-def test_exact_kl_against_the_definition():
+def test_kl_and_entropy_against_their_definitions():
     policy, reference = tiny_lm(seed=1), tiny_lm(seed=2)
     sequences = [([3, 9, 2, 4], [7, 8, 2]), ([3, 9, 10, 11, 2, 4], [5]), ([3, 2, 4], [9, 9, 9, 9, 9])]
-    found = exact_kl(lambda: nullcontext(policy), lambda: nullcontext(reference), sequences)
+    found = divergence(lambda: nullcontext(policy), lambda: nullcontext(reference), sequences)
     for (prompt, answer), value in zip(sequences, found, strict=True):
         ids = torch.tensor([prompt + answer])
         with torch.no_grad():
             p, q = (torch.log_softmax(m(ids).logits[0, len(prompt) - 1 : -1], -1) for m in (policy, reference))
-        assert value == pytest.approx(float((p.exp() * (p - q)).sum()), rel=1e-4)
+        assert value.kl == pytest.approx(float((p.exp() * (p - q)).sum()), rel=1e-4)
+        assert value.entropy == pytest.approx(float(torch.distributions.Categorical(logits=p).entropy().mean()), rel=1e-4)
 
 
 def test_kl_of_a_model_with_itself_is_zero():
     model = tiny_lm()
-    assert exact_kl(lambda: nullcontext(model), lambda: nullcontext(model), [([3, 4], [5, 6])]) == [0.0]
+    (found,) = divergence(lambda: nullcontext(model), lambda: nullcontext(model), [([3, 4], [5, 6])])
+    assert found.kl == 0.0
+    assert divergence(lambda: nullcontext(model), None, [([3, 4], [5, 6])]) == [found]
+
+
+def test_entropy_of_a_model_that_knows_nothing_is_that_of_its_vocabulary():
+    model = tiny_lm()
+    torch.nn.init.zeros_(model.get_output_embeddings().weight)
+    (found,) = divergence(lambda: nullcontext(model), None, [([3, 4], [5, 6, 7])])
+    assert found.entropy == pytest.approx(math.log(model.config.vocab_size), rel=1e-5)
