@@ -145,6 +145,9 @@ class Sample:
     finish: Finish
     kl: float | None
     """Exact KL(policy || reference) summed over the answer's tokens at temperature 1, nats; first sample only."""
+    entropy: float | None = None
+    """Mean entropy of the policy's next-token distribution at temperature 1, nats a token; first sample only, and
+    not in what older versions wrote."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -216,6 +216,18 @@ MEASURES: tuple[Measure, ...] = (
         source="Schulman 2020, exact over the vocabulary",
         error="exact up to rounding, for the answers that were sampled",
     ),
+    Measure(
+        name="entropy.per_token",
+        title="entropy a token",
+        statistic="mean",
+        value="entropy",
+        expect=None,
+        unit="nats",
+        better=None,
+        definition="mean entropy of the next-token distribution at temperature 1, first sample of each prompt",
+        source="Shannon 1948, exact over the vocabulary",
+        error="exact up to rounding, for the answers that were sampled",
+    ),
     # --- shown by `ppo eval` only, family by family ---
     Measure(
         name="clarification.selectivity",
@@ -573,6 +585,8 @@ def _labelled(prompt: Prompt, sample: Sample) -> Labelled:
     }
     if sample.kl is not None:
         values |= {"kl": sample.kl, "kl_tokens": float(sample.tokens)}
+    if sample.entropy is not None:
+        values["entropy"] = sample.entropy
     return Labelled(
         prompt_id=prompt.id,
         category=prompt.category,

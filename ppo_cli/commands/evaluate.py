@@ -209,14 +209,14 @@ def answer(
     watcher: Watcher,
     team: Team | None = None,
 ) -> list[Sample]:
-    """K seeded answers to each prompt, with the exact KL to the reference on each first answer.
+    """K seeded answers to each prompt, with the exact KL to the reference and the entropy on each first answer.
 
     Where several processes train together each answers its share of the prompts, and all get all of the samples.
     """
     import numpy as np
     import torch
 
-    from ppo_cli.models.divergence import exact_kl
+    from ppo_cli.models.divergence import divergence
     from ppo_cli.models.sampling import sample_answers, uniforms
 
     settings = experiment.evaluation
@@ -237,11 +237,10 @@ def answer(
         watcher(Phase(name="answering", total=len(prompts) * settings.samples_per_prompt, unit="answers"))
         with policy() as model:
             drawn = sample_answers(model, rendered, draws, decoding, lambda done: watcher(Progress(done=done)))
-        kl = [0.0] * len(prompts)
-        if policy != reference:
-            watcher(Phase(name="KL to the reference", total=len(prompts), unit="answers"))
-            first = [(ids, rows[0].tokens) for ids, rows in zip(rendered, drawn, strict=True)]
-            kl = exact_kl(policy, reference, first, lambda done: watcher(Progress(done=done)))
+        watcher(Phase(name="KL and entropy", total=len(prompts), unit="answers"))
+        first = [(ids, rows[0].tokens) for ids, rows in zip(rendered, drawn, strict=True)]
+        other = None if policy == reference else reference
+        moved = divergence(policy, other, first, lambda done: watcher(Progress(done=done)))
     answered = [
         [
             Sample(
@@ -250,11 +249,12 @@ def answer(
                 answer=tokens.decode(row.tokens),
                 tokens=len(row.tokens),
                 finish=row.finish,
-                kl=max(0.0, nats) if number == 0 else None,
+                kl=max(0.0, found.kl) if number == 0 else None,
+                entropy=found.entropy if number == 0 else None,
             )
             for number, row in enumerate(rows)
         ]
-        for prompt, rows, nats in zip(prompts, drawn, kl, strict=True)
+        for prompt, rows, found in zip(prompts, drawn, moved, strict=True)
     ]
     return [sample for samples in (team.merged(answered) if team else answered) for sample in samples]
 

@@ -74,7 +74,7 @@ def sft_check(experiment: Experiment, *, watcher: Watcher = nobody) -> GateOutco
 
 
 def _try_out(policy: Policy, ground: Ground, watcher: Watcher) -> tuple[Trial, list[float]]:
-    from ppo_cli.models.divergence import exact_kl
+    from ppo_cli.models.divergence import divergence
     from ppo_cli.models.sampling import Decoding, sample_answers, uniforms
 
     experiment, tokens = ground.experiment, ground.tokens
@@ -98,8 +98,8 @@ def _try_out(policy: Policy, ground: Ground, watcher: Watcher) -> tuple[Trial, l
     scored = ground.inputs.reward(repeated, flat, [()] * len(flat))
     rewards = np.array([item.reward for item in scored]).reshape(len(prompts), SAMPLES_EACH)
     first = [(ids, rows[0].tokens) for ids, rows in zip(rendered[:8], drawn[:8], strict=True)]
-    kl = exact_kl(policy.as_plain_model, policy.as_plain_reference, first)
-    return Trial(prompts, answers, rewards), kl
+    moved = divergence(policy.as_plain_model, policy.as_plain_reference, first)
+    return Trial(prompts, answers, rewards), [found.kl for found in moved]
 
 
 def _token_checks(ground: Ground) -> list[Check]:

@@ -89,6 +89,15 @@ def test_a_damaged_summary_is_an_integrity_error(folder, summary):
         read_summary(folder)
 
 
+def test_samples_of_a_version_without_entropy_are_read(folder):
+    write(folder)
+    samples = folder / "samples.jsonl"
+    older = samples.read_bytes().replace(b'"entropy":null,', b"")
+    assert b"entropy" not in older
+    write_bytes(samples, older)
+    assert read_samples(folder) == SAMPLES
+
+
 def test_samples_with_a_field_missing_are_damaged(folder):
     write(folder)
     write_bytes(folder / "samples.jsonl", b'{"prompt_id": "p0"}\n')
