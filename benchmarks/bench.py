@@ -92,6 +92,7 @@ def measure(arm: str, updates: int, overrides: list[str]) -> dict[str, Any]:
     os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
     warnings.simplefilter("ignore")
     from ppo_cli.commands.ground import read_inputs, stand_on
+    from ppo_cli.engine.rollouts import PromptOrder
     from ppo_cli.experiment.load import load_experiment
     from ppo_cli.records import nobody
 
@@ -100,10 +101,14 @@ def measure(arm: str, updates: int, overrides: list[str]) -> dict[str, Any]:
     ground = stand_on(read_inputs(experiment), nobody)
     seconds, tokens, phases = {"a": run_example, "b": run_with_our_modules, "c": run_ours}[arm](ground)
     episodes = updates * experiment.ppo.episodes_per_update
+    order = PromptOrder(len(ground.inputs.train), experiment.seed)
+    used = [index for update in range(updates) for index in order.batch(update + 1, episodes // updates)]
+    prompt_tokens = sum(len(ground.tokens.render(ground.inputs.train[index].text)) for index in used)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
     return {
         "episodes_per_s": episodes / seconds,
         "tokens_per_s": tokens / seconds,
+        "all_tokens_per_s": (tokens + prompt_tokens) / seconds,
         "peak_memory_mb": peak,
         "seconds_per_update": seconds / updates,
         "phases": {name: spent / seconds for name, spent in phases.items()},
@@ -265,15 +270,14 @@ def timed(function: Callable[..., Any], phase: str, phases: dict[str, float]) ->
 
 def growth(options: argparse.Namespace) -> None:
     """Our loop at growing sizes: time a token must stay about constant, memory must not follow the vocabulary."""
-    print(
-        "| what | value | seconds an update | ms an answer token | peak memory, MB |\n| --- | --- | --- | --- | --- |"
-    )
+    print("| what | value | seconds an update | ms an answer token | ms a token, prompts too | peak memory, MB |")
+    print("| --- | --- | --- | --- | --- | --- |")
     for key, values in GROWTH.items():
         for value in values:
             found = in_a_process("c", 1, [f"{key}={value}", "ppo.minibatches=4", *options.overrides])
             print(
                 f"| {key} | {value} | {found['seconds_per_update']:.1f} | {1000 / found['tokens_per_s']:.1f} | "
-                f"{found['peak_memory_mb']:.0f} |",
+                f"{1000 / found['all_tokens_per_s']:.2f} | {found['peak_memory_mb']:.0f} |",
                 flush=True,
             )
 
