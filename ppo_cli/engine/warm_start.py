@@ -32,7 +32,7 @@ from ppo_cli.prompts.reading import as_row
 from ppo_cli.records import Phase, Progress, Prompt, Watcher
 from ppo_cli.store.files import read_json, write_json
 
-RECIPE = 1
+RECIPE = 2
 """Raised whenever the training below gives other weights, so that an old result is not taken for a new one."""
 MANIFEST = "warm-start-manifest.json"
 
