@@ -294,6 +294,28 @@ class Flip:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Move:
+    """How often a prompt's answers do what flips are counted in, before and after."""
+
+    prompt_id: str
+    before: float
+    after: float
+
+
+Often = Literal["never", "sometimes", "always"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transitions:
+    """How many prompts of one expected behaviour went from where to where."""
+
+    expect: Expect
+    counts: Mapping[tuple[Often, Often], int]
+    """(before, after) to prompts; pairs that do not occur are left out."""
+    prompts: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """Two policies on the same evaluation: what changed, by how much, and which prompts moved."""
 
@@ -309,6 +331,59 @@ class Comparison:
     """Expected share of prompts whose majority label flips from resampling A alone."""
     prompts: int
     samples_per_prompt: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CategoryValue:
+    """One measure over the prompts of one category."""
+
+    estimate: Estimate
+    before: float | None
+    """The same of the policy it is compared with, if there is one."""
+    low: float | None
+    high: float | None
+    """95 % interval of the difference, paired by prompt; of the logarithm of the ratio for a geometric mean."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Category:
+    """The prompts of one category."""
+
+    name: str
+    expect: str
+    """What they expect, or "mixed"."""
+    prompts: int
+    values: tuple[CategoryValue, ...]
+    """In the order of `behaviours.catalog.BY_CATEGORY`."""
+
+
+# --- what went wrong, and what to try next ------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alarm:
+    """A way of going wrong that a run's records show signs of."""
+
+    name: str
+    """One of the five ways, or `nothing moves`."""
+    evidence: tuple[str, ...]
+    """What was seen, in numbers of this run."""
+    why: str
+    """Why it matters."""
+    next_step: str
+    """What to change next."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Advice:
+    """The one change to try next."""
+
+    key: str
+    value: str
+    """As it would be typed."""
+    reason: str
+    command: str
+    """Ready to paste."""
 
 
 # --- what a command reports while it works -----------------------------------------------------------
@@ -349,6 +424,10 @@ class RunStarted:
     updates: int
     kl_stop_at: float | None
     primary: str
+    arm: str = ""
+    """Which of several arms it is, as `arm 2 of 6`."""
+    seconds_after: float | None = None
+    """What the arms after this one will take, where that can be told."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -372,7 +451,15 @@ class EvaluationDone:
     """(prompt, answer at step 0, answer now)."""
 
 
-Event = Phase | Progress | Notice | RunStarted | UpdateDone | EvaluationDone
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """The alarms were looked at after an evaluation; they stand in place of those of the last time."""
+
+    step: int
+    alarms: tuple[Alarm, ...]
+
+
+Event = Phase | Progress | Notice | RunStarted | UpdateDone | EvaluationDone | Watched
 Watcher = Callable[[Event], None]
 """Anything that looks on while a command works: the live view, plain lines, a test."""
 
@@ -405,7 +492,7 @@ class RunState:
     parent: str | None = None
     """The run this one was started from as a variation, if any."""
     changed: Mapping[str, Any] = field(default_factory=dict)
-    """Overrides typed on the command line, {key: value}."""
+    """Overrides typed on the command line, {key: value}; of a run with a parent, all that differs from it."""
     best: int | None = None
     """Update of the checkpoint that did best at the interim evaluations so far, if any did."""
 
@@ -447,6 +534,26 @@ class TrainingOutcome:
     """The checkpoint that did best at the interim evaluations; None where no direction is better."""
     seconds: float
     """Wall time of this process."""
+    alarms: tuple[Alarm, ...] = ()
+    """What the records show signs of, at the end."""
+    advice: Advice | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandLabels:
+    """What people's labels say of a step against step 0."""
+
+    step: int
+    answers: int
+    """Labelled, of both."""
+    agree: int
+    """Of these read by the rule as by the person."""
+    agreement: float
+    low: float
+    high: float
+    """95 % interval of the agreement."""
+    comparison: Comparison
+    """Refusals by the labels alone; a partial refusal counts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -464,11 +571,123 @@ class EvaluationOutcome:
     """Against step 0 of the same run on the same prompts, where there is one."""
     graded: tuple[str, ...] = ()
     """Measures made from what a term of the reward scores."""
+    categories: tuple[Category, ...] = ()
+    """Category by category; empty where all prompts are of one."""
+    by_hand: HandLabels | None = None
+    """What people's labels say of the same step, where there are any."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswersOutcome:
+    """What was found of answers that were made elsewhere."""
+
+    name: str
+    labels: str
+    """File with a row of labels for each answer."""
+    rules: str
+    answers: int
+    prompts: int
+    estimates: tuple[Estimate, ...]
+    """What can be known without the model."""
+    categories: tuple[Category, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointLine:
+    """One step of a run in a list of its checkpoints."""
+
+    step: int
+    checkpoint: str | None
+    """Its folder, where it was kept."""
+    kl: float | None
+    """Exact KL to the reference, nats an answer."""
+    primary: Estimate
+    change: Change | None
+    """The primary measure against step 0."""
+    estimates: tuple[Estimate, ...]
+    """The headlines."""
+    frontier: bool = False
+    """Whether no other step does as well with less KL, or better with as little."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointsOutcome:
+    """Several checkpoints of a run side by side."""
+
+    run: str
+    goal: str
+    primary: str
+    prompts: int
+    """Prompts that all of them answered."""
+    of_prompts: int
+    """Prompts of the whole set."""
+    samples_per_prompt: int
+    lines: tuple[CheckpointLine, ...]
+    """By step."""
+    graded: tuple[str, ...]
+    """Measures made from what a term of the reward scores."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedSpread:
+    """A measure of every seed of two arms; differences are ratios B / A for a geometric mean."""
+
+    name: str
+    before: tuple[float, ...]
+    """Of each seed of arm A."""
+    after: tuple[float, ...]
+    difference: float
+    """Between the means of the seeds' values."""
+    low: float | None
+    high: float | None
+    """95 % interval of the settings' difference: over seeds, then prompts; None with one seed in an arm."""
+    welch_low: float | None
+    welch_high: float | None
+    welch_p: float | None
+    """Welch's t of the seeds' values."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seeds:
+    """Two arms, each of runs that differ in their seed only."""
+
+    before: tuple[str, ...]
+    """Runs of arm A."""
+    after: tuple[str, ...]
+    seeds: tuple[tuple[int, ...], tuple[int, ...]]
+    spreads: tuple[SeedSpread, ...]
+    """Of the headlines, the primary first."""
+    enough: bool
+    """Whether both arms have so many seeds that a word about the setting may be strong."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoiseFloor:
+    """By how much runs of one setting differ that have another seed only."""
+
+    runs: tuple[str, ...]
+    seeds: tuple[int, ...]
+    typical: Mapping[str, float]
+    """Measure to root mean square difference of two seeds; a ratio for a geometric mean."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """One `--fail-if` and what was found."""
+
+    condition: str
+    measure: str
+    of: Literal["value", "change"]
+    value: float
+    low: float | None
+    high: float | None
+    """95 % interval over prompts."""
+    failed: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonOutcome:
-    """Two runs side by side."""
+    """Two runs side by side, or two arms of several seeds each."""
 
     before: str
     after: str
@@ -481,6 +700,30 @@ class ComparisonOutcome:
     confounders: Mapping[str, tuple[str, str]]
     same_run: bool
     comparison: Comparison
+    alarms: Mapping[str, tuple[Alarm, ...]] = field(default_factory=dict)
+    """What the records of each run show signs of, by the run's name."""
+    advice: Advice | None = None
+    seeds_of_arms: Seeds | None = None
+    """Where an arm has several seeds."""
+    seed_noise: NoiseFloor | None = None
+    """What the seed alone does in one of the settings, where that is known."""
+    waived: tuple[str, ...] = ()
+    """Reasons against this comparison that were let pass; they stand wherever it is shown."""
+    leaks: Mapping[str, int] = field(default_factory=dict)
+    """Evaluation prompts that overlap what a run learnt from, by the run's name."""
+    fail_if: tuple[Judged, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportOutcome:
+    """A page that was written."""
+
+    name: str
+    """Of the run, or of both."""
+    path: str
+    bytes: int
+    prompts: int
+    """Prompts that can be read on it."""
 
 
 Gate = Literal["pass", "warn", "stop"]
@@ -582,3 +825,77 @@ class RunRow:
     """Why it could not be read, if so."""
     graded: tuple[str, ...] = ()
     """Measures made from what a term of its reward scores."""
+    round: int = 1
+    """Which group of keys may differ from its parent."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmLine:
+    """One arm of several: one value, one seed."""
+
+    value: Any
+    """Of the key that is varied; None where only the seed is."""
+    seed: int
+    run: str
+    """Its run folder's name; empty where there is none."""
+    status: str
+    problem: str | None
+    """Why it failed, if it did."""
+    exit_code: int
+    measures: Mapping[str, Any]
+    """Measures of its last evaluation on the whole set, by name; empty when there is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VaryOutcome:
+    """The arms of one experiment side by side."""
+
+    name: str
+    goal: str
+    file: str
+    """Where the set is kept."""
+    key: str | None
+    """The one key that is varied, besides the seed."""
+    primary: str
+    guards: tuple[str, ...]
+    """Measures that should not get worse meanwhile."""
+    before: Mapping[str, Any]
+    """Measures at step 0, by name."""
+    arms: tuple[ArmLine, ...]
+    """In the order in which they run."""
+    command: str
+    """What was typed."""
+    graded: tuple[str, ...] = ()
+    """Measures made from what a term of the reward scores."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStory:
+    """One run from its goal to its end."""
+
+    state: RunState
+    folder: str
+    goal: str
+    round: int
+    question: str
+    """The question of this round."""
+    updates: int
+    """Updates the config asks for."""
+    instead_of: Mapping[str, Any]
+    """What the parent has in place of what was changed, where it is still there."""
+    step: int | None
+    """Update of the last evaluation."""
+    partial: bool
+    """Whether that used the interim subset."""
+    comparison: Comparison | None
+    """That evaluation against step 0."""
+    kl: tuple[float, ...]
+    """Nats an answer, update by update."""
+    kl_stop_at: float | None
+    reward: tuple[float, ...]
+    """Update by update."""
+    alarms: tuple[str, ...] | None
+    """Names of the alarms on record; None where nobody has looked."""
+    files: tuple[str, ...]
+    """What the folder holds that is worth opening."""
+    next_command: str

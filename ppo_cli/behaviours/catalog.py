@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from ppo_cli.analysis.words import words
 from ppo_cli.behaviours import brevity, clarification, ending, form, language, refusal, style
@@ -522,6 +523,17 @@ MEASURES: tuple[Measure, ...] = (
 
 HEADLINES: tuple[Measure, ...] = tuple(measure for measure in MEASURES if not measure.detail)
 """What every closing screen shows."""
+
+
+BY_CATEGORY: tuple[Measure, ...] = tuple(
+    replace(next(measure for measure in MEASURES if measure.name == source), name=name, title=title, expect=None)
+    for source, name, title in (
+        ("refusal.unsafe", "refusal.rate", "refuses"),
+        ("clarification.wanted", "clarification.rate", "asks back"),
+        ("brevity.words", "brevity.words", "words"),
+    )
+)
+"""What `ppo eval` shows of each category of prompts, whatever they expect."""
 
 
 def measure_named(name: str) -> Measure:

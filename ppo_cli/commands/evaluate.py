@@ -12,22 +12,28 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ppo_cli.analysis.categories import by_category
 from ppo_cli.analysis.comparison import compare
 from ppo_cli.analysis.inference import estimate
 from ppo_cli.analysis.table import tabulate
-from ppo_cli.behaviours.catalog import MEASURES, RULES_VERSION, label
-from ppo_cli.commands.ground import Ground, read_inputs, render_all, stand_on, verify_ground
+from ppo_cli.behaviours.catalog import BY_CATEGORY, MEASURES, RULES_VERSION, label
+from ppo_cli.commands.ground import read_inputs, render_all, stand_on, verify_ground
+from ppo_cli.commands.label import hand_labels
+from ppo_cli.commands.prompt_sets import PromptSet, read_prompt_set
 from ppo_cli.errors import IntegrityError, UsageError
+from ppo_cli.experiment.freeze import Lock
 from ppo_cli.experiment.load import load_experiment
-from ppo_cli.experiment.schema import Evaluation, Experiment
+from ppo_cli.experiment.schema import Experiment
 from ppo_cli.prompts.reading import read_prompts
 from ppo_cli.records import (
     Answer,
     Comparison,
     Estimate,
     EvaluationOutcome,
+    HandLabels,
     Labelled,
     Measure,
+    Notice,
     Phase,
     Progress,
     Prompt,
@@ -69,82 +75,176 @@ class Evaluated:
     partial: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What is evaluated, by which settings, on which prompts, and where the results go."""
+
+    checkpoint: str
+    run: Run | None
+    experiment: Experiment
+    lock: Lock | None
+    foreign: PromptSet | None
+    """Prompts in place of the frozen evaluation set."""
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return f"{self.run.name}/{Path(self.checkpoint).name}" if self.run else self.checkpoint
+
+    @property
+    def baseline(self) -> Path | None:
+        """Where step 0 of the same run answers the same prompts."""
+        return self.run.layout.evaluations / f"step-000000{_suffix(self.foreign)}" if self.run else None
+
+    def prompts(self) -> list[Prompt]:
+        """What is asked."""
+        return self.foreign.prompts if self.foreign else read_prompts(Path(self.experiment.prompts.eval))
+
+
 def evaluate(
     checkpoint: str,
     *,
     config: Path | None = None,
-    prompts_file: Path | None = None,
+    prompts: str | None = None,
+    rescore: bool = False,
     output: Path = Path("runs"),
     watcher: Watcher = nobody,
 ) -> EvaluationOutcome:
-    """Answers an evaluation set with a model and measures the answers.
+    """Answers an evaluation set with a model and measures the answers; goes on where a killed evaluation was.
 
     Args:
         checkpoint: a checkpoint of a run, RUN/best, RUN/last, a model folder, a Hugging Face id or builtin:NAME.
         config: needed for a model that belongs to no run: gives the settings, prompts and start model.
-        prompts_file: another prompt file instead of the frozen evaluation set.
+        prompts: other prompts instead of the frozen evaluation set: a file, or hf:NAME[:split].
+        rescore: measure the answers that are there by the rules of today; nothing is generated, no torch is needed.
         output: folder of run folders.
         watcher: told of progress.
 
     Raises:
-        UsageError: no such checkpoint, or no settings for it.
+        UsageError: no such checkpoint, or no settings for it; no answers that could be rescored.
         IntegrityError: the run or the checkpoint was changed after freezing.
     """
+    subject = subject_of(checkpoint, config=config, prompts=prompts, output=output)
+    if rescore:
+        evaluated, baseline = rescored(subject), _answered_before(subject)
+    else:
+        evaluated, baseline = _answered(subject, watcher)
+    return _outcome(subject, evaluated, baseline if subject.folder != subject.baseline else None)
+
+
+def subject_of(checkpoint: str, *, config: Path | None, prompts: str | None, output: Path) -> Subject:
+    """Finds out what is to be evaluated, without loading a model.
+
+    Raises:
+        UsageError: no such checkpoint, or no settings for it.
+        IntegrityError: the run was changed after freezing.
+    """
     checkpoint = _by_name(checkpoint, output)
-    run = run_of(Path(checkpoint)) if Path(checkpoint).exists() else None
+    inside = Path(checkpoint).exists() or step_of(Path(checkpoint)) is not None  # pruned ones have evaluations still
+    run = run_of(Path(checkpoint)) if inside else None
     if run is not None:
         experiment, lock = run.verify()
     elif config is not None:
         experiment, lock = load_experiment(config).experiment, None
     else:
         if checkpoint.startswith(("/", ".", "runs/")) and not Path(checkpoint).exists():
-            raise UsageError(
-                f"{checkpoint}: no such checkpoint.", "List a run's checkpoints with `ls RUN/checkpoints`."
-            )
+            raise _no_such(checkpoint)
         raise UsageError(
             f"{checkpoint} belongs to no run, so nothing says how to sample from it.",
             "Add --config configs/refusal.yaml.",
         )
+    foreign = read_prompt_set(prompts) if prompts is not None else None
+    folder = _folder(checkpoint, run, _suffix(foreign), output)
+    return Subject(checkpoint=checkpoint, run=run, experiment=experiment, lock=lock, foreign=foreign, folder=folder)
 
-    foreign = read_prompts(prompts_file) if prompts_file is not None else None
 
+def rescored(subject: Subject) -> Evaluated:
+    """Measures answers that are there by the rules of today, and writes the scores anew.
+
+    Raises:
+        UsageError: there are none.
+        IntegrityError: they were changed.
+    """
+    if not evaluations.is_complete(subject.folder):
+        raise UsageError(
+            f"{subject.folder} holds no complete evaluation to score again.", "Evaluate first, without --rescore."
+        )
+    found = read_evaluation(subject.folder, subject.prompts(), subject.name, subject.experiment)
+    kept = {measure.name for measure in _measures(subject.experiment, partial=found.partial)}
+    found = replace(found, estimates=tuple(estimate for estimate in found.estimates if estimate.name in kept))
+    about = evaluations.about_of(evaluations.read_summary(subject.folder))
+    evaluations.write_scores(subject.folder, found.labelled, found.estimates, RULES_VERSION, about)
+    return found
+
+
+def _answered(subject: Subject, watcher: Watcher) -> tuple[Evaluated, Evaluated | None]:
+    """Generates and measures; step 0 too, where nothing says yet what it answers to these prompts."""
     from ppo_cli.commands.start import load_start, open_checkpoint
+    from ppo_cli.models.loading import identity
 
+    run, experiment = subject.run, subject.experiment
+    if run is not None and not Path(subject.checkpoint).exists():
+        raise _no_such(subject.checkpoint)
     ground = stand_on(read_inputs(experiment), watcher)
-    if run is not None and lock is not None:
-        verify_ground(lock, ground, run.name)
-    policy_source = open_checkpoint(checkpoint, run, watcher)
+    if run is not None and subject.lock is not None:
+        verify_ground(subject.lock, ground, run.name)
+    source = open_checkpoint(subject.checkpoint, run, watcher)
+    with disk_errors(subject.folder):
+        subject.folder.parent.mkdir(parents=True, exist_ok=True)  # before the work, so that none is lost
     start = load_start(ground, watcher)
-    policy = start.beside(policy_source)
+    policy = start.beside(source)
+    chosen = subject.prompts()
+    asked = subject.foreign.name if subject.foreign else "eval"
 
-    chosen = ground.inputs.evaluation if foreign is None else foreign
-    folder = _folder(checkpoint, run, prompts_file, output)
-    with disk_errors(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)  # before the work, so that none is lost
-    evaluated = evaluate_into(
-        folder,
-        lambda: nullcontext(policy),
-        lambda: nullcontext(start.model),
-        ground.tokens,
-        chosen,
-        experiment,
-        name=_name(checkpoint, run),
-        about={"checkpoint": _name(checkpoint, run), "prompts": prompts_file.name if prompts_file else "eval"},
-        partial=False,
-        watcher=watcher,
-    )
-    baseline = _step_zero(run, ground) if run and prompts_file is None else None
-    comparison = against(baseline, evaluated, experiment) if baseline else None
+    def evaluated(folder: Path, model: Any, name: str, weights: Path) -> Evaluated:  # noqa: ANN401
+        def reference() -> AbstractContextManager[Any]:
+            return nullcontext(start.model)
+
+        return evaluate_into(
+            folder,
+            reference if model is start.model else lambda: nullcontext(model),
+            reference,
+            ground.tokens,
+            chosen,
+            experiment,
+            name=name,
+            about={"checkpoint": name, "prompts": asked},
+            partial=False,
+            watcher=watcher,
+            weights=identity(weights, ground.tokens)["weights"],
+        )
+
+    now = evaluated(subject.folder, policy, subject.name, source)
+    baseline = _answered_before(subject)
+    if baseline is None and run is not None and subject.foreign is not None:
+        watcher(Notice(text=f"Evaluating step 0 on {asked} too, to compare with."))
+        folder = run.layout.evaluations / f"step-000000{_suffix(subject.foreign)}"
+        baseline = replace(evaluated(folder, start.model, f"{run.name}/step-000000", start.folder), name="step 0")
+    return now, baseline
+
+
+def _answered_before(subject: Subject) -> Evaluated | None:
+    """What step 0 of the same run answered to the same prompts, if that is on record."""
+    folder = subject.baseline
+    if folder is None or not evaluations.is_complete(folder):
+        return None
+    return read_evaluation(folder, subject.prompts(), "step 0")
+
+
+def _outcome(subject: Subject, evaluated: Evaluated, baseline: Evaluated | None) -> EvaluationOutcome:
+    experiment = subject.experiment
     return EvaluationOutcome(
         name=evaluated.name,
         goal=experiment.goal,
         folder=str(evaluated.folder),
         rules=RULES_VERSION,
-        prompts=len(chosen),
+        prompts=len(evaluated.prompts),
         samples_per_prompt=experiment.evaluation.samples_per_prompt,
         estimates=evaluated.estimates,
-        comparison=comparison,
+        comparison=against(baseline, evaluated, experiment) if baseline else None,
         graded=graded(experiment.reward.terms),
+        by_hand=_by_hand(subject),
+        categories=by_category(evaluated.labelled, baseline.labelled if baseline else (), BY_CATEGORY),
     )
 
 
@@ -161,9 +261,30 @@ def evaluate_into(
     partial: bool,
     watcher: Watcher,
     team: Team | None = None,
+    weights: Any = None,  # noqa: ANN401
 ) -> Evaluated:
-    """Samples, labels, measures, and writes an evaluation folder."""
-    samples = answer(policy, reference, tokens, prompts, experiment, watcher, team)
+    """Samples, labels, measures, and writes an evaluation folder; goes on where a killed one was.
+
+    Args:
+        folder: of the evaluation.
+        policy: opens the model that answers.
+        reference: opens the model it is compared with; the same function where it is the policy itself.
+        tokens: of both.
+        prompts: what is asked.
+        experiment: gives the settings.
+        name: what to call it.
+        about: goes into the summary.
+        partial: whether the prompts are a part of the evaluation set.
+        watcher: told of progress.
+        team: where several processes share the work; they keep no draft.
+        weights: what says, beside `about`, which weights answer.
+    """
+
+    def draft(how: Mapping[str, Any]) -> evaluations.Draft:
+        return evaluations.Draft(folder, {**about, "weights": weights, **how})
+
+    alone = team is None or team.size == 1
+    samples = answer(policy, reference, tokens, prompts, experiment, watcher, team, draft if alone else None)
     labelled = _labelled(prompts, samples, experiment)
     table = tabulate(labelled)
     estimates = tuple(estimate(measure, table) for measure in _measures(experiment, partial=partial))
@@ -208,37 +329,24 @@ def answer(
     experiment: Experiment,
     watcher: Watcher,
     team: Team | None = None,
+    draft: Callable[[Mapping[str, Any]], evaluations.Draft] | None = None,
 ) -> list[Sample]:
     """K seeded answers to each prompt, with the exact KL to the reference and the entropy on each first answer.
 
     Where several processes train together each answers its share of the prompts, and all get all of the samples.
     """
-    import numpy as np
     import torch
 
+    from ppo_cli.commands.answering import sampled
     from ppo_cli.models.divergence import divergence
-    from ppo_cli.models.sampling import sample_answers, uniforms
 
-    settings = experiment.evaluation
-    decoding = _decoding(settings, tokens)
     prompts = team.share(prompts) if team else prompts
     rendered = render_all(tokens, prompts, Path("the prompt file"), experiment.prompts.max_tokens)
-    draws = [
-        np.stack(
-            [
-                uniforms(settings.seed, "evaluation", prompt.id, number, count=settings.max_new_tokens)
-                for number in range(settings.samples_per_prompt)
-            ]
-        )
-        for prompt in prompts
-    ]
     # Sampling here draws from its own numbers; the guard keeps even a library's stray draw away from training.
     with torch.random.fork_rng():
-        watcher(Phase(name="answering", total=len(prompts) * settings.samples_per_prompt, unit="answers"))
-        with policy() as model:
-            drawn = sample_answers(model, rendered, draws, decoding, lambda done: watcher(Progress(done=done)))
+        drawn = sampled(policy, tokens, prompts, rendered, experiment.evaluation, watcher, draft)
         watcher(Phase(name="KL and entropy", total=len(prompts), unit="answers"))
-        first = [(ids, rows[0].tokens) for ids, rows in zip(rendered, drawn, strict=True)]
+        first = [(ids, rows[0][0]) for ids, rows in zip(rendered, drawn, strict=True)]
         other = None if policy == reference else reference
         moved = divergence(policy, other, first, lambda done: watcher(Progress(done=done)))
     answered = [
@@ -246,13 +354,13 @@ def answer(
             Sample(
                 prompt_id=prompt.id,
                 sample=number,
-                answer=tokens.decode(row.tokens),
-                tokens=len(row.tokens),
-                finish=row.finish,
+                answer=tokens.decode(ids),
+                tokens=len(ids),
+                finish=finish,
                 kl=max(0.0, found.kl) if number == 0 else None,
                 entropy=found.entropy if number == 0 else None,
             )
-            for number, row in enumerate(rows)
+            for number, (ids, finish) in enumerate(rows)
         ]
         for prompt, rows, found in zip(prompts, drawn, moved, strict=True)
     ]
@@ -273,8 +381,21 @@ def against(baseline: Evaluated, evaluated: Evaluated, experiment: Experiment) -
     return replace(comparison, graded=graded(experiment.reward.terms))
 
 
-def read_evaluation(folder: Path, prompts: Sequence[Prompt], name: str) -> Evaluated:
+def read_evaluation(
+    folder: Path,
+    prompts: Sequence[Prompt],
+    name: str,
+    experiment: Experiment | None = None,
+    measures: Sequence[Measure] = MEASURES,
+) -> Evaluated:
     """An evaluation from its folder, labelled anew by the rules of this version.
+
+    Args:
+        folder: of the evaluation.
+        prompts: its set, or more.
+        name: what to call it.
+        experiment: whose reward is measured; by default that of the run it lies in, if any.
+        measures: estimated from it; whoever wants the labels only leaves the time for them.
 
     Raises:
         IntegrityError: not complete, or changed.
@@ -285,7 +406,7 @@ def read_evaluation(folder: Path, prompts: Sequence[Prompt], name: str) -> Evalu
     if any(sample.prompt_id not in known for sample in samples):
         raise IntegrityError(f"{folder} answers prompts that are not in its set.", "Evaluate again.")
     run = run_of(folder)
-    labelled = _labelled(prompts, samples, run.experiment() if run else None)
+    labelled = _labelled(prompts, samples, experiment or (run.experiment() if run else None))
     table = tabulate(labelled)
     answered = {sample.prompt_id for sample in samples}
     return Evaluated(
@@ -294,9 +415,13 @@ def read_evaluation(folder: Path, prompts: Sequence[Prompt], name: str) -> Evalu
         prompts={prompt.id: prompt for prompt in prompts if prompt.id in answered},
         samples=samples,
         labelled=labelled,
-        estimates=tuple(estimate(measure, table) for measure in MEASURES),
+        estimates=tuple(estimate(measure, table) for measure in measures),
         partial=bool(summary.get("partial")),
     )
+
+
+def _no_such(checkpoint: str) -> UsageError:
+    return UsageError(f"{checkpoint}: no such checkpoint.", "List a run's checkpoints with `ls RUN/checkpoints`.")
 
 
 def _by_name(checkpoint: str, output: Path) -> str:
@@ -338,31 +463,21 @@ def _labelled(prompts: Sequence[Prompt], samples: Sequence[Sample], experiment: 
     ]
 
 
-def _step_zero(run: Run, ground: Ground) -> Evaluated | None:
-    folder = run.layout.evaluation(0)
-    if not evaluations.is_complete(folder):
-        return None
-    return read_evaluation(folder, ground.inputs.evaluation, "step 0")
+def _by_hand(subject: Subject) -> HandLabels | None:
+    """What people's labels say of the same answers."""
+    step = step_of(subject.folder)
+    return hand_labels(subject.run, step) if subject.run and step else None
 
 
-def _decoding(settings: Evaluation, tokens: Tokens) -> Any:  # noqa: ANN401
-    from ppo_cli.models.sampling import Decoding
-
-    return Decoding(settings.max_new_tokens, settings.temperature, tokens.stop_ids, tokens.pad_id)
+def _suffix(foreign: PromptSet | None) -> str:
+    return f"--{foreign.name}-{foreign.digest[:6]}" if foreign else ""
 
 
-def _folder(checkpoint: str, run: Run | None, prompts_file: Path | None, output: Path) -> Path:
+def _folder(checkpoint: str, run: Run | None, suffix: str, output: Path) -> Path:
     """Where an evaluation goes: beside the run's others, or in a folder of its own."""
-    suffix = ""
-    if prompts_file is not None:
-        suffix = f"--{prompts_file.stem}-{hashlib.sha256(prompts_file.read_bytes()).hexdigest()[:6]}"
     if run is not None:
         step = step_of(Path(checkpoint).absolute())
         name = f"step-{step:06d}" if step is not None else Path(checkpoint).name
         return run.layout.evaluations / f"{name}{suffix}"
     slug = Path(checkpoint.replace("builtin:", "")).name
     return output / EVALUATIONS / f"{slug}-{hashlib.sha256(checkpoint.encode()).hexdigest()[:6]}{suffix}"
-
-
-def _name(checkpoint: str, run: Run | None) -> str:
-    return f"{run.name}/{Path(checkpoint).name}" if run else checkpoint

@@ -62,23 +62,29 @@ def divergence(
 def _batch(
     policy: OpenModel, reference: OpenModel | None, batch: Sequence[tuple[Sequence[int], Sequence[int]]]
 ) -> list[Divergence]:
-    with policy() as model:
-        hidden, head = _answer_hidden(model, batch), LanguageHead(model)
-    if reference is not None:
-        with reference() as other:
-            other_hidden, other_head = _answer_hidden(other, batch), LanguageHead(other)
+    hidden, head = _opened(policy, batch)
+    other = _opened(reference, batch) if reference is not None else None
     pieces = []
     for rows, logits in head.chunks(hidden):
         logprobs = torch.log_softmax(logits, dim=-1)
         chances = logprobs.exp()
         entropy = -(chances * logprobs).sum(-1)
         kl = torch.zeros_like(entropy)
-        if reference is not None:
+        if other is not None:
+            other_hidden, other_head = other
             other_logprobs = torch.log_softmax(other_head.logits(other_hidden[rows]), dim=-1)
             kl = (chances * (logprobs - other_logprobs)).sum(-1)
         pieces.append(torch.stack([kl, entropy], dim=-1))
     per_token = torch.cat(pieces).double().split([len(answer) for _, answer in batch])
     return [Divergence(float(part[:, 0].sum()), float(part[:, 1].mean())) for part in per_token]
+
+
+def _opened(
+    model: OpenModel, batch: Sequence[tuple[Sequence[int], Sequence[int]]]
+) -> tuple[torch.Tensor, LanguageHead]:
+    """Hidden states at the answer tokens, and the head that reads them."""
+    with model() as opened:
+        return _answer_hidden(opened, batch), LanguageHead(opened)
 
 
 def _answer_hidden(model: Any, batch: Sequence[tuple[Sequence[int], Sequence[int]]]) -> torch.Tensor:  # noqa: ANN401

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -29,21 +29,36 @@ def read_prompts(path: Path, *, need_answers: bool = False) -> list[Prompt]:
     Raises:
         PromptError: no such file, a broken line, an empty prompt, a duplicate id, a wrong value.
     """
+    rows = ((f"{path}, line {number}", row) for number, row in json_rows(path))
+    return as_prompts(rows, str(path), need_answers=need_answers)
+
+
+def as_prompts(rows: Iterable[tuple[str, dict[str, Any]]], source: str, *, need_answers: bool = False) -> list[Prompt]:
+    """Checks rows and makes prompts of them.
+
+    Args:
+        rows: (where it stands, {id, prompt, category, expect, pair_id, answer}).
+        source: where they come from.
+        need_answers: every row must have an `answer`.
+
+    Raises:
+        PromptError: an empty prompt, a duplicate id, a wrong value, no row at all.
+    """
     prompts: list[Prompt] = []
-    line_of: dict[str, int] = {}
-    for number, row in _rows(path):
-        prompt = _prompt(row, f"{path}, line {number}")
-        if prompt.id in line_of:
+    place_of: dict[str, str] = {}
+    for where, row in rows:
+        prompt = _prompt(row, where)
+        if prompt.id in place_of:
             raise PromptError(
-                f"{path}, line {number}: id '{prompt.id}' was already used on line {line_of[prompt.id]}.",
+                f"{where}: id '{prompt.id}' was already used on {place_of[prompt.id].rpartition(', ')[2]}.",
                 "Give each prompt its own id.",
             )
         if need_answers and not (prompt.answer and prompt.answer.strip()):
-            raise PromptError(f"{path}, line {number}: has no `answer`.", "Write one for every row of this file.")
-        line_of[prompt.id] = number
+            raise PromptError(f"{where}: has no `answer`.", "Write one for every row of this file.")
+        place_of[prompt.id] = where
         prompts.append(prompt)
     if not prompts:
-        raise PromptError(f"{path} holds no prompts.", "Write at least one line of JSON into it.")
+        raise PromptError(f"{source} holds no prompts.", "Write at least one line of JSON into it.")
     return prompts
 
 
@@ -61,18 +76,13 @@ def as_row(prompt: Prompt) -> dict[str, Any]:
     return row
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise PromptError(f"{path}: no such prompt file.", "Check prompts.* and model.warm_start.") from None
-    except IsADirectoryError:
-        raise PromptError(f"{path} is a directory, not a prompt file.", "Name a .jsonl file.") from None
-    except OSError as error:
-        raise PromptError(f"{path} cannot be read: {reason_of(error)}.", "Check the path and who owns it.") from None
-    except UnicodeDecodeError as error:
-        raise PromptError(f"{path}: not UTF-8 text at byte {error.start}.", "Save it as UTF-8.") from None
-    for number, line in enumerate(text.split("\n"), start=1):
+def json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of a JSONL file with their line numbers.
+
+    Raises:
+        PromptError: no such file, not text, a line that is no JSON object.
+    """
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -84,6 +94,26 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         if not isinstance(row, dict):
             raise PromptError(f"{path}, line {number}: is not a JSON object.", 'Write {"id": …, "prompt": …}.')
         yield number, row
+
+
+def read_text(path: Path) -> str:
+    """The text of a file of prompts.
+
+    Raises:
+        PromptError: no such file, or not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise PromptError(
+            f"{path}: no such prompt file.", "Check the path; in a config, prompts.* and model.warm_start."
+        ) from None
+    except IsADirectoryError:
+        raise PromptError(f"{path} is a directory, not a prompt file.", "Name a .jsonl file.") from None
+    except OSError as error:
+        raise PromptError(f"{path} cannot be read: {reason_of(error)}.", "Check the path and who owns it.") from None
+    except UnicodeDecodeError as error:
+        raise PromptError(f"{path}: not UTF-8 text at byte {error.start}.", "Save it as UTF-8.") from None
 
 
 def _prompt(row: dict[str, Any], where: str) -> Prompt:

@@ -29,6 +29,8 @@ from ppo_cli.records import (
     TrainingOutcome,
 )
 from ppo_cli.report import wording
+from ppo_cli.report.evaluations import category_table
+from ppo_cli.report.labelling import hand_labels_block
 from ppo_cli.report.tables import (
     behaviour_table,
     details_table,
@@ -101,6 +103,10 @@ def evaluation_screen(outcome: EvaluationOutcome) -> RenderableType:
             Text(),
             estimate_table(outcome.estimates, outcome.graded),
         ]
+    if outcome.by_hand is not None:
+        parts += [Text(), hand_labels_block(outcome.by_hand)]
+    if outcome.categories:
+        parts += [Text(), category_table(outcome.categories)]
     parts += [Text(), literal(f"rules {outcome.rules}; answers and scores in {outcome.folder}", style="dim")]
     return Group(*parts)
 

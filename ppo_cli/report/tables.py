@@ -57,7 +57,13 @@ def plain_table(*headings: str) -> Table:
 
 
 def behaviour_table(
-    comparison: Comparison, before: str, after: str, *, heading: str = "", shown: Collection[str] | None = None
+    comparison: Comparison,
+    before: str,
+    after: str,
+    *,
+    heading: str = "",
+    shown: Collection[str] | None = None,
+    by_rule: bool = True,
 ) -> RenderableType:
     """Every headline before and after, with the paired difference, its interval and a verdict; then what to know of it.
 
@@ -67,6 +73,7 @@ def behaviour_table(
         after: what to call the second.
         heading: what to say instead of how many prompts there are.
         shown: only these measures and the primary, without verdicts.
+        by_rule: whether rules made the labels, whose error has to be said.
     """
     heading = heading or f"behaviour ({comparison.prompts} prompts × {comparison.samples_per_prompt})"
     chosen = [
@@ -77,7 +84,7 @@ def behaviour_table(
     ]
     rows = [_headings(heading, before, after), *(_row(change, comparison) for change in chosen)]
     verdicts = [] if shown else [_verdict_of(change) for change in chosen]
-    notes = footnotes([change.name for change in chosen], comparison.graded, short=bool(shown))
+    notes = footnotes([change.name for change in chosen], comparison.graded, short=bool(shown)) if by_rule else []
     return Group(Fitting(_as_table(rows, verdicts), _as_lines(rows, verdicts)), *notes)
 
 
@@ -123,6 +130,12 @@ def footnotes(names: Collection[str], graded: Collection[str], *, short: bool = 
         graded: measures that a term of the reward scores.
         short: in a few words.
     """
+    notes = footnote_texts(names, graded, short=short)
+    return [Text("; ".join(notes), style="dim")] if short and notes else [Text(note, style="dim") for note in notes]
+
+
+def footnote_texts(names: Collection[str], graded: Collection[str], *, short: bool = False) -> list[str]:
+    """The same in words, a note each."""
     found = {measure.calibration for measure in MEASURES if measure.name in names and measure.calibration is not None}
     notes = [
         f"{rule.rule}: {wording.rule_error(rule)}" if short else wording.calibration(rule)
@@ -133,7 +146,7 @@ def footnotes(names: Collection[str], graded: Collection[str], *, short: bool = 
         notes.append(
             mark if short else f"{mark}: the reward scores this too, so a gain first shows that it was learnt."
         )
-    return [Text("; ".join(notes), style="dim")] if short and notes else [Text(note, style="dim") for note in notes]
+    return notes
 
 
 def _headings(*names: str) -> list[Text]:
@@ -202,10 +215,11 @@ def _as_lines(rows: Sequence[Sequence[Text]], verdicts: Sequence[Text]) -> Rende
 
 
 def _verdict_of(change: Change) -> Text:
-    return Text(_verdict(measure_named(change.name), change), style=VERDICT_STYLE.get(change.verdict, ""))
+    return Text(verdict_words(measure_named(change.name), change), style=VERDICT_STYLE.get(change.verdict, ""))
 
 
-def _verdict(measure: Measure, change: Change) -> str:
+def verdict_words(measure: Measure, change: Change) -> str:
+    """A verdict, with what could have been detected where nothing was."""
     if change.verdict == "info":
         return ""
     smallest = wording.detectable(measure, change)

@@ -8,8 +8,10 @@
       rollouts.jsonl        a line an episode            broken.jsonl     episodes that could not be learnt from
       checkpoints/step-000010/   plain Hugging Face files + state/
       eval/step-000010/     samples.jsonl  scores.<rules>.jsonl  summary.json (last = complete)
+      labels.jsonl          what people said of answers, a line a label
       tracking/             what trackers keep on this machine
       reports/              .running         locked while a process works on the run
+      alarms.json           what the evaluations rang, and the next change to try
 
 Not here: reading and writing.
 """
@@ -74,6 +76,10 @@ class RunLayout:
         return self.root / "broken.jsonl"
 
     @property
+    def alarms(self) -> Path:
+        return self.root / "alarms.json"
+
+    @property
     def checkpoints(self) -> Path:
         return self.root / "checkpoints"
 
@@ -86,6 +92,10 @@ class RunLayout:
 
     def evaluation(self, step: int) -> Path:
         return self.evaluations / f"step-{step:06d}"
+
+    @property
+    def labels(self) -> Path:
+        return self.root / "labels.jsonl"
 
     @property
     def tracking(self) -> Path:
