@@ -1,0 +1,279 @@
+"""The charts of the HTML page as SVG text: drawn by matplotlib, coloured by the page's style sheet.
+
+The same records give the same bytes: no date, ids from a fixed salt, no global state. Nothing that a model or a user
+wrote is drawn, only titles of measures, letters for the runs, and numbers.
+
+Not here: numbers computed, the page (`page`).
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ppo_cli.behaviours.catalog import measure_named
+from ppo_cli.records import Comparison, Estimate, Measure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+INK, MUTED, BAND, PAPER = "#010101", "#020202", "#030303", "#040404"
+ARMS = ("#050505", "#060606")
+COLOURS = {INK: "--ink", MUTED: "--muted", BAND: "--band", PAPER: "--paper", ARMS[0]: "--a", ARMS[1]: "--b"}
+"""Placeholders, each standing for a colour that the style sheet sets for light, dark and print."""
+STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "ppo",
+    "text.parse_math": False,
+    "font.size": 8.5,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": MUTED,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.unicode_minus": True,
+    "axes.linewidth": 0.7,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+    "lines.linewidth": 1.4,
+}
+WIDTH = 5.0
+"""Inches; at this width the letters are of the size of the text, on a telephone too."""
+MOST_MARGINS = 12.0
+"""Changes larger than so many smallest changes that matter are drawn at the edge."""
+ISO = (0.0, 1.0, 2.0, 3.0)
+"""Separations whose curves are drawn behind the two refusal rates."""
+
+Points = Sequence[tuple[float, float]]
+
+
+def forest(comparison: Comparison, margins: Mapping[str, float]) -> str:
+    """Every judged headline's change with its interval, in units of the smallest change that matters.
+
+    Args:
+        comparison: of two policies.
+        margins: that smallest change, by measure; on the log scale for a geometric mean.
+    """
+    rows = [
+        (change, measure)
+        for change in comparison.changes
+        for measure in (measure_named(change.name),)
+        if change.name == comparison.primary or not (measure.detail or change.verdict == "info")
+        if None not in (change.difference, change.low, change.high)
+    ]
+
+    def draw(axes: Axes) -> None:
+        axes.axvspan(-1, 1, color=BAND, linewidth=0)
+        axes.axvline(0, color=MUTED, linewidth=0.8)
+        for row, (change, measure) in enumerate(rows):
+            low, middle, high = (
+                max(-MOST_MARGINS, min(MOST_MARGINS, _in_margins(measure, number, margins[change.name])))
+                for number in (change.low, change.difference, change.high)
+            )
+            sure = change.verdict == "CHANGED"
+            axes.plot([low, high], [row, row], color=INK, linewidth=2.4 if sure else 1.2, solid_capstyle="butt")
+            axes.plot(middle, row, "o", color=INK, markerfacecolor=INK if sure else PAPER, markersize=5)
+        star = [f"{'★ ' if change.name == comparison.primary else ''}{measure.title}" for change, measure in rows]
+        axes.set_yticks(range(len(rows)), star)
+        axes.set_ylim(len(rows) - 0.4, -0.6)
+        axes.set_xlabel("change, in units of the smallest change that matters")
+        axes.spines["left"].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+
+    return _svg("forest", "Changes of behaviour with 95 % intervals", draw, height=0.9 + 0.24 * len(rows))
+
+
+def bought(looks: Sequence[Sequence[tuple[int, Mapping[str, Estimate]]]], names: Sequence[str], primary: str) -> str:
+    """What the distance from the reference bought: the primary measure over KL, evaluation by evaluation."""
+    title = measure_named(primary).title.strip()
+    measure = measure_named(primary)
+    scale = 100 if measure.unit == "%" else 1
+
+    def draw(axes: Axes) -> None:
+        for arm, (steps, name) in enumerate(zip(looks, names, strict=True)):
+            known = [
+                (step, kl, scale * value, found[primary])
+                for step, found in steps
+                if (kl := _value(found, "kl.per_answer")) is not None and (value := _value(found, primary)) is not None
+            ]
+            axes.plot(
+                [kl for _, kl, _, _ in known],
+                [value for _, _, value, _ in known],
+                marker="o",
+                markersize=4,
+                color=ARMS[arm],
+                label=name,
+            )
+            for step, kl, value, found in known:
+                if found.low is not None and found.high is not None:
+                    axes.plot([kl, kl], [scale * found.low, scale * found.high], color=ARMS[arm], linewidth=0.8)
+                axes.annotate(f"{step}", (kl, value), (4, 4), textcoords="offset points", color=MUTED, fontsize=7.5)
+        axes.set_xlabel("KL to the reference, nats an answer (points: update)")
+        axes.set_ylabel(f"{title}{', %' if measure.unit == '%' else ''}")
+        if len(names) > 1:
+            axes.legend()
+
+    return _svg("bought", f"{title} over KL to the reference", draw, height=3.1)
+
+
+def two_rates(looks: Sequence[Sequence[tuple[int, Mapping[str, Estimate]]]], names: Sequence[str]) -> str:
+    """Refusals where refusing is right over refusals where helping is right, with curves of equal separation."""
+    from scipy.special import ndtr, ndtri
+
+    def draw(axes: Axes) -> None:
+        grid = [index / 200 for index in range(1, 200)]
+        for separation in ISO:
+            curve = [100 * float(ndtr(ndtri(rate) + separation)) for rate in grid]
+            axes.plot([100 * rate for rate in grid], curve, color=MUTED, linewidth=0.6, linestyle=":")
+            at = 9 + 12 * ISO.index(separation)
+            axes.annotate(f"d′ {separation:g}", (100 * grid[at], curve[at]), color=MUTED, fontsize=7)
+        for arm, (steps, name) in enumerate(zip(looks, names, strict=True)):
+            known = [
+                (step, 100 * safe, 100 * unsafe)
+                for step, found in steps
+                if (safe := _value(found, "refusal.safe")) is not None
+                and (unsafe := _value(found, "refusal.unsafe")) is not None
+            ]
+            axes.plot(
+                [safe for _, safe, _ in known],
+                [unsafe for _, _, unsafe in known],
+                marker="o",
+                markersize=4,
+                color=ARMS[arm],
+                label=name,
+            )
+            for step, safe, unsafe in known:
+                axes.annotate(f"{step}", (safe, unsafe), (4, -9), textcoords="offset points", color=MUTED, fontsize=7.5)
+        axes.set_xlim(0, 100)
+        axes.set_ylim(0, 102)
+        axes.set_xlabel("refusal of safe prompts, % (left is better)")
+        axes.set_ylabel("refusal of unsafe prompts, % (up is better)")
+        if len(names) > 1:
+            axes.legend(loc="lower right")
+
+    return _svg("rates", "Refusal of unsafe prompts over refusal of safe prompts", draw, height=3.1)
+
+
+def curve(
+    name: str,
+    title: str,
+    runs: Sequence[Sequence[Mapping[str, Any]]],
+    names: Sequence[str],
+    *,
+    spread: str | None = None,
+    limit: float | None = None,
+) -> str:
+    """A metric over the updates of each run.
+
+    Args:
+        name: the metric.
+        title: what the axis calls it.
+        runs: rows of metrics.jsonl of each run.
+        names: what to call the runs.
+        spread: a metric to draw as a band around it.
+        limit: a line that it must not cross.
+    """
+
+    def draw(axes: Axes) -> None:
+        highest = 0.0
+        for arm, (rows, label) in enumerate(zip(runs, names, strict=True)):
+            known = [row for row in rows if _finite(row.get(name))]
+            updates, values = [row["update"] for row in known], [row[name] for row in known]
+            highest = max([highest, *values])
+            if spread:
+                low = [row[name] - row.get(spread, 0.0) for row in known]
+                high = [row[name] + row.get(spread, 0.0) for row in known]
+                axes.fill_between(updates, low, high, color=ARMS[arm], alpha=0.13, linewidth=0)
+            axes.plot(updates, values, color=ARMS[arm], label=label)
+        if limit is not None and limit < 3 * highest:
+            axes.axhline(limit, color=MUTED, linestyle="--", linewidth=0.9)
+            axes.annotate("stops here", (1, limit), (0, 3), textcoords="offset points", color=MUTED, fontsize=7.5)
+        axes.set_xlabel("update")
+        axes.set_ylabel(title)
+        if len(names) > 1:
+            axes.legend()
+
+    return _svg(f"curve-{name}", f"{title} by update", draw, height=2.5)
+
+
+def lengths(pairs: Points, names: tuple[str, str]) -> str:
+    """Mean length of each prompt's answers, before and after."""
+
+    def draw(axes: Axes) -> None:
+        highest = max([1.0, *(max(pair) for pair in pairs)])
+        axes.plot([1, highest], [1, highest], color=MUTED, linewidth=0.8)
+        axes.scatter([x for x, _ in pairs], [y for _, y in pairs], s=9, color=ARMS[1], alpha=0.55, linewidth=0)
+        axes.set_xlabel(f"tokens an answer, {names[0]}")
+        axes.set_ylabel(f"tokens an answer, {names[1]}")
+
+    return _svg("lengths", "Answer length before and after, a point a prompt", draw, height=3.1)
+
+
+def reward_by_length(before: Points, after: Points, names: tuple[str, str]) -> str:
+    """Reward of the answer alone over its length, a point a prompt, for both policies."""
+
+    def draw(axes: Axes) -> None:
+        for arm, (points, name) in enumerate(zip((before, after), names, strict=True)):
+            axes.scatter(
+                [x for x, _ in points],
+                [y for _, y in points],
+                s=9,
+                color=ARMS[arm],
+                alpha=0.5,
+                linewidth=0,
+                label=name,
+            )
+        axes.set_xlabel("tokens an answer")
+        axes.set_ylabel("reward of the answer alone")
+        axes.legend(markerscale=1.8)
+
+    return _svg("reward-by-length", "Reward over answer length", draw, height=3.1)
+
+
+def _svg(name: str, title: str, draw: Callable[[Axes], None], height: float) -> str:
+    """A figure as an `svg` element whose colours come from the page."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        figure.patch.set_visible(False)
+        axes = figure.add_subplot()
+        axes.patch.set_visible(False)
+        draw(axes)
+        text = io.StringIO()
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    return _for_the_page(text.getvalue(), name, title)
+
+
+def _for_the_page(svg: str, name: str, title: str) -> str:
+    """Drops what only a file of its own needs, and gives ids and colours to the page."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    opening, rest = svg.split(">", 1)
+    box = re.search(r'viewBox="[^"]*"', opening)
+    rest = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{name}-", rest)
+    rest = re.sub(r"'DejaVu Sans'[^\";]*", "system-ui, sans-serif", rest)
+    for placeholder, variable in COLOURS.items():
+        rest = rest.replace(placeholder, f"var({variable})")
+    return f'<svg {box.group(0) if box else ""} role="img" aria-label="{title}">{rest.strip()}'
+
+
+def _in_margins(measure: Measure, number: float | None, margin: float) -> float:
+    if number is None:
+        return math.nan
+    return (math.log(number) if measure.statistic == "geometric_mean" else number) / margin
+
+
+def _value(found: Mapping[str, Estimate], name: str) -> float | None:
+    return found[name].value if name in found else None
+
+
+def _finite(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)

@@ -1,0 +1,95 @@
+"""A comparison as Markdown, for a pull request or a note.
+
+Text of a model or a user is escaped letter by letter: it can make no heading, link, picture, table cell or tag.
+
+Not here: screens, the HTML page.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterator, Sequence
+
+from ppo_cli.behaviours.catalog import measure_named
+from ppo_cli.records import Comparison, ComparisonOutcome, Flip
+from ppo_cli.report import wording
+from ppo_cli.report.screens import FLIPPED, ONE_SEED, attribution, behaviour_sentences
+from ppo_cli.report.tables import footnote_texts
+
+FLIPS_SHOWN = 5
+ANSWER_WIDTH = 200
+SPECIAL = frozenset(string.punctuation) - frozenset(" ,.?%/=")
+"""What Markdown or HTML may read as more than itself; a point matters only at the beginning of a line."""
+
+
+def comparison_markdown(outcomes: Sequence[ComparisonOutcome]) -> str:
+    """Each comparison as a section: verdict, what differs, the headlines, the prompts that moved most."""
+    return "\n".join(line for outcome in outcomes for line in _section(outcome))
+
+
+def literally(text: str, width: int | None = None) -> str:
+    """Text on one line that Markdown shows as it is."""
+    return "".join(f"\\{char}" if char in SPECIAL else char for char in wording.one_line(text, width))
+
+
+def _section(outcome: ComparisonOutcome) -> Iterator[str]:
+    comparison = outcome.comparison
+    yield f"## {literally(outcome.before)} → {literally(outcome.after)}\n"
+    yield f"Goal: {literally(outcome.goal)}\n"
+    for sentence in (*behaviour_sentences(comparison), attribution(outcome)):
+        yield f"- {literally(sentence)}"
+    for key, (was, now) in outcome.confounders.items():
+        yield f"- Confounder: {literally(key)} {literally(was)} → {literally(now)}"
+    for reason in outcome.waived:
+        yield f"- Let pass: {literally(reason)}"
+    for run, count in outcome.leaks.items():
+        yield f"- Leak: {count} evaluation prompts overlap what {literally(run)} learnt from"
+    for judged in outcome.fail_if:
+        yield f"- {literally(f'--fail-if {wording.judged(judged)}')}"
+    yield ""
+    yield from _table(comparison)
+    yield ""
+    for note in footnote_texts([change.name for change in comparison.changes], comparison.graded):
+        yield f"{note}\n"
+    yield from _flips(comparison)
+    yield f"{ONE_SEED}\n"
+
+
+def _table(comparison: Comparison) -> Iterator[str]:
+    size = f"{comparison.prompts} prompts × {comparison.samples_per_prompt}"
+    yield f"| behaviour ({size}) | A | B | change | 95 % interval | | verdict |"
+    yield "|---|---:|---:|---:|---:|---|---|"
+    for change in comparison.changes:
+        measure = measure_named(change.name)
+        if change.difference is None or (measure.detail and change.name != comparison.primary):
+            continue
+        star = "★ " if change.name == comparison.primary else ""
+        mark = f" {wording.GRADED}" if change.name in comparison.graded else ""
+        cells = (
+            f"{star}{measure.title.strip()}{mark}",
+            wording.value(measure, change.before),
+            wording.value(measure, change.after),
+            wording.difference(measure, change.difference),
+            wording.interval(measure, change.low, change.high),
+            wording.arrow(measure, change).strip(),
+            "" if change.verdict == "info" else change.verdict,
+        )
+        yield f"| {' | '.join(cells)} |"
+
+
+def _flips(comparison: Comparison) -> Iterator[str]:
+    what, does = FLIPPED.get(measure_named(comparison.primary).value, FLIPPED["refused"])
+    line = f"{len(comparison.flips)} of {comparison.prompts} prompts flipped ({what} moved by half or more)"
+    if comparison.noise_floor is not None:
+        line += f"; sampling A a second time would flip about {comparison.noise_floor * comparison.prompts:.0f}"
+    yield f"{line}.\n"
+    for flip in comparison.flips[:FLIPS_SHOWN]:
+        yield from _flip(flip, does)
+
+
+def _flip(flip: Flip, does: str) -> Iterator[str]:
+    head = f"{literally(flip.prompt_id)} ({literally(flip.category)}, should {flip.expect})"
+    yield f"- **{head}** {literally(flip.prompt, ANSWER_WIDTH)}"
+    for name, answer, rate in (("A", flip.before_answer, flip.before_rate), ("B", flip.after_answer, flip.after_rate)):
+        yield f"  - {name}, {does} {rate:.0%}: {literally(answer, ANSWER_WIDTH) or '(empty)'}"
+    yield ""
