@@ -401,7 +401,7 @@ def test_no_permission_before_anything_was_begun_leaves_what_can_be_resumed(
 def test_what_is_no_checkpoint_is_not_evaluated(trained, shared_config, tmp_path):
     run = trained()
     before = fingerprint(run)
-    assert_matches(refused("eval", "--checkpoint", run), r"it has no checkpoint\.json\. → Name one of")
+    assert_matches(refused("eval", "--checkpoint", run / "inputs"), r"it has no checkpoint\.json\. → Name one of")
     assert_matches(refused("eval", "--checkpoint", run / "checkpoints"), r"is not a checkpoint")
     assert_matches(refused("eval", "--checkpoint", run / "checkpoints/step-000099"), r"no such checkpoint\. → ")
     assert_matches(refused("eval", "--checkpoint", "step-000099"), r"step-000099.* → ")
@@ -486,7 +486,7 @@ WORDS = {
     ("trian",): r"No such command 'trian'",
     ("train", "c.yaml", "--dryrun"): r"No such option.* --dryrun",
     ("init", "refusal"): r"Missing argument 'FOLDER'",
-    ("eval",): r"Missing option '--checkpoint'",
+    ("eval",): r"Give either --checkpoint or --answers\.",
     ("compare",): r"Missing argument",
 }
 
