@@ -246,6 +246,8 @@ class Experiment:
     """What to align to, in one plain sentence: in which situation, which behaviour."""
     round: int = key(1, "frozen", at_least=1, at_most=4)
     """1 is it controllable, 2 tune the reward, 3 widen the data, 4 harder evaluation."""
+    parent: str | None = key(None, "free")
+    """The run that this one varies; `round` decides what may differ from it. null has none."""
     model: Model = field(default_factory=Model)
     """The start model."""
     prompts: Prompts = field(default_factory=Prompts)

@@ -1,0 +1,80 @@
+"""What a run changed against its parent, and whether its round lets that move.
+
+A pure function of two locks, as `comparability` is; that one asks whether results may be held side by side, this one
+whether the step from one run to the next was the one that was announced.
+
+Not here: finding the parent, the family tree on the screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ppo_cli.experiment.freeze import CONFIG_GROUPS, Lock
+from ppo_cli.experiment.schema import ROUND_MOVES
+
+MISSING: Mapping[str, Any] = {}
+SETS = {"train_set": "prompts.train", "eval_set": "prompts.eval", "warm_start": "model.warm_start"}
+"""Content groups of prompt rows, by the key that names the file."""
+
+ANNOUNCES = "round"
+"""The key that says what may move, so it may always move itself."""
+
+
+def changes(parent: Lock, child: Lock) -> dict[str, tuple[Any, Any]]:
+    """Every key that differs, {key: (value of the parent, value of the child)}; rows of prompts by count and digest."""
+    found: dict[str, tuple[Any, Any]] = {}
+    for group in CONFIG_GROUPS:
+        found |= _differing(_values(parent, group), _values(child, group))
+    for group, key in SETS.items():
+        old, new = _rows(_values(parent, group)), _rows(_values(child, group))
+        if old != new:
+            found[key] = (old, new)
+    found |= _model(_values(parent, "start_model"), _values(child, "start_model"))
+    found |= {
+        f"model.sft.{name}": pair
+        for name, pair in _differing(_values(parent, "warm_start"), _values(child, "warm_start")).items()
+        if not name.startswith("rows") and "model.warm_start" not in found
+    }
+    found.pop(ANNOUNCES, None)
+    return found
+
+
+def out_of_round(changed: Iterable[str], number: int) -> list[str]:
+    """The keys that this round holds still."""
+    _, may_move = ROUND_MOVES[number]
+    return [key for key in changed if not any(key == free or key.startswith(f"{free}.") for free in may_move)]
+
+
+def rounds_for(changed: Iterable[str]) -> list[int]:
+    """The rounds that let all of these move."""
+    keys = list(changed)
+    return [number for number in ROUND_MOVES if not out_of_round(keys, number)]
+
+
+def _model(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Keys of the start model; whatever else of it differs is another model under the same name."""
+    differing = _differing(old, new)
+    settings = {f"model.{name}": differing[name] for name in ("system_prompt", "dtype") if name in differing}
+    content = set(differing) - {"system_prompt", "dtype"}
+    if not content:
+        return settings
+    names = [_short(values) for values in (old, new)]
+    return {**settings, "model.start": (names[0], names[1])}
+
+
+def _short(model: Mapping[str, Any]) -> str:
+    return f"{model.get('start')} {str(model.get('revision') or model.get('weights'))[:8]}"
+
+
+def _rows(values: Mapping[str, Any]) -> str | None:
+    return f"{values['rows']} rows {values['rows_sha256'][:6]}" if values else None
+
+
+def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    return {key: (old.get(key), new.get(key)) for key in sorted({*old, *new}) if old.get(key) != new.get(key)}
+
+
+def _values(lock: Lock, group: str) -> Mapping[str, Any]:
+    return lock.groups[group].values if group in lock.groups else MISSING

@@ -1,0 +1,62 @@
+"""Where a run comes from: its parent, checked against what its round lets move.
+
+Not here: the rule itself (`analysis.lineage`), the tree that `ppo runs` draws.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ppo_cli.analysis.lineage import changes, out_of_round, rounds_for
+from ppo_cli.errors import ConfigError
+from ppo_cli.experiment.freeze import Lock
+from ppo_cli.experiment.load import Loaded
+from ppo_cli.experiment.schema import ROUND_MOVES
+from ppo_cli.records import Notice, Watcher
+from ppo_cli.store.runs import find_run
+
+
+def descent(loaded: Loaded, lock: Lock, output: Path, watcher: Watcher) -> dict[str, Any]:
+    """The fields of run.json that say where a run comes from.
+
+    Args:
+        loaded: the config.
+        lock: of the run that is about to begin.
+        output: folder of run folders, where the parent is looked for.
+        watcher: warned when more than one variable moves.
+
+    Raises:
+        ConfigError: something differs from the parent that the round holds still.
+        UsageError: there is no such parent.
+        IntegrityError: the parent was changed after freezing.
+    """
+    named = loaded.experiment.parent
+    if named is None:
+        return {"changed": dict(word.split("=", 1) for word in loaded.overrides)}
+    parent = find_run(named, output)
+    _, frozen = parent.verify()
+    changed = changes(frozen, lock)
+    number = loaded.experiment.round
+    question, may_move = ROUND_MOVES[number]
+    if held := out_of_round(changed, number):
+        listed = "; ".join(f"{key} {_typed(changed[key][0])} → {_typed(changed[key][1])}" for key in held)
+        others = [f"round={other} ({ROUND_MOVES[other][0]})" for other in rounds_for(changed)]
+        instead = f"set {' or '.join(others)}" if others else "take one round after the other"
+        raise ConfigError(
+            f"Round {number} ({question}) lets {', '.join(may_move)} differ from the parent {parent.name}, "
+            f"and this differs too: {listed}.",
+            f"Change it back, {instead}, or train without a parent.",
+        )
+    variables = [key for key in changed if key != "seed"]
+    if len(variables) > 1:
+        text = (
+            f"{len(variables)} variables differ from the parent {parent.name} ({', '.join(variables)}), so no change "
+            "can be put down to one of them."
+        )
+        watcher(Notice(text=text, level="warning"))
+    return {"parent": parent.name, "changed": {key: new for key, (_, new) in changed.items()}}
+
+
+def _typed(value: object) -> str:
+    return "null" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
