@@ -38,7 +38,7 @@ from ppo_cli.records import (
     Transitions,
 )
 from ppo_cli.report import charts, wording
-from ppo_cli.report.screens import FLIPPED, ONE_SEED, attribution, behaviour_sentences
+from ppo_cli.report.screens import FLIPPED, ONE_SEED, behaviour_sentences, comparison_sentences
 from ppo_cli.report.tables import footnote_texts, verdict_words
 
 PARTS = Path(__file__).with_name("parts")
@@ -116,6 +116,7 @@ def render(page: Page) -> str:
     )
     primary = _change(page.comparison, page.comparison.primary)
     confounded = page.outcome is not None and len(page.outcome.treatments) > 1
+    said = comparison_sentences(page.outcome) if page.outcome else behaviour_sentences(page.comparison)
     text: str = _template().render(
         page=page,
         policy=policy,
@@ -123,8 +124,7 @@ def render(page: Page) -> str:
         style=style,
         island=island(_answers(page)),
         sentences=[
-            *(sentence.removeprefix(f"{primary.verdict}. ") for sentence in behaviour_sentences(page.comparison)),
-            *([attribution(page.outcome)] if page.outcome else []),
+            *(sentence.removeprefix(f"{primary.verdict}. ") for sentence in said),
             *([f"Try next: {page.advice.command} ({page.advice.reason})"] if page.advice else []),
         ],
         verdict=primary.verdict + (", CONFOUNDED" if confounded else ""),
