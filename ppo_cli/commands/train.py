@@ -14,6 +14,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ppo_cli.commands import alarms
 from ppo_cli.commands.best import best_of, primary_value
 from ppo_cli.commands.evaluate import Evaluated, against, evaluate_into, read_evaluation, who_answers
 from ppo_cli.commands.ground import (
@@ -44,6 +45,7 @@ from ppo_cli.records import (
     TrainingOutcome,
     UpdateDone,
     UpdateMetrics,
+    Watched,
     Watcher,
     nobody,
 )
@@ -263,6 +265,7 @@ class _Training:
         self.team.lead(END)
         comparison = against(self.baseline, final, experiment)
         self._report(trainer.updates_done, final, comparison)
+        found = self._listen(trainer.updates_done, final, comparison, last=True)
         self._look(trainer.updates_done, final)
         self._prune()
         self._finish_provenance(policy)
@@ -280,6 +283,8 @@ class _Training:
             checkpoint=str(run.layout.checkpoint(trainer.updates_done)),
             best=self._best(),
             seconds=time.monotonic() - self.started,
+            alarms=found.alarms,
+            advice=found.advice,
         )
 
     def _updates(self, trainer: PolicyTrainer, policy: Policy, save: Callable[[], None]) -> str | None:
@@ -339,7 +344,9 @@ class _Training:
             return
         partial = len(self.interim) < len(self.ground.inputs.evaluation)
         interim = self._evaluate(policy, update, partial=partial)
-        self._report(update, interim, against(self.baseline, interim, self.experiment))
+        comparison = against(self.baseline, interim, self.experiment)
+        self._report(update, interim, comparison)
+        self._listen(update, interim, comparison, last=False)
         self._look(update, interim)
         self._prune()
 
@@ -403,6 +410,13 @@ class _Training:
                 examples=_examples(comparison, self.baseline, evaluated),
             )
         )
+
+    def _listen(self, step: int, evaluated: Evaluated, comparison: Comparison, *, last: bool) -> alarms.Findings:
+        """Looks whether an alarm rings, and keeps what was found."""
+        found = alarms.look(self.run, self.baseline or evaluated, evaluated, comparison, step)
+        alarms.keep(self.run, step, found, last=last)
+        self.watcher(Watched(step=step, alarms=found.alarms))
+        return found
 
     def _write_provenance(self, start: Start, policy: Policy) -> None:
         import torch

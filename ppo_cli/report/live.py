@@ -1,6 +1,6 @@
 """The live view of a terminal: behaviour first, the loss last and small.
 
-Order: goal, behaviour against step 0, KL and reward, two prompts before and now, notices, progress, loss.
+Order: goal, behaviour against step 0, KL and reward, two prompts before and now, alarms, notices, progress, loss.
 
 Not here: what happens on a pipe (`plain`), the closing screen (`screens`).
 """
@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ppo_cli.records import (
+    Alarm,
     EvaluationDone,
     Event,
     Notice,
@@ -28,8 +29,10 @@ from ppo_cli.records import (
     RunStarted,
     UpdateDone,
     UpdateMetrics,
+    Watched,
 )
 from ppo_cli.report import wording
+from ppo_cli.report.alarms import live_alarms
 from ppo_cli.report.tables import LiteralTable, behaviour_table, literal
 
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -51,6 +54,7 @@ class LiveView:
         self.rows: list[UpdateMetrics] = []
         self.seconds: list[float] = []
         self.notices: deque[Notice] = deque(maxlen=3)
+        self.alarms: tuple[Alarm, ...] = ()
         self.phase = Phase(name="starting")
         self.done = 0
         self.phase_started = self.started = time.monotonic()
@@ -80,6 +84,8 @@ class LiveView:
                 self.seconds.append(event.seconds)
             case EvaluationDone():
                 self.evaluation = event
+            case Watched():
+                self.alarms = event.alarms
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The whole view, or on a low terminal as much of it as leaves the progress in sight."""
@@ -98,6 +104,7 @@ class LiveView:
                 parts += [self._numbers(), *gap]
             if examples and self.evaluation is not None and self.evaluation.examples:
                 parts += [self._examples(), *gap]
+        parts += live_alarms(self.alarms, tight=not airy)
         for notice in self.notices:
             warns = notice.level == "warning"
             text = wording.one_line(notice.text)

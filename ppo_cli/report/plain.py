@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable
 
 from ppo_cli.behaviours.catalog import measure_named
-from ppo_cli.records import EvaluationDone, Event, Measure, Notice, Phase, RunStarted, UpdateDone
+from ppo_cli.records import EvaluationDone, Event, Measure, Notice, Phase, RunStarted, UpdateDone, Watched
 from ppo_cli.report import wording
+from ppo_cli.report.alarms import alarm_line
 
 
 class PlainLines:
@@ -38,6 +39,10 @@ class PlainLines:
                 self._update(event)
             case EvaluationDone():
                 self._evaluation(event)
+            case Watched():
+                for alarm in event.alarms:
+                    remedy = wording.one_line(alarm.next_step)
+                    self.write(f"step {event.step}: alarm: {alarm_line(alarm)}; next: {remedy}")
 
     def _update(self, event: UpdateDone) -> None:
         metrics = event.metrics

@@ -29,6 +29,7 @@ from ppo_cli.records import (
     TrainingOutcome,
 )
 from ppo_cli.report import wording
+from ppo_cli.report.alarms import advice_line, alarm_block, alarms_of_runs
 from ppo_cli.report.evaluations import category_table
 from ppo_cli.report.labelling import hand_labels_block
 from ppo_cli.report.tables import (
@@ -66,6 +67,7 @@ def training_screen(outcome: TrainingOutcome) -> RenderableType:
         Text(),
         *_moved(comparison, "step 0", now),
         Text(),
+        *alarm_block(outcome.alarms),
         Text(
             f"KL to the reference {wording.plain(last['kl'], 2)} nats an answer, "
             f"{wording.plain(last['kl_per_token'], 3)} a token (kl.coef "
@@ -77,7 +79,8 @@ def training_screen(outcome: TrainingOutcome) -> RenderableType:
         *_best_in_between(outcome),
         Text(wording.losses(last["policy_loss"], last["value_loss"]), style="dim"),
         Text(),
-        _next("another setting", "ppo train CONFIG kl.coef=…", f"then: ppo compare {outcome.run} OTHER"),
+        *advice_line(outcome.advice),
+        _next("then", f"ppo compare {outcome.run} OTHER"),
         _next("your own prompts", f"ppo eval --checkpoint {outcome.checkpoint} --prompts FILE.jsonl"),
     )
 
@@ -130,6 +133,8 @@ def comparison_screen(outcomes: Sequence[ComparisonOutcome]) -> RenderableType:
             Text(),
             *_moved(comparison, "A", "B"),
             Text(ONE_SEED, style="dim"),
+            *alarms_of_runs(outcome.alarms),
+            *advice_line(outcome.advice),
             Text(),
         ]
     return Group(*parts[:-1])
