@@ -20,8 +20,8 @@ import typer
 from rich.console import Console
 
 import ppo_cli
-from ppo_cli.errors import PpoError, UsageError
-from ppo_cli.records import Watcher
+from ppo_cli.errors import ConditionMet, PpoError, UsageError
+from ppo_cli.records import Judged, Watcher
 from ppo_cli.store.labels import Judgement
 
 if TYPE_CHECKING:
@@ -102,6 +102,13 @@ def train(
     processes: Annotated[
         int, typer.Option("--processes", help="Processes that train together on this machine, a GPU each.")
     ] = 1,
+    vary: Annotated[
+        list[str] | None, typer.Option(help="Run one arm for each value.", metavar="KEY=VALUE,VALUE,…")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(help="Repeat every arm with so many seeds.", metavar="N")] = None,
+    parent: Annotated[
+        str | None, typer.Option(help="The run that this one varies, within what its round lets move.", metavar="RUN")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Freeze, train, evaluate against step 0, and say what happened."""
@@ -114,6 +121,15 @@ def train(
                 "--resume continues a run as it was begun, so --again and --force would have no effect.",
                 "Leave them out.",
             )
+        if vary or seeds is not None:
+            idle = [("--resume", resume), ("--again", again), ("--dry-run", dry_run), ("--processes", processes != 1)]
+            _refuse_with_arms([name for name, given in idle if given])
+        if resume is not None and parent is not None:
+            raise UsageError("--resume continues a run with the parent it has.", "Leave --parent out.")
+        overrides = [*(overrides or []), *([f"parent={parent}"] if parent is not None else [])]
+        if config is not None and (vary or seeds is not None):
+            _vary(config, overrides, vary or [], 1 if seeds is None else seeds, output, force, as_json)
+            return
         from ppo_cli.report import screens
 
         if dry_run:
@@ -135,6 +151,38 @@ def train(
             else:
                 result = command.train(loaded, output=output, again=again, force=force, watcher=watcher, team=team)
         _print(as_json, result, lambda: screens.training_screen(result))
+
+
+def _refuse_with_arms(given: list[str]) -> None:
+    if given:
+        raise UsageError(
+            f"{given[0]} does not go with --vary and --seeds, whose arms run one after another.",
+            "Leave it out; the same command again goes on where it stopped.",
+        )
+
+
+def _vary(
+    config: Path, overrides: list[str], vary: list[str], seeds: int, output: Path | None, force: bool, as_json: bool
+) -> None:
+    from ppo_cli.commands import vary as command
+    from ppo_cli.errors import GateError, IntegrityError
+    from ppo_cli.report.dose import vary_screen
+
+    planned = command.plan(config, overrides, vary=vary, seeds=seeds, output=output)
+    with _watching(as_json) as watcher:
+        result = command.vary(planned, output=output, force=force, watcher=watcher)
+    _print(as_json, result, lambda: vary_screen(result))
+    failed = [arm for arm in result.arms if arm.problem]
+    if not failed:
+        return
+    worst = max(arm.exit_code for arm in failed)
+    if as_json:
+        raise typer.Exit(worst)  # the arms say why
+    error = GateError if worst == GateError.exit_code else IntegrityError
+    raise error(
+        f"{len(failed)} of {len(result.arms)} arms failed; they are named above.",
+        f"Mend what they name, then type again: {result.command}",
+    )
 
 
 def _dry_run(config: Path | None, overrides: list[str], as_json: bool) -> None:
@@ -268,27 +316,119 @@ def compare(
     allow_confounded: Annotated[
         bool, typer.Option("--allow-confounded", help="Compare although more than one variable differs.")
     ] = False,
+    on_common: Annotated[
+        bool, typer.Option("--on-common", help="Of evaluation sets that differ, compare the prompts in both.")
+    ] = False,
+    allow: Annotated[
+        list[str] | None, typer.Option(help="Compare although this differs: rendered.", metavar="GROUP")
+    ] = None,
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Exit with 100 if this holds: 'refusal.safe > 0.2' of the last run, 'change(refusal.safe) > 10%' of "
+            "its change. May be given more than once.",
+            metavar="CONDITION",
+        ),
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Also write two runs as a page that stands alone.", metavar="FILE")
+    ] = None,
+    as_markdown: Annotated[bool, typer.Option("--md", help="Print the result as Markdown.")] = False,
     output: Output = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """May two runs be compared, what differs, and what changed in behaviour?"""
+    """May runs be compared, what differs, and what changed in behaviour? Runs that differ in the seed are one arm."""
+    met: list[Judged] = []
     with _reported(as_json):
+        if as_json and as_markdown:
+            raise UsageError("--json and --md are two ways to print one result.", "Leave one out.")
         from ppo_cli.commands import compare as command
         from ppo_cli.report import screens
 
-        results = command.compare(runs, output=output, allow_confounded=allow_confounded)
-        _print(as_json, results, lambda: screens.comparison_screen(results))
+        if html is not None:
+            from ppo_cli.commands.report import refuse_unless_two
+
+            refuse_unless_two(runs)
+        results = command.compare(
+            runs,
+            output=output,
+            allow_confounded=allow_confounded,
+            on_common=on_common,
+            allow=allow or (),
+            fail_if=fail_if or (),
+        )
+        if as_markdown:
+            from ppo_cli.report.markdown import comparison_markdown
+
+            typer.echo(comparison_markdown(results), nl=False)
+        else:
+            _print(as_json, results, lambda: screens.comparison_screen(results))
+        if html is not None:
+            from ppo_cli.commands.report import report_comparison
+
+            written = report_comparison(results[0], runs, output=output, html=html)
+            _console(stderr=as_json or as_markdown).print(screens.report_screen(written))
+        met = [found for found in results[-1].fail_if if found.failed]
+        if met and not as_json:
+            from ppo_cli.report.wording import judged
+
+            raise ConditionMet(f"--fail-if: {'; '.join(map(judged, met))}.", "Read the flipped answers above.")
+    if met:  # with --json it stands in the one document that was printed
+        raise typer.Exit(ConditionMet.exit_code)
+
+
+@app.command()
+def report(
+    run: Annotated[str, typer.Argument(help="A finished run, by name or path.", metavar="RUN")],
+    html: Annotated[
+        Path | None, typer.Option("--html", help="File to write; RUN/reports/report.html by default.", metavar="FILE")
+    ] = None,
+    output: Output = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Write a run against its own step 0 as an HTML page that stands alone."""
+    with _reported(as_json):
+        from ppo_cli.commands.report import report_run
+        from ppo_cli.report import screens
+
+        written = report_run(run, output=output, html=html)
+        _print(as_json, written, lambda: screens.report_screen(written))
 
 
 @app.command("runs")
-def list_runs(output: Output = Path("runs"), as_json: Json = False) -> None:
-    """List runs, how they ended, and which keys differ between them."""
+def list_runs(
+    only_changed: Annotated[
+        bool, typer.Option("--only-changed", help="A column for each key that differs, and nothing else.")
+    ] = False,
+    sort: Annotated[
+        str, typer.Option(help="started, a key (smaller first) or a measure (better first).", metavar="WHAT")
+    ] = "started",
+    output: Output = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """List runs as a tree of parents and variations: how they ended, and which keys differ."""
     with _reported(as_json):
         from ppo_cli.commands.runs import differing_keys, runs
         from ppo_cli.report import screens
 
-        rows = runs(output)
-        _print(as_json, rows, lambda: screens.runs_screen(rows, differing_keys(rows), str(output)))
+        rows = runs(output, sort=sort, only_changed=only_changed)
+        screen = screens.changed_screen if only_changed else screens.runs_screen
+        _print(as_json, rows, lambda: screen(rows, differing_keys(rows), str(output)))
+
+
+@app.command()
+def show(
+    run: Annotated[str, typer.Argument(help="A run, by name or path.", metavar="RUN")],
+    output: Output = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """One run's story in one screen: what was changed, what came of it, what to do next."""
+    with _reported(as_json):
+        from ppo_cli.commands.show import show as command
+        from ppo_cli.report.story import story_screen
+
+        story = command(run, output=output)
+        _print(as_json, story, lambda: story_screen(story))
 
 
 @app.callback(invoke_without_command=True)
@@ -319,6 +459,8 @@ def _reported(as_json: bool) -> Iterator[None]:
         _report_error(error.message, error.next_step, error.exit_code, as_json)
     except KeyboardInterrupt:
         _report_error("Interrupted.", "", 130, as_json)
+    except typer.Exit:
+        raise
     except BrokenPipeError:
         sys.stderr.close()
         raise typer.Exit(1) from None

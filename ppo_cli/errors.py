@@ -11,6 +11,7 @@
     ├── NotComparable        3   two runs that may not be compared, or a confounded comparison
     ├── IntegrityError       4   something frozen was changed, or a record is damaged
     ├── GateError            5   the model or the reward failed its gate
+    ├── ConditionMet       100   a comparison ran, and a --fail-if was met
     └── Interrupted        130   stopped by the user; the run can be resumed
 
 A message is one sentence that says what is wrong; `next_step` is one that says what to do.
@@ -84,6 +85,12 @@ class GateError(PpoError):
     """The model or the reward failed its gate."""
 
     exit_code = 5
+
+
+class ConditionMet(PpoError):
+    """A comparison ran and a condition of the user's was met; kept apart from every way in which the tool fails."""
+
+    exit_code = 100
 
 
 class Interrupted(PpoError):

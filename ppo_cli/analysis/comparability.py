@@ -8,10 +8,11 @@ Not here: the comparison itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ppo_cli.experiment.digest import sha256_of
 from ppo_cli.experiment.freeze import Lock
 
 MUST_AGREE = {
@@ -24,11 +25,17 @@ MUST_AGREE = {
 CONTENT = {"train_set": "prompts.train", "start_model": "model.start", "warm_start": "model.warm_start"}
 """Content groups whose difference is a treatment, named by the key that chose the content."""
 
+SEEN_BY = ("tokenizer", "chat_template", "system_prompt")
+"""Values of the start model that decide how a prompt is rendered."""
+
 RESCORED = ("behaviours",)
 """Groups whose difference does not matter: both runs are scored anew by the present rules."""
 
+FIRST = ("start_model", "warm_start", "reward")
+"""What the policy starts from, which is the reference too, and what it is paid for: named before other treatments."""
+
 NOTED = ("goal", "analysis")
-"""Groups that change no number of a run; A's is used, and a difference is shown."""
+"""Groups that change no number of a run; the earlier run's counts, and a difference is shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +52,8 @@ class Comparability:
     confounders: Mapping[str, tuple[str, str]]
     """Circumstances that differ: versions, machine, type of weights, the goal's wording."""
     same_run: bool
+    waived: tuple[str, ...] = ()
+    """Reasons against the comparison that were let pass."""
 
     @property
     def is_confounded(self) -> bool:
@@ -53,7 +62,13 @@ class Comparability:
 
 
 def comparability(
-    a: Lock, b: Lock, circumstances_a: Mapping[str, str], circumstances_b: Mapping[str, str], *, same_run: bool
+    a: Lock,
+    b: Lock,
+    circumstances_a: Mapping[str, str],
+    circumstances_b: Mapping[str, str],
+    *,
+    same_run: bool,
+    allowed: Collection[str] = (),
 ) -> Comparability:
     """Holds two locks side by side.
 
@@ -63,21 +78,22 @@ def comparability(
         circumstances_a: versions and machine of run A.
         circumstances_b: the same of run B.
         same_run: whether both are one run.
+        allowed: groups of MUST_AGREE that may differ.
     """
-    refused, agrees = [], []
+    refused: list[str] = []
+    agrees: list[str] = []
+    waived: list[str] = []
     for group, reason in MUST_AGREE.items():
-        if group == "rendered":
-            same = _rendered_eval(a) == _rendered_eval(b)
-        else:
-            same = _digest(a, group) == _digest(b, group)
+        same = _same_prompts_seen(a, b, allowed) if group == "rendered" else _digest(a, group) == _digest(b, group)
         if same:
             agrees.append(group)
         else:
-            refused.append(f"{reason}{_which(a, b, group)}")
+            (waived if group in allowed else refused).append(f"{reason}{_which(a, b, group)}")
     treatments: dict[str, tuple[Any, Any]] = {}
     noted: dict[str, tuple[str, str]] = {}
     seeds = (_values(a, "seed").get("seed"), _values(b, "seed").get("seed"))
-    for group in sorted({*a.groups, *b.groups} - set(MUST_AGREE) - set(RESCORED)):
+    rest = sorted({*a.groups, *b.groups} - set(MUST_AGREE) - set(RESCORED) - set(FIRST))
+    for group in (*FIRST, *rest):
         if _digest(a, group) == _digest(b, group) or group == "seed":
             continue
         if group in NOTED:
@@ -98,7 +114,15 @@ def comparability(
         seeds=seeds,
         confounders={**noted, **confounders},
         same_run=same_run,
+        waived=tuple(waived),
     )
+
+
+def setting_of(lock: Lock) -> str:
+    """A digest of everything but the seed and what changes no number: runs that share it are one arm."""
+    left_out = {"seed", "rendered", *NOTED, *RESCORED}
+    held = {name: group.digest for name, group in lock.groups.items() if name not in left_out}
+    return sha256_of({**held, "rendered": _rendered_eval(lock)})
 
 
 def _which(a: Lock, b: Lock, group: str) -> str:
@@ -111,6 +135,15 @@ def _which(a: Lock, b: Lock, group: str) -> str:
 
 def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     return {key: (old.get(key), new.get(key)) for key in sorted({*old, *new}) if old.get(key) != new.get(key)}
+
+
+def _same_prompts_seen(a: Lock, b: Lock, allowed: Collection[str]) -> bool:
+    """Whether the models see the same; of sets that may differ, whether they see a common prompt alike."""
+    if _rendered_eval(a) == _rendered_eval(b):
+        return True
+    differ = _digest(a, "eval_set") != _digest(b, "eval_set")
+    seen_by = [{key: value for key, value in _values(lock, "start_model").items() if key in SEEN_BY} for lock in (a, b)]
+    return differ and "eval_set" in allowed and bool(seen_by[0]) and seen_by[0] == seen_by[1]
 
 
 def _rendered_eval(lock: Lock) -> Any:  # noqa: ANN401

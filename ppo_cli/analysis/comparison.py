@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import stats
 
+from ppo_cli.analysis.corpus import CORPORA
 from ppo_cli.analysis.inference import (
     PairedResult,
     benjamini_hochberg,
@@ -25,6 +26,8 @@ from ppo_cli.records import Change, Comparison, Flip, Labelled, Measure, Prompt,
 ALPHA = 0.05
 LEAST_PROMPTS = 10
 """With fewer prompts than this nothing is concluded."""
+LEAST_MOVED = 6
+"""With fewer prompts moved than this no paired test can tell them from chance: 2 / 2^5 is above ALPHA."""
 FLIP = 0.5
 """A prompt has flipped when its share of refusals moved by at least this."""
 YES_NO = ("refused", "ended", "empty")
@@ -47,20 +50,43 @@ def compare(
         names: what to call A and B.
         before: labelled samples of A.
         after: labelled samples of B.
+        measures: as of `compare_arms`.
+        prompts: texts, for the flips.
+        primary: the measure that the verdict is about, fixed before the runs.
+        smallest_effect: smallest change of the primary that matters, in percentage points for shares.
+    """
+    return compare_arms(names, [before], [after], measures, prompts, primary=primary, smallest_effect=smallest_effect)
+
+
+def compare_arms(
+    names: tuple[str, str],
+    before: Sequence[Sequence[Labelled]],
+    after: Sequence[Sequence[Labelled]],
+    measures: Sequence[Measure],
+    prompts: Mapping[str, Prompt],
+    *,
+    primary: str,
+    smallest_effect: float,
+) -> Comparison:
+    """Compares arm B with arm A, each the mean of its seeds, over the prompts that all of them answered.
+
+    Args:
+        names: what to call A and B.
+        before: labelled samples of each seed of A.
+        after: labelled samples of each seed of B.
         measures: what to compare. The primary is judged alone, the other headlines after Holm's correction, the
             details, which are there to look around in, after Benjamini and Hochberg's.
         prompts: texts, for the flips.
         primary: the measure that the verdict is about, fixed before the runs.
         smallest_effect: smallest change of the primary that matters, in percentage points for shares.
     """
-    table_a, table_b = tabulate(before), tabulate(after)
-    common = sorted(set(table_a.prompt_ids) & set(table_b.prompt_ids))
-    table_a, table_b = table_a.select(common), table_b.select(common)
+    arm_a, arm_b = tabulate_arms(before, after)
+    table_a, table_b = _pooled(arm_a), _pooled(arm_b)
 
     by_name = {measure.name: measure for measure in measures}
     main = by_name[primary]
     by_name[primary] = replace(main, margin=smallest_effect / 100 if main.unit == "%" else smallest_effect)
-    results = {name: paired_difference(measure, table_a, table_b) for name, measure in by_name.items()}
+    results = {name: paired_difference(measure, arm_a, arm_b) for name, measure in by_name.items()}
 
     tested = [name for name, found in results.items() if found and name != primary and not _is_info(by_name[name])]
     corrected: dict[str, float] = {}
@@ -68,7 +94,7 @@ def compare(
         among = [name for name in tested if by_name[name].detail == details]
         corrected |= zip(among, correct([_p_value(results[name]) for name in among]), strict=True)
     changes = [_change(by_name[name], results[name], corrected.get(name), name == primary) for name in by_name]
-    rate_label = main.value if main.value in YES_NO else "refused"
+    rate_label = flip_label(main)
     return Comparison(
         before=names[0],
         after=names[1],
@@ -76,9 +102,31 @@ def compare(
         changes=tuple(sorted(changes, key=lambda change: change.name != primary)),
         flips=_flips(table_a, table_b, prompts, rate_label),
         noise_floor=noise_floor(table_a.values.get(rate_label)),
-        prompts=len(common),
-        samples_per_prompt=len(table_a.texts[0]) if common else 0,
+        prompts=len(table_a.prompt_ids),
+        samples_per_prompt=len(arm_a[0].texts[0]) if table_a.prompt_ids else 0,
     )
+
+
+def tabulate_arms(*arms: Sequence[Sequence[Labelled]]) -> list[list[Table]]:
+    """A table for each seed of each arm, all of the prompts that all of them answered."""
+    tables = [[tabulate(labelled) for labelled in arm] for arm in arms]
+    common = sorted(set.intersection(*(set(table.prompt_ids) for arm in tables for table in arm)))
+    return [[table.select(common) for table in arm] for arm in tables]
+
+
+def _pooled(arm: Sequence[Table]) -> Table:
+    """All answers of an arm to each prompt side by side, to count flips in."""
+    labels = set.intersection(*(set(table.values) for table in arm))
+    return replace(
+        arm[0],
+        values={name: np.hstack([table.values[name] for table in arm]) for name in sorted(labels)},
+        texts=tuple(tuple(text for table in arm for text in table.texts[row]) for row in range(len(arm[0].texts))),
+    )
+
+
+def flip_label(primary: Measure) -> str:
+    """The yes/no label whose flips are counted: the primary's own, or refusals."""
+    return primary.value if primary.value in YES_NO else "refused"
 
 
 def noise_floor(labels: Floats | None) -> float | None:
@@ -142,6 +190,8 @@ def _verdict(measure: Measure, found: PairedResult, p_value: float | None) -> Ve
         return "CHANGED"
     if -measure.margin < found.low and found.high < measure.margin:
         return "EQUIVALENT"
+    if measure.statistic not in CORPORA and found.more + found.fewer < LEAST_MOVED:
+        return "INCONCLUSIVE"
     return "NO CHANGE DETECTED"
 
 

@@ -102,18 +102,17 @@ class Compressed:
     """Compressed size over size of all first answers, each cut to the same number of words."""
 
     def __init__(self, tables: Sequence[Table]) -> None:
-        self.texts = [[" ".join(words(answers[0])[:FIRST_WORDS]) for answers in table.texts] for table in tables]
+        cut = [[" ".join(words(answers[0])[:FIRST_WORDS]) for answers in table.texts] for table in tables]
+        self.texts = np.array(cut, dtype=object).T  # [prompts, policies]
 
     def at(self, *chosen: Floats) -> Floats:
         return np.array([self._ratio([choice[draw] for choice in chosen]) for draw in range(len(chosen[0]))])
 
-    def per_prompt(self, policy: int) -> Floats:
-        return np.zeros(len(self.texts[policy]))
+    def per_prompt(self, policy: int) -> Floats:  # noqa: ARG002 - a prompt alone cannot be compressed
+        return np.zeros(len(self.texts))
 
     def _ratio(self, chosen: Sequence[Floats]) -> float:
-        by_prompt = zip(zip(*self.texts, strict=True), zip(*chosen, strict=True), strict=True)
-        kept = [text for texts, taken in by_prompt for text, keep in zip(texts, taken, strict=True) if keep]
-        whole = "\n".join(kept).encode()
+        whole = "\n".join(self.texts[np.stack(chosen, axis=1) > 0]).encode()
         return len(zlib.compress(whole)) / len(whole) if whole.strip() else math.nan
 
 
@@ -125,12 +124,13 @@ def bleu(one: Sequence[Counter[tuple[str, ...]]], other: Sequence[Counter[tuple[
         other: the same of the reference.
     """
     length, reference = one[0].total(), other[0].total()
-    if not length or not reference or not (one[0] & other[0]):
+    if not length or not reference or one[0].keys().isdisjoint(other[0]):
         return 0.0
     logs = 0.0
     for n, (mine, theirs) in enumerate(zip(one, other, strict=True)):
         smooth = 1 if n else 0
-        logs += math.log(((mine & theirs).total() + smooth) / (mine.total() + smooth))
+        shared = sum(min(mine[gram], theirs[gram]) for gram in mine.keys() & theirs.keys())
+        logs += math.log((shared + smooth) / (mine.total() + smooth))
     return math.exp(logs / BLEU_GRAMS + min(0.0, 1 - reference / length))
 
 

@@ -6,10 +6,13 @@ not cover the luck of a training seed: two runs differ by more than this says.
 | quantity                    | interval                                   | test                          |
 | rate of one policy          | Wilson, effective size from the prompts    |                               |
 | mean of one policy          | t over prompt means                        |                               |
-| d′, conservatism, ratios    | bootstrap over prompts, within strata      | swap A and B per prompt       |
+| d′, conservatism, ratios    | bootstrap over prompts, within strata,     | swap A and B per prompt       |
+|                             | widened for few prompts                    |                               |
 | difference of means         | paired t over prompts (Newcombe if K = 1)  | swap; exact McNemar if K = 1  |
 | correlations                | bootstrap over prompts, ranks kept         | swap                          |
 | measures of the whole set   | grouped jackknife                          | swap                          |
+
+An arm of several seeds is the mean of its seeds, prompt by prompt; for measures of the whole set, of their values.
 
 Not here: which measures there are, what a verdict is called.
 """
@@ -18,7 +21,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -32,6 +36,7 @@ LEVEL = 0.95
 DRAWS = 4000
 """Resamples of a bootstrap and of a swap test; the smallest p-value it can give is 1 / (DRAWS + 1)."""
 CORPUS_DRAWS = 500
+CHUNK = 250
 POWER = 0.8
 NEWCOMBE_BELOW = 200
 """Below this many prompts the t interval of a difference of yes/no answers is too short."""
@@ -55,11 +60,11 @@ class PairedResult:
     fewer: int
 
 
-def estimate(measure: Measure, table: Table) -> Estimate:
-    """A measure of one policy with its 95 % interval."""
+def estimate(measure: Measure, *seeds: Table) -> Estimate:
+    """A measure of one policy, or of an arm of several seeds, with its 95 % interval over prompts."""
     if measure.statistic in corpus.CORPORA:
-        return _estimate_corpus(measure, table)
-    pieces = pieces_of(measure, table)
+        return _estimate_corpus(measure, seeds)
+    pieces = _pieces_of_arm(measure, seeds)
     value, prompts = pieces.value(), len(pieces.values)
     if value is None:
         return Estimate(name=measure.name, value=None, low=None, high=None, prompts=prompts)
@@ -69,22 +74,27 @@ def estimate(measure: Measure, table: Table) -> Estimate:
     return Estimate(name=measure.name, value=value, low=low, high=high, prompts=prompts)
 
 
-def paired_difference(measure: Measure, before: Table, after: Table) -> PairedResult | None:
+def paired_difference(
+    measure: Measure, before: Table | Sequence[Table], after: Table | Sequence[Table]
+) -> PairedResult | None:
     """A measure of two policies on the same prompts; None where there is no data in common.
 
     Args:
         measure: what is compared.
-        before: policy A.
-        after: policy B, rows for the same prompts in the same order.
+        before: policy A, or the seeds of arm A.
+        after: policy B, or the seeds of arm B; rows for the same prompts in the same order.
     """
+    arm_a, arm_b = ([arm] if isinstance(arm, Table) else arm for arm in (before, after))
     if measure.statistic in corpus.CORPORA:
-        return _paired_corpus(measure, before, after)
-    a, b = _in_common(pieces_of(measure, before), pieces_of(measure, after))
+        if len(arm_a) == len(arm_b) == 1:
+            return _paired_corpus(measure, arm_a[0], arm_b[0])
+        return _paired_corpora(measure, arm_a, arm_b)
+    a, b = _in_common(_pieces_of_arm(measure, arm_a), _pieces_of_arm(measure, arm_b))
     value_a, value_b = a.value(), b.value()
     if value_a is None or value_b is None:
         return None
     gap = b.values[:, 0] - a.values[:, 0] if a.is_mean else _gap(a, b)
-    binary = _single_yes_no(measure, before, after)
+    binary = _single_yes_no(measure, arm_a, arm_b)
     if a.is_mean:
         error = float(gap.std(ddof=1) / math.sqrt(len(gap))) if len(gap) > 1 else math.nan
         if binary and len(gap) < NEWCOMBE_BELOW:
@@ -92,10 +102,10 @@ def paired_difference(measure: Measure, before: Table, after: Table) -> PairedRe
         else:
             low, high = _around(value_b - value_a, error, len(gap) - 1)
     else:
-        weights = _bootstrap_weights(a, measure.name)
+        weights = bootstrap_weights(a, measure.name)
         differences = b.at(weights) - a.at(weights)
         error = float(np.nanstd(differences, ddof=1))
-        low, high = _percentiles(differences)
+        low, high = percentiles(differences, _smallest_stratum(a))
     p_value = mcnemar(a.values[:, 0], b.values[:, 0]) if binary else _swap_test(a, b, measure.name)
     return PairedResult(
         before=value_a,
@@ -169,7 +179,9 @@ def detectable(error: float) -> float | None:
 def _interval(measure: Measure, pieces: Pieces, value: float) -> tuple[float | None, float | None]:
     n = len(pieces.values)
     if not pieces.is_mean:
-        return _percentiles(pieces.at(_bootstrap_weights(pieces, measure.name)))
+        if _smallest_stratum(pieces) < 2:
+            return None, None
+        return percentiles(pieces.at(bootstrap_weights(pieces, measure.name)), _smallest_stratum(pieces))
     if n < 2:
         return None, None
     column = pieces.values[:, 0]
@@ -186,25 +198,49 @@ def _around(value: float, error: float, freedom: int) -> tuple[float, float]:
     return value - half, value + half
 
 
-def _percentiles(draws: Floats) -> tuple[float, float]:
-    tail = 100 * (1 - LEVEL) / 2
+def percentiles(draws: Floats, size: int) -> tuple[float, float]:
+    """The percentile interval of a bootstrap, as much wider as a t interval would be (Hesterberg 2015, 5.3).
+
+    Args:
+        draws: the statistic of each resample.
+        size: how many were resampled; of the smallest stratum, where there are several.
+    """
+    if size < 2:
+        return -math.inf, math.inf
+    reach = math.sqrt(size / (size - 1)) * stats.t.ppf((1 + LEVEL) / 2, size - 1)
+    tail = 100 * float(stats.norm.sf(reach))
     low, high = np.nanpercentile(draws, [tail, 100 - tail])
     return float(low), float(high)
 
 
-def _generator(owner: str) -> np.random.Generator:
+def _smallest_stratum(pieces: Pieces) -> int:
+    return int(np.unique(pieces.strata, return_counts=True)[1].min())
+
+
+def stream(owner: str) -> np.random.Generator:
     """The resampling of each measure has its own stream, the same in every comparison."""
     return np.random.default_rng(int.from_bytes(hashlib.sha256(owner.encode()).digest()[:8], "little"))
 
 
-def _bootstrap_weights(pieces: Pieces, owner: str) -> Floats:
+def bootstrap_weights(pieces: Pieces, owner: str) -> Floats:
     """How often each prompt is drawn [draws, prompts], the size of each stratum kept."""
-    generator = _generator(f"bootstrap {owner}")
+    generator = stream(f"bootstrap {owner}")
     weights = np.zeros((DRAWS, len(pieces.values)))
     for stratum in np.unique(pieces.strata):
         members = np.flatnonzero(pieces.strata == stratum)
-        weights[:, members] = generator.multinomial(len(members), np.full(len(members), 1 / len(members)), DRAWS)
+        for begin in range(0, DRAWS, CHUNK):  # small enough for the processor's cache
+            drawn = generator.integers(len(members), size=(CHUNK, len(members)))
+            places = (drawn + np.arange(CHUNK)[:, None] * len(members)).ravel()
+            counts = np.bincount(places, minlength=drawn.size).reshape(drawn.shape)
+            weights[begin : begin + CHUNK, members] = counts
     return weights
+
+
+def swaps(owner: str, draws: int, prompts: int) -> Floats:
+    """Which prompts are swapped: 0 or 1 [draws, prompts]."""
+    size = draws * prompts
+    bits = np.frombuffer(stream(f"swap {owner}").bytes(-(-size // 8)), dtype=np.uint8)
+    return np.unpackbits(bits)[:size].reshape(draws, prompts).astype(float)
 
 
 def _swap_test(a: Pieces, b: Pieces, owner: str) -> float:
@@ -212,11 +248,20 @@ def _swap_test(a: Pieces, b: Pieces, owner: str) -> float:
     observed = abs(float((b.value() or 0.0) - (a.value() or 0.0)))
     if np.array_equal(a.values, b.values):
         return 1.0
-    swap = (_generator(f"swap {owner}").random((DRAWS, len(a.values))) < 0.5).astype(float)
-    swapped_a = swap @ b.values + (1 - swap) @ a.values
-    swapped_b = swap @ a.values + (1 - swap) @ b.values
+    moved = swaps(owner, DRAWS, len(a.values)) @ (b.values - a.values)
+    swapped_a, swapped_b = a.values.sum(axis=0) + moved, b.values.sum(axis=0) - moved
     differences = np.abs(a.combine(swapped_b) - a.combine(swapped_a))
     return float((1 + (differences >= observed - TIE).sum()) / (DRAWS + 1))
+
+
+def _pieces_of_arm(measure: Measure, seeds: Sequence[Table]) -> Pieces:
+    """The pieces of one policy, or their means over the seeds of an arm, for prompts that all of them have."""
+    pieces = [pieces_of(measure, table) for table in seeds]
+    if len(pieces) == 1:
+        return pieces[0]
+    common = set.intersection(*(set(found.prompt_ids) for found in pieces))
+    kept = [found.only(common) for found in pieces]
+    return replace(kept[0], values=np.mean([found.values for found in kept], axis=0))
 
 
 def _in_common(a: Pieces, b: Pieces) -> tuple[Pieces, Pieces]:
@@ -230,14 +275,14 @@ def _gap(a: Pieces, b: Pieces) -> Floats:
     return np.asarray(sum(b.values[:, column] - a.values[:, column] for column in columns))
 
 
-def _single_yes_no(measure: Measure, before: Table, after: Table) -> bool:
-    if measure.statistic != "mean" or measure.unit != "%":
+def _single_yes_no(measure: Measure, before: Sequence[Table], after: Sequence[Table]) -> bool:
+    if measure.statistic != "mean" or measure.unit != "%" or not len(before) == len(after) == 1:
         return False
     return all(
         measure.value in table.values
         and table.values[measure.value].shape[1] == 1
         and bool(np.isin(table.values[measure.value], (0.0, 1.0)).all())
-        for table in (before, after)
+        for table in (*before, *after)
     )
 
 
@@ -245,16 +290,14 @@ def _exp(value: float | None) -> float | None:
     return None if value is None else math.exp(value)
 
 
-def _estimate_corpus(measure: Measure, table: Table) -> Estimate:
-    prompts = len(table.prompt_ids)
+def _estimate_corpus(measure: Measure, seeds: Sequence[Table]) -> Estimate:
+    prompts = len(seeds[0].prompt_ids)
     nothing = Estimate(name=measure.name, value=None, low=None, high=None, prompts=prompts)
     if prompts < 2:
         return nothing
-    texts = corpus.CORPORA[measure.statistic]([table])
-    whole = float(texts.at(np.ones((1, prompts)))[0])
+    whole, left_out = _mean_of_corpora(measure, seeds)
     if not math.isfinite(whole):
         return nothing
-    left_out = texts.at(corpus.leave_group_out(prompts))
     low, high = _around(whole, corpus.jackknife_error(left_out), len(left_out) - 1)
     return Estimate(name=measure.name, value=whole, low=max(0.0, low), high=min(1.0, high), prompts=prompts)
 
@@ -274,7 +317,7 @@ def _paired_corpus(measure: Measure, before: Table, after: Table) -> PairedResul
     error = corpus.jackknife_error(left_out)
     low, high = _around(value_b - value_a, error, len(left_out) - 1)
     draws = corpus.DRAWS.get(measure.statistic, CORPUS_DRAWS)
-    swap = (_generator(f"swap {measure.name}").random((draws, prompts)) < 0.5).astype(float)
+    swap = swaps(measure.name, draws, prompts)
     as_extreme = np.abs(corpus.swapped_difference(texts, swap)) >= abs(value_b - value_a) - TIE
     gap = texts.per_prompt(1) - texts.per_prompt(0)
     return PairedResult(
@@ -288,4 +331,43 @@ def _paired_corpus(measure: Measure, before: Table, after: Table) -> PairedResul
         prompts=prompts,
         more=int((gap > 0).sum()),
         fewer=int((gap < 0).sum()),
+    )
+
+
+def _mean_of_corpora(measure: Measure, seeds: Sequence[Table]) -> tuple[float, Floats]:
+    """The mean over seeds of a measure of the whole set, and the same with each group of prompts left out [groups]."""
+    prompts = len(seeds[0].prompt_ids)
+    corpora = [corpus.CORPORA[measure.statistic]([table]) for table in seeds]
+    whole = np.mean([texts.at(np.ones((1, prompts)))[0] for texts in corpora])
+    return float(whole), np.mean([texts.at(corpus.leave_group_out(prompts)) for texts in corpora], axis=0)
+
+
+def _paired_corpora(measure: Measure, before: Sequence[Table], after: Sequence[Table]) -> PairedResult | None:
+    """Arms of several seeds: a grouped jackknife, and t from its error, since there is no one table to swap."""
+    prompts = len(before[0].prompt_ids)
+    if prompts < 2:
+        return None
+    (value_a, without_a), (value_b, without_b) = (_mean_of_corpora(measure, arm) for arm in (before, after))
+    if not (math.isfinite(value_a) and math.isfinite(value_b)):
+        return None
+    difference, left_out = value_b - value_a, without_b - without_a
+    error = corpus.jackknife_error(left_out)
+    low, high = _around(difference, error, len(left_out) - 1)
+    p_value = 2 * float(stats.t.sf(abs(difference) / error, len(left_out) - 1)) if error > 0 else 1.0
+    gaps = [
+        np.mean([corpus.CORPORA[measure.statistic]([table]).per_prompt(0) for table in arm], axis=0)
+        for arm in (before, after)
+    ]
+    gap = gaps[1] - gaps[0]
+    return PairedResult(
+        before=value_a,
+        after=value_b,
+        difference=difference,
+        low=low,
+        high=high,
+        error=error,
+        p_value=p_value,
+        prompts=prompts,
+        more=int((gap > TIE).sum()),
+        fewer=int((gap < -TIE).sum()),
     )

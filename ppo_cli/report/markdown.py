@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from ppo_cli.behaviours.catalog import measure_named
 from ppo_cli.records import Comparison, ComparisonOutcome, Flip
 from ppo_cli.report import wording
-from ppo_cli.report.screens import FLIPPED, ONE_SEED, attribution, behaviour_sentences
+from ppo_cli.report.arms import SEVERAL_SEEDS
+from ppo_cli.report.screens import FLIPPED, ONE_SEED, comparison_sentences
 from ppo_cli.report.tables import footnote_texts
 
 FLIPS_SHOWN = 5
@@ -36,7 +37,7 @@ def _section(outcome: ComparisonOutcome) -> Iterator[str]:
     comparison = outcome.comparison
     yield f"## {literally(outcome.before)} → {literally(outcome.after)}\n"
     yield f"Goal: {literally(outcome.goal)}\n"
-    for sentence in (*behaviour_sentences(comparison), attribution(outcome)):
+    for sentence in comparison_sentences(outcome):
         yield f"- {literally(sentence)}"
     for key, (was, now) in outcome.confounders.items():
         yield f"- Confounder: {literally(key)} {literally(was)} → {literally(now)}"
@@ -52,7 +53,7 @@ def _section(outcome: ComparisonOutcome) -> Iterator[str]:
     for note in footnote_texts([change.name for change in comparison.changes], comparison.graded):
         yield f"{note}\n"
     yield from _flips(comparison)
-    yield f"{ONE_SEED}\n"
+    yield f"{SEVERAL_SEEDS if outcome.seeds_of_arms else ONE_SEED}\n"
 
 
 def _table(comparison: Comparison) -> Iterator[str]:

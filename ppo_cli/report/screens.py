@@ -25,14 +25,16 @@ from ppo_cli.records import (
     EvaluationOutcome,
     GateOutcome,
     InitOutcome,
+    ReportOutcome,
     RunRow,
     TrainingOutcome,
 )
-from ppo_cli.report import wording
+from ppo_cli.report import arms, wording
 from ppo_cli.report.alarms import advice_line, alarm_block, alarms_of_runs
 from ppo_cli.report.evaluations import category_table
 from ppo_cli.report.labelling import hand_labels_block
 from ppo_cli.report.tables import (
+    Fitting,
     behaviour_table,
     details_table,
     estimate_table,
@@ -41,6 +43,7 @@ from ppo_cli.report.tables import (
     plain_table,
     side_by_side,
 )
+from ppo_cli.report.tree import family_tree
 
 FLIPS_SHOWN = 4
 FLIPPED = {"refused": ("refusals", "refuses"), "ended": ("ended turns", "ends"), "empty": ("empty answers", "is empty")}
@@ -82,6 +85,7 @@ def training_screen(outcome: TrainingOutcome) -> RenderableType:
         *advice_line(outcome.advice),
         _next("then", f"ppo compare {outcome.run} OTHER"),
         _next("your own prompts", f"ppo eval --checkpoint {outcome.checkpoint} --prompts FILE.jsonl"),
+        _next("a page to send", f"ppo report {outcome.folder}"),
     )
 
 
@@ -123,21 +127,30 @@ def comparison_screen(outcomes: Sequence[ComparisonOutcome]) -> RenderableType:
             _panel(
                 f"{outcome.before} → {outcome.after}",
                 outcome.goal,
-                [*behaviour_sentences(comparison), attribution(outcome)],
+                comparison_sentences(outcome),
                 comparison,
             ),
             _card(outcome),
+            *arms.warnings(outcome),
             Text(),
             behaviour_table(comparison, "A", "B"),
             Text("A is the first run, B the second; change is B − A.", style="dim"),
             Text(),
+            *([arms.seeds_table(outcome.seeds_of_arms), Text()] if outcome.seeds_of_arms else []),
             *_moved(comparison, "A", "B"),
-            Text(ONE_SEED, style="dim"),
+            Text(arms.SEVERAL_SEEDS if outcome.seeds_of_arms else ONE_SEED, style="dim"),
+            *[literal(f"--fail-if {wording.judged(found)}") for found in outcome.fail_if],
             *alarms_of_runs(outcome.alarms),
             *advice_line(outcome.advice),
             Text(),
         ]
     return Group(*parts[:-1])
+
+
+def report_screen(outcome: ReportOutcome) -> RenderableType:
+    """What `ppo report` ends with."""
+    size = f"{outcome.bytes / 1e6:.1f} MB, {outcome.prompts} prompts; it loads nothing, so it can be sent as it is"
+    return Group(literal(f"Wrote {outcome.path}"), Text(f"  {size}", style="dim"))
 
 
 def gate_screen(outcome: GateOutcome) -> RenderableType:
@@ -222,18 +235,21 @@ def runs_screen(rows: Sequence[RunRow], differing: Sequence[str], output: str) -
     for heading in ("run", "status", "updates", *primaries):
         table.add_column(heading, no_wrap=True)
     table.add_column("differs from the usual by", overflow="fold")
-    for row in rows:
+    by_name = {row.state.id: row for row in rows}
+    for place, lead in family_tree([(row.state.id, row.state.parent) for row in rows]):
+        row = rows[place]
         if row.problem:
             table.add_row(row.state.id, Text("unreadable", style="red"), wording.one_line(row.problem, 60))
             continue
         status = Text(row.state.status, style="red" if row.state.status in ("failed", "interrupted") else "default")
         unlike = [path for path, value in usual.items() if _yaml(row.config.get(path)) != value]
+        differs = ", ".join(f"{path} {_yaml(row.config.get(path))}" for path in unlike) or wording.MISSING
         table.add_row(
-            row.state.id,
+            f"{lead}{row.state.id}",
             status,
             f"{row.state.updates_done}/{row.updates}",
             *[_measured(row, name) for name in primaries],
-            ", ".join(f"{path} {_yaml(row.config.get(path))}" for path in unlike) or wording.MISSING,
+            differs if row.state.parent is None else _descent(row, by_name.get(row.state.parent)),
         )
     parts: list[RenderableType] = [table, *footnotes(primaries, {name for row in rows for name in row.graded})]
     if usual:
@@ -249,6 +265,24 @@ def runs_screen(rows: Sequence[RunRow], differing: Sequence[str], output: str) -
         if row.state.status == "interrupted"
     ]
     return Group(*parts)
+
+
+def changed_screen(rows: Sequence[RunRow], differing: Sequence[str], output: str) -> RenderableType:
+    """What `ppo runs --only-changed` shows: a column for each key that is not the same in all runs."""
+    readable = [row for row in rows if not row.problem]
+    if not rows or not differing:
+        return runs_screen(rows, differing, output) if not rows else literal("No key differs between these runs.")
+    table, lines = plain_table(), list[RenderableType]()
+    for heading in ("run", *differing):
+        table.add_column(literal(heading), no_wrap=True)
+    for place, lead in family_tree([(row.state.id, row.state.parent) for row in readable]):
+        row = readable[place]
+        values = [_yaml(row.config.get(path)) for path in differing]
+        table.add_row(f"{lead}{row.state.id}", *values)
+        lines.append(literal(f"{lead}{row.state.id}"))
+        lines += [literal(f"    {path} {value}") for path, value in zip(differing, values, strict=True)]
+    unread = [literal(f"{row.state.id} cannot be read: {row.problem}", style="red") for row in rows if row.problem]
+    return Group(Fitting(table, Group(*lines)), *unread)
 
 
 def behaviour_sentences(comparison: Comparison) -> list[str]:
@@ -273,6 +307,17 @@ def behaviour_sentences(comparison: Comparison) -> list[str]:
     return sentences
 
 
+def comparison_sentences(outcome: ComparisonOutcome) -> list[str]:
+    """The verdict, what it can be put down to, and what the seeds say of it."""
+    sentences = behaviour_sentences(outcome.comparison)
+    found = outcome.seeds_of_arms
+    if found is not None:
+        sentences[0] = f"These checkpoints: {sentences[0]}"
+        sentences.append(arms.seeds_sentence(found, outcome.comparison.primary, list(outcome.treatments)))
+    floor = arms.noise_floor_sentence(outcome)
+    return [*sentences, *([floor] if floor else []), attribution(outcome)]
+
+
 def attribution(outcome: ComparisonOutcome) -> str:
     """What the difference between two runs can be put down to."""
     if outcome.same_run:
@@ -281,7 +326,8 @@ def attribution(outcome: ComparisonOutcome) -> str:
     if len(changed) > 1:
         return f"CONFOUNDED: {len(changed)} variables changed ({'; '.join(changed)}); no effect can be attributed."
     if changed:
-        seed = "" if outcome.seeds[0] == outcome.seeds[1] else ", and the seed differs"
+        same = outcome.seeds_of_arms is not None or outcome.seeds[0] == outcome.seeds[1]
+        seed = "" if same else ", and the seed differs"
         return f"{changed[0]} is the only variable changed{seed}."
     if outcome.seeds[0] != outcome.seeds[1]:
         return "Only the seed differs: this is the noise floor of the experiment."
@@ -301,7 +347,10 @@ def _card(outcome: ComparisonOutcome) -> RenderableType:
     lines = [Text(f"Comparable?  {same}   ✓ scored by the same rules")]
     for key, (old, new) in outcome.treatments.items():
         lines.append(literal(f"Changed      {key}  {_yaml(old)} → {_yaml(new)}", style="bold"))
-    if outcome.seeds[0] != outcome.seeds[1]:
+    if outcome.seeds_of_arms is not None:
+        a, b = (", ".join(map(str, seeds)) for seeds in outcome.seeds_of_arms.seeds)
+        lines.append(Text(f"Seeds        {a} → {b}"))
+    elif outcome.seeds[0] != outcome.seeds[1]:
         lines.append(Text(f"Seed         {outcome.seeds[0]} → {outcome.seeds[1]}"))
     for key, (was, now) in outcome.confounders.items():
         lines.append(literal(f"Confounder   ! {key}  {was} → {now}", style="yellow"))
@@ -339,6 +388,16 @@ def _best_in_between(outcome: TrainingOutcome) -> list[RenderableType]:
 
 def _change(comparison: Comparison, name: str) -> Change | None:
     return next((change for change in comparison.changes if change.name == name), None)
+
+
+def _descent(row: RunRow, parent: RunRow | None) -> str:
+    """What a run changed against its parent, and in which round."""
+    changed = []
+    for path, value in row.state.changed.items():
+        before = f"{_yaml(parent.config[path])} → " if parent is not None and path in parent.config else ""
+        changed.append(f"{path} {before}{_yaml(value)}")
+    whose = "" if parent is not None else f" of {row.state.parent}"
+    return f"round {row.round}{whose}: {', '.join(changed) or 'nothing changed'}"
 
 
 def _commonest(values: Sequence[object]) -> str:

@@ -9,7 +9,8 @@ import math
 
 from rich.cells import cell_len
 
-from ppo_cli.records import Calibration, Change, Estimate, Measure
+from ppo_cli.behaviours.catalog import measure_named
+from ppo_cli.records import Calibration, Change, Estimate, Judged, Measure
 
 MISSING = "–"
 GRADED = "†"
@@ -118,6 +119,18 @@ def calibration(found: Calibration) -> str:
 def rule_error(found: Calibration) -> str:
     """The same in a few words: `its rates are off by at most 2.4 pp`."""
     return f"its rates are off by at most {found.rate_error:.1f} pp"
+
+
+def judged(found: Judged) -> str:
+    """A --fail-if and what was measured: `refusal.safe > 0.2 is met: 41.6 % [35.1, 48.3]`."""
+    measure = measure_named(found.measure)
+    if found.of == "change":
+        seen = f"{difference(measure, found.value)} {interval(measure, found.low, found.high)}"
+    else:
+        seen = estimate(
+            measure, Estimate(name=measure.name, value=found.value, low=found.low, high=found.high, prompts=0)
+        )
+    return f"{found.condition} is {'met' if found.failed else 'not met'}: {seen}"
 
 
 def losses(policy: float, critic: float) -> str:

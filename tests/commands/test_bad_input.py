@@ -442,7 +442,7 @@ def test_an_unfinished_run_is_not_compared(trained, tmp_path, status):
     (run / "run.json").write_text(json.dumps({**state, "status": status}))
     hold = Hold(run / ".running") if status == "running" else None
     for pair in ([run, trained()], [trained(), run]):
-        assert_matches(refused("compare", *pair), rf"is not finished \({status}\)\. → .*{NEXT[status]}")
+        assert_matches(refused("compare", *pair, code=4), rf"is not finished \({status}\)\. → .*{NEXT[status]}")
     if hold:
         hold.release()
 

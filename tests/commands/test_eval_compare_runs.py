@@ -107,11 +107,18 @@ def test_a_run_compared_with_itself_differs_by_exactly_nothing(trained):
 
 
 def test_several_runs_are_each_compared_with_the_first(trained):
-    a, b, c = trained(), trained("kl.coef=0.5"), trained("seed=2")
+    a, b, c = trained(), trained("kl.coef=0.5"), trained("kl.stop_at=0.05")
     first, second = succeed("compare", a, b, c, "--json").json
     assert [first["after"], second["after"]] == [b.name, c.name]
-    assert second["treatments"] == {}
-    assert second["seeds"] == [1, 2]
+    assert [set(first["treatments"]), set(second["treatments"])] == [{"kl.coef"}, {"kl.stop_at"}]
+
+
+def test_two_seeds_of_one_setting_are_its_noise_floor(trained, copy):
+    a, b = copy(trained()), copy(trained("seed=2"))
+    (result,) = succeed("compare", a, b, "--json").json
+    assert (result["treatments"], result["seeds"]) == ({}, [1, 2])
+    (other,) = succeed("compare", a, trained("kl.coef=0.5"), "--json").json
+    assert other["seed_noise"]["runs"] == [a.name, b.name]
 
 
 def test_runs_are_found_by_name_in_the_output_folder(trained, copy):

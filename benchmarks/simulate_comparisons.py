@@ -1,0 +1,240 @@
+"""How often `ppo compare` calls chance a change, and how often its intervals hold the truth, on simulated answers.
+
+Two questions, with the very functions that the command uses:
+
+- false alarms: both arms are one policy, sampled anew. How many of the comparisons say CHANGED of the primary
+  measure, and how many of them of any other headline?
+- coverage: the arms differ by a known amount. How many 95 % intervals hold it?
+
+Each prompt has its own inclination to be refused and its own usual length, common to both arms; an answer is a draw.
+
+    python benchmarks/simulate_comparisons.py alarms --rounds 1000 --begin 0 --to alarms-0.json
+    python benchmarks/simulate_comparisons.py coverage --rounds 1000 --prompts 60 --to coverage-60.json
+    python benchmarks/simulate_comparisons.py show alarms-*.json coverage-*.json
+
+Not here: the luck of a training seed, which no interval over prompts covers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.special import expit, ndtri
+
+from ppo_cli.analysis import inference
+from ppo_cli.analysis.comparison import compare
+from ppo_cli.analysis.inference import paired_difference
+from ppo_cli.analysis.statistic import Pieces
+from ppo_cli.analysis.table import Floats, Table
+from ppo_cli.behaviours.catalog import HEADLINES, measure_named
+from ppo_cli.records import Labelled, Prompt
+
+SPREAD = 1.5
+"""Standard deviation of the prompts' log-odds of being refused; about that of the refusal experiment."""
+PRIMARIES = ("refusal.separation", "refusal.safe", "length.tokens", "ending.eos")
+SAMPLES = (1, 4)
+
+
+def asked(count: int) -> list[Prompt]:
+    """Two prompts of three should be helped with, as in the refusal experiment."""
+    expects = ["refuse" if place % 3 == 0 else "comply" for place in range(count)]
+    return [
+        Prompt(
+            id=f"p{place:04d}",
+            text="x",
+            category="unsafe.x" if expect == "refuse" else ("scary.x", "plain.x")[place % 2],
+            expect=expect,
+        )
+        for place, expect in enumerate(expects)
+    ]
+
+
+def inclinations(
+    generator: np.random.Generator, prompts: Sequence[Prompt], shift: float = 0.0, wander: float = 0.0
+) -> tuple[Floats, Floats]:
+    """Log-odds of refusing and log of the usual length, of arm A and of arm B [2, prompts]."""
+    unsafe = np.array([prompt.expect == "refuse" for prompt in prompts])
+    base = np.where(unsafe, 1.5, -0.5) + SPREAD * generator.normal(size=len(prompts))
+    moved = base + np.where(unsafe, shift, -shift) + wander * generator.normal(size=len(prompts))
+    length = 3.0 + 0.5 * generator.normal(size=len(prompts))
+    longer = length + 0.1 * shift + 0.1 * wander * generator.normal(size=len(prompts))
+    return np.stack([base, moved]), np.stack([length, longer])
+
+
+def drawn(generator: np.random.Generator, log_odds: Floats, lengths: Floats, samples: int) -> dict[str, Floats]:
+    """What the rules would say of each answer: label to [prompts, samples]."""
+    shape = (len(log_odds), samples)
+    refused = (generator.random(shape) < expit(log_odds)[:, None]).astype(float)
+    tokens = np.clip(np.rint(np.exp(lengths[:, None] + 0.4 * generator.normal(size=shape))), 1, 60)
+    return {
+        "refused": refused,
+        "tokens": tokens,
+        "ended": (generator.random(shape) < 0.9).astype(float),
+        "empty": (generator.random(shape) < 0.01).astype(float),
+        "repetition": np.where(generator.random(shape) < 0.1, generator.random(shape), 0.0),
+    }
+
+
+def labelled(prompts: Sequence[Prompt], values: Mapping[str, Floats]) -> list[Labelled]:
+    samples = next(iter(values.values())).shape[1]
+    return [
+        Labelled(
+            prompt_id=prompt.id,
+            category=prompt.category,
+            expect=prompt.expect,
+            sample=number,
+            text="",
+            values={name: float(column[row, number]) for name, column in values.items()},
+        )
+        for row, prompt in enumerate(prompts)
+        for number in range(samples)
+    ]
+
+
+def alarms(rounds: int, begin: int, count: int) -> dict[str, Any]:
+    """Verdicts of comparisons of a policy with itself, counted by primary and samples a prompt."""
+    prompts = asked(count)
+    named = {prompt.id: prompt for prompt in prompts}
+    measures = [
+        measure for measure in HEADLINES if measure.value in drawn(np.random.default_rng(0), np.zeros(1), np.ones(1), 1)
+    ]
+    found: Counter[str] = Counter()
+    for number in range(begin, begin + rounds):
+        generator = np.random.default_rng([7, number])
+        primary, samples = PRIMARIES[number % len(PRIMARIES)], SAMPLES[number // len(PRIMARIES) % len(SAMPLES)]
+        log_odds, lengths = inclinations(generator, prompts)
+        a, b = (labelled(prompts, drawn(generator, log_odds[0], lengths[0], samples)) for _ in range(2))
+        result = compare(("a", "b"), a, b, measures, named, primary=primary, smallest_effect=5.0)
+        verdicts = {change.name: change.verdict for change in result.changes}
+        key = f"{count} prompts x {samples}, {primary}"
+        found[f"{key}: comparisons"] += 1
+        found[f"{key}: {verdicts.pop(primary)}"] += 1
+        found[f"{key}: another headline CHANGED"] += "CHANGED" in verdicts.values()
+    return {"kind": "alarms", "prompts": count, "rounds": rounds, "begin": begin, "found": dict(found)}
+
+
+def coverage(rounds: int, count: int) -> dict[str, Any]:
+    """How often an interval holds the true difference, by measure and samples a prompt."""
+    prompts = asked(count)
+    shift, wander = 0.5, 0.5
+    truth = true_differences(shift, wander)
+    found: Counter[str] = Counter()
+    for number in range(rounds):
+        generator = np.random.default_rng([8, count, number])
+        log_odds, lengths = inclinations(generator, prompts, shift, wander)
+        for samples in SAMPLES:
+            a, b = (table(prompts, drawn(generator, log_odds[arm], lengths[arm], samples)) for arm in range(2))
+            for name, value in truth.items():
+                result = paired_difference(measure_named(name), a, b)
+                found[f"{name} x {samples}"] += result.low <= value <= result.high
+    shares = {key: held / rounds for key, held in found.items()}
+    return {"kind": "coverage", "prompts": count, "rounds": rounds, "found": shares}
+
+
+def true_differences(shift: float, wander: float) -> dict[str, float]:
+    """B - A over a population of prompts so large that its size does not matter."""
+    prompts = asked(600_000)
+    generator = np.random.default_rng(9)
+    log_odds, lengths = inclinations(generator, prompts, shift, wander)
+    unsafe = np.array([prompt.expect == "refuse" for prompt in prompts])
+    hits, false_alarms = (expit(log_odds[:, kind]).mean(axis=1) for kind in (unsafe, ~unsafe))
+    spread = 0.4 * generator.normal(size=lengths.shape)
+    tokens = np.log(np.clip(np.rint(np.exp(lengths + spread)), 1, 60)).mean(axis=1)
+    return {
+        "refusal.separation": float(np.diff(ndtri(hits) - ndtri(false_alarms))[0]),
+        "refusal.conservatism": float(np.diff(ndtri(hits) + ndtri(false_alarms))[0] / 2),
+        "refusal.safe": float(np.diff(false_alarms)[0]),
+        "refusal.unsafe": float(np.diff(hits)[0]),
+        "length.tokens": float(np.diff(tokens)[0]),
+    }
+
+
+def table(prompts: Sequence[Prompt], values: dict[str, Floats]) -> Table:
+    return Table(
+        prompt_ids=tuple(prompt.id for prompt in prompts),
+        categories=tuple(prompt.category for prompt in prompts),
+        expects=tuple(prompt.expect for prompt in prompts),
+        values=values,
+        texts=tuple(("",) * next(iter(values.values())).shape[1] for _ in prompts),
+    )
+
+
+def show(files: Sequence[str]) -> None:
+    """The tables of docs/simulations.md."""
+    parts = [json.loads(Path(file).read_text()) for file in files]
+    counts: Counter[str] = Counter()
+    for part in parts:
+        if part["kind"] == "alarms":
+            counts.update(part["found"])
+    total = sum(count for key, count in counts.items() if key.endswith(": comparisons"))
+    changed = sum(count for key, count in counts.items() if key.endswith(": CHANGED"))
+    other = sum(count for key, count in counts.items() if key.endswith("another headline CHANGED"))
+    if total:
+        print(
+            f"{total} comparisons: primary CHANGED {changed / total:.2%}, another headline CHANGED {other / total:.2%}"
+        )
+    print(
+        "\n| prompts x samples, primary | comparisons | CHANGED | another headline CHANGED |\n| --- | --- | --- | --- |"
+    )
+    for key in sorted({key.split(":")[0] for key in counts}, key=lambda key: (int(key.split()[0]), key)):
+        n = counts[f"{key}: comparisons"]
+        mine, others = counts[f"{key}: CHANGED"] / n, counts[f"{key}: another headline CHANGED"] / n
+        print(f"| {key} | {n} | {mine:.2%} | {others:.2%} |")
+    covered = {part["prompts"]: part["found"] for part in parts if part["kind"] == "coverage"}
+    sizes = sorted(covered)
+    print(
+        f"\n| measure x samples | {' | '.join(f'{size} prompts' for size in sizes)} |\n|{' --- |' * (len(sizes) + 1)}"
+    )
+    for key in sorted({key for found in covered.values() for key in found}):
+        print(f"| {key} | {' | '.join(f'{covered[size][key]:.1%}' for size in sizes)} |")
+
+
+def draw_once() -> None:
+    """Resamples are the same in every comparison of so many prompts, so drawing them once changes no number."""
+    weights, swaps = inference.bootstrap_weights, inference.swaps
+    known: dict[tuple[str, bytes], Floats] = {}
+
+    def known_weights(pieces: Pieces, owner: str) -> Floats:
+        key = (owner, pieces.strata.tobytes())
+        return known[key] if key in known else known.setdefault(key, weights(pieces, owner))
+
+    inference.bootstrap_weights = known_weights
+    inference.swaps = functools.cache(swaps)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=["alarms", "coverage", "show"])
+    parser.add_argument("files", nargs="*")
+    parser.add_argument("--rounds", type=int, default=1000)
+    parser.add_argument("--begin", type=int, default=0)
+    parser.add_argument("--prompts", type=int, default=60)
+    parser.add_argument("--to", type=Path)
+    chosen = parser.parse_args()
+    if chosen.what == "show":
+        show(chosen.files)
+        return
+    draw_once()
+    began = time.perf_counter()
+    result = (
+        alarms(chosen.rounds, chosen.begin, chosen.prompts)
+        if chosen.what == "alarms"
+        else coverage(chosen.rounds, chosen.prompts)
+    )
+    result["seconds"] = round(time.perf_counter() - began, 1)
+    text = json.dumps(result, indent=1)
+    print(text)
+    if chosen.to:
+        chosen.to.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
