@@ -486,7 +486,6 @@ WORDS = {
     ("trian",): r"No such command 'trian'",
     ("train", "c.yaml", "--dryrun"): r"No such option.* --dryrun",
     ("init", "refusal"): r"Missing argument 'FOLDER'",
-    ("eval",): r"Give either --checkpoint or --answers\.",
     ("compare",): r"Missing argument",
 }
 
