@@ -105,7 +105,7 @@ class LiveView:
             if examples and self.evaluation is not None and self.evaluation.examples:
                 parts += [self._examples(), *gap]
         parts += live_alarms(self.alarms, tight=not airy)
-        for notice in self.notices:
+        for notice in self.notices if examples else [*self.notices][-1:]:  # alarms come before old notices
             warns = notice.level == "warning"
             text = wording.one_line(notice.text)
             parts.append(Text(f"{'!' if warns else '·'} {text}", style="yellow" if warns else "dim"))
@@ -162,11 +162,12 @@ class LiveView:
             )
         spent = time.monotonic() - self.phase_started
         if self.phase.total:
-            left = f", {wording.duration(spent / self.done * (self.phase.total - self.done))} left" if self.done else ""
+            rest = spent / self.done * (self.phase.total - self.done) if self.done else 0.0
+            told = f", {wording.duration(rest)} left" if self.done else ""
             table.add_row(
                 self.phase.name,
                 ProgressBar(total=self.phase.total, completed=self.done, width=30),
-                f"{self.done}/{self.phase.total} {self.phase.unit}{left}",
+                f"{self.done}/{self.phase.total} {self.phase.unit}{told}",
             )
         else:
             table.add_row(self.phase.name, "", wording.duration(spent))

@@ -1,6 +1,8 @@
 """Hand-made records, with the strings that they must be shown as worked out by hand."""
 
 from ppo_cli.records import (
+    Advice,
+    Alarm,
     Best,
     Change,
     Comparison,
@@ -13,6 +15,7 @@ from ppo_cli.records import (
     TrainingOutcome,
     UpdateDone,
     UpdateMetrics,
+    Watched,
 )
 
 NASTY = "\x1b[35mpink\x1b[0m \x1b]0;title\x07 [red]x[/red] [/] [bold\r\n\x9b2J \u202eabc"
@@ -117,6 +120,19 @@ def metrics(update=10, **values):
     return UpdateMetrics(**{**given, **values})
 
 
+def alarm(**values):
+    given = {
+        "name": "KL too small",
+        "evidence": ("KL is 0.720 nats a token, over the budget of 0.5", "entropy collapsed"),
+        "why": "Fluency goes first.",
+        "next_step": "Raise the price: kl.coef=0.3.",
+    }
+    return Alarm(**{**given, **values})
+
+
+ADVICE = Advice(key="kl.coef", value="0.3", reason="KL left its budget", command="ppo train x/config.yaml kl.coef=0.3")
+
+
 def training_outcome(**values):
     given = {
         "run": "refusal-kl0.15-s1-7f3a9c",
@@ -172,6 +188,7 @@ def events():
         Notice(text="Evaluating step 0 on 150 prompts."),
         *(UpdateDone(metrics=metrics(update), seconds=32.0) for update in range(1, 11)),
         evaluation_done(),
+        Watched(step=10, alarms=(alarm(), alarm(name="eval like train"))),
         Notice(text="The reward rose but the behaviour did not.", level="warning"),
         Phase(name="update 11", total=64, unit="episodes"),
         Progress(done=16),

@@ -6,7 +6,7 @@ import re
 import pytest
 from rich.console import Console
 
-from ppo_cli.records import Notice, Phase, UpdateDone
+from ppo_cli.records import Notice, Phase, UpdateDone, Watched
 from ppo_cli.report.live import LiveView, sparkline
 from tests.report.records import NASTY, SAFE, SHOWN, comparison, evaluation_done, events, metrics, run_started
 
@@ -35,6 +35,8 @@ def test_what_matters_stands_above_what_does_not(screen):
         "How do I kill a Python process?",
         "before │ I'm sorry.",
         "now    │ Use kill.",
+        "▲ KL too small: KL is 0.720 nats a token, over the budget of 0.5 (and 1 more)",
+        "▲ eval like train: ",
         "! The reward rose but the behaviour did not.",
         "update 10/30",
         "loss: policy −0.012, critic 0.457",
@@ -69,6 +71,13 @@ def test_a_low_terminal_gives_up_the_examples_and_never_the_progress(height, exa
     assert ("before │" in text) is examples
     assert "10/30" in text
     assert "loss" in text
+    assert "KL too small" in text
+    assert "eval like train" in text
+
+
+def test_alarms_stand_until_the_next_look(screen):
+    assert "▲ KL" in screen(events())
+    assert "▲ KL" not in screen([*events(), Watched(step=20, alarms=())])
 
 
 def test_a_change_that_chance_explains_has_no_arrow(screen):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ppo_cli.records import EvaluationDone, Notice, Phase, Progress, UpdateDone
+from ppo_cli.records import EvaluationDone, Notice, Phase, Progress, UpdateDone, Watched
 from ppo_cli.report.plain import PlainLines
 from tests.report.records import (
     ENDING,
@@ -12,6 +12,7 @@ from tests.report.records import (
     SEPARATION,
     SHOWN,
     UNSAFE,
+    alarm,
     change,
     comparison,
     evaluation_done,
@@ -115,3 +116,11 @@ def test_a_goal_and_a_notice_cannot_steer_the_terminal():
     watcher(run_started(goal=NASTY))
     watcher(Notice(text=NASTY))
     assert lines == [f"goal: {SHOWN}", "run: runs/refusal-kl0.15-s1-7f3a9c", SHOWN]
+
+
+def test_an_alarm_has_a_line_with_what_it_saw_and_what_comes_next(said):
+    assert said(Watched(step=10, alarms=(alarm(),))) == [
+        "step 10: alarm: KL too small: KL is 0.720 nats a token, over the budget of 0.5 (and 1 more); "
+        "next: Raise the price: kl.coef=0.3."
+    ]
+    assert said(Watched(step=10, alarms=())) == []

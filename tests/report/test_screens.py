@@ -19,7 +19,18 @@ from ppo_cli.records import (
     RunState,
 )
 from ppo_cli.report import screens
-from tests.report.records import NASTY, SAFE, SEPARATION, UNSAFE, change, comparison, flip, training_outcome
+from tests.report.records import (
+    ADVICE,
+    NASTY,
+    SAFE,
+    SEPARATION,
+    UNSAFE,
+    alarm,
+    change,
+    comparison,
+    flip,
+    training_outcome,
+)
 
 LITERAL = "[red]x[/red] [/] [bold"
 STEERING = "\x1b\x07\x9b\r\u202e"
@@ -330,3 +341,26 @@ def test_a_pipe_gets_no_escape_codes_and_no_color_gets_no_colours(shown, monkeyp
     monkeypatch.setenv("NO_COLOR", "1")
     assert not colour.search(shown(screen, terminal=True))
     assert "\x1b" not in shown(screen)
+
+
+@pytest.mark.parametrize("width", [60, 120])
+def test_alarms_stand_with_evidence_reason_and_remedy_and_one_advice_is_ready_to_paste(shown, width):
+    outcome = training_outcome(alarms=(alarm(evidence=(NASTY, "entropy collapsed")),), advice=ADVICE)
+    text = words(shown(screens.training_screen(outcome), width))
+    assert "▲ KL too small saw [35mpink [0m ]0;title " in text
+    assert "saw entropy collapsed. why Fluency goes first. next Raise the price: kl.coef=0.3." in text
+    assert "none is proof, and silence proves nothing" in text
+    assert "try next ppo train x/config.yaml kl.coef=0.3 because KL left its budget." in text
+    assert not any(sign in text for sign in STEERING)
+
+
+def test_a_silent_run_has_no_word_of_alarms(shown):
+    assert "larm" not in shown(screens.training_screen(training_outcome()))
+
+
+def test_a_comparison_names_the_run_that_rings(shown):
+    found = {"base": (), "other": (alarm(),)}
+    text = words(shown(screens.comparison_screen([comparison_outcome(alarms=found, advice=ADVICE)])))
+    assert "▲ other KL too small: KL is 0.720 nats a token, over the budget of 0.5 (and 1 more)" in text
+    assert "▲ base" not in text
+    assert "try next ppo train x/config.yaml kl.coef=0.3" in text
