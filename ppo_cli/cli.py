@@ -102,10 +102,6 @@ def train(
     processes: Annotated[
         int, typer.Option("--processes", help="Processes that train together on this machine, a GPU each.")
     ] = 1,
-    vary: Annotated[
-        list[str] | None, typer.Option(help="Run one arm for each value.", metavar="KEY=VALUE,VALUE,…")
-    ] = None,
-    seeds: Annotated[int | None, typer.Option(help="Repeat every arm with so many seeds.", metavar="N")] = None,
     parent: Annotated[
         str | None, typer.Option(help="The run that this one varies, within what its round lets move.", metavar="RUN")
     ] = None,
@@ -121,15 +117,9 @@ def train(
                 "--resume continues a run as it was begun, so --again and --force would have no effect.",
                 "Leave them out.",
             )
-        if vary or seeds is not None:
-            idle = [("--resume", resume), ("--again", again), ("--dry-run", dry_run), ("--processes", processes != 1)]
-            _refuse_with_arms([name for name, given in idle if given])
         if resume is not None and parent is not None:
             raise UsageError("--resume continues a run with the parent it has.", "Leave --parent out.")
         overrides = [*(overrides or []), *([f"parent={parent}"] if parent is not None else [])]
-        if config is not None and (vary or seeds is not None):
-            _vary(config, overrides, vary or [], 1 if seeds is None else seeds, output, force, as_json)
-            return
         from ppo_cli.report import screens
 
         if dry_run:
@@ -151,38 +141,6 @@ def train(
             else:
                 result = command.train(loaded, output=output, again=again, force=force, watcher=watcher, team=team)
         _print(as_json, result, lambda: screens.training_screen(result))
-
-
-def _refuse_with_arms(given: list[str]) -> None:
-    if given:
-        raise UsageError(
-            f"{given[0]} does not go with --vary and --seeds, whose arms run one after another.",
-            "Leave it out; the same command again goes on where it stopped.",
-        )
-
-
-def _vary(
-    config: Path, overrides: list[str], vary: list[str], seeds: int, output: Path | None, force: bool, as_json: bool
-) -> None:
-    from ppo_cli.commands import vary as command
-    from ppo_cli.errors import GateError, IntegrityError
-    from ppo_cli.report.dose import vary_screen
-
-    planned = command.plan(config, overrides, vary=vary, seeds=seeds, output=output)
-    with _watching(as_json) as watcher:
-        result = command.vary(planned, output=output, force=force, watcher=watcher)
-    _print(as_json, result, lambda: vary_screen(result))
-    failed = [arm for arm in result.arms if arm.problem]
-    if not failed:
-        return
-    worst = max(arm.exit_code for arm in failed)
-    if as_json:
-        raise typer.Exit(worst)  # the arms say why
-    error = GateError if worst == GateError.exit_code else IntegrityError
-    raise error(
-        f"{len(failed)} of {len(result.arms)} arms failed; they are named above.",
-        f"Mend what they name, then type again: {result.command}",
-    )
 
 
 def _dry_run(config: Path | None, overrides: list[str], as_json: bool) -> None:
@@ -459,8 +417,6 @@ def _reported(as_json: bool) -> Iterator[None]:
         _report_error(error.message, error.next_step, error.exit_code, as_json)
     except KeyboardInterrupt:
         _report_error("Interrupted.", "", 130, as_json)
-    except typer.Exit:
-        raise
     except BrokenPipeError:
         sys.stderr.close()
         raise typer.Exit(1) from None

@@ -424,10 +424,6 @@ class RunStarted:
     updates: int
     kl_stop_at: float | None
     primary: str
-    arm: str = ""
-    """Which of several arms it is, as `arm 2 of 6`."""
-    seconds_after: float | None = None
-    """What the arms after this one will take, where that can be told."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -827,46 +823,6 @@ class RunRow:
     """Measures made from what a term of its reward scores."""
     round: int = 1
     """Which group of keys may differ from its parent."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ArmLine:
-    """One arm of several: one value, one seed."""
-
-    value: Any
-    """Of the key that is varied; None where only the seed is."""
-    seed: int
-    run: str
-    """Its run folder's name; empty where there is none."""
-    status: str
-    problem: str | None
-    """Why it failed, if it did."""
-    exit_code: int
-    measures: Mapping[str, Any]
-    """Measures of its last evaluation on the whole set, by name; empty when there is none."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class VaryOutcome:
-    """The arms of one experiment side by side."""
-
-    name: str
-    goal: str
-    file: str
-    """Where the set is kept."""
-    key: str | None
-    """The one key that is varied, besides the seed."""
-    primary: str
-    guards: tuple[str, ...]
-    """Measures that should not get worse meanwhile."""
-    before: Mapping[str, Any]
-    """Measures at step 0, by name."""
-    arms: tuple[ArmLine, ...]
-    """In the order in which they run."""
-    command: str
-    """What was typed."""
-    graded: tuple[str, ...] = ()
-    """Measures made from what a term of the reward scores."""
 
 
 @dataclass(frozen=True, kw_only=True)

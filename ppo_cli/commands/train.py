@@ -26,10 +26,12 @@ from ppo_cli.commands.ground import (
     stand_on,
     verify_ground,
 )
+from ppo_cli.commands.lineage import descent
 from ppo_cli.commands.orders import ANSWER, BEGIN, END, GO_ON, LOAD, PREPARE, TRAIN
 from ppo_cli.commands.others import other_answers
 from ppo_cli.commands.stopping import StopRequest
 from ppo_cli.errors import DiskFull, GateError, IntegrityError, Interrupted, NoPermission, UsageError
+from ppo_cli.experiment.freeze import Lock
 from ppo_cli.experiment.load import Loaded, load_experiment
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.prompts.subset import stratified_subset
@@ -90,13 +92,13 @@ def train(
     """
     _refuse_idle_processes(team, loaded.experiment)
     inputs = read_inputs(loaded.experiment)
-    _refuse_leaks(inputs, force, watcher)
+    refuse_leaks(inputs, force, watcher)
     refuse_missing_trackers(inputs.experiment)
     ground = stand_on(inputs, watcher)
     experiment, lock, texts = frozen(ground)
-    name = f"{experiment.name}-kl{experiment.kl.coef:g}-s{experiment.seed}-{lock.fingerprint[:6]}"
-    state = {"changed": dict(word.split("=", 1) for word in loaded.overrides)}
-    run = claim_run((output or Path(experiment.output)) / name, lock, texts, state, again)
+    folder = output or Path(experiment.output)
+    state = descent(loaded, lock, folder, watcher)
+    run = claim_run(folder / name_of_run(experiment, lock), lock, texts, state, again)
     try:
         return _carry_out(run, ground, watcher, team)
     except UsageError as error:
@@ -104,6 +106,11 @@ def train(
         if not begun:  # the start model could not be used
             shutil.rmtree(run.layout.root)
         raise
+
+
+def name_of_run(experiment: Experiment, lock: Lock) -> str:
+    """The name of an experiment's run folder, the same for the same experiment."""
+    return f"{experiment.name}-kl{experiment.kl.coef:g}-s{experiment.seed}-{lock.fingerprint[:6]}"
 
 
 def resume(
@@ -483,7 +490,12 @@ def _refuse_idle_processes(team: Team | None, experiment: Experiment) -> None:
         )
 
 
-def _refuse_leaks(inputs: Inputs, force: bool, watcher: Watcher) -> None:
+def refuse_leaks(inputs: Inputs, force: bool, watcher: Watcher) -> None:
+    """Checks that no evaluation prompt overlaps what the policy learns from.
+
+    Raises:
+        GateError: some do, and the user does not force it.
+    """
     if not inputs.overlaps:
         return
     first = inputs.overlaps[0]

@@ -1,0 +1,62 @@
+"""Runs that name a parent: what may differ, the tree, and one run's story; on made runs, without training."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ppo_cli.commands.lineage import descent
+from ppo_cli.commands.runs import runs
+from ppo_cli.commands.show import show
+from ppo_cli.errors import ConfigError, UsageError
+from ppo_cli.experiment.load import Loaded
+from ppo_cli.experiment.schema import Kl, Reward, Term
+from ppo_cli.store.runs import Run
+from tests.commands.made_runs import make_run
+
+HEAVIER = Reward(terms={"ended": Term(weight=2.0)})
+
+
+def descended(root, told, **changes):
+    run = Run(root)
+    loaded = Loaded(replace(run.experiment(), **changes), Path("x.yaml"), (), frozenset())
+    run.set_state(**descent(loaded, run.lock(), root.parent, told.append))
+    return run.state()
+
+
+def test_a_variation_within_its_round_keeps_its_parent_and_what_changed(tmp_path):
+    told = []
+    parent = make_run(tmp_path)
+    child = make_run(tmp_path, kl=Kl(coef=0.5), parent=parent.name)
+    state = descended(child, told)
+    assert (state.parent, state.changed) == (parent.name, {"kl.coef": 0.5})
+    assert told == []
+    story = show(child.name, output=tmp_path)
+    assert story.instead_of == {"kl.coef": 0.1}
+    assert story.next_command == f"ppo compare {parent} {child}"
+
+
+def test_a_change_outside_the_round_is_refused_and_the_right_round_is_named(tmp_path):
+    parent = make_run(tmp_path)
+    child = make_run(tmp_path, reward=HEAVIER, parent=parent.name)
+    with pytest.raises(ConfigError, match=r"reward.terms.ended.weight 1 → 2.*set round=2 \(tune the reward\)"):
+        descended(child, [])
+    assert descended(child, [], round=2).changed == {"reward.terms.ended.weight": 2.0}
+
+
+def test_two_variables_at_once_are_warned_of(tmp_path):
+    told = []
+    parent = make_run(tmp_path)
+    descended(make_run(tmp_path, kl=Kl(coef=0.5, stop_at=3.0), parent=parent.name), told)
+    assert "2 variables differ from the parent" in told[0].text
+
+
+def test_runs_are_sorted_by_keys_and_measures_and_cut_to_what_differs(tmp_path):
+    low, high = make_run(tmp_path, kl=Kl(coef=0.5)), make_run(tmp_path, kl=Kl(coef=0.05))
+    assert [row.state.id for row in runs(tmp_path, sort="kl.coef")] == [high.name, low.name]
+    assert [row.config for row in runs(tmp_path, sort="kl.coef", only_changed=True)] == [
+        {"kl.coef": 0.05},
+        {"kl.coef": 0.5},
+    ]
+    with pytest.raises(UsageError, match=r"Did you mean kl.coef\?"):
+        runs(tmp_path, sort="kl.coeff")
