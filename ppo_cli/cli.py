@@ -131,7 +131,7 @@ def train(
 
         folder = output or Path("runs")
         loaded = None if resume is not None else load_experiment(config or Path(), overrides or ())
-        experiment = find_run(resume or "", folder).experiment() if loaded is None else loaded.experiment
+        experiment = find_run(resume or "", folder).verify()[0] if loaded is None else loaded.experiment
         from ppo_cli.commands.together import take_part
 
         team = take_part(experiment.device, processes, main)
