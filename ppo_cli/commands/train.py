@@ -369,11 +369,15 @@ class _Training:
         self.run.set_state(best=best.step if best else None)
 
     def _look_back(self, updates_done: int) -> None:
-        """Takes the looks that were made before an interruption into the choice again."""
+        """Takes the looks that were made before an interruption into the choice and into the alarms again."""
         for step in filter(self._is_look, range(updates_done + 1)):
             folder = self.run.layout.evaluation(step)
-            if is_complete(folder):
-                self._look(step, read_evaluation(folder, self.ground.inputs.evaluation, f"step {step}"))
+            if is_complete(folder) and self.baseline is not None:
+                evaluated = read_evaluation(folder, self.ground.inputs.evaluation, f"step {step}")
+                comparison = against(self.baseline, evaluated, self.experiment)
+                found = alarms.look(self.run, self.baseline, evaluated, comparison, step)
+                alarms.keep(self.run, step, found, last=False)
+                self._look(step, evaluated)
 
     def _best(self) -> Best | None:
         return best_of(self.looks, self.experiment.evaluation.primary, len(self.interim))

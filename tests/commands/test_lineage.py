@@ -31,7 +31,7 @@ def test_a_variation_within_its_round_keeps_its_parent_and_what_changed(tmp_path
     state = descended(child, told)
     assert (state.parent, state.changed) == (parent.name, {"kl.coef": 0.5})
     assert told == []
-    story = show(child.name, output=tmp_path)
+    story = show(str(child), output=tmp_path)
     assert story.instead_of == {"kl.coef": 0.1}
     assert story.next_command == f"ppo compare {parent} {child}"
 

@@ -215,7 +215,7 @@ def test_trl_cannot_resume_and_its_checkpoints_lack_the_critic(stock, ours, tiny
     whole, first = ours().train(), ours().train(lambda update: update < 2)
     layout = RunLayout(tmp_path / "run")
     layout.checkpoints.mkdir(parents=True)
-    save_checkpoint(first.trainer, layout, tiny_model, keep=1)
+    save_checkpoint(first.trainer, layout, tiny_model)
     second = ours()
     load_checkpoint(second.trainer, layout.checkpoint(2))
     assert second.train().metrics == whole.metrics[2:]

@@ -133,7 +133,7 @@ def test_trl_exports_a_model_that_never_stops(stock, ours, folder, tmp_path):
     edit(folder / "generation_config.json", eos_token_id=[EOS, STOP], repetition_penalty=1.5)
     layout = RunLayout(tmp_path / "run")
     layout.checkpoints.mkdir(parents=True)
-    saved = save_checkpoint(ours("ppo.updates=1", model=folder).train().trainer, layout, folder, keep=1)
+    saved = save_checkpoint(ours("ppo.updates=1", model=folder).train().trainer, layout, folder)
     exported = json.loads((saved / "generation_config.json").read_text())
     assert (exported["eos_token_id"], exported["repetition_penalty"]) == ([EOS, STOP], 1.5)
 
