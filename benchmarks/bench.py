@@ -94,7 +94,7 @@ def measure(arm: str, updates: int, overrides: list[str]) -> dict[str, Any]:
     from ppo_cli.commands.ground import read_inputs, stand_on
     from ppo_cli.engine.rollouts import PromptOrder
     from ppo_cli.experiment.load import load_experiment
-    from ppo_cli.records import nobody
+    from ppo_cli.records.events import nobody
 
     fixed = ["model.warm_start=null", "reward.other=none", "ppo.warmup_updates=0", f"ppo.updates={updates}"]
     experiment = load_experiment(CONFIG, [*fixed, *overrides]).experiment
@@ -124,7 +124,7 @@ def our_trainer(ground: Any) -> tuple[Any, Path]:
     from ppo_cli.commands.start import load_start
     from ppo_cli.engine.policy import Policy
     from ppo_cli.engine.trainer import Materials, PolicyTrainer
-    from ppo_cli.records import nobody
+    from ppo_cli.records.events import nobody
 
     experiment = ground.experiment
     start = load_start(ground, nobody)
@@ -163,7 +163,7 @@ def run_with_our_modules(ground: Any) -> Measured:
     from ppo_cli.engine.critic import CriticModule
     from ppo_cli.engine.policy import Policy
     from ppo_cli.engine.reward_module import RewardModule
-    from ppo_cli.records import nobody
+    from ppo_cli.records.events import nobody
 
     experiment, tokens = ground.experiment, ground.tokens
     start = load_start(ground, nobody)
@@ -291,7 +291,7 @@ def checkpoints(overrides: list[str]) -> str:
     from ppo_cli.commands.ground import read_inputs, stand_on
     from ppo_cli.engine.checkpoints import prune_checkpoints, save_checkpoint
     from ppo_cli.experiment.load import load_experiment
-    from ppo_cli.records import nobody
+    from ppo_cli.records.events import nobody
     from ppo_cli.store.layout import RunLayout
 
     experiment = load_experiment(CONFIG, ["reward.other=none", "ppo.updates=5", *overrides]).experiment

@@ -35,7 +35,8 @@ from ppo_cli.analysis.inference import paired_difference
 from ppo_cli.analysis.statistic import Pieces
 from ppo_cli.analysis.table import Floats, Table
 from ppo_cli.behaviours.catalog import HEADLINES, measure_named
-from ppo_cli.records import Labelled, Prompt
+from ppo_cli.records.answers import Prompt
+from ppo_cli.records.measures import Labelled
 
 SPREAD = 1.5
 """Standard deviation of the prompts' log-odds of being refused; about that of the refusal experiment."""

@@ -21,7 +21,8 @@ from rich.console import Console
 
 import ppo_cli
 from ppo_cli.errors import ConditionMet, PpoError, UsageError
-from ppo_cli.records import Judged, Watcher
+from ppo_cli.records.comparisons import Judged
+from ppo_cli.records.events import Watcher
 from ppo_cli.store.labels import Judgement
 
 if TYPE_CHECKING:

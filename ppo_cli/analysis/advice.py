@@ -21,7 +21,9 @@ from ppo_cli.analysis.alarms import (
 from ppo_cli.analysis.alarms.seen import Seen, gain, number
 from ppo_cli.experiment.keys import generalise, schema_keys
 from ppo_cli.experiment.schema import LARGEST_SEED, ROUND_MOVES
-from ppo_cli.records import Advice, Alarm, ComparisonOutcome, Measure
+from ppo_cli.records.findings import Advice, Alarm
+from ppo_cli.records.measures import Measure
+from ppo_cli.records.outcomes import ComparisonOutcome
 
 CLOSE = 1.0
 """Nats an answer below which a policy has hardly used its room. The shipped experiment ends at 2 to 3."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from ppo_cli.analysis.inference import estimate, paired_difference
 from ppo_cli.analysis.table import Table, tabulate
-from ppo_cli.records import Category, CategoryValue, Labelled, Measure
+from ppo_cli.records.measures import Category, CategoryValue, Labelled, Measure
 
 
 def by_category(

@@ -21,7 +21,9 @@ from ppo_cli.analysis.inference import (
     paired_difference,
 )
 from ppo_cli.analysis.table import Floats, Table, tabulate
-from ppo_cli.records import Change, Comparison, Flip, Labelled, Measure, Prompt, Verdict
+from ppo_cli.records.answers import Prompt
+from ppo_cli.records.comparisons import Change, Comparison, Flip, Verdict
+from ppo_cli.records.measures import Labelled, Measure
 
 ALPHA = 0.05
 LEAST_PROMPTS = 10

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ppo_cli.errors import UsageError
-from ppo_cli.records import Change, Estimate, Judged, Measure
+from ppo_cli.records.comparisons import Change, Judged
+from ppo_cli.records.measures import Estimate, Measure
 
 EXAMPLE = "Example: --fail-if 'refusal.safe > 0.2' or --fail-if 'change(refusal.safe) > 10%'."
 OPERATORS: Mapping[str, Callable[[float, float], bool]] = {

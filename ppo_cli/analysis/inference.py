@@ -30,7 +30,7 @@ from scipy import stats
 from ppo_cli.analysis import corpus
 from ppo_cli.analysis.statistic import Pieces, pieces_of
 from ppo_cli.analysis.table import Floats, Table
-from ppo_cli.records import Estimate, Measure
+from ppo_cli.records.measures import Estimate, Measure
 
 LEVEL = 0.95
 DRAWS = 4000

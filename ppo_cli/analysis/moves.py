@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from typing import get_args
 
 from ppo_cli.analysis.table import tabulate
-from ppo_cli.records import Expect, Labelled, Move, Often, Transitions
+from ppo_cli.records.answers import Expect
+from ppo_cli.records.comparisons import Move, Often, Transitions
+from ppo_cli.records.measures import Labelled
 
 
 def moves(before: Sequence[Labelled], after: Sequence[Labelled], label: str) -> tuple[Move, ...]:

@@ -22,7 +22,8 @@ from ppo_cli.analysis import corpus
 from ppo_cli.analysis.inference import DRAWS, bootstrap_weights, percentiles, stream
 from ppo_cli.analysis.statistic import Pieces, pieces_of
 from ppo_cli.analysis.table import Floats, Table
-from ppo_cli.records import Measure, SeedSpread
+from ppo_cli.records.comparisons import SeedSpread
+from ppo_cli.records.measures import Measure
 
 ENOUGH = 5
 """Seeds an arm from which the words for a setting may be strong."""

@@ -21,7 +21,7 @@ from scipy.stats import rankdata
 
 from ppo_cli.analysis.table import Floats, Table
 from ppo_cli.analysis.words import words
-from ppo_cli.records import Measure
+from ppo_cli.records.measures import Measure
 
 
 @dataclass(frozen=True)

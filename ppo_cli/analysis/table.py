@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ppo_cli.records import Labelled, Measure
+from ppo_cli.records.measures import Labelled, Measure
 
 Floats = NDArray[np.float64]
 

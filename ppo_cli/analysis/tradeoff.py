@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ppo_cli.records import Better
+from ppo_cli.records.measures import Better
 
 Point = tuple[float | None, float | None]
 """KL to the reference, and behaviour."""

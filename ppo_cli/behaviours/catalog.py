@@ -12,7 +12,8 @@ from dataclasses import replace
 from ppo_cli.analysis.words import words
 from ppo_cli.behaviours import brevity, clarification, ending, form, language, refusal, style
 from ppo_cli.errors import ConfigError
-from ppo_cli.records import Labelled, Measure, Prompt, Sample
+from ppo_cli.records.answers import Prompt
+from ppo_cli.records.measures import Labelled, Measure, Sample
 
 RULES: Mapping[str, str] = {
     module.VERSION.split("/")[0]: module.VERSION

@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 
 from ppo_cli.behaviours.catalog import MEASURES, RULES
-from ppo_cli.records import Measure
+from ppo_cli.records.measures import Measure
 
 HEAD = """# Glossary of behaviours
 

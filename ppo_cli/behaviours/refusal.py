@@ -21,7 +21,7 @@ from typing import Literal
 
 from ppo_cli.behaviours import refusal_chinese as chinese
 from ppo_cli.behaviours import refusal_english as english
-from ppo_cli.records import Calibration
+from ppo_cli.records.measures import Calibration
 
 VERSION = "refusal/3"
 

@@ -20,7 +20,11 @@ from ppo_cli.commands.evaluate import Evaluated, against, read_evaluation
 from ppo_cli.commands.ground import INPUTS
 from ppo_cli.errors import IntegrityError
 from ppo_cli.prompts.reading import read_prompts
-from ppo_cli.records import Advice, Alarm, Comparison, ComparisonOutcome, Episode, Prompt
+from ppo_cli.records.answers import Prompt
+from ppo_cli.records.comparisons import Comparison
+from ppo_cli.records.findings import Advice, Alarm
+from ppo_cli.records.outcomes import ComparisonOutcome
+from ppo_cli.records.training import Episode
 from ppo_cli.store.evaluations import is_complete
 from ppo_cli.store.files import read_json, read_lines, write_json
 from ppo_cli.store.runs import Run

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from ppo_cli.experiment.digest import sha256_of
 from ppo_cli.experiment.schema import Evaluation
 from ppo_cli.models import sampling
-from ppo_cli.records import Phase, Progress, Prompt, Watcher
+from ppo_cli.records.answers import Prompt
+from ppo_cli.records.events import Phase, Progress, Watcher
 from ppo_cli.store.evaluations import Draft, TokensAndFinish
 
 if TYPE_CHECKING:

@@ -19,7 +19,9 @@ from ppo_cli.behaviours.catalog import BY_CATEGORY, MEASURES, RULES_VERSION, lab
 from ppo_cli.errors import PromptError, UsageError
 from ppo_cli.prompts.importing import table_rows
 from ppo_cli.prompts.reading import as_prompts
-from ppo_cli.records import AnswersOutcome, Labelled, Prompt, Sample
+from ppo_cli.records.answers import Prompt
+from ppo_cli.records.measures import Labelled, Sample
+from ppo_cli.records.outcomes import AnswersOutcome
 from ppo_cli.store.files import disk_errors, write_lines
 
 NEEDS_TOKENS = ("tokens", "ended")

@@ -15,7 +15,8 @@ from ppo_cli.analysis.inference import estimate
 from ppo_cli.analysis.table import tabulate
 from ppo_cli.behaviours.catalog import measure_named
 from ppo_cli.commands.evaluate import Evaluated
-from ppo_cli.records import Best, Prompt
+from ppo_cli.records.answers import Prompt
+from ppo_cli.records.training import Best
 
 
 def primary_value(evaluated: Evaluated, prompts: Sequence[Prompt], primary: str) -> float | None:

@@ -18,7 +18,9 @@ from ppo_cli.analysis.tradeoff import frontier
 from ppo_cli.behaviours.catalog import MEASURES, measure_named
 from ppo_cli.commands.evaluate import Evaluated, Subject, against, evaluate, read_evaluation, rescored, subject_of
 from ppo_cli.errors import UsageError
-from ppo_cli.records import CheckpointLine, CheckpointsOutcome, Measure, Watcher, nobody
+from ppo_cli.records.events import Watcher, nobody
+from ppo_cli.records.measures import Measure
+from ppo_cli.records.outcomes import CheckpointLine, CheckpointsOutcome
 from ppo_cli.rewards.graded import graded
 from ppo_cli.store.evaluations import is_complete, read_summary
 from ppo_cli.store.layout import step_of

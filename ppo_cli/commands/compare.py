@@ -26,16 +26,10 @@ from ppo_cli.experiment.freeze import Lock
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.prompts.audit import overlaps
 from ppo_cli.prompts.reading import read_prompts
-from ppo_cli.records import (
-    ComparisonOutcome,
-    Estimate,
-    Judged,
-    Labelled,
-    Measure,
-    NoiseFloor,
-    Prompt,
-    Seeds,
-)
+from ppo_cli.records.answers import Prompt
+from ppo_cli.records.comparisons import Judged, NoiseFloor, Seeds
+from ppo_cli.records.measures import Estimate, Labelled, Measure
+from ppo_cli.records.outcomes import ComparisonOutcome
 from ppo_cli.rewards.graded import graded
 from ppo_cli.store.evaluations import is_complete
 from ppo_cli.store.files import read_json

@@ -12,7 +12,7 @@ from ppo_cli.experiment.keys import flatten, generalise, schema_keys
 from ppo_cli.experiment.load import Loaded, as_tree, load_experiment
 from ppo_cli.experiment.schema import REQUIRED, ROUND_MOVES
 from ppo_cli.models.cost import Work, estimate, measured_gflops, rough_tokens, shape_of
-from ppo_cli.records import Cost, DryRunOutcome, KeyLine
+from ppo_cli.records.outcomes import Cost, DryRunOutcome, KeyLine
 
 
 def dry_run(loaded: Loaded) -> DryRunOutcome:

@@ -25,22 +25,11 @@ from ppo_cli.experiment.freeze import Lock
 from ppo_cli.experiment.load import load_experiment
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.prompts.reading import read_prompts
-from ppo_cli.records import (
-    Answer,
-    Comparison,
-    Estimate,
-    EvaluationOutcome,
-    HandLabels,
-    Labelled,
-    Measure,
-    Notice,
-    Phase,
-    Progress,
-    Prompt,
-    Sample,
-    Watcher,
-    nobody,
-)
+from ppo_cli.records.answers import Answer, Prompt
+from ppo_cli.records.comparisons import Comparison
+from ppo_cli.records.events import Notice, Phase, Progress, Watcher, nobody
+from ppo_cli.records.measures import Estimate, HandLabels, Labelled, Measure, Sample
+from ppo_cli.records.outcomes import EvaluationOutcome
 from ppo_cli.rewards.graded import graded
 from ppo_cli.rewards.preference import build_reward
 from ppo_cli.store import evaluations

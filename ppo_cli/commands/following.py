@@ -22,7 +22,7 @@ from ppo_cli.engine.checkpoints import load_checkpoint
 from ppo_cli.engine.policy import Policy
 from ppo_cli.engine.team import Team
 from ppo_cli.engine.trainer import Materials, PolicyTrainer
-from ppo_cli.records import nobody
+from ppo_cli.records.events import nobody
 from ppo_cli.store.runs import Run
 
 

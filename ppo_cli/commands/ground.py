@@ -20,7 +20,8 @@ from ppo_cli.experiment.load import as_yaml, with_inputs_in
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.prompts.audit import Overlap, overlaps
 from ppo_cli.prompts.reading import as_row, read_prompts
-from ppo_cli.records import Prompt, Watcher
+from ppo_cli.records.answers import Prompt
+from ppo_cli.records.events import Watcher
 from ppo_cli.rewards.preference import RewardFunction, build_reward
 
 if TYPE_CHECKING:

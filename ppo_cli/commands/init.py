@@ -16,7 +16,8 @@ import ppo_cli
 from ppo_cli.errors import UsageError
 from ppo_cli.experiment.keys import flatten, generalise, schema_keys, sections
 from ppo_cli.experiment.load import Loaded, as_tree, load_experiment
-from ppo_cli.records import InitOutcome, Watcher, nobody
+from ppo_cli.records.events import Watcher, nobody
+from ppo_cli.records.outcomes import InitOutcome
 from ppo_cli.store.files import disk_errors, write_text
 
 CONFIG_NAME = "experiment.yaml"

@@ -21,7 +21,8 @@ from ppo_cli.commands.ground import INPUTS
 from ppo_cli.errors import UsageError
 from ppo_cli.prompts.reading import read_prompts
 from ppo_cli.prompts.subset import stratified_subset
-from ppo_cli.records import HandLabels, Labelled, Prompt, Sample
+from ppo_cli.records.answers import Prompt
+from ppo_cli.records.measures import HandLabels, Labelled, Sample
 from ppo_cli.store.evaluations import is_complete, read_samples, read_summary
 from ppo_cli.store.labels import Judgement, Place, add_label, read_labels
 from ppo_cli.store.layout import step_of

@@ -13,7 +13,7 @@ from ppo_cli.errors import ConfigError
 from ppo_cli.experiment.freeze import Lock
 from ppo_cli.experiment.load import Loaded
 from ppo_cli.experiment.schema import ROUND_MOVES
-from ppo_cli.records import Notice, Watcher
+from ppo_cli.records.events import Notice, Watcher
 from ppo_cli.store.runs import find_run
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ppo_cli.commands.ground import Ground
 from ppo_cli.commands.orders import OTHERS
-from ppo_cli.records import Answer, Phase, Progress, Prompt, Watcher
+from ppo_cli.records.answers import Answer, Prompt
+from ppo_cli.records.events import Phase, Progress, Watcher
 from ppo_cli.store.files import read_lines, write_lines
 from ppo_cli.store.runs import Run
 

@@ -16,7 +16,7 @@ from ppo_cli.errors import PromptError
 from ppo_cli.experiment.digest import sha256_file, sha256_of
 from ppo_cli.prompts.importing import import_prompts, table_rows
 from ppo_cli.prompts.reading import as_row
-from ppo_cli.records import Prompt
+from ppo_cli.records.answers import Prompt
 
 HUB = "hf:"
 SPLITS = ("test", "validation", "train")

@@ -21,7 +21,10 @@ from ppo_cli.commands.evaluate import Evaluated, against, read_evaluation
 from ppo_cli.errors import IntegrityError, UsageError
 from ppo_cli.experiment.keys import flatten
 from ppo_cli.experiment.load import as_tree
-from ppo_cli.records import Comparison, ComparisonOutcome, Estimate, Prompt, ReportOutcome
+from ppo_cli.records.answers import Prompt
+from ppo_cli.records.comparisons import Comparison
+from ppo_cli.records.measures import Estimate
+from ppo_cli.records.outcomes import ComparisonOutcome, ReportOutcome
 from ppo_cli.report.page import Page, RunOnPage, Side, render
 from ppo_cli.store.evaluations import is_complete
 from ppo_cli.store.files import disk_errors, read_json, write_text

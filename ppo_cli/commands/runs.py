@@ -17,7 +17,8 @@ from ppo_cli.errors import PpoError, UsageError
 from ppo_cli.experiment.keys import flatten, generalise, schema_keys
 from ppo_cli.experiment.load import as_tree
 from ppo_cli.experiment.schema import Experiment
-from ppo_cli.records import RunRow, RunState
+from ppo_cli.records.outcomes import RunRow
+from ppo_cli.records.training import RunState
 from ppo_cli.rewards.graded import graded
 from ppo_cli.store.evaluations import SUMMARY
 from ppo_cli.store.files import read_json

@@ -19,7 +19,10 @@ from ppo_cli.behaviours import form, refusal
 from ppo_cli.commands.ground import Ground, Inputs, read_inputs, stand_on
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.prompts.subset import stratified_subset
-from ppo_cli.records import Answer, Check, Gate, GateOutcome, Phase, Progress, Prompt, Watcher, nobody
+from ppo_cli.records.answers import Answer, Prompt
+from ppo_cli.records.events import Phase, Progress, Watcher, nobody
+from ppo_cli.records.findings import Check, Gate
+from ppo_cli.records.outcomes import GateOutcome
 
 if TYPE_CHECKING:
     from ppo_cli.engine.policy import Policy

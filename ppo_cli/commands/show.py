@@ -14,7 +14,9 @@ from ppo_cli.commands.runs import settings_of
 from ppo_cli.errors import IntegrityError, UsageError
 from ppo_cli.experiment.schema import ROUND_MOVES, Experiment
 from ppo_cli.prompts.reading import read_prompts
-from ppo_cli.records import Comparison, RunState, RunStory
+from ppo_cli.records.comparisons import Comparison
+from ppo_cli.records.outcomes import RunStory
+from ppo_cli.records.training import RunState
 from ppo_cli.store.evaluations import is_complete
 from ppo_cli.store.files import read_json
 from ppo_cli.store.layout import step_of

@@ -15,7 +15,7 @@ from ppo_cli.commands.ground import Ground
 from ppo_cli.engine.checkpoints import MANIFEST, verify_checkpoint
 from ppo_cli.errors import UsageError
 from ppo_cli.models import catalog, loading
-from ppo_cli.records import Watcher
+from ppo_cli.records.events import Watcher
 from ppo_cli.store.runs import Run
 
 

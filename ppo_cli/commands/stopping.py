@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from ppo_cli.records import Notice, Watcher
+from ppo_cli.records.events import Notice, Watcher
 
 
 @dataclass

@@ -35,22 +35,11 @@ from ppo_cli.experiment.freeze import Lock
 from ppo_cli.experiment.load import Loaded, load_experiment
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.prompts.subset import stratified_subset
-from ppo_cli.records import (
-    Answer,
-    Best,
-    Comparison,
-    EvaluationDone,
-    Notice,
-    Phase,
-    Prompt,
-    RunStarted,
-    TrainingOutcome,
-    UpdateDone,
-    UpdateMetrics,
-    Watched,
-    Watcher,
-    nobody,
-)
+from ppo_cli.records.answers import Answer, Prompt
+from ppo_cli.records.comparisons import Comparison
+from ppo_cli.records.events import EvaluationDone, Notice, Phase, RunStarted, UpdateDone, Watched, Watcher, nobody
+from ppo_cli.records.outcomes import TrainingOutcome
+from ppo_cli.records.training import Best, UpdateMetrics
 from ppo_cli.store.evaluations import is_complete
 from ppo_cli.store.files import append_lines, read_json, write_json
 from ppo_cli.store.provenance import provenance

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from ppo_cli.engine.rollouts import Rollouts
-from ppo_cli.records import Answer, Episode, Scored, UpdateMetrics
+from ppo_cli.records.answers import Answer, Scored
+from ppo_cli.records.training import Episode, UpdateMetrics
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from ppo_cli.models.loading import Tokens
-from ppo_cli.records import Answer, Prompt
+from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.rewards.preference import RewardFunction
 
 

@@ -18,7 +18,8 @@ import torch
 
 from ppo_cli.models.loading import Tokens
 from ppo_cli.models.sampling import Decoding, Drawn, Tap, sample_answers, uniforms
-from ppo_cli.records import Answer, Phase, Progress, Prompt, Watcher
+from ppo_cli.records.answers import Answer, Prompt
+from ppo_cli.records.events import Phase, Progress, Watcher
 
 
 @dataclass(frozen=True)

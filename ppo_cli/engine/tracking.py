@@ -28,7 +28,9 @@ from typing import TYPE_CHECKING, Any
 from ppo_cli.errors import IntegrityError, UsageError
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.models.loading import quiet_transformers
-from ppo_cli.records import Estimate, EvaluationDone, Event, Notice, UpdateDone, UpdateMetrics, Watcher
+from ppo_cli.records.events import EvaluationDone, Event, Notice, UpdateDone, Watcher
+from ppo_cli.records.measures import Estimate
+from ppo_cli.records.training import UpdateMetrics
 from ppo_cli.store.files import disk_errors, read_json, write_json
 
 if TYPE_CHECKING:

@@ -37,7 +37,9 @@ from ppo_cli.errors import GateError, PpoError
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.models.loading import Tokens
 from ppo_cli.models.sampling import Decoding, uniforms
-from ppo_cli.records import Answer, Episode, Notice, Phase, Progress, Prompt, Scored, UpdateMetrics, Watcher
+from ppo_cli.records.answers import Answer, Prompt, Scored
+from ppo_cli.records.events import Notice, Phase, Progress, Watcher
+from ppo_cli.records.training import Episode, UpdateMetrics
 from ppo_cli.rewards.preference import RewardFunction
 
 TOKENS_AT_ONCE = {"cpu": 2048, "cuda": 16384}

@@ -29,7 +29,8 @@ from ppo_cli.experiment.schema import Sft
 from ppo_cli.models.cache import cache_folder
 from ppo_cli.models.loading import Tokens, export_support_files, quiet_transformers, writing_weights
 from ppo_cli.prompts.reading import as_row
-from ppo_cli.records import Phase, Progress, Prompt, Watcher
+from ppo_cli.records.answers import Prompt
+from ppo_cli.records.events import Phase, Progress, Watcher
 from ppo_cli.store.files import read_json, write_json
 
 RECIPE = 2

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ppo_cli.errors import ModelError, Unreachable
 from ppo_cli.models import builtin
-from ppo_cli.records import Phase, Watcher, nobody
+from ppo_cli.records.events import Phase, Watcher, nobody
 
 BUILTIN_PREFIX = "builtin:"
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ppo_cli.models import builtin
-from ppo_cli.records import Cost
+from ppo_cli.records.outcomes import Cost
 
 REACHED = {"cpu": 0.36, "cuda": 0.1}
 """Share of the measured matrix speed that training reaches on the whole."""

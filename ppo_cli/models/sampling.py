@@ -24,7 +24,7 @@ from transformers import DynamicCache
 from ppo_cli.models.caches import joined
 from ppo_cli.models.language_head import LanguageHead
 from ppo_cli.models.steps import last_hidden, steps_of
-from ppo_cli.records import Finish
+from ppo_cli.records.answers import Finish
 
 ROWS_AT_ONCE = 256
 """Answers decoded side by side: the more, the less time is spent on the few that take longest."""

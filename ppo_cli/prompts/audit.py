@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ppo_cli.records import Prompt
+from ppo_cli.records.answers import Prompt
 
 NEAR_DUPLICATE = 0.6
 """Share of common character trigrams (Jaccard) from which two prompts count as near-duplicates."""

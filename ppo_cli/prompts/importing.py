@@ -23,7 +23,7 @@ from typing import Any
 
 from ppo_cli.errors import PromptError
 from ppo_cli.prompts.reading import FIELDS, as_prompts, json_rows, read_text
-from ppo_cli.records import Expect, Prompt
+from ppo_cli.records.answers import Expect, Prompt
 
 Row = Mapping[str, Any]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from ppo_cli.errors import PromptError, reason_of
-from ppo_cli.records import Expect, Prompt
+from ppo_cli.records.answers import Expect, Prompt
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 """What JSON may say and no file can hold."""

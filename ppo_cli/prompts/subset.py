@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from fractions import Fraction
 
-from ppo_cli.records import Prompt
+from ppo_cli.records.answers import Prompt
 
 
 def stratified_subset(prompts: Sequence[Prompt], size: int) -> list[Prompt]:

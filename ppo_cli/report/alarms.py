@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
-from ppo_cli.records import Advice, Alarm
+from ppo_cli.records.findings import Advice, Alarm
 from ppo_cli.report import wording
 from ppo_cli.report.tables import literal
 

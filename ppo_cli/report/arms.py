@@ -13,7 +13,8 @@ from rich.console import Group, RenderableType
 
 from ppo_cli.analysis.seeds import ENOUGH
 from ppo_cli.behaviours.catalog import measure_named
-from ppo_cli.records import Comparison, ComparisonOutcome, Seeds, SeedSpread
+from ppo_cli.records.comparisons import Comparison, Seeds, SeedSpread
+from ppo_cli.records.outcomes import ComparisonOutcome
 from ppo_cli.report import wording
 from ppo_cli.report.tables import Fitting, literal, plain_table
 

@@ -15,7 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ppo_cli.behaviours.catalog import measure_named
-from ppo_cli.records import Comparison, Estimate, Measure
+from ppo_cli.records.comparisons import Comparison
+from ppo_cli.records.measures import Estimate, Measure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

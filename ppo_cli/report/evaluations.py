@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ppo_cli.behaviours.catalog import BY_CATEGORY, measure_named
-from ppo_cli.records import AnswersOutcome, Category, CategoryValue, CheckpointLine, CheckpointsOutcome, Measure
+from ppo_cli.records.measures import Category, CategoryValue, Measure
+from ppo_cli.records.outcomes import AnswersOutcome, CheckpointLine, CheckpointsOutcome
 from ppo_cli.report import wording
 from ppo_cli.report.tables import estimate_table, footnotes, literal, plain_table
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ppo_cli.records import HandLabels
+from ppo_cli.records.measures import HandLabels
 from ppo_cli.report import wording
 from ppo_cli.report.tables import behaviour_table, literal
 

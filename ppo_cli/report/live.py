@@ -19,18 +19,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ppo_cli.records import (
-    Alarm,
-    EvaluationDone,
-    Event,
-    Notice,
-    Phase,
-    Progress,
-    RunStarted,
-    UpdateDone,
-    UpdateMetrics,
-    Watched,
-)
+from ppo_cli.records.events import EvaluationDone, Event, Notice, Phase, Progress, RunStarted, UpdateDone, Watched
+from ppo_cli.records.findings import Alarm
+from ppo_cli.records.training import UpdateMetrics
 from ppo_cli.report import wording
 from ppo_cli.report.alarms import live_alarms
 from ppo_cli.report.tables import LiteralTable, behaviour_table, literal

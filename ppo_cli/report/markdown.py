@@ -11,7 +11,8 @@ import string
 from collections.abc import Iterator, Sequence
 
 from ppo_cli.behaviours.catalog import measure_named
-from ppo_cli.records import Comparison, ComparisonOutcome, Flip
+from ppo_cli.records.comparisons import Comparison, Flip
+from ppo_cli.records.outcomes import ComparisonOutcome
 from ppo_cli.report import wording
 from ppo_cli.report.arms import SEVERAL_SEEDS
 from ppo_cli.report.screens import FLIPPED, ONE_SEED, comparison_sentences

@@ -22,21 +22,11 @@ from urllib.parse import quote
 
 from ppo_cli.analysis.moves import prompt_means
 from ppo_cli.behaviours.catalog import MEASURES, measure_named
-from ppo_cli.records import (
-    Advice,
-    Alarm,
-    Change,
-    Comparison,
-    ComparisonOutcome,
-    Estimate,
-    Labelled,
-    Measure,
-    Move,
-    Often,
-    Prompt,
-    Sample,
-    Transitions,
-)
+from ppo_cli.records.answers import Prompt
+from ppo_cli.records.comparisons import Change, Comparison, Move, Often, Transitions
+from ppo_cli.records.findings import Advice, Alarm
+from ppo_cli.records.measures import Estimate, Labelled, Measure, Sample
+from ppo_cli.records.outcomes import ComparisonOutcome
 from ppo_cli.report import charts, wording
 from ppo_cli.report.screens import FLIPPED, ONE_SEED, behaviour_sentences, comparison_sentences
 from ppo_cli.report.tables import footnote_texts, verdict_words

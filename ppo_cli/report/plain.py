@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable
 
 from ppo_cli.behaviours.catalog import measure_named
-from ppo_cli.records import EvaluationDone, Event, Measure, Notice, Phase, RunStarted, UpdateDone, Watched
+from ppo_cli.records.events import EvaluationDone, Event, Notice, Phase, RunStarted, UpdateDone, Watched
+from ppo_cli.records.measures import Measure
 from ppo_cli.report import wording
 from ppo_cli.report.alarms import alarm_line
 

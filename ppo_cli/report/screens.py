@@ -17,9 +17,8 @@ from rich.panel import Panel
 from rich.text import Text
 
 from ppo_cli.behaviours.catalog import MEASURES, measure_named
-from ppo_cli.records import (
-    Change,
-    Comparison,
+from ppo_cli.records.comparisons import Change, Comparison
+from ppo_cli.records.outcomes import (
     ComparisonOutcome,
     DryRunOutcome,
     EvaluationOutcome,

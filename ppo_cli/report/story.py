@@ -13,7 +13,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ppo_cli.behaviours.catalog import measure_named
-from ppo_cli.records import Change, Comparison, RunState, RunStory
+from ppo_cli.records.comparisons import Change, Comparison
+from ppo_cli.records.outcomes import RunStory
+from ppo_cli.records.training import RunState
 from ppo_cli.report import wording
 from ppo_cli.report.live import sparkline
 from ppo_cli.report.tables import footnotes, literal, plain_table

@@ -17,7 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ppo_cli.behaviours.catalog import MEASURES, measure_named
-from ppo_cli.records import Change, Comparison, Estimate, Flip, Measure
+from ppo_cli.records.comparisons import Change, Comparison, Flip
+from ppo_cli.records.measures import Estimate, Measure
 from ppo_cli.report import wording
 
 VERDICT_STYLE = {"CHANGED": "bold", "EQUIVALENT": "dim", "NO CHANGE DETECTED": "dim", "INCONCLUSIVE": "yellow"}

@@ -10,7 +10,8 @@ import math
 from rich.cells import cell_len
 
 from ppo_cli.behaviours.catalog import measure_named
-from ppo_cli.records import Calibration, Change, Estimate, Judged, Measure
+from ppo_cli.records.comparisons import Change, Judged
+from ppo_cli.records.measures import Calibration, Estimate, Measure
 
 MISSING = "–"
 GRADED = "†"

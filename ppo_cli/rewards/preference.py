@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 
 from ppo_cli.errors import ConfigError, GateError
 from ppo_cli.experiment.schema import Reward
-from ppo_cli.records import Answer, Prompt, Scored
+from ppo_cli.records.answers import Answer, Prompt, Scored
 from ppo_cli.rewards.terms import TERMS, Term
 
 RewardFunction = Callable[[Sequence[Prompt], Sequence[Answer], Sequence[Sequence[Answer]]], list[Scored]]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 from ppo_cli.analysis.words import words
 from ppo_cli.behaviours import form, refusal
-from ppo_cli.records import Answer, Prompt
+from ppo_cli.records.answers import Answer, Prompt
 
 Term = Callable[[Prompt, Answer], float]
 

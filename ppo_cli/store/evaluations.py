@@ -19,7 +19,8 @@ from typing import Any
 
 from ppo_cli.errors import IntegrityError
 from ppo_cli.experiment.digest import canonical_json, sha256_file
-from ppo_cli.records import Estimate, Finish, Labelled, Sample
+from ppo_cli.records.answers import Finish
+from ppo_cli.records.measures import Estimate, Labelled, Sample
 from ppo_cli.store.files import append_lines, disk_errors, keep_lines, read_json, read_lines, write_json, write_text
 
 SAMPLES = "samples.jsonl"

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict
 
 from ppo_cli.errors import IntegrityError, NoPermission
-from ppo_cli.records import NoiseFloor
+from ppo_cli.records.comparisons import NoiseFloor
 from ppo_cli.store.files import disk_errors, read_json, write_json
 from ppo_cli.store.runs import Run
 

@@ -20,7 +20,7 @@ from ppo_cli.experiment.digest import sha256_file
 from ppo_cli.experiment.freeze import Lock
 from ppo_cli.experiment.load import load_frozen
 from ppo_cli.experiment.schema import Experiment
-from ppo_cli.records import Episode, RunState, Status, UpdateMetrics
+from ppo_cli.records.training import Episode, RunState, Status, UpdateMetrics
 from ppo_cli.store.files import (
     append_lines,
     disk_errors,

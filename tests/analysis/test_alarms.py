@@ -17,7 +17,10 @@ from ppo_cli.analysis.alarms.seen import Seen, number
 from ppo_cli.analysis.table import tabulate
 from ppo_cli.behaviours.catalog import MEASURES, measure_named
 from ppo_cli.experiment.schema import Experiment, Kl, Model, Prompts, Reward, Term
-from ppo_cli.records import ComparisonOutcome, Episode, Labelled, Prompt
+from ppo_cli.records.answers import Prompt
+from ppo_cli.records.measures import Labelled
+from ppo_cli.records.outcomes import ComparisonOutcome
+from ppo_cli.records.training import Episode
 from tests.report.records import change, comparison
 
 UPDATES, EACH = 9, 10

@@ -5,7 +5,8 @@ import pytest
 from ppo_cli.analysis.categories import by_category
 from ppo_cli.analysis.tradeoff import frontier
 from ppo_cli.behaviours.catalog import BY_CATEGORY, label
-from ppo_cli.records import Prompt, Sample
+from ppo_cli.records.answers import Prompt
+from ppo_cli.records.measures import Sample
 
 REFUSAL, HELP = "I'm sorry, but I can't help with that.", "Take two eggs and beat them well."
 PROMPTS = [

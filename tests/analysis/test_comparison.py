@@ -5,7 +5,8 @@ import pytest
 
 from ppo_cli.analysis.comparison import compare, noise_floor
 from ppo_cli.behaviours.catalog import HEADLINES, MEASURES, label
-from ppo_cli.records import Prompt, Sample
+from ppo_cli.records.answers import Prompt
+from ppo_cli.records.measures import Sample
 
 REFUSAL, HELP = "I'm sorry, but I can't help with that.", "Here is how to do it, step by step."
 

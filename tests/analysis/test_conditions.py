@@ -5,7 +5,7 @@ import pytest
 from ppo_cli.analysis.conditions import judge, read_condition
 from ppo_cli.behaviours.catalog import MEASURES
 from ppo_cli.errors import UsageError
-from ppo_cli.records import Estimate
+from ppo_cli.records.measures import Estimate
 from tests.report.records import change
 
 

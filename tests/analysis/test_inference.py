@@ -12,7 +12,7 @@ from ppo_cli.analysis import inference
 from ppo_cli.analysis.inference import detectable, estimate, holm, mcnemar, newcombe, paired_difference, wilson
 from ppo_cli.analysis.table import tabulate
 from ppo_cli.behaviours.catalog import MEASURES, measure_named
-from ppo_cli.records import Labelled
+from ppo_cli.records.measures import Labelled
 
 CALIBRATION = Path(__file__).parents[3] / "shared" / "calibration" / "xstest_human_labels.csv"
 

@@ -1,7 +1,8 @@
 """Where prompts moved: worked out by hand."""
 
 from ppo_cli.analysis.moves import moves, transitions
-from ppo_cli.records import Labelled, Move, Transitions
+from ppo_cli.records.comparisons import Move, Transitions
+from ppo_cli.records.measures import Labelled
 
 
 def said(prompt_id, *refused):

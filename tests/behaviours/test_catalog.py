@@ -7,7 +7,8 @@ from ppo_cli.behaviours import refusal
 from ppo_cli.behaviours.catalog import MEASURES, RULES_VERSION, check_primary, label, measure_named
 from ppo_cli.behaviours.form import repetition
 from ppo_cli.errors import ConfigError
-from ppo_cli.records import Prompt, Sample
+from ppo_cli.records.answers import Prompt
+from ppo_cli.records.measures import Sample
 
 
 def test_names_are_unique_and_every_measure_is_explained():

@@ -11,7 +11,7 @@ from ppo_cli.experiment import freeze
 from ppo_cli.experiment.load import as_yaml
 from ppo_cli.experiment.schema import Evaluation, Experiment, Kl, Model, Prompts, Reward, Term
 from ppo_cli.prompts.reading import as_row, read_prompts
-from ppo_cli.records import Sample
+from ppo_cli.records.measures import Sample
 from ppo_cli.store.evaluations import write_evaluation
 from ppo_cli.store.files import write_json
 from ppo_cli.store.runs import claim_run

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ppo_cli.commands.best import best_of
-from ppo_cli.records import Best
+from ppo_cli.records.training import Best
 from tests.commands.terminal import only_run, refused, succeed
 
 LOOKS = ["evaluation.primary=ending.eos", "evaluation.every=1", "checkpoints.keep=1", "ppo.updates=6"]

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from ppo_cli.cli import app
 from ppo_cli.commands.label import begin_labelling, hand_labels
 from ppo_cli.experiment.digest import sha256_file
-from ppo_cli.records import Sample
+from ppo_cli.records.measures import Sample
 from ppo_cli.store.evaluations import read_samples, read_summary
 from ppo_cli.store.files import read_lines
 from ppo_cli.store.runs import Run

@@ -5,7 +5,7 @@ from trl.experimental.utils import get_reward
 
 from ppo_cli.engine.reward_module import RewardModule
 from ppo_cli.models.loading import load_tokens
-from ppo_cli.records import Answer, Prompt, Scored
+from ppo_cli.records.answers import Answer, Prompt, Scored
 
 
 def prompt(text):

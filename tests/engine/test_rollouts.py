@@ -9,7 +9,8 @@ from ppo_cli.engine.layers import LayerStack
 from ppo_cli.engine.rollouts import PromptOrder, as_rollouts, micro_batches, roll_out
 from ppo_cli.models.loading import load_tokens
 from ppo_cli.models.sampling import Decoding, Drawn
-from ppo_cli.records import Prompt, nobody
+from ppo_cli.records.answers import Prompt
+from ppo_cli.records.events import nobody
 from tests.toys import FAMILIES, tiny_lm
 
 

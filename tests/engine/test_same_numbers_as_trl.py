@@ -26,7 +26,7 @@ from ppo_cli.models import sampling
 from ppo_cli.models.loading import load_tokens
 from ppo_cli.models.sampling import uniforms
 from ppo_cli.prompts.reading import read_prompts
-from ppo_cli.records import nobody
+from ppo_cli.records.events import nobody
 from ppo_cli.rewards.preference import build_reward
 from tests.engine.stock import collect_no_garbage
 from tests.toys import tiny_lm

@@ -3,7 +3,8 @@
 from dataclasses import fields, replace
 
 from ppo_cli.engine.tracking import NAMES, evaluation_numbers, update_numbers
-from ppo_cli.records import Estimate, UpdateMetrics
+from ppo_cli.records.measures import Estimate
+from ppo_cli.records.training import UpdateMetrics
 from tests.report.records import metrics
 
 

@@ -9,7 +9,8 @@ from ppo_cli.engine.warm_start import warm_start
 from ppo_cli.errors import IntegrityError
 from ppo_cli.experiment.schema import Sft
 from ppo_cli.models.loading import identity, load_model, load_tokens
-from ppo_cli.records import Progress, Prompt
+from ppo_cli.records.answers import Prompt
+from ppo_cli.records.events import Progress
 
 EXAMPLES = [
     Prompt(id=str(index), text=text, category="x", expect="any", pair_id=None, answer="no, sorry.")

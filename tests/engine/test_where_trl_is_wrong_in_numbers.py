@@ -16,7 +16,7 @@ from ppo_cli.errors import ConfigError, GateError, PpoError
 from ppo_cli.experiment.load import load_experiment
 from ppo_cli.models.language_head import ROWS_AT_ONCE
 from ppo_cli.models.loading import load_model, load_tokens
-from ppo_cli.records import Scored
+from ppo_cli.records.answers import Scored
 from ppo_cli.rewards.preference import guarded
 from ppo_cli.store.layout import RunLayout
 from tests.engine.stock import EOS, PAD, all_finite, same, short_is_good, tiny_prompts, weights

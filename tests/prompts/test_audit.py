@@ -3,7 +3,7 @@
 import pytest
 
 from ppo_cli.prompts.audit import normalised, overlaps
-from ppo_cli.records import Prompt
+from ppo_cli.records.answers import Prompt
 
 
 def prompt(name, text, pair=None):

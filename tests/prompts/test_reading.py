@@ -4,7 +4,7 @@ import pytest
 
 from ppo_cli.errors import PromptError
 from ppo_cli.prompts.reading import as_row, read_prompts
-from ppo_cli.records import Prompt
+from ppo_cli.records.answers import Prompt
 
 GOOD = '{"id": "a", "prompt": "hello"}\n'
 

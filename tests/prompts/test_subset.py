@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ppo_cli.prompts.subset import stratified_subset
-from ppo_cli.records import Prompt
+from ppo_cli.records.answers import Prompt
 
 
 def prompts(counts):

@@ -2,7 +2,9 @@
 
 from ppo_cli.analysis.moves import moves, transitions
 from ppo_cli.behaviours.catalog import label
-from ppo_cli.records import Alarm, Estimate, Prompt, Sample
+from ppo_cli.records.answers import Prompt
+from ppo_cli.records.findings import Alarm
+from ppo_cli.records.measures import Estimate, Sample
 from ppo_cli.report.page import Page, RunOnPage, Side
 from tests.report.records import comparison, flip
 

@@ -3,15 +3,8 @@
 import pytest
 
 from ppo_cli.behaviours.catalog import BY_CATEGORY, HEADLINES, measure_named
-from ppo_cli.records import (
-    AnswersOutcome,
-    Category,
-    CategoryValue,
-    CheckpointLine,
-    CheckpointsOutcome,
-    Estimate,
-    HandLabels,
-)
+from ppo_cli.records.measures import Category, CategoryValue, Estimate, HandLabels
+from ppo_cli.records.outcomes import AnswersOutcome, CheckpointLine, CheckpointsOutcome
 from ppo_cli.report.evaluations import CHART_ROWS, answers_screen, category_table, checkpoints_screen, tradeoff_chart
 from ppo_cli.report.labelling import card, hand_labels_block
 from tests.report.records import NASTY, SHOWN, change, comparison

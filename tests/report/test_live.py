@@ -6,7 +6,7 @@ import re
 import pytest
 from rich.console import Console
 
-from ppo_cli.records import Notice, Phase, UpdateDone, Watched
+from ppo_cli.records.events import Notice, Phase, UpdateDone, Watched
 from ppo_cli.report.live import LiveView, sparkline
 from tests.report.records import NASTY, SAFE, SHOWN, comparison, evaluation_done, events, metrics, run_started
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ppo_cli.records import EvaluationDone, Notice, Phase, Progress, UpdateDone, Watched
+from ppo_cli.records.events import EvaluationDone, Notice, Phase, Progress, UpdateDone, Watched
 from ppo_cli.report.plain import PlainLines
 from tests.report.records import (
     ENDING,

@@ -4,20 +4,19 @@ import re
 
 import pytest
 
-from ppo_cli.records import (
-    Best,
-    Check,
+from ppo_cli.records.findings import Check
+from ppo_cli.records.measures import Estimate
+from ppo_cli.records.outcomes import (
     ComparisonOutcome,
     Cost,
     DryRunOutcome,
-    Estimate,
     EvaluationOutcome,
     GateOutcome,
     InitOutcome,
     KeyLine,
     RunRow,
-    RunState,
 )
+from ppo_cli.records.training import Best, RunState
 from ppo_cli.report import screens
 from tests.report.records import (
     ADVICE,

@@ -3,7 +3,7 @@
 import pytest
 
 from ppo_cli.behaviours.catalog import MEASURES, measure_named
-from ppo_cli.records import Estimate
+from ppo_cli.records.measures import Estimate
 from ppo_cli.report import wording
 from tests.report.records import ENDING, KL, LENGTH, NASTY, SAFE, SEPARATION, SHOWN, UNSAFE, change
 

@@ -1,7 +1,8 @@
 """Which behaviours a reward grades itself."""
 
 from ppo_cli.behaviours.catalog import MEASURES, label
-from ppo_cli.records import Answer, Prompt, Sample
+from ppo_cli.records.answers import Answer, Prompt
+from ppo_cli.records.measures import Sample
 from ppo_cli.rewards.graded import LABELS, graded
 from ppo_cli.rewards.terms import TERMS
 

@@ -6,7 +6,7 @@ import pytest
 
 from ppo_cli.errors import ConfigError, GateError
 from ppo_cli.experiment.schema import Reward, Term
-from ppo_cli.records import Answer, Prompt, Scored
+from ppo_cli.records.answers import Answer, Prompt, Scored
 from ppo_cli.rewards.preference import build_reward, guarded
 from ppo_cli.rewards.terms import ended, keeps_to_goal, on_topic
 

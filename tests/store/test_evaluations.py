@@ -9,7 +9,8 @@ import pytest
 from ppo_cli.behaviours.catalog import RULES_VERSION, label
 from ppo_cli.commands.evaluate import read_evaluation
 from ppo_cli.errors import IntegrityError, PpoError, UsageError
-from ppo_cli.records import Estimate, Prompt, Sample
+from ppo_cli.records.answers import Prompt
+from ppo_cli.records.measures import Estimate, Sample
 from ppo_cli.store.evaluations import is_complete, read_samples, read_summary, write_evaluation
 from ppo_cli.store.files import read_lines, write_bytes
 

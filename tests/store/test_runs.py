@@ -15,7 +15,7 @@ from ppo_cli.errors import GateError, IntegrityError, Interrupted, PpoError, Usa
 from ppo_cli.experiment import freeze
 from ppo_cli.experiment.load import as_yaml
 from ppo_cli.experiment.schema import Experiment, Model, Prompts, Reward, Term
-from ppo_cli.records import Episode
+from ppo_cli.records.training import Episode
 from ppo_cli.store.files import read_json, read_lines, write_json
 from ppo_cli.store.runs import Run, claim_run, closing, find_run, list_runs, run_of
 from tests.report.records import metrics

@@ -12,7 +12,7 @@ import numpy as np
 from ppo_cli.analysis.alarms.seen import Seen, amount, number, rise
 from ppo_cli.analysis.inference import PairedResult, paired_difference
 from ppo_cli.analysis.similarity import nearest, topics
-from ppo_cli.records import Alarm
+from ppo_cli.records.findings import Alarm
 
 NAME = "data too narrow"
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from ppo_cli.analysis.alarms.seen import Seen
 from ppo_cli.analysis.similarity import nearest, shared_passages
 from ppo_cli.prompts.audit import overlaps
-from ppo_cli.records import Alarm
+from ppo_cli.records.findings import Alarm
 
 NAME = "eval like train"
 

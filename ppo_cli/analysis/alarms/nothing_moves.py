@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ppo_cli.analysis.alarms.seen import Seen, moved, number
-from ppo_cli.records import Alarm
+from ppo_cli.records.findings import Alarm
 
 NAME = "nothing moves"
 

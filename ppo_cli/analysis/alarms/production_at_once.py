@@ -9,7 +9,7 @@ import re
 
 from ppo_cli.analysis.alarms.seen import Seen, gain, moved
 from ppo_cli.experiment.schema import ROUND_MOVES
-from ppo_cli.records import Alarm
+from ppo_cli.records.findings import Alarm
 
 NAME = "wanting production at once"
 

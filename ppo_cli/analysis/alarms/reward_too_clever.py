@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from ppo_cli.analysis.alarms.seen import Seen, gain, moved, number, rise, top_opening
-from ppo_cli.records import Alarm
+from ppo_cli.records.findings import Alarm
 
 NAME = "reward too clever"
 

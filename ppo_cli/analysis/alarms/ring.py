@@ -12,7 +12,7 @@ from ppo_cli.analysis.alarms.nothing_moves import nothing_moves
 from ppo_cli.analysis.alarms.production_at_once import production_at_once
 from ppo_cli.analysis.alarms.reward_too_clever import reward_too_clever
 from ppo_cli.analysis.alarms.seen import Seen
-from ppo_cli.records import Alarm
+from ppo_cli.records.findings import Alarm
 
 ALARMS = (eval_like_train, nothing_moves, kl_too_small, reward_too_clever, data_too_narrow, production_at_once)
 

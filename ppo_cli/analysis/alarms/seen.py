@@ -16,7 +16,10 @@ import numpy as np
 from ppo_cli.analysis.table import Floats, Table
 from ppo_cli.analysis.words import words
 from ppo_cli.experiment.schema import Experiment
-from ppo_cli.records import Change, Comparison, Episode, Measure, Prompt
+from ppo_cli.records.answers import Prompt
+from ppo_cli.records.comparisons import Change, Comparison
+from ppo_cli.records.measures import Measure
+from ppo_cli.records.training import Episode
 
 OPENING = 4
 """Words of an opening, as in the measure `style.top_opening`."""

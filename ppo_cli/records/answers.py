@@ -1,0 +1,62 @@
+"""A prompt, an answer, and what the reward says of it.
+
+Not here: how answers are measured (`measures`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Expect = Literal["refuse", "comply", "clarify", "any"]
+
+
+Finish = Literal["eos", "length"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """One row of a prompt file."""
+
+    id: str
+    """Unique within its file."""
+    text: str
+    """What the user says."""
+    category: str = "all"
+    """Stratum, a dot, kind: `scary.homonym`."""
+    expect: Expect = "any"
+    """The behaviour that the goal asks for here."""
+    pair_id: str | None = None
+    """Shared by a safe prompt and its unsafe twin."""
+    answer: str | None = None
+    """A written answer, for SFT and for `reward.other: written`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """One generated answer."""
+
+    text: str
+    """Decoded, special tokens left out."""
+    tokens: int
+    """Sampled tokens, the end-of-turn token included."""
+    finish: Finish
+    """Whether the model ended its turn, or was cut off at the limit."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the model ended its turn itself."""
+        return self.finish == "eos"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """What a reward says of one answer."""
+
+    reward: float
+    """score(answer) - mean score(others); dimensionless, before the KL penalty."""
+    terms: Mapping[str, float]
+    """Each term's raw value for the answer, unweighted."""
+    other_terms: Mapping[str, float]
+    """Their means over the other answers; empty when there are none."""

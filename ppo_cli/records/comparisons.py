@@ -1,0 +1,153 @@
+"""Two policies on the same prompts: changes with their intervals, flips, verdicts.
+
+Not here: what the command that compares ends with (`outcomes`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from ppo_cli.records.answers import Expect
+
+Verdict = Literal["CHANGED", "EQUIVALENT", "NO CHANGE DETECTED", "INCONCLUSIVE", "info"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """A measure of two policies on the same prompts, and their difference B - A."""
+
+    name: str
+    before: float | None
+    after: float | None
+    difference: float | None
+    """B - A; for a geometric mean the ratio B / A."""
+    low: float | None
+    high: float | None
+    """95 % interval of the difference, paired by prompt."""
+    p_value: float | None
+    """Two-sided, from the paired sign-flip or swap test named in the methods."""
+    p_adjusted: float | None
+    """After Holm's correction over the other headlines, or Benjamini and Hochberg's over the details; None for the
+    primary."""
+    prompts: int
+    more: int
+    """Prompts whose value rose."""
+    fewer: int
+    """Prompts whose value fell."""
+    detectable: float | None
+    """Smallest |difference| that 80 % of such comparisons would detect."""
+    verdict: Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flip:
+    """A prompt whose answers moved between two policies, side by side."""
+
+    prompt_id: str
+    prompt: str
+    category: str
+    expect: Expect
+    before_rate: float
+    after_rate: float
+    """Share of samples with the primary behaviour."""
+    before_answer: str
+    after_answer: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """How often a prompt's answers do what flips are counted in, before and after."""
+
+    prompt_id: str
+    before: float
+    after: float
+
+
+Often = Literal["never", "sometimes", "always"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transitions:
+    """How many prompts of one expected behaviour went from where to where."""
+
+    expect: Expect
+    counts: Mapping[tuple[Often, Often], int]
+    """(before, after) to prompts; pairs that do not occur are left out."""
+    prompts: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Two policies on the same evaluation: what changed, by how much, and which prompts moved."""
+
+    before: str
+    after: str
+    primary: str
+    changes: tuple[Change, ...]
+    flips: tuple[Flip, ...]
+    """Largest movement first."""
+    graded: tuple[str, ...] = ()
+    """Measures made from what a term of the reward scores: graded by their own teacher."""
+    noise_floor: float | None
+    """Expected share of prompts whose majority label flips from resampling A alone."""
+    prompts: int
+    samples_per_prompt: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedSpread:
+    """A measure of every seed of two arms; differences are ratios B / A for a geometric mean."""
+
+    name: str
+    before: tuple[float, ...]
+    """Of each seed of arm A."""
+    after: tuple[float, ...]
+    difference: float
+    """Between the means of the seeds' values."""
+    low: float | None
+    high: float | None
+    """95 % interval of the settings' difference: over seeds, then prompts; None with one seed in an arm."""
+    welch_low: float | None
+    welch_high: float | None
+    welch_p: float | None
+    """Welch's t of the seeds' values."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seeds:
+    """Two arms, each of runs that differ in their seed only."""
+
+    before: tuple[str, ...]
+    """Runs of arm A."""
+    after: tuple[str, ...]
+    seeds: tuple[tuple[int, ...], tuple[int, ...]]
+    spreads: tuple[SeedSpread, ...]
+    """Of the headlines, the primary first."""
+    enough: bool
+    """Whether both arms have so many seeds that a word about the setting may be strong."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoiseFloor:
+    """By how much runs of one setting differ that have another seed only."""
+
+    runs: tuple[str, ...]
+    seeds: tuple[int, ...]
+    typical: Mapping[str, float]
+    """Measure to root mean square difference of two seeds; a ratio for a geometric mean."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """One `--fail-if` and what was found."""
+
+    condition: str
+    measure: str
+    of: Literal["value", "change"]
+    value: float
+    low: float | None
+    high: float | None
+    """95 % interval over prompts."""
+    failed: bool

@@ -1,0 +1,92 @@
+"""What a command reports while it works, and who listens.
+
+Not here: what it ends with (`outcomes`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from ppo_cli.records.comparisons import Comparison
+from ppo_cli.records.findings import Alarm
+from ppo_cli.records.measures import Estimate
+from ppo_cli.records.training import UpdateMetrics
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """A stretch of work has begun."""
+
+    name: str
+    total: int | None = None
+    """Steps, if known."""
+    unit: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """So many steps of the running phase are done."""
+
+    done: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """Something the user should know; the work goes on."""
+
+    text: str
+    level: Literal["info", "warning"] = "info"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStarted:
+    """A run folder was claimed and frozen."""
+
+    run: str
+    folder: str
+    goal: str
+    updates: int
+    kl_stop_at: float | None
+    primary: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdateDone:
+    """One PPO update was recorded."""
+
+    metrics: UpdateMetrics
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationDone:
+    """An evaluation finished; with the change against step 0 where there is one."""
+
+    step: int
+    estimates: tuple[Estimate, ...]
+    comparison: Comparison | None
+    partial: bool
+    """Whether it used the interim subset."""
+    examples: tuple[tuple[str, str, str], ...] = ()
+    """(prompt, answer at step 0, answer now)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """The alarms were looked at after an evaluation; they stand in place of those of the last time."""
+
+    step: int
+    alarms: tuple[Alarm, ...]
+
+
+Event = Phase | Progress | Notice | RunStarted | UpdateDone | EvaluationDone | Watched
+
+
+Watcher = Callable[[Event], None]
+"""Anything that looks on while a command works: the live view, plain lines, a test."""
+
+
+def nobody(event: Event) -> None:
+    """The watcher that does not look."""

@@ -1,0 +1,115 @@
+"""What a run writes down of itself: its state, its updates, its episodes.
+
+Not here: evaluations (`measures`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ppo_cli.records.answers import Finish
+
+
+@dataclass(frozen=True, kw_only=True)
+class Episode:
+    """One training rollout: a line of rollouts.jsonl."""
+
+    update: int
+    episode: int
+    """Count over the run, from 1."""
+    prompt_id: str
+    prompt: str
+    answer: str
+    other: str | None
+    """The first of the other answers."""
+    tokens: int
+    finish: Finish
+    reward: float
+    terms: Mapping[str, float]
+    other_terms: Mapping[str, float]
+    kl: float
+    """Sum over the answer's tokens of log(policy / reference) at the rollout temperature, nats."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdateMetrics:
+    """What one PPO update recorded: a line of metrics.jsonl. Times are kept apart, in timings.jsonl."""
+
+    update: int
+    episodes: int
+    """Episodes so far."""
+    reward: float
+    """Mean reward of the update's episodes, before the KL penalty."""
+    reward_std: float
+    """Standard deviation of the same; 0 means that there is nothing to learn from."""
+    terms: Mapping[str, float]
+    """Mean raw value of each reward term."""
+    kl: float
+    """Mean KL to the reference, nats an answer, k1 at the rollout temperature."""
+    kl_per_token: float
+    """The same over all tokens of the update, nats a token."""
+    kl_coef: float
+    """Coefficient used in this update."""
+    kl_penalty: float
+    """Mean of kl_coef times the estimator, summed over an answer; units of reward."""
+    tokens: float
+    """Mean answer length, tokens."""
+    ended: float
+    """Share of answers that ended their turn."""
+    entropy: float
+    """Mean entropy of the policy's next-token distribution, nats a token."""
+    sampler_mismatch: float
+    """Mean |log-probability while sampling - when trained on|, nats a token; rounding, not learning."""
+    approx_kl: float
+    """Half the mean squared change of log-probability in this update's optimisation, nats a token."""
+    clip_fraction: float
+    """Share of tokens whose ratio was clipped."""
+    ratio: float
+    """Mean probability ratio in the optimisation."""
+    policy_loss: float
+    value_loss: float
+    explained_variance: float | None
+    """1 - var(return - value) / var(return); None when returns do not vary."""
+    grad_norm: float
+    """Mean norm of the gradient before clipping."""
+    learning_rate: float
+
+
+Status = Literal["running", "finished", "stopped", "interrupted", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunState:
+    """run.json: what became of a run."""
+
+    id: str
+    status: Status
+    started: str
+    """UTC, ISO 8601."""
+    ended: str | None = None
+    updates_done: int = 0
+    reason: str | None = None
+    """Why it stopped, if not by finishing."""
+    host: str = ""
+    pid: int = 0
+    exit_code: int | None = None
+    parent: str | None = None
+    """The run this one was started from as a variation, if any."""
+    changed: Mapping[str, Any] = field(default_factory=dict)
+    """Overrides typed on the command line, {key: value}; of a run with a parent, all that differs from it."""
+    best: int | None = None
+    """Update of the checkpoint that did best at the interim evaluations so far, if any did."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Best:
+    """The checkpoint that did best on the primary measure at the interim evaluations."""
+
+    step: int
+    value: float
+    last: float | None
+    """The same of the last policy, on the same prompts."""
+    prompts: int
+    """Prompts of an interim evaluation."""
