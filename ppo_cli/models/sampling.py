@@ -23,7 +23,7 @@ from transformers import DynamicCache
 
 from ppo_cli.models.caches import joined
 from ppo_cli.models.language_head import LanguageHead
-from ppo_cli.models.steps import last_hidden, steps_of
+from ppo_cli.models.steps import FixedSteps, GrowingSteps, last_hidden, steps_of
 from ppo_cli.records.answers import Finish
 
 ROWS_AT_ONCE = 256
@@ -173,7 +173,7 @@ def _sample_batch(
         going = [line for line, row in fresh if tap or not ended[row]]
         if not going or step + 1 == decoding.max_new_tokens:
             break
-        if steps.can_shrink and len(alive) - len(going) >= max(1, len(alive) // COMPACT_AT):
+        if isinstance(steps, GrowingSteps) and len(alive) - len(going) >= max(1, len(alive) // COMPACT_AT):
             keep = torch.tensor(going, device=device)
             steps.keep(keep)
             chosen = chosen[keep]
@@ -181,7 +181,7 @@ def _sample_batch(
             fresh = [(line, row) for line, row in enumerate(alive) if tap or not ended[row]]
         hidden = steps.next(chosen)
         if tap:
-            now = tap.heard if steps.can_shrink else tap.heard.clone()  # what a replayed step writes over
+            now = tap.heard.clone() if isinstance(steps, FixedSteps) else tap.heard
             for line, row in fresh:
                 heard[row].append(now[line])
     return [

@@ -23,14 +23,8 @@ WARM_UP = 3
 class Steps(Protocol):
     """Decoding of one batch, one token at a time."""
 
-    can_shrink: bool
-    """Whether rows may leave."""
-
     def next(self, tokens: torch.Tensor) -> torch.Tensor:
         """Appends one token to each row, [rows]; gives the final hidden states [rows, width]."""
-
-    def keep(self, rows: torch.Tensor) -> None:
-        """Keeps these rows only, by their places in the batch."""
 
 
 def steps_of(
@@ -54,9 +48,7 @@ def steps_of(
 
 
 class GrowingSteps:
-    """Each step attends to one place more than the one before."""
-
-    can_shrink = True
+    """Each step attends to one place more than the one before; rows may leave."""
 
     def __init__(self, model: Any, cache: DynamicCache, mask: torch.Tensor, position: torch.Tensor) -> None:  # noqa: ANN401
         self._model, self._cache, self._mask, self._position = model, cache, mask, position
@@ -68,14 +60,16 @@ class GrowingSteps:
         return hidden
 
     def keep(self, rows: torch.Tensor) -> None:
+        """Keeps these rows only, by their places in the batch."""
         self._cache.batch_select_indices(rows)
         self._mask, self._position = self._mask[rows], self._position[rows]
 
 
 class FixedSteps:
-    """Every step attends to all places there will be, those not written yet hidden by the mask."""
+    """Every step attends to all places there will be, those not written yet hidden by the mask.
 
-    can_shrink = False
+    The hidden states that a step gives are written over by the next.
+    """
 
     def __init__(
         self,
@@ -104,9 +98,6 @@ class FixedSteps:
         self._position += 1
         self._place += 1
         return hidden
-
-    def keep(self, rows: torch.Tensor) -> None:
-        raise NotImplementedError("rows of fixed shape stay")
 
     def _run(self) -> torch.Tensor:
         return last_hidden(self._model, self._tokens, self._mask, self._position, self._cache)
