@@ -133,5 +133,14 @@ def join_team(device: str) -> Team:
             )
     os.environ["ACCELERATE_MIXED_PRECISION"] = "no"  # model.dtype says how to compute
     state = PartialState(cpu=device == "cpu", timeout=PATIENCE)
-    atexit.register(state.destroy_process_group)
+    atexit.register(_leave)
     return Team(state.process_index, state.num_processes)
+
+
+def _leave() -> None:
+    """Ends gloo's threads while Python still runs: one that frees a tensor later takes the whole process down.
+
+    accelerate's own way of leaving does nothing in processes that `launching` has started.
+    """
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()

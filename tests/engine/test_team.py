@@ -1,5 +1,7 @@
 """Processes that train together: how work is dealt out and brought together."""
 
+import atexit
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from ppo_cli.engine.launching import launch
 from ppo_cli.engine.team import Team, join_team
 from ppo_cli.errors import GateError, UsageError
 
@@ -18,6 +21,21 @@ def test_two_processes_share_exchange_and_fail_as_one():
     here = Path(__file__).parents[2]
     done = subprocess.run([*TORCHRUN, str(script)], capture_output=True, text=True, timeout=120, cwd=here, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def join_and_end():
+    atexit.register(fail_if_still_joined)  # what is registered first runs last
+    team = join_team("cpu")
+    team.merged([team.rank])
+
+
+def fail_if_still_joined():
+    if torch.distributed.is_initialized():
+        os._exit(7)
+
+
+def test_a_process_leaves_its_team_before_python_ends():
+    assert launch(2, "cpu", join_and_end) == 0
 
 
 def test_a_team_of_one_exchanges_nothing():
