@@ -2,6 +2,7 @@
 
     PpoError                 1   something went wrong that we can name
     ├── DiskFull             1   no space is left
+    ├── Abandoned            1   another process of the same training has ended
     ├── UsageError           2   a wrong argument, path or config
     │   ├── ConfigError      2   a key or value in the YAML or in an override
     │   ├── NoPermission     2   a place that may not be written
@@ -41,6 +42,10 @@ class PpoError(Exception):
 
 class DiskFull(PpoError):
     """No space is left for something that had to be written."""
+
+
+class Abandoned(PpoError):
+    """Another process of the same training has ended; what was written is whole and can be resumed."""
 
 
 class UsageError(PpoError):

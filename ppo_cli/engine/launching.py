@@ -30,7 +30,7 @@ def launch(processes: int, device: str, command_line: Callable[[], None]) -> int
         command_line: what each of them runs, with this process's arguments; a function of a module.
 
     Returns:
-        The exit code of the one that ended first with an error, which is the leader's where it names one; or 0.
+        The exit code of the leader, who keeps the records; 1 if it was ended from outside.
 
     Raises:
         UsageError: there are fewer GPUs than that, or no such number.
@@ -57,11 +57,12 @@ def launch(processes: int, device: str, command_line: Callable[[], None]) -> int
             team = start_processes(run, (command_line, sys.argv), processes, join=False, start_method="spawn")
         while not team.join(grace_period=GRACE):
             pass
-    except ProcessExitedException as error:
-        return error.exit_code if error.exit_code > 0 else 1
+    except ProcessExitedException:
+        pass  # by now all have ended
     finally:
         signal.signal(signal.SIGINT, before)
-    return 0
+    code = team.processes[0].exitcode
+    return code if code >= 0 else 1
 
 
 def _as_one_of_them(command_line: Callable[[], None], arguments: Sequence[str]) -> None:

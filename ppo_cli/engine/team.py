@@ -22,7 +22,7 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, gather_object, reduce
 
-from ppo_cli.errors import PpoError, UsageError
+from ppo_cli.errors import Abandoned, PpoError, UsageError
 
 Item = TypeVar("Item")
 
@@ -61,7 +61,8 @@ class Team:
         """All shares, in the order in which they were dealt out."""
         if self.size == 1:
             return list(part)
-        parts = gather_object([list(part)])
+        with _all_present():
+            parts = gather_object([list(part)])
         whole: list[Item] = [None] * sum(map(len, parts))  # type: ignore[list-item]
         for rank, items in enumerate(parts):
             whole[rank :: self.size] = items
@@ -77,7 +78,9 @@ class Team:
         """Adds up tensors of like shapes over all processes, in place."""
         if self.size == 1:
             return
-        together = reduce(torch.cat([tensor.reshape(-1) for tensor in tensors]), reduction="sum")
+        own = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        with _all_present():
+            together = reduce(own, reduction="sum")
         for tensor, part in zip(tensors, together.split([tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(part.view_as(tensor))
 
@@ -92,21 +95,35 @@ class Team:
                 raise
             error = found
         if self.size > 1:
-            found_by = gather_object([(type(error), error.message, error.next_step) if error else None])
+            with _all_present():
+                found_by = gather_object([(type(error), error.message, error.next_step) if error else None])
             for kind, message, next_step in filter(None, found_by):
                 raise kind(message, next_step)
 
     def lead(self, *order: Any) -> None:  # noqa: ANN401 - whatever the order is about
         """Tells the others what comes next."""
         if self.size > 1:
-            broadcast_object_list([order])
+            with _all_present():
+                broadcast_object_list([order])
 
     def follow(self) -> tuple[Any, ...]:
         """Waits for what the leader says."""
         heard: list[Any] = [None]
-        broadcast_object_list(heard)
+        with _all_present():
+            broadcast_object_list(heard)
         order: tuple[Any, ...] = heard[0]
         return order
+
+
+@contextmanager
+def _all_present() -> Iterator[None]:
+    """Names the one thing that breaks an exchange: a process at its other end that is gone."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise Abandoned(
+            "Another process of this training has ended.", "See what it said; then go on with `ppo train --resume`."
+        ) from error
 
 
 def in_a_team() -> bool:

@@ -79,6 +79,7 @@ def test_a_mistake_is_told_once(tiny_config, tmp_path):
     code, _, err = finished(process)
     assert code == 2
     assert err.count("error:") == 1
+    assert "Traceback" not in err
     assert "/nowhere" in err
 
 

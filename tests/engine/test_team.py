@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from ppo_cli.engine.launching import launch
 from ppo_cli.engine.team import Team, join_team
-from ppo_cli.errors import GateError, UsageError
+from ppo_cli.errors import Abandoned, GateError, UsageError
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
 
@@ -21,6 +20,15 @@ def test_two_processes_share_exchange_and_fail_as_one():
     here = Path(__file__).parents[2]
     done = subprocess.run([*TORCHRUN, str(script)], capture_output=True, text=True, timeout=120, cwd=here, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def launched(function):
+    """The exit code of a process that launches two which run this function of this file."""
+    code = f"import sys, {__name__} as here; from ppo_cli.engine.launching import launch\n"
+    code += f"if __name__ == '__main__': sys.exit(launch(2, 'cpu', here.{function.__name__}))"
+    return subprocess.run(
+        [sys.executable, "-c", code], timeout=120, cwd=Path(__file__).parents[2], check=False
+    ).returncode
 
 
 def join_and_end():
@@ -35,7 +43,7 @@ def fail_if_still_joined():
 
 
 def test_a_process_leaves_its_team_before_python_ends():
-    assert launch(2, "cpu", join_and_end) == 0
+    assert launched(join_and_end) == 0
 
 
 def test_a_team_of_one_exchanges_nothing():
@@ -58,3 +66,17 @@ def test_a_model_spread_over_processes_is_refused(monkeypatch, variable, name):
     monkeypatch.setenv(variable, "true")
     with pytest.raises(UsageError, match=f"{name} spreads one model"):
         join_team("cpu")
+
+
+def vanish_or_wait():
+    team = join_team("cpu")
+    if not team.leads:
+        os._exit(3)
+    try:
+        team.merged([0])
+    except Abandoned as error:
+        sys.exit(10 + error.exit_code)
+
+
+def test_a_process_that_vanishes_is_missed():
+    assert launched(vanish_or_wait) == 11
