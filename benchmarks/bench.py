@@ -32,6 +32,8 @@ LATEST = HERE / "latest.json"
 SCRATCH = Path(tempfile.gettempdir()) / "ppo-bench"
 """TRL wants a folder; nothing is written there."""
 MATMUL_SIDE = 2048
+COUNTED = 16
+"""Episodes of the further update in which operations are counted, since counting takes time of its own."""
 GROWTH = {
     "ppo.episodes_per_update": (16, 64, 256),
     "rollout.max_new_tokens": (16, 64, 256),
@@ -42,7 +44,7 @@ GROWTH = {
 def main() -> None:
     options = arguments()
     if options.arm:
-        print(json.dumps(measure(options.arm, options.updates, options.overrides)))
+        print(json.dumps((count if options.count else measure)(options.arm, options.updates, options.overrides)))
         return
     if options.growth:
         growth(options)
@@ -56,6 +58,8 @@ def main() -> None:
         updates = 1 if options.quick or arm != "c" else 3
         print(f"arm {arm}: {updates} update{'s' if updates > 1 else ''} …", file=sys.stderr, flush=True)
         results[arm] = in_a_process(arm, updates, options.overrides)
+        counted = in_a_process(arm, 1, [*options.overrides, f"ppo.episodes_per_update={COUNTED}"], "--count")
+        results[arm]["gflops"] = results[arm]["episodes_per_s"] * counted["flop_an_episode"] / 1e9
     results["matmul_gflops"] = matmul_gflops()
     results["machine"] = machine()
     LATEST.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
@@ -69,6 +73,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--growth", action="store_true", help="our loop at growing sizes")
     parser.add_argument("--checkpoints", action="store_true", help="the share of time that checkpoints take")
     parser.add_argument("--arm", help=argparse.SUPPRESS)
+    parser.add_argument("--count", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--updates", type=int, default=1, help=argparse.SUPPRESS)
     parser.add_argument("overrides", nargs="*", help="KEY=VALUE, as for ppo train")
     options = parser.parse_args()
@@ -77,8 +82,8 @@ def arguments() -> argparse.Namespace:
     return options
 
 
-def in_a_process(arm: str, updates: int, overrides: list[str]) -> dict[str, Any]:
-    command = [sys.executable, __file__, "--arm", arm, "--updates", str(updates), *overrides]
+def in_a_process(arm: str, updates: int, overrides: list[str], *flags: str) -> dict[str, Any]:
+    command = [sys.executable, __file__, "--arm", arm, "--updates", str(updates), *flags, *overrides]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -89,30 +94,51 @@ def in_a_process(arm: str, updates: int, overrides: list[str]) -> dict[str, Any]
 
 def measure(arm: str, updates: int, overrides: list[str]) -> dict[str, Any]:
     """Runs one warm-up-free arm and reports episodes and answer tokens a second, memory, and phases."""
-    os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
-    warnings.simplefilter("ignore")
-    from ppo_cli.commands.ground import read_inputs, stand_on
-    from ppo_cli.engine.rollouts import PromptOrder
-    from ppo_cli.experiment.load import load_experiment
-    from ppo_cli.records.events import nobody
-
-    fixed = ["model.warm_start=null", "reward.other=none", "ppo.warmup_updates=0", f"ppo.updates={updates}"]
-    experiment = load_experiment(CONFIG, [*fixed, *overrides]).experiment
-    ground = stand_on(read_inputs(experiment), nobody)
-    seconds, tokens, phases = {"a": run_example, "b": run_with_our_modules, "c": run_ours}[arm](ground)
+    ground = set_up(updates, overrides)
+    seconds, tokens, phases = ARMS[arm](ground)
+    experiment = ground.experiment
     episodes = updates * experiment.ppo.episodes_per_update
-    order = PromptOrder(len(ground.inputs.train), experiment.seed)
-    used = [index for update in range(updates) for index in order.batch(update + 1, episodes // updates)]
-    prompt_tokens = sum(len(ground.tokens.render(ground.inputs.train[index].text)) for index in used)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
     return {
         "episodes_per_s": episodes / seconds,
         "tokens_per_s": tokens / seconds,
-        "all_tokens_per_s": (tokens + prompt_tokens) / seconds,
+        "all_tokens_per_s": (tokens + prompt_tokens(ground)) / seconds,
         "peak_memory_mb": peak,
         "seconds_per_update": seconds / updates,
         "phases": {name: spent / seconds for name, spent in phases.items()},
     }
+
+
+def count(arm: str, updates: int, overrides: list[str]) -> dict[str, Any]:
+    """Runs one arm and counts the floating-point operations of its matrix products and attention."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    ground = set_up(updates, overrides)
+    with FlopCounterMode(display=False) as counter:
+        ARMS[arm](ground)
+    return {"flop_an_episode": counter.get_total_flops() / (updates * ground.experiment.ppo.episodes_per_update)}
+
+
+def set_up(updates: int, overrides: list[str]) -> Any:
+    """The experiment of every arm: configs/refusal.yaml without what only ours has."""
+    os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
+    warnings.simplefilter("ignore")
+    from ppo_cli.commands.ground import read_inputs, stand_on
+    from ppo_cli.experiment.load import load_experiment
+    from ppo_cli.records.events import nobody
+
+    fixed = ["model.warm_start=null", "reward.other=none", "ppo.warmup_updates=0", f"ppo.updates={updates}"]
+    return stand_on(read_inputs(load_experiment(CONFIG, [*fixed, *overrides]).experiment), nobody)
+
+
+def prompt_tokens(ground: Any) -> int:
+    """Tokens of the prompts that an arm answers."""
+    from ppo_cli.engine.rollouts import PromptOrder
+
+    ppo, prompts = ground.experiment.ppo, ground.inputs.train
+    order = PromptOrder(len(prompts), ground.experiment.seed)
+    used = (index for update in range(ppo.updates) for index in order.batch(update + 1, ppo.episodes_per_update))
+    return sum(len(ground.tokens.render(prompts[index].text)) for index in used)
 
 
 Measured = tuple[float, int, dict[str, float]]
@@ -265,6 +291,9 @@ def timed(function: Callable[..., Any], phase: str, phases: dict[str, float]) ->
     return wrapper
 
 
+ARMS: dict[str, Callable[[Any], Measured]] = {"a": run_example, "b": run_with_our_modules, "c": run_ours}
+
+
 # --- around the arms ---------------------------------------------------------------------------------
 
 
@@ -353,15 +382,15 @@ def machine() -> dict[str, Any]:
 
 def table(results: dict[str, Any], arms: list[str]) -> str:
     lines = [
-        "| arm | episodes/s | answer tokens/s | seconds an update | peak memory, MB | phases |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| arm | episodes/s | answer tokens/s | seconds an update | peak memory, MB | GFLOP/s | phases |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for arm in arms:
         found = results[arm]
         phases = ", ".join(f"{name} {share:.0%}" for name, share in found["phases"].items())
         lines.append(
             f"| {arm} | {found['episodes_per_s']:.2f} | {found['tokens_per_s']:.1f} | "
-            f"{found['seconds_per_update']:.1f} | {found['peak_memory_mb']:.0f} | {phases} |"
+            f"{found['seconds_per_update']:.1f} | {found['peak_memory_mb']:.0f} | {found['gflops']:.0f} | {phases} |"
         )
     for other in ("a", "b"):
         if {"c", other} <= set(arms):
