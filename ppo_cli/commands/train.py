@@ -220,7 +220,7 @@ class _Training:
         import torch
 
         from ppo_cli.commands.start import load_start
-        from ppo_cli.engine.checkpoints import list_checkpoints, load_checkpoint, save_checkpoint
+        from ppo_cli.engine.checkpoints import load_checkpoint, newest_whole, save_checkpoint
         from ppo_cli.engine.policy import Policy
         from ppo_cli.engine.trainer import Materials, PolicyTrainer
 
@@ -242,12 +242,14 @@ class _Training:
         self.team.lead(PREPARE)
         trainer = PolicyTrainer(experiment, materials, run.layout.root, self.watcher)
         self.trackers.begin(trainer)
-        checkpoints = list_checkpoints(run.layout)
+        checkpoint, damaged = newest_whole(run.layout)
+        for folder in damaged:
+            self.watcher(Notice(text=f"A damaged checkpoint is set aside as {folder}; an earlier one is used.", level="warning"))
         self.baseline = self._evaluate(policy, 0, partial=False)
         self.trackers.evaluation(0, self.baseline.estimates, partial=False)
-        if checkpoints:
-            self.team.lead(LOAD, str(checkpoints[-1]))
-            load_checkpoint(trainer, checkpoints[-1])
+        if checkpoint is not None:
+            self.team.lead(LOAD, str(checkpoint))
+            load_checkpoint(trainer, checkpoint)
         run.rewind(trainer.updates_done, experiment.ppo.episodes_per_update)
         self._look_back(trainer.updates_done)
 

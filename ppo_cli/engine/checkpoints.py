@@ -30,6 +30,8 @@ from ppo_cli.store.files import read_json, sync_folder, write_json
 from ppo_cli.store.layout import RunLayout, step_of
 
 MANIFEST = "checkpoint.json"
+DAMAGED = ".damaged"
+"""Ending of the name of a checkpoint that is none any more."""
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
@@ -82,6 +84,30 @@ def list_checkpoints(layout: RunLayout) -> list[Path]:
         return []
     found = [folder for folder in layout.checkpoints.iterdir() if (folder / MANIFEST).is_file()]
     return sorted((folder for folder in found if step_of(folder) is not None), key=lambda folder: folder.name)
+
+
+def newest_whole(layout: RunLayout) -> tuple[Path | None, list[Path]]:
+    """The newest checkpoint whose files are all as they were written, and the newer ones, which are not.
+
+    The damaged ones lose their name, so that training can write them again; nothing of them is deleted.
+
+    Raises:
+        IntegrityError: there are checkpoints, and all of them are damaged.
+    """
+    damaged: list[Path] = []
+    for folder in reversed(list_checkpoints(layout)):
+        try:
+            verify_checkpoint(folder)
+        except IntegrityError as error:
+            damaged.append(folder)
+            found = error
+        else:
+            return folder, [_set_aside(each) for each in damaged]
+    if damaged:
+        raise IntegrityError(
+            f"{found.message} No checkpoint of this run is whole.", "Run the experiment anew with `ppo train --again`."
+        )
+    return None, []
 
 
 def verify_checkpoint(folder: Path) -> dict[str, Any]:
@@ -152,6 +178,12 @@ def _remove(checkpoint: Path) -> None:
         shutil.rmtree(gone, ignore_errors=True)
         checkpoint.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
+
+
+def _set_aside(checkpoint: Path) -> Path:
+    aside = checkpoint.with_name(f"{checkpoint.name}{DAMAGED}")
+    shutil.rmtree(aside, ignore_errors=True)
+    return checkpoint.rename(aside)
 
 
 def _write_state(trainer: PolicyTrainer, folder: Path) -> None:

@@ -198,6 +198,19 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(interrupted, trained, tmp_
     assert json.loads((run / "run.json").read_text())["status"] == "finished"
 
 
+def test_a_run_goes_on_from_the_last_checkpoint_that_is_whole(shared_config, trained, tmp_path):
+    process = start("train", shared_config, "checkpoints.every=1", cwd=tmp_path)
+    wait_for(lambda: updates_written(tmp_path) >= 3, process)
+    process.kill()
+    outcome(process)
+    run = only_run(tmp_path / "runs")
+    last = max((run / "checkpoints").glob("step-*"))
+    (last / "model.safetensors").write_bytes(b"half")
+    screen = succeed("train", "--resume", run)
+    assert f"{last.name}.damaged" in screen.out
+    assert records(run) == records(trained())
+
+
 def test_a_run_goes_on_with_the_threads_it_began_with(interrupted, trained, tmp_path):
     run = Path(shutil.copytree(interrupted[0], tmp_path / "runs" / interrupted[0].name))
     torch.set_num_threads(2)

@@ -12,6 +12,7 @@ import torch
 from ppo_cli.engine.checkpoints import (
     list_checkpoints,
     load_checkpoint,
+    newest_whole,
     prune_checkpoints,
     save_checkpoint,
     verify_checkpoint,
@@ -165,6 +166,21 @@ class TestOnDisk:
         (folder / name).write_bytes(bytes(data))
         with pytest.raises(IntegrityError, match=name.rsplit("/", maxsplit=1)[-1]):
             verify_checkpoint(folder)
+
+    def test_the_newest_whole_one_is_found_and_damaged_ones_are_set_aside(self, build, layout, tiny_model):
+        assert newest_whole(layout) == (None, [])
+        first, second, third = (self.saved(build, layout, tiny_model, update) for update in (1, 2, 3))
+        assert newest_whole(layout) == (third, [])
+        (third / "state" / "training.json").unlink()
+        (second / "model.safetensors").write_bytes(b"no weights")
+        found, damaged = newest_whole(layout)
+        assert found == first
+        assert [folder.name for folder in damaged] == ["step-000003.damaged", "step-000002.damaged"]
+        assert list_checkpoints(layout) == [first]
+        assert (layout.checkpoints / "step-000002.damaged" / "model.safetensors").read_bytes() == b"no weights"
+        (first / "model.safetensors").unlink()
+        with pytest.raises(IntegrityError, match="No checkpoint of this run is whole"):
+            newest_whole(layout)
 
     def test_a_missing_file_is_noticed(self, build, layout, tiny_model):
         folder = self.saved(build, layout, tiny_model)
