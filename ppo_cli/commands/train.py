@@ -244,7 +244,9 @@ class _Training:
         self.trackers.begin(trainer)
         checkpoint, damaged = newest_whole(run.layout)
         for folder in damaged:
-            self.watcher(Notice(text=f"A damaged checkpoint is set aside as {folder}; an earlier one is used.", level="warning"))
+            self.watcher(
+                Notice(text=f"A damaged checkpoint is set aside as {folder}; an earlier one is used.", level="warning")
+            )
         self.baseline = self._evaluate(policy, 0, partial=False)
         self.trackers.evaluation(0, self.baseline.estimates, partial=False)
         if checkpoint is not None:
