@@ -106,9 +106,18 @@ def train(
     parent: Annotated[
         str | None, typer.Option(help="The run that this one varies, within what its round lets move.", metavar="RUN")
     ] = None,
+    vary: Annotated[
+        list[str] | None, typer.Option(help="Run one arm for each value.", metavar="KEY=VALUE,VALUE,…")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(help="Repeat every arm with so many seeds.", metavar="N")] = None,
     as_json: Json = False,
 ) -> None:
     """Freeze, train, evaluate against step 0, and say what happened."""
+    if vary or seeds is not None:
+        idle = [("--resume", resume), ("--again", again), ("--processes", processes != 1)]
+        changes = [*(overrides or []), *([f"parent={parent}"] if parent is not None else [])]
+        _train_arms(config, changes, vary or [], seeds, output, force, dry_run, idle, as_json)
+        return
     with _reported(as_json):
         changes = [str(config), *(overrides or [])] if resume is not None and config is not None else []
         if (config is None and resume is None) or (changes and "=" not in changes[0]):
@@ -142,6 +151,57 @@ def train(
             else:
                 result = command.train(loaded, output=output, again=again, force=force, watcher=watcher, team=team)
         _print(as_json, result, lambda: screens.training_screen(result))
+
+
+def _train_arms(
+    config: Path | None,
+    overrides: list[str],
+    vary: list[str],
+    seeds: int | None,
+    output: Path | None,
+    force: bool,
+    dry_run: bool,
+    idle: list[tuple[str, Any]],
+    as_json: bool,
+) -> None:
+    failed: list[int] = []
+    with _reported(as_json):
+        from ppo_cli.commands.arms import plan
+        from ppo_cli.report import dose
+
+        _refuse_with_arms([name for name, given in idle if given])
+        if config is None:
+            raise UsageError("Several arms need a config.", "Example: ppo train configs/refusal.yaml --seeds 3")
+        planned = plan(config, overrides, vary=vary, seeds=1 if seeds is None else seeds, output=output, force=force)
+        from ppo_cli.commands import vary as command
+
+        if dry_run:
+            shown = command.preview(planned)
+            _print(as_json, shown, lambda: dose.planned_screen(shown))
+            return
+        with _watching(as_json) as watcher:
+            result = command.vary(planned, force=force, watcher=watcher)
+        _print(as_json, result, lambda: dose.vary_screen(result))
+        failed = [arm.exit_code for arm in result.arms if arm.problem]
+        if failed and not as_json:
+            error = PpoError(
+                f"{len(failed)} of {len(result.arms)} arms failed; they are named above.",
+                f"Mend what they name, then type again: {result.command}",
+            )
+            error.exit_code = max(failed)
+            raise error
+    if failed:  # with --json the arms say why, in the one document that was printed
+        raise typer.Exit(max(failed))
+
+
+def _refuse_with_arms(given: list[str]) -> None:
+    if os.environ.get("RANK"):
+        given = [*given, "A launcher of several processes"]
+    if given:
+        raise UsageError(
+            f"{given[0]} does not go with --vary and --seeds, whose arms run one after another in one process.",
+            "Leave it out; an arm that was run by itself, with --processes say, is used and not run twice.",
+        )
 
 
 def _dry_run(config: Path | None, overrides: list[str], as_json: bool) -> None:

@@ -88,6 +88,20 @@ def findings_of(run: Run, after: Evaluated, step: int) -> Findings:
     return look(run, before, after, against(before, after, run.experiment()), step)
 
 
+def names_on_record(run: Run) -> tuple[str, ...] | None:
+    """Names of the alarms that rang last; None where nobody has looked.
+
+    Raises:
+        IntegrityError: the record is damaged.
+    """
+    if not run.layout.alarms.is_file():
+        return None
+    try:
+        return tuple(str(alarm["name"]) for alarm in read_json(run.layout.alarms)["alarms"])
+    except (KeyError, TypeError):
+        raise IntegrityError(f"{run.layout.alarms} is damaged.", "Delete it: it can be made again.") from None
+
+
 def step_further(
     outcome: ComparisonOutcome, runs: tuple[Run, Run], found: Findings, seeds: Sequence[int]
 ) -> Advice | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ppo_cli.commands.alarms import names_on_record
 from ppo_cli.commands.evaluate import Evaluated, against, read_evaluation
 from ppo_cli.commands.ground import INPUTS
 from ppo_cli.commands.runs import settings_of
@@ -18,9 +19,9 @@ from ppo_cli.records.comparisons import Comparison
 from ppo_cli.records.outcomes import RunStory
 from ppo_cli.records.training import RunState
 from ppo_cli.store.evaluations import is_complete
-from ppo_cli.store.files import read_json
 from ppo_cli.store.layout import step_of
 from ppo_cli.store.runs import Run, find_run
+from ppo_cli.store.sweeps import sweeps_with
 
 
 def show(name: str, *, output: Path) -> RunStory:
@@ -53,9 +54,10 @@ def show(name: str, *, output: Path) -> RunStory:
         kl=tuple(float(row["kl"]) for row in metrics),
         kl_stop_at=experiment.kl.stop_at,
         reward=tuple(float(row["reward"]) for row in metrics),
-        alarms=_alarms(run),
+        alarms=names_on_record(run),
         files=_files(run),
         next_command=_next_command(run, state),
+        sets=tuple(sweeps_with(run.layout.root.parent, run.name)),
     )
 
 
@@ -84,15 +86,6 @@ def _instead_of(run: Run, state: RunState) -> dict[str, Any]:
     except (UsageError, IntegrityError):
         return {}
     return {key: values[key] for key in state.changed if key in values}
-
-
-def _alarms(run: Run) -> tuple[str, ...] | None:
-    if not run.layout.alarms.is_file():
-        return None
-    try:
-        return tuple(str(alarm["name"]) for alarm in read_json(run.layout.alarms)["alarms"])
-    except (KeyError, TypeError):
-        raise IntegrityError(f"{run.layout.alarms} is damaged.", "Delete it: it can be made again.") from None
 
 
 def _files(run: Run) -> tuple[str, ...]:

@@ -50,6 +50,10 @@ class RunStarted:
     updates: int
     kl_stop_at: float | None
     primary: str
+    arm: str = ""
+    """Which of several arms it is, as `arm 2 of 6`."""
+    seconds_after: float | None = None
+    """What the arms after this one will take, where that can be told."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -274,3 +274,5 @@ class RunStory:
     files: tuple[str, ...]
     """What the folder holds that is worth opening."""
     next_command: str
+    sets: tuple[str, ...] = ()
+    """Files of the sets of arms that it belongs to."""

@@ -12,6 +12,7 @@ import io
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ppo_cli.behaviours.catalog import measure_named
@@ -20,11 +21,21 @@ from ppo_cli.records.measures import Estimate, Measure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 INK, MUTED, BAND, PAPER = "#010101", "#020202", "#030303", "#040404"
 ARMS = ("#050505", "#060606")
 COLOURS = {INK: "--ink", MUTED: "--muted", BAND: "--band", PAPER: "--paper", ARMS[0]: "--a", ARMS[1]: "--b"}
 """Placeholders, each standing for a colour that the style sheet sets for light, dark and print."""
+ON_WHITE = {
+    "--ink": "#1c2127",
+    "--muted": "#6b7480",
+    "--band": "#e9edf2",
+    "--paper": "#ffffff",
+    "--a": "#3a6ea8",
+    "--b": "#c2571a",
+}
+"""The same colours of a picture that stands alone."""
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "ppo",
@@ -52,6 +63,19 @@ ISO = (0.0, 1.0, 2.0, 3.0)
 """Separations whose curves are drawn behind the two refusal rates."""
 
 Points = Sequence[tuple[float, float]]
+ASIDE = 0.09
+"""How far apart the dots of two seeds stand, in steps from one value to the next."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doses:
+    """A measure of every seed at every value of a key."""
+
+    measure: Measure
+    rows: Sequence[tuple[str, Sequence[Estimate | None]]]
+    """(value, a seed each; None where it was not measured)."""
+    start: float | None
+    """At step 0."""
 
 
 def forest(comparison: Comparison, margins: Mapping[str, float]) -> str:
@@ -237,17 +261,68 @@ def reward_by_length(before: Points, after: Points, names: tuple[str, str]) -> s
     return _svg("reward-by-length", "Reward over answer length", draw, height=3.1)
 
 
+def doses(panels: Sequence[Doses], key: str) -> str:
+    """Measures over the values of a key, one below the other: a dot a seed with its interval over prompts."""
+
+    def draw(figure: Figure) -> None:
+        for place, panel in enumerate(panels, start=1):
+            axes = figure.add_subplot(len(panels), 1, place)
+            axes.patch.set_visible(False)
+            _doses(axes, panel)
+            axes.set_xlabel(key if place == len(panels) else "")
+
+    titles = " and ".join(panel.measure.title.strip() for panel in panels)
+    return _drawn("doses", f"{titles} over {key}", draw, height=2.4 * len(panels))
+
+
+def alone(svg: str) -> str:
+    """A chart as a file of its own, on white."""
+    for variable, colour in ON_WHITE.items():
+        svg = svg.replace(f"var({variable})", colour)
+    opening, rest = svg.split(">", 1)
+    spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    white = f'<rect width="100%" height="100%" fill="{ON_WHITE["--paper"]}"/>'
+    return f"{opening.replace('<svg', f'<svg {spaces}', 1)}>{white}{rest}\n"
+
+
+def _doses(axes: Axes, panel: Doses) -> None:
+    scale = 100 if panel.measure.unit == "%" else 1
+    if panel.start is not None:
+        axes.axhline(scale * panel.start, color=MUTED, linestyle="--", linewidth=0.9)
+        left = (-0.55, scale * panel.start)
+        axes.annotate("step 0", left, (0, 3), textcoords="offset points", color=MUTED, fontsize=7.5)
+    for place, (_, seeds) in enumerate(panel.rows):
+        for number, found in enumerate(seeds):
+            if found is None or found.value is None:
+                continue
+            at = place + ASIDE * (number - (len(seeds) - 1) / 2)
+            if found.low is not None and found.high is not None:
+                axes.plot([at, at], [scale * found.low, scale * found.high], color=ARMS[0], linewidth=0.8)
+            axes.plot(at, scale * found.value, "o", color=ARMS[0], markersize=4.5)
+    axes.set_xticks(range(len(panel.rows)), [label for label, _ in panel.rows])
+    axes.set_xlim(-0.6, len(panel.rows) - 0.4)
+    axes.set_ylabel(f"{panel.measure.title.strip()}{', %' if panel.measure.unit == '%' else ''}")
+
+
 def _svg(name: str, title: str, draw: Callable[[Axes], None], height: float) -> str:
-    """A figure as an `svg` element whose colours come from the page."""
+    """A figure of one chart as an `svg` element whose colours come from the page."""
+
+    def one(figure: Figure) -> None:
+        axes = figure.add_subplot()
+        axes.patch.set_visible(False)
+        draw(axes)
+
+    return _drawn(name, title, one, height)
+
+
+def _drawn(name: str, title: str, draw: Callable[[Figure], None], height: float) -> str:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     with rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         figure.patch.set_visible(False)
-        axes = figure.add_subplot()
-        axes.patch.set_visible(False)
-        draw(axes)
+        draw(figure)
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     return _for_the_page(text.getvalue(), name, title)

@@ -63,7 +63,8 @@ class LiveView:
     def __call__(self, event: Event) -> None:
         match event:
             case RunStarted():
-                self.run = event
+                self.run, self.evaluation, self.alarms = event, None, ()
+                self.rows, self.seconds = [], []  # of one run, where several arms follow each other
             case Phase():
                 self.phase, self.done, self.phase_started = event, 0, time.monotonic()
             case Progress():
@@ -104,7 +105,7 @@ class LiveView:
         if self.rows:
             last = self.rows[-1]
             parts.append(Text(wording.losses(last.policy_loss, last.value_loss), style="dim"))
-        title = self.run.run if self.run else "ppo"
+        title = " · ".join(part for part in (self.run.run, self.run.arm) if part) if self.run else "ppo"
         return Panel(Group(*parts), title=literal(title), title_align="left", border_style="dim")
 
     def _behaviour(self) -> RenderableType:
@@ -146,10 +147,12 @@ class LiveView:
             done, total = self.rows[-1].update, self.run.updates
             mean = sum(self.seconds) / len(self.seconds)
             rate = (self.rows[-1].episodes / done) / mean
+            left = (total - done) * mean
             table.add_row(
                 f"update {done}/{total}",
                 ProgressBar(total=total, completed=done, width=30),
-                f"about {wording.duration((total - done) * mean)} left to train, {rate:.1f} episodes a second",
+                f"about {wording.duration(left)} left to train{self._with_all_arms(left)}, "
+                f"{rate:.1f} episodes a second",
             )
         spent = time.monotonic() - self.phase_started
         if self.phase.total:
@@ -163,6 +166,10 @@ class LiveView:
         else:
             table.add_row(self.phase.name, "", wording.duration(spent))
         return table
+
+    def _with_all_arms(self, left: float) -> str:
+        after = self.run.seconds_after if self.run else None
+        return f" ({wording.duration(left + after)} with all arms)" if after else ""
 
 
 def _grid(columns: int) -> Table:

@@ -23,14 +23,17 @@ class PlainLines:
         self.updates = 0
         self.primary = ""
         self.seconds: list[float] = []
+        self.after: float | None = None
+        """Seconds of the arms after this one."""
         self.started = time.monotonic()
 
     def __call__(self, event: Event) -> None:
         match event:
             case RunStarted():
                 self.updates, self.primary = event.updates, event.primary
+                self.after, self.seconds = event.seconds_after, []
                 self.write(f"goal: {wording.one_line(event.goal)}")
-                self.write(f"run: {event.folder}")
+                self.write(f"run: {event.folder}{f' ({event.arm})' if event.arm else ''}")
             case Phase() if not event.name.startswith(("update ", "old and")):
                 size = f" ({event.total} {event.unit})" if event.total else ""
                 self.write(f"{event.name}{size}")
@@ -55,6 +58,7 @@ class PlainLines:
             f"KL {wording.plain(metrics.kl, 2)} nats/answer, {wording.plain(metrics.kl_per_token, 3)} nats/token  "
             f"length {metrics.tokens:.1f}  ended {metrics.ended:.0%}  "
             f"{event.seconds:.1f} s  left about {wording.duration(left)}"
+            f"{f', {wording.duration(left + self.after)} with all arms' if self.after else ''}"
         )
 
     def _evaluation(self, event: EvaluationDone) -> None:

@@ -50,6 +50,8 @@ def story_screen(story: RunStory) -> RenderableType:
         parts.append(_line("best", f"step {state.best} at the interim evaluations: {story.folder}/best"))
     if story.alarms is not None:
         parts.append(_line("alarms", ", ".join(story.alarms) or "none rang"))
+    if story.sets:
+        parts.append(_line("arm of", ", ".join(story.sets)))
     parts += [_line("folder", story.folder), _line("in it", ", ".join(story.files[:4])), Text()]
     return Group(
         *parts, Text("next  ", style="dim").append(wording.printable(story.next_command), style="bold not dim")
