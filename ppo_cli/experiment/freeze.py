@@ -6,22 +6,25 @@ is written before the first update and recomputed on every later load.
 Digests are taken over typed values in one spelling, so `1` and `1.0` in a float key are one value, and over the
 token ids that the model sees, so a changed chat template is noticed even when no file of ours changed.
 
+A run outlives the version that froze it: a key that came later, and that the run leaves at its default, is no change.
+
 Not here: where the files lie (`store`), how prompts become token ids (`models`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import yaml
 
 from ppo_cli.errors import IntegrityError
 from ppo_cli.experiment.digest import sha256_of
-from ppo_cli.experiment.keys import flatten, moves_of
+from ppo_cli.experiment.keys import flatten, generalise, moves_of, schema_keys
 from ppo_cli.experiment.load import as_tree
-from ppo_cli.experiment.schema import Experiment, Moves
+from ppo_cli.experiment.schema import REQUIRED, Experiment, Moves
 
 RECIPE = "ppo-freeze/1"
 """Version of how digests are made; a lock of another version is not compared digest by digest."""
@@ -155,18 +158,25 @@ def verify_files(lock: Lock, actual: Mapping[str, str | None], where: str) -> No
             )
 
 
-def verify_config(lock: Lock, experiment: Experiment, where: str) -> None:
+def verify_config(lock: Lock, experiment: Experiment, where: str) -> Lock:
     """Compares the config's typed values with the lock.
+
+    Returns:
+        The lock with every key of today. A run that an older version froze holds the later ones at their default.
 
     Raises:
         IntegrityError: names the group.
     """
-    for name, group in _config_groups(experiment).items():
-        if name not in lock.groups or lock.groups[name].digest != group.digest:
+    today = _config_groups(experiment)
+    for name, group in today.items():
+        frozen = lock.groups[name].values if name in lock.groups else {}
+        known = {path: value for path, value in group.values.items() if not _came_later(path, value, frozen)}
+        if sha256_of(known) != sha256_of(dict(frozen)):
             raise IntegrityError(
                 f"{where}: config.yaml (group {name}) was changed after freezing.",
                 "Restore the file, or start a new run with the new values.",
             )
+    return replace(lock, groups={**lock.groups, **today})
 
 
 def verify_content(lock: Lock, name: str, values: Mapping[str, Any], where: str) -> None:
@@ -207,6 +217,23 @@ def _config_groups(experiment: Experiment) -> dict[str, Group]:
         moves: Moves = "treatment" if name in ("reward", "kl", "ppo", "trained_part", "seed") else "frozen"
         groups[name] = Group(moves, sha256_of(held), held)
     return groups
+
+
+def _came_later(path: str, value: object, frozen: Mapping[str, Any]) -> bool:
+    """Whether a lock lacks a key because its version had none, and the run left it at its default."""
+    if path in frozen:
+        return False
+    known = schema_keys().get(generalise(path))
+    if generalise(path) != path:  # of a name of the user's choice; a new name is a change
+        named = ".".join(path.split(".")[:3])
+        return known is not None and value == known.default and any(held.startswith(f"{named}.") for held in frozen)
+    return value == (known.default if known else _untouched().get(path, REQUIRED))
+
+
+@cache
+def _untouched() -> Mapping[str, Any]:
+    """What a config holds that gives no key: groups that are null too."""
+    return flatten(as_tree(Experiment()))
 
 
 def _moves(path: str) -> Moves:

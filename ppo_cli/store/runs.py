@@ -95,8 +95,7 @@ class Run:
         }
         freeze.verify_files(lock, actual, self.name)
         experiment = self.experiment()
-        freeze.verify_config(lock, experiment, self.name)
-        return experiment, lock
+        return experiment, freeze.verify_config(lock, experiment, self.name)
 
     def metrics(self) -> list[dict[str, Any]]:
         """Rows of metrics.jsonl."""

@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 import pytest
+import yaml
 
 from ppo_cli.errors import IntegrityError
 from ppo_cli.experiment import freeze
 from ppo_cli.experiment.digest import sha256_of
-from ppo_cli.experiment.schema import Evaluation, Experiment, Kl, Model, Prompts, Reward, Term
+from ppo_cli.experiment.schema import Evaluation, Experiment, Kl, Model, Ppo, Prompts, Reward, Term, TrainedPart
 
 CONTENT = {"eval_set": {"rows": 2, "rows_sha256": "aa"}, "rendered": {"eval": "bb"}}
 FILES = {"config.yaml": "1" * 64, "inputs/eval.jsonl": "2" * 64}
@@ -87,6 +88,53 @@ def test_a_changed_config_value_is_named_with_its_group(experiment):
     freeze.verify_config(lock, replace(experiment, name="other"), "run")
     with pytest.raises(IntegrityError, match="group kl"):
         freeze.verify_config(lock, replace(experiment, kl=Kl(coef=0.5)), "run")
+
+
+def frozen_without(experiment, *paths):
+    """The lock of an experiment as a version wrote it that did not have these keys yet."""
+    lock = freeze.freeze(experiment, CONTENT, FILES)
+    document = yaml.safe_load(freeze.as_yaml(lock))
+    groups = document["groups"]
+    for path in paths:
+        for name in list(groups):
+            if groups[name]["values"].pop(path, None) is not None and not groups[name]["values"]:
+                del groups[name]
+    for group in groups.values():
+        group["digest"] = sha256_of(group["values"])
+    document["fingerprint"] = sha256_of(
+        {"schema": freeze.RECIPE, **{name: group["digest"] for name, group in groups.items()}}
+    )
+    return freeze.from_yaml(yaml.safe_dump(document, sort_keys=False), "lock")
+
+
+@pytest.mark.parametrize("path", ["ppo.critic", "reward.other_samples", "seed"])
+def test_a_lock_written_before_a_key_existed_still_holds(experiment, path):
+    old, today = frozen_without(experiment, path), freeze.freeze(experiment, CONTENT, FILES)
+    assert old.groups != today.groups
+    verified = freeze.verify_config(old, experiment, "run")
+    assert verified.groups == today.groups
+    assert verified.fingerprint == old.fingerprint
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        {"ppo": Ppo(critic="layers")},
+        {"kl": Kl(coef=0.5)},
+        {"reward": Reward(terms={"ended": Term(weight=1.0), "on_topic": Term()})},
+        {"model": Model(start="builtin:smollm2-135m-instruct", train=TrainedPart(lora=None))},
+    ],
+)
+def test_a_lock_written_before_a_key_existed_notices_every_other_value(experiment, edited):
+    old = frozen_without(experiment, "ppo.critic")
+    with pytest.raises(IntegrityError, match="was changed after freezing"):
+        freeze.verify_config(old, replace(experiment, **edited), "run")
+
+
+def test_adapters_put_in_where_there_were_none_are_noticed(experiment):
+    bare = replace(experiment, model=replace(experiment.model, train=TrainedPart(lora=None)))
+    with pytest.raises(IntegrityError, match="group trained_part"):
+        freeze.verify_config(freeze.freeze(bare, CONTENT, FILES), experiment, "run")
 
 
 def test_changed_content_names_what_differs(experiment):
