@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from ppo_cli.errors import ModelError
-from ppo_cli.models.sampling import Tap
+from ppo_cli.models.prefill import Tap
 
 TOLERANCE = 1e-3
 """Largest relative difference between the cut and the whole model that passes for rounding."""

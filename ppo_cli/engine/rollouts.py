@@ -17,7 +17,8 @@ import numpy as np
 import torch
 
 from ppo_cli.models.loading import Tokens
-from ppo_cli.models.sampling import Decoding, Drawn, Tap, sample_answers, uniforms
+from ppo_cli.models.prefill import Tap
+from ppo_cli.models.sampling import Decoding, Drawn, sample_answers, uniforms
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.records.events import Phase, Progress, Watcher
 

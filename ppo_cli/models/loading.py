@@ -18,10 +18,11 @@ from typing import Any, Literal
 
 import torch
 import transformers
+from jinja2 import TemplateError
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-from ppo_cli.errors import ConfigError, ModelError
+from ppo_cli.errors import ConfigError, ModelError, NotTuned
 from ppo_cli.experiment.digest import sha256_file
 from ppo_cli.models.attention import attend_by_groups
 from ppo_cli.models.language_head import LanguageHead
@@ -43,11 +44,21 @@ class Tokens:
     system_prompt: str | None
 
     def render(self, text: str) -> list[int]:
-        """Token ids of one user turn under the chat template, up to where the answer begins."""
+        """Token ids of one user turn under the chat template, up to where the answer begins.
+
+        Raises:
+            ModelError: the template cannot render it.
+        """
         messages = [{"role": "user", "content": text}]
         if self.system_prompt is not None:
             messages.insert(0, {"role": "system", "content": self.system_prompt})
-        ids = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
+        try:
+            ids = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
+        except TemplateError as error:
+            step = (
+                "Leave out model.system_prompt, or use another model." if self.system_prompt else "Use another model."
+            )
+            raise ModelError(f"The chat template fails: {_first_line(error)}.", step) from None
         return [int(token) for token in ids]
 
     def decode(self, token_ids: list[int]) -> str:
@@ -94,7 +105,8 @@ def load_tokens(folder: Path, *, system_prompt: str | None = None, trust_remote_
     """Loads the tokenizer of a model folder and settles pad and stop tokens.
 
     Raises:
-        ModelError: no usable tokenizer, no eos, no chat template, or nothing that could pad.
+        ModelError: no usable tokenizer, no eos, or nothing that could pad.
+        NotTuned: no chat template.
     """
     try:
         with quiet_transformers():
@@ -108,7 +120,7 @@ def load_tokens(folder: Path, *, system_prompt: str | None = None, trust_remote_
     if tokenizer.eos_token_id is None:
         raise ModelError(f"{folder}: its tokenizer has no eos token, so no answer could end.", "Add one to it.")
     if not tokenizer.chat_template:
-        raise ModelError(
+        raise NotTuned(
             f"{folder}: its tokenizer has no chat template, so it was not tuned to answer.",
             "Start from an instruct model.",
         )

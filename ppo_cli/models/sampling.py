@@ -10,28 +10,24 @@ Not here: prompts as text, scoring.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
-from transformers import DynamicCache
 
-from ppo_cli.models.caches import joined
 from ppo_cli.models.language_head import LanguageHead
-from ppo_cli.models.steps import FixedSteps, GrowingSteps, last_hidden, steps_of
+from ppo_cli.models.prefill import Tap, prefill
+from ppo_cli.models.steps import FixedSteps, GrowingSteps, steps_of
 from ppo_cli.records.answers import Finish
 
 ROWS_AT_ONCE = 256
 """Answers decoded side by side: the more, the less time is spent on the few that take longest."""
 PLACES_AT_ONCE = 32768
 """Tokens of prompts and answers whose keys and values are kept at one time; fewer answers are decoded if need be."""
-PROMPTS_AT_ONCE = 16
-"""Prompts of like length that are read side by side, so that little of it is padding."""
 COMPACT_AT = 16
 """Finished rows leave the batch once they are one in so many of it."""
 BLOCK = 512
@@ -60,27 +56,6 @@ class Drawn:
     finish: Finish
     overheard: torch.Tensor | None = None
     """[prompt + answer, width] what reached the tapped module; the last token is left out if it came at the limit."""
-
-
-class Tap:
-    """Overhears what reaches one layer of a model while the model samples."""
-
-    def __init__(self, layer: nn.Module) -> None:
-        self._layer = layer
-        self.heard = torch.empty(0)
-        """[rows, length, width] of the last pass."""
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Listens for the length of the block."""
-        hook = self._layer.register_forward_pre_hook(self._hear, with_kwargs=True)
-        try:
-            yield
-        finally:
-            hook.remove()
-
-    def _hear(self, _layer: nn.Module, words: tuple[Any, ...], named: dict[str, Any]) -> None:
-        self.heard = words[0] if words else named["hidden_states"]
 
 
 def uniforms(seed: int, *owner: str | int, count: int) -> NDArray[np.float64]:
@@ -143,12 +118,13 @@ def _sample_batch(
     samples = draws.shape[1]
     device = model.device
     head = LanguageHead(model)
-    cache, hidden, mask, prompts_heard = _prefill(model, prompts, decoding, tap)
+    read = prefill(model, prompts, decoding.pad_id, decoding.max_new_tokens, tap)
+    hidden, mask = read.hidden, read.mask
     position = torch.tensor([[len(prompt)] for prompt in prompts], device=device)
     if samples > 1:
-        cache.batch_repeat_interleave(samples)
+        read.cache.batch_repeat_interleave(samples)
         hidden, mask, position = (part.repeat_interleave(samples, 0) for part in (hidden, mask, position))
-    steps = steps_of(model, cache, mask, position, decoding.max_new_tokens)
+    steps = steps_of(model, read.cache, mask, position, decoding.max_new_tokens)
 
     rows = len(prompts) * samples
     luck = torch.from_numpy(draws.reshape(rows, -1)).to(device)
@@ -157,7 +133,7 @@ def _sample_batch(
     finish: list[Finish] = ["length"] * rows
     alive = list(range(rows))  # the row that each line of the batch belongs to
     ended = [False] * rows
-    heard = [[part] for part in prompts_heard for _ in range(samples)]
+    heard = [[part] for part in read.heard for _ in range(samples)]
     stops = set(decoding.stop_ids)
 
     for step in range(decoding.max_new_tokens):
@@ -187,44 +163,6 @@ def _sample_batch(
     return [
         Drawn(tokens[row], logprobs[row], finish[row], torch.cat(heard[row]) if tap else None) for row in range(rows)
     ]
-
-
-def _prefill(
-    model: Any,  # noqa: ANN401
-    prompts: Sequence[Sequence[int]],
-    decoding: Decoding,
-    tap: Tap | None,
-) -> tuple[DynamicCache, torch.Tensor, torch.Tensor, list[torch.Tensor]]:
-    """Runs the prompts through the model, a few of like length at a time.
-
-    Args:
-        model: a causal language model.
-        prompts: longest first.
-        decoding: its pad token stands before the shorter ones; the cache has room for its longest answer.
-        tap: listens.
-
-    Returns:
-        One cache for all of them, aligned at the end; the last hidden states [prompts, width]; the mask of what is
-        no padding [prompts, longest]; and what the tap heard of each prompt, [its length, width].
-    """
-    caches, hidden, masks, heard = [], [], [], []
-    for start in range(0, len(prompts), PROMPTS_AT_ONCE):
-        group = prompts[start : start + PROMPTS_AT_ONCE]
-        width = max(map(len, group))
-        ids = torch.full((len(group), width), decoding.pad_id, dtype=torch.long)
-        mask = torch.zeros((len(group), width), dtype=torch.long)
-        for row, prompt in enumerate(group):
-            ids[row, width - len(prompt) :] = torch.tensor(prompt, dtype=torch.long)
-            mask[row, width - len(prompt) :] = 1
-        ids, mask = ids.to(model.device), mask.to(model.device)
-        caches.append(DynamicCache(config=model.config))
-        hidden.append(last_hidden(model, ids, mask, (mask.cumsum(1) - 1).clamp(min=0), caches[-1]))
-        masks.append(mask)
-        if tap:
-            heard += [tap.heard[row, width - len(prompt) :] for row, prompt in enumerate(group)]
-    longest = masks[0].shape[1]
-    whole = torch.cat([torch.nn.functional.pad(mask, (longest - mask.shape[1], 0)) for mask in masks])
-    return joined(caches, room=decoding.max_new_tokens), torch.cat(hidden), whole, heard
 
 
 def _draw(

@@ -1,11 +1,15 @@
 """Seeded sampling: whose draw is whose, and what the model's own generate says."""
 
+from itertools import chain
+
 import numpy as np
 import pytest
 import torch
 
-from ppo_cli.models import sampling
+from ppo_cli.models import prefill, sampling
+from ppo_cli.models.prefill import Tap
 from ppo_cli.models.sampling import Decoding, sample_answers, uniforms
+from ppo_cli.models.steps import last_hidden
 from tests.toys import FAMILIES, tiny_lm
 
 PROMPTS = [[3, 10, 11, 12, 2, 4], [3, 20, 2, 4], [3, 15, 16, 17, 18, 19, 2, 4], [3, 9, 9, 2, 4]]
@@ -134,6 +138,37 @@ def test_progress_counts_answers():
 def test_prompts_read_in_groups_of_like_length_get_the_same_answers(family, monkeypatch):
     model = tiny_lm(family)
     together = sample_answers(model, PROMPTS, draws(2), decoding(1.0))
-    monkeypatch.setattr(sampling, "PROMPTS_AT_ONCE", 1)
+    monkeypatch.setattr(prefill, "PROMPTS_AT_ONCE", 1)
     apart = sample_answers(model, PROMPTS, draws(2), decoding(1.0))
     assert [[row.tokens for row in rows] for rows in apart] == [[row.tokens for row in rows] for rows in together]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_all_prompts_begin_with_is_read_once_and_moves_no_answer(family, monkeypatch):
+    model = tiny_lm(family)
+    backbone = model.base_model
+    tap = Tap((backbone.layers if hasattr(backbone, "layers") else backbone.h)[2])
+    beginning = [3, 21, 22, 23, 24, 25, 26, 27, 28]
+    prompts = [beginning + prompt for prompt in PROMPTS]
+    read = []
+    monkeypatch.setattr(prefill, "last_hidden", lambda *given: read.append(given[1]) or last_hidden(*given))
+    once = sample_answers(model, prompts, draws(2), decoding(), tap=tap)
+    if family in ("mistral", "gemma2"):  # a window slides
+        assert [ids.shape for ids in read[:1]] == [(4, 17)]
+    else:
+        assert read[0].tolist() == [[*beginning, 3]]
+        assert read[1].shape == (4, 7)
+    monkeypatch.setattr(prefill, "SHARED_FROM", 1000)
+    each = sample_answers(model, prompts, draws(2), decoding(), tap=tap)
+    for ours, plain in zip(chain(*once), chain(*each), strict=True):
+        assert ours.tokens == plain.tokens
+        assert ours.logprobs == pytest.approx(plain.logprobs, abs=1e-5)
+        torch.testing.assert_close(ours.overheard, plain.overheard, atol=1e-5, rtol=1e-5)
+
+
+def test_most_families_read_a_common_beginning_once(monkeypatch):
+    read = []
+    monkeypatch.setattr(prefill, "last_hidden", lambda *given: read.append(given[1].shape) or last_hidden(*given))
+    beginning = list(range(3, 13))
+    sample_answers(tiny_lm(), [beginning + prompt for prompt in PROMPTS], draws(1), decoding())
+    assert read == [(1, 11), (4, 7)]

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from ppo_cli.models import sampling, steps
-from ppo_cli.models.sampling import Tap, sample_answers
+from ppo_cli.models.prefill import Tap
+from ppo_cli.models.sampling import sample_answers
 from ppo_cli.models.steps import FixedSteps, GrowingSteps
 from tests.models.test_sampling import PROMPTS, decoding, draws
 from tests.toys import FAMILIES, tiny_lm

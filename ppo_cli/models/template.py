@@ -1,0 +1,73 @@
+"""What a chat template does with turns: whether it keeps what is said, marks who says it, and ends what it begins.
+
+Not here: what is made of it (`commands.gate`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jinja2 import TemplateError
+
+from ppo_cli.models.loading import Tokens
+
+SAID, ANSWERED = "which harbour is the deepest", "the northern one"
+"""Words that a template is tried with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Template:
+    """What a template was seen to do."""
+
+    problem: str | None
+    """Why it cannot be rendered, if so; then nothing else was seen."""
+    keeps_user: bool = False
+    keeps_system: bool = False
+    """True where there is no system prompt to keep."""
+    opening: str = ""
+    """What stands before a user's words, without a system turn."""
+    closing: str = ""
+    """What stands between a user's words and the answer."""
+    ending: str = ""
+    """What stands after an answer, without blanks."""
+    end_id: int | None = None
+    """First token of the ending."""
+
+    @property
+    def marks_turns(self) -> bool:
+        """Whether an answer begins after something else than blanks."""
+        return bool(self.closing.strip())
+
+
+def try_template(tokens: Tokens) -> Template:
+    """Renders a question with and without its answer and looks at what came out."""
+    try:
+        asked = _render(tokens, tokens.system_prompt, answered=False)
+        alone = _render(tokens, None, answered=False)
+    except (TemplateError, TypeError, ValueError, KeyError) as error:
+        return Template(problem=(str(error).strip() or type(error).__name__).splitlines()[0])
+    try:
+        whole = _render(tokens, None, answered=True)
+    except (TemplateError, TypeError, ValueError, KeyError):
+        whole = ""
+    ending = whole.rpartition(ANSWERED)[2].strip() if ANSWERED in whole else ""
+    ids = tokens.tokenizer(ending, add_special_tokens=False)["input_ids"] if ending else []
+    opening, found, closing = alone.partition(SAID)
+    return Template(
+        problem=None,
+        keeps_user=SAID in asked,
+        keeps_system=not tokens.system_prompt or tokens.system_prompt.strip() in asked,
+        opening=opening if found else "",
+        closing=closing,
+        ending=ending,
+        end_id=int(ids[0]) if ids else None,
+    )
+
+
+def _render(tokens: Tokens, system: str | None, *, answered: bool) -> str:
+    messages = [{"role": "user", "content": SAID}]
+    if system is not None:
+        messages.insert(0, {"role": "system", "content": system})
+    if answered:
+        messages.append({"role": "assistant", "content": ANSWERED})
+    return str(tokens.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=not answered))
