@@ -171,6 +171,8 @@ def _change(measure: Measure, found: PairedResult | None, corrected: float | Non
         difference=found.difference,
         low=found.low,
         high=found.high,
+        inner_low=found.inner[0],
+        inner_high=found.inner[1],
         p_value=found.p_value,
         p_adjusted=corrected,
         prompts=found.prompts,
@@ -190,7 +192,7 @@ def _verdict(measure: Measure, found: PairedResult, p_value: float | None) -> Ve
     excludes_zero = found.low > 0 or found.high < 0
     if excludes_zero and (p_value is None or p_value < ALPHA):
         return "CHANGED"
-    if -measure.margin < found.low and found.high < measure.margin:
+    if -measure.margin < found.inner[0] and found.inner[1] < measure.margin:
         return "EQUIVALENT"
     if measure.statistic not in CORPORA and found.more + found.fewer < LEAST_MOVED:
         return "INCONCLUSIVE"
@@ -216,6 +218,8 @@ def _off_the_log_scale(change: Change) -> Change:
         difference=exp(change.difference),
         low=exp(change.low),
         high=exp(change.high),
+        inner_low=exp(change.inner_low),
+        inner_high=exp(change.inner_high),
         detectable=exp(change.detectable),
     )
 

@@ -33,6 +33,9 @@ from ppo_cli.analysis.table import Floats, Table
 from ppo_cli.records.measures import Estimate, Measure
 
 LEVEL = 0.95
+EQUIVALENCE_LEVEL = 0.90
+"""An interval of this level within the margin is two one-sided tests at 5 % (TOST; Schuirmann 1987)."""
+LEVELS = (LEVEL, EQUIVALENCE_LEVEL)
 DRAWS = 4000
 """Resamples of a bootstrap and of a swap test; the smallest p-value it can give is 1 / (DRAWS + 1)."""
 CORPUS_DRAWS = 500
@@ -52,6 +55,9 @@ class PairedResult:
     difference: float
     low: float
     high: float
+    """95 % interval."""
+    inner: tuple[float, float]
+    """90 % interval."""
     error: float
     """Standard error."""
     p_value: float
@@ -98,21 +104,22 @@ def paired_difference(
     if a.is_mean:
         error = float(gap.std(ddof=1) / math.sqrt(len(gap))) if len(gap) > 1 else math.nan
         if binary and len(gap) < NEWCOMBE_BELOW:
-            low, high = newcombe(a.values[:, 0], b.values[:, 0])
+            outer, inner = (newcombe(a.values[:, 0], b.values[:, 0], level) for level in LEVELS)
         else:
-            low, high = _around(value_b - value_a, error, len(gap) - 1)
+            outer, inner = (around(value_b - value_a, error, len(gap) - 1, level) for level in LEVELS)
     else:
         weights = bootstrap_weights(a, measure.name)
         differences = b.at(weights) - a.at(weights)
         error = float(np.nanstd(differences, ddof=1))
-        low, high = percentiles(differences, _smallest_stratum(a))
+        outer, inner = (percentiles(differences, _smallest_stratum(a), level) for level in LEVELS)
     p_value = mcnemar(a.values[:, 0], b.values[:, 0]) if binary else _swap_test(a, b, measure.name)
     return PairedResult(
         before=value_a,
         after=value_b,
         difference=value_b - value_a,
-        low=low,
-        high=high,
+        low=outer[0],
+        high=outer[1],
+        inner=inner,
         error=error,
         p_value=p_value,
         prompts=len(a.values),
@@ -121,26 +128,27 @@ def paired_difference(
     )
 
 
-def wilson(rate: float, size: float) -> tuple[float, float]:
+def wilson(rate: float, size: float, level: float = LEVEL) -> tuple[float, float]:
     """Wilson's score interval of a rate seen in `size` independent trials."""
-    z = stats.norm.ppf((1 + LEVEL) / 2)
+    z = stats.norm.ppf((1 + level) / 2)
     centre = (rate + z * z / (2 * size)) / (1 + z * z / size)
     half = z / (1 + z * z / size) * math.sqrt(rate * (1 - rate) / size + z * z / (4 * size * size))
     return max(0.0, float(centre - half)), min(1.0, float(centre + half))
 
 
-def newcombe(before: Floats, after: Floats) -> tuple[float, float]:
+def newcombe(before: Floats, after: Floats, level: float = LEVEL) -> tuple[float, float]:
     """Interval of the difference of two paired proportions (Newcombe 1998, method 10).
 
     Args:
         before: 0 or 1 for each prompt.
         after: the same prompts.
+        level: of the interval.
     """
     n = len(before)
     both, neither = float((before * after).sum()), float(((1 - before) * (1 - after)).sum())
     only_a, only_b = float((before * (1 - after)).sum()), float(((1 - before) * after).sum())
     p1, p2 = (both + only_b) / n, (both + only_a) / n
-    (l1, u1), (l2, u2) = wilson(p1, n), wilson(p2, n)
+    (l1, u1), (l2, u2) = wilson(p1, n, level), wilson(p2, n, level)
     margins = (both + only_a) * (only_b + neither) * (both + only_b) * (only_a + neither)
     phi = (both * neither - only_a * only_b) / math.sqrt(margins) if margins > 0 else 0.0
     below = (p1 - l1) ** 2 - 2 * phi * (p1 - l1) * (u2 - p2) + (u2 - p2) ** 2
@@ -188,26 +196,28 @@ def _interval(measure: Measure, pieces: Pieces, value: float) -> tuple[float | N
     error = float(column.std(ddof=1) / math.sqrt(n))
     if measure.unit == "%" and measure.statistic == "mean":
         return wilson(value, max(n, value * (1 - value) / error**2) if error > 0 else n)
-    return _around(value, error, n - 1)
+    return around(value, error, n - 1)
 
 
-def _around(value: float, error: float, freedom: int) -> tuple[float, float]:
+def around(value: float, error: float, freedom: int, level: float = LEVEL) -> tuple[float, float]:
+    """The t interval about a value, from its standard error."""
     if not math.isfinite(error):
         return -math.inf, math.inf
-    half = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * error
+    half = float(stats.t.ppf((1 + level) / 2, freedom)) * error
     return value - half, value + half
 
 
-def percentiles(draws: Floats, size: int) -> tuple[float, float]:
+def percentiles(draws: Floats, size: int, level: float = LEVEL) -> tuple[float, float]:
     """The percentile interval of a bootstrap, as much wider as a t interval would be (Hesterberg 2015, 5.3).
 
     Args:
         draws: the statistic of each resample.
         size: how many were resampled; of the smallest stratum, where there are several.
+        level: of the interval.
     """
     if size < 2:
         return -math.inf, math.inf
-    reach = math.sqrt(size / (size - 1)) * stats.t.ppf((1 + LEVEL) / 2, size - 1)
+    reach = math.sqrt(size / (size - 1)) * stats.t.ppf((1 + level) / 2, size - 1)
     tail = 100 * float(stats.norm.sf(reach))
     low, high = np.nanpercentile(draws, [tail, 100 - tail])
     return float(low), float(high)
@@ -298,7 +308,7 @@ def _estimate_corpus(measure: Measure, seeds: Sequence[Table]) -> Estimate:
     whole, left_out = _mean_of_corpora(measure, seeds)
     if not math.isfinite(whole):
         return nothing
-    low, high = _around(whole, corpus.jackknife_error(left_out), len(left_out) - 1)
+    low, high = around(whole, corpus.jackknife_error(left_out), len(left_out) - 1)
     return Estimate(name=measure.name, value=whole, low=max(0.0, low), high=min(1.0, high), prompts=prompts)
 
 
@@ -315,7 +325,7 @@ def _paired_corpus(measure: Measure, before: Table, after: Table) -> PairedResul
     same = before.texts == after.texts  # then they differ by nothing, even where a group left out leaves no data
     left_out = np.zeros(len(keep)) if same else texts.at(0 * keep, keep) - texts.at(keep, 0 * keep)
     error = corpus.jackknife_error(left_out)
-    low, high = _around(value_b - value_a, error, len(left_out) - 1)
+    outer, inner = (around(value_b - value_a, error, len(left_out) - 1, level) for level in LEVELS)
     draws = corpus.DRAWS.get(measure.statistic, CORPUS_DRAWS)
     swap = swaps(measure.name, draws, prompts)
     as_extreme = np.abs(corpus.swapped_difference(texts, swap)) >= abs(value_b - value_a) - TIE
@@ -324,8 +334,9 @@ def _paired_corpus(measure: Measure, before: Table, after: Table) -> PairedResul
         before=value_a,
         after=value_b,
         difference=value_b - value_a,
-        low=low,
-        high=high,
+        low=outer[0],
+        high=outer[1],
+        inner=inner,
         error=error,
         p_value=float((1 + as_extreme.sum()) / (draws + 1)),
         prompts=prompts,
@@ -352,7 +363,7 @@ def _paired_corpora(measure: Measure, before: Sequence[Table], after: Sequence[T
         return None
     difference, left_out = value_b - value_a, without_b - without_a
     error = corpus.jackknife_error(left_out)
-    low, high = _around(difference, error, len(left_out) - 1)
+    outer, inner = (around(difference, error, len(left_out) - 1, level) for level in LEVELS)
     p_value = 2 * float(stats.t.sf(abs(difference) / error, len(left_out) - 1)) if error > 0 else 1.0
     gaps = [
         np.mean([corpus.CORPORA[measure.statistic]([table]).per_prompt(0) for table in arm], axis=0)
@@ -363,8 +374,9 @@ def _paired_corpora(measure: Measure, before: Sequence[Table], after: Sequence[T
         before=value_a,
         after=value_b,
         difference=difference,
-        low=low,
-        high=high,
+        low=outer[0],
+        high=outer[1],
+        inner=inner,
         error=error,
         p_value=p_value,
         prompts=prompts,

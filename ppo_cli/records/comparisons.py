@@ -26,6 +26,9 @@ class Change:
     low: float | None
     high: float | None
     """95 % interval of the difference, paired by prompt."""
+    inner_low: float | None = None
+    inner_high: float | None = None
+    """90 % interval: EQUIVALENT where it lies within the smallest change that matters (two one-sided tests at 5 %)."""
     p_value: float | None
     """Two-sided, from the paired sign-flip or swap test named in the methods."""
     p_adjusted: float | None

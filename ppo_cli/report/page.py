@@ -355,8 +355,9 @@ def _methods(page: Page) -> list[str]:
         "strata for d′, ratios and correlations, a grouped jackknife for measures of the whole set. p-values swap the "
         "two policies prompt by prompt; with one yes/no answer a prompt the test is McNemar's, exact.",
         "The primary measure is judged alone at 5 %; the other headlines after Holm's correction, the details after "
-        "Benjamini and Hochberg's. CHANGED: the interval leaves out zero and the test agrees. EQUIVALENT: the interval "
-        "lies within the smallest change that matters. Otherwise none was detected, and what could have been is named.",
+        "Benjamini and Hochberg's. CHANGED: the interval leaves out zero and the test agrees. EQUIVALENT: the 90 % "
+        "interval lies within the smallest change that matters (two one-sided tests at 5 %). Otherwise none was "
+        "detected, and what could have been is named.",
         f"Training seeds: {seeds}. {ONE_SEED}",
         f"Rules {page.rules}; no language model judged anything.",
     ]

@@ -180,7 +180,9 @@ def verdict_sentence(measure: Measure, change: Change) -> str:
             rose = change.difference > (1 if measure.statistic == "geometric_mean" else 0)
             return f"The {title} {'rose' if rose else 'fell'}: {numbers}."
         case "EQUIVALENT":
-            return f"The {title} stayed the same, within the smallest change that matters: {numbers}."
+            inner = interval(measure, change.inner_low, change.inner_high)
+            within = f"its 90 % interval {inner} within the smallest change that matters"
+            return f"The {title} stayed the same, {within}: {numbers}."
         case "NO CHANGE DETECTED":
             sentence = f"No change of the {title} can be told from chance: {numbers}."
             smallest = detectable(measure, change)

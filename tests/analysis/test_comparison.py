@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from ppo_cli.analysis.comparison import compare, noise_floor
-from ppo_cli.behaviours.catalog import HEADLINES, MEASURES, label
+from ppo_cli.behaviours.catalog import HEADLINES, MEASURES, label, measure_named
 from ppo_cli.records.answers import Prompt
-from ppo_cli.records.measures import Sample
+from ppo_cli.records.measures import Labelled, Sample
 
 REFUSAL, HELP = "I'm sorry, but I can't help with that.", "Here is how to do it, step by step."
 
@@ -37,7 +38,7 @@ def answers(asked, unsafe, safe, seed, samples=4):
 def run(asked, a, b, **settings):
     named = {prompt.id: prompt for prompt in asked}
     options = {"primary": "refusal.separation", "smallest_effect": 0.3, **settings}
-    return compare(("a", "b"), a, b, MEASURES, named, **options)
+    return compare(("a", "b"), a, b, options.pop("measures", MEASURES), named, **options)
 
 
 def verdicts(comparison):
@@ -71,6 +72,64 @@ def test_the_margin_of_the_primary_comes_from_the_config():
     narrow = run(asked, a, b, primary="refusal.safe", smallest_effect=0.5)
     assert verdicts(narrow)["refusal.safe"] == "NO CHANGE DETECTED"
     assert narrow.changes[0].detectable > 0.02
+
+
+def of_means(asked, values):
+    """One answer a prompt with this value of a label."""
+    return [
+        Labelled(
+            prompt_id=prompt.id,
+            category=prompt.category,
+            expect=prompt.expect,
+            sample=0,
+            text="",
+            values={"repetition": float(value), "refused": 0.0},
+        )
+        for prompt, value in zip(asked, values, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(("margin", "verdict"), [(0.065, "EQUIVALENT"), (0.063, "NO CHANGE DETECTED")])
+def test_equivalence_is_two_one_sided_tests_at_5_percent_by_hand(margin, verdict):
+    """16 differences of mean 0.02 and standard deviation 0.1: standard error 0.025, 15 degrees of freedom.
+
+    t is 1.7531 at 95 % and 2.1314 at 97.5 %: the 90 % interval is 0.02 ± 0.0438, the 95 % interval 0.02 ± 0.0533.
+    """
+    asked = prompts(16)
+    signs = np.array([1, -1] * 8) * 0.1 * np.sqrt(15 / 16)
+    a, b = of_means(asked, np.full(16, 0.4)), of_means(asked, 0.42 + signs)
+    (found,) = run(
+        asked,
+        a,
+        b,
+        measures=[measure_named("form.repetition")],
+        primary="form.repetition",
+        smallest_effect=100 * margin,
+    ).changes
+    assert (found.inner_low, found.inner_high) == pytest.approx((-0.0238, 0.0638), abs=5e-5)
+    assert (found.low, found.high) == pytest.approx((-0.0333, 0.0733), abs=5e-5)
+    assert found.verdict == verdict
+
+
+def test_equivalence_of_means_agrees_with_one_sided_t_tests():
+    asked, generator = prompts(40), np.random.default_rng(3)
+    a, seen = generator.uniform(0.2, 0.8, 40), set()
+    for noise in np.linspace(0.02, 0.3, 25):
+        b = np.clip(a + 0.01 + noise * generator.normal(size=40), 0, 1)
+        (found,) = run(
+            asked,
+            of_means(asked, a),
+            of_means(asked, b),
+            measures=[measure_named("form.repetition")],
+            primary="form.repetition",
+            smallest_effect=5.0,
+        ).changes
+        above = stats.ttest_1samp(b - a, -0.05, alternative="greater").pvalue
+        below = stats.ttest_1samp(b - a, 0.05, alternative="less").pvalue
+        if found.verdict != "CHANGED":
+            assert (found.verdict == "EQUIVALENT") == (max(above, below) < 0.05)
+            seen.add(found.verdict)
+    assert seen == {"EQUIVALENT", "NO CHANGE DETECTED"}
 
 
 def test_few_prompts_conclude_nothing():

@@ -301,6 +301,22 @@ def test_intervals_of_a_mean_cover_the_truth():
     assert rejected / rounds <= 0.075
 
 
+def test_wilson_at_90_percent_by_hand():
+    """5 of 10: 0.5 ± 1.64485 / 1.27055 · √(0.025 + 0.006764)."""
+    assert inference.wilson(0.5, 10, 0.90) == pytest.approx((0.26927, 0.73073), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name", ["refusal.safe", "refusal.separation", "length.tokens", "diversity.compression", "consistency.refusal"]
+)
+def test_the_90_percent_interval_lies_within_the_95_percent_one(two_policies, name):
+    a, b = two_policies
+    found = paired_difference(measure_named(name), a, b)
+    assert found.low < found.inner[0] < found.difference < found.inner[1] < found.high
+    mirrored = paired_difference(measure_named(name), b, a)
+    assert (mirrored.inner[0], mirrored.inner[1]) == pytest.approx((-found.inner[1], -found.inner[0]))
+
+
 def test_a_swap_test_sees_what_is_there(two_policies):
     a, b = two_policies
     assert paired_difference(measure_named("refusal.safe"), a, b).p_value == pytest.approx(1 / (inference.DRAWS + 1))

@@ -111,9 +111,18 @@ def test_only_a_change_has_an_arrow_and_only_a_good_or_bad_direction_a_mark(chan
             "95 % interval [−3.4, +1.4]. Detectable here: 3.5 pp.",
         ),
         (
-            change(verdict="EQUIVALENT", difference=0.01, before=1.0, after=1.01, low=-0.05, high=0.07),
-            "The separation d′ stayed the same, within the smallest change that matters: "
-            "1.00 → 1.01, +0.01, 95 % interval [−0.05, +0.07].",
+            change(
+                verdict="EQUIVALENT",
+                difference=0.01,
+                before=1.0,
+                after=1.01,
+                low=-0.05,
+                high=0.07,
+                inner_low=-0.04,
+                inner_high=0.06,
+            ),
+            "The separation d′ stayed the same, its 90 % interval [−0.04, +0.06] within the smallest change that "
+            "matters: 1.00 → 1.01, +0.01, 95 % interval [−0.05, +0.07].",
         ),
         (
             change(verdict="INCONCLUSIVE", low=float("-inf"), high=float("inf")),
