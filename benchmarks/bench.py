@@ -34,6 +34,8 @@ SCRATCH = Path(tempfile.gettempdir()) / "ppo-bench"
 MATMUL_SIDE = 2048
 COUNTED = 16
 """Episodes of the further update in which operations are counted, since counting takes time of its own."""
+SETTLED = 1
+"""Updates before the one that `--growth` times."""
 GROWTH = {
     "ppo.episodes_per_update": (16, 64, 256),
     "rollout.max_new_tokens": (16, 64, 256),
@@ -44,7 +46,8 @@ GROWTH = {
 def main() -> None:
     options = arguments()
     if options.arm:
-        print(json.dumps((count if options.count else measure)(options.arm, options.updates, options.overrides)))
+        look = count if options.count else settled if options.settled else measure
+        print(json.dumps(look(options.arm, options.updates, options.overrides)))
         return
     if options.growth:
         growth(options)
@@ -73,6 +76,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--growth", action="store_true", help="our loop at growing sizes")
     parser.add_argument("--checkpoints", action="store_true", help="the share of time that checkpoints take")
     parser.add_argument("--arm", help=argparse.SUPPRESS)
+    parser.add_argument("--settled", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--count", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--updates", type=int, default=1, help=argparse.SUPPRESS)
     parser.add_argument("overrides", nargs="*", help="KEY=VALUE, as for ppo train")
@@ -98,14 +102,33 @@ def measure(arm: str, updates: int, overrides: list[str]) -> dict[str, Any]:
     seconds, tokens, phases = ARMS[arm](ground)
     experiment = ground.experiment
     episodes = updates * experiment.ppo.episodes_per_update
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
     return {
         "episodes_per_s": episodes / seconds,
         "tokens_per_s": tokens / seconds,
         "all_tokens_per_s": (tokens + prompt_tokens(ground)) / seconds,
-        "peak_memory_mb": peak,
+        "peak_memory_mb": peak_memory(),
         "seconds_per_update": seconds / updates,
         "phases": {name: spent / seconds for name, spent in phases.items()},
+    }
+
+
+def settled(arm: str, updates: int, overrides: list[str]) -> dict[str, Any]:
+    """The same for the last update of our loop alone: in the first, libraries still set themselves up."""
+    if arm != "c":
+        raise SystemExit("only our loop tells its updates apart")
+    ground = set_up(updates, overrides)
+    trainer, _ = our_trainer(ground)
+    took: list[tuple[float, int]] = []
+    trainer.train(
+        lambda _row, episodes, seconds: took.append((seconds, sum(item.tokens for item in episodes))),
+        lambda _update: True,
+    )
+    seconds, tokens = took[-1]
+    return {
+        "tokens_per_s": tokens / seconds,
+        "all_tokens_per_s": (tokens + prompt_tokens(ground, first=updates)) / seconds,
+        "peak_memory_mb": peak_memory(),
+        "seconds_per_update": seconds,
     }
 
 
@@ -131,13 +154,18 @@ def set_up(updates: int, overrides: list[str]) -> Any:
     return stand_on(read_inputs(load_experiment(CONFIG, [*fixed, *overrides]).experiment), nobody)
 
 
-def prompt_tokens(ground: Any) -> int:
-    """Tokens of the prompts that an arm answers."""
+def peak_memory() -> float:
+    """Of this process so far, MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+
+
+def prompt_tokens(ground: Any, first: int = 1) -> int:
+    """Tokens of the prompts that an arm answers, from one update on."""
     from ppo_cli.engine.rollouts import PromptOrder
 
     ppo, prompts = ground.experiment.ppo, ground.inputs.train
     order = PromptOrder(len(prompts), ground.experiment.seed)
-    used = (index for update in range(ppo.updates) for index in order.batch(update + 1, ppo.episodes_per_update))
+    used = (index for update in range(first, ppo.updates + 1) for index in order.batch(update, ppo.episodes_per_update))
     return sum(len(ground.tokens.render(prompts[index].text)) for index in used)
 
 
@@ -303,7 +331,8 @@ def growth(options: argparse.Namespace) -> None:
     print("| --- | --- | --- | --- | --- | --- |")
     for key, values in GROWTH.items():
         for value in values:
-            found = in_a_process("c", 1, [f"{key}={value}", "ppo.minibatches=4", *options.overrides])
+            overrides = [f"{key}={value}", "ppo.minibatches=4", *options.overrides]
+            found = in_a_process("c", SETTLED + 1, overrides, "--settled")
             print(
                 f"| {key} | {value} | {found['seconds_per_update']:.1f} | {1000 / found['tokens_per_s']:.1f} | "
                 f"{1000 / found['all_tokens_per_s']:.2f} | {found['peak_memory_mb']:.0f} |",
