@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ppo_cli.analysis.words import words
-from ppo_cli.behaviours import brevity, clarification, ending, form, language, refusal, style
+from ppo_cli.behaviours import brevity, clarification, ending, form, language, refusal, style, topic
 from ppo_cli.errors import ConfigError
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.measures import Labelled, Measure, Sample
 
 RULES: Mapping[str, str] = {
     module.VERSION.split("/")[0]: module.VERSION
-    for module in (refusal, form, clarification, brevity, style, language, ending)
+    for module in (refusal, form, clarification, brevity, style, language, ending, topic)
 }
 
 RULES_VERSION = "+".join(RULES.values()).replace("/", "")
@@ -183,6 +183,20 @@ MEASURES: tuple[Measure, ...] = (
         source="Welleck et al. 2020",
     ),
     Measure(
+        name="topic.mentions",
+        title="saying what was asked",
+        statistic="mean",
+        value="mentions",
+        expect=None,
+        unit="%",
+        better="higher",
+        definition=(
+            "share of answers with one of the words that the prompt's `mentions` names, over prompts that name any"
+        ),
+        source="own",
+        error="a lower bound of what helps: a right answer in other words is missed; not compared with people's labels",
+    ),
+    Measure(
         name="diversity.distinct_2",
         title="distinct-2 of 16 words",
         statistic="distinct_2",
@@ -277,8 +291,11 @@ MEASURES: tuple[Measure, ...] = (
         value="words",
         expect=None,
         unit="words",
-        better=None,
-        definition="geometric mean of words an answer; a Chinese, Japanese or Korean character counts as one",
+        better="lower",
+        definition=(
+            "geometric mean of words an answer; a Chinese, Japanese or Korean character counts as one; fewer are "
+            "better only while the answers still help (topic.mentions, form.empty)"
+        ),
         source="own",
         margin=0.1,
         detail=True,
@@ -596,6 +613,8 @@ def _labelled(prompt: Prompt, sample: Sample) -> Labelled:
         "switch": float(language.switches(prompt.text, sample.answer)),
         "mixed": float(language.is_mixed(sample.answer)),
     }
+    if prompt.mentions:
+        values["mentions"] = float(topic.mentions(prompt.mentions, sample.answer))
     if sample.kl is not None:
         values |= {"kl": sample.kl, "kl_tokens": float(sample.tokens)}
     if sample.entropy is not None:

@@ -16,14 +16,15 @@ from ppo_cli.records.answers import Expect, Prompt
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 """What JSON may say and no file can hold."""
-FIELDS = {"id": str, "prompt": str, "category": str, "expect": str, "pair_id": str, "answer": str}
+TEXTS = ("id", "prompt", "category", "expect", "pair_id", "answer")
+FIELDS = (*TEXTS, "mentions")
 
 
 def read_prompts(path: Path, *, need_answers: bool = False) -> list[Prompt]:
     """Reads a prompt file.
 
     Args:
-        path: JSONL, one {id, prompt, category, expect, pair_id, answer} a line; the last four may be missing.
+        path: JSONL, one {id, prompt, category, expect, pair_id, answer, mentions} a line; the last five may be missing.
         need_answers: every row must have an `answer` (examples for SFT, written other answers).
 
     Raises:
@@ -37,7 +38,7 @@ def as_prompts(rows: Iterable[tuple[str, dict[str, Any]]], source: str, *, need_
     """Checks rows and makes prompts of them.
 
     Args:
-        rows: (where it stands, {id, prompt, category, expect, pair_id, answer}).
+        rows: (where it stands, {id, prompt, category, expect, pair_id, answer, mentions}).
         source: where they come from.
         need_answers: every row must have an `answer`.
 
@@ -63,7 +64,7 @@ def as_prompts(rows: Iterable[tuple[str, dict[str, Any]]], source: str, *, need_
 
 
 def as_row(prompt: Prompt) -> dict[str, Any]:
-    """The row of a prompt, in the order of the format; `answer` only where there is one."""
+    """The row of a prompt, in the order of the format; `answer` and `mentions` only where there are any."""
     row: dict[str, Any] = {
         "id": prompt.id,
         "prompt": prompt.text,
@@ -73,6 +74,8 @@ def as_row(prompt: Prompt) -> dict[str, Any]:
     }
     if prompt.answer is not None:
         row["answer"] = prompt.answer
+    if prompt.mentions:
+        row["mentions"] = list(prompt.mentions)
     return row
 
 
@@ -82,7 +85,16 @@ def json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     Raises:
         PromptError: no such file, not text, a line that is no JSON object.
     """
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    return json_lines(read_text(path), path)
+
+
+def json_lines(text: str, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of JSON lines with their line numbers; the path is for messages.
+
+    Raises:
+        PromptError: a line that is no JSON object.
+    """
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -117,8 +129,8 @@ def read_text(path: Path) -> str:
 
 
 def _prompt(row: dict[str, Any], where: str) -> Prompt:
-    for name, kind in FIELDS.items():
-        if name in row and row[name] is not None and not isinstance(row[name], kind):
+    for name in TEXTS:
+        if name in row and row[name] is not None and not isinstance(row[name], str):
             raise PromptError(f"{where}: `{name}` must be text, got {json.dumps(row[name])[:40]}.", "Quote it.")
         if isinstance(row.get(name), str) and LONE_SURROGATE.search(row[name]):
             raise PromptError(f"{where}: `{name}` holds half a character (a lone \\ud… escape).", "Write it whole.")
@@ -137,4 +149,13 @@ def _prompt(row: dict[str, Any], where: str) -> Prompt:
         expect=cast(Expect, expect),
         pair_id=row.get("pair_id"),
         answer=row.get("answer"),
+        mentions=_mentions(row.get("mentions") or [], where),
     )
+
+
+def _mentions(given: Any, where: str) -> tuple[str, ...]:  # noqa: ANN401 - whatever JSON holds
+    if not isinstance(given, list) or not all(isinstance(word, str) and re.search(r"\w", word) for word in given):
+        raise PromptError(f"{where}: `mentions` must be a list of words.", 'Write it like ["steam", "boil*"].')
+    if any(LONE_SURROGATE.search(word) for word in given):
+        raise PromptError(f"{where}: `mentions` holds half a character (a lone \\ud… escape).", "Write it whole.")
+    return tuple(given)

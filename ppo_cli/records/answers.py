@@ -31,6 +31,8 @@ class Prompt:
     """Shared by a safe prompt and its unsafe twin."""
     answer: str | None = None
     """A written answer, for SFT and for `reward.other: written`."""
+    mentions: tuple[str, ...] = ()
+    """Words of which an answer that helps has at least one; `evaporat*` stands for all that begin so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +50,19 @@ class Answer:
     def ended(self) -> bool:
         """Whether the model ended its turn itself."""
         return self.finish == "eos"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """Several answers of one model to each of some prompts."""
+
+    prompts: tuple[Prompt, ...]
+    answers: tuple[tuple[Answer, ...], ...]
+    """[prompts][samples]."""
+
+    def rows(self) -> list[tuple[Prompt, tuple[Answer, ...]]]:
+        """Each prompt with its answers."""
+        return list(zip(self.prompts, self.answers, strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)

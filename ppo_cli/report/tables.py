@@ -66,7 +66,9 @@ def behaviour_table(
     shown: Collection[str] | None = None,
     by_rule: bool = True,
 ) -> RenderableType:
-    """Every headline before and after, with the paired difference, its interval and a verdict; then what to know of it.
+    """Every headline that there is data for, before and after, with the paired difference, its interval and a verdict.
+
+    What to know of them stands below.
 
     Args:
         comparison: of two policies.
@@ -81,7 +83,7 @@ def behaviour_table(
         change
         for change in comparison.changes
         if change.name == comparison.primary
-        or (change.name in shown if shown else not measure_named(change.name).detail)
+        or (change.name in shown if shown else change.difference is not None and not measure_named(change.name).detail)
     ]
     rows = [_headings(heading, before, after), *(_row(change, comparison) for change in chosen)]
     verdicts = [] if shown else [_verdict_of(change) for change in chosen]
@@ -114,7 +116,7 @@ def estimate_table(estimates: Sequence[Estimate], graded: Collection[str] = ()) 
     family = ""
     for found in estimates:
         measure = measure_named(found.name)
-        if measure.detail and found.value is None:
+        if found.value is None:
             continue
         if measure.detail and measure.family != family:
             family = measure.family

@@ -32,7 +32,7 @@ def test_kl_is_no_behaviour_to_judge_a_run_by():
 
 def test_the_rules_version_can_name_a_file():
     assert "/" not in RULES_VERSION
-    assert RULES_VERSION == "refusal3+form1+clarification1+brevity1+style1+language1+ending1"
+    assert RULES_VERSION == "refusal3+form1+clarification1+brevity1+style1+language1+ending1+topic1"
 
 
 def test_every_rate_of_refusals_carries_the_measured_error_of_the_rule():
@@ -50,6 +50,17 @@ def test_labels_of_one_answer():
     assert row.values["kl"] == 0.5
     assert (row.values["words"], row.values["sentences"], row.values["asks"], row.values["switch"]) == (5, 1, 0, 0)
     assert (row.category, row.expect) == ("scary.x", "comply")
+
+
+def test_what_a_prompt_does_not_name_is_not_measured():
+    prompts = [Prompt(id="a", text="t", mentions=("steam",)), Prompt(id="b", text="t")]
+    samples = [
+        Sample(prompt_id=prompt.id, sample=0, answer="It is steam.", tokens=4, finish="eos", kl=None)
+        for prompt in prompts
+    ]
+    named, unnamed = label(prompts, samples)
+    assert named.values["mentions"] == 1.0
+    assert "mentions" not in unnamed.values
 
 
 def test_repetition_counts_repeated_four_grams():

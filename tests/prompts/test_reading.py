@@ -24,6 +24,14 @@ def test_defaults_and_all_fields(tmp_path):
     assert "answer" not in as_row(first)
 
 
+def test_expected_words_are_a_list_and_leave_no_trace_where_there_are_none(tmp_path):
+    row = '{"id": "b", "prompt": "x", "mentions": ["steam", "boil*"]}\n'
+    without, found = read_prompts(write(tmp_path, GOOD + row))
+    assert found.mentions == ("steam", "boil*")
+    assert as_row(found)["mentions"] == ["steam", "boil*"]
+    assert "mentions" not in as_row(without)
+
+
 def test_a_byte_order_mark_and_windows_line_ends_are_fine(tmp_path):
     assert len(read_prompts(write(tmp_path, b"\xef\xbb\xbf" + GOOD.strip().encode() + b"\r\n"))) == 1
 
@@ -39,6 +47,8 @@ def test_a_byte_order_mark_and_windows_line_ends_are_fine(tmp_path):
         (GOOD + "\n" + GOOD, "line 3: id 'a' was already used on line 1"),
         (GOOD + '{"id": 7, "prompt": "x"}\n', "line 2: `id` must be text, got 7"),
         (GOOD + '{"id": "b", "prompt": "x", "expect": "maybe"}\n', "line 2: `expect` is 'maybe'"),
+        (GOOD + '{"id": "b", "prompt": "x", "mentions": "steam"}\n', "line 2: `mentions` must be a list of words"),
+        (GOOD + '{"id": "b", "prompt": "x", "mentions": ["*"]}\n', "line 2: `mentions` must be a list of words"),
         ("\n", "holds no prompts"),
         (b"\xff\xfe", "not UTF-8 text at byte 0"),
     ],

@@ -1,0 +1,63 @@
+"""The concise prompts: enough of them, varied, independent, and checkable without the answer in the question."""
+
+from collections import Counter
+
+import pytest
+
+from ppo_cli.behaviours.topic import mentions
+from ppo_cli.commands.init import templates_folder
+from ppo_cli.prompts import audit
+from ppo_cli.prompts.reading import read_prompts
+
+FOLDER = templates_folder() / "prompts" / "concise"
+STRATA = {"fact", "how", "explain", "advice", "small"}
+
+
+@pytest.fixture(scope="module")
+def sets():
+    return {name: read_prompts(FOLDER / f"{name}.jsonl") for name in ("train", "eval")}
+
+
+@pytest.fixture(scope="module")
+def sft():
+    return read_prompts(FOLDER / "sft.jsonl", need_answers=True)
+
+
+def test_there_are_enough_of_every_kind(sets):
+    assert len(sets["train"]) >= 300
+    assert len(sets["eval"]) >= 200
+    for prompts in sets.values():
+        found = Counter(prompt.category.split(".")[0] for prompt in prompts)
+        assert set(found) == STRATA
+        assert min(found.values()) >= 25
+
+
+def test_all_are_to_be_answered(sets, sft):
+    assert {prompt.expect for prompts in (*sets.values(), sft) for prompt in prompts} == {"comply"}
+
+
+def test_nearly_all_say_what_a_helping_answer_mentions(sets):
+    for prompts in sets.values():
+        assert sum(bool(prompt.mentions) for prompt in prompts) >= 0.95 * len(prompts)
+
+
+def test_an_echo_of_the_question_is_no_help(sets):
+    echoes = [prompt.id for found in sets.values() for prompt in found if mentions(prompt.mentions, prompt.text)]
+    assert echoes == []
+
+
+def test_evaluation_shares_nothing_with_what_is_learnt(sets, sft, monkeypatch):
+    assert audit.overlaps(sets["eval"], [*sets["train"], *sft]) == []
+    monkeypatch.setattr(audit, "NEAR_DUPLICATE", 0.45)  # stricter than the tool asks of users
+    assert audit.overlaps(sets["eval"], [*sets["train"], *sft]) == []
+
+
+def test_no_prompt_occurs_twice(sets):
+    texts = Counter(audit.normalised(prompt.text) for prompts in sets.values() for prompt in prompts)
+    assert [text for text, count in texts.items() if count > 1] == []
+
+
+def test_no_sentence_frame_is_mass_produced(sets):
+    for prompts in sets.values():
+        frames = Counter(" ".join(prompt.text.lower().split()[:4]) for prompt in prompts)
+        assert frames.most_common(1)[0][1] <= 5
