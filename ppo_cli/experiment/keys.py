@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any
 
 from ppo_cli.experiment import schema
+from ppo_cli.experiment.term_kinds import KINDS
 
 ANY_NAME = "*"
 """Stands in a path for a name of the user's choice, as in `reward.terms.*.weight`."""
@@ -64,7 +65,13 @@ def _number(value: float) -> str:
 @cache
 def schema_keys() -> dict[str, Key]:
     """Every key of an experiment by its path, in the order of the schema."""
-    return {key.path: key for key in _walk(schema.Experiment, "")}
+    in_schema = {key.path: key for key in _walk(schema.Experiment, "")}
+    return in_schema | _parameters()
+
+
+def keys_in(group: type) -> dict[str, Key]:
+    """The keys of one group by their names within it."""
+    return {key.path: key for key in _walk(group, "")}
 
 
 def sections() -> dict[str, str]:
@@ -81,8 +88,11 @@ def generalise(path: str) -> str:
 
 
 def moves_of(path: str) -> schema.Moves:
-    """The class of a concrete key path."""
-    return schema_keys()[generalise(path)].moves
+    """The class of a concrete key path; what a user's own reward function is told moves as every reward key does."""
+    general = generalise(path)
+    if general not in schema_keys() and general.startswith(f"reward.terms.{ANY_NAME}."):
+        return "treatment"
+    return schema_keys()[general].moves
 
 
 def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -124,6 +134,12 @@ def _nearest_general(wrong: str) -> str | None:
     return by_leaf[close[0]][0] if close else None
 
 
+def _parameters() -> dict[str, Key]:
+    """The parameters of all kinds of reward term, as keys of a term."""
+    prefix = f"reward.terms.{ANY_NAME}."
+    return {key.path: key for kind in KINDS.values() for key in _walk(kind, prefix)}
+
+
 def _walk(group: type, prefix: str) -> Iterator[Key]:
     docs = _field_docs(group)
     types = typing.get_type_hints(group)
@@ -132,7 +148,7 @@ def _walk(group: type, prefix: str) -> Iterator[Key]:
         inner, is_mapping = _group_within(types[field.name])
         if inner is not None:
             yield from _walk(inner, f"{path}.{ANY_NAME}." if is_mapping else f"{path}.")
-        else:
+        elif field.metadata:
             default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
             yield Key(path=path, default=default, doc=docs[field.name], **field.metadata)
 

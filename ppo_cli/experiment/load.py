@@ -16,11 +16,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ppo_cli.errors import ConfigError, reason_of
+from ppo_cli.experiment import parameters
 from ppo_cli.experiment.checks import contradictions, without_effect
 from ppo_cli.experiment.keys import ANY_NAME, flatten, generalise, nearest, schema_keys, sections
 from ppo_cli.experiment.schema import REQUIRED, Experiment
 
 CORRECT_IT = "Correct it; a config that `ppo init` writes explains every key."
+PARAMETER_DEPTH = 3
+"""Dots in the path of a term's parameter, as in `reward.terms.NAME.most`."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,7 @@ def load_experiment(source: Path, overrides: Sequence[str] = ()) -> Loaded:
     in_file, overridden = frozenset(flatten(file_tree)), frozenset(flatten(override_tree))
     experiment = _typed(file_tree, override_tree, source, overridden)
     problems = _value_problems(experiment)
-    typed_here = all(problem.partition(":")[0] in overridden for problem in problems)
-    _raise_if_any(problems, None if typed_here else source)
+    _raise_if_any(problems, None if _typed_here(problems, overridden) else source)
     # An override may leave a key of the file without effect; each is judged where it was written.
     _raise_if_any(without_effect(experiment, overridden), None)
     as_written = _typed(file_tree, {}, source) if overridden else experiment
@@ -77,12 +79,15 @@ def load_frozen(source: Path) -> Experiment:
 
 def as_tree(experiment: Experiment) -> dict[str, Any]:
     """The experiment as nested plain values, every key present, in the order of the schema."""
-    return cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.structured(experiment)))
+    tree = cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.structured(experiment)))
+    terms = tree["reward"]["terms"]
+    tree["reward"]["terms"] = {name: parameters.spread(name, term) for name, term in terms.items()}
+    return tree
 
 
 def as_yaml(experiment: Experiment) -> str:
     """The experiment as YAML that loads to an equal experiment."""
-    return OmegaConf.to_yaml(OmegaConf.structured(experiment))
+    return OmegaConf.to_yaml(OmegaConf.create(as_tree(experiment)))
 
 
 def with_inputs_in(experiment: Experiment, inputs: Mapping[str, str]) -> Experiment:
@@ -146,6 +151,8 @@ def _unknown_keys(tree: dict[str, Any]) -> list[str]:
             continue
         if general in known or (general in groups and (value is None or value == {})):
             continue
+        if general.startswith(f"reward.terms.{ANY_NAME}.") and general.count(".") == PARAMETER_DEPTH:
+            continue  # whether its kind has it, `parameters` says
         if general in groups or general == f"reward.terms.{ANY_NAME}":
             problems.append(f"{path}: is a group of keys, not a value ({value!r})")
             continue
@@ -159,7 +166,8 @@ def _typed(
     file_tree: dict[str, Any], override_tree: dict[str, Any], source: Path, overridden: frozenset[str] = frozenset()
 ) -> Experiment:
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(Experiment), file_tree, override_tree)
+        trees = parameters.gathered(file_tree), parameters.gathered(override_tree)
+        merged = OmegaConf.merge(OmegaConf.structured(Experiment), *trees)
         missing = sorted(OmegaConf.missing_keys(merged))
         if missing:
             docs = schema_keys()
@@ -167,11 +175,25 @@ def _typed(
             raise ConfigError(f"{source}: missing {listed}", "Add it to the file.")
         experiment = cast(Experiment, OmegaConf.to_object(merged))
         as_tree(experiment)  # sees a list within a list, which merging lets pass
-        return experiment
+        return _with_typed_terms(experiment, source, overridden)
     except OmegaConfBaseException as error:
         path = error.full_key or ""
         where = "override" if path in overridden else str(source)
         raise ConfigError(f"{where}: {path}: {_plain_reason(error)}.", CORRECT_IT) from None
+
+
+def _with_typed_terms(experiment: Experiment, source: Path, overridden: frozenset[str]) -> Experiment:
+    found = {name: parameters.checked(name, term) for name, term in experiment.reward.terms.items()}
+    problems = [problem for _, several in found.values() for problem in several]
+    _raise_if_any(problems, None if _typed_here(problems, overridden) else source)
+    terms = {name: term for name, (term, _) in found.items()}
+    return replace(experiment, reward=replace(experiment.reward, terms=terms))
+
+
+def _typed_here(problems: Sequence[str], overridden: frozenset[str]) -> bool:
+    """Whether all problems lie in what was typed after the file."""
+    paths = [problem.partition(":")[0] for problem in problems]
+    return all(any(typed == path or typed.startswith(f"{path}.") for typed in overridden) for path in paths)
 
 
 def _at_default(experiment: Experiment) -> frozenset[str]:
@@ -226,6 +248,7 @@ def _plain_reason(error: OmegaConfBaseException) -> str:
         "is not a valid bool": "is not true or false",
         "Invalid value assigned: AnyNode is not a ListConfig, TupleConfig, list, or tuple": "must be a list, as [a, b]",
         "field 'tracking' is not Optional": "null is not allowed here; write []",
+        "field 'variable' is not Optional": "null is not allowed here; write []",
         "Incompatible value 'None' for field of type": "null is not allowed here; expected",
     }
     for omegaconf_words, ours in swaps.items():

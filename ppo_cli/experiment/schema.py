@@ -160,6 +160,12 @@ class Term:
 
     weight: float = key(1.0, "treatment", at_least=-1000.0, at_most=1000.0)
     """Factor of this term in the sum."""
+    kind: str | None = key(None, "treatment")
+    """What the term scores, one of `term_kinds`; null takes the kind that the term is named for."""
+    normalise: bool = key(False, "treatment")
+    """Divide the term by its spread over the reference's own answers, so that weights compare."""
+    parameters: dict[str, Any] = field(default_factory=dict)
+    """What else the kind is told; in a file these stand beside the weight."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,6 +252,8 @@ class Experiment:
     """What to align to, in one plain sentence: in which situation, which behaviour."""
     round: int = key(1, "frozen", at_least=1, at_most=4)
     """1 is it controllable, 2 tune the reward, 3 widen the data, 4 harder evaluation."""
+    variable: list[str] = key([], "frozen")  # noqa: RUF009 - key gives a field
+    """Keys that are moved together on purpose and count as one treatment, as [kl.coef, kl.target]; [] has none."""
     parent: str | None = key(None, "free")
     """The run that this one varies; `round` decides what may differ from it. null has none."""
     model: Model = field(default_factory=Model)

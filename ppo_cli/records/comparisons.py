@@ -5,7 +5,7 @@ Not here: what the command that compares ends with (`outcomes`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -92,11 +92,18 @@ class Comparison:
     flips: tuple[Flip, ...]
     """Largest movement first."""
     graded: tuple[str, ...] = ()
-    """Measures made from what a term of the reward scores: graded by their own teacher."""
+    """Measures made from what a term of the reward scores: graded by their own teacher. Also the path of each term of
+    which it is not known what it looks at."""
     noise_floor: float | None
     """Expected share of prompts whose majority label flips from resampling A alone."""
     prompts: int
     samples_per_prompt: int
+
+
+def variables(treatments: Iterable[str], bundle: Collection[str]) -> tuple[str, ...]:
+    """What counts as one variable each: a key, or all the keys that were declared to be one."""
+    together = [" with ".join(bundle)] if bundle else []
+    return (*together, *(key for key in treatments if key not in bundle))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -149,6 +149,13 @@ def footnote_texts(names: Collection[str], graded: Collection[str], *, short: bo
         notes.append(
             mark if short else f"{mark}: the reward scores this too, so a gain first shows that it was learnt."
         )
+    if terms := sorted(name for name in graded if name.startswith(wording.TERMS)):
+        listed = ", ".join(terms)
+        notes.append(
+            f"not known what {listed} grades"
+            if short
+            else f"What {listed} looks at is not known, so any measure here may be graded by its own teacher."
+        )
     return notes
 
 

@@ -17,6 +17,8 @@ MISSING = "–"
 GRADED = "†"
 """Marks a behaviour that the reward itself scores."""
 OWN_TEACHER = "graded by its own teacher"
+TERMS = "reward.terms."
+"""Begins, among what is graded, the path of a term of which it is not known what it looks at."""
 
 
 def value(measure: Measure, number: float | None) -> str:

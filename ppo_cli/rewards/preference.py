@@ -9,13 +9,15 @@ Not here: the terms, sampling the other answers.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Sequence
 
 from ppo_cli.errors import ConfigError, GateError
+from ppo_cli.experiment import schema
+from ppo_cli.experiment.parameters import checked, kind_of
 from ppo_cli.experiment.schema import Reward
 from ppo_cli.records.answers import Answer, Prompt, Scored
+from ppo_cli.rewards.shaped import SHAPED
 from ppo_cli.rewards.terms import TERMS, Term
 
 RewardFunction = Callable[[Sequence[Prompt], Sequence[Answer], Sequence[Sequence[Answer]]], list[Scored]]
@@ -26,9 +28,9 @@ def build_reward(settings: Reward) -> RewardFunction:
     """The reward that a config describes, guarded.
 
     Raises:
-        ConfigError: a term of this name is not known.
+        ConfigError: a kind of term is not known, or one of its parameters cannot be used.
     """
-    weighted = [(name, _term(name), term.weight) for name, term in settings.terms.items()]
+    weighted = [(name, _term(name, term), term.weight) for name, term in settings.terms.items()]
 
     def reward(
         prompts: Sequence[Prompt], answers: Sequence[Answer], others: Sequence[Sequence[Answer]]
@@ -76,9 +78,9 @@ def _score(
     return Scored(reward=reward, terms=terms, other_terms=other_terms)
 
 
-def _term(name: str) -> Term:
-    if name in TERMS:
-        return TERMS[name]
-    close = difflib.get_close_matches(name, TERMS, n=1, cutoff=0.5)
-    hint = f"Did you mean {close[0]}?" if close else f"Known: {', '.join(TERMS)}."
-    raise ConfigError(f"reward.terms: no term '{name}'.", hint)
+def _term(name: str, settings: schema.Term) -> Term:
+    typed, problems = checked(name, settings)
+    if problems:
+        raise ConfigError(problems[0], "Correct the term.")
+    kind = kind_of(name, typed)
+    return SHAPED[kind](typed.parameters) if kind in SHAPED else TERMS[kind]

@@ -67,7 +67,7 @@ def test_an_answer_like_the_others_earns_nothing():
 
 
 def test_an_unknown_term_proposes_the_nearest():
-    with pytest.raises(ConfigError, match="Did you mean on_topic"):
+    with pytest.raises(ConfigError, match="did you mean on_topic"):
         build_reward(Reward(terms={"on_topik": Term()}))
 
 
