@@ -14,6 +14,7 @@ from typing import Any
 
 from ppo_cli.experiment.digest import sha256_of
 from ppo_cli.experiment.freeze import Lock
+from ppo_cli.records.comparisons import variables
 
 MUST_AGREE = {
     "eval_set": "the evaluation sets differ",
@@ -37,6 +38,9 @@ FIRST = ("start_model", "warm_start", "reward")
 NOTED = ("goal", "analysis")
 """Groups that change no number of a run; the earlier run's counts, and a difference is shown."""
 
+DECLARED = "variable"
+"""The key that names treatments which are moved together on purpose."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Comparability:
@@ -54,11 +58,18 @@ class Comparability:
     same_run: bool
     waived: tuple[str, ...] = ()
     """Reasons against the comparison that were let pass."""
+    bundle: tuple[str, ...] = ()
+    """Those of the treatments that a run declared to be one variable, before it was trained."""
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """What was varied, a declared bundle as one."""
+        return variables(self.treatments, self.bundle)
 
     @property
     def is_confounded(self) -> bool:
         """Whether more than one variable was changed."""
-        return len(self.treatments) > 1
+        return len(self.variables) > 1
 
 
 def comparability(
@@ -83,13 +94,15 @@ def comparability(
     refused: list[str] = []
     agrees: list[str] = []
     waived: list[str] = []
+    treatments: dict[str, tuple[Any, Any]] = {}
     for group, reason in MUST_AGREE.items():
         same = _same_prompts_seen(a, b, allowed) if group == "rendered" else _digest(a, group) == _digest(b, group)
         if same:
             agrees.append(group)
+        elif group == "generation" and (sampling := _declared_by_both(a, b)):
+            treatments |= sampling
         else:
             (waived if group in allowed else refused).append(f"{reason}{_which(a, b, group)}")
-    treatments: dict[str, tuple[Any, Any]] = {}
     noted: dict[str, tuple[str, str]] = {}
     seeds = (_values(a, "seed").get("seed"), _values(b, "seed").get("seed"))
     rest = sorted({*a.groups, *b.groups} - set(MUST_AGREE) - set(RESCORED) - set(FIRST))
@@ -97,7 +110,8 @@ def comparability(
         if _digest(a, group) == _digest(b, group) or group == "seed":
             continue
         if group in NOTED:
-            noted |= {key: (str(x), str(y)) for key, (x, y) in _differing(_values(a, group), _values(b, group)).items()}
+            found = _differing(_values(a, group), _values(b, group))
+            noted |= {key: (str(x), str(y)) for key, (x, y) in found.items() if key != DECLARED}
         elif group in CONTENT:
             treatments[CONTENT[group]] = (_digest(a, group)[:8], _digest(b, group)[:8])
         else:
@@ -115,7 +129,15 @@ def comparability(
         confounders={**noted, **confounders},
         same_run=same_run,
         waived=tuple(waived),
+        bundle=bundle_of(treatments, a, b),
     )
+
+
+def bundle_of(treatments: Collection[str], *locks: Lock) -> tuple[str, ...]:
+    """Those of the treatments that one of the runs declared to be one variable; none where that is fewer than two."""
+    declared = [tuple(key for key in treatments if key in _declares(lock)) for lock in locks]
+    most = max(declared, key=len)
+    return most if len(most) > 1 else ()
 
 
 def setting_of(lock: Lock) -> str:
@@ -123,6 +145,17 @@ def setting_of(lock: Lock) -> str:
     left_out = {"seed", "rendered", *NOTED, *RESCORED}
     held = {name: group.digest for name, group in lock.groups.items() if name not in left_out}
     return sha256_of({**held, "rendered": _rendered_eval(lock)})
+
+
+def _declares(lock: Lock) -> Collection[str]:
+    names: Collection[str] = _values(lock, "goal").get(DECLARED) or ()
+    return names
+
+
+def _declared_by_both(a: Lock, b: Lock) -> dict[str, tuple[Any, Any]]:
+    """How the evaluations sample differently, where that is what both runs declared to vary; else nothing."""
+    differing = _differing(_values(a, "generation"), _values(b, "generation"))
+    return differing if set(differing) <= set(_declares(a)) & set(_declares(b)) else {}
 
 
 def _which(a: Lock, b: Lock, group: str) -> str:

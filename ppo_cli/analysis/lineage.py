@@ -18,8 +18,8 @@ MISSING: Mapping[str, Any] = {}
 SETS = {"train_set": "prompts.train", "eval_set": "prompts.eval", "warm_start": "model.warm_start"}
 """Content groups of prompt rows, by the key that names the file."""
 
-ANNOUNCES = "round"
-"""The key that says what may move, so it may always move itself."""
+ANNOUNCES = ("round", "variable")
+"""The keys that say what moves, so they may always move themselves."""
 
 
 def changes(parent: Lock, child: Lock) -> dict[str, tuple[Any, Any]]:
@@ -37,8 +37,7 @@ def changes(parent: Lock, child: Lock) -> dict[str, tuple[Any, Any]]:
         for name, pair in _differing(_values(parent, "warm_start"), _values(child, "warm_start")).items()
         if not name.startswith("rows") and "model.warm_start" not in found
     }
-    found.pop(ANNOUNCES, None)
-    return found
+    return {key: pair for key, pair in found.items() if key not in ANNOUNCES}
 
 
 def out_of_round(changed: Iterable[str], number: int) -> list[str]:

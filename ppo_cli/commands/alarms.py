@@ -115,7 +115,7 @@ def step_further(
     """
     if outcome.same_run:
         return None
-    if found.alarms and len(outcome.treatments) <= 1:
+    if found.alarms and len(outcome.variables) <= 1:
         return found.advice
     first, second = runs
     return after_comparison(

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from ppo_cli.analysis.comparability import CONTENT, MUST_AGREE, comparability, setting_of
+from ppo_cli.analysis.comparability import CONTENT, MUST_AGREE, Comparability, comparability, setting_of
 from ppo_cli.analysis.comparison import compare_arms as compare_samples
 from ppo_cli.analysis.comparison import tabulate_arms
 from ppo_cli.analysis.conditions import Condition, judge, read_condition
@@ -147,10 +146,10 @@ def _pair(
         )
     if found.is_confounded and not allow_confounded:
         raise NotComparable(
-            f"Confounded: {len(found.treatments)} variables differ ({', '.join(found.treatments)}), so no change "
+            f"Confounded: {len(found.variables)} variables differ ({', '.join(found.variables)}), so no change "
             "can be put down to one of them.",
-            f"Make the runs in between, one change each ({_first_step(found.treatments)}), or look anyway with "
-            "--allow-confounded.",
+            f"Make the runs in between, one change each ({_first_step(found)}), or look anyway with "
+            "--allow-confounded. Keys that belong together are declared as one before training: variable=[KEY,KEY].",
         )
     common = common_prompts([*before, *after])
     if not common:
@@ -177,6 +176,7 @@ def _pair(
         steps=(a.step, b.step),
         agrees=found.agrees,
         treatments=found.treatments,
+        bundle=found.bundle,
         seeds=found.seeds,
         confounders=_all_confounders(found.confounders, [*before, *after]),
         same_run=found.same_run,
@@ -198,10 +198,14 @@ def _pair(
     )
 
 
-def _first_step(treatments: Mapping[str, tuple[Any, Any]]) -> str:
-    """The first of the runs between two: A with one of the changes."""
-    key, (_, new) = next(iter(treatments.items()))
-    return f"first the second run's {key} alone" if key in CONTENT.values() else f"first {key}={_typed(new)} alone"
+def _first_step(found: Comparability) -> str:
+    """The first of the runs between two: A with one of the changes, those of a declared bundle together."""
+    keys = found.bundle or tuple(found.treatments)[:1]
+    typed = [
+        f"the second run's {key}" if key in CONTENT.values() else f"{key}={_typed(found.treatments[key][1])}"
+        for key in keys
+    ]
+    return f"first {' '.join(typed)} alone"
 
 
 def _typed(value: object) -> str:

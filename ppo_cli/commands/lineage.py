@@ -8,11 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ppo_cli.analysis.comparability import bundle_of
 from ppo_cli.analysis.lineage import changes, out_of_round, rounds_for
 from ppo_cli.errors import ConfigError
 from ppo_cli.experiment.freeze import Lock
 from ppo_cli.experiment.load import Loaded
 from ppo_cli.experiment.schema import ROUND_MOVES
+from ppo_cli.records.comparisons import variables
 from ppo_cli.records.events import Notice, Watcher
 from ppo_cli.store.runs import find_run
 
@@ -48,10 +50,11 @@ def descent(loaded: Loaded, lock: Lock, output: Path, watcher: Watcher) -> dict[
             f"and this differs too: {listed}.",
             f"Change it back, {instead}, or train without a parent.",
         )
-    variables = [key for key in changed if key != "seed"]
-    if len(variables) > 1:
+    treatments = [key for key in changed if key != "seed"]
+    moved = variables(treatments, bundle_of(treatments, lock))
+    if len(moved) > 1:
         text = (
-            f"{len(variables)} variables differ from the parent {parent.name} ({', '.join(variables)}), so no change "
+            f"{len(moved)} variables differ from the parent {parent.name} ({', '.join(moved)}), so no change "
             "can be put down to one of them."
         )
         watcher(Notice(text=text, level="warning"))

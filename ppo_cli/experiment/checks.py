@@ -10,9 +10,14 @@ import difflib
 import re
 from collections.abc import Sequence
 
+from ppo_cli.experiment.keys import generalise, nearest, schema_keys
 from ppo_cli.experiment.schema import TRACKERS, Experiment, Ppo
 
 FOLDER_NAME = re.compile(r"\w[\w.,=@+-]{0,99}")
+GENERATION = ("evaluation.temperature", "evaluation.max_new_tokens")
+"""How evaluations sample; runs that differ in it are compared only where both declare it."""
+MAY_BE_VARIED = ("model.start", "model.warm_start", "prompts.train", "rollout.", *GENERATION)
+"""Frozen keys whose difference counts as a treatment when two runs are compared."""
 LEAST_IN_MINIBATCH = 4
 """Fewer episodes give no variance to normalise by."""
 LEAST_FOR_WHITENING = 8
@@ -38,7 +43,7 @@ def contradictions(experiment: Experiment) -> list[str]:
         problems.append(f"ppo.warmup_updates: {ppo.warmup_updates} must be less than ppo.updates = {ppo.updates}")
     if evaluation.temperature == 0 and evaluation.samples_per_prompt > 1:
         problems.append("evaluation.samples_per_prompt: at temperature 0 all samples are the same; set it to 1")
-    return problems + _tracking_problems(experiment.tracking)
+    return problems + _variable_problems(experiment) + _tracking_problems(experiment.tracking)
 
 
 def _minibatch_problems(ppo: Ppo) -> list[str]:
@@ -52,6 +57,22 @@ def _minibatch_problems(ppo: Ppo) -> list[str]:
     if ppo.whiten_rewards and size < LEAST_FOR_WHITENING:
         return [f"ppo.whiten_rewards: needs at least {LEAST_FOR_WHITENING} episodes in a minibatch"]
     return []
+
+
+def _variable_problems(experiment: Experiment) -> list[str]:
+    """A declared variable names two or more keys whose change would count as a treatment."""
+    names = [str(name) for name in experiment.variable]
+    problems = [f"variable: {name} is named twice" for name in dict.fromkeys(names) if names.count(name) > 1]
+    for name in dict.fromkeys(names):
+        known = schema_keys().get(generalise(name))
+        if known is None:
+            close = nearest(name)
+            problems.append(f"variable: no key '{name}'{f'; did you mean {close}?' if close else ''}")
+        elif name == "seed" or not (known.moves == "treatment" or known.path.startswith(MAY_BE_VARIED)):
+            problems.append(f"variable: {name} is no treatment, so nothing moves together with it")
+    if len(names) == 1 and not names[0].startswith(GENERATION):
+        problems.append(f"variable: {names[0]} alone counts as one treatment anyway; name two keys or none")
+    return problems
 
 
 def _tracking_problems(names: Sequence[str]) -> list[str]:

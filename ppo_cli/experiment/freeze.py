@@ -30,7 +30,7 @@ RECIPE = "ppo-freeze/1"
 """Version of how digests are made; a lock of another version is not compared digest by digest."""
 
 CONFIG_GROUPS: dict[str, tuple[str, ...]] = {
-    "goal": ("goal", "round"),
+    "goal": ("goal", "round", "variable"),
     "generation": (
         "evaluation.samples_per_prompt",
         "evaluation.max_new_tokens",
@@ -227,7 +227,7 @@ def _came_later(path: str, value: object, frozen: Mapping[str, Any]) -> bool:
     if generalise(path) != path:  # of a name of the user's choice; a new name is a change
         named = ".".join(path.split(".")[:3])
         return known is not None and value == known.default and any(held.startswith(f"{named}.") for held in frozen)
-    return value == (known.default if known else _untouched().get(path, REQUIRED))
+    return bool(value == (known.default if known else _untouched().get(path, REQUIRED)))
 
 
 @cache

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ppo_cli.records.comparisons import Change, Comparison, Judged, NoiseFloor, Seeds
+from ppo_cli.records.comparisons import Change, Comparison, Judged, NoiseFloor, Seeds, variables
 from ppo_cli.records.findings import Advice, Alarm, Check, Gate
 from ppo_cli.records.measures import Category, Estimate, HandLabels
 from ppo_cli.records.training import Best, RunState
@@ -129,6 +129,8 @@ class ComparisonOutcome:
     confounders: Mapping[str, tuple[str, str]]
     same_run: bool
     comparison: Comparison
+    bundle: tuple[str, ...] = ()
+    """Those of the treatments that a run declared to be one variable, before it was trained."""
     alarms: Mapping[str, tuple[Alarm, ...]] = field(default_factory=dict)
     """What the records of each run show signs of, by the run's name."""
     advice: Advice | None = None
@@ -141,6 +143,11 @@ class ComparisonOutcome:
     leaks: Mapping[str, int] = field(default_factory=dict)
     """Evaluation prompts that overlap what a run learnt from, by the run's name."""
     fail_if: tuple[Judged, ...] = ()
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """What was varied, a declared bundle as one."""
+        return variables(self.treatments, self.bundle)
 
 
 @dataclass(frozen=True, kw_only=True)

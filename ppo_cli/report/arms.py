@@ -31,7 +31,7 @@ def seeds_sentence(found: Seeds, primary: str, treatments: Sequence[str]) -> str
     Args:
         found: the seeds of both arms.
         primary: the measure.
-        treatments: keys that differ between the arms.
+        treatments: what was varied between the arms.
     """
     counted = f"{len(found.before)} and {len(found.after)} seeds"
     spread = next((spread for spread in found.spreads if spread.name == primary), None)

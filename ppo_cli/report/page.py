@@ -105,7 +105,7 @@ def render(page: Page) -> str:
         "base-uri 'none'; form-action 'none'"
     )
     primary = _change(page.comparison, page.comparison.primary)
-    confounded = page.outcome is not None and len(page.outcome.treatments) > 1
+    confounded = page.outcome is not None and len(page.outcome.variables) > 1
     said = comparison_sentences(page.outcome) if page.outcome else behaviour_sentences(page.comparison)
     text: str = _template().render(
         page=page,
@@ -238,7 +238,10 @@ def _card(page: Page) -> list[tuple[str, str, str]]:
         return [("same", "compared with", same), ("same", "fingerprint", run.fingerprint[:16])]
     lines = [("same", AGREES.get(name, name), "identical") for name in outcome.agrees]
     lines.append(("same", "rules", "both scored anew by the same rules"))
-    lines += [("changed", key, f"{typed(old)} → {typed(new)}") for key, (old, new) in outcome.treatments.items()]
+    lines += [
+        ("changed", key, f"{typed(old)} → {typed(new)}{', declared as one variable' if key in outcome.bundle else ''}")
+        for key, (old, new) in outcome.treatments.items()
+    ]
     if outcome.seeds[0] != outcome.seeds[1]:
         lines.append(("changed", "seed", f"{outcome.seeds[0]} → {outcome.seeds[1]}"))
     lines += [("confounder", key, f"{was} → {now}") for key, (was, now) in outcome.confounders.items()]

@@ -312,7 +312,7 @@ def comparison_sentences(outcome: ComparisonOutcome) -> list[str]:
     found = outcome.seeds_of_arms
     if found is not None:
         sentences[0] = f"These checkpoints: {sentences[0]}"
-        sentences.append(arms.seeds_sentence(found, outcome.comparison.primary, list(outcome.treatments)))
+        sentences.append(arms.seeds_sentence(found, outcome.comparison.primary, outcome.variables))
     floor = arms.noise_floor_sentence(outcome)
     return [*sentences, *([floor] if floor else []), attribution(outcome)]
 
@@ -321,12 +321,16 @@ def attribution(outcome: ComparisonOutcome) -> str:
     """What the difference between two runs can be put down to."""
     if outcome.same_run:
         return "A run with itself: every difference is exactly zero."
-    changed = [f"{key} {_yaml(old)} → {_yaml(new)}" for key, (old, new) in outcome.treatments.items()]
+    moved = {key: f"{key} {_yaml(old)} → {_yaml(new)}" for key, (old, new) in outcome.treatments.items()}
+    together = [" with ".join(moved[key] for key in outcome.bundle)] if outcome.bundle else []
+    changed = [*together, *(words for key, words in moved.items() if key not in outcome.bundle)]
     if len(changed) > 1:
         return f"CONFOUNDED: {len(changed)} variables changed ({'; '.join(changed)}); no effect can be attributed."
     if changed:
         same = outcome.seeds_of_arms is not None or outcome.seeds[0] == outcome.seeds[1]
         seed = "" if same else ", and the seed differs"
+        if together:
+            return f"{changed[0]}: declared as one variable before training, the only one changed{seed}."
         return f"{changed[0]} is the only variable changed{seed}."
     if outcome.seeds[0] != outcome.seeds[1]:
         return "Only the seed differs: this is the noise floor of the experiment."
@@ -346,6 +350,8 @@ def _card(outcome: ComparisonOutcome) -> RenderableType:
     lines = [Text(f"Comparable?  {same}   ✓ scored by the same rules")]
     for key, (old, new) in outcome.treatments.items():
         lines.append(literal(f"Changed      {key}  {_yaml(old)} → {_yaml(new)}", style="bold"))
+    if outcome.bundle:
+        lines.append(literal(f"Declared     {', '.join(outcome.bundle)} as one variable, before training"))
     if outcome.seeds_of_arms is not None:
         a, b = (", ".join(map(str, seeds)) for seeds in outcome.seeds_of_arms.seeds)
         lines.append(Text(f"Seeds        {a} → {b}"))

@@ -47,6 +47,51 @@ def test_two_treatments_are_confounded():
     assert found.is_confounded
 
 
+WARMER = replace(BASE, kl=Kl(coef=0.5, target=3.0))
+TOGETHER = ["kl.coef", "kl.target"]
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        (BASE, replace(WARMER, variable=TOGETHER)),
+        (replace(BASE, variable=TOGETHER), WARMER),
+        (replace(BASE, variable=TOGETHER), replace(WARMER, variable=TOGETHER)),
+    ],
+)
+def test_keys_declared_to_move_together_are_one_variable(a, b):
+    found = held(lock(a), lock(b))
+    assert set(found.treatments) == {"kl.coef", "kl.target"}
+    assert found.bundle == ("kl.coef", "kl.target")
+    assert found.variables == ("kl.coef with kl.target",)
+    assert not found.is_confounded
+    assert "variable" not in found.confounders
+
+
+def test_a_key_outside_of_the_declared_ones_confounds():
+    found = held(lock(), lock(replace(WARMER, ppo=Ppo(updates=7), variable=TOGETHER)))
+    assert found.variables == ("kl.coef with kl.target", "ppo.updates")
+    assert found.is_confounded
+
+
+def test_one_of_the_declared_keys_alone_is_that_key():
+    found = held(lock(), lock(replace(BASE, kl=Kl(coef=0.5), ppo=Ppo(updates=7), variable=TOGETHER)))
+    assert found.bundle == ()
+    assert found.variables == ("kl.coef", "ppo.updates")
+
+
+def test_other_sampling_is_compared_where_both_runs_declare_it():
+    declared = ["evaluation.temperature"]
+    a = replace(BASE, variable=declared)
+    b = replace(a, evaluation=Evaluation(temperature=0.5))
+    found = held(lock(a), lock(b))
+    assert found.refused == ()
+    assert "generation" not in found.agrees
+    assert found.treatments == {"evaluation.temperature": (0.7, 0.5)}
+    assert held(lock(a), lock(replace(b, variable=[]))).refused
+    assert held(lock(a), lock(replace(b, evaluation=Evaluation(temperature=0.5, max_new_tokens=9)))).refused
+
+
 def test_a_reward_term_more_is_a_treatment():
     found = held(lock(), lock(replace(BASE, reward=Reward(terms={"ended": Term(), "on_topic": Term(weight=0.3)}))))
     assert found.treatments == {"reward.terms.on_topic.weight": (None, 0.3)}

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from ppo_cli.behaviours.catalog import measure_named
 from ppo_cli.errors import ConditionMet
+from ppo_cli.experiment.digest import sha256_file, sha256_of
 from ppo_cli.experiment.schema import Evaluation, Kl, Ppo, Reward, Term
 from tests.commands.made_runs import make_run, seeds
 from tests.commands.terminal import ppo, process_environment, refused, succeed
@@ -39,6 +41,25 @@ def one(*words):
 
 def primary(outcome):
     return outcome["comparison"]["changes"][0]
+
+
+def forget(root, *paths):
+    """Rewrites a run folder as the version left it that did not have these keys yet."""
+    config, path = root / "config.yaml", root / "freeze.lock"
+    for file in (config, path):
+        file.chmod(0o600)
+    lines = config.read_text(encoding="utf-8").splitlines(keepends=True)
+    leaves = tuple(f"{name.rpartition('.')[2]}:" for name in paths)
+    config.write_text("".join(line for line in lines if not line.lstrip().startswith(leaves)), encoding="utf-8")
+    lock = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for group in lock["groups"].values():
+        for name in paths:
+            group["values"].pop(name, None)
+        group["digest"] = sha256_of(group["values"])
+    lock["files"]["config.yaml"] = sha256_file(config)
+    digests = {name: group["digest"] for name, group in lock["groups"].items()}
+    lock["fingerprint"] = sha256_of({"schema": lock["schema"], **digests})
+    path.write_text(yaml.safe_dump(lock, sort_keys=False), encoding="utf-8")
 
 
 # --- what is refused and what is flagged ---------------------------------------------------------------
@@ -108,6 +129,33 @@ def test_two_variables_are_refused_unless_allowed_and_then_said(made):
     assert "Confounded: 2 variables differ (kl.coef, ppo.updates)" in said
     assert "Make the runs in between, one change each (first kl.coef=0.5 alone)" in said
     assert "CONFOUNDED: 2 variables changed" in succeed("compare", a, b, "--allow-confounded").out
+
+
+def test_keys_declared_as_one_variable_are_compared_as_one(made):
+    together = ["kl.coef", "kl.target"]
+    a, b = made(), made(kl=Kl(coef=0.5, target=3.0), variable=together)
+    found = one(a, b)
+    assert found["bundle"] == together
+    shown = succeed("compare", a, b, "--html", a / "page.html").out
+    assert "Declared     kl.coef, kl.target as one variable, before training" in shown
+    said = "kl.coef 0.1 → 0.5 with kl.target null → 3: declared as one variable before training, the only one changed."
+    assert said in " ".join(line.strip("│ ") for line in shown.splitlines())
+    assert "declared as one variable" in (a / "page.html").read_text(encoding="utf-8")
+    c = made(kl=Kl(coef=0.5, target=3.0), ppo=Ppo(updates=9), variable=together)
+    assert "Confounded: 2 variables differ (kl.coef with kl.target, ppo.updates)" in refused("compare", a, c, code=3)
+    assert "(first kl.coef=0.5 kl.target=3.0 alone)" in refused("compare", a, c, code=3)
+
+
+def test_a_run_frozen_before_a_key_existed_is_compared_and_an_edited_one_is_not(made):
+    old, new = made(), made(kl=Kl(coef=0.5))
+    forget(old, "variable", "kl.horizon")
+    assert set(one(old, new)["treatments"]) == {"kl.coef"}
+    other = made(kl=Kl(coef=0.1, horizon=7))
+    assert one(old, other)["treatments"] == {"kl.horizon": [10_000, 7]}
+    config = other / "config.yaml"
+    config.chmod(0o600)
+    config.write_text(config.read_text(encoding="utf-8").replace("horizon: 7\n", "horizon: 8\n"), encoding="utf-8")
+    assert "config.yaml (group config) was changed after freezing" in refused("compare", old, other, code=4)
 
 
 def test_what_the_policy_starts_from_and_is_paid_for_is_named_first(made):

@@ -49,6 +49,10 @@ def test_two_variables_at_once_are_warned_of(tmp_path):
     parent = make_run(tmp_path)
     descended(make_run(tmp_path, kl=Kl(coef=0.5, stop_at=3.0), parent=parent.name), told)
     assert "2 variables differ from the parent" in told[0].text
+    told.clear()
+    declared = ["kl.coef", "kl.stop_at"]
+    descended(make_run(tmp_path, kl=Kl(coef=0.5, stop_at=3.0), variable=declared, parent=parent.name), told)
+    assert told == []
 
 
 def test_runs_are_sorted_by_keys_and_measures_and_cut_to_what_differs(tmp_path):
