@@ -9,7 +9,7 @@ Not here: what is done about it (`alarms`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
@@ -19,6 +19,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from ppo_cli.analysis.words import words
+from ppo_cli.prompts.audit import NEAR_DUPLICATE, trigrams
 
 BLOCK = 512
 """Rows of a similarity matrix that are made at once."""
@@ -56,6 +57,39 @@ def topics(texts: tuple[str, ...], alike_from: float) -> int:
         rows.append(block)
     count, _ = connected_components(sparse.vstack(rows), directed=False)
     return int(count)
+
+
+def alike_pairs(texts: Sequence[str], cosine: float) -> list[tuple[int, int]]:
+    """Places of any two near-duplicates: by trigrams as in `prompts.audit`, or by a TF-IDF cosine of so much or more."""
+    if not texts:
+        return []
+    return sorted({*_pairs(_tf_idf(texts), lambda block, _: block.data >= cosine), *_pairs(_trigrams(texts), _jaccard)})
+
+
+def _jaccard(block: sparse.coo_matrix, sizes: Floats) -> NDArray[np.bool_]:
+    return np.asarray(block.data / (sizes[block.row] + sizes[block.col] - block.data) >= NEAR_DUPLICATE)
+
+
+def _pairs(
+    matrix: sparse.csr_matrix, near: Callable[[sparse.coo_matrix, Floats], NDArray[np.bool_]]
+) -> Iterator[tuple[int, int]]:
+    """Places of two rows whose product is near, by blocks; `near` sees products and squared lengths of rows."""
+    across = matrix.T.tocsr()
+    sizes = np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel()
+    for start in range(0, matrix.shape[0], BLOCK):
+        block = (matrix[start : start + BLOCK] @ across).tocoo()
+        block = sparse.coo_matrix((block.data, (block.row + start, block.col)), shape=(matrix.shape[0],) * 2)
+        kept = near(block, sizes) & (block.row < block.col)
+        yield from zip(block.row[kept].tolist(), block.col[kept].tolist(), strict=True)
+
+
+def _trigrams(texts: Sequence[str]) -> sparse.csr_matrix:
+    """Rows of ones for the character trigrams that a text has."""
+    vocabulary: dict[str, int] = {}
+    found = [[vocabulary.setdefault(gram, len(vocabulary)) for gram in trigrams(text)] for text in texts]
+    columns = [column for row in found for column in row]
+    starts = np.cumsum([0, *map(len, found)])
+    return sparse.csr_matrix((np.ones(len(columns)), columns, starts), shape=(len(texts), max(1, len(vocabulary))))
 
 
 def shared_passages(texts: Sequence[str], others: Sequence[str], length: int) -> dict[int, int]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,8 +46,8 @@ def read_prompt_set(source: str) -> PromptSet:
     """
     if source.startswith(HUB):
         name, _, split = source.removeprefix(HUB).partition(":")
-        label = _slug(f"{Path(name).name}-{split}" if split else Path(name).name)
-        rows = [(f"{source}, row {number}", row) for number, row in enumerate(_dataset_rows(name, split), start=1)]
+        label = slug(f"{Path(name).name}-{split}" if split else Path(name).name)
+        rows = [(f"{source}, row {number}", row) for number, row in enumerate(dataset_rows(name, split), start=1)]
         prompts, kind = import_prompts(rows, source, label)
         digest = sha256_of([as_row(prompt) for prompt in prompts])
     else:
@@ -60,7 +60,17 @@ def read_prompt_set(source: str) -> PromptSet:
     return PromptSet(name=label, digest=digest, format=kind, prompts=prompts)
 
 
-def _dataset_rows(name: str, split: str) -> Iterator[dict[str, Any]]:
+def dataset_rows(name: str, split: str, usual: Sequence[str] = SPLITS) -> Iterator[dict[str, Any]]:
+    """The rows of a dataset.
+
+    Args:
+        name: of the hub, or a folder.
+        split: SPLIT or CONFIG/SPLIT; may be empty.
+        usual: which split to take where none is named, the first that there is.
+
+    Raises:
+        PromptError: no such dataset or split.
+    """
     import datasets
 
     config, _, part = split.rpartition("/")
@@ -76,12 +86,13 @@ def _dataset_rows(name: str, split: str) -> Iterator[dict[str, Any]]:
             f"{HUB}{name} cannot be loaded: {why}.", "Check its name, or download it as a file."
         ) from None
     if isinstance(found, datasets.DatasetDict):
-        part = part or next((usual for usual in SPLITS if usual in found), next(iter(found)))
+        part = part or next((known for known in usual if known in found), next(iter(found)))
         if part not in found:
             raise PromptError(f"{HUB}{name} has no split {part}.", f"Name one of {', '.join(found)}.")
         found = found[part]
     yield from found
 
 
-def _slug(text: str) -> str:
+def slug(text: str) -> str:
+    """A name fit for a folder and for ids."""
     return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-.") or hashlib.sha256(text.encode()).hexdigest()[:6]

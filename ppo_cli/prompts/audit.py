@@ -33,7 +33,7 @@ class Overlap:
 def overlaps(evaluation: Sequence[Prompt], learnt: Sequence[Prompt]) -> list[Overlap]:
     """Every evaluation prompt that shares its text, its pair or nearly all its wording with a learnt one."""
     found: list[Overlap] = []
-    learnt_grams = [(prompt, _grams(prompt.text)) for prompt in learnt]
+    learnt_grams = [(prompt, trigrams(prompt.text)) for prompt in learnt]
     index: dict[str, list[int]] = {}
     for position, (_, grams) in enumerate(learnt_grams):
         for gram in grams:
@@ -44,7 +44,7 @@ def overlaps(evaluation: Sequence[Prompt], learnt: Sequence[Prompt]) -> list[Ove
         if prompt.pair_id in learnt_pairs:
             other = learnt_pairs[prompt.pair_id]
             found.append(Overlap(eval_id=prompt.id, other_id=other, kind="same pair", similarity=1.0))
-        grams = _grams(prompt.text)
+        grams = trigrams(prompt.text)
         shared: dict[int, int] = {}
         for gram in grams:
             for position in index.get(gram, ()):
@@ -71,6 +71,7 @@ def normalised(text: str) -> str:
     return re.sub(r"[\W_]+", " ", folded).strip()
 
 
-def _grams(text: str) -> frozenset[str]:
+def trigrams(text: str) -> frozenset[str]:
+    """The runs of three characters by which two prompts are held to be alike."""
     padded = f" {normalised(text)} "
     return frozenset(padded[start : start + GRAM] for start in range(max(1, len(padded) - GRAM + 1)))

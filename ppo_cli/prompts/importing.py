@@ -94,13 +94,16 @@ FORMATS: Sequence[Format] = (
 """The first that fits."""
 
 
-def import_prompts(rows: Iterable[tuple[str, Row]], source: str, name: str) -> tuple[list[Prompt], str]:
+def import_prompts(
+    rows: Iterable[tuple[str, Row]], source: str, name: str, need_answers: bool = False
+) -> tuple[list[Prompt], str]:
     """Prompts from rows of any known format, and the format's name.
 
     Args:
         rows: (where it stands, row).
         source: where they come from, for messages.
         name: of the set, for ids.
+        need_answers: every row must have an `answer`.
 
     Raises:
         PromptError: no known format, or a row that is not of it.
@@ -116,7 +119,7 @@ def import_prompts(rows: Iterable[tuple[str, Row]], source: str, name: str) -> t
     mapped = [(where, _mapped(found, row, name, where)) for where, row in given]
     if not any(row.get("id") for _, row in mapped):
         mapped = [(where, {**row, "id": f"{name}-{number:04d}"}) for number, (where, row) in enumerate(mapped, start=1)]
-    return as_prompts(mapped, source), found.name
+    return as_prompts(mapped, source, need_answers=need_answers), found.name
 
 
 def table_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
