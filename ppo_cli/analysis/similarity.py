@@ -60,7 +60,7 @@ def topics(texts: tuple[str, ...], alike_from: float) -> int:
 
 
 def alike_pairs(texts: Sequence[str], cosine: float) -> list[tuple[int, int]]:
-    """Places of any two near-duplicates: by trigrams as in `prompts.audit`, or by a TF-IDF cosine of so much or more."""
+    """Places of any two near-duplicates: by trigrams as in `prompts.audit`, or by a TF-IDF cosine of so much."""
     if not texts:
         return []
     return sorted({*_pairs(_tf_idf(texts), lambda block, _: block.data >= cosine), *_pairs(_trigrams(texts), _jaccard)})
