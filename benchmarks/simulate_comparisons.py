@@ -1,10 +1,12 @@
 """How often `ppo compare` calls chance a change, and how often its intervals hold the truth, on simulated answers.
 
-Two questions, with the very functions that the command uses:
+Three questions, with the very functions that the command uses:
 
 - false alarms: both arms are one policy, sampled anew. How many of the comparisons say CHANGED of the primary
   measure, and how many of them of any other headline?
 - coverage: the arms differ by a known amount. How many 95 % intervals hold it?
+- equivalence: were that amount the smallest that matters, how many 90 % intervals would lie within it, so that a
+  difference that matters was called EQUIVALENT?
 
 Each prompt has its own inclination to be refused and its own usual length, common to both arms; an answer is a draw.
 
@@ -123,11 +125,12 @@ def alarms(rounds: int, begin: int, count: int) -> dict[str, Any]:
 
 
 def coverage(rounds: int, count: int) -> dict[str, Any]:
-    """How often an interval holds the true difference, by measure and samples a prompt."""
+    """How often an interval holds the true difference, or wrongly lies within it, by measure and samples a prompt."""
     prompts = asked(count)
     shift, wander = 0.5, 0.5
     truth = true_differences(shift, wander)
     found: Counter[str] = Counter()
+    missed: Counter[str] = Counter()
     for number in range(rounds):
         generator = np.random.default_rng([8, count, number])
         log_odds, lengths = inclinations(generator, prompts, shift, wander)
@@ -136,8 +139,9 @@ def coverage(rounds: int, count: int) -> dict[str, Any]:
             for name, value in truth.items():
                 result = paired_difference(measure_named(name), a, b)
                 found[f"{name} x {samples}"] += result.low <= value <= result.high
-    shares = {key: held / rounds for key, held in found.items()}
-    return {"kind": "coverage", "prompts": count, "rounds": rounds, "found": shares}
+                missed[f"{name} x {samples}"] += -abs(value) < result.inner[0] and result.inner[1] < abs(value)
+    shares, wrong = ({key: held / rounds for key, held in counted.items()} for counted in (found, missed))
+    return {"kind": "coverage", "prompts": count, "rounds": rounds, "found": shares, "wrongly equivalent": wrong}
 
 
 def true_differences(shift: float, wander: float) -> dict[str, float]:
@@ -189,13 +193,13 @@ def show(files: Sequence[str]) -> None:
         n = counts[f"{key}: comparisons"]
         mine, others = counts[f"{key}: CHANGED"] / n, counts[f"{key}: another headline CHANGED"] / n
         print(f"| {key} | {n} | {mine:.2%} | {others:.2%} |")
-    covered = {part["prompts"]: part["found"] for part in parts if part["kind"] == "coverage"}
-    sizes = sorted(covered)
-    print(
-        f"\n| measure x samples | {' | '.join(f'{size} prompts' for size in sizes)} |\n|{' --- |' * (len(sizes) + 1)}"
-    )
-    for key in sorted({key for found in covered.values() for key in found}):
-        print(f"| {key} | {' | '.join(f'{covered[size][key]:.1%}' for size in sizes)} |")
+    for what in ("found", "wrongly equivalent"):
+        by_size = {part["prompts"]: part[what] for part in parts if part["kind"] == "coverage"}
+        sizes = sorted(by_size)
+        headings = " | ".join(f"{size} prompts" for size in sizes)
+        print(f"\n| measure x samples | {headings} |\n|{' --- |' * (len(sizes) + 1)}")
+        for key in sorted({key for shares in by_size.values() for key in shares}):
+            print(f"| {key} | {' | '.join(f'{by_size[size][key]:.1%}' for size in sizes)} |")
 
 
 def draw_once() -> None:
