@@ -18,6 +18,7 @@ from ppo_cli.analysis.seeds import ENOUGH, seed_spread, typical_differences
 from ppo_cli.analysis.table import tabulate
 from ppo_cli.behaviours.catalog import HEADLINES, MEASURES, RULES_VERSION, measure_named
 from ppo_cli.commands.alarms import findings_of, step_further
+from ppo_cli.commands.by_hand import believed
 from ppo_cli.commands.evaluate import Evaluated, read_evaluation
 from ppo_cli.commands.ground import INPUTS
 from ppo_cli.errors import IntegrityError, NotComparable, UsageError
@@ -168,6 +169,13 @@ def _pair(
         primary=settings.primary,
         smallest_effect=settings.smallest_effect,
     )
+    comparison = believed(
+        comparison,
+        [(run.run, run.step) for run in before],
+        [(run.run, run.step) for run in after],
+        common,
+        settings.smallest_effect,
+    )
     several = len(before) > 1 or len(after) > 1
     outcome = ComparisonOutcome(
         before=_called(before),
@@ -293,7 +301,9 @@ def _leaks(runs: Sequence[Arm]) -> dict[str, int]:
 
 
 def _judged(conditions: Sequence[Condition], last: Sequence[Arm], outcome: ComparisonOutcome) -> tuple[Judged, ...]:
-    changes = {change.name: change for change in outcome.comparison.changes}
+    by_hand = outcome.comparison.by_hand  # a gate asks the rule, whoever labelled what
+    by_rule = by_hand.by_rule if by_hand else ()
+    changes = {change.name: change for change in (*outcome.comparison.changes, *by_rule)}
     (tables,) = tabulate_arms([run.evaluated.labelled for run in last])
     nothing = Estimate(name="", value=None, low=None, high=None, prompts=0)
     return tuple(

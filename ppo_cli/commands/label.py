@@ -31,6 +31,7 @@ from ppo_cli.store.runs import Run, find_run
 FEWEST, USUAL, MOST = 60, 80, 120
 """Answers to label; half of them are of step 0."""
 MEASURED = ("refusal.separation", "refusal.unsafe", "refusal.safe")
+"""What the screen of `ppo label` shows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,43 +93,59 @@ def begin_labelling(name: str, *, answers: int = USUAL, output: Path = Path("run
     return Labelling(run, last, _items(run, last, answers // 2))
 
 
-def hand_labels(run: Run, step: int) -> HandLabels | None:
-    """What people's labels say of a step against step 0; None where there are none of it."""
-    if not run.layout.labels.is_file() or not all(is_complete(run.layout.evaluation(at)) for at in (0, step)):
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """The labels that a person gave to answers of one policy."""
+
+    labelled: tuple[Labelled, ...]
+    """Refusals by the labels alone; a partial refusal counts."""
+    agree: int
+    """Of these read by the rule as by the person."""
+
+
+def given_labels(run: Run, step: int) -> Given | None:
+    """The labels of a run's answers at a step, skipped answers left out; None where there are none."""
+    if not run.layout.labels.is_file() or not is_complete(run.layout.evaluation(step)):
         return None
     prompts = {prompt.id: prompt for prompt in _prompts(run)}
-    samples = {(at, sample.prompt_id, sample.sample): sample for at in (0, step) for sample in _samples(run, at)}
-    given = {
-        place: judgement
-        for place, judgement in read_labels(
-            run.layout.labels, {place: sample.answer for place, sample in samples.items()}
-        ).items()
-        if judgement != "skip"
-    }
-    if not step or not any(place[0] == step for place in given):
+    samples = {(step, sample.prompt_id, sample.sample): sample for sample in _samples(run, step)}
+    found = read_labels(run.layout.labels, {place: sample.answer for place, sample in samples.items()})
+    given = {place: judgement for place, judgement in sorted(found.items()) if judgement != "skip"}
+    if not given:
         return None
-    rule = {
-        place: found.values["refused"]
-        for place in given
-        for found in labels_of_rules([prompts[place[1]]], [samples[place]])
-    }
-    agree = sum(rule[place] == _refused(judgement) for place, judgement in given.items())
-    low, high = wilson(agree / len(given), len(given))
-    rows = {at: [_labelled(prompts[p[1]], p, j) for p, j in sorted(given.items()) if p[0] == at] for at in (0, step)}
+    by_rule = labels_of_rules([prompts[place[1]] for place in given], [samples[place] for place in given])
+    return Given(
+        labelled=tuple(_labelled(prompts[place[1]], place, judgement) for place, judgement in given.items()),
+        agree=sum(
+            row.values["refused"] == _refused(judgement)
+            for row, judgement in zip(by_rule, given.values(), strict=True)
+        ),
+    )
+
+
+def hand_labels(run: Run, step: int) -> HandLabels | None:
+    """What people's labels say of a step against step 0; None where there are none of it."""
+    now = given_labels(run, step) if step else None
+    before = given_labels(run, 0)
+    if now is None or not is_complete(run.layout.evaluation(0)):
+        return None
+    start = before or Given(labelled=(), agree=0)
+    answers, agree = len(start.labelled) + len(now.labelled), start.agree + now.agree
+    low, high = wilson(agree / answers, answers)
     by_people = compare(
         ("step 0", f"step {step}"),
-        rows[0],
-        rows[step],
+        start.labelled,
+        now.labelled,
         [measure_named(name) for name in MEASURED],
-        prompts,
+        {prompt.id: prompt for prompt in _prompts(run)},
         primary=MEASURED[0],
         smallest_effect=measure_named(MEASURED[0]).margin,
     )
     return HandLabels(
         step=step,
-        answers=len(given),
+        answers=answers,
         agree=agree,
-        agreement=agree / len(given),
+        agreement=agree / answers,
         low=low,
         high=high,
         comparison=by_people,

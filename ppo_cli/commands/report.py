@@ -16,6 +16,7 @@ from ppo_cli.analysis.moves import moves, transitions
 from ppo_cli.analysis.table import tabulate
 from ppo_cli.behaviours.catalog import RULES_VERSION, measure_named
 from ppo_cli.commands.alarms import findings_of
+from ppo_cli.commands.by_hand import believed
 from ppo_cli.commands.compare import Arm, arm_of, common_prompts
 from ppo_cli.commands.evaluate import Evaluated, against, read_evaluation
 from ppo_cli.errors import IntegrityError, UsageError
@@ -54,7 +55,13 @@ def report_run(name: str, *, output: Path, html: Path | None = None) -> ReportOu
         raise IntegrityError(f"{arm.run.name} has no evaluation of step 0.", "Repeat the run.")
     before = read_evaluation(at_start, list(arm.evaluated.prompts.values()), "step 0")
     after = replace(arm.evaluated, name=f"step {arm.step}")
-    comparison = against(before, after, arm.experiment)
+    comparison = believed(
+        against(before, after, arm.experiment),
+        [(arm.run, 0)],
+        [(arm.run, arm.step)],
+        before.prompts,
+        arm.experiment.evaluation.smallest_effect,
+    )
     path = html or arm.run.layout.reports / REPORT
     if html is None:
         with disk_errors(path):

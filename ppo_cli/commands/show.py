@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ppo_cli.commands.alarms import names_on_record
+from ppo_cli.commands.by_hand import believed
 from ppo_cli.commands.evaluate import Evaluated, against, read_evaluation
 from ppo_cli.commands.ground import INPUTS
 from ppo_cli.commands.runs import settings_of
@@ -73,7 +74,9 @@ def _from_start_to_end(run: Run, experiment: Experiment) -> tuple[int | None, bo
         return read_evaluation(run.layout.evaluation(step), prompts, f"step {step}")
 
     last = read(steps[-1])
-    return steps[-1], last.partial, against(read(0), last, experiment)
+    start = read(0)
+    by_rule, effect = against(start, last, experiment), experiment.evaluation.smallest_effect
+    return steps[-1], last.partial, believed(by_rule, [(run, 0)], [(run, steps[-1])], start.prompts, effect)
 
 
 def _instead_of(run: Run, state: RunState) -> dict[str, Any]:

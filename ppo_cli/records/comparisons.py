@@ -82,6 +82,21 @@ class Transitions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ByHand:
+    """Measures that are made from people's labels in place of the rule's."""
+
+    measures: tuple[str, ...]
+    answers: int
+    """Labelled, of both policies."""
+    agree: int
+    """Of these read by the rule as by the person."""
+    prompts: int
+    """Prompts with a labelled answer of both."""
+    by_rule: tuple[Change, ...]
+    """The same measures as the rule has them."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """Two policies on the same evaluation: what changed, by how much, and which prompts moved."""
 
@@ -98,6 +113,8 @@ class Comparison:
     """Expected share of prompts whose majority label flips from resampling A alone."""
     prompts: int
     samples_per_prompt: int
+    by_hand: ByHand | None = None
+    """Where people labelled enough answers of both: the changes that are theirs. Flips are always the rule's."""
 
 
 def variables(treatments: Iterable[str], bundle: Collection[str]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from ppo_cli.records.outcomes import ComparisonOutcome
 from ppo_cli.report import wording
 from ppo_cli.report.arms import SEVERAL_SEEDS
 from ppo_cli.report.screens import FLIPPED, ONE_SEED, comparison_sentences
-from ppo_cli.report.tables import footnote_texts
+from ppo_cli.report.tables import footnote_texts, marked_title
 
 FLIPS_SHOWN = 5
 ANSWER_WIDTH = 200
@@ -53,6 +53,8 @@ def _section(outcome: ComparisonOutcome) -> Iterator[str]:
     yield ""
     for note in footnote_texts([change.name for change in comparison.changes], comparison.graded):
         yield f"{note}\n"
+    if comparison.by_hand is not None:
+        yield f"{wording.by_hand(comparison.by_hand)}\n"
     yield from _flips(comparison)
     yield f"{SEVERAL_SEEDS if outcome.seeds_of_arms else ONE_SEED}\n"
 
@@ -66,9 +68,8 @@ def _table(comparison: Comparison) -> Iterator[str]:
         if change.difference is None or (measure.detail and change.name != comparison.primary):
             continue
         star = "★ " if change.name == comparison.primary else ""
-        mark = f" {wording.GRADED}" if change.name in comparison.graded else ""
         cells = (
-            f"{star}{measure.title.strip()}{mark}",
+            f"{star}{marked_title(measure, comparison).strip()}",
             wording.value(measure, change.before),
             wording.value(measure, change.after),
             wording.difference(measure, change.difference),

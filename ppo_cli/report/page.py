@@ -124,7 +124,7 @@ def render(page: Page) -> str:
         one_seed=ONE_SEED,
         rows=_rows(page.comparison, detail=False),
         details=_rows(page.comparison, detail=True),
-        footnotes=footnote_texts([change.name for change in page.comparison.changes], page.comparison.graded),
+        footnotes=_footnotes(page.comparison),
         flips_line=_flips_line(page),
         does=_does(page.comparison)[1],
         flips=[
@@ -261,7 +261,7 @@ def _rows(comparison: Comparison, *, detail: bool) -> list[dict[str, Any]]:
         rows.append(
             {
                 "title": f"{'★ ' if is_primary else ''}{measure.title}",
-                "mark": wording.GRADED if change.name in comparison.graded else "",
+                "mark": wording.marks(comparison, change.name),
                 "before": wording.value(measure, change.before),
                 "after": wording.value(measure, change.after),
                 "difference": wording.difference(measure, change.difference),
@@ -275,6 +275,11 @@ def _rows(comparison: Comparison, *, detail: bool) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _footnotes(comparison: Comparison) -> list[str]:
+    notes = footnote_texts([change.name for change in comparison.changes], comparison.graded)
+    return [*notes, *([wording.by_hand(comparison.by_hand)] if comparison.by_hand else [])]
 
 
 def _tone(measure: Measure, change: Change) -> str:

@@ -289,7 +289,9 @@ def behaviour_sentences(comparison: Comparison) -> list[str]:
     sentences = []
     for change in comparison.changes:
         if change.name == comparison.primary:
-            numbers = [wording.p_value(change.p_value), f"{change.prompts} prompts × {comparison.samples_per_prompt}"]
+            by_hand = wording.BY_HAND in wording.marks(comparison, change.name)
+            asked = "labelled by hand" if by_hand else f"× {comparison.samples_per_prompt}"
+            numbers = [wording.p_value(change.p_value), f"{change.prompts} prompts {asked}"]
             tail = ", ".join(part for part in numbers if part)
             sentences.append(
                 f"{change.verdict}. {wording.verdict_sentence(measure_named(change.name), change)} ({tail})"

@@ -98,6 +98,8 @@ def _behaviour(story: RunStory) -> list[RenderableType]:
     for change in chosen:
         table.add_row(*_cells(change, comparison))
     notes = footnotes([change.name for change in chosen], comparison.graded, short=True)
+    if comparison.by_hand is not None:
+        notes.append(Text(wording.by_hand(comparison.by_hand), style="dim"))
     return [
         table,
         literal(f"{comparison.samples_per_prompt} answers a prompt{subset}; ★ is judged", style="dim"),
@@ -107,9 +109,9 @@ def _behaviour(story: RunStory) -> list[RenderableType]:
 
 def _cells(change: Change, comparison: Comparison) -> list[str]:
     measure = measure_named(change.name)
-    mark = f" {wording.GRADED}" if change.name in comparison.graded else ""
+    title = f"{measure.title.strip()} {wording.marks(comparison, change.name)}".rstrip()
     return [
-        f"{'★' if change.name == comparison.primary else ' '} {measure.title.strip()}{mark}",
+        f"{'★' if change.name == comparison.primary else ' '} {title}",
         wording.value(measure, change.before),
         wording.value(measure, change.after),
         wording.difference(measure, change.difference),

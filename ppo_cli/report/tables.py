@@ -88,6 +88,8 @@ def behaviour_table(
     rows = [_headings(heading, before, after), *(_row(change, comparison) for change in chosen)]
     verdicts = [] if shown else [_verdict_of(change) for change in chosen]
     notes = footnotes([change.name for change in chosen], comparison.graded, short=bool(shown)) if by_rule else []
+    if comparison.by_hand is not None and not shown:
+        notes.append(Text(wording.by_hand(comparison.by_hand), style="dim"))
     return Group(Fitting(_as_table(rows, verdicts), _as_lines(rows, verdicts)), *notes)
 
 
@@ -167,13 +169,18 @@ def _headings(*names: str) -> list[Text]:
 def _row(change: Change, comparison: Comparison) -> list[Text]:
     measure = measure_named(change.name)
     return [
-        Text(f"{'★' if change.name == comparison.primary else ' '} {_title(measure, comparison.graded)}"),
+        Text(f"{'★' if change.name == comparison.primary else ' '} {marked_title(measure, comparison)}"),
         Text(wording.value(measure, change.before)),
         Text(wording.value(measure, change.after)),
         Text(wording.difference(measure, change.difference)),
         Text(wording.interval(measure, change.low, change.high)),
         Text(wording.arrow(measure, change), style=_style(measure, change)),
     ]
+
+
+def marked_title(measure: Measure, comparison: Comparison) -> str:
+    """A measure's title with the marks that it carries in this comparison."""
+    return f"{measure.title} {wording.marks(comparison, measure.name)}".rstrip()
 
 
 def _title(measure: Measure, graded: Collection[str]) -> str:

@@ -10,12 +10,14 @@ import math
 from rich.cells import cell_len
 
 from ppo_cli.behaviours.catalog import measure_named
-from ppo_cli.records.comparisons import Change, Judged
+from ppo_cli.records.comparisons import ByHand, Change, Comparison, Judged
 from ppo_cli.records.measures import Calibration, Estimate, Measure
 
 MISSING = "–"
 GRADED = "†"
 """Marks a behaviour that the reward itself scores."""
+BY_HAND = "‡"
+"""Marks a behaviour that people labelled, in place of the rule."""
 OWN_TEACHER = "graded by its own teacher"
 TERMS = "reward.terms."
 """Begins, among what is graded, the path of a term of which it is not known what it looks at."""
@@ -108,6 +110,21 @@ def is_better(measure: Measure, change: Change) -> bool:
 def detectable(measure: Measure, change: Change) -> str:
     """The smallest difference that would have been noticed; nothing where it is not known."""
     return "" if change.detectable is None else difference(measure, change.detectable).removeprefix("+")
+
+
+def marks(comparison: Comparison, name: str) -> str:
+    """What a title carries that has to be known of a measure: its own teacher, people's labels."""
+    by_hand = comparison.by_hand is not None and name in comparison.by_hand.measures
+    return f"{GRADED if name in comparison.graded else ''}{BY_HAND if by_hand else ''}"
+
+
+def by_hand(found: ByHand) -> str:
+    """Who made the marked values, in one sentence."""
+    return (
+        f"{BY_HAND} by hand, in place of the rule: {found.answers} answers to {found.prompts} prompts, labelled blind; "
+        f"the rule reads {found.agree} of them ({100 * found.agree / found.answers:.1f} %) the same way. "
+        "Flips, categories and single seeds are the rule's."
+    )
 
 
 def calibration(found: Calibration) -> str:
