@@ -117,8 +117,7 @@ def given_labels(run: Run, step: int) -> Given | None:
     return Given(
         labelled=tuple(_labelled(prompts[place[1]], place, judgement) for place, judgement in given.items()),
         agree=sum(
-            row.values["refused"] == _refused(judgement)
-            for row, judgement in zip(by_rule, given.values(), strict=True)
+            row.values["refused"] == _refused(judgement) for row, judgement in zip(by_rule, given.values(), strict=True)
         ),
     )
 
