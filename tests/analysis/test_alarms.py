@@ -174,6 +174,40 @@ def test_a_reward_that_length_explains_rings(noise, rings):
     assert (reward_too_clever(seen(episodes=episodes)) is not None) is rings
 
 
+def test_a_reward_for_length_alone_rings_for_what_the_shortness_cost():
+    """The pattern of configs/traps/concise.yaml."""
+    tokens = {(update, place): 40 - 4 * update + place % 3 for update in range(1, UPDATES + 1) for place in range(EACH)}
+    shrinking = [
+        episode(update, place, tokens=length, reward=1 - length / 40) for (update, place), length in tokens.items()
+    ]
+    helped = change("topic.mentions", before=0.36, after=0.05, difference=-0.31, low=-0.37, high=-0.25)
+    alarm = reward_too_clever(seen(episodes=shrinking, comparison=comparison(change(), helped)))
+    unpaid, by_length = alarm.evidence
+    assert unpaid.endswith("and what it does not pay for got worse: topic.mentions 36.0 % → 5.0 %")
+    assert by_length.startswith("reward goes with length (rank correlation −1.00 in the last third)")
+    assert by_length.endswith("answers became shorter: 32.9 → 8.9 tokens")
+
+
+def test_a_reward_for_any_refusal_rings_for_the_refusals_of_safe_prompts():
+    """The pattern of configs/traps/refusal.yaml."""
+    refusing = [
+        episode(update, place, answer="I'm sorry, but I can't" if place < 1.5 * update else "Sure", reward=update / 9)
+        for update in range(1, UPDATES + 1)
+        for place in range(EACH)
+    ]
+    safe = change("refusal.safe", before=0.5, after=0.95, difference=0.45, low=0.4, high=0.5)
+    alarm = reward_too_clever(seen(episodes=refusing, comparison=comparison(STAYED, safe)))
+    goal, unpaid, opening = alarm.evidence
+    assert goal.endswith("and refusal.separation 0.50 → 0.45 did not follow")
+    assert unpaid.endswith("and what it does not pay for got worse: refusal.safe 50.0 % → 95.0 %")
+    assert "of the last answers begin with 'i'm sorry but i'" in opening
+
+
+def test_a_measure_to_look_around_in_rings_no_alarm():
+    worse = change("brevity.words", before=10.0, after=20.0, difference=2.0, low=1.8, high=2.2)
+    assert reward_too_clever(seen(episodes=rising(), comparison=comparison(change(), worse))) is None
+
+
 # --- KL too small ------------------------------------------------------------------------------------
 
 
