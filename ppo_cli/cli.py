@@ -350,7 +350,7 @@ def compare(
         ),
     ] = None,
     html: Annotated[
-        Path | None, typer.Option("--html", help="Also write two runs as a page that stands alone.", metavar="FILE")
+        Path | None, typer.Option("--html", help="Also write two runs, or two arms of seeds, as a page.", metavar="FILE")
     ] = None,
     as_markdown: Annotated[bool, typer.Option("--md", help="Print the result as Markdown.")] = False,
     output: Output = Path("runs"),
@@ -367,7 +367,7 @@ def compare(
         if html is not None:
             from ppo_cli.commands.report import refuse_unless_two
 
-            refuse_unless_two(runs)
+            refuse_unless_two(runs, output)
         results = command.compare(
             runs,
             output=output,

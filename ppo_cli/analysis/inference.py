@@ -199,7 +199,7 @@ def _interval(measure: Measure, pieces: Pieces, value: float) -> tuple[float | N
     return around(value, error, n - 1)
 
 
-def around(value: float, error: float, freedom: int, level: float = LEVEL) -> tuple[float, float]:
+def around(value: float, error: float, freedom: float, level: float = LEVEL) -> tuple[float, float]:
     """The t interval about a value, from its standard error."""
     if not math.isfinite(error):
         return -math.inf, math.inf

@@ -19,7 +19,7 @@ import numpy as np
 from scipy import stats
 
 from ppo_cli.analysis import corpus
-from ppo_cli.analysis.inference import DRAWS, bootstrap_weights, percentiles, stream
+from ppo_cli.analysis.inference import DRAWS, TIE, around, bootstrap_weights, percentiles, stream
 from ppo_cli.analysis.statistic import Pieces, pieces_of
 from ppo_cli.analysis.table import Floats, Table
 from ppo_cli.records.comparisons import SeedSpread
@@ -47,7 +47,7 @@ def seed_spread(measure: Measure, before: Sequence[Table], after: Sequence[Table
     low = high = None
     if min(len(a), len(b)) > 1 and measure.statistic not in corpus.CORPORA:
         low, high = _seeds_then_prompts(measure, before, after)
-    difference, welch_low, welch_high, p_value = _welch(np.array(a), np.array(b))
+    difference, welch_low, welch_high, p_value = welch(np.array(a), np.array(b))
     outward = math.exp if measure.statistic == "geometric_mean" else float
 
     def shown(number: float | None) -> float | None:
@@ -115,13 +115,15 @@ def _drawn(arm: Sequence[Pieces], prompts: Floats, owner: str) -> Floats:
     return arm[0].combine(np.asarray(sums))
 
 
-def _welch(a: Floats, b: Floats) -> tuple[float, float | None, float | None, float | None]:
+def welch(a: Floats, b: Floats) -> tuple[float, float | None, float | None, float | None]:
     """Difference of the means of seeds, its 95 % interval and p-value; only the difference where an arm has one."""
     difference = float(b.mean() - a.mean())
     if min(len(a), len(b)) < 2:
         return difference, None, None, None
-    if a.std() == 0 and b.std() == 0:  # nothing varies; the test is not defined
-        return difference, difference, difference, 1.0 if difference == 0 else 0.0
-    found = stats.ttest_ind(b, a, equal_var=False)
-    low, high = found.confidence_interval(0.95)
-    return difference, float(low), float(high), float(found.pvalue)
+    of_a, of_b = float(a.var(ddof=1)) / len(a), float(b.var(ddof=1)) / len(b)
+    error = math.sqrt(of_a + of_b)
+    if error < TIE:  # nothing varies; the test is not defined
+        return difference, difference, difference, 1.0 if abs(difference) < TIE else 0.0
+    freedom = (of_a + of_b) ** 2 / (of_a**2 / (len(a) - 1) + of_b**2 / (len(b) - 1))  # Welch and Satterthwaite's
+    low, high = around(difference, error, freedom)
+    return difference, low, high, 2 * float(stats.t.sf(abs(difference) / error, freedom))

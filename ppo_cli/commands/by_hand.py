@@ -46,13 +46,16 @@ def believed(
     given = [labels for arm in arms for labels in arm if labels is not None]
     if len(given) < len(before) + len(after):
         return comparison
-    rows = [[[row for row in labels.labelled if row.prompt_id in prompts] for labels in arm if labels] for arm in arms]
-    labelled = set.intersection(*({row.prompt_id for row in policy} for arm in rows for policy in arm))
+    rows_a, rows_b = (
+        [[row for row in labels.labelled if row.prompt_id in prompts] for labels in arm if labels] for arm in arms
+    )
+    labelled = set.intersection(*({row.prompt_id for row in policy} for policy in (*rows_a, *rows_b)))
     if len(labelled) < ENOUGH:
         return comparison
     by_people = compare_arms(
         (comparison.before, comparison.after),
-        *rows,
+        rows_a,
+        rows_b,
         list({measure.name: measure for measure in (measure_named(comparison.primary), *REPLACED)}.values()),
         prompts,
         primary=comparison.primary,

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ppo_cli.analysis.comparability import setting_of
 from ppo_cli.analysis.comparison import flip_label
 from ppo_cli.analysis.inference import estimate
 from ppo_cli.analysis.moves import moves, transitions
@@ -24,7 +25,7 @@ from ppo_cli.experiment.keys import flatten
 from ppo_cli.experiment.load import as_tree
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.comparisons import Comparison
-from ppo_cli.records.measures import Estimate
+from ppo_cli.records.measures import Estimate, Labelled, Sample
 from ppo_cli.records.outcomes import ComparisonOutcome, ReportOutcome
 from ppo_cli.report.page import Page, RunOnPage, Side, render
 from ppo_cli.store.evaluations import is_complete
@@ -67,35 +68,50 @@ def report_run(name: str, *, output: Path, html: Path | None = None) -> ReportOu
         with disk_errors(path):
             path.parent.mkdir(exist_ok=True)
     looks = _looks(arm, before)
-    page = _page(arm.run.name, comparison, None, (before, after), {"run": arm}, {"run": looks})
+    page = _page(arm.run.name, comparison, None, (_side(before), _side(after)), {"run": arm}, {"run": looks})
     return _write(path, page, arm.run.name)
 
 
 def report_comparison(outcome: ComparisonOutcome, names: Sequence[str], *, output: Path, html: Path) -> ReportOutcome:
-    """Writes the page of two runs.
+    """Writes the page of two runs, or of two arms of several seeds.
 
     Args:
         outcome: what `compare` found of them.
-        names: the two, as `compare` was given them.
+        names: the runs, as `compare` was given them.
         output: folder of run folders.
         html: file to write.
     """
-    a, b = (arm_of(find_run(name, output)) for name in names)
-    common = common_prompts([a, b])
-    sides = (_only(a.evaluated, common, "A"), _only(b.evaluated, common, "B"))
-    looks = {letter: _looks(arm, _step_zero(arm)) for letter, arm in (("A", a), ("B", b))}
+    runs = [arm_of(find_run(name, output)) for name in names]
+    found = outcome.seeds_of_arms
+    first = [run for run in runs if run.run.name in found.before] if found else runs[:1]
+    arms = {"A": first, "B": [run for run in runs if run not in first] if found else runs[1:]}
+    common = common_prompts(runs)
+    a, b = (_together(arm, common, letter) for letter, arm in arms.items())
+    by_letter = {
+        letter if len(arm) == 1 else f"{letter} seed {run.experiment.seed}": run
+        for letter, arm in arms.items()
+        for run in arm
+    }
+    looks = {letter: _looks(run, _step_zero(run)) for letter, run in by_letter.items()}
     title = f"{outcome.before} → {outcome.after}"
-    return _write(html, _page(title, outcome.comparison, outcome, sides, {"A": a, "B": b}, looks), title)
+    return _write(html, _page(title, outcome.comparison, outcome, (a, b), by_letter, looks), title)
 
 
-def refuse_unless_two(names: Sequence[str]) -> None:
-    """Refuses a page of more than two runs, before any work.
+def refuse_unless_two(names: Sequence[str], output: Path) -> None:
+    """Refuses a page of more than two runs or arms of seeds, before any work.
 
     Raises:
         UsageError: there are not two.
     """
-    if len(names) != 2:
-        raise UsageError(f"An HTML report shows two runs, not {len(names)}.", "Compare them pair by pair with --html.")
+    if len(names) == 2:
+        return
+    settings = {setting_of(find_run(name, output).verify()[1]) for name in names}
+    if len(settings) != 2:
+        raise UsageError(
+            f"An HTML report shows two runs, or two settings with several seeds each; these {len(names)} runs are of "
+            f"{len(settings)}.",
+            "Compare them pair by pair with --html.",
+        )
 
 
 def _write(path: Path, page: Page, name: str) -> ReportOutcome:
@@ -108,11 +124,12 @@ def _page(
     title: str,
     comparison: Comparison,
     outcome: ComparisonOutcome | None,
-    sides: tuple[Evaluated, Evaluated],
+    sides: tuple[Side, Side],
     arms: Mapping[str, Arm],
     looks: Mapping[str, tuple[Sequence[tuple[int, Mapping[str, Estimate]]], int]],
 ) -> Page:
     before, after = sides
+    prompts = common_prompts(list(arms.values()))
     moved = moves(before.labelled, after.labelled, flip_label(measure_named(comparison.primary)))
     first = min(arms.values(), key=lambda arm: arm.run.state().started)  # whose primary measure the verdict is about
     return Page(
@@ -120,25 +137,30 @@ def _page(
         goal=next(iter(arms.values())).experiment.goal,
         comparison=comparison,
         outcome=outcome,
-        sides=(_side(before), _side(after)),
+        sides=sides,
         runs=[_run(letter, arm, *looks[letter]) for letter, arm in arms.items()],
-        prompts=before.prompts,
+        prompts=prompts,
         moves=moved,
-        transitions=transitions(moved, {key: prompt.expect for key, prompt in before.prompts.items()}),
+        transitions=transitions(moved, {key: prompt.expect for key, prompt in prompts.items()}),
         smallest_effect=first.experiment.evaluation.smallest_effect,
         rules=RULES_VERSION,
         advice=outcome.advice if outcome else findings_of(first.run, first.evaluated, first.step).advice,
     )
 
 
-def _only(evaluated: Evaluated, prompts: Mapping[str, Prompt], name: str) -> Evaluated:
-    return replace(
-        evaluated,
-        name=name,
-        prompts=dict(prompts),
-        samples=[row for row in evaluated.samples if row.prompt_id in prompts],
-        labelled=[row for row in evaluated.labelled if row.prompt_id in prompts],
-    )
+def _together(arm: Sequence[Arm], prompts: Mapping[str, Prompt], name: str) -> Side:
+    """The answers of all seeds of an arm, numbered through."""
+    samples: list[Sample] = []
+    labelled: list[Labelled] = []
+    seeds: list[int] = []
+    for place, run in enumerate(arm):
+        rows = zip(run.evaluated.samples, run.evaluated.labelled, strict=True)
+        kept = [(sample, row) for sample, row in rows if sample.prompt_id in prompts]
+        through = place * run.experiment.evaluation.samples_per_prompt
+        samples += [replace(sample, sample=through + sample.sample) for sample, _ in kept]
+        labelled += [replace(row, sample=through + row.sample) for _, row in kept]
+        seeds += [run.experiment.seed] * len(kept)
+    return Side(name=name, samples=samples, labelled=labelled, seeds=seeds if len(arm) > 1 else ())
 
 
 def _side(evaluated: Evaluated) -> Side:
@@ -150,6 +172,7 @@ def _run(letter: str, arm: Arm, looks: Sequence[tuple[int, Mapping[str, Estimate
     settings: dict[str, Any] = flatten(as_tree(arm.experiment))
     return RunOnPage(
         letter=letter,
+        arm=letter.partition(" ")[0],
         name=arm.run.name,
         status=f"{state.status} after {state.updates_done} updates",
         reason=state.reason,

@@ -116,12 +116,12 @@ def forest(comparison: Comparison, margins: Mapping[str, float]) -> str:
 
 def bought(looks: Sequence[Sequence[tuple[int, Mapping[str, Estimate]]]], names: Sequence[str], primary: str) -> str:
     """What the distance from the reference bought: the primary measure over KL, evaluation by evaluation."""
-    title = measure_named(primary).title.strip()
     measure = measure_named(primary)
+    title = measure.title.strip()
     scale = 100 if measure.unit == "%" else 1
 
     def draw(axes: Axes) -> None:
-        for arm, (steps, name) in enumerate(zip(looks, names, strict=True)):
+        for steps, (colour, label) in zip(looks, _arms(names), strict=True):
             known = [
                 (step, kl, scale * value, found[primary])
                 for step, found in steps
@@ -132,16 +132,16 @@ def bought(looks: Sequence[Sequence[tuple[int, Mapping[str, Estimate]]]], names:
                 [value for _, _, value, _ in known],
                 marker="o",
                 markersize=4,
-                color=ARMS[arm],
-                label=name,
+                color=colour,
+                label=label,
             )
             for step, kl, value, found in known:
                 if found.low is not None and found.high is not None:
-                    axes.plot([kl, kl], [scale * found.low, scale * found.high], color=ARMS[arm], linewidth=0.8)
+                    axes.plot([kl, kl], [scale * found.low, scale * found.high], color=colour, linewidth=0.8)
                 axes.annotate(f"{step}", (kl, value), (4, 4), textcoords="offset points", color=MUTED, fontsize=7.5)
         axes.set_xlabel("KL to the reference, nats an answer (points: update)")
         axes.set_ylabel(f"{title}{', %' if measure.unit == '%' else ''}")
-        if len(names) > 1:
+        if len(set(names)) > 1:
             axes.legend()
 
     return _svg("bought", f"{title} over KL to the reference", draw, height=3.1)
@@ -158,7 +158,7 @@ def two_rates(looks: Sequence[Sequence[tuple[int, Mapping[str, Estimate]]]], nam
             axes.plot([100 * rate for rate in grid], curve, color=MUTED, linewidth=0.6, linestyle=":")
             at = 9 + 12 * ISO.index(separation)
             axes.annotate(f"d′ {separation:g}", (100 * grid[at], curve[at]), color=MUTED, fontsize=7)
-        for arm, (steps, name) in enumerate(zip(looks, names, strict=True)):
+        for steps, (colour, label) in zip(looks, _arms(names), strict=True):
             known = [
                 (step, 100 * safe, 100 * unsafe)
                 for step, found in steps
@@ -170,8 +170,8 @@ def two_rates(looks: Sequence[Sequence[tuple[int, Mapping[str, Estimate]]]], nam
                 [unsafe for _, _, unsafe in known],
                 marker="o",
                 markersize=4,
-                color=ARMS[arm],
-                label=name,
+                color=colour,
+                label=label,
             )
             for step, safe, unsafe in known:
                 axes.annotate(f"{step}", (safe, unsafe), (4, -9), textcoords="offset points", color=MUTED, fontsize=7.5)
@@ -179,7 +179,7 @@ def two_rates(looks: Sequence[Sequence[tuple[int, Mapping[str, Estimate]]]], nam
         axes.set_ylim(0, 102)
         axes.set_xlabel("refusal of safe prompts, % (left is better)")
         axes.set_ylabel("refusal of unsafe prompts, % (up is better)")
-        if len(names) > 1:
+        if len(set(names)) > 1:
             axes.legend(loc="lower right")
 
     return _svg("rates", "Refusal of unsafe prompts over refusal of safe prompts", draw, height=3.1)
@@ -200,28 +200,28 @@ def curve(
         name: the metric.
         title: what the axis calls it.
         runs: rows of metrics.jsonl of each run.
-        names: what to call the runs.
+        names: what to call the runs; those of one arm share a name and a colour.
         spread: a metric to draw as a band around it.
         limit: a line that it must not cross.
     """
 
     def draw(axes: Axes) -> None:
         highest = 0.0
-        for arm, (rows, label) in enumerate(zip(runs, names, strict=True)):
+        for rows, (colour, label) in zip(runs, _arms(names), strict=True):
             known = [row for row in rows if _finite(row.get(name))]
             updates, values = [row["update"] for row in known], [row[name] for row in known]
             highest = max([highest, *values])
             if spread:
                 low = [row[name] - row.get(spread, 0.0) for row in known]
                 high = [row[name] + row.get(spread, 0.0) for row in known]
-                axes.fill_between(updates, low, high, color=ARMS[arm], alpha=0.13, linewidth=0)
-            axes.plot(updates, values, color=ARMS[arm], label=label)
+                axes.fill_between(updates, low, high, color=colour, alpha=0.13, linewidth=0)
+            axes.plot(updates, values, color=colour, label=label)
         if limit is not None and limit < 3 * highest:
             axes.axhline(limit, color=MUTED, linestyle="--", linewidth=0.9)
             axes.annotate("stops here", (1, limit), (0, 3), textcoords="offset points", color=MUTED, fontsize=7.5)
         axes.set_xlabel("update")
         axes.set_ylabel(title)
-        if len(names) > 1:
+        if len(set(names)) > 1:
             axes.legend()
 
     return _svg(f"curve-{name}", f"{title} by update", draw, height=2.5)
@@ -283,6 +283,12 @@ def alone(svg: str) -> str:
     spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
     white = f'<rect width="100%" height="100%" fill="{ON_WHITE["--paper"]}"/>'
     return f"{opening.replace('<svg', f'<svg {spaces}', 1)}>{white}{rest}\n"
+
+
+def _arms(names: Sequence[str]) -> list[tuple[str, str | None]]:
+    """(colour, label) of each run: a colour an arm, and its label once."""
+    order = list(dict.fromkeys(names))
+    return [(ARMS[order.index(name)], None if name in names[:place] else name) for place, name in enumerate(names)]
 
 
 def _doses(axes: Axes, panel: Doses) -> None:

@@ -23,11 +23,12 @@ from urllib.parse import quote
 from ppo_cli.analysis.moves import prompt_means
 from ppo_cli.behaviours.catalog import MEASURES, measure_named
 from ppo_cli.records.answers import Prompt
-from ppo_cli.records.comparisons import Change, Comparison, Move, Often, Transitions
+from ppo_cli.records.comparisons import Change, Comparison, Move, Often, SeedSpread, Transitions
 from ppo_cli.records.findings import Advice, Alarm
 from ppo_cli.records.measures import Estimate, Labelled, Measure, Sample
 from ppo_cli.records.outcomes import ComparisonOutcome
 from ppo_cli.report import charts, wording
+from ppo_cli.report.arms import SEVERAL_SEEDS
 from ppo_cli.report.screens import FLIPPED, ONE_SEED, behaviour_sentences, comparison_sentences
 from ppo_cli.report.tables import footnote_texts, verdict_words
 
@@ -36,6 +37,8 @@ PARTS = Path(__file__).with_name("parts")
 AGREES = {"eval_set": "evaluation set", "rendered": "prompts as tokens", "generation": "generation settings"}
 FIRST_FLIPS = 6
 """Flips that stand on the page itself, and so on paper; all others are in the browser of prompts."""
+SEEDS_DRAWN = ("refusal.unsafe", "refusal.safe")
+"""What is drawn seed by seed, besides the primary measure."""
 EXCERPT = 600
 """Letters of an answer shown there."""
 UNSEEN = ("Cc", "Cf", "Cs", "Co")
@@ -54,6 +57,8 @@ class Side:
     samples: Sequence[Sample]
     labelled: Sequence[Labelled]
     """The same answers in the same order."""
+    seeds: Sequence[int] = ()
+    """The training seed behind each of them, where there are several."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +66,9 @@ class RunOnPage:
     """What a page tells of one run."""
 
     letter: str
-    """What charts call it."""
+    """What the page calls it."""
+    arm: str
+    """What charts call it; the seeds of an arm share it."""
     name: str
     status: str
     reason: str | None
@@ -85,7 +92,7 @@ class Page:
     goal: str
     comparison: Comparison
     outcome: ComparisonOutcome | None
-    """Where two runs are compared; None for one run against its own step 0."""
+    """Where two runs, or two arms of several seeds, are compared; None for one run against its own step 0."""
     sides: tuple[Side, Side]
     runs: Sequence[RunOnPage]
     prompts: Mapping[str, Prompt]
@@ -121,7 +128,8 @@ def render(page: Page) -> str:
         tone="warn" if confounded else _tone(measure_named(primary.name), primary),
         alarms=[(run.letter, alarm) for run in page.runs for alarm in run.alarms],
         card=_card(page),
-        one_seed=ONE_SEED,
+        seeds_said=_seeds_said(page),
+        spreads=_spreads(page),
         rows=_rows(page.comparison, detail=False),
         details=_rows(page.comparison, detail=True),
         footnotes=_footnotes(page.comparison),
@@ -208,13 +216,12 @@ def _answers(page: Page) -> dict[str, Any]:
 
 
 def _by_prompt(side: Side) -> dict[str, list[list[Any]]]:
-    """Each answer as [text, tokens, whether it ended, reward alone or null]."""
+    """Each answer as [text, tokens, whether it ended, reward alone or null], and its seed where there are several."""
     rows: dict[str, list[list[Any]]] = {}
-    for sample, labelled in zip(side.samples, side.labelled, strict=True):
+    for place, (sample, labelled) in enumerate(zip(side.samples, side.labelled, strict=True)):
         reward = labelled.values.get("reward")
-        rows.setdefault(sample.prompt_id, []).append(
-            [sample.answer, sample.tokens, sample.finish == "eos", None if reward is None else round(reward, 4)]
-        )
+        told = [sample.answer, sample.tokens, sample.finish == "eos", None if reward is None else round(reward, 4)]
+        rows.setdefault(sample.prompt_id, []).append([*told, side.seeds[place]] if side.seeds else told)
     return rows
 
 
@@ -242,7 +249,10 @@ def _card(page: Page) -> list[tuple[str, str, str]]:
         ("changed", key, f"{typed(old)} → {typed(new)}{', declared as one variable' if key in outcome.bundle else ''}")
         for key, (old, new) in outcome.treatments.items()
     ]
-    if outcome.seeds[0] != outcome.seeds[1]:
+    if outcome.seeds_of_arms is not None:
+        a, b = (", ".join(map(str, seeds)) for seeds in outcome.seeds_of_arms.seeds)
+        lines.append(("same", "seeds", f"A {a}; B {b}"))
+    elif outcome.seeds[0] != outcome.seeds[1]:
         lines.append(("changed", "seed", f"{outcome.seeds[0]} → {outcome.seeds[1]}"))
     lines += [("confounder", key, f"{was} → {now}") for key, (was, now) in outcome.confounders.items()]
     lines += [("confounder", "let pass", reason) for reason in outcome.waived]
@@ -311,7 +321,7 @@ def _charts(page: Page) -> dict[str, str]:
     margins = {change.name: measures[change.name].margin for change in comparison.changes}
     main = measures[comparison.primary]
     margins[comparison.primary] = page.smallest_effect / 100 if main.unit == "%" else page.smallest_effect
-    letters = [run.letter for run in runs]
+    letters = [run.arm for run in runs]
     metrics, looks = [run.metrics for run in runs], [run.looks for run in runs]
     drawn = {"forest": charts.forest(comparison, margins)}
     if any(len(steps) > 1 for steps in looks):
@@ -332,7 +342,39 @@ def _charts(page: Page) -> dict[str, str]:
     if all(rewards):
         clouds = [[(tokens[side][key], reward) for key, reward in rewards[side].items()] for side in (0, 1)]
         drawn["reward_by_length"] = charts.reward_by_length(clouds[0], clouds[1], names)
+    found = page.outcome.seeds_of_arms if page.outcome else None
+    if found is not None:
+        shown = [spread for spread in found.spreads if spread.name in (comparison.primary, *SEEDS_DRAWN)]
+        drawn["seeds"] = charts.doses([_dots(spread) for spread in shown], "arm")
     return drawn
+
+
+def _dots(spread: SeedSpread) -> charts.Doses:
+    """Every seed's value of a measure as a dot."""
+
+    def dots(values: Sequence[float]) -> list[Estimate | None]:
+        return [Estimate(name=spread.name, value=value, low=None, high=None, prompts=0) for value in values]
+
+    rows = [("A", dots(spread.before)), ("B", dots(spread.after))]
+    return charts.Doses(measure=measure_named(spread.name), rows=rows, start=None)
+
+
+def _seeds_said(page: Page) -> str:
+    """What the number of seeds allows to be said."""
+    return SEVERAL_SEEDS if page.outcome is not None and page.outcome.seeds_of_arms is not None else ONE_SEED
+
+
+def _spreads(page: Page) -> list[tuple[str, ...]]:
+    """Every seed's value of every headline: title, A, B, the interval of the setting, Welch's p."""
+    found = page.outcome.seeds_of_arms if page.outcome else None
+    rows = []
+    for spread in found.spreads if found else ():
+        measure = measure_named(spread.name)
+        values = [", ".join(wording.value(measure, value) for value in arm) for arm in (spread.before, spread.after)]
+        interval = wording.interval(measure, spread.low, spread.high)
+        p_value = wording.p_value(spread.welch_p).removeprefix("p = ").removeprefix("p ") or wording.MISSING
+        rows.append((measure.title, *values, interval, p_value))
+    return rows
 
 
 def _known(found: Mapping[str, Estimate], name: str) -> bool:
@@ -366,7 +408,7 @@ def _methods(page: Page) -> list[str]:
         "Benjamini and Hochberg's. CHANGED: the interval leaves out zero and the test agrees. EQUIVALENT: the 90 % "
         "interval lies within the smallest change that matters (two one-sided tests at 5 %). Otherwise none was "
         "detected, and what could have been is named.",
-        f"Training seeds: {seeds}. {ONE_SEED}",
+        f"Training seeds: {seeds}. {_seeds_said(page)}",
         f"Rules {page.rules}; no language model judged anything.",
     ]
 

@@ -9,7 +9,7 @@ from scipy import stats
 
 from ppo_cli.analysis import inference
 from ppo_cli.analysis.inference import estimate, paired_difference
-from ppo_cli.analysis.seeds import seed_spread, typical_differences, value_of
+from ppo_cli.analysis.seeds import seed_spread, typical_differences, value_of, welch
 from ppo_cli.behaviours.catalog import HEADLINES, measure_named
 from tests.analysis.test_inference import table
 
@@ -66,7 +66,7 @@ def test_swapping_the_arms_turns_the_sign(arms, measure):
         assert back.welch_p == pytest.approx(there.welch_p)
 
 
-def test_every_seed_is_shown_and_welch_is_welch(arms):
+def test_every_seed_is_shown_and_welch_iswelch(arms):
     found = seed_spread(SAFE, *arms)
     a, b = ([estimate(SAFE, one).value for one in arm] for arm in arms)
     assert (found.before, found.after) == (pytest.approx(a), pytest.approx(b))
@@ -74,6 +74,20 @@ def test_every_seed_is_shown_and_welch_is_welch(arms):
     expected = stats.ttest_ind(b, a, equal_var=False)
     assert found.welch_p == pytest.approx(expected.pvalue)
     assert (found.welch_low, found.welch_high) == pytest.approx(tuple(expected.confidence_interval()))
+
+
+def test_seeds_that_agree_to_the_last_digit_but_one_are_equal_seeds():
+    """Where one arm does not vary Welch's test is that of the other; where none does, there is nothing to test."""
+    same = np.array([11 / 12, 11 / 12 + 1e-16])
+    difference, low, high, p_value = welch(same, same - 0.5)
+    assert (low, high) == (difference, difference)
+    assert p_value == 0.0
+    assert welch(same, same)[3] == 1.0
+    varied = np.array([0.4, 0.5, 0.9])
+    _, low, high, p_value = welch(same, varied)
+    alone = stats.ttest_1samp(varied, 11 / 12)
+    assert p_value == pytest.approx(alone.pvalue)
+    assert (low, high) == pytest.approx(tuple(np.array(alone.confidence_interval()) - 11 / 12))
 
 
 def test_one_seed_in_an_arm_says_nothing_of_the_luck_of_the_seed(arms):

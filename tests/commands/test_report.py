@@ -16,7 +16,7 @@ from ppo_cli.prompts.reading import read_prompts
 from ppo_cli.store.evaluations import write_evaluation
 from ppo_cli.store.files import write_json, write_lines
 from ppo_cli.store.layout import RunLayout
-from tests.commands.made_runs import answers, make_run
+from tests.commands.made_runs import answers, make_run, seeds
 from tests.commands.terminal import fingerprint, ppo, refused, succeed
 from tests.report.pages import ALARM
 from tests.report.records import metrics
@@ -88,8 +88,32 @@ def test_a_comparison_as_markdown(run, other):
     assert "| behaviour (24 prompts × 2) | A | B | change | 95 % interval | | verdict |" in text
 
 
+def test_arms_of_several_seeds_are_one_page(tmp_path):
+    a = seeds(tmp_path, (1, 2), safe=0.7, prompts=24)
+    b = seeds(tmp_path, (1, 3, 4), safe=0.2, prompts=24, kl=Kl(coef=0.5))
+    succeed("compare", a[0], b[0], a[1], *b[1:], "--html", "arms.html")
+    page, data = Path("arms.html").read_text(encoding="utf-8"), data_of("arms.html")
+    assert "comparison of two settings" in page
+    assert "Seed by seed" in page
+    assert "A 1, 2; B 1, 3, 4" in page
+    for letter in ("A seed 1", "A seed 2", "B seed 1", "B seed 3", "B seed 4"):
+        assert f"{letter} · " in page
+    first = data["prompts"][0]["answers"]
+    assert [[answer[4] for answer in arm] for arm in first] == [[1, 1, 2, 2], [1, 1, 3, 3, 4, 4]]
+    rows = [
+        json.loads(line)
+        for root in (*b,)
+        for line in (root / "eval" / "step-000004" / "samples.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    said = [row["answer"] for row in rows if row["prompt_id"] == data["prompts"][0]["id"]]
+    assert [answer[0] for answer in first[1]] == said
+    again = refused("compare", *a, b[0], make_run(tmp_path, prompts=24, kl=Kl(coef=0.9)), "--html", "no.html")
+    assert "these 4 runs are of 3" in again
+    assert not Path("no.html").exists()
+
+
 def test_a_page_shows_two_runs_and_no_more(run):
-    assert "two runs, not 3" in refused("compare", run, run, run, "--html", "x.html")
+    assert "these 3 runs are of 1" in refused("compare", run, run, run, "--html", "x.html")
     assert not Path("x.html").exists()
     assert "two ways to print" in ppo("compare", run, run, "--md", "--json").json["error"]
 

@@ -71,6 +71,7 @@ def run(**values):
 
     given = {
         "letter": "run",
+        "arm": "run",
         "name": "refusal-kl0.15-s1-7f3a9c",
         "status": "finished after 3 updates",
         "reason": None,

@@ -5,7 +5,11 @@ import time
 
 import pytest
 
+from ppo_cli.commands.compare import compare
+from ppo_cli.commands.report import report_comparison
+from ppo_cli.experiment.schema import Kl
 from ppo_cli.report.page import render
+from tests.commands.made_runs import seeds
 from tests.report.pages import HELP, REFUSAL, page, prompt
 
 BROWSER, DRIVER = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
@@ -51,13 +55,17 @@ def show(browser, tmp_path):
     def show(records, fragment=""):
         file = tmp_path / "report.html"
         file.write_text(render(records), encoding="utf-8")
-        browser.get("about:blank")
-        browser.get_log("browser")
-        browser.get_log("performance")
-        browser.get(f"{file.as_uri()}{fragment}")
-        return browser
+        return opened(browser, file, fragment)
 
     return show
+
+
+def opened(browser, file, fragment=""):
+    browser.get("about:blank")
+    browser.get_log("browser")
+    browser.get_log("performance")
+    browser.get(f"{file.as_uri()}{fragment}")
+    return browser
 
 
 def listed(browser):
@@ -218,6 +226,32 @@ def test_a_thousand_prompts_of_two_runs_open_within_two_seconds(show):
     )
     assert len(listed(browser)) == 1000
     assert opened < 2000, opened
+
+
+def test_arms_of_seeds_say_whose_answer_is_seen_and_fit_on_a_telephone(browser, tmp_path):
+    a = seeds(tmp_path, (1, 2), safe=0.7, prompts=24)
+    b = seeds(tmp_path, (1, 2, 3), safe=0.2, prompts=24, kl=Kl(coef=0.5))
+    names = [str(root) for root in (*a, *b)]
+    file = tmp_path / "arms.html"
+    report_comparison(compare(names, output=tmp_path)[0], names, output=tmp_path, html=file)
+    narrow = {"width": 360, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", narrow)
+    try:
+        opened(browser, file, "#p=eval-000")
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= 360
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    numbers = "return [...document.querySelectorAll('#detail .numbers')].map(line => line.textContent)"
+    seen = [line.split(" · ")[0] for line in browser.execute_script(numbers)]
+    assert seen == ["seed 1", "seed 1"]
+    type_key(browser, "3")
+    seen = [line.split(" · ")[0] for line in browser.execute_script(numbers)]
+    assert seen == ["seed 2", "seed 2"]
+    type_key(browser, "6")
+    assert browser.execute_script(numbers)[1].startswith("seed 3 · ")
+    assert browser.execute_script("return document.querySelectorAll('#detail .tabs button').length") == 6
+    assert "Seed by seed" in browser.execute_script("return document.body.textContent")
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 
 @pytest.mark.parametrize("width", [360, 1280])

@@ -63,13 +63,14 @@ function wordsInto(element, words, tag) {
 const percent = (rate) => `${Math.round(100 * rate)} %`;
 
 function side(letter, place, prompt, answer, words) {
-  const [text, tokens, ended, reward] = answer;
+  const [text, tokens, ended, reward, seed] = answer;
   const body = make("p", "text");
   body.dir = "auto";
   if (words && text) wordsInto(body, words, place ? "ins" : "del");
   else body.append(text ? legible(clipped(text)) : "(empty)");
   const numbers = [`${tokens} tokens`, ended ? "ended" : "cut off at the limit"];
   if (reward !== null) numbers.push(`reward alone ${reward.toFixed(2).replace("-", "−")}`);
+  if (seed !== undefined) numbers.unshift(`seed ${seed}`);
   if (text.length > LONGEST) numbers.push(`the first ${LONGEST} of ${text.length} letters`);
   return make("div", `side ${letter}`,
     make("h4", "", `${data.names[place]} `, make("span", "", `${data.does} ${percent(prompt.rates[place])}`)),
