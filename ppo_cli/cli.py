@@ -10,7 +10,7 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -20,9 +20,10 @@ import typer
 from rich.console import Console
 
 import ppo_cli
-from ppo_cli.errors import ConditionMet, PpoError, UsageError
+from ppo_cli.errors import ConditionMet, GateError, PpoError, UsageError
 from ppo_cli.records.comparisons import Judged
 from ppo_cli.records.events import Watcher
+from ppo_cli.records.findings import Check
 from ppo_cli.store.labels import Judgement
 
 if TYPE_CHECKING:
@@ -53,38 +54,121 @@ Output = Annotated[Path, typer.Option("--output", help="Folder that holds the ru
 
 @app.command()
 def init(
-    recipe: Annotated[str, typer.Argument(help="refusal, or blank for your own prompts.", metavar="RECIPE")],
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            help="refusal, concise, clarify, …; blank is the plainest start for your own.", metavar="RECIPE"
+        ),
+    ],
     folder: Annotated[Path, typer.Argument(help="Folder to write.", metavar="FOLDER")],
     goal: Annotated[str | None, typer.Option(help="What to align to, in one plain sentence.")] = None,
+    from_csv: Annotated[
+        Path | None,
+        typer.Option("--from-csv", help="Train and evaluate on these prompts: CSV or JSONL.", metavar="FILE"),
+    ] = None,
+    from_dataset: Annotated[
+        str | None, typer.Option("--from-dataset", help="The same from hf:NAME[:SPLIT] or a folder.", metavar="NAME")
+    ] = None,
+    eval_share: Annotated[
+        float | None, typer.Option(help="Share of your own prompts that is kept for evaluation; 0.4 by default.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
     fetch_model: Annotated[bool, typer.Option(help="Fetch the built-in start model now.")] = True,
     as_json: Json = False,
 ) -> None:
     """Write a commented config with prompts, and fetch the start model."""
-    with _reported(as_json), _watching(as_json) as watcher:
-        from ppo_cli.commands.init import init as run
-        from ppo_cli.report import screens
+    with _reported(as_json):
+        from ppo_cli.commands import init as command
+        from ppo_cli.report.beginning import init_screen
 
-        result = run(recipe, folder, goal=goal, force=force, fetch_model=fetch_model, watcher=watcher)
-        _print(as_json, result, lambda: screens.init_screen(result))
+        loaded = command.recipe_named(recipe)
+        command.refuse_existing(loaded, folder, force)
+        own = command.own_of(from_csv, from_dataset, eval_share)
+        if goal is None and not as_json and sys.stdin.isatty() and sys.stdout.isatty():
+            goal = _ask_goal(loaded.experiment.goal, _console())
+        with _watching(as_json) as watcher:
+            result = command.init(
+                recipe, folder, goal=goal, own=own, force=force, fetch_model=fetch_model, watcher=watcher
+            )
+        _print(as_json, result, lambda: init_screen(result))
+
+
+def _ask_goal(recipe_goal: str, console: Console) -> str | None:
+    """Two short questions that make one sentence; None where the recipe's is kept."""
+    from ppo_cli.commands.goal import phrase
+    from ppo_cli.report import beginning
+
+    try:
+        console.print(beginning.goal_question(recipe_goal))
+        situation = console.input(f"{beginning.SITUATION} > ").strip()
+        behaviour = console.input(f"{beginning.BEHAVIOUR} > ").strip()
+        if not behaviour and situation:
+            behaviour = console.input(f"{beginning.BEHAVIOUR} > ").strip()
+        if not behaviour:
+            return None
+        made = phrase(situation, behaviour)
+        console.print(beginning.phrased(made))
+        return console.input("> ").strip() or made
+    except EOFError:
+        return None
 
 
 @app.command("sft-check")
-def sft_check(config: Config, overrides: Overrides = None, as_json: Json = False) -> None:
+def sft_check(
+    subject: Annotated[
+        str,
+        typer.Argument(
+            help="The experiment's YAML file; or a model alone: a folder, an id or builtin:NAME.",
+            metavar="CONFIG|MODEL",
+        ),
+    ],
+    overrides: Overrides = None,
+    as_json: Json = False,
+) -> None:
     """May PPO start from this model, with this reward, on these prompts?"""
+    stopped = False
     with _reported(as_json):
-        from ppo_cli.commands.sft_check import sft_check as run
-        from ppo_cli.errors import GateError
+        from ppo_cli.commands import sft_check as command
         from ppo_cli.experiment.load import load_experiment
-        from ppo_cli.report import screens
+        from ppo_cli.report.gate import gate_screen
+
+        alone = command.is_a_model(subject)
+        if alone and overrides:
+            raise UsageError("A model alone has no keys that could be changed.", "Leave them out, or give a config.")
+        loaded = None if alone else load_experiment(Path(subject), overrides or ())
+        with _watching(as_json) as watcher:
+            result = (
+                command.sft_check(loaded, watcher=watcher) if loaded else command.check_model(subject, watcher=watcher)
+            )
+        _print(as_json, result, lambda: gate_screen(result))
+        stopped = _stopped("PPO should not start", result.checks, as_json)
+    if stopped:  # with --json it stands in the one document that was printed
+        raise typer.Exit(GateError.exit_code)
+
+
+@app.command()
+def reward(config: Config, overrides: Overrides = None, as_json: Json = False) -> None:
+    """Is the reward sound, what does it lean on, and can it be tricked?"""
+    stopped = False
+    with _reported(as_json):
+        from ppo_cli.commands.reward import audit
+        from ppo_cli.experiment.load import load_experiment
+        from ppo_cli.report.gate import reward_screen
 
         loaded = load_experiment(config, overrides or ())
         with _watching(as_json) as watcher:
-            result = run(loaded.experiment, watcher=watcher)
-        _print(as_json, result, lambda: screens.gate_screen(result))
-        if result.outcome == "stop":
-            stops = [check.name for check in result.checks if check.outcome == "stop"]
-            raise GateError(f"PPO should not start: {', '.join(stops)}.", "Mend what is marked stop above.")
+            result = audit(loaded, watcher=watcher)
+        _print(as_json, result, lambda: reward_screen(result))
+        stopped = _stopped("PPO should not start with this reward", result.checks, as_json)
+    if stopped:
+        raise typer.Exit(GateError.exit_code)
+
+
+def _stopped(verdict: str, checks: Sequence[Check], as_json: bool) -> bool:
+    stops = [check.name for check in checks if check.outcome == "stop"]
+    if stops and not as_json:
+        raise GateError(f"{verdict}: {', '.join(stops)}.", "Mend what is marked stop above.")
+    return bool(stops)
 
 
 @app.command()
@@ -96,7 +180,7 @@ def train(
         bool, typer.Option("--dry-run", help="Show what would run and what it costs, and stop.")
     ] = False,
     again: Annotated[bool, typer.Option("--again", help="Repeat an experiment that has a run already.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Train although evaluation prompts overlap.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Train although the gate says stop.")] = False,
     output: Annotated[
         Path | None, typer.Option("--output", help="Folder that holds the run folders, in place of the config's.")
     ] = None,
@@ -133,7 +217,7 @@ def train(
         from ppo_cli.report import screens
 
         if dry_run:
-            _dry_run(None if resume else config, overrides or [], as_json)
+            _dry_run(None if resume else config, overrides or [], output, as_json)
             return
         from ppo_cli.commands import train as command
         from ppo_cli.experiment.load import load_experiment
@@ -204,14 +288,14 @@ def _refuse_with_arms(given: list[str]) -> None:
         )
 
 
-def _dry_run(config: Path | None, overrides: list[str], as_json: bool) -> None:
+def _dry_run(config: Path | None, overrides: list[str], output: Path | None, as_json: bool) -> None:
     if config is None:
         raise UsageError("A dry run needs a config.", "Example: ppo train configs/refusal.yaml --dry-run")
     from ppo_cli.commands.dry_run import dry_run
     from ppo_cli.experiment.load import load_experiment
     from ppo_cli.report import screens
 
-    planned = dry_run(load_experiment(config, overrides))
+    planned = dry_run(load_experiment(config, overrides), output=output)
     _print(as_json, planned, lambda: screens.dry_run_screen(planned))
 
 

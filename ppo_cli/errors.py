@@ -8,10 +8,12 @@
     │   ├── NoPermission     2   a place that may not be written
     │   ├── PromptError      2   a prompt file that cannot be used
     │   └── ModelError       2   a model that cannot be found, fetched or used
-    │       └── Unreachable  2   it is not on this machine, and where it comes from does not answer
+    │       ├── Unreachable  2   it is not on this machine, and where it comes from does not answer
+    │       └── NotTuned     5   it has no chat template, so it was not tuned to answer
     ├── NotComparable        3   two runs that may not be compared, or a confounded comparison
     ├── IntegrityError       4   something frozen was changed, or a record is damaged
     ├── GateError            5   the model or the reward failed its gate
+    │   └── Paused           5   what the reward asks does not answer; the run can be resumed
     ├── ConditionMet       100   a comparison ran, and a --fail-if was met
     └── Interrupted        130   stopped by the user; the run can be resumed
 
@@ -74,6 +76,12 @@ class Unreachable(ModelError):
     """A model that is not on this machine, while the place it comes from does not answer."""
 
 
+class NotTuned(ModelError):
+    """A model without a chat template: the first line of the gate that a base model fails."""
+
+    exit_code = 5
+
+
 class NotComparable(PpoError):
     """Two runs that may not be compared, or whose difference has more than one cause."""
 
@@ -96,6 +104,10 @@ class ConditionMet(PpoError):
     """A comparison ran and a condition of the user's was met; kept apart from every way in which the tool fails."""
 
     exit_code = 100
+
+
+class Paused(GateError):
+    """What the reward asks does not answer; what was written is whole and can be resumed."""
 
 
 class Interrupted(PpoError):

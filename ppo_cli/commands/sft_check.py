@@ -1,230 +1,203 @@
 """`ppo sft-check`: may PPO start from this model, with this reward, on these prompts?
 
-Line by line, each with its number, its threshold and the reason for it. PPO amplifies what is there: what a start
-model never does cannot be rewarded, and what it does wrongly gets stronger.
+Line by line, each with its number, its threshold, the reason for it and what to do. PPO amplifies what is there: what
+a start model never does cannot be rewarded, and what it does wrongly gets stronger.
 
-Not here: training, the full evaluation.
+Not here: the single lines (`gate`), training, the full evaluation.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ppo_cli.analysis.words import words
-from ppo_cli.behaviours import form, refusal
-from ppo_cli.commands.ground import Ground, Inputs, read_inputs, stand_on
-from ppo_cli.experiment.schema import Experiment
+from ppo_cli.commands.gate import prompt_sets
+from ppo_cli.commands.gate import tokens as token_lines
+from ppo_cli.commands.gate.exploring import exploring_checks, rewards_by_prompt
+from ppo_cli.commands.gate.lines import verdict
+from ppo_cli.commands.gate.rewarding import audit_reward
+from ppo_cli.commands.gate.trying import Tried, try_out
+from ppo_cli.commands.gate.tuned import Observed, tuned_checks
+from ppo_cli.commands.ground import Inputs, read_inputs, stand_on
+from ppo_cli.commands.init import templates_folder
+from ppo_cli.commands.rewarding import open_reward
+from ppo_cli.experiment.load import Loaded
+from ppo_cli.prompts.reading import read_prompts
 from ppo_cli.prompts.subset import stratified_subset
-from ppo_cli.records.answers import Answer, Prompt
-from ppo_cli.records.events import Phase, Progress, Watcher, nobody
-from ppo_cli.records.findings import Check, Gate
-from ppo_cli.records.outcomes import GateOutcome
+from ppo_cli.records.answers import Prompt
+from ppo_cli.records.events import Watcher, nobody
+from ppo_cli.records.findings import Check, worst
+from ppo_cli.records.outcomes import Cost, GateOutcome
 
 if TYPE_CHECKING:
     from ppo_cli.engine.policy import Policy
+    from ppo_cli.models.loading import Tokens
 
 PROMPTS_SAMPLED = 48
 SAMPLES_EACH = 4
 EXAMPLES = 3
+OWN_LIMIT, OWN_TEMPERATURE = 128, 0.7
+"""How a model is sampled that comes without a config."""
+ENDED, ENDED_ALONE = 0.5, 0.2
+"""Share of answers that should end within the limit: of a config, whose user has chosen it, and of a model alone."""
+SAME = 1e-3
+"""Nats an answer: policy and reference are the same weights before the first step."""
 
 
-@dataclass(frozen=True)
-class Trial:
-    """Sampled answers of the start model with their rewards."""
-
-    prompts: list[Prompt]
-    answers: list[list[Answer]]
-    """[prompts][samples]."""
-    rewards: np.ndarray
-    """[prompts, samples], against no other answer: what the terms say of the answer alone."""
-
-    @property
-    def all_answers(self) -> list[Answer]:
-        return [answer for row in self.answers for answer in row]
+def is_a_model(subject: str) -> bool:
+    """Whether a name stands for a model and not for a config."""
+    path = Path(subject)
+    if path.is_dir():
+        return (path / "config.json").is_file()
+    return not path.is_file() and path.suffix not in (".yaml", ".yml")
 
 
-def sft_check(experiment: Experiment, *, watcher: Watcher = nobody) -> GateOutcome:
-    """Samples the start model and holds it against what PPO needs.
+def sft_check(loaded: Loaded, *, watcher: Watcher = nobody) -> GateOutcome:
+    """Samples the start model of a config and holds everything against what PPO needs.
 
     Raises:
         UsageError: the config, a prompt file or the model cannot be used.
-        GateError: the reward broke its contract.
     """
+    from ppo_cli.commands.gate.cost import cost_checks, measured_cost
     from ppo_cli.commands.start import load_start
     from ppo_cli.engine.policy import Policy
 
+    experiment = loaded.experiment
     ground = stand_on(read_inputs(experiment), watcher)
+    inputs, tokens, rollout = ground.inputs, ground.tokens, experiment.rollout
+    open_reward(inputs.reward, watcher)
     start = load_start(ground, watcher)
     policy = Policy(start.model, experiment.model.train, seed=experiment.seed)
-    trial, kl = _try_out(policy, ground, watcher)
-    inputs = ground.inputs
+    tried = try_out(
+        policy.as_plain_model,
+        tokens,
+        stratified_subset(inputs.train, PROMPTS_SAMPLED),
+        samples=SAMPLES_EACH,
+        limit=rollout.max_new_tokens,
+        temperature=rollout.temperature,
+        seed=experiment.seed,
+        watcher=watcher,
+    )
     checks = [
-        *_token_checks(ground),
-        *_answer_checks(trial),
-        *_exploration_checks(trial),
-        _same_as_reference(kl),
-        *_audit(inputs),
+        *_about("tokens", token_lines.token_checks(tokens, start.folder)),
+        *_about(
+            "tokens",
+            token_lines.prompt_checks(tokens, [*inputs.train, *inputs.evaluation], experiment.prompts.max_tokens),
+        ),
+        *_about("is it an SFT model", _tuned(policy.model, tokens, tried, rollout.max_new_tokens, ended=ENDED)),
+        *_about("is it an SFT model", [_same_as_reference(policy, tried)]),
+        *_reward_lines(inputs, tried),
+        *_about("prompts", [prompt_sets.apart(inputs.overlaps)]),
+        *_about("prompts", prompt_sets.width_checks(inputs.train, inputs.evaluation)),
+        *_about("prompts", prompt_sets.effect_checks(tried.trial, inputs.evaluation, experiment.evaluation)),
     ]
-    found = {check.outcome for check in checks}
-    worst: Gate = "stop" if "stop" in found else "warn" if "warn" in found else "pass"
-    shown = range(0, len(trial.prompts), max(1, len(trial.prompts) // EXAMPLES))
-    examples = tuple((trial.prompts[place].text, trial.answers[place][0].text) for place in shown)
-    return GateOutcome(goal=experiment.goal, outcome=worst, checks=tuple(checks), examples=examples[:EXAMPLES])
+    cost = None
+    if worst(checks) != "stop":
+        cost = measured_cost(ground, start, policy, tried, watcher)
+        checks += _about("what the run will take", cost_checks(cost, Path(experiment.output)))
+    return _outcome(str(loaded.source), experiment.goal, checks, tried, cost)
 
 
-def _try_out(policy: Policy, ground: Ground, watcher: Watcher) -> tuple[Trial, list[float]]:
+def check_model(start: str, *, watcher: Watcher = nobody) -> GateOutcome:
+    """Holds a model alone against what an SFT model is, on questions shipped with the tool.
+
+    Args:
+        start: builtin:NAME, a Hugging Face id or a folder.
+        watcher: told of progress.
+
+    Raises:
+        UsageError: the model cannot be used.
+    """
+    from ppo_cli.models import catalog, loading
+
+    source = catalog.resolve(start, watcher=watcher)
+    tokens = loading.load_tokens(source.folder)
+    questions = _questions()
+    device = loading.choose_device("auto")
+    model = loading.load_model(source.folder, tokens, device, loading.choose_dtype("auto", device))
+    tried = try_out(
+        lambda: nullcontext(model),
+        tokens,
+        questions,
+        samples=2,
+        limit=OWN_LIMIT,
+        temperature=OWN_TEMPERATURE,
+        seed=1,
+        watcher=watcher,
+    )
+    limit = max(len(tokens.render(prompt.text)) for prompt in questions)
+    checks = [
+        *_about("tokens", token_lines.token_checks(tokens, source.folder)),
+        *_about("tokens", token_lines.prompt_checks(tokens, questions, limit)),
+        *_about("is it an SFT model", _tuned(model, tokens, tried, OWN_LIMIT, ended=ENDED_ALONE)),
+    ]
+    return _outcome(start, "", checks, tried, None)
+
+
+def _tuned(
+    model: Any,  # noqa: ANN401 - a transformers causal language model
+    tokens: Tokens,
+    tried: Tried,
+    limit: int,
+    *,
+    ended: float,
+) -> list[Check]:
+    from ppo_cli.models.template import try_template
+    from ppo_cli.models.turns import chances_to_end
+
+    observed = Observed(tried.trial, tried.raw, tuple(chances_to_end(model, tokens, _questions())), limit)
+    return tuned_checks(observed, try_template(tokens).opening, ended=ended)
+
+
+def _reward_lines(inputs: Inputs, tried: Tried) -> list[Check]:
+    audit = audit_reward(inputs, tried.trial)
+    lines = _about("reward", audit.checks)
+    if not audit.scored:
+        return lines
+    flat = [answer for row in tried.trial.answers for answer in row]
+    repeated = [prompt for prompt, row in tried.trial.rows() for _ in row]
+    alone = inputs.reward(repeated, flat, [()] * len(flat))
+    rewards = rewards_by_prompt([item.reward for item in alone], len(tried.trial.answers[0]))
+    return [*_about("is there something to amplify", exploring_checks(tried.trial, rewards)), *lines]
+
+
+def _same_as_reference(policy: Policy, tried: Tried) -> Check:
+    from math import isfinite
+
     from ppo_cli.models.divergence import divergence
-    from ppo_cli.models.sampling import Decoding, sample_answers, uniforms
 
-    experiment, tokens = ground.experiment, ground.tokens
-    prompts = stratified_subset(ground.inputs.train, PROMPTS_SAMPLED)
-    limit = experiment.rollout.max_new_tokens
-    draws = [
-        np.stack([uniforms(experiment.seed, "sft-check", p.id, k, count=limit) for k in range(SAMPLES_EACH)])
-        for p in prompts
-    ]
-    decoding = Decoding(limit, experiment.rollout.temperature, tokens.stop_ids, tokens.pad_id)
-    rendered = [tokens.render(prompt.text) for prompt in prompts]
-    watcher(Phase(name="sampling the start model", total=len(prompts) * SAMPLES_EACH, unit="answers"))
-    with policy.as_plain_model() as model:
-        drawn = sample_answers(model, rendered, draws, decoding, lambda done: watcher(Progress(done=done)))
-    answers = [
-        [Answer(text=tokens.decode(row.tokens), tokens=len(row.tokens), finish=row.finish) for row in rows]
-        for rows in drawn
-    ]
-    repeated = [prompt for prompt in prompts for _ in range(SAMPLES_EACH)]
-    flat = [answer for row in answers for answer in row]
-    scored = ground.inputs.reward(repeated, flat, [()] * len(flat))
-    rewards = np.array([item.reward for item in scored]).reshape(len(prompts), SAMPLES_EACH)
-    first = [(ids, rows[0].tokens) for ids, rows in zip(rendered[:8], drawn[:8], strict=True)]
-    moved = divergence(policy.as_plain_model, policy.as_plain_reference, first)
-    return Trial(prompts, answers, rewards), [found.kl for found in moved]
-
-
-def _token_checks(ground: Ground) -> list[Check]:
-    tokens, experiment = ground.tokens, ground.experiment
-    apart = tokens.pad_id != tokens.stop_ids[0]
-    longest = max(len(tokens.render(prompt.text)) for prompt in [*ground.inputs.train, *ground.inputs.evaluation])
-    return [
-        Check(
-            name="chat template",
-            outcome="pass",
-            value="present and used",
-            threshold="present",
-            reason="a model without one was not tuned to answer",
-        ),
-        Check(
-            name="pad is not end-of-turn",
-            outcome="pass" if apart else "stop",
-            value=f"pad {tokens.pad_id}, ends {', '.join(map(str, tokens.stop_ids))}",
-            threshold="different",
-            reason="with one token for both, PPO never learns to end an answer",
-        ),
-        Check(
-            name="prompts fit",
-            outcome="pass",
-            value=f"longest {longest} tokens",
-            threshold=f"at most {experiment.prompts.max_tokens}",
-            reason="a cut prompt asks something else",
-        ),
-    ]
-
-
-def _answer_checks(trial: Trial) -> list[Check]:
-    answers = trial.all_answers
-    ended = float(np.mean([answer.ended for answer in answers]))
-    empty = float(np.mean([refusal.classify(answer.text) == "empty" for answer in answers]))
-    repeating = float(np.mean([form.repetition(words(answer.text)) > 0.5 for answer in answers]))
-    return [
-        _share(
-            "answers end their turn",
-            ended,
-            warn_below=0.5,
-            stop_below=0.02,
-            reason="a cut answer is not judged on what it says",
-        ),
-        _share("answers are not empty", 1 - empty, warn_below=0.98, stop_below=0.9, reason="PPO would amplify silence"),
-        _share("no runaway repetition", 1 - repeating, warn_below=0.95, stop_below=0.8, reason="PPO amplifies loops"),
-    ]
-
-
-def _exploration_checks(trial: Trial) -> list[Check]:
-    differing = float(np.mean(trial.rewards.std(axis=1) > 1e-9))
-    spread = float(trial.rewards.std())
-    good = float(np.mean(trial.rewards > np.median([trial.rewards.min(), trial.rewards.max()])))
-    inside = 0.02 <= good <= 0.98
-    return [
-        Check(
-            name="reward has a spread",
-            outcome="pass" if spread > 1e-6 else "stop",
-            value=f"standard deviation {spread:.2f}",
-            threshold="above 0",
-            reason="with equal rewards there is nothing to learn from",
-        ),
-        _share(
-            "behaviour can be explored",
-            differing,
-            warn_below=0.2,
-            stop_below=0.05,
-            reason="share of prompts whose answers differ in reward; only there PPO can tell better from worse",
-        ),
-        Check(
-            name="base rate of good answers",
-            outcome="pass" if inside else "stop",
-            value=f"{good:.0%}",
-            threshold="between 2 % and 98 %",
-            reason="what never happens cannot be amplified; what always happens need not be",
-        ),
-    ]
-
-
-def _same_as_reference(kl: Sequence[float]) -> Check:
-    largest = max((abs(value) for value in kl), default=0.0)
-    return Check(
-        name="policy starts as the reference",
-        outcome="pass" if np.isfinite(largest) and largest < 1e-3 else "stop",
-        value=f"KL {largest:.2g} nats an answer",
-        threshold="below 0.001",
-        reason="else KL would be measured against something the policy never was",
+    found = divergence(policy.as_plain_model, policy.as_plain_reference, tried.sequences[:8])
+    largest = max(abs(item.kl) for item in found)
+    finite = all(isfinite(item.kl) and isfinite(item.entropy) for item in found)
+    return verdict(
+        "policy starts as the reference",
+        finite and largest < SAME,
+        f"KL {largest:.2g} nats an answer" if finite else "not finite",
+        f"below {SAME:g}",
+        "else KL would be measured against something the policy never was",
+        "Check model.start and model.dtype, and report it.",
     )
 
 
-def _audit(inputs: Inputs) -> list[Check]:
-    same = [found for found in inputs.overlaps if found.kind != "near-duplicate"]
-    checks = [
-        Check(
-            name="evaluation apart from training",
-            outcome="stop" if same else "warn" if inputs.overlaps else "pass",
-            value=f"{len(same)} shared, {len(inputs.overlaps) - len(same)} near-duplicates",
-            threshold="none",
-            reason="an evaluation that was trained on measures memory",
-        )
-    ]
-    for kind in ("refuse", "comply"):
-        count = sum(prompt.expect == kind for prompt in inputs.evaluation)
-        if count:
-            checks.append(
-                Check(
-                    name=f"evaluation prompts to {kind}",
-                    outcome="pass" if count >= 60 else "warn",
-                    value=str(count),
-                    threshold="60 or more",
-                    reason="with fewer, changes below 15 points cannot be told from chance",
-                )
-            )
-    return checks
+def _questions() -> list[Prompt]:
+    return read_prompts(templates_folder() / "prompts" / "check" / "questions.jsonl", need_answers=True)
 
 
-def _share(name: str, value: float, *, warn_below: float, stop_below: float, reason: str) -> Check:
-    outcome: Gate = "stop" if value < stop_below else "warn" if value < warn_below else "pass"
-    return Check(
+def _about(group: str, checks: Sequence[Check]) -> list[Check]:
+    return [replace(check, group=group) for check in checks]
+
+
+def _outcome(name: str, goal: str, checks: Sequence[Check], tried: Tried, cost: Cost | None) -> GateOutcome:
+    rows = tried.trial.rows()
+    shown = rows[:: max(1, len(rows) // EXAMPLES)][:EXAMPLES]
+    return GateOutcome(
         name=name,
-        outcome=outcome,
-        value=f"{value:.0%}",
-        threshold=f"{warn_below:.0%} or more, stop below {stop_below:.0%}",
-        reason=reason,
+        goal=goal,
+        outcome=worst(checks),
+        checks=tuple(checks),
+        examples=tuple((prompt.text, answers[0].text) for prompt, answers in shown),
+        cost=cost,
     )

@@ -5,6 +5,7 @@ Not here: the ground it stands on (`ground`), training.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,10 @@ class Start:
     ground: Ground
     device: torch.device
     dtype: torch.dtype
+
+    def opened(self) -> AbstractContextManager[Any]:
+        """The model for the length of a `with` block."""
+        return nullcontext(self.model)
 
     def beside(self, folder: Path) -> Any:  # noqa: ANN401
         """Loads another model the same way."""

@@ -17,20 +17,23 @@ from typing import TYPE_CHECKING, Any
 from ppo_cli.commands import alarms
 from ppo_cli.commands.best import best_of, primary_value
 from ppo_cli.commands.evaluate import Evaluated, against, evaluate_into, read_evaluation, who_answers
+from ppo_cli.commands.gate.before import refuse_bad_start, refuse_leaks
+from ppo_cli.commands.gate.rewarding import audit_on_reference
 from ppo_cli.commands.ground import (
     Ground,
-    Inputs,
     frozen,
     read_inputs,
     refuse_missing_trackers,
     stand_on,
     verify_ground,
+    verify_reward,
 )
 from ppo_cli.commands.lineage import descent
 from ppo_cli.commands.orders import ANSWER, BEGIN, END, GO_ON, LOAD, PREPARE, TRAIN
 from ppo_cli.commands.others import other_answers
+from ppo_cli.commands.rewarding import open_reward
 from ppo_cli.commands.stopping import StopRequest
-from ppo_cli.errors import DiskFull, GateError, IntegrityError, Interrupted, NoPermission, UsageError
+from ppo_cli.errors import DiskFull, IntegrityError, Interrupted, NoPermission, Paused, UsageError
 from ppo_cli.experiment.freeze import Lock
 from ppo_cli.experiment.load import Loaded, load_experiment
 from ppo_cli.experiment.schema import Experiment
@@ -70,23 +73,25 @@ def train(
         loaded: the checked config.
         output: folder of run folders, in place of the config's.
         again: if this very experiment has a run already, make another beside it.
-        force: train although the evaluation set overlaps what the policy learns from.
+        force: train although the gate says stop; the run records it.
         watcher: told of everything that happens.
         team: the processes that train together, of which this one leads.
 
     Raises:
         UsageError: the config, a prompt file or the model cannot be used, or the run exists.
-        GateError: the evaluation set leaks, the reward broke its contract, or policy and reference differ.
+        GateError: the gate says stop, the reward broke its contract, or policy and reference differ.
         Interrupted: stopped by the user; can be resumed.
     """
     _refuse_idle_processes(team, loaded.experiment)
     inputs = read_inputs(loaded.experiment)
-    refuse_leaks(inputs, force, watcher)
+    forced = refuse_leaks(inputs, force, watcher)
     refuse_missing_trackers(inputs.experiment)
     ground = stand_on(inputs, watcher)
+    open_reward(inputs.reward, watcher)
+    forced += refuse_bad_start(ground, force, watcher)
     experiment, lock, texts = frozen(ground)
     folder = output or Path(experiment.output)
-    state = descent(loaded, lock, folder, watcher)
+    state = {**descent(loaded, lock, folder, watcher), "forced": list(forced)}
     run = claim_run(folder / name_of_run(experiment, lock), lock, texts, state, again)
     try:
         return _carry_out(run, ground, watcher, team)
@@ -143,6 +148,7 @@ def resume(
     refuse_missing_trackers(experiment)
     ground = stand_on(read_inputs(experiment), watcher)
     verify_ground(lock, ground, run.name)
+    verify_reward(lock, ground, run.name)
     run.reopen()
     return _carry_out(run, ground, watcher, team)
 
@@ -173,6 +179,12 @@ def _carry_out(run: Run, ground: Ground, watcher: Watcher, team: Team | None) ->
                 f"Interrupted after update {done} of {experiment.ppo.updates}; nothing is lost.",
                 f"Continue with: ppo train --resume {run.layout.root}",
             ) from None
+        except Paused as error:
+            done = run.state().updates_done
+            raise Paused(
+                f"{error.message.rstrip('.')}; the run is kept as it was after update {done}.",
+                f"{error.next_step} Then continue with: ppo train --resume {run.layout.root}",
+            ) from error
 
 
 @contextmanager
@@ -225,11 +237,16 @@ class _Training:
         from ppo_cli.engine.trainer import Materials, PolicyTrainer
 
         experiment, run = self.experiment, self.run
+        open_reward(self.ground.inputs.reward, self.watcher, run.layout.service_scores(self.team.rank))
         start = load_start(self.ground, self.watcher)
         policy = Policy(start.model, experiment.model.train, seed=experiment.seed)
         self._write_provenance(start, policy)
         self.team.lead(BEGIN, str(run.layout.root), torch.get_num_threads())
+        fresh = not run.layout.reference_answers.is_file()
         others = other_answers(run, self.ground, policy, self.watcher, self.team)
+        tricked = audit_on_reference(self.ground.inputs, others) if fresh else None
+        if tricked is not None and tricked.outcome != "pass":
+            self.watcher(Notice(text=f"The reward: {tricked.value}. {tricked.next_step}", level="warning"))
         materials = Materials(
             policy=policy,
             tokens=self.ground.tokens,
@@ -319,9 +336,11 @@ class _Training:
             self.team.lead(TRAIN)
             self.request.in_update = True
             reason = trainer.train(record, after_update, self._rescue)
-        except KeyboardInterrupt:
-            if not self.request.in_update and saved < trainer.updates_done:
-                save()  # the interrupt fell between two updates, so the weights are those of the last one
+        except (KeyboardInterrupt, Paused) as stop:
+            # The weights are those of the last update: between two, and while answers wait to be scored.
+            as_after_update = isinstance(stop, Paused) or not self.request.in_update
+            if as_after_update and saved < trainer.updates_done:
+                save()
             raise
         finally:
             self.request.in_update = False
@@ -449,6 +468,7 @@ class _Training:
                 "trained_parameters": sum(value.numel() for value in policy.parameters.values()),
                 "seeds": {"run": self.experiment.seed, "evaluation": self.experiment.evaluation.seed},
                 "reference": {"sha256_at_start": digest, "sha256_at_end": None},
+                "forced": list(self.run.state().forced),
             },
         )
 
@@ -485,24 +505,6 @@ def _refuse_idle_processes(team: Team | None, experiment: Experiment) -> None:
             f"{team.size} processes cannot share {episodes} episodes an update.",
             "Start fewer, or raise ppo.episodes_per_update.",
         )
-
-
-def refuse_leaks(inputs: Inputs, force: bool, watcher: Watcher) -> None:
-    """Checks that no evaluation prompt overlaps what the policy learns from.
-
-    Raises:
-        GateError: some do, and the user does not force it.
-    """
-    if not inputs.overlaps:
-        return
-    first = inputs.overlaps[0]
-    message = (
-        f"{len(inputs.overlaps)} evaluation prompts overlap what the policy learns from: "
-        f"'{first.eval_id}' and '{first.other_id}' ({first.kind})."
-    )
-    if not force:
-        raise GateError(message, "Take them out of one of the files, or train anyway with --force.")
-    watcher(Notice(text=message, level="warning"))
 
 
 def _examples(

@@ -20,10 +20,11 @@ from typing import Any
 from ppo_cli.commands.alarms import names_on_record
 from ppo_cli.commands.arms import Arm, Plan
 from ppo_cli.commands.dry_run import estimate_cost
+from ppo_cli.commands.gate.before import refuse_leaks
 from ppo_cli.commands.ground import frozen, read_inputs, refuse_missing_trackers, stand_on
-from ppo_cli.commands.lineage import descent
+from ppo_cli.commands.lineage import descent, descent_before
 from ppo_cli.commands.runs import last_evaluation
-from ppo_cli.commands.train import name_of_run, refuse_leaks, resume, train
+from ppo_cli.commands.train import name_of_run, resume, train
 from ppo_cli.errors import DiskFull, IntegrityError, Interrupted, NoPermission, PpoError
 from ppo_cli.records.arms import ArmLine, PlannedArm, PlannedArms, VaryOutcome
 from ppo_cli.records.events import Event, Notice, RunStarted, Watcher, nobody
@@ -34,7 +35,7 @@ from ppo_cli.store.files import disk_errors, read_json, write_json, write_text
 from ppo_cli.store.runs import Run
 from ppo_cli.store.sweeps import sweep_file
 
-WAITING, DAMAGED = "waiting", "damaged"
+WAITING, AT_WORK, DAMAGED = "waiting", "running", "damaged"
 DONE = ("finished", "stopped")
 GUARDS = ("refusal.safe", "ending.eos", "form.empty", "form.repetition")
 """What a policy that only games its reward tends to lose; shown beside every dose."""
@@ -99,6 +100,8 @@ def preview(planned: Plan) -> PlannedArms:
     first = planned.arms[0].experiment
     inputs = [read_inputs(arm.experiment) for arm in planned.arms]
     refuse_missing_trackers(first)
+    for arm, of_arm in zip(planned.arms, inputs, strict=True):
+        descent_before(arm.loaded, of_arm, planned.folder, nobody)
     costs = [estimate_cost(of_arm) for of_arm in inputs]
     states = _known_states(planned)
     left = [cost.seconds for cost, state in zip(costs, states, strict=True) if state not in DONE]
@@ -177,6 +180,8 @@ def _carry_out(
         if status in DONE:
             Run(root).verify()
             watcher(Notice(text=f"{where}, done before in {root.name}."))
+        elif status == AT_WORK:
+            watcher(Notice(text=f"{where}, is left to the process that carries it out.", level="warning"))
         elif status == WAITING:
             watcher(Notice(text=f"{where}."))
             train(arm.loaded, output=root.parent, force=force, watcher=announcing)
@@ -220,15 +225,16 @@ def _interruptible(planned: Plan, done: Sequence[ArmLine]) -> Iterator[None]:
 
 
 def _line(arm: Arm, root: Path, error: PpoError | None = None) -> ArmLine:
+    run, status = Run(root), "failed" if error else _status(root)
     return ArmLine(
         value=arm.value,
         seed=arm.experiment.seed,
         run=root.name if root.is_dir() else "",
-        status="failed" if error else Run(root).state().status,
+        status=status,
         problem=error.message if error else None,
         exit_code=error.exit_code if error else 0,
-        measures={} if error else last_evaluation(Run(root))[1].get("measures", {}),
-        alarms=() if error else names_on_record(Run(root)) or (),
+        measures=last_evaluation(run)[1].get("measures", {}) if status in DONE else {},
+        alarms=names_on_record(run) or () if status in DONE else (),
     )
 
 

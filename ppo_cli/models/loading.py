@@ -22,7 +22,7 @@ from jinja2 import TemplateError
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-from ppo_cli.errors import ConfigError, ModelError, NotTuned
+from ppo_cli.errors import ConfigError, ModelError, NotTuned, reason_of
 from ppo_cli.experiment.digest import sha256_file
 from ppo_cli.models.attention import attend_by_groups
 from ppo_cli.models.language_head import LanguageHead
@@ -172,9 +172,13 @@ def export_support_files(start: Path, target: Path) -> None:
 
 
 def identity(source_folder: Path, tokens: Tokens) -> dict[str, Any]:
-    """Digests that say which weights, tokenizer and template a model folder holds."""
-    weights = {file.name: sha256_file(file) for file in sorted(source_folder.glob("*.safetensors"))}
-    pieces = {name: sha256_file(source_folder / name) for name in TOKENIZER_FILES if (source_folder / name).is_file()}
+    """Digests that say which weights, tokenizer and template a model folder holds.
+
+    Raises:
+        ModelError: one of its files cannot be read.
+    """
+    weights = {file.name: _digest(file) for file in sorted(source_folder.glob("*.safetensors"))}
+    pieces = {name: _digest(source_folder / name) for name in TOKENIZER_FILES if (source_folder / name).is_file()}
     return {
         "weights": weights,
         "tokenizer": pieces,
@@ -182,6 +186,13 @@ def identity(source_folder: Path, tokens: Tokens) -> dict[str, Any]:
         "pad_id": tokens.pad_id,
         "stop_ids": list(tokens.stop_ids),
     }
+
+
+def _digest(file: Path) -> str:
+    try:
+        return sha256_file(file)
+    except OSError as error:
+        raise ModelError(f"{file} cannot be read: {reason_of(error)}.", "Check the file and who owns it.") from None
 
 
 @contextmanager

@@ -5,6 +5,7 @@ Not here: how any of them is found.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,5 +46,45 @@ class Check:
     name: str
     outcome: Gate
     value: str
+    """What was found."""
     threshold: str
     reason: str
+    """Why it matters."""
+    next_step: str = ""
+    """What to do about it; empty where nothing need be done."""
+    group: str = ""
+    """What it is about; lines of one group stand together."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Margin:
+    """A mean difference over prompts, with its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+    prompts: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trick:
+    """A way of answering that need not look at what was asked, and what the reward pays for it."""
+
+    name: str
+    example: str
+    constant: bool
+    """Whether it gives the same answer to everything."""
+    reward: float
+    """Mean over the prompts."""
+    over_honest: Margin
+    """More than the start model's own answers to the same prompts."""
+    over_written: Margin | None
+    """More than the written answers, where there are any."""
+    wins: Literal["yes", "for now", "no"]
+    """`for now`: it beats the start model, and good answers beat it."""
+
+
+def worst(checks: Iterable[Check]) -> Gate:
+    """What a gate says that has these lines."""
+    found = {check.outcome for check in checks}
+    return "stop" if "stop" in found else "warn" if "warn" in found else "pass"

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ppo_cli.records.comparisons import Change, Comparison, Judged, NoiseFloor, Seeds, variables
-from ppo_cli.records.findings import Advice, Alarm, Check, Gate
+from ppo_cli.records.findings import Advice, Alarm, Check, Gate, Trick
 from ppo_cli.records.measures import Category, Estimate, HandLabels
+from ppo_cli.records.splits import SplitCounts
 from ppo_cli.records.training import Best, RunState
 
 
@@ -163,15 +164,55 @@ class ReportOutcome:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What an experiment will cost, to be read as about."""
+
+    episodes: int
+    seconds: float | None
+    """None when the model's size or the machine's speed is not known."""
+    memory_gb: float | None
+    disk_gb: float | None
+    device: str
+    gflops: float | None
+    """Measured speed of a matrix product in the type that the weights have."""
+    parts: Mapping[str, float] = field(default_factory=dict)
+    """Seconds by kind of work, where pieces of it were timed."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class GateOutcome:
     """Whether PPO may start."""
 
+    name: str
+    """The config, or the model."""
     goal: str
+    """Empty for a model alone."""
     outcome: Gate
     """The worst line."""
     checks: tuple[Check, ...]
     examples: tuple[tuple[str, str], ...]
     """Prompts and answers to read."""
+    cost: Cost | None = None
+    """What the run will take; None for a model alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardOutcome:
+    """What was found of a reward."""
+
+    name: str
+    """The config."""
+    goal: str
+    outcome: Gate
+    """The worst line."""
+    checks: tuple[Check, ...]
+    tricks: tuple[Trick, ...]
+    answers: int
+    """Answers of the start model that it was tried on."""
+    terms: Mapping[str, tuple[float, float, float, float]]
+    """Mean, standard deviation, least and greatest value of each term over these answers."""
+    examples: tuple[tuple[str, str, float], ...]
+    """Prompt, answer and reward: the best and the worst paid."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,20 +225,6 @@ class KeyLine:
     origin: Literal["default", "file", "override"]
     instead_of: Any
     """What it would be without the file or the override, where that differs; else None."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cost:
-    """What an experiment will cost, to be read as about."""
-
-    episodes: int
-    seconds: float | None
-    """None when the model's size or the machine's speed is not known."""
-    memory_gb: float | None
-    disk_gb: float | None
-    device: str
-    gflops: float | None
-    """Measured speed of a matrix product in the type that the weights have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,6 +243,11 @@ class DryRunOutcome:
     eval_prompts: int
     overlaps: int
     cost: Cost
+    parent: str | None = None
+    changed: Mapping[str, Any] = field(default_factory=dict)
+    """What differs from the parent."""
+    notices: tuple[str, ...] = ()
+    """What to look at in it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,9 +256,14 @@ class InitOutcome:
 
     folder: str
     config: str
+    goal: str
     prompts: Mapping[str, int]
     """Rows by file name."""
     model: str
+    split: SplitCounts | None = None
+    """Where the prompts are the user's own."""
+    notices: tuple[str, ...] = ()
+    """What was guessed or set, and what to look at."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ Not here: evaluations (`measures`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -46,6 +46,9 @@ class UpdateMetrics:
     """Standard deviation of the same; 0 means that there is nothing to learn from."""
     terms: Mapping[str, float]
     """Mean raw value of each reward term."""
+    term_statistics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Of each term: mean and std of its raw value; gain and gain_std, the same of its difference to the other answers;
+    scale, what that difference is divided by, where the term is normalised. Older runs have none."""
     kl: float
     """Mean KL to the reference, nats an answer, k1 at the rollout temperature."""
     kl_per_token: float
@@ -101,6 +104,8 @@ class RunState:
     """Overrides typed on the command line, {key: value}; of a run with a parent, all that differs from it."""
     best: int | None = None
     """Update of the checkpoint that did best at the interim evaluations so far, if any did."""
+    forced: Sequence[str] = ()
+    """Lines of the gate that said stop and were overridden with --force."""
 
 
 @dataclass(frozen=True, kw_only=True)

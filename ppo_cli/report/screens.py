@@ -22,8 +22,6 @@ from ppo_cli.records.outcomes import (
     ComparisonOutcome,
     DryRunOutcome,
     EvaluationOutcome,
-    GateOutcome,
-    InitOutcome,
     ReportOutcome,
     RunRow,
     TrainingOutcome,
@@ -47,7 +45,6 @@ from ppo_cli.report.tree import family_tree
 FLIPS_SHOWN = 4
 FLIPPED = {"refused": ("refusals", "refuses"), "ended": ("ended turns", "ends"), "empty": ("empty answers", "is empty")}
 """What a prompt's rate counts, by label, and the word for doing it; any other primary is shown with refusals."""
-MARKS = {"pass": ("✓", "green"), "warn": ("!", "yellow"), "stop": ("✗", "bold red")}
 ONE_SEED = (
     "Intervals are over prompts. With one seed an arm they show that these two checkpoints differ, "
     "not yet that a setting made the difference."
@@ -152,30 +149,6 @@ def report_screen(outcome: ReportOutcome) -> RenderableType:
     return Group(literal(f"Wrote {outcome.path}"), Text(f"  {size}", style="dim"))
 
 
-def gate_screen(outcome: GateOutcome) -> RenderableType:
-    """What `ppo sft-check` ends with."""
-    table = plain_table()
-    for heading in ("", "check", "found"):
-        table.add_column(heading, no_wrap=True)
-    table.add_column("wanted, and why", overflow="fold")
-    for check in outcome.checks:
-        mark, style = MARKS[check.outcome]
-        wanted = f"{check.threshold}: {check.reason}"
-        table.add_row(Text(f"{mark} {check.outcome}", style=style), check.name, check.value, wanted)
-    lines: list[RenderableType] = [_goal(outcome.goal, "dim"), Text(), table, Text()]
-    lines.append(Text("Three answers to read:", style="bold"))
-    for prompt, answer in outcome.examples:
-        lines.append(Text(f"  {wording.one_line(prompt, 100)}", style="italic"))
-        lines.append(Text("  │ ", style="dim").append(wording.one_line(answer, 100) or "(empty)", style="not dim"))
-    verdict = {
-        "pass": "PPO may start.",
-        "warn": "PPO may start; read the lines marked warn first.",
-        "stop": "PPO should not start.",
-    }[outcome.outcome]
-    lines += [Text(), Text(verdict, style=MARKS[outcome.outcome][1])]
-    return Group(*lines)
-
-
 def dry_run_screen(outcome: DryRunOutcome) -> RenderableType:
     """What `ppo train --dry-run` ends with."""
     table = plain_table("key", "value", "class", "from", "instead of")
@@ -202,6 +175,7 @@ def dry_run_screen(outcome: DryRunOutcome) -> RenderableType:
             f"round {outcome.round}, {outcome.question}: lets {', '.join(outcome.may_move)} move against the run before"
         ),
         Text(f"prompts: {outcome.train_prompts} to train on, {outcome.eval_prompts} to evaluate on{leak}"),
+        *_descends(outcome),
         Text(f"cost: {estimate}"),
         Text(),
         table,
@@ -210,18 +184,14 @@ def dry_run_screen(outcome: DryRunOutcome) -> RenderableType:
     )
 
 
-def init_screen(outcome: InitOutcome) -> RenderableType:
-    """What `ppo init` ends with."""
-    rows = [literal(f"  prompts/{name}  {count} prompts") for name, count in outcome.prompts.items()]
-    return Group(
-        literal(f"Wrote {outcome.folder}:", style="bold"),
-        literal(f"  {outcome.config}  every key, with its meaning"),
-        *rows,
-        literal(f"Start model: {outcome.model}"),
-        Text(),
-        _next("check the start", f"ppo sft-check {outcome.config}"),
-        _next("train", f"ppo train {outcome.config}"),
-    )
+def _descends(outcome: DryRunOutcome) -> list[RenderableType]:
+    if outcome.parent is None:
+        return []
+    differs = ", ".join(f"{key} {_yaml(value)}" for key, value in outcome.changed.items()) or "nothing"
+    return [
+        literal(f"parent: {outcome.parent}; against it differs: {differs}"),
+        *(literal(f"! {notice}", style="yellow") for notice in outcome.notices),
+    ]
 
 
 def runs_screen(rows: Sequence[RunRow], differing: Sequence[str], output: str) -> RenderableType:

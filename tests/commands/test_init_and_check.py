@@ -83,17 +83,24 @@ def test_init_with_an_empty_goal_is_refused_and_writes_nothing():
 # --- sft-check ---------------------------------------------------------------------------------------
 
 
-def test_sft_check_shows_each_line_with_its_number_threshold_and_reason(tiny_config):
-    result = ppo("sft-check", tiny_config, "--json").json
-    lines = {check["name"]: check for check in result["checks"]}
-    assert lines["reward has a spread"]["outcome"] == "pass"
+def test_sft_check_shows_each_line_with_its_number_threshold_reason_and_remedy(tiny_config):
+    screen = ppo("sft-check", tiny_config, "--json")
+    assert screen.code == 5, "a random model is no SFT model"
+    lines = {check["name"]: check for check in screen.json["checks"]}
+    assert lines["chat template"]["outcome"] == "pass"
     assert lines["policy starts as the reference"]["outcome"] == "pass"
     assert lines["evaluation apart from training"]["outcome"] == "pass"
-    assert lines["evaluation prompts to refuse"]["outcome"] == "warn"
+    assert lines["reward keeps its contract"]["outcome"] == "pass"
+    assert lines["knows when an answer has ended"]["outcome"] == "stop"
+    assert lines["answers are on topic"]["outcome"] == "stop"
+    assert lines["no trick beats honest answers"]["outcome"] == "stop"
     for line in lines.values():
         assert line["value"]
         assert line["threshold"]
         assert line["reason"]
+        assert line["group"]
+        assert bool(line["next_step"]) == (line["outcome"] != "pass")
+    assert len(screen.json["examples"]) == 3
     assert not Path("runs").exists()
 
 
@@ -104,11 +111,49 @@ def test_sft_check_stops_with_5_and_names_what_to_mend(tiny_config):
     assert "PPO should not start." in screen.out
     assert "PPO should not start: " in told(screen)
     assert "evaluation apart from training" in told(screen)
+    assert "What to do:" in screen.out
 
 
-def test_sft_check_with_a_warning_still_lets_ppo_start(tiny_config):
-    screen = succeed("sft-check", tiny_config)
-    assert "PPO may start; read the lines marked warn first." in screen.out
+def test_sft_check_of_a_model_alone_asks_it_the_shipped_questions(tiny_model):
+    screen = ppo("sft-check", tiny_model, "--json")
+    assert screen.code == 5
+    names = {check["name"] for check in screen.json["checks"]}
+    assert "knows when an answer has ended" in names
+    assert not any("reward" in name for name in names)
+    assert screen.json["cost"] is None
+    assert screen.json["examples"][0][0] == "What is the capital of France?"
+    assert str(tiny_model) in ppo("sft-check", tiny_model).out
+
+
+def test_sft_check_of_what_is_neither_a_config_nor_a_model_is_refused(tiny_model):
+    assert "nowhere.yaml" in refused("sft-check", "nowhere.yaml")
+    assert "no such folder ./nowhere" in refused("sft-check", "./nowhere")
+    assert "no keys" in refused("sft-check", tiny_model, "kl.coef=1")
+
+
+# --- reward ------------------------------------------------------------------------------------------
+
+
+def test_reward_tells_what_each_trick_earns_and_stops_with_5(tiny_config):
+    screen = ppo("reward", tiny_config, "--json")
+    assert screen.code == 5
+    tricks = {trick["name"]: trick for trick in screen.json["tricks"]}
+    assert tricks["always refuses"]["wins"] == "yes"
+    assert tricks["one word repeated"]["wins"] == "no"
+    assert set(screen.json["terms"]) == {"ended", "keeps_to_goal"}
+    assert screen.json["answers"] == 96
+    assert len(screen.json["examples"]) == 6
+    shown = ppo("reward", tiny_config)
+    assert "PPO should not start with this reward" in told(shown)
+    for part in ("always refuses", "over honest answers", "standard deviation", "The best and the worst paid"):
+        assert part in shown.out
+    assert not Path("runs").exists()
+
+
+def test_reward_with_an_override(tiny_config):
+    only = ppo("reward", tiny_config, "reward.terms.ended.weight=0", "reward.terms.keeps_to_goal.weight=0", "--json")
+    lines = {check["name"]: check for check in only.json["checks"]}
+    assert lines["reward has a spread"]["outcome"] == "stop"
 
 
 # --- the shipped configs -----------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from ppo_cli.records.findings import Check
+from ppo_cli.records.findings import Check, Margin, Trick
 from ppo_cli.records.measures import Estimate
 from ppo_cli.records.outcomes import (
     ComparisonOutcome,
@@ -14,10 +14,13 @@ from ppo_cli.records.outcomes import (
     GateOutcome,
     InitOutcome,
     KeyLine,
+    RewardOutcome,
     RunRow,
 )
 from ppo_cli.records.training import Best, RunState
 from ppo_cli.report import screens
+from ppo_cli.report.beginning import init_screen
+from ppo_cli.report.gate import gate_screen, reward_screen
 from tests.report.records import (
     ADVICE,
     NASTY,
@@ -66,8 +69,33 @@ def evaluation_outcome(**values):
 
 
 def gate_outcome(outcome="warn", text="It depends."):
-    check = Check(name="answers end", outcome=outcome, value="12%", threshold="50% or more", reason=text)
-    return GateOutcome(goal=text, outcome=outcome, checks=(check,), examples=((text, text), ("Empty?", "")))
+    check = Check(
+        name="answers end",
+        outcome=outcome,
+        value="12%",
+        threshold="50% or more",
+        reason=text,
+        next_step="" if outcome == "pass" else "Mend it.",
+    )
+    return GateOutcome(name=text, goal=text, outcome=outcome, checks=(check,), examples=((text, text), ("Empty?", "")))
+
+
+def reward_outcome(text="because", prompt="why?"):
+    margin = Margin(mean=1.0, low=0.5, high=1.5, prompts=48)
+    less = Margin(mean=-0.3, low=-0.4, high=-0.2, prompts=48)
+    trick = Trick(
+        name="empty", example=text, constant=True, reward=0.25, over_honest=margin, over_written=less, wins="for now"
+    )
+    return RewardOutcome(
+        name="a.yaml",
+        goal="Be kind.",
+        outcome="warn",
+        checks=gate_outcome("warn").checks,
+        tricks=(trick,),
+        answers=192,
+        terms={"ended": (0.5, 0.25, 0.0, 1.0)},
+        examples=((prompt, text, 2.0),),
+    )
 
 
 def dry_run_outcome(text="refusal", **cost):
@@ -189,7 +217,7 @@ def test_a_primary_within_chance_is_called_no_change_anywhere(shown):
         screens.training_screen(training_outcome()),
         screens.evaluation_screen(evaluation_outcome(comparison=comparison())),
         screens.comparison_screen([comparison_outcome()]),
-        screens.gate_screen(gate_outcome()),
+        gate_screen(gate_outcome()),
     ],
 )
 def test_minus_is_one_sign_and_significant_no_word(shown, outcome):
@@ -260,11 +288,27 @@ def test_what_moved_without_being_asked_is_listed(shown):
     ],
 )
 def test_a_gate_says_whether_ppo_may_start(shown, outcome, verdict, mark):
-    text = shown(screens.gate_screen(gate_outcome(outcome)), 60)
+    text = shown(gate_screen(gate_outcome(outcome)), 60)
     assert verdict in text.splitlines()[-1]
     assert mark in text
     assert "12%" in text
     assert "│ (empty)" in text
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 160])
+def test_a_gate_shows_number_threshold_reason_and_remedy_at_any_width(shown, width):
+    text = words(shown(gate_screen(gate_outcome("stop")), width))
+    for part in ("answers end", "12%", "50% or more", "It depends.", "Mend it."):
+        assert part in text
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_reward_shows_its_tricks_and_terms(shown, width):
+    text = words(shown(reward_screen(reward_outcome()), width))
+    assert "empty +0.25 +1.00 [+0.50, +1.50] −0.30 [−0.40, −0.20] wins for now" in text
+    assert "ended 0.50 0.25 0.00 1.00" in text
+    assert "+2.00 why? because" in text
+    assert "The reward can be used; read the lines marked warn first." in text
 
 
 def test_a_dry_run_shows_keys_and_cost(shown):
@@ -277,8 +321,10 @@ def test_a_dry_run_shows_keys_and_cost(shown):
 
 
 def test_init_says_what_was_written_and_what_comes_next(shown):
-    made = InitOutcome(folder="exp", config="exp/ppo.yaml", prompts={"eval.jsonl": 150}, model="builtin:x")
-    text = words(shown(screens.init_screen(made)))
+    made = InitOutcome(
+        folder="exp", config="exp/ppo.yaml", prompts={"eval.jsonl": 150}, model="builtin:x", goal="Be kind."
+    )
+    text = words(shown(init_screen(made)))
     assert "prompts/eval.jsonl 150 prompts" in text
     assert text.endswith("check the start ppo sft-check exp/ppo.yaml train ppo train exp/ppo.yaml")
 
@@ -316,14 +362,15 @@ def test_the_list_of_runs_shows_what_differs_and_how_to_go_on(shown):
                 )
             ]
         ),
-        screens.gate_screen(gate_outcome(text=NASTY)),
+        gate_screen(gate_outcome(text=NASTY)),
+        reward_screen(reward_outcome(NASTY, NASTY)),
         screens.dry_run_screen(dry_run_outcome(NASTY)),
-        screens.init_screen(InitOutcome(folder=NASTY, config=NASTY, prompts={NASTY: 1}, model=NASTY)),
+        init_screen(InitOutcome(folder=NASTY, config=NASTY, prompts={NASTY: 1}, model=NASTY, goal=NASTY)),
         screens.runs_screen(
             [run_row(NASTY, "interrupted", config={"[/]": NASTY}), run_row(problem=NASTY)], ["[/]"], NASTY
         ),
     ],
-    ids=["train", "eval", "eval against step 0", "compare", "sft-check", "dry run", "init", "runs"],
+    ids=["train", "eval", "eval against step 0", "compare", "sft-check", "reward", "dry run", "init", "runs"],
 )
 def test_text_of_a_model_or_a_user_is_shown_and_never_obeyed(shown, screen):
     text = shown(screen, width=1000)

@@ -1,0 +1,84 @@
+"""What the gate sees of a start model: answers to some prompts, with their special tokens, and how long they took.
+
+Not here: what is made of them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ppo_cli.records.answers import Answer, Prompt, Trial
+from ppo_cli.records.events import Phase, Progress, Watcher
+
+if TYPE_CHECKING:
+    from ppo_cli.models.loading import Tokens
+
+OpenModel = Callable[[], AbstractContextManager[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tried:
+    """Sampled answers of a start model."""
+
+    trial: Trial
+    raw: tuple[tuple[str, ...], ...]
+    """The same with special tokens written out, but for the one that ended an answer."""
+    sequences: list[tuple[list[int], list[int]]]
+    """Token ids of each prompt and of its first answer."""
+    seconds: float
+    """That sampling took."""
+
+    @property
+    def answers(self) -> int:
+        return sum(map(len, self.trial.answers))
+
+
+def try_out(
+    model: OpenModel,
+    tokens: Tokens,
+    prompts: Sequence[Prompt],
+    *,
+    samples: int,
+    limit: int,
+    temperature: float,
+    seed: int,
+    watcher: Watcher,
+) -> Tried:
+    """Samples K answers to each prompt with draws of their own."""
+    import numpy as np
+
+    from ppo_cli.models.sampling import Decoding, sample_answers, uniforms
+
+    rendered = [tokens.render(prompt.text) for prompt in prompts]
+    draws = [np.stack([uniforms(seed, "sft-check", p.id, k, count=limit) for k in range(samples)]) for p in prompts]
+    watcher(Phase(name="sampling the start model", total=len(prompts) * samples, unit="answers"))
+    with model() as opened:
+        begun = time.perf_counter()
+        drawn = sample_answers(
+            opened,
+            rendered,
+            draws,
+            Decoding(limit, temperature, tokens.stop_ids, tokens.pad_id),
+            lambda done: watcher(Progress(done=done)),
+        )
+        seconds = time.perf_counter() - begun
+    stops = set(tokens.stop_ids)
+    return Tried(
+        trial=Trial(
+            prompts=tuple(prompts),
+            answers=tuple(
+                tuple(Answer(text=tokens.decode(row.tokens), tokens=len(row.tokens), finish=row.finish) for row in rows)
+                for rows in drawn
+            ),
+        ),
+        raw=tuple(
+            tuple(tokens.tokenizer.decode([token for token in row.tokens if token not in stops]) for row in rows)
+            for rows in drawn
+        ),
+        sequences=[(ids, rows[0].tokens) for ids, rows in zip(rendered, drawn, strict=True)],
+        seconds=seconds,
+    )

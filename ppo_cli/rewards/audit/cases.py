@@ -1,0 +1,74 @@
+"""What a reward is tried on: prompts with answers and the other answers to compare them with.
+
+Not here: what is looked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ppo_cli.records.answers import Answer, Prompt, Scored, Trial
+from ppo_cli.rewards.preference import RewardFunction
+
+Floats = NDArray[np.float64]
+
+TOKENS_A_WORD = 1.35
+"""English words in a usual vocabulary; an answer that no model wrote has its tokens guessed so."""
+
+BEFORE_A_RUN = 12
+"""Prompts that a reward is tried on without a model."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One answer to be scored."""
+
+    prompt: Prompt
+    answer: Answer
+    others: tuple[Answer, ...] = ()
+
+
+def score(reward: RewardFunction, cases: Sequence[Case]) -> list[Scored]:
+    """All cases in one batch."""
+    return reward(
+        [case.prompt for case in cases], [case.answer for case in cases], [list(case.others) for case in cases]
+    )
+
+
+def rewards_of(reward: RewardFunction, cases: Sequence[Case]) -> Floats:
+    """Their rewards alone."""
+    return np.array([scored.reward for scored in score(reward, cases)], dtype=float)
+
+
+def honest_cases(trial: Trial, other: str) -> list[Case]:
+    """Every answer of the start model, prompt by prompt.
+
+    Args:
+        trial: what it answered.
+        other: as `reward.other`; for `reference` an answer is compared with the model's further answers to the prompt.
+    """
+    cases = []
+    for prompt, answers in trial.rows():
+        for place, answer in enumerate(answers):
+            apart = answers[:place] + answers[place + 1 :] or answers
+            cases.append(Case(prompt, answer, apart if other == "reference" else others_of(prompt, answers, other)))
+    return cases
+
+
+def others_of(prompt: Prompt, answers: Sequence[Answer], other: str) -> tuple[Answer, ...]:
+    """What an answer that the start model did not give is compared with."""
+    if other == "reference":
+        return tuple(answers)
+    if other == "written" and prompt.answer is not None:
+        return (made(prompt.answer),)
+    return ()
+
+
+def made(text: str, *, ended: bool = True, tokens: int | None = None) -> Answer:
+    """An answer that no model wrote."""
+    guessed = max(1, round(TOKENS_A_WORD * len(text.split())) + 1)
+    return Answer(text=text, tokens=guessed if tokens is None else tokens, finish="eos" if ended else "length")
