@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ppo_cli.experiment.freeze import CONFIG_GROUPS, Lock
+from ppo_cli.experiment.freeze import CONFIG_GROUPS, REWARD_CONTENT, Lock
 from ppo_cli.experiment.schema import ROUND_MOVES
 
 MISSING: Mapping[str, Any] = {}
@@ -25,7 +25,7 @@ ANNOUNCES = ("round", "variable")
 def changes(parent: Lock, child: Lock) -> dict[str, tuple[Any, Any]]:
     """Every key that differs, {key: (value of the parent, value of the child)}; rows of prompts by count and digest."""
     found: dict[str, tuple[Any, Any]] = {}
-    for group in CONFIG_GROUPS:
+    for group in (*CONFIG_GROUPS, REWARD_CONTENT):
         found |= _differing(_values(parent, group), _values(child, group))
     for group, key in SETS.items():
         old, new = _rows(_values(parent, group)), _rows(_values(child, group))

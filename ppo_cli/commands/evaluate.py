@@ -20,6 +20,7 @@ from ppo_cli.behaviours.catalog import BY_CATEGORY, MEASURES, RULES_VERSION, lab
 from ppo_cli.commands.ground import read_inputs, render_all, stand_on, verify_ground
 from ppo_cli.commands.label import hand_labels
 from ppo_cli.commands.prompt_sets import PromptSet, read_prompt_set
+from ppo_cli.commands.rewarding import scores_by_itself
 from ppo_cli.errors import IntegrityError, UsageError
 from ppo_cli.experiment.freeze import Lock
 from ppo_cli.experiment.load import load_experiment
@@ -440,9 +441,12 @@ def _measures(experiment: Experiment, *, partial: bool) -> list[Measure]:
 
 
 def _labelled(prompts: Sequence[Prompt], samples: Sequence[Sample], experiment: Experiment | None) -> list[Labelled]:
-    """What the rules say of every answer and, where its experiment is known, what its reward pays for it alone."""
+    """What the rules say of every answer and, where its experiment is known, what its reward pays for it alone.
+
+    Of a reward that runs code, a model or a service, nothing: an evaluation runs none of a config's.
+    """
     rows = label(prompts, samples)
-    if experiment is None:
+    if experiment is None or not scores_by_itself(experiment.reward):
         return rows
     by_id: Mapping[str, Prompt] = {prompt.id: prompt for prompt in prompts}
     answers = [Answer(text=sample.answer, tokens=sample.tokens, finish=sample.finish) for sample in samples]

@@ -17,6 +17,7 @@ from ppo_cli.commands.evaluate import answer, who_answers
 from ppo_cli.commands.ground import read_inputs, stand_on
 from ppo_cli.commands.orders import ANSWER, BEGIN, END, GO_ON, LOAD, OTHERS, PREPARE, TRAIN
 from ppo_cli.commands.others import kept_answers, sample_others
+from ppo_cli.commands.rewarding import open_reward
 from ppo_cli.commands.start import load_start
 from ppo_cli.engine.checkpoints import load_checkpoint
 from ppo_cli.engine.policy import Policy
@@ -41,6 +42,7 @@ class _Follower:
         self.team, self.run = team, Run(Path(folder))
         self.experiment, _ = self.run.verify()
         self.ground = stand_on(read_inputs(self.experiment), nobody)
+        open_reward(self.ground.inputs.reward, nobody, self.run.layout.service_scores(team.rank))
         self.start = load_start(self.ground, nobody)
         self.policy = Policy(self.start.model, self.experiment.model.train, seed=self.experiment.seed)
         self.trainer: PolicyTrainer | None = None

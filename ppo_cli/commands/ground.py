@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppo_cli.behaviours.catalog import RULES, check_primary
+from ppo_cli.commands.rewarding import pinned, reward_content, reward_files, reward_of, text_of
 from ppo_cli.errors import ConfigError, PromptError
 from ppo_cli.experiment import freeze
 from ppo_cli.experiment.digest import sha256_of
@@ -22,7 +23,7 @@ from ppo_cli.prompts.audit import Overlap, overlaps
 from ppo_cli.prompts.reading import as_row, read_prompts
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.events import Watcher
-from ppo_cli.rewards.preference import RewardFunction, build_reward
+from ppo_cli.rewards.preference import PreferenceReward
 
 if TYPE_CHECKING:
     from ppo_cli.models.catalog import ModelSource
@@ -48,7 +49,7 @@ class Inputs:
     evaluation: list[Prompt]
     sft: list[Prompt]
     """Empty when there is no warm start."""
-    reward: RewardFunction
+    reward: PreferenceReward
     overlaps: list[Overlap]
     """Evaluation prompts that the policy may have learnt from."""
 
@@ -76,7 +77,7 @@ def read_inputs(experiment: Experiment) -> Inputs:
         ConfigError: an unknown term or measure, or fewer prompts than an update needs.
     """
     check_primary(experiment.evaluation.primary)
-    reward = build_reward(experiment.reward)
+    reward = reward_of(experiment)
     train = read_prompts(Path(experiment.prompts.train), need_answers=experiment.reward.other == "written")
     evaluation = read_prompts(Path(experiment.prompts.eval))
     warm_start = experiment.model.warm_start
@@ -136,14 +137,19 @@ def stand_on(inputs: Inputs, watcher: Watcher) -> Ground:
             "dtype": model.dtype,
             **_short(loading.identity(source.folder, tokens)),
         },
-        "train_set": _rows(inputs.train),
-        "eval_set": _rows(inputs.evaluation),
         "rendered": freeze.tokens_digest(rendered),
         "behaviours": dict(RULES),
+        **prompt_content(inputs),
     }
-    if inputs.sft:
-        content["warm_start"] = {**_rows(inputs.sft), **asdict(model.sft)}
     return Ground(inputs=replace(inputs, experiment=pinned), source=source, tokens=tokens, content=content)
+
+
+def prompt_content(inputs: Inputs) -> dict[str, dict[str, Any]]:
+    """The values of the lock's groups of prompt rows."""
+    content = {"train_set": _rows(inputs.train), "eval_set": _rows(inputs.evaluation)}
+    if inputs.sft:
+        content["warm_start"] = {**_rows(inputs.sft), **asdict(inputs.experiment.model.sft)}
+    return content
 
 
 def render_all(tokens: Tokens, prompts: Sequence[Prompt], path: Path, limit: int) -> list[list[int]]:
@@ -166,16 +172,30 @@ def render_all(tokens: Tokens, prompts: Sequence[Prompt], path: Path, limit: int
 
 def frozen(ground: Ground) -> tuple[Experiment, Lock, dict[str, str]]:
     """What goes into a run folder: the config, the lock, and the text of every pinned file by its path."""
-    experiment = ground.experiment
+    experiment = pinned(ground.experiment)
     paths = {"prompts.train": experiment.prompts.train, "prompts.eval": experiment.prompts.eval}
     if experiment.model.warm_start:
         paths["model.warm_start"] = experiment.model.warm_start
-    inside = with_inputs_in(experiment, {key: INPUTS[key] for key in paths})
+    of_reward = reward_files(experiment)
+    copies = {key: INPUTS[key] for key in paths} | {key: copy for key, (copy, _) in of_reward.items()}
+    inside = with_inputs_in(experiment, copies)
     texts = {INPUTS[key]: Path(path).read_text(encoding="utf-8-sig") for key, path in paths.items()}
+    texts |= {copy: text_of(key, file) for key, (copy, file) in of_reward.items()}
     texts[TEMPLATE] = str(ground.tokens.tokenizer.chat_template)
     texts[CONFIG] = as_yaml(inside)
     files = {name: _sha256(text) for name, text in texts.items()}
-    return inside, freeze.freeze(inside, ground.content, files), texts
+    return inside, freeze.freeze(inside, {**ground.content, **_of_reward(experiment)}, files), texts
+
+
+def verify_reward(lock: Lock, ground: Ground, where: str) -> None:
+    """Compares the files and models that reward terms name with a lock.
+
+    Raises:
+        IntegrityError: names those that are not what was frozen.
+    """
+    content = _of_reward(ground.experiment)
+    if content or freeze.REWARD_CONTENT in lock.groups:
+        freeze.verify_content(lock, freeze.REWARD_CONTENT, content.get(freeze.REWARD_CONTENT, {}), where)
 
 
 def verify_ground(lock: Lock, ground: Ground, where: str) -> None:
@@ -187,6 +207,11 @@ def verify_ground(lock: Lock, ground: Ground, where: str) -> None:
     for name in ("start_model", "warm_start", "train_set", "eval_set", "rendered"):
         if name in lock.groups or name in ground.content:
             freeze.verify_content(lock, name, ground.content.get(name, {}), where)
+
+
+def _of_reward(experiment: Experiment) -> dict[str, Mapping[str, Any]]:
+    content = reward_content(experiment)
+    return {freeze.REWARD_CONTENT: content} if content else {}
 
 
 def _rows(prompts: Sequence[Prompt]) -> dict[str, Any]:

@@ -144,6 +144,7 @@ def load_checkpoint(trainer: PolicyTrainer, folder: Path) -> None:
                 trainer.stepper.state[master]["step"] = trainer.stepper.state[master]["step"].cpu()
         trainer.stepper.round_into_weights()
     trainer.kl_coef = state["kl_coef"]
+    trainer.term_scales = state.get("term_scales", {})
     trainer.updates_done = state["update"]
     trainer.lr_scheduler.load_state_dict({**trainer.lr_scheduler.state_dict(), **state["schedule"]})
     for group, rate in zip(trainer.stepper.param_groups, state["schedule"]["_last_lr"], strict=True):
@@ -199,6 +200,7 @@ def _write_state(trainer: PolicyTrainer, folder: Path) -> None:
         {
             "update": trainer.updates_done,
             "kl_coef": trainer.kl_coef,
+            **({"term_scales": trainer.term_scales} if trainer.term_scales else {}),
             "schedule": {name: schedule[name] for name in ("last_epoch", "_step_count", "_last_lr")},
             "masters": [list(master.shape) for master in trainer.stepper.masters()],
         },

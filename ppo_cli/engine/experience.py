@@ -72,7 +72,11 @@ class Means:
 
 
 def describe(
-    update: int, episodes: Sequence[Episode], summary: Summary, learning: Mapping[str, float]
+    update: int,
+    episodes: Sequence[Episode],
+    summary: Summary,
+    learning: Mapping[str, float],
+    scales: Mapping[str, float],
 ) -> UpdateMetrics:
     """The record of one update.
 
@@ -81,6 +85,7 @@ def describe(
         episodes: all of its episodes.
         summary: what was estimated of them.
         learning: means over the optimizer steps, by the names of UpdateMetrics.
+        scales: of the normalised terms.
     """
     rewards = np.array([episode.reward for episode in episodes])
     tokens = sum(episode.tokens for episode in episodes)
@@ -90,6 +95,7 @@ def describe(
         reward=float(rewards.mean()),
         reward_std=float(rewards.std()),
         terms={name: float(np.mean([episode.terms[name] for episode in episodes])) for name in episodes[0].terms},
+        term_statistics={name: _statistics(episodes, name, scales.get(name)) for name in episodes[0].terms},
         kl=summary.kl,
         kl_per_token=summary.kl * len(episodes) / tokens,
         kl_coef=summary.kl_coef,
@@ -101,6 +107,19 @@ def describe(
         explained_variance=summary.explained_variance,
         **learning,
     )
+
+
+def _statistics(episodes: Sequence[Episode], name: str, scale: float | None) -> dict[str, float]:
+    """How one term spreads, and what of it is left after the other answers are subtracted."""
+    own = np.array([episode.terms[name] for episode in episodes])
+    gained = own - np.array([episode.other_terms.get(name, 0.0) for episode in episodes])
+    found = {
+        "mean": float(own.mean()),
+        "std": float(own.std()),
+        "gain": float(gained.mean()),
+        "gain_std": float(gained.std()),
+    }
+    return found if scale is None else {**found, "scale": scale}
 
 
 def as_episodes(

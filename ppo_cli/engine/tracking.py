@@ -95,8 +95,11 @@ def update_numbers(metrics: UpdateMetrics) -> dict[str, float]:
     """One update's metrics as a flat dict of numbers; what has no value is left out."""
     row = asdict(metrics)
     terms: Mapping[str, float] = row.pop("terms")
+    statistics: Mapping[str, Mapping[str, float]] = row.pop("term_statistics")
     flat = {NAMES.get(name, name): value for name, value in row.items() if name != "update" and value is not None}
-    return flat | {f"reward/terms/{name}": value for name, value in terms.items()}
+    flat |= {f"reward/terms/{name}": value for name, value in terms.items()}
+    spread = {(name, kind): value for name, found in statistics.items() for kind, value in found.items()}
+    return flat | {f"reward/terms/{name}/{kind}": value for (name, kind), value in spread.items() if kind != "mean"}
 
 
 def evaluation_numbers(estimates: Sequence[Estimate], kind: str) -> dict[str, float]:

@@ -33,13 +33,14 @@ from ppo_cli.engine.policy import Policy
 from ppo_cli.engine.reward_module import RewardModule
 from ppo_cli.engine.rollouts import PromptOrder, Rollouts, answer_masks, micro_batches, roll_out
 from ppo_cli.engine.team import Team
-from ppo_cli.errors import GateError, PpoError
+from ppo_cli.errors import GateError, Paused, PpoError
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.models.loading import Tokens
 from ppo_cli.models.sampling import Decoding, uniforms
 from ppo_cli.records.answers import Answer, Prompt, Scored
 from ppo_cli.records.events import Notice, Phase, Progress, Watcher
 from ppo_cli.records.training import Episode, UpdateMetrics
+from ppo_cli.rewards.normalising import are_normalised, on_scale, scales_from
 from ppo_cli.rewards.preference import RewardFunction
 
 TOKENS_AT_ONCE = {"cpu": 2048, "cuda": 16384}
@@ -115,6 +116,7 @@ class PolicyTrainer(PPOTrainer):
             watcher(Notice(text=f"The layers of {family} cannot be cut in two, so every pass runs them all: slower."))
         self.critic = CriticModule(self.policy, experiment.ppo.critic, seed=experiment.seed)
         self.kl_coef = experiment.kl.coef
+        self.term_scales: dict[str, float] = {}
         self.updates_done = 0
         self.order = PromptOrder(len(materials.prompts), experiment.seed)
         self.decoding = Decoding(
@@ -176,15 +178,18 @@ class PolicyTrainer(PPOTrainer):
             try:
                 with self.team.failing_together():
                     scored = self.score(rollouts)
+                scored = self.on_scale(scored)
                 experience = self.estimate(rollouts, scored)
                 with self.team.failing_together():
                     self.check_start(update, experience)
                 learning = self.optimise(update, rollouts, experience)
+            except Paused:
+                raise  # nothing is wrong with the answers; they are sampled again as they were
             except PpoError:
                 rescue(update, self.team.merged(list(zip(rollouts.prompts, rollouts.answers, strict=True))))
                 raise
             episodes = self.episodes(update, rollouts, scored, experience)
-            metrics = describe(update, episodes, experience.summary, learning)
+            metrics = describe(update, episodes, experience.summary, learning, self.term_scales)
             self.finish_update(metrics)
             record(metrics, episodes, time.perf_counter() - started)
             if not after_update(update):
@@ -219,6 +224,15 @@ class PolicyTrainer(PPOTrainer):
         """Rewards of the episodes."""
         others = [self.materials.others.get(prompt.id, ()) for prompt in rollouts.prompts]
         return self.materials.reward(rollouts.prompts, rollouts.answers, others)
+
+    def on_scale(self, scored: list[Scored]) -> list[Scored]:
+        """The same with every normalised term on its scale, which the first update's episodes give."""
+        terms = self.experiment.reward.terms
+        if not are_normalised(terms):
+            return scored
+        if not self.term_scales:
+            self.term_scales = scales_from(self.team.merged(scored), terms)
+        return on_scale(scored, terms, self.term_scales)
 
     @torch.no_grad()
     def estimate(self, rollouts: Rollouts, scored: Sequence[Scored]) -> Experience:

@@ -93,7 +93,7 @@ def _train_into(
     with (
         writing_weights(target),
         quiet_transformers(),
-        _quiet_datasets(),
+        quiet_datasets(),
         tempfile.TemporaryDirectory(dir=target.parent, prefix=".sft-", ignore_cleanup_errors=True) as work,
     ):
         merged = _train(model, tokens, examples, settings, Path(work), watcher)
@@ -144,7 +144,7 @@ def _train(
         ),
         train_dataset=Dataset.from_list([_example(tokens, example) for example in examples]),
         processing_class=tokens.tokenizer,
-        callbacks=[_Steps(watcher)],
+        callbacks=[Steps(watcher)],
     )
     trainer.remove_callback(PrinterCallback)
     trainer.train()
@@ -162,7 +162,7 @@ def _example(tokens: Tokens, example: Prompt) -> dict[str, list[int]]:
 
 
 @contextmanager
-def _quiet_datasets() -> Iterator[None]:
+def quiet_datasets() -> Iterator[None]:
     """Keeps the progress bars of `datasets` off the user's screen."""
     shown = not are_progress_bars_disabled()
     disable_progress_bars()
@@ -173,7 +173,7 @@ def _quiet_datasets() -> Iterator[None]:
             enable_progress_bars()
 
 
-class _Steps(TrainerCallback):
+class Steps(TrainerCallback):
     """Tells the watcher of each step."""
 
     def __init__(self, watcher: Watcher) -> None:

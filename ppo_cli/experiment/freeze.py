@@ -29,6 +29,9 @@ from ppo_cli.experiment.schema import REQUIRED, Experiment, Moves
 RECIPE = "ppo-freeze/1"
 """Version of how digests are made; a lock of another version is not compared digest by digest."""
 
+REWARD_CONTENT = "reward_content"
+"""Files and models that reward terms name; a run that has none has no such group."""
+
 CONFIG_GROUPS: dict[str, tuple[str, ...]] = {
     "goal": ("goal", "round", "variable"),
     "generation": (
@@ -47,7 +50,7 @@ CONFIG_GROUPS: dict[str, tuple[str, ...]] = {
 }
 """Groups that are made of config values alone, by the keys whose values they hold."""
 
-CONTENT_GROUPS = ("start_model", "warm_start", "train_set", "eval_set", "rendered", "behaviours")
+CONTENT_GROUPS = ("start_model", "warm_start", "train_set", "eval_set", "rendered", "behaviours", REWARD_CONTENT)
 """Groups that are made of content: what a path or an id in the config stood for."""
 
 
@@ -85,7 +88,8 @@ def freeze(experiment: Experiment, content: Mapping[str, Mapping[str, Any]], fil
     groups = {**_config_groups(experiment)}
     for name in CONTENT_GROUPS:
         if name in content:
-            groups[name] = Group("frozen", sha256_of(content[name]), dict(content[name]))
+            moves: Moves = "treatment" if name == REWARD_CONTENT else "frozen"
+            groups[name] = Group(moves, sha256_of(content[name]), dict(content[name]))
     return Lock(_fingerprint(groups), groups, dict(files))
 
 
@@ -197,6 +201,8 @@ def verify_content(lock: Lock, name: str, values: Mapping[str, Any], where: str)
 
 def group_of_file(path: str) -> str:
     """The group that a pinned file belongs to."""
+    if path.startswith("inputs/reward-"):
+        return REWARD_CONTENT
     return {
         "inputs/eval.jsonl": "eval_set",
         "inputs/train.jsonl": "train_set",
@@ -210,13 +216,22 @@ def _config_groups(experiment: Experiment) -> dict[str, Group]:
     groups: dict[str, Group] = {}
     for name, prefixes in CONFIG_GROUPS.items():
         held = {
-            path: value
+            path: _by_name(path, value)
             for path, value in values.items()
             if any(path == prefix or path.startswith(f"{prefix}.") for prefix in prefixes) and _moves(path) != "free"
         }
         moves: Moves = "treatment" if name in ("reward", "kl", "ppo", "trained_part", "seed") else "frozen"
         groups[name] = Group(moves, sha256_of(held), held)
     return groups
+
+
+def _by_name(path: str, value: Any) -> Any:  # noqa: ANN401 - of any key
+    """A value; of a file that a reward term names its last part alone, for where it lies is no part of a run."""
+    if not (path.startswith("reward.terms.") and isinstance(value, str)):
+        return value
+    parameter = path.rsplit(".", 1)[-1]
+    named = parameter in ("function", "pairs") or (parameter in ("model", "base") and value.startswith("/"))
+    return value.rsplit("/", 1)[-1] if named else value
 
 
 def _came_later(path: str, value: object, frozen: Mapping[str, Any]) -> bool:

@@ -50,6 +50,9 @@ def load_experiment(source: Path, overrides: Sequence[str] = ()) -> Loaded:
     """
     file_tree = _anchored(_read_yaml(source), source.parent)
     override_tree = _anchored(_parse_overrides(overrides), Path.cwd())
+    kinds = parameters.kinds_in(file_tree, override_tree)
+    parameters.anchored(file_tree, kinds, source.parent)
+    parameters.anchored(override_tree, kinds, Path.cwd())
     _raise_if_any(_unknown_keys(file_tree), source)
     _raise_if_any(_unknown_keys(override_tree), None)
 
@@ -71,6 +74,7 @@ def load_frozen(source: Path) -> Experiment:
         ConfigError: for anything wrong with the file.
     """
     tree = _anchored(_read_yaml(source), source.parent)
+    parameters.anchored(tree, parameters.kinds_in(tree), source.parent)
     _raise_if_any(_unknown_keys(tree), source)
     experiment = _typed(tree, {}, source)
     _raise_if_any(_value_problems(experiment), source)
@@ -98,7 +102,13 @@ def with_inputs_in(experiment: Experiment, inputs: Mapping[str, str]) -> Experim
         eval=inputs.get("prompts.eval", experiment.prompts.eval),
     )
     model = replace(experiment.model, warm_start=inputs.get("model.warm_start", experiment.model.warm_start))
-    return replace(experiment, prompts=prompts, model=model)
+    terms = dict(experiment.reward.terms)
+    for path in inputs:
+        if path.startswith("reward.terms."):
+            name, parameter = path.removeprefix("reward.terms.").rsplit(".", 1)
+            terms[name] = parameters.with_file(terms[name], parameter, inputs[path])
+    reward = replace(experiment.reward, terms=terms)
+    return replace(experiment, prompts=prompts, model=model, reward=reward)
 
 
 def _read_yaml(source: Path) -> dict[str, Any]:

@@ -11,7 +11,9 @@ import re
 import types
 import typing
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from ppo_cli.experiment.keys import keys_in
 from ppo_cli.experiment.schema import REQUIRED, Term
@@ -19,6 +21,10 @@ from ppo_cli.experiment.term_kinds import KINDS
 
 OF_EVERY_TERM = tuple(field.name for field in dataclasses.fields(Term) if field.name != "parameters")
 """The keys that a term has whatever its kind."""
+
+
+PYTHON_FILE = ".py:"
+"""Parts a file from the function in it."""
 
 
 def gathered(tree: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,8 +60,11 @@ def checked(name: str, term: Term) -> tuple[Term, list[str]]:
         return term, [*_no_such_kind(path, kind, given=term.kind is not None), *mistyped]
     known = keys_in(KINDS[kind])
     types_of = typing.get_type_hints(KINDS[kind])
-    problems = _no_such_keys(path, term, tuple(known))
-    typed: dict[str, Any] = {}
+    if getattr(KINDS[kind], "takes_more", False):
+        typed = {name: value for name, value in term.parameters.items() if name not in known}
+        problems = [f"{path}.{name}: must be a plain value or a list" for name in typed if not _is_plain(typed[name])]
+    else:
+        typed, problems = {}, _no_such_keys(path, term, tuple(known))
     for parameter, about in known.items():
         value = term.parameters.get(parameter, about.default)
         if value == REQUIRED:
@@ -70,6 +79,69 @@ def checked(name: str, term: Term) -> tuple[Term, list[str]]:
             problems.append(f"{path}.{parameter}: {reason}")
     problems = problems or _contradictions(path, kind, typed)
     return (term if problems else dataclasses.replace(term, parameters=typed)), problems
+
+
+def anchored(tree: Mapping[str, Any], kinds: Mapping[str, str], folder: Path) -> None:
+    """Makes the paths among the parameters in a config's tree absolute, in place.
+
+    Args:
+        tree: as it is read.
+        kinds: of its terms, by their names.
+        folder: where relative paths start.
+    """
+    for name, term in _terms_in(tree).items():
+        for parameter, value in term.items() if isinstance(term, dict) else ():
+            if (
+                isinstance(value, str)
+                and value != REQUIRED
+                and _is_path(kinds.get(name, name), parameter, value, folder)
+            ):
+                term[parameter] = str((folder / Path(value).expanduser()).absolute())
+
+
+def kinds_in(*trees: Mapping[str, Any]) -> dict[str, str]:
+    """The kind of every term that trees name, a later tree before an earlier one."""
+    kinds: dict[str, str] = {}
+    for tree in trees:
+        for name, term in _terms_in(tree).items():
+            given = term.get("kind") if isinstance(term, dict) else None
+            kinds[name] = str(given) if given else kinds.get(name, str(name))
+    return kinds
+
+
+def files_of(name: str, term: Term) -> dict[str, Path]:
+    """The files that a term's parameters name, by key path; a run keeps copies of them."""
+    path = f"reward.terms.{name}"
+    match kind_of(name, term):
+        case "preference":
+            return {f"{path}.pairs": Path(term.parameters["pairs"])}
+        case "python" if PYTHON_FILE in term.parameters["function"]:
+            return {f"{path}.function": Path(term.parameters["function"].rpartition(":")[0])}
+    return {}
+
+
+def with_file(term: Term, parameter: str, file: str) -> Term:
+    """The same term with another file in place of the one that a parameter names."""
+    old = term.parameters[parameter]
+    new = f"{file}:{old.rpartition(':')[2]}" if parameter == "function" else file
+    return dataclasses.replace(term, parameters={**term.parameters, parameter: new})
+
+
+def _terms_in(tree: Mapping[str, Any]) -> Mapping[str, Any]:
+    reward = tree.get("reward")
+    terms = reward.get("terms") if isinstance(reward, dict) else None
+    return terms if isinstance(terms, dict) else {}
+
+
+def _is_path(kind: str, parameter: str, value: str, folder: Path) -> bool:
+    match kind, parameter:
+        case "preference", "pairs":
+            return True
+        case "python", "function":
+            return PYTHON_FILE in value
+        case ("classifier", "model") | ("preference", "base"):
+            return value.startswith((".", "/", "~")) or (folder / value).is_dir()
+    return False
 
 
 def as_type(value: Any, annotation: Any) -> Any:  # noqa: ANN401 - any value, any annotation
@@ -125,6 +197,10 @@ def _no_such_keys(path: str, term: Term, known: tuple[str, ...]) -> list[str]:
 def _contradictions(path: str, kind: str, values: Mapping[str, Any]) -> list[str]:
     """What is wrong between parameters whose single values are in range."""
     match kind:
+        case "python" if not all(values["function"].rpartition(":")[::2]):
+            return [f"{path}.function: must be file.py:name or module:name, got '{values['function']}'"]
+        case "http" if (fault := _url_fault(values["url"])) is not None:
+            return [f"{path}.url: {fault}"]
         case "length_band" if values["least"] > values["most"]:
             return [f"{path}.least: {values['least']} must not be greater than most = {values['most']}"]
         case "required_phrases" | "forbidden_phrases" if not all(phrase.strip() for phrase in values["phrases"]):
@@ -144,6 +220,25 @@ def _pattern_problems(path: str, pattern: str | None) -> list[str]:
     except re.error as error:
         return [f"{path}: is no regular expression: {error}"]
     return []
+
+
+def _url_fault(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        host, parts = None, urlsplit("")
+    if parts.scheme not in ("http", "https") or not host:
+        return f"must begin with http:// or https:// and name a host, got {_short(url)}"
+    if parts.username or parts.password:
+        return "holds a password, which would be written into the run; name a variable with token_env"
+    return None
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, list):
+        return all(isinstance(one, str | int | float | bool) for one in value)
+    return value is None or isinstance(value, str | int | float | bool)
 
 
 def _short(value: object) -> str:

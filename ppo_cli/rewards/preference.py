@@ -4,40 +4,86 @@ A reward amplifies whatever scores; a difference asks the easier question, which
 the reference's own answers as the others, a prompt that the start model already gets right pays nothing, and the
 critic's first guess of 0 is right everywhere.
 
-Not here: the terms, sampling the other answers.
+Not here: the terms, what a term must keep to (`contract`), sampling the other answers.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ppo_cli.errors import ConfigError, GateError
 from ppo_cli.experiment import schema
 from ppo_cli.experiment.parameters import checked, kind_of
 from ppo_cli.experiment.schema import Reward
 from ppo_cli.records.answers import Answer, Prompt, Scored
-from ppo_cli.rewards.shaped import SHAPED
-from ppo_cli.rewards.terms import TERMS, Term
+from ppo_cli.rewards.contract import Others, Scorer, Surroundings, as_score, scores_of
+from ppo_cli.rewards.kinds import open_term
 
 RewardFunction = Callable[[Sequence[Prompt], Sequence[Answer], Sequence[Sequence[Answer]]], list[Scored]]
-"""Prompts, answers and the other answers to each, in one order; one finite Scored for each, deterministic."""
+"""Prompts, answers and the other answers to each, in one order; one finite Scored for each."""
 
 
-def build_reward(settings: Reward) -> RewardFunction:
-    """The reward that a config describes, guarded.
+class PreferenceReward:
+    """The reward that a config describes. What is not shipped with the tool is opened when it first scores."""
+
+    def __init__(self, settings: Reward, surroundings: Surroundings | None = None) -> None:
+        """Checks the terms; opens none.
+
+        Raises:
+            ConfigError: a kind of term is not known, or one of its parameters cannot be used.
+        """
+        self.terms = {name: _checked(name, term) for name, term in settings.terms.items()}
+        self.surroundings = surroundings or Surroundings()
+
+    def open(self) -> dict[str, Scorer]:
+        """Makes every term ready: imports, loads or trains what it names.
+
+        Raises:
+            UsageError: a function, a model or a file cannot be used.
+        """
+        opened = self.surroundings.opened
+        for name, term in self.terms.items():
+            if name not in opened:
+                opened[name] = open_term(name, kind_of(name, term), term.parameters, self.surroundings)
+        return opened
+
+    def __call__(self, prompts: Sequence[Prompt], answers: Sequence[Answer], others: Others) -> list[Scored]:
+        scorers = self.open()
+        found = {name: _both(name, scorers[name], prompts, answers, others) for name in self.terms}
+        return [
+            self._scored(
+                {name: own[place] for name, (own, _) in found.items()},
+                {name: other[place] for name, (_, other) in found.items() if other[place] is not None},
+            )
+            for place in range(len(answers))
+        ]
+
+    def _scored(self, terms: Mapping[str, float], other_terms: Mapping[str, float | None]) -> Scored:
+        held = {name: value for name, value in other_terms.items() if value is not None}
+        return Scored(reward=weighted(self.terms, terms, held), terms=dict(terms), other_terms=held)
+
+
+def build_reward(settings: Reward, surroundings: Surroundings | None = None) -> PreferenceReward:
+    """The reward that a config describes, held to its contract.
 
     Raises:
         ConfigError: a kind of term is not known, or one of its parameters cannot be used.
     """
-    weighted = [(name, _term(name, term), term.weight) for name, term in settings.terms.items()]
+    return PreferenceReward(settings, surroundings)
 
-    def reward(
-        prompts: Sequence[Prompt], answers: Sequence[Answer], others: Sequence[Sequence[Answer]]
-    ) -> list[Scored]:
-        return [_score(weighted, *case) for case in zip(prompts, answers, others, strict=True)]
 
-    return guarded(reward)
+def weighted(
+    settings: Mapping[str, schema.Term],
+    terms: Mapping[str, float],
+    other_terms: Mapping[str, float],
+    scales: Mapping[str, float] | None = None,
+) -> float:
+    """The sum over all terms of weight * (answer's value - the others' value) / scale."""
+    scales = scales or {}
+    return sum(
+        term.weight * (terms[name] - other_terms.get(name, 0.0)) / scales.get(name, 1.0)
+        for name, term in settings.items()
+    )
 
 
 def guarded(reward: RewardFunction) -> RewardFunction:
@@ -46,7 +92,7 @@ def guarded(reward: RewardFunction) -> RewardFunction:
     One NaN reward destroys all weights in one update, so nothing broken may pass.
     """
 
-    def checked(
+    def checked_reward(
         prompts: Sequence[Prompt], answers: Sequence[Answer], others: Sequence[Sequence[Answer]]
     ) -> list[Scored]:
         scored = reward(prompts, answers, others)
@@ -55,32 +101,33 @@ def guarded(reward: RewardFunction) -> RewardFunction:
                 f"The reward returned {len(scored)} scores for {len(prompts)} answers.", "Mend the reward function."
             )
         for prompt, score in zip(prompts, scored, strict=True):
-            values = {"reward": score.reward, **score.terms, **score.other_terms}
-            broken = [name for name, value in values.items() if not math.isfinite(value)]
-            if broken:
-                raise GateError(
-                    f"The reward of prompt '{prompt.id}' is {values[broken[0]]} (term {broken[0]}).",
-                    "Mend that term; no update was made with it.",
-                )
+            for name, value in {"reward": score.reward, **score.terms, **score.other_terms}.items():
+                as_score(value, f"term {name}", prompt)
         return scored
 
-    return checked
+    return checked_reward
 
 
-def _score(
-    weighted: Sequence[tuple[str, Term, float]], prompt: Prompt, answer: Answer, others: Sequence[Answer]
-) -> Scored:
-    terms = {name: float(term(prompt, answer)) for name, term, _ in weighted}
-    other_terms = {
-        name: sum(float(term(prompt, other)) for other in others) / len(others) for name, term, _ in weighted if others
-    }
-    reward = sum(weight * (terms[name] - other_terms.get(name, 0.0)) for name, _, weight in weighted)
-    return Scored(reward=reward, terms=terms, other_terms=other_terms)
+def _both(
+    name: str, scorer: Scorer, prompts: Sequence[Prompt], answers: Sequence[Answer], others: Others
+) -> tuple[list[float], list[float | None]]:
+    """A term's scores of the answers, and of the others to each their mean; all in one batch."""
+    if scorer.compares:
+        return scores_of(name, scorer, prompts, answers, others), [None] * len(answers)
+    flat = [(prompt, other) for prompt, several in zip(prompts, others, strict=True) for other in several]
+    asked = [*prompts, *(prompt for prompt, _ in flat)]
+    given = [*answers, *(other for _, other in flat)]
+    scores = scores_of(name, scorer, asked, given, [()] * len(given))
+    own, rest = scores[: len(answers)], iter(scores[len(answers) :])
+    means: list[float | None] = []
+    for several in others:
+        values = [next(rest) for _ in several]
+        means.append(sum(values) / len(values) if values else None)
+    return own, means
 
 
-def _term(name: str, settings: schema.Term) -> Term:
+def _checked(name: str, settings: schema.Term) -> schema.Term:
     typed, problems = checked(name, settings)
     if problems:
         raise ConfigError(problems[0], "Correct the term.")
-    kind = kind_of(name, typed)
-    return SHAPED[kind](typed.parameters) if kind in SHAPED else TERMS[kind]
+    return typed

@@ -11,6 +11,7 @@
       labels.jsonl          what people said of answers, a line a label
       tracking/             what trackers keep on this machine
       reports/              .running         locked while a process works on the run
+      service_scores.0.jsonl     what reward services said, a file a process
       alarms.json           what the evaluations rang, and the next change to try
 
 Not here: reading and writing.
@@ -58,6 +59,9 @@ class RunLayout:
     @property
     def reference_answers(self) -> Path:
         return self.root / "reference_answers.jsonl"
+
+    def service_scores(self, rank: int) -> Path:
+        return self.root / f"service_scores.{rank}.jsonl"
 
     @property
     def metrics(self) -> Path:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
-from ppo_cli.errors import IntegrityError, UsageError
+from ppo_cli.errors import IntegrityError, Paused, UsageError
 from ppo_cli.experiment import freeze
 from ppo_cli.experiment.digest import sha256_file
 from ppo_cli.experiment.freeze import Lock
@@ -257,7 +257,8 @@ def closing(run: Run) -> Iterator[None]:
         if run.state().status == "running":
             code = getattr(error, "exit_code", 1)
             reason = getattr(error, "message", None) or f"{type(error).__name__}: {error}"
-            run.close("interrupted" if code == 130 else "failed", exit_code=code, reason=reason[:500])
+            resumable = code == 130 or isinstance(error, Paused)
+            run.close("interrupted" if resumable else "failed", exit_code=code, reason=reason[:500])
         raise
 
 
