@@ -5,21 +5,29 @@ Not here: doing any of it.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from ppo_cli.commands.ground import Inputs, read_inputs, refuse_missing_trackers
+from ppo_cli.commands.lineage import descent_before
 from ppo_cli.experiment.keys import flatten, generalise, schema_keys
 from ppo_cli.experiment.load import Loaded, as_tree, load_experiment
 from ppo_cli.experiment.schema import REQUIRED, ROUND_MOVES
 from ppo_cli.models.cost import Work, estimate, measured_gflops, rough_tokens, shape_of
+from ppo_cli.records.events import Event, Notice
 from ppo_cli.records.outcomes import Cost, DryRunOutcome, KeyLine
 
 
-def dry_run(loaded: Loaded) -> DryRunOutcome:
-    """Checks a config and its prompt files, and says what training would do and cost.
+def dry_run(loaded: Loaded, *, output: Path | None = None) -> DryRunOutcome:
+    """Checks a config, its prompt files and its parent, and says what training would do and cost.
+
+    Args:
+        loaded: the config.
+        output: folder of run folders, in place of the config's.
 
     Raises:
-        UsageError: the config or a prompt file cannot be used.
+        UsageError: the config or a prompt file cannot be used, or the parent does not allow it.
+        IntegrityError: the parent was changed after freezing.
     """
     in_file = load_experiment(loaded.source)
     before = flatten(as_tree(in_file.experiment))
@@ -46,6 +54,8 @@ def dry_run(loaded: Loaded) -> DryRunOutcome:
     experiment = loaded.experiment
     inputs = read_inputs(experiment)
     refuse_missing_trackers(experiment)
+    told: list[Event] = []
+    descends = descent_before(loaded, inputs, output or Path(experiment.output), told.append)
     question, may_move = ROUND_MOVES[experiment.round]
     return DryRunOutcome(
         config=str(loaded.source),
@@ -58,6 +68,9 @@ def dry_run(loaded: Loaded) -> DryRunOutcome:
         eval_prompts=len(inputs.evaluation),
         overlaps=len(inputs.overlaps),
         cost=estimate_cost(inputs),
+        parent=descends.get("parent"),
+        changed=descends["changed"] if "parent" in descends else {},
+        notices=tuple(event.text for event in told if isinstance(event, Notice)),
     )
 
 

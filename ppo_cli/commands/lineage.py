@@ -5,13 +5,16 @@ Not here: the rule itself (`analysis.lineage`), the tree that `ppo runs` draws.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ppo_cli.analysis.comparability import bundle_of
 from ppo_cli.analysis.lineage import changes, out_of_round, rounds_for
+from ppo_cli.commands.ground import Inputs, prompt_content
 from ppo_cli.errors import ConfigError
-from ppo_cli.experiment.freeze import Lock
+from ppo_cli.experiment.freeze import REWARD_CONTENT, Lock, freeze
 from ppo_cli.experiment.load import Loaded
 from ppo_cli.experiment.schema import ROUND_MOVES
 from ppo_cli.records.comparisons import variables
@@ -59,6 +62,37 @@ def descent(loaded: Loaded, lock: Lock, output: Path, watcher: Watcher) -> dict[
         )
         watcher(Notice(text=text, level="warning"))
     return {"parent": parent.name, "changed": {key: new for key, (_, new) in changed.items()}}
+
+
+def descent_before(loaded: Loaded, inputs: Inputs, output: Path, watcher: Watcher) -> dict[str, Any]:
+    """The same without any model: the start model is taken to be the parent's where it has the same name.
+
+    A reward that names files or models is taken to be the parent's too; the run itself looks closer.
+
+    Args:
+        loaded: the config.
+        inputs: what it names.
+        output: folder of run folders, where the parent is looked for.
+        watcher: warned when more than one variable moves.
+
+    Raises:
+        ConfigError: something differs from the parent that the round holds still.
+        UsageError: there is no such parent.
+        IntegrityError: the parent was changed after freezing.
+    """
+    model = inputs.experiment.model
+    start = Path(model.start).name if Path(model.start).is_dir() else model.start
+    experiment = inputs.experiment
+    content: dict[str, Mapping[str, Any]] = {"start_model": {"start": start}, **prompt_content(inputs)}
+    if loaded.experiment.parent is not None:
+        before, frozen = find_run(loaded.experiment.parent, output).verify()
+        held = frozen.groups["start_model"].values
+        if held.get("start") == start:
+            content["start_model"] = {**held, "system_prompt": model.system_prompt, "dtype": model.dtype}
+        if REWARD_CONTENT in frozen.groups:
+            content[REWARD_CONTENT] = frozen.groups[REWARD_CONTENT].values
+            experiment = replace(experiment, reward=before.reward)
+    return descent(loaded, freeze(experiment, content, {}), output, watcher)
 
 
 def _typed(value: object) -> str:

@@ -5,6 +5,7 @@ Not here: the formats (`prompts.importing`), the split itself (`prompts.splittin
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -128,7 +129,7 @@ def _rows(source: str) -> tuple[Rows, list[str]]:
 
 
 def _tidied(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Without blanks around, `expect` in small letters, and of a conversation what the user says first."""
+    """Without blanks around, `expect` in small letters, lists of words as lists; of a conversation its first turn."""
     tidy: dict[str, Any] = {
         name: value.strip() or None if isinstance(value, str) else value for name, value in row.items()
     }
@@ -138,6 +139,8 @@ def _tidied(row: Mapping[str, Any]) -> dict[str, Any]:
         tidy["prompt"] = str(turns[0].get("content") or "").strip() or None if turns else None
     if isinstance(expect, str):
         tidy["expect"] = expect.lower()
+    if isinstance(tidy.get("mentions"), str):
+        tidy["mentions"] = [word.strip() for word in re.split(r"[,;|]", tidy["mentions"]) if word.strip()]
     return tidy
 
 

@@ -227,6 +227,14 @@ def test_no_network_for_the_built_in_model_is_a_sentence_and_leaves_nothing(tiny
     assert list((tmp_path / "cache").iterdir()) == []
 
 
+def test_a_file_of_the_start_model_that_cannot_be_read_is_named(tiny_config, tiny_model, tmp_path):
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    (folder / "more.safetensors").mkdir()
+    said = refused("train", tiny_config, f"model.start={folder}")
+    assert_matches(said, r"more\.safetensors cannot be read: is a directory\. → Check the file")
+    assert not Path("runs").exists()
+
+
 # --- the disk ----------------------------------------------------------------------------------------
 
 

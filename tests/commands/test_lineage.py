@@ -13,6 +13,8 @@ from ppo_cli.experiment.load import Loaded
 from ppo_cli.experiment.schema import Kl, Reward, Term
 from ppo_cli.store.runs import Run
 from tests.commands.made_runs import make_run
+from tests.commands.terminal import refused, succeed
+from tests.toys import rows
 
 HEAVIER = Reward(terms={"ended": Term(weight=2.0)})
 
@@ -64,3 +66,18 @@ def test_runs_are_sorted_by_keys_and_measures_and_cut_to_what_differs(tmp_path):
     ]
     with pytest.raises(UsageError, match=r"Did you mean kl.coef\?"):
         runs(tmp_path, sort="kl.coeff")
+
+
+def test_a_dry_run_checks_the_parent_without_the_model(tmp_path):
+    model = {"start": "builtin:none", "revision": None, "weights": "w", "system_prompt": None, "dtype": "auto"}
+    parent = make_run(tmp_path / "runs", train_rows=rows("train", 80), content={"start_model": model})
+    words = ("train", parent / "config.yaml", "--parent", parent.name, "--output", parent.parent, "--dry-run")
+    planned = succeed(*words, "kl.coef=0.5", "--json").json
+    assert (planned["parent"], planned["changed"]) == (parent.name, {"kl.coef": 0.5})
+    screen = " ".join(succeed(*words, "kl.coef=0.5", "ppo.epochs=3").out.split())
+    assert f"parent: {parent.name}; against it differs: kl.coef 0.5, ppo.epochs 3" in screen
+    assert "! 2 variables differ from the parent" in screen
+    assert "set round=2 (tune the reward)" in refused(*words, "reward.terms.ended.weight=2")
+    assert "model.system_prompt" in refused(*words, "model.system_prompt=Hello")
+    assert "model.start" in refused(*words, "model.start=builtin:other")
+    assert "no such run" in refused(*words[:2], "--parent", "nobody", "--dry-run")

@@ -10,6 +10,7 @@ import pytest
 from ppo_cli.commands import arms as command
 from ppo_cli.engine.trainer import PolicyTrainer
 from ppo_cli.errors import GateError
+from ppo_cli.store.holding import Hold
 from tests.commands.terminal import fingerprint, only_run, outcome, ppo, records, refused, start, succeed
 
 SHORT = ("ppo.updates=2",)
@@ -123,6 +124,21 @@ def test_an_interrupted_set_goes_on_with_the_same_command(tiny_config, trained):
         assert records(Path("runs") / arm["run"]) == records(by_hand)
 
 
+def test_an_arm_that_another_process_carries_out_is_left_to_it(tiny_config):
+    words = ("train", tiny_config, *SHORT, *KL)
+    arms = succeed(*words, "--json").json["arms"]
+    run = Path("runs") / arms[0]["run"]
+    state = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**state, "status": "running"}))
+    hold = Hold(run / ".running")
+    before = fingerprint(run)
+    screen = succeed(*words)
+    hold.release()
+    assert "Arm 1 of 2: kl.coef 0.05, seed 1, is left to the process that carries it out." in screen.out
+    assert next(line for line in screen.out.splitlines() if line.startswith("0.05")).endswith("running")
+    assert fingerprint(run) == before
+
+
 def test_a_value_that_is_a_list_is_one_value():
     assert list(command._split("[a,b],[c]")) == ["[a,b]", "[c]"]
     assert list(command._split("'a,b',c")) == ["'a,b'", "c"]
@@ -151,6 +167,7 @@ def test_arms_of_a_parent_keep_their_lineage(tiny_config):
     said = refused("train", tiny_config, *SHORT, *out_of_round)
     assert "reward.terms.ended.weight 1 → 2" in said
     assert only_run().name == parent
+    assert refused("train", tiny_config, *SHORT, *out_of_round, "--dry-run") == said
 
     arms = succeed("train", tiny_config, *SHORT, "--vary", "kl.coef=0.2,0.5", "--parent", parent, "--json").json["arms"]
     for arm in arms:
