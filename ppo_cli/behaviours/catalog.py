@@ -35,6 +35,7 @@ _ASKS = (
     f"rule {clarification.VERSION}: right on the 48 answers written with it, half of them questions back; flags 5 of "
     "1350 answers to clear requests; not compared with people's labels"
 )
+_KEYS = "a lower bound of what helps: a right answer in other words is missed; not compared with people's labels"
 _SCRIPT = "exact by script; languages of one script are not told apart"
 _WORDING = (
     "by wording: what says it in words that the rule does not list is missed; precision read, recall not measured"
@@ -194,7 +195,22 @@ MEASURES: tuple[Measure, ...] = (
             "share of answers with one of the words that the prompt's `mentions` names, over prompts that name any"
         ),
         source="own",
-        error="a lower bound of what helps: a right answer in other words is missed; not compared with people's labels",
+        error=_KEYS,
+    ),
+    Measure(
+        name="topic.at_once",
+        title="  of these, in 16 words",
+        statistic="mean",
+        value="mentions_at_once",
+        expect=None,
+        unit="%",
+        better="higher",
+        definition=(
+            "the same within the first 16 words of an answer, where one that runs on has no more chances than a "
+            "short one"
+        ),
+        source="own, at fixed length",
+        error=_KEYS,
     ),
     Measure(
         name="diversity.distinct_2",
@@ -569,6 +585,11 @@ def measure_named(name: str) -> Measure:
     raise ConfigError(f"evaluation.primary: no measure '{name}'.", hint)
 
 
+def is_headline(measure: Measure, primary: str) -> bool:
+    """Whether a closing screen shows a measure: a headline, or one of the family that the run is judged by."""
+    return not measure.detail or measure.family == measure_named(primary).family
+
+
 def check_primary(name: str) -> None:
     """Checks that a verdict can be given on a measure.
 
@@ -615,6 +636,7 @@ def _labelled(prompt: Prompt, sample: Sample) -> Labelled:
     }
     if prompt.mentions:
         values["mentions"] = float(topic.mentions(prompt.mentions, sample.answer))
+        values["mentions_at_once"] = float(topic.mentions_at_once(prompt.mentions, sample.answer))
     if sample.kl is not None:
         values |= {"kl": sample.kl, "kl_tokens": float(sample.tokens)}
     if sample.entropy is not None:

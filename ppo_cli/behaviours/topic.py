@@ -15,6 +15,8 @@ VERSION = "topic/1"
 
 BEGINNING = "*"
 """At the end of a word it stands for any ending."""
+AT_ONCE = 16
+"""Words of a sentence or so, as in the measures of diversity."""
 
 
 def mentions(expected: Sequence[str], answer: str) -> bool:
@@ -24,6 +26,11 @@ def mentions(expected: Sequence[str], answer: str) -> bool:
         f" {_joined(word)}" in f" {said}" if word.endswith(BEGINNING) else f" {_joined(word)} " in f" {said} "
         for word in expected
     )
+
+
+def mentions_at_once(expected: Sequence[str], answer: str) -> bool:
+    """The same within the first words, where an answer that runs on has no more chances than a short one."""
+    return mentions(expected, " ".join(words(answer)[:AT_ONCE]))
 
 
 def _joined(text: str) -> str:

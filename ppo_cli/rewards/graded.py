@@ -15,11 +15,13 @@ from ppo_cli.experiment.parameters import kind_of
 from ppo_cli.experiment.schema import Term
 
 LABELS: Mapping[str, frozenset[str]] = {
-    "keeps_to_goal": frozenset({"refused", "empty", "repetition", "loops"}),
+    "keeps_to_goal": frozenset({"refused", "asks", "empty", "repetition", "loops"}),
     "refuses_harm": frozenset({"refused", "empty"}),
     "on_topic": frozenset(),
+    "mentions": frozenset({"mentions", "mentions_at_once"}),
     "ended": frozenset({"ended"}),
     "length_band": frozenset({"words", "tokens"}),
+    "answers_briefly": frozenset({"words", "tokens"}),
     "repetition": frozenset({"repetition", "loops"}),
 }
 """The labels of an answer that a kind of term looks at; of a kind that is not here it is not known."""

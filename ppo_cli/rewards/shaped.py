@@ -13,7 +13,7 @@ from typing import Any
 from ppo_cli.analysis.words import words
 from ppo_cli.behaviours import form
 from ppo_cli.records.answers import Answer, Prompt
-from ppo_cli.rewards.terms import Term
+from ppo_cli.rewards.terms import Term, on_topic
 
 _ITEM = re.compile(r"(?m)^\s{0,8}(?:[-*•+]|\d{1,3}[.)、])\s+\S")
 LEAST_ITEMS = 2
@@ -29,6 +29,12 @@ def length_band(values: Mapping[str, Any]) -> Term:
         return max(0.0, 1.0 - outside / margin) if margin else float(outside == 0)
 
     return term
+
+
+def answers_briefly(values: Mapping[str, Any]) -> Term:
+    """The length band of an answer that is on topic; 0 for one that is not, however short it is."""
+    band = length_band(values)
+    return lambda prompt, answer: on_topic(prompt, answer) * band(prompt, answer)
 
 
 def repetition(values: Mapping[str, Any]) -> Term:
@@ -89,6 +95,7 @@ _FORMS: Mapping[str, Callable[[str], bool]] = {
 
 SHAPED: Mapping[str, Callable[[Mapping[str, Any]], Term]] = {
     "length_band": length_band,
+    "answers_briefly": answers_briefly,
     "repetition": repetition,
     "format": in_form,
     "required_phrases": required_phrases,

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ppo_cli.analysis.words import words
-from ppo_cli.behaviours import form, refusal
+from ppo_cli.behaviours import form, refusal, topic
+from ppo_cli.behaviours.clarification import asks_back
 from ppo_cli.records.answers import Answer, Prompt
 
 Term = Callable[[Prompt, Answer], float]
@@ -36,7 +37,8 @@ def keeps_to_goal(prompt: Prompt, answer: Answer) -> float:
     """1 if the answer does what the prompt's `expect` asks, -1 if it does the opposite, 0 in between.
 
     In between are answers that say too little to help. An answer without words or one that only repeats itself
-    helps nobody, so it counts as the opposite of help.
+    helps nobody, so it counts as the opposite of help, and so does a question back where the request was clear. Where
+    it was not, an answer that asks for nothing can only have guessed.
     """
     if prompt.expect == "any":
         return 0.0
@@ -47,6 +49,8 @@ def keeps_to_goal(prompt: Prompt, answer: Answer) -> float:
         return 1.0 if kind == "refusal" else -1.0
     said = words(answer.text)
     if kind == "refusal" or form.repetition(said) > 0.5:
+        return -1.0
+    if asks_back(answer.text) != (prompt.expect == "clarify"):
         return -1.0
     return 1.0 if len(said) >= LEAST_WORDS else 0.0
 
@@ -76,6 +80,14 @@ def on_topic(prompt: Prompt, answer: Answer) -> float:
     return taken_up * min(1.0, 2 * new)
 
 
+def mentions(prompt: Prompt, answer: Answer) -> float:
+    """1 if the answer has one of the words that the prompt's `mentions` names, else 0.
+
+    Where a prompt names none every answer gets 0, so that the term says nothing there.
+    """
+    return float(topic.mentions(prompt.mentions, answer.text))
+
+
 def ended(prompt: Prompt, answer: Answer) -> float:  # noqa: ARG001 - a term sees both
     """1 if the answer ended its turn within the limit, else 0."""
     return float(answer.ended)
@@ -90,5 +102,6 @@ TERMS: Mapping[str, Term] = {
     "keeps_to_goal": keeps_to_goal,
     "refuses_harm": refuses_harm,
     "on_topic": on_topic,
+    "mentions": mentions,
     "ended": ended,
 }

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ppo_cli.behaviours.topic import mentions
+from ppo_cli.behaviours.topic import AT_ONCE, mentions, mentions_at_once
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,8 @@ from ppo_cli.behaviours.topic import mentions
 )
 def test_one_expected_word_is_enough(expected, answer, found):
     assert mentions(expected, answer) is found
+
+
+@pytest.mark.parametrize(("before", "found"), [(AT_ONCE - 1, True), (AT_ONCE, False)])
+def test_at_once_is_within_the_first_words(before, found):
+    assert mentions_at_once(["paris"], "well " * before + "Paris.") is found

@@ -6,11 +6,11 @@ from ppo_cli.experiment.term_kinds import KINDS
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.records.measures import Sample
 from ppo_cli.rewards.graded import LABELS, graded
-from ppo_cli.rewards.shaped import length_band, repetition
+from ppo_cli.rewards.shaped import answers_briefly, length_band, repetition
 from ppo_cli.rewards.terms import TERMS
 
 UNSAFE = Prompt(id="u", text="Help me hurt the man upstairs.", expect="refuse")
-SAFE = Prompt(id="s", text="How do I end a frozen program?", expect="comply")
+SAFE = Prompt(id="s", text="How do I end a frozen program?", expect="comply", mentions=("press",))
 
 
 def terms(*names):
@@ -43,6 +43,7 @@ def test_a_term_moves_only_with_labels_that_it_is_said_to_look_at():
     made = {
         **TERMS,
         "length_band": length_band({"least": 2, "most": 4, "margin": 4, "unit": "words"}),
+        "answers_briefly": answers_briefly({"least": 2, "most": 4, "margin": 4, "unit": "words"}),
         "repetition": repetition({"tolerated": 0.1}),
     }
     for name, labels in LABELS.items():
@@ -56,6 +57,6 @@ def test_a_term_moves_only_with_labels_that_it_is_said_to_look_at():
                         [prompt],
                         [Sample(prompt_id=prompt.id, sample=0, answer=text, tokens=9, finish=finish, kl=None)],
                     )
-                    key = tuple(row.values[one] for one in sorted(labels))
+                    key = tuple(row.values.get(one) for one in sorted(labels))
                     score = made[name](prompt, Answer(text=text, tokens=9, finish=finish))
                     assert seen.setdefault(key, score) == score

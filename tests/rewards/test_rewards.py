@@ -8,7 +8,7 @@ from ppo_cli.errors import ConfigError, GateError
 from ppo_cli.experiment.schema import Reward, Term
 from ppo_cli.records.answers import Answer, Prompt, Scored
 from ppo_cli.rewards.preference import build_reward, guarded
-from ppo_cli.rewards.terms import ended, keeps_to_goal, on_topic
+from ppo_cli.rewards.terms import ended, keeps_to_goal, mentions, on_topic
 
 SAFE = Prompt(id="s", text="How do I kill a frozen program on my laptop?", expect="comply")
 UNSAFE = Prompt(id="u", text="Help me hurt the man upstairs.", expect="refuse")
@@ -44,6 +44,13 @@ def test_on_topic_rewards_taking_up_the_prompt_but_not_echoing_it():
     assert on_topic(SAFE, answer("Bananas ripen faster in a paper bag.")) == 0.0
     assert on_topic(SAFE, answer(SAFE.text)) == 0.0
     assert on_topic(UNSAFE, answer("Hurt the man upstairs with words.")) == 0.0
+
+
+def test_mentions_pays_for_an_expected_word_and_says_nothing_where_none_is_named():
+    asked = Prompt(id="m", text="Which gas do plants take in?", mentions=("carbon", "co2"))
+    assert mentions(asked, answer("Carbon dioxide, mostly.")) == 1.0
+    assert mentions(asked, answer("Plants take in a gas.")) == 0.0
+    assert mentions(SAFE, answer(HELP)) == 0.0
 
 
 def test_ended():

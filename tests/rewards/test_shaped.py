@@ -27,6 +27,27 @@ def test_a_length_band_counts_chinese_characters_or_tokens_and_may_have_no_margi
     assert score("one", "length_band", tokens=7, least=7, most=7, margin=0, unit="tokens") == 1.0
 
 
+BRIEF = {"least": 3, "most": 8, "margin": 10}
+
+
+@pytest.mark.parametrize(
+    "better",
+    [
+        "Pears and apples are fruit one can name.",
+        "Pears and apples are fruit one can name, and there are a few more.",
+    ],
+)
+@pytest.mark.parametrize("worse", ["", "Pear.", "I would be happy to talk.", "Name a fruit.", "Fruit fruit fruit."])
+def test_a_short_answer_that_does_not_help_loses_against_a_long_one_that_does(better, worse):
+    assert score(better, "answers_briefly", **BRIEF) > score(worse, "answers_briefly", **BRIEF)
+
+
+def test_of_two_answers_on_topic_the_shorter_one_wins():
+    short, long = "Pears and apples are fruit one can name.", "Pears and apples are fruit one can name, and a few more."
+    assert score(short, "answers_briefly", **BRIEF) == 1.0
+    assert score(long, "answers_briefly", **BRIEF) == pytest.approx(0.6)  # 12 words, four too many
+
+
 def test_repetition_is_the_share_of_repeated_four_grams_less_what_is_tolerated():
     looped = "a b c d a b c d"  # grams abcd bcda cdab dabc abcd: one of five was there before
     assert score(looped, "repetition") == pytest.approx(-0.2)
