@@ -1,4 +1,4 @@
-"""What the run will take, from pieces that are carried out and timed: sampling, one update, part of an evaluation.
+"""What the run will take, from pieces that are carried out and timed: an update, some evaluation, a checkpoint.
 
 Not here: the guess without a model (`models.cost`).
 """
@@ -34,13 +34,15 @@ SETTING_UP = 8.0
 STATISTICS = 3.0
 """Seconds of rules and intervals after an evaluation of a few hundred prompts."""
 DISK_SPEED = 3e8
-"""Bytes a second, of a checkpoint with its digest."""
+"""Bytes a second at which weights are read."""
+MOST_WRITTEN = 4e9
+"""Bytes of weights that the check writes to time it; more are reckoned by DISK_SPEED."""
 FULL = 0.9
 """Share of the machine's memory that a run may take."""
 
 
 def measured_cost(ground: Ground, start: Start, policy: Policy, tried: Tried, watcher: Watcher) -> Cost:
-    """Carries out one update and part of an evaluation, and extrapolates. The policy has moved afterwards."""
+    """Carries out most of an update, part of an evaluation and a checkpoint; afterwards the policy has moved."""
     from ppo_cli.commands.dry_run import planned_work
 
     work, experiment = planned_work(ground.inputs), ground.experiment
@@ -51,6 +53,7 @@ def measured_cost(ground: Ground, start: Start, policy: Policy, tried: Tried, wa
     updating = _one_update(ground, start, policy, tried, watcher)
     hashing = _timed(policy.reference_digest)
     weights = sum(file.stat().st_size for file in start.folder.glob("*.safetensors"))
+    saving = _timed(lambda: _save(policy, start)) if weights < MOST_WRITTEN else 2 * weights / DISK_SPEED
     looks = work.whole_evaluations + work.interim_evaluations
     saves = work.updates // experiment.checkpoints.every + work.interim_evaluations + 1
     parts = {
@@ -60,7 +63,7 @@ def measured_cost(ground: Ground, start: Start, policy: Policy, tried: Tried, wa
         "evaluations": evaluating
         * (work.whole_evaluations * work.eval_prompts + work.interim_evaluations * work.interim_prompts)
         + looks * STATISTICS,
-        "checkpoints": saves * weights / DISK_SPEED,
+        "checkpoints": saves * saving,
     }
     return Cost(
         episodes=work.updates * work.episodes,
@@ -88,7 +91,7 @@ def cost_checks(cost: Cost, output: Path) -> list[Check]:
             True,
             f"about {duration(seconds)}",
             "any",
-            f"of it {cost.parts[longest] / seconds:.0%} for {longest}; one update and part of an evaluation were timed",
+            f"of it {cost.parts[longest] / seconds:.0%} for {longest}; reckoned from pieces that were timed",
             "",
         ),
         verdict(
@@ -147,6 +150,11 @@ def _one_update(ground: Ground, start: Start, policy: Policy, tried: Tried, watc
         size = experiment.ppo.episodes_per_update // experiment.ppo.minibatches
         step = _timed(lambda: trainer.step(range(size), rollouts, experience, Means()))
     return once + experiment.ppo.epochs * experiment.ppo.minibatches * step
+
+
+def _save(policy: Policy, start: Start) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        policy.save(Path(folder), start.folder)
 
 
 def _timed(work: Callable[[], object]) -> float:

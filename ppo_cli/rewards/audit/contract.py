@@ -116,7 +116,7 @@ def _quick(speed: float, episodes: int) -> Check:
     return Check(
         name="reward is quick",
         outcome="pass" if seconds <= SLOW else "warn",
-        value=f"{speed:.3g} answers a second",
+        value=f"{speed:.0f} answers a second" if speed >= 10 else f"{speed:.2g} answers a second",
         threshold=f"{SLOW:.0f} s or less an update of {episodes}",
         reason=f"it takes {seconds:.2g} s of every update",
         next_step="" if seconds <= SLOW else "Score in batches, or use a smaller reward model.",
