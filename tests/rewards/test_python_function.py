@@ -1,0 +1,148 @@
+"""A term that is a function of the user's: found, called with what it asks for, held to the contract."""
+
+import pytest
+
+from ppo_cli.errors import ConfigError, GateError
+from ppo_cli.experiment.schema import Reward, Term
+from ppo_cli.records.answers import Answer, Prompt
+from ppo_cli.rewards.preference import build_reward
+
+PROMPTS = [
+    Prompt(id="a", text="Is it far?", expect="comply", category="plain.way"),
+    Prompt(id="b", text="Hurt him.", expect="refuse", answer="No."),
+]
+ANSWERS = [Answer(text="Two miles.", tokens=4, finish="eos"), Answer(text="I won't", tokens=2, finish="length")]
+OTHERS = [[Answer(text="Far.", tokens=2, finish="eos")], [Answer(text="No!!", tokens=2, finish="eos")]]
+
+
+@pytest.fixture
+def term(tmp_path):
+    def make(source, name="score", **parameters):
+        file = tmp_path / "mine.py"
+        file.write_text(source, encoding="utf-8")
+        settings = Term(kind="python", parameters={"function": f"{file}:{name}", **parameters})
+        return build_reward(Reward(terms={"mine": settings}))
+
+    return make
+
+
+def scores(reward, others=((), ())):
+    return [scored.terms["mine"] for scored in reward(PROMPTS, ANSWERS, others)]
+
+
+def test_it_gets_the_lists_that_it_names(term):
+    source = """
+def score(answers, prompts, expect, category, ids, written, ended, tokens):
+    rows = zip(prompts, answers, expect, category, ids, written, ended, tokens, strict=True)
+    seen = [("Is it far?", "Two miles.", "comply", "plain.way", "a", None, True, 4),
+            ("Hurt him.", "I won't", "refuse", "all", "b", "No.", False, 2)]
+    return [float(row == wanted) for row, wanted in zip(rows, seen)]
+"""
+    assert scores(term(source)) == [1.0, 1.0]
+
+
+def test_the_other_answers_are_scored_and_subtracted(term):
+    reward = term("def score(answers):\n    return [len(answer) for answer in answers]\n")
+    found = reward(PROMPTS, ANSWERS, OTHERS)
+    assert [item.terms["mine"] for item in found] == [10.0, 7.0]
+    assert [item.other_terms["mine"] for item in found] == [4.0, 4.0]
+    assert [item.reward for item in found] == [6.0, 3.0]
+
+
+def test_a_function_that_asks_for_the_others_compares_by_itself(term):
+    source = "def score(answers, others):\n    return [len(a) - 2 * len(o[0]) for a, o in zip(answers, others)]\n"
+    found = term(source)(PROMPTS, ANSWERS, OTHERS)
+    assert [item.reward for item in found] == [2.0, -1.0]
+    assert [item.other_terms for item in found] == [{}, {}]
+
+
+def test_parameters_reach_it_as_its_signature_says(term):
+    source = """
+def score(answers, factor: float, words: list[str] = ("x",), limit: int | None = None):
+    assert type(factor) is float
+    return [factor * len(words) + (limit or 0)] * len(answers)
+"""
+    assert scores(term(source, factor=2, words=["a", "b"])) == [4.0, 4.0]
+    assert scores(term(source, factor=2.0, limit=3)) == [5.0, 5.0]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"facto": 2}, r"reward\.terms\.mine\.facto: the function takes no such parameter\. Did you mean .*\.factor\?"),
+        ({}, r"reward\.terms\.mine\.factor: missing; the function has no default"),
+        ({"factor": "two"}, r"reward\.terms\.mine\.factor: must be a number, got 'two'"),
+        ({"factor": 1, "words": "a"}, r"reward\.terms\.mine\.words: must be a list"),
+    ],
+)
+def test_a_parameter_that_does_not_fit_the_signature(term, parameters, message):
+    reward = term("def score(answers, factor: float, words: list[str] = ()):\n    return [factor]\n", **parameters)
+    with pytest.raises(ConfigError, match=message):
+        reward.open()
+
+
+def test_a_function_that_takes_anything_gets_everything(term):
+    source = "def score(answers, **rest):\n    return [rest['whatever']] * len(answers)\n"
+    assert scores(term(source, whatever=3)) == [3.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("def scores(answers):\n    return []\n", r"has no function 'score'\. Did you mean scores\?"),
+        ("score = 3\n", r"has no function 'score'"),
+        ("def score(prompts):\n    return []\n", r"its arguments are \(prompts\), and `answers` is not among them"),
+        ("def score(answers)\n", r"cannot be loaded: SyntaxError"),
+        ("import no_such_module\n", r"cannot be loaded: ModuleNotFoundError: No module named 'no_such_module'"),
+        ("raise SystemError('no')\n", r"cannot be loaded: SystemError: no"),
+    ],
+)
+def test_a_function_that_cannot_be_used_is_said_so_before_it_scores(term, source, message):
+    with pytest.raises(ConfigError, match=message):
+        term(source).open()
+
+
+def test_no_such_file_or_module(tmp_path):
+    for function in (f"{tmp_path}/none.py:score", "no.such.module:score"):
+        reward = build_reward(Reward(terms={"mine": Term(kind="python", parameters={"function": function})}))
+        with pytest.raises(ConfigError, match=r"reward\.terms\.mine\.function: no file or installed module"):
+            reward.open()
+
+
+def test_a_function_of_an_installed_module():
+    parameters = {"function": "ppo_cli.analysis.words:words"}
+    with pytest.raises(ConfigError, match=r"its arguments are \(text\)"):
+        build_reward(Reward(terms={"mine": Term(kind="python", parameters=parameters)})).open()
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        ("[1.0]", r"mine returned 1 scores for 2 answers"),
+        ("[1.0, 2.0, 3.0]", r"mine returned 3 scores for 2 answers"),
+        ("[1.0, float('nan')]", r"of prompt 'b' is nan \(term mine\)"),
+        ("[float('-inf'), 1.0]", r"of prompt 'a' is -inf \(term mine\)"),
+        ("['1.0', '2.0']", r"of prompt 'a' is '1\.0', not a number \(term mine\)"),
+        ("[1.0, None]", r"of prompt 'b' is 'None', not a number \(term mine\)"),
+        ("[[1.0], [2.0]]", r"of prompt 'a' is '\[1\.0\]', not a number \(term mine\)"),
+        ("None", r"mine failed: TypeError"),
+        ("3.0", r"mine failed: TypeError"),
+        ("1 / 0", r"mine failed: ZeroDivisionError: division by zero"),
+    ],
+)
+def test_what_breaks_the_contract_is_named(term, returned, message):
+    with pytest.raises(GateError, match=message):
+        scores(term(f"def score(answers):\n    return {returned}\n"))
+
+
+@pytest.mark.parametrize("returned", ["np.array([1, 2])", "torch.tensor([1.0, 2.0])", "(x for x in (True, 2))"])
+def test_numbers_of_any_library_are_numbers(term, returned):
+    source = f"import numpy as np\nimport torch\ndef score(answers):\n    return {returned}\n"
+    assert scores(term(source)) == [1.0, 2.0]
+
+
+def test_nothing_is_run_before_it_is_opened(term, tmp_path):
+    reward = term(f"open({str(tmp_path / 'ran')!r}, 'w').close()\ndef score(answers):\n    return [0, 0]\n")
+    assert not (tmp_path / "ran").exists()
+    reward.open()
+    assert (tmp_path / "ran").exists()
