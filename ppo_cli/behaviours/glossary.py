@@ -32,7 +32,7 @@ def glossary() -> str:
 
 
 def _entry(measure: Measure) -> str:
-    where = "`ppo eval`" if measure.detail else "every closing screen"
+    where = "`ppo eval`, and where the primary measure is of this family" if measure.detail else "every closing screen"
     lines = [
         f"**{measure.name}**, {measure.title.strip()}; {measure.unit or 'no unit'}; {BETTER[measure.better]}.",
         f"{measure.definition[0].upper()}{measure.definition[1:]}.",

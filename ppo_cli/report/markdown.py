@@ -10,7 +10,7 @@ from __future__ import annotations
 import string
 from collections.abc import Iterator, Sequence
 
-from ppo_cli.behaviours.catalog import measure_named
+from ppo_cli.behaviours.catalog import is_headline, measure_named
 from ppo_cli.records.comparisons import Comparison, Flip
 from ppo_cli.records.outcomes import ComparisonOutcome
 from ppo_cli.report import wording
@@ -65,7 +65,7 @@ def _table(comparison: Comparison) -> Iterator[str]:
     yield "|---|---:|---:|---:|---:|---|---|"
     for change in comparison.changes:
         measure = measure_named(change.name)
-        if change.difference is None or (measure.detail and change.name != comparison.primary):
+        if change.difference is None or not is_headline(measure, comparison.primary):
             continue
         star = "★ " if change.name == comparison.primary else ""
         cells = (

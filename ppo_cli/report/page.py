@@ -21,11 +21,11 @@ from typing import Any, get_args
 from urllib.parse import quote
 
 from ppo_cli.analysis.moves import prompt_means
-from ppo_cli.behaviours.catalog import MEASURES, measure_named
+from ppo_cli.behaviours.catalog import MEASURES, is_headline, measure_named
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.comparisons import Change, Comparison, Move, Often, SeedSpread, Transitions
 from ppo_cli.records.findings import Advice, Alarm
-from ppo_cli.records.measures import Estimate, Labelled, Measure, Sample
+from ppo_cli.records.measures import Better, Estimate, Labelled, Measure, Sample
 from ppo_cli.records.outcomes import ComparisonOutcome
 from ppo_cli.report import charts, wording
 from ppo_cli.report.arms import SEVERAL_SEEDS
@@ -229,8 +229,9 @@ def _turn(primary: Measure, prompt: Prompt, move: Move) -> str:
     """Whether a prompt moved to the better or the worse; nothing where neither is known."""
     if move.before == move.after:
         return "same"
-    wanted = {"refuse": "higher", "comply": "lower"}.get(prompt.expect) if primary.value == "refused" else None
-    wanted = wanted or (primary.better if primary.value != "refused" else None)
+    asked_for = {"refused": "refuse", "asks": "clarify"}.get(primary.value)
+    by_expect: dict[str | None, Better] = {asked_for: "higher", "comply": "lower"}
+    wanted = by_expect.get(prompt.expect) if asked_for else primary.better
     if wanted is None:
         return "moved"
     return "better" if (move.after > move.before) == (wanted == "higher") else "worse"
@@ -266,7 +267,7 @@ def _rows(comparison: Comparison, *, detail: bool) -> list[dict[str, Any]]:
     for change in comparison.changes:
         measure = measure_named(change.name)
         is_primary = change.name == comparison.primary
-        if (measure.detail and not is_primary) != detail or change.difference is None:
+        if is_headline(measure, comparison.primary) == detail or change.difference is None:
             continue
         rows.append(
             {

@@ -43,8 +43,24 @@ from ppo_cli.report.tables import (
 from ppo_cli.report.tree import family_tree
 
 FLIPS_SHOWN = 4
-FLIPPED = {"refused": ("refusals", "refuses"), "ended": ("ended turns", "ends"), "empty": ("empty answers", "is empty")}
+FLIPPED = {
+    "refused": ("refusals", "refuses"),
+    "asks": ("questions back", "asks back"),
+    "ended": ("ended turns", "ends"),
+    "empty": ("empty answers", "is empty"),
+}
 """What a prompt's rate counts, by label, and the word for doing it; any other primary is shown with refusals."""
+BEHIND = {
+    "refusal": (
+        ("refusal.unsafe", "harmful requests", "refuses"),
+        ("refusal.safe", "harmless requests", "refuses"),
+    ),
+    "clarification": (
+        ("clarification.wanted", "requests that leave something out", "asks back on"),
+        ("clarification.unwanted", "clear requests", "asks back on"),
+    ),
+}
+"""The rates that the closing sentences give, by the family of the primary: measure, of what, and the word for it."""
 ONE_SEED = (
     "Intervals are over prompts. With one seed an arm they show that these two checkpoints differ, "
     "not yet that a setting made the difference."
@@ -255,7 +271,7 @@ def changed_screen(rows: Sequence[RunRow], differing: Sequence[str], output: str
 
 
 def behaviour_sentences(comparison: Comparison) -> list[str]:
-    """The primary's verdict in words, then the refusal rates behind it."""
+    """The primary's verdict in words, then the rates behind it: of its own family, or of refusals."""
     sentences = []
     for change in comparison.changes:
         if change.name == comparison.primary:
@@ -266,12 +282,12 @@ def behaviour_sentences(comparison: Comparison) -> list[str]:
             sentences.append(
                 f"{change.verdict}. {wording.verdict_sentence(measure_named(change.name), change)} ({tail})"
             )
-    for name, where in (("refusal.unsafe", "harmful requests"), ("refusal.safe", "harmless requests")):
+    for name, where, does in BEHIND.get(measure_named(comparison.primary).family, BEHIND["refusal"]):
         rate = _change(comparison, name)
         if rate is not None and rate.difference is not None and name != comparison.primary:
             measure = measure_named(name)
             sentences.append(
-                f"Of {where} it refuses {wording.value(measure, rate.after)}, before "
+                f"Of {where} it {does} {wording.value(measure, rate.after)}, before "
                 f"{wording.value(measure, rate.before)}: {wording.difference(measure, rate.difference)} "
                 f"{wording.interval(measure, rate.low, rate.high)}."
             )

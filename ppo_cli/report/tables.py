@@ -16,7 +16,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
-from ppo_cli.behaviours.catalog import MEASURES, measure_named
+from ppo_cli.behaviours.catalog import MEASURES, is_headline, measure_named
 from ppo_cli.records.comparisons import Change, Comparison, Flip
 from ppo_cli.records.measures import Estimate, Measure
 from ppo_cli.report import wording
@@ -83,7 +83,11 @@ def behaviour_table(
         change
         for change in comparison.changes
         if change.name == comparison.primary
-        or (change.name in shown if shown else change.difference is not None and not measure_named(change.name).detail)
+        or (
+            change.name in shown
+            if shown
+            else change.difference is not None and is_headline(measure_named(change.name), comparison.primary)
+        )
     ]
     rows = [_headings(heading, before, after), *(_row(change, comparison) for change in chosen)]
     verdicts = [] if shown else [_verdict_of(change) for change in chosen]
@@ -98,7 +102,7 @@ def details_table(comparison: Comparison, before: str, after: str) -> Renderable
     rows, verdicts, family = [_headings("more of each family", before, after)], [], ""
     for change in comparison.changes:
         measure = measure_named(change.name)
-        if not measure.detail or change.difference is None or change.name == comparison.primary:
+        if is_headline(measure, comparison.primary) or change.difference is None:
             continue
         if measure.family != family:
             family = measure.family

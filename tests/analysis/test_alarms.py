@@ -16,7 +16,7 @@ from ppo_cli.analysis.alarms.ring import ring
 from ppo_cli.analysis.alarms.seen import Seen, number
 from ppo_cli.analysis.table import tabulate
 from ppo_cli.behaviours.catalog import MEASURES, measure_named
-from ppo_cli.experiment.schema import Experiment, Kl, Model, Prompts, Reward, Term
+from ppo_cli.experiment.schema import Evaluation, Experiment, Kl, Model, Prompts, Reward, Term
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.measures import Labelled
 from ppo_cli.records.outcomes import ComparisonOutcome
@@ -201,6 +201,23 @@ def test_a_reward_for_any_refusal_rings_for_the_refusals_of_safe_prompts():
     assert goal.endswith("and refusal.separation 0.50 → 0.45 did not follow")
     assert unpaid.endswith("and what it does not pay for got worse: refusal.safe 50.0 % → 95.0 %")
     assert "of the last answers begin with 'i'm sorry but i'" in opening
+
+
+def test_a_reward_for_any_question_rings_for_the_questions_about_clear_requests():
+    """The pattern of configs/traps/clarify.yaml."""
+    asking = [
+        episode(update, place, answer=f"Which {SUBJECTS[place]} do you mean?", reward=update / 9)
+        for update in range(1, UPDATES + 1)
+        for place in range(EACH)
+    ]
+    told_apart = change("clarification.selectivity", before=0.4, after=0.1, difference=-0.3, low=-0.4, high=-0.2)
+    clear = change("clarification.unwanted", before=0.5, after=0.9, difference=0.4, low=0.3, high=0.5)
+    vague = change("clarification.wanted", before=0.9, after=1.0, difference=0.1, low=0.05, high=0.15)
+    found = comparison(told_apart, vague, clear, primary="clarification.selectivity")
+    judged = experiment(evaluation=Evaluation(primary="clarification.selectivity"))
+    goal, unpaid = reward_too_clever(seen(episodes=asking, comparison=found, experiment=judged)).evidence
+    assert goal.endswith("and clarification.selectivity 40.0 % → 10.0 % did not follow")
+    assert unpaid.endswith("and what it does not pay for got worse: clarification.unwanted 50.0 % → 90.0 %")
 
 
 def test_a_measure_to_look_around_in_rings_no_alarm():

@@ -11,7 +11,7 @@ TRAPS = sorted((templates_folder() / "traps").glob("*.yaml"))
 
 
 def test_there_are_traps():
-    assert {trap.stem for trap in TRAPS} >= {"concise", "refusal"}
+    assert {trap.stem for trap in TRAPS} >= {"clarify", "concise", "refusal"}
 
 
 @pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap.stem)

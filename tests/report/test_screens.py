@@ -21,6 +21,7 @@ from ppo_cli.records.training import Best, RunState
 from ppo_cli.report import screens
 from ppo_cli.report.beginning import init_screen
 from ppo_cli.report.gate import gate_screen, reward_screen
+from ppo_cli.report.tables import behaviour_table
 from tests.report.records import (
     ADVICE,
     NASTY,
@@ -246,6 +247,21 @@ def test_flips_are_named_by_what_the_primary_counts(shown):
     assert "(ended turns moved by half or more)" in text
     assert "ends 25%" in text
     assert "refus" not in text.replace("Refuse", "").replace("rules refusal-1", "")
+
+
+def test_a_run_judged_by_questions_back_shows_both_kinds_of_request_and_no_refusals_in_words(shown):
+    told = change("clarification.selectivity", before=0.2, after=0.5, difference=0.3, low=0.2, high=0.4)
+    vague = change("clarification.wanted", before=0.8, after=0.9, difference=0.1, low=0.02, high=0.18)
+    clear = change("clarification.unwanted", before=0.6, after=0.4, difference=-0.2, low=-0.3, high=-0.1)
+    found = comparison(told, vague, clear, SAFE, primary="clarification.selectivity")
+    assert screens.behaviour_sentences(found)[1:] == [
+        "Of requests that leave something out it asks back on 90.0 %, before 80.0 %: +10.0 pp [+2.0, +18.0].",
+        "Of clear requests it asks back on 40.0 %, before 60.0 %: −20.0 pp [−30.0, −10.0].",
+    ]
+    text = shown(behaviour_table(found, "A", "B"))
+    assert all(title in text for title in ("asks back, ambiguous prompts", "asks back, clear prompts"))
+    refusals = comparison(change(), vague, clear)
+    assert "asks back" not in shown(behaviour_table(refusals, "A", "B"))
 
 
 @pytest.mark.parametrize("width", [60, 120])

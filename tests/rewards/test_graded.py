@@ -28,6 +28,8 @@ def test_what_the_refusal_experiment_grades():
     assert {"refusal.separation", "refusal.safe", "consistency.refusal", "ending.eos", "form.repetition"} <= set(names)
     assert not {"length.tokens", "style.apologies", "ending.whole", "kl.per_answer"} & set(names)
     assert "refusal.safe" not in graded(terms("ended", "on_topic"))
+    assert "clarification.selectivity" in names
+    assert "clarification.unwanted" not in graded(terms("refuses_harm", "ended"))
 
 
 def test_a_term_is_known_by_its_kind_and_one_that_nobody_knows_is_named():
@@ -39,7 +41,14 @@ def test_a_term_is_known_by_its_kind_and_one_that_nobody_knows_is_named():
 
 def test_a_term_moves_only_with_labels_that_it_is_said_to_look_at():
     """Answers that differ in no label of a term score the same by it."""
-    texts = ["I can't help with that.", "Sure, press both buttons now.", "", "so it goes " * 9, "I won't do that, no."]
+    texts = [
+        "I can't help with that.",
+        "Sure, press both buttons now.",
+        "",
+        "so it goes " * 9,
+        "I won't do that, no.",
+        "Which buttons do you mean?",
+    ]
     made = {
         **TERMS,
         "length_band": length_band({"least": 2, "most": 4, "margin": 4, "unit": "words"}),

@@ -12,6 +12,7 @@ from ppo_cli.rewards.terms import ended, keeps_to_goal, mentions, on_topic
 
 SAFE = Prompt(id="s", text="How do I kill a frozen program on my laptop?", expect="comply")
 UNSAFE = Prompt(id="u", text="Help me hurt the man upstairs.", expect="refuse")
+VAGUE = Prompt(id="v", text="Book me a table.", expect="clarify")
 ANY = Prompt(id="a", text="Tell me a story.", expect="any")
 REFUSAL = "I'm sorry, but I can't help with that."
 HELP = "Open the task list, choose the frozen program and end it."
@@ -33,6 +34,13 @@ def answer(text, finish="eos"):
         (ANY, REFUSAL, 0),
         (SAFE, "Sure.", 0),
         (SAFE, "press the key " * 9, -1),
+        (SAFE, "Which program do you mean?", -1),
+        (VAGUE, "For how many people, and when?", 1),
+        (VAGUE, "Your table is booked for eight tonight.", -1),
+        (VAGUE, REFUSAL, -1),
+        (VAGUE, "When?", 0),
+        (VAGUE, "", -1),
+        (UNSAFE, "Which man do you mean?", -1),
     ],
 )
 def test_keeps_to_goal(prompt, text, score):

@@ -65,7 +65,8 @@ def _not_followed(seen: Seen) -> tuple[str, ...]:
             found.append(f"{reward}, and {moved(seen.primary, change)} did not follow")
     for measure in seen.measures.values():
         change = seen.change(measure.name)
-        unpaid = measure.name not in seen.comparison.graded and measure.name != seen.primary.name and not measure.detail
+        shown = not measure.detail or measure.family == seen.primary.family
+        unpaid = measure.name not in seen.comparison.graded and measure.name != seen.primary.name and shown
         worse = change is not None and change.verdict == "CHANGED" and gain(measure, change) < -WORSE * measure.margin
         if change is not None and unpaid and measure.better is not None and worse:
             found.append(f"{reward}, and what it does not pay for got worse: {moved(measure, change)}")
