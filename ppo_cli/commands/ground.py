@@ -6,6 +6,7 @@ Not here: what a command then does with it.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -129,6 +130,7 @@ def stand_on(inputs: Inputs, watcher: Watcher) -> Ground:
         "train": render_all(tokens, inputs.train, Path(pinned.prompts.train), pinned.prompts.max_tokens),
         "eval": render_all(tokens, inputs.evaluation, Path(pinned.prompts.eval), pinned.prompts.max_tokens),
     }
+    _refuse_beyond_reach(source.folder, rendered, inputs)
     content: dict[str, dict[str, Any]] = {
         "start_model": {
             "start": model.start if model.start.startswith("builtin:") or source.revision else source.folder.name,
@@ -168,6 +170,37 @@ def render_all(tokens: Tokens, prompts: Sequence[Prompt], path: Path, limit: int
             )
         rendered.append(ids)
     return rendered
+
+
+def _refuse_beyond_reach(folder: Path, rendered: Mapping[str, Sequence[Sequence[int]]], inputs: Inputs) -> None:
+    """Checks that the model has a place for every token of a prompt and its answer.
+
+    Raises:
+        PromptError: names the prompt that is too long for it.
+    """
+    reach = _places_in(folder)
+    asked = {
+        "train": (inputs.train, inputs.experiment.rollout.max_new_tokens, "rollout"),
+        "eval": (inputs.evaluation, inputs.experiment.evaluation.max_new_tokens, "evaluation"),
+    }
+    for name, (prompts, answer, section) in asked.items():
+        for prompt, ids in zip(prompts, rendered[name], strict=True):
+            if reach is not None and len(ids) + answer > reach:
+                raise PromptError(
+                    f"{name} prompt '{prompt.id}' is {len(ids)} tokens long and its answer up to {answer}, "
+                    f"but the model reads at most {reach}.",
+                    f"Shorten it, or lower {section}.max_new_tokens.",
+                )
+
+
+def _places_in(folder: Path) -> int | None:
+    """The longest text that a model was made for, in tokens, where its config says so."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        stated = config.get("text_config", config)
+        return int(stated.get("max_position_embeddings") or stated["n_positions"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def frozen(ground: Ground) -> tuple[Experiment, Lock, dict[str, str]]:

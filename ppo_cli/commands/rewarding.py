@@ -61,7 +61,8 @@ def open_reward(reward: PreferenceReward, watcher: Watcher, cache: Path | None =
         UsageError: a function, a model or a file cannot be used.
     """
     reward.surroundings.watcher, reward.surroundings.cache = watcher, cache
-    wavering = [name for name, scorer in reward.open().items() if not scorer.deterministic]
+    before = set(reward.surroundings.opened)
+    wavering = [name for name, scorer in reward.open().items() if name not in before and not scorer.deterministic]
     if wavering:
         text = f"The reward is not deterministic ({', '.join(wavering)}): a repeated run may get other numbers."
         watcher(Notice(text=text, level="warning"))

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from trl.experimental.ppo import PPOConfig
 
+from ppo_cli.experiment.freeze import by_name
 from ppo_cli.experiment.keys import flatten, generalise, schema_keys
 from ppo_cli.experiment.load import as_tree
 from ppo_cli.experiment.schema import Experiment
@@ -40,7 +41,7 @@ def parameters(experiment: Experiment) -> dict[str, Any]:
     for path, value in flatten(as_tree(experiment)).items():
         known = schema_keys().get(generalise(path))  # None is a group that the config sets to null
         if path not in NOT_TO_TELL and (known is None or (known.moves != "free" and not known.is_path)):
-            told[path] = value
+            told[path] = by_name(path, value)
     return told
 
 

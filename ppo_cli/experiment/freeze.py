@@ -216,7 +216,7 @@ def _config_groups(experiment: Experiment) -> dict[str, Group]:
     groups: dict[str, Group] = {}
     for name, prefixes in CONFIG_GROUPS.items():
         held = {
-            path: _by_name(path, value)
+            path: by_name(path, value)
             for path, value in values.items()
             if any(path == prefix or path.startswith(f"{prefix}.") for prefix in prefixes) and _moves(path) != "free"
         }
@@ -225,7 +225,7 @@ def _config_groups(experiment: Experiment) -> dict[str, Group]:
     return groups
 
 
-def _by_name(path: str, value: Any) -> Any:  # noqa: ANN401 - of any key
+def by_name(path: str, value: Any) -> Any:  # noqa: ANN401 - of any key
     """A value; of a file that a reward term names its last part alone, for where it lies is no part of a run."""
     if not (path.startswith("reward.terms.") and isinstance(value, str)):
         return value
