@@ -94,18 +94,17 @@ def newest_whole(layout: RunLayout) -> tuple[Path | None, list[Path]]:
     Raises:
         IntegrityError: there are checkpoints, and all of them are damaged.
     """
-    damaged: list[Path] = []
+    damaged: list[tuple[Path, str]] = []
     for folder in reversed(list_checkpoints(layout)):
         try:
             verify_checkpoint(folder)
         except IntegrityError as error:
-            damaged.append(folder)
-            found = error
+            damaged.append((folder, error.message))
         else:
-            return folder, [_set_aside(each) for each in damaged]
+            return folder, [_set_aside(each) for each, _ in damaged]
     if damaged:
         raise IntegrityError(
-            f"{found.message} No checkpoint of this run is whole.", "Run the experiment anew with `ppo train --again`."
+            f"{damaged[0][1]} No checkpoint of this run is whole.", "Run the experiment anew with `ppo train --again`."
         )
     return None, []
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from accelerate.utils import PrepareForLaunch, patch_environment
-from torch.multiprocessing.spawn import ProcessExitedException, start_processes
+from torch.multiprocessing.spawn import ProcessContext, ProcessExitedException, start_processes
 
 from ppo_cli.errors import UsageError
 
@@ -55,14 +55,19 @@ def launch(processes: int, device: str, command_line: Callable[[], None]) -> int
             omp_num_threads=os.environ.get("OMP_NUM_THREADS", threads),
         ):
             team = start_processes(run, (command_line, sys.argv), processes, join=False, start_method="spawn")
+        return _wait_for(team)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _wait_for(team: ProcessContext) -> int:
+    try:
         while not team.join(grace_period=GRACE):
             pass
     except ProcessExitedException:
         pass  # by now all have ended
-    finally:
-        signal.signal(signal.SIGINT, before)
     code = team.processes[0].exitcode
-    return code if code >= 0 else 1
+    return code if code is not None and code >= 0 else 1
 
 
 def _as_one_of_them(command_line: Callable[[], None], arguments: Sequence[str]) -> None:
