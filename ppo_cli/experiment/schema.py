@@ -163,7 +163,7 @@ class Term:
     kind: str | None = key(None, "treatment")
     """What the term scores, one of `term_kinds`; null takes the kind that the term is named for."""
     normalise: bool = key(False, "treatment")
-    """Divide the term by its spread over the reference's own answers, so that weights compare."""
+    """Divide what the term pays by its standard deviation in the first update, so that weights compare."""
     parameters: dict[str, Any] = field(default_factory=dict)
     """What else the kind is told; in a file these stand beside the weight."""
 

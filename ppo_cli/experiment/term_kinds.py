@@ -82,7 +82,7 @@ class Python:
     function: str = key(REQUIRED, "treatment")
     """file.py:name, relative to the config, or module:name of an installed package."""
     deterministic: bool = key(True, "treatment")
-    """Whether the same answer always gets the same score; false is said wherever the run is shown."""
+    """Whether the same answer always gets the same score; false is said when a run begins."""
 
 
 @dataclass(frozen=True, kw_only=True)
