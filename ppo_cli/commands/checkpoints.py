@@ -15,7 +15,7 @@ from pathlib import Path
 from ppo_cli.analysis.inference import estimate
 from ppo_cli.analysis.table import tabulate
 from ppo_cli.analysis.tradeoff import frontier
-from ppo_cli.behaviours.catalog import MEASURES, measure_named
+from ppo_cli.behaviours.catalog import MEASURES, is_headline, measure_named
 from ppo_cli.commands.evaluate import Evaluated, Subject, against, evaluate, read_evaluation, rescored, subject_of
 from ppo_cli.errors import UsageError
 from ppo_cli.records.events import Watcher, nobody
@@ -112,7 +112,7 @@ def _side_by_side(subjects: Sequence[Subject]) -> CheckpointsOutcome:
         )
     common = set.intersection(*(set(evaluated.prompts) for _, evaluated in found.values()))
     primary = experiment.evaluation.primary
-    shown = [measure for measure in MEASURES if not measure.detail or measure.name == primary]
+    shown = [measure for measure in MEASURES if is_headline(measure, primary)]
     cut = {step: _only(evaluated, common, shown) for step, (_, evaluated) in sorted(found.items())}
     lines = []
     for step, evaluated in cut.items():

@@ -16,7 +16,7 @@ from ppo_cli.analysis.categories import by_category
 from ppo_cli.analysis.comparison import compare
 from ppo_cli.analysis.inference import estimate
 from ppo_cli.analysis.table import tabulate
-from ppo_cli.behaviours.catalog import BY_CATEGORY, MEASURES, RULES_VERSION, label
+from ppo_cli.behaviours.catalog import BY_CATEGORY, MEASURES, RULES_VERSION, is_headline, label
 from ppo_cli.commands.ground import read_inputs, render_all, stand_on, verify_ground
 from ppo_cli.commands.label import hand_labels
 from ppo_cli.commands.prompt_sets import PromptSet, read_prompt_set
@@ -437,7 +437,7 @@ def _by_name(checkpoint: str, output: Path) -> str:
 def _measures(experiment: Experiment, *, partial: bool) -> list[Measure]:
     """All measures; of an interim evaluation only those that a run's own screens show."""
     primary = experiment.evaluation.primary
-    return [measure for measure in MEASURES if not (partial and measure.detail) or measure.name == primary]
+    return [measure for measure in MEASURES if not partial or is_headline(measure, primary)]
 
 
 def _labelled(prompts: Sequence[Prompt], samples: Sequence[Sample], experiment: Experiment | None) -> list[Labelled]:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ppo_cli.behaviours.catalog import measure_named
+from ppo_cli.behaviours.catalog import is_headline, measure_named
 from ppo_cli.records.comparisons import Comparison
 from ppo_cli.records.measures import Estimate, Measure
 
@@ -89,7 +89,7 @@ def forest(comparison: Comparison, margins: Mapping[str, float]) -> str:
         (change, measure)
         for change in comparison.changes
         for measure in (measure_named(change.name),)
-        if change.name == comparison.primary or not (measure.detail or change.verdict == "info")
+        if is_headline(measure, comparison.primary) and change.verdict != "info"
         if None not in (change.difference, change.low, change.high)
     ]
 

@@ -19,6 +19,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from ppo_cli.behaviours.catalog import measure_named
+from ppo_cli.records.comparisons import Comparison
 from ppo_cli.records.events import EvaluationDone, Event, Notice, Phase, Progress, RunStarted, UpdateDone, Watched
 from ppo_cli.records.findings import Alarm
 from ppo_cli.records.training import UpdateMetrics
@@ -29,7 +31,7 @@ from ppo_cli.report.tables import LiteralTable, behaviour_table, literal
 BLOCKS = "▁▂▃▄▅▆▇█"
 HISTORY = 32
 SHOWN = ("refusal.separation", "refusal.unsafe", "refusal.safe", "ending.eos", "length.tokens")
-"""Behaviours of the live table; the primary is always among them."""
+"""Behaviours of the live table, with all of the primary's family that others keep off their screens."""
 
 
 AIRY, TIGHT, TIGHTEST = (True, True), (False, True), (False, False)
@@ -113,7 +115,16 @@ class LiveView:
             return Text("behaviour: compared with step 0 at the next evaluation", style="dim")
         comparison, partial = self.evaluation.comparison, self.evaluation.partial
         heading = f"step {self.evaluation.step}" + (f" (subset of {comparison.prompts})" if partial else "")
-        return behaviour_table(comparison, "step 0", "now", heading=heading, shown=SHOWN)
+        return behaviour_table(comparison, "step 0", "now", heading=heading, shown=self._shown(comparison))
+
+    def _shown(self, comparison: Comparison) -> set[str]:
+        family = measure_named(comparison.primary).family
+        measures = [measure_named(change.name) for change in comparison.changes if change.difference is not None]
+        return {
+            measure.name
+            for measure in measures
+            if measure.name in SHOWN or (measure.detail and measure.family == family)
+        }
 
     def _numbers(self) -> RenderableType:
         last = self.rows[-1]
