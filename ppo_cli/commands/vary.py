@@ -25,7 +25,7 @@ from ppo_cli.commands.ground import frozen, read_inputs, refuse_missing_trackers
 from ppo_cli.commands.lineage import descent, descent_before
 from ppo_cli.commands.runs import last_evaluation
 from ppo_cli.commands.train import name_of_run, resume, train
-from ppo_cli.errors import DiskFull, IntegrityError, Interrupted, NoPermission, PpoError
+from ppo_cli.errors import DiskFull, IntegrityError, Interrupted, NoPermission, Paused, PpoError
 from ppo_cli.records.arms import ArmLine, PlannedArm, PlannedArms, VaryOutcome
 from ppo_cli.records.events import Event, Notice, RunStarted, Watcher, nobody
 from ppo_cli.report.dose import dose_chart
@@ -54,6 +54,7 @@ def vary(planned: Plan, *, force: bool = False, watcher: Watcher = nobody) -> Va
     Raises:
         UsageError: something that would stop every arm, or nothing more can be written.
         GateError: the evaluation set leaks; any other gate stops only its arm.
+        Paused: what the reward asks does not answer; the same command goes on.
         Interrupted: stopped by the user; the same command goes on.
     """
     first = planned.arms[0].experiment
@@ -190,7 +191,7 @@ def _carry_out(
             watcher(Notice(text=f"{where}, goes on where it stopped."))
             resume(str(root), output=root.parent, watcher=announcing)
         return _line(arm, root)
-    except (Interrupted, DiskFull, NoPermission):
+    except (Interrupted, Paused, DiskFull, NoPermission):  # the arms after this one would meet it too
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not cost the arms that can run
         problem = error if isinstance(error, PpoError) else PpoError(f"{type(error).__name__}: {error}")
@@ -213,19 +214,23 @@ def _announcing(watcher: Watcher, place: str, seconds_after: float | None) -> Wa
 
 @contextmanager
 def _interruptible(planned: Plan, done: Sequence[ArmLine]) -> Iterator[None]:
+    def where() -> str:
+        at = min(len(done), len(planned.arms) - 1)
+        finished = sum(line.status in DONE for line in done)
+        label = planned.arms[at].label(planned.key)
+        return f"in arm {at + 1} of {len(planned.arms)} ({label}); {finished} are done and nothing is lost."
+
+    go_on = f"ontinue with the same command: {planned.command}"
     try:
         yield
     except (Interrupted, KeyboardInterrupt):
-        at = min(len(done), len(planned.arms) - 1)
-        raise Interrupted(
-            f"Interrupted in arm {at + 1} of {len(planned.arms)} ({planned.arms[at].label(planned.key)}); "
-            f"{sum(line.status in DONE for line in done)} are done and nothing is lost.",
-            f"Continue with the same command: {planned.command}",
-        ) from None
+        raise Interrupted(f"Interrupted {where()}", f"C{go_on}") from None
+    except Paused as error:
+        raise Paused(f"{error.message} It is paused {where()}", f"Mend what it asks, then c{go_on}") from None
 
 
 def _line(arm: Arm, root: Path, error: PpoError | None = None) -> ArmLine:
-    run, status = Run(root), "failed" if error else _status(root)
+    status = "failed" if error else _status(root)
     return ArmLine(
         value=arm.value,
         seed=arm.experiment.seed,
@@ -233,8 +238,8 @@ def _line(arm: Arm, root: Path, error: PpoError | None = None) -> ArmLine:
         status=status,
         problem=error.message if error else None,
         exit_code=error.exit_code if error else 0,
-        measures=last_evaluation(run)[1].get("measures", {}) if status in DONE else {},
-        alarms=names_on_record(run) or () if status in DONE else (),
+        measures=last_evaluation(Run(root))[1].get("measures", {}) if status in DONE else {},
+        alarms=names_on_record(Run(root)) or () if status in DONE else (),
     )
 
 

@@ -12,6 +12,8 @@ from ppo_cli.engine.trainer import PolicyTrainer
 from ppo_cli.errors import GateError
 from ppo_cli.store.holding import Hold
 from tests.commands.terminal import fingerprint, only_run, outcome, ppo, records, refused, start, succeed
+from tests.commands.test_rewards_at_work import with_terms
+from tests.rewards.service import serving
 
 SHORT = ("ppo.updates=2",)
 KL = ("--vary", "kl.coef=0.05,0.5")
@@ -122,6 +124,35 @@ def test_an_interrupted_set_goes_on_with_the_same_command(tiny_config, trained):
     result = succeed(*words, "--json").json
     for arm, by_hand in zip(result["arms"], [trained(), trained("seed=2")], strict=True):
         assert records(Path("runs") / arm["run"]) == records(by_hand)
+
+
+def test_a_service_that_fails_pauses_the_set_which_goes_on(tiny_config):
+    words = ("train", tiny_config, *SHORT, *KL)
+    with serving() as service:
+        with_terms(tiny_config, judge={"kind": "http", "url": service.url, "timeout": 5, "retries": 0})
+        succeed("train", tiny_config, *SHORT, "kl.coef=0.05")
+        service.plan = ["fine"] * (len(service.requests) - 2) + [503]
+        said = refused(*words, code=5)
+        assert "does not score: status 503" in said
+        assert "It is paused in arm 2 of 2 (kl.coef 0.5, seed 1); 1 are done and nothing is lost. → " in said
+        assert "then continue with the same command: ppo train" in said
+        service.plan = ["fine"]
+        arms = succeed(*words, "--json").json["arms"]
+    assert [arm["status"] for arm in arms] == ["finished", "finished"]
+
+
+def test_an_arm_that_its_gate_does_not_let_begin_is_named_too(tiny_config):
+    (tiny_config.parent / "mine.py").write_text(
+        "def score(answers, sound: bool = True):\n"
+        "    return [len(answer) / 8 if sound else float('nan') for answer in answers]\n"
+    )
+    with_terms(tiny_config, mine={"kind": "python", "function": "mine.py:score"})
+    screen = ppo("train", tiny_config, *SHORT, "--vary", "reward.terms.mine.sound=true,false", "--json")
+    assert [(arm["value"], arm["status"], bool(arm["run"])) for arm in screen.json["arms"]] == [
+        (True, "finished", True),
+        (False, "failed", False),
+    ]
+    assert screen.code == 5
 
 
 def test_an_arm_that_another_process_carries_out_is_left_to_it(tiny_config):
