@@ -50,8 +50,9 @@ FAMILIES = {
 }
 
 
-def tiny_tokenizer():
-    vocabulary = {token: index for index, token in enumerate([*SPECIALS, *LETTERS])}
+def tiny_tokenizer(sentences=()):
+    """A token a letter; sentences are tokens that no prompt has and that a model can say."""
+    vocabulary = {token: index for index, token in enumerate([*SPECIALS, *LETTERS, *sentences])}
     core = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     core.pre_tokenizer = pre_tokenizers.Split("", "isolated")
     core.decoder = Fuse()
