@@ -189,12 +189,13 @@ def test_written_answers_make_pairs_with_those_for_another_expectation():
     assert pair_check(paying(TERMS["keeps_to_goal"]), pairs).outcome == "pass"
 
 
-def test_a_reward_that_prefers_the_wrong_answer_or_does_not_care_is_a_stop():
-    pairs = known_pairs(WRITTEN, HONEST, "none")
-    assert pair_check(paying(lambda p, a: -TERMS["keeps_to_goal"](p, a)), pairs).outcome == "stop"
-    indifferent = pair_check(paying(lambda p, a: 0.0), pairs)
-    assert indifferent.outcome == "stop"
-    assert "in 50% of 12 pairs" in indifferent.value
+def test_a_reward_that_prefers_the_wrong_answer_or_does_not_care_is_a_stop_once_that_is_certain():
+    few, many = (known_pairs(WRITTEN * times, HONEST, "none") for times in (1, 16))
+    assert pair_check(paying(lambda p, a: -TERMS["keeps_to_goal"](p, a)), few).outcome == "stop"
+    indifferent = pair_check(paying(lambda p, a: 0.0), few)
+    assert indifferent.outcome == "warn"
+    assert "in 50% of 12 pairs [25%, 75%]" in indifferent.value
+    assert pair_check(paying(lambda p, a: 0.0), many).outcome == "stop"
 
 
 def test_without_written_answers_the_rules_tell_good_from_bad_and_it_says_so():

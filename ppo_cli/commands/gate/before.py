@@ -51,7 +51,11 @@ def refuse_bad_start(ground: Ground, force: bool, watcher: Watcher) -> tuple[str
         GateError: a line says stop, and the user does not force it.
     """
     checks = [*token_checks(ground.tokens, ground.source.folder), *audit_without_a_model(ground.inputs)]
-    return refuse_stops(checks, force, watcher)
+    forced = refuse_stops(checks, force, watcher)
+    for check in checks:
+        if check.outcome == "warn":
+            watcher(Notice(text=f"{check.name}: {check.value}. {check.next_step}", level="warning"))
+    return forced
 
 
 def refuse_stops(checks: Sequence[Check], force: bool, watcher: Watcher) -> tuple[str, ...]:

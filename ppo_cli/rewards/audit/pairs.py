@@ -24,8 +24,8 @@ from ppo_cli.rewards.preference import RewardFunction
 MOST = 200
 """Pairs that are scored."""
 WANTED, LEAST = 0.9, 0.6
-"""Share of pairs that a reward should get right, and below which it pays for what is wrong. Reward models trained on
-people's preferences reach 0.63 to 0.67 on hard pairs (2403.17031); these pairs are easy. Own choice."""
+"""Share of pairs that a reward should get right, and below which, beyond chance, it pays for what is wrong. Reward
+models trained on people's preferences reach 0.63 to 0.67 on hard pairs (2403.17031); these are easy. Own choice."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def known_pairs(written: Sequence[Prompt], trial: Trial, other: str) -> Pairs:
 def pair_check(reward: RewardFunction, pairs: Pairs) -> Check:
     """How often the good answer of a pair earns more."""
     reason = "a reward that prefers the worse answer teaches it"
-    threshold = f"{WANTED:.0%} or more, stop below {LEAST:.0%}"
+    threshold = f"{WANTED:.0%} or more, stop if surely below {LEAST:.0%}"
     if not pairs.cases:
         return Check(
             name="reward prefers good to bad",
@@ -67,7 +67,7 @@ def pair_check(reward: RewardFunction, pairs: Pairs) -> Check:
     bad = rewards_of(reward, [case for _, case in pairs.cases])
     right = float(((good > bad) + 0.5 * (good == bad)).mean())
     low, high = wilson(right, len(good))
-    outcome: Gate = "stop" if right < LEAST else "warn" if right < WANTED else "pass"
+    outcome: Gate = "stop" if high < LEAST else "warn" if right < WANTED else "pass"
     return Check(
         name="reward prefers good to bad",
         outcome=outcome,
