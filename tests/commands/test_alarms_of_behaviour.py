@@ -76,6 +76,6 @@ def test_a_gain_on_train_like_prompts_only(talk):
 
 
 def test_a_gain_on_prompts_of_the_kinds_that_were_trained_on_is_silent(talk):
-    evaluation = asked("e", LEARNT, 40, 2)
+    evaluation = asked("e", LEARNT, 30, 2)
     settings = {"terms": {"keeps_to_goal": {"weight": 1.0}}, "primary": "refusal.separation"}
     assert talk(asked("t", LEARNT, 40, 1), evaluation, **settings, learning_rate=5e-3, updates=13) == []
