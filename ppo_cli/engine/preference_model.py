@@ -105,7 +105,7 @@ def read_pairs(file: Path) -> list[Pair]:
         PromptError: names the line that cannot be used.
     """
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        lines = file.read_text(encoding="utf-8-sig").split("\n")  # other line ends may stand inside a text
     except OSError as error:
         raise PromptError(f"{file} cannot be read: {reason_of(error)}.", "Check the path.") from None
     except UnicodeDecodeError as error:

@@ -50,17 +50,14 @@ class PreferenceReward:
     def __call__(self, prompts: Sequence[Prompt], answers: Sequence[Answer], others: Others) -> list[Scored]:
         scorers = self.open()
         found = {name: _both(name, scorers[name], prompts, answers, others) for name in self.terms}
-        return [
-            self._scored(
-                {name: own[place] for name, (own, _) in found.items()},
-                {name: other[place] for name, (_, other) in found.items() if other[place] is not None},
-            )
-            for place in range(len(answers))
-        ]
-
-    def _scored(self, terms: Mapping[str, float], other_terms: Mapping[str, float | None]) -> Scored:
-        held = {name: value for name, value in other_terms.items() if value is not None}
-        return Scored(reward=weighted(self.terms, terms, held), terms=dict(terms), other_terms=held)
+        scored = []
+        for place, prompt in enumerate(prompts):
+            terms = {name: own[place] for name, (own, _) in found.items()}
+            others_mean = {name: other[place] for name, (_, other) in found.items()}
+            other_terms = {name: value for name, value in others_mean.items() if value is not None}
+            reward = as_score(weighted(self.terms, terms, other_terms), "the weighted sum", prompt)
+            scored.append(Scored(reward=reward, terms=terms, other_terms=other_terms))
+        return scored
 
 
 def build_reward(settings: Reward, surroundings: Surroundings | None = None) -> PreferenceReward:

@@ -115,6 +115,11 @@ def test_a_pair_that_cannot_be_used_is_named(tmp_path, line, message):
         read_pairs(file)
 
 
+def test_line_ends_inside_a_text_end_no_line(tmp_path):
+    lines = [{**row, "chosen": f"{row['chosen']}\u2028so"} for row in rows()]
+    assert len(read_pairs(write_rows(tmp_path / "pairs.jsonl", lines))) == len(lines)
+
+
 def test_too_few_pairs(tmp_path):
     with pytest.raises(PromptError, match="9 pairs; at least 10 are needed"):
         read_pairs(write_rows(tmp_path / "pairs.jsonl", rows(count=9)))

@@ -135,6 +135,13 @@ def test_what_breaks_the_contract_is_named(term, returned, message):
         scores(term(f"def score(answers):\n    return {returned}\n"))
 
 
+def test_a_sum_that_is_too_large_for_a_number_is_named(tmp_path):
+    (tmp_path / "mine.py").write_text("def score(answers):\n    return [1e308] * len(answers)\n")
+    term = Term(kind="python", weight=1000.0, parameters={"function": f"{tmp_path}/mine.py:score"})
+    with pytest.raises(GateError, match=r"of prompt 'a' is inf \(the weighted sum\)"):
+        scores(build_reward(Reward(terms={"mine": term})))
+
+
 @pytest.mark.parametrize("returned", ["np.array([1, 2])", "torch.tensor([1.0, 2.0])", "(x for x in (True, 2))"])
 def test_numbers_of_any_library_are_numbers(term, returned):
     source = f"import numpy as np\nimport torch\ndef score(answers):\n    return {returned}\n"
