@@ -15,7 +15,8 @@ from ppo_cli.analysis.alarms.data_too_narrow import ALIKE, LEAST_SHARE, LEAST_TO
 from ppo_cli.analysis.inference import detectable, estimate
 from ppo_cli.analysis.similarity import nearest, topics
 from ppo_cli.analysis.table import tabulate
-from ppo_cli.behaviours.catalog import label, measure_named
+from ppo_cli.behaviours.catalog import measure_named
+from ppo_cli.behaviours.labelling import label
 from ppo_cli.commands.gate.lines import verdict
 from ppo_cli.experiment.schema import Evaluation
 from ppo_cli.prompts.audit import Overlap, normalised
