@@ -41,9 +41,13 @@ def test_nearly_all_say_what_a_helping_answer_mentions(sets):
         assert sum(bool(prompt.mentions) for prompt in prompts) >= 0.95 * len(prompts)
 
 
-def test_an_echo_of_the_question_is_no_help(sets):
-    echoes = [prompt.id for found in sets.values() for prompt in found if mentions(prompt.mentions, prompt.text)]
-    assert echoes == []
+def test_an_echo_of_the_question_is_no_help(sets, sft):
+    found = [prompt for prompts in (*sets.values(), sft) for prompt in prompts]
+    assert [prompt.id for prompt in found if mentions(prompt.mentions, prompt.text)] == []
+
+
+def test_a_written_answer_mentions_what_it_should(sft):
+    assert [prompt.id for prompt in sft if prompt.mentions and not mentions(prompt.mentions, prompt.answer)] == []
 
 
 def test_evaluation_shares_nothing_with_what_is_learnt(sets, sft, monkeypatch):
