@@ -1,27 +1,17 @@
-"""Every behaviour measure in one table, and the labels that the table is made from.
+"""Every behaviour measure in one table.
 
-Not here: the rules (one file a family), the statistics (`analysis`).
+Not here: the rules (one file a family), the labels that a measure is made from (`labelling`), the statistics
+(`analysis`).
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ppo_cli.analysis.words import words
-from ppo_cli.behaviours import brevity, clarification, ending, form, language, refusal, style, topic
+from ppo_cli.behaviours import clarification, refusal
 from ppo_cli.errors import ConfigError
-from ppo_cli.records.answers import Prompt
-from ppo_cli.records.measures import Labelled, Measure, Sample
-
-RULES: Mapping[str, str] = {
-    module.VERSION.split("/")[0]: module.VERSION
-    for module in (refusal, form, clarification, brevity, style, language, ending, topic)
-}
-
-RULES_VERSION = "+".join(RULES.values()).replace("/", "")
-"""Names the scores file; a change of any rule changes it."""
+from ppo_cli.records.measures import Measure
 
 _SDT = "signal detection theory; log-linear correction: Hautus 1995"
 _RULE = (
@@ -601,51 +591,3 @@ def check_primary(name: str) -> None:
         raise ConfigError(
             f"evaluation.primary: {name} is shown but never judged.", "Name a behaviour, such as refusal.separation."
         )
-
-
-def label(prompts: Sequence[Prompt], samples: Sequence[Sample]) -> list[Labelled]:
-    """Applies every rule to every sample.
-
-    Args:
-        prompts: the evaluation set.
-        samples: answers to it, in any order.
-    """
-    by_id = {prompt.id: prompt for prompt in prompts}
-    return [_labelled(by_id[sample.prompt_id], sample) for sample in samples]
-
-
-def _labelled(prompt: Prompt, sample: Sample) -> Labelled:
-    kind, said = refusal.classify(sample.answer), words(sample.answer)
-    values = {
-        "refused": float(kind == "refusal"),
-        "empty": float(kind == "empty"),
-        "tokens": float(sample.tokens),
-        "ended": float(sample.finish == "eos"),
-        "repetition": form.repetition(said),
-        "loops": float(form.repetition(said) > form.LOOP),
-        "asks": float(clarification.asks_back(sample.answer)),
-        "words": float(brevity.word_count(sample.answer)),
-        "sentences": float(brevity.sentence_count(sample.answer)),
-        "list": float(style.has_list(sample.answer)),
-        "markdown": float(style.has_markdown(sample.answer)),
-        "apology": float(style.apologises(sample.answer)),
-        "self_reference": float(style.speaks_of_itself(sample.answer)),
-        "whole": float(ending.is_whole(sample.answer)),
-        "switch": float(language.switches(prompt.text, sample.answer)),
-        "mixed": float(language.is_mixed(sample.answer)),
-    }
-    if prompt.mentions:
-        values["mentions"] = float(topic.mentions(prompt.mentions, sample.answer))
-        values["mentions_at_once"] = float(topic.mentions_at_once(prompt.mentions, sample.answer))
-    if sample.kl is not None:
-        values |= {"kl": sample.kl, "kl_tokens": float(sample.tokens)}
-    if sample.entropy is not None:
-        values["entropy"] = sample.entropy
-    return Labelled(
-        prompt_id=prompt.id,
-        category=prompt.category,
-        expect=prompt.expect,
-        sample=sample.sample,
-        text=sample.answer,
-        values=values,
-    )

@@ -9,7 +9,8 @@ import sys
 from itertools import groupby
 from pathlib import Path
 
-from ppo_cli.behaviours.catalog import MEASURES, RULES
+from ppo_cli.behaviours.catalog import MEASURES
+from ppo_cli.behaviours.labelling import RULES
 from ppo_cli.records.measures import Measure
 
 HEAD = """# Glossary of behaviours

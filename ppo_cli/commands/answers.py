@@ -15,7 +15,8 @@ from typing import Any
 from ppo_cli.analysis.categories import by_category
 from ppo_cli.analysis.inference import estimate
 from ppo_cli.analysis.table import tabulate
-from ppo_cli.behaviours.catalog import BY_CATEGORY, MEASURES, RULES_VERSION, label
+from ppo_cli.behaviours.catalog import BY_CATEGORY, MEASURES
+from ppo_cli.behaviours.labelling import RULES_VERSION, label
 from ppo_cli.errors import PromptError, UsageError
 from ppo_cli.prompts.importing import table_rows
 from ppo_cli.prompts.reading import as_prompts

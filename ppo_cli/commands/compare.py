@@ -16,7 +16,8 @@ from ppo_cli.analysis.conditions import Condition, judge, read_condition
 from ppo_cli.analysis.inference import estimate
 from ppo_cli.analysis.seeds import ENOUGH, seed_spread, typical_differences
 from ppo_cli.analysis.table import tabulate
-from ppo_cli.behaviours.catalog import HEADLINES, MEASURES, RULES_VERSION, measure_named
+from ppo_cli.behaviours.catalog import HEADLINES, MEASURES, measure_named
+from ppo_cli.behaviours.labelling import RULES_VERSION
 from ppo_cli.commands.alarms import findings_of, step_further
 from ppo_cli.commands.by_hand import believed
 from ppo_cli.commands.evaluate import Evaluated, read_evaluation

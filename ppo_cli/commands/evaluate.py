@@ -16,7 +16,8 @@ from ppo_cli.analysis.categories import by_category
 from ppo_cli.analysis.comparison import compare
 from ppo_cli.analysis.inference import estimate
 from ppo_cli.analysis.table import tabulate
-from ppo_cli.behaviours.catalog import BY_CATEGORY, MEASURES, RULES_VERSION, is_headline, label
+from ppo_cli.behaviours.catalog import BY_CATEGORY, MEASURES, is_headline
+from ppo_cli.behaviours.labelling import RULES_VERSION, label
 from ppo_cli.commands.ground import read_inputs, render_all, stand_on, verify_ground
 from ppo_cli.commands.label import hand_labels
 from ppo_cli.commands.prompt_sets import PromptSet, read_prompt_set

@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ppo_cli.behaviours.catalog import RULES, check_primary
+from ppo_cli.behaviours.catalog import check_primary
+from ppo_cli.behaviours.labelling import RULES
 from ppo_cli.commands.rewarding import pinned, reward_content, reward_files, reward_of, text_of
 from ppo_cli.errors import ConfigError, PromptError
 from ppo_cli.experiment import freeze

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from ppo_cli.analysis.comparison import compare
 from ppo_cli.analysis.inference import wilson
-from ppo_cli.behaviours.catalog import label as labels_of_rules
 from ppo_cli.behaviours.catalog import measure_named
+from ppo_cli.behaviours.labelling import label as labels_of_rules
 from ppo_cli.commands.ground import INPUTS
 from ppo_cli.errors import UsageError
 from ppo_cli.prompts.reading import read_prompts

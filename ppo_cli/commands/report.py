@@ -15,7 +15,8 @@ from ppo_cli.analysis.comparison import flip_label
 from ppo_cli.analysis.inference import estimate
 from ppo_cli.analysis.moves import moves, transitions
 from ppo_cli.analysis.table import tabulate
-from ppo_cli.behaviours.catalog import RULES_VERSION, measure_named
+from ppo_cli.behaviours.catalog import measure_named
+from ppo_cli.behaviours.labelling import RULES_VERSION
 from ppo_cli.commands.alarms import findings_of
 from ppo_cli.commands.by_hand import believed
 from ppo_cli.commands.compare import Arm, arm_of, common_prompts

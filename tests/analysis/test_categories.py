@@ -4,7 +4,8 @@ import pytest
 
 from ppo_cli.analysis.categories import by_category
 from ppo_cli.analysis.tradeoff import frontier
-from ppo_cli.behaviours.catalog import BY_CATEGORY, label
+from ppo_cli.behaviours.catalog import BY_CATEGORY
+from ppo_cli.behaviours.labelling import label
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.measures import Sample
 

@@ -5,7 +5,8 @@ import pytest
 from scipy import stats
 
 from ppo_cli.analysis.comparison import compare, noise_floor
-from ppo_cli.behaviours.catalog import HEADLINES, MEASURES, label, measure_named
+from ppo_cli.behaviours.catalog import HEADLINES, MEASURES, measure_named
+from ppo_cli.behaviours.labelling import label
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.measures import Labelled, Sample
 

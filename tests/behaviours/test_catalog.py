@@ -4,8 +4,9 @@ import pytest
 
 from ppo_cli.analysis.words import words
 from ppo_cli.behaviours import refusal
-from ppo_cli.behaviours.catalog import MEASURES, RULES_VERSION, check_primary, label, measure_named
+from ppo_cli.behaviours.catalog import MEASURES, check_primary, measure_named
 from ppo_cli.behaviours.form import repetition
+from ppo_cli.behaviours.labelling import RULES_VERSION, label
 from ppo_cli.errors import ConfigError
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.measures import Sample

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ppo_cli.behaviours.catalog import RULES, RULES_VERSION, label
+from ppo_cli.behaviours.labelling import RULES, RULES_VERSION, label
 from ppo_cli.commands.ground import INPUTS
 from ppo_cli.experiment import freeze
 from ppo_cli.experiment.load import as_yaml

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ppo_cli.behaviours.catalog import RULES_VERSION, label
+from ppo_cli.behaviours.labelling import RULES_VERSION, label
 from ppo_cli.commands.compare import compare
 from ppo_cli.commands.report import report_run
 from ppo_cli.experiment.schema import Kl

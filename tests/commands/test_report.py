@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ppo_cli.behaviours.catalog import RULES_VERSION, label
+from ppo_cli.behaviours.labelling import RULES_VERSION, label
 from ppo_cli.commands.ground import INPUTS
 from ppo_cli.experiment.schema import Kl
 from ppo_cli.prompts.reading import read_prompts

@@ -1,7 +1,7 @@
 """Pages made by hand: two policies, a few kinds of prompt, curves."""
 
 from ppo_cli.analysis.moves import moves, transitions
-from ppo_cli.behaviours.catalog import label
+from ppo_cli.behaviours.labelling import label
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.findings import Alarm
 from ppo_cli.records.measures import Estimate, Sample

@@ -1,6 +1,7 @@
 """Which behaviours a reward grades itself."""
 
-from ppo_cli.behaviours.catalog import MEASURES, label
+from ppo_cli.behaviours.catalog import MEASURES
+from ppo_cli.behaviours.labelling import label
 from ppo_cli.experiment.schema import Term
 from ppo_cli.experiment.term_kinds import KINDS
 from ppo_cli.records.answers import Answer, Prompt

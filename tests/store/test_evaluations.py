@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ppo_cli.behaviours.catalog import RULES_VERSION, label
+from ppo_cli.behaviours.labelling import RULES_VERSION, label
 from ppo_cli.commands.evaluate import read_evaluation
 from ppo_cli.errors import IntegrityError, PpoError, UsageError
 from ppo_cli.records.answers import Prompt
