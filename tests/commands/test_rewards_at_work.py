@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.commands.terminal import only_run, records, refused, succeed
+from tests.commands.terminal import only_run, outcome, records, refused, start, succeed
 from tests.engine.test_preference_model import rows as pairs
 from tests.rewards.service import serving
 from tests.rewards.test_classifier import save  # noqa: F401 - a fixture
@@ -199,3 +199,23 @@ def test_a_classifier_and_a_preference_model_pay(tiny_config, tmp_path, save):  
     assert set(content) == {"reward.terms.nice.model", "reward.terms.taste.pairs"}
     assert (run / "inputs" / "reward-taste" / "pairs.jsonl").is_file()
     assert {"nice", "taste"} == set(lines(run / "rollouts.jsonl")[0]["terms"])
+
+
+def test_two_processes_score_and_scale_as_one_and_pause_together(tiny_config, tmp_path):
+    with serving() as service:
+        term = {"kind": "http", "url": service.url, "timeout": 5, "retries": 0, "normalise": True}
+        with_terms(tiny_config, judge=term, ended={"weight": 0.5})
+        few = ("ppo.updates=2", "evaluation.samples_per_prompt=1", "evaluation.every=0")
+        succeed("train", tiny_config, *few, "--output", tmp_path / "one")
+        service.plan = ["fine"] * (len(service.requests) + 1) + [503]  # the second process, in the second update
+        words = ("train", tiny_config, *few, "--processes", 2, "--output", tmp_path / "two")
+        screen = outcome(start(*words, cwd=tmp_path), timeout=240)
+    assert screen.code == 5, screen
+    assert screen.err.count("does not score: status 503") == 1
+    run = only_run(tmp_path / "two")
+    assert json.loads((run / "run.json").read_text())["status"] == "interrupted"
+    assert (run / "checkpoints" / "step-000001").is_dir()
+    assert {path.name for path in run.glob("service_scores.*")} == {"service_scores.0.jsonl", "service_scores.1.jsonl"}
+    (one, _), (two,) = (lines(each / "metrics.jsonl") for each in (only_run(tmp_path / "one"), run))
+    assert two["reward"] == pytest.approx(one["reward"], abs=2e-4)
+    assert two["term_statistics"]["judge"]["scale"] == pytest.approx(one["term_statistics"]["judge"]["scale"], abs=2e-4)
