@@ -104,18 +104,18 @@ def comparability(
         else:
             (waived if group in allowed else refused).append(f"{reason}{_which(a, b, group)}")
     noted: dict[str, tuple[str, str]] = {}
-    seeds = (_values(a, "seed").get("seed"), _values(b, "seed").get("seed"))
+    seeds = (values_of(a, "seed").get("seed"), values_of(b, "seed").get("seed"))
     rest = sorted({*a.groups, *b.groups} - set(MUST_AGREE) - set(RESCORED) - set(FIRST))
     for group in (*FIRST, *rest):
         if _digest(a, group) == _digest(b, group) or group == "seed":
             continue
         if group in NOTED:
-            found = _differing(_values(a, group), _values(b, group))
+            found = differing(values_of(a, group), values_of(b, group))
             noted |= {key: (str(x), str(y)) for key, (x, y) in found.items() if key != DECLARED}
         elif group in CONTENT:
             treatments[CONTENT[group]] = (_digest(a, group)[:8], _digest(b, group)[:8])
         else:
-            treatments |= _differing(_values(a, group), _values(b, group))
+            treatments |= differing(values_of(a, group), values_of(b, group))
     confounders = {
         name: (circumstances_a[name], circumstances_b.get(name, ""))
         for name in circumstances_a
@@ -148,25 +148,27 @@ def setting_of(lock: Lock) -> str:
 
 
 def _declares(lock: Lock) -> Collection[str]:
-    names: Collection[str] = _values(lock, "goal").get(DECLARED) or ()
+    names: Collection[str] = values_of(lock, "goal").get(DECLARED) or ()
     return names
 
 
 def _declared_by_both(a: Lock, b: Lock) -> dict[str, tuple[Any, Any]]:
     """How the evaluations sample differently, where that is what both runs declared to vary; else nothing."""
-    differing = _differing(_values(a, "generation"), _values(b, "generation"))
-    return differing if set(differing) <= set(_declares(a)) & set(_declares(b)) else {}
+    found = differing(values_of(a, "generation"), values_of(b, "generation"))
+    return found if set(found) <= set(_declares(a)) & set(_declares(b)) else {}
 
 
 def _which(a: Lock, b: Lock, group: str) -> str:
     """The keys that differ, where the group is made of config values."""
     if group != "generation":
         return ""
-    parts = [f"{key} {old} and {new}" for key, (old, new) in _differing(_values(a, group), _values(b, group)).items()]
+    found = differing(values_of(a, group), values_of(b, group))
+    parts = [f"{key} {old} and {new}" for key, (old, new) in found.items()]
     return f" ({', '.join(parts)})"
 
 
-def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+def differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """{key: (old, new)} of the values that are not the same."""
     return {key: (old.get(key), new.get(key)) for key in sorted({*old, *new}) if old.get(key) != new.get(key)}
 
 
@@ -175,15 +177,17 @@ def _same_prompts_seen(a: Lock, b: Lock, allowed: Collection[str]) -> bool:
     if _rendered_eval(a) == _rendered_eval(b):
         return True
     differ = _digest(a, "eval_set") != _digest(b, "eval_set")
-    seen_by = [{key: value for key, value in _values(lock, "start_model").items() if key in SEEN_BY} for lock in (a, b)]
+    models = (values_of(lock, "start_model") for lock in (a, b))
+    seen_by = [{key: value for key, value in model.items() if key in SEEN_BY} for model in models]
     return differ and "eval_set" in allowed and bool(seen_by[0]) and seen_by[0] == seen_by[1]
 
 
 def _rendered_eval(lock: Lock) -> Any:  # noqa: ANN401
-    return _values(lock, "rendered").get("eval")
+    return values_of(lock, "rendered").get("eval")
 
 
-def _values(lock: Lock, group: str) -> Mapping[str, Any]:
+def values_of(lock: Lock, group: str) -> Mapping[str, Any]:
+    """What a group of a lock holds; nothing where the lock has no such group."""
     return lock.groups[group].values if group in lock.groups else {}
 
 

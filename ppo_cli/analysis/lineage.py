@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ppo_cli.analysis.comparability import differing, values_of
 from ppo_cli.experiment.freeze import CONFIG_GROUPS, REWARD_CONTENT, Lock
 from ppo_cli.experiment.schema import ROUND_MOVES
 
-MISSING: Mapping[str, Any] = {}
 SETS = {"train_set": "prompts.train", "eval_set": "prompts.eval", "warm_start": "model.warm_start"}
 """Content groups of prompt rows, by the key that names the file."""
 
@@ -26,15 +26,15 @@ def changes(parent: Lock, child: Lock) -> dict[str, tuple[Any, Any]]:
     """Every key that differs, {key: (value of the parent, value of the child)}; rows of prompts by count and digest."""
     found: dict[str, tuple[Any, Any]] = {}
     for group in (*CONFIG_GROUPS, REWARD_CONTENT):
-        found |= _differing(_values(parent, group), _values(child, group))
+        found |= differing(values_of(parent, group), values_of(child, group))
     for group, key in SETS.items():
-        old, new = _rows(_values(parent, group)), _rows(_values(child, group))
+        old, new = _rows(values_of(parent, group)), _rows(values_of(child, group))
         if old != new:
             found[key] = (old, new)
-    found |= _model(_values(parent, "start_model"), _values(child, "start_model"))
+    found |= _model(values_of(parent, "start_model"), values_of(child, "start_model"))
     found |= {
         f"model.sft.{name}": pair
-        for name, pair in _differing(_values(parent, "warm_start"), _values(child, "warm_start")).items()
+        for name, pair in differing(values_of(parent, "warm_start"), values_of(child, "warm_start")).items()
         if not name.startswith("rows") and "model.warm_start" not in found
     }
     return {key: pair for key, pair in found.items() if key not in ANNOUNCES}
@@ -54,9 +54,9 @@ def rounds_for(changed: Iterable[str]) -> list[int]:
 
 def _model(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Keys of the start model; whatever else of it differs is another model under the same name."""
-    differing = _differing(old, new)
-    settings = {f"model.{name}": differing[name] for name in ("system_prompt", "dtype") if name in differing}
-    content = set(differing) - {"system_prompt", "dtype"}
+    found = differing(old, new)
+    settings = {f"model.{name}": found[name] for name in ("system_prompt", "dtype") if name in found}
+    content = set(found) - {"system_prompt", "dtype"}
     if not content:
         return settings
     names = [_short(values) for values in (old, new)]
@@ -69,11 +69,3 @@ def _short(model: Mapping[str, Any]) -> str:
 
 def _rows(values: Mapping[str, Any]) -> str | None:
     return f"{values['rows']} rows {values['rows_sha256'][:6]}" if values else None
-
-
-def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    return {key: (old.get(key), new.get(key)) for key in sorted({*old, *new}) if old.get(key) != new.get(key)}
-
-
-def _values(lock: Lock, group: str) -> Mapping[str, Any]:
-    return lock.groups[group].values if group in lock.groups else MISSING

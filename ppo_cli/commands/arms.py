@@ -15,7 +15,7 @@ from typing import Any
 
 from ppo_cli.errors import ConfigError, UsageError
 from ppo_cli.experiment.digest import sha256_file, sha256_of
-from ppo_cli.experiment.keys import flatten, generalise, moves_of, schema_keys
+from ppo_cli.experiment.keys import flatten, generalise, moves_of, schema_keys, typed
 from ppo_cli.experiment.load import Loaded, as_tree, load_experiment
 from ppo_cli.experiment.schema import LARGEST_SEED, Experiment
 
@@ -36,7 +36,7 @@ class Arm:
     def label(self, key: str | None) -> str:
         """`kl.coef 0.05, seed 1`."""
         seed = f"seed {self.experiment.seed}"
-        return seed if key is None else f"{key} {_typed(self.value)}, {seed}"
+        return seed if key is None else f"{key} {typed(self.value)}, {seed}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,12 +80,12 @@ def plan(
     if key is not None:
         _refuse_what_may_not_vary(key, overrides)
     made: dict[str, list[Arm]] = {}
-    for typed in values:
-        words = [*overrides, *([f"{key}={typed}"] if key else [])]
+    for chosen in values:
+        words = [*overrides, *([f"{key}={chosen}"] if key else [])]
         first = load_experiment(config, words)
         value = _value_of(first.experiment, key) if key else None
         if repr(value) in made:
-            raise ConfigError(f"--vary {key}: {typed} is there twice.", "Give each value once.")
+            raise ConfigError(f"--vary {key}: {chosen} is there twice.", "Give each value once.")
         made[repr(value)] = [_arm(config, words, value, seed, first) for seed in _seeds(first.experiment, seeds)]
     if key and len(made) < 2:
         raise UsageError(f"--vary {vary[0]} names one value.", "Name two or more, or leave --vary out.")
@@ -202,11 +202,5 @@ def _command(
         ("--seeds", seeds if seeds > 1 else None),
         ("--output", output),
     ]
-    typed = [str(word) for name, value in options if value is not None for word in (name, value)]
-    return shlex.join(["ppo", "train", str(config), *overrides, *typed, *(["--force"] if force else [])])
-
-
-def _typed(value: object) -> str:
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    given = [str(word) for name, value in options if value is not None for word in (name, value)]
+    return shlex.join(["ppo", "train", str(config), *overrides, *given, *(["--force"] if force else [])])

@@ -24,6 +24,7 @@ from ppo_cli.commands.evaluate import Evaluated, read_evaluation
 from ppo_cli.commands.ground import INPUTS
 from ppo_cli.errors import IntegrityError, NotComparable, UsageError
 from ppo_cli.experiment.freeze import Lock
+from ppo_cli.experiment.keys import typed
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.prompts.audit import overlaps
 from ppo_cli.prompts.reading import read_prompts
@@ -210,15 +211,11 @@ def _pair(
 def _first_step(found: Comparability) -> str:
     """The first of the runs between two: A with one of the changes, those of a declared bundle together."""
     keys = found.bundle or tuple(found.treatments)[:1]
-    typed = [
-        f"the second run's {key}" if key in CONTENT.values() else f"{key}={_typed(found.treatments[key][1])}"
+    words = [
+        f"the second run's {key}" if key in CONTENT.values() else f"{key}={typed(found.treatments[key][1])}"
         for key in keys
     ]
-    return f"first {' '.join(typed)} alone"
-
-
-def _typed(value: object) -> str:
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return f"first {' '.join(words)} alone"
 
 
 def _how_to_compare(a: Lock, b: Lock) -> str:

@@ -15,6 +15,7 @@ from ppo_cli.analysis.lineage import changes, out_of_round, rounds_for
 from ppo_cli.commands.ground import Inputs, prompt_content
 from ppo_cli.errors import ConfigError
 from ppo_cli.experiment.freeze import REWARD_CONTENT, Lock, freeze
+from ppo_cli.experiment.keys import typed
 from ppo_cli.experiment.load import Loaded
 from ppo_cli.experiment.schema import ROUND_MOVES
 from ppo_cli.records.comparisons import variables
@@ -45,7 +46,7 @@ def descent(loaded: Loaded, lock: Lock, output: Path, watcher: Watcher) -> dict[
     number = loaded.experiment.round
     question, may_move = ROUND_MOVES[number]
     if held := out_of_round(changed, number):
-        listed = "; ".join(f"{key} {_typed(changed[key][0])} → {_typed(changed[key][1])}" for key in held)
+        listed = "; ".join(f"{key} {typed(changed[key][0])} → {typed(changed[key][1])}" for key in held)
         others = [f"round={other} ({ROUND_MOVES[other][0]})" for other in rounds_for(changed)]
         instead = f"set {' or '.join(others)}" if others else "take one round after the other"
         raise ConfigError(
@@ -93,7 +94,3 @@ def descent_before(loaded: Loaded, inputs: Inputs, output: Path, watcher: Watche
             content[REWARD_CONTENT] = frozen.groups[REWARD_CONTENT].values
             experiment = replace(experiment, reward=before.reward)
     return descent(loaded, freeze(experiment, content, {}), output, watcher)
-
-
-def _typed(value: object) -> str:
-    return "null" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

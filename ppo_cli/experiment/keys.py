@@ -107,6 +107,13 @@ def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def typed(value: object) -> str:
+    """A value as it would be typed in the config."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def nearest(wrong: str) -> str | None:
     """The known path that a mistyped one most likely meant, with the user's own names kept."""
     found = _nearest_general(wrong)

@@ -15,7 +15,7 @@ from ppo_cli.records.comparisons import Comparison, Flip
 from ppo_cli.records.outcomes import ComparisonOutcome
 from ppo_cli.report import wording
 from ppo_cli.report.arms import SEVERAL_SEEDS
-from ppo_cli.report.screens import FLIPPED, ONE_SEED, comparison_sentences
+from ppo_cli.report.screens import ONE_SEED, comparison_sentences, does_in_flips, flips_line
 from ppo_cli.report.tables import footnote_texts, marked_title
 
 FLIPS_SHOWN = 5
@@ -81,13 +81,9 @@ def _table(comparison: Comparison) -> Iterator[str]:
 
 
 def _flips(comparison: Comparison) -> Iterator[str]:
-    what, does = FLIPPED.get(measure_named(comparison.primary).value, FLIPPED["refused"])
-    line = f"{len(comparison.flips)} of {comparison.prompts} prompts flipped ({what} moved by half or more)"
-    if comparison.noise_floor is not None:
-        line += f"; sampling A a second time would flip about {comparison.noise_floor * comparison.prompts:.0f}"
-    yield f"{line}.\n"
+    yield f"{flips_line(comparison, 'A')}\n"
     for flip in comparison.flips[:FLIPS_SHOWN]:
-        yield from _flip(flip, does)
+        yield from _flip(flip, does_in_flips(comparison))
 
 
 def _flip(flip: Flip, does: str) -> Iterator[str]:

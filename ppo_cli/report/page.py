@@ -22,6 +22,7 @@ from urllib.parse import quote
 
 from ppo_cli.analysis.moves import prompt_means
 from ppo_cli.behaviours.catalog import MEASURES, is_headline, measure_named
+from ppo_cli.experiment.keys import typed
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.comparisons import Change, Comparison, Move, Often, SeedSpread, Transitions
 from ppo_cli.records.findings import Advice, Alarm
@@ -29,12 +30,18 @@ from ppo_cli.records.measures import Better, Estimate, Labelled, Measure, Sample
 from ppo_cli.records.outcomes import ComparisonOutcome
 from ppo_cli.report import charts, wording
 from ppo_cli.report.arms import SEVERAL_SEEDS
-from ppo_cli.report.screens import FLIPPED, ONE_SEED, behaviour_sentences, comparison_sentences
+from ppo_cli.report.screens import (
+    AGREES,
+    ONE_SEED,
+    behaviour_sentences,
+    comparison_sentences,
+    does_in_flips,
+    flips_line,
+)
 from ppo_cli.report.tables import footnote_texts, verdict_words
 
 PARTS = Path(__file__).with_name("parts")
 """The page's template, style sheet and script."""
-AGREES = {"eval_set": "evaluation set", "rendered": "prompts as tokens", "generation": "generation settings"}
 FIRST_FLIPS = 6
 """Flips that stand on the page itself, and so on paper; all others are in the browser of prompts."""
 SEEDS_DRAWN = ("refusal.unsafe", "refusal.safe")
@@ -133,8 +140,8 @@ def render(page: Page) -> str:
         rows=_rows(page.comparison, detail=False),
         details=_rows(page.comparison, detail=True),
         footnotes=_footnotes(page.comparison),
-        flips_line=_flips_line(page),
-        does=_does(page.comparison)[1],
+        flips_line=flips_line(page.comparison, page.sides[0].name),
+        does=does_in_flips(page.comparison),
         flips=[
             {"flip": flip, "before": _excerpt(flip.before_answer), "after": _excerpt(flip.after_answer)}
             for flip in page.comparison.flips[:FIRST_FLIPS]
@@ -165,13 +172,6 @@ def legible(text: object) -> str:
     )
 
 
-def typed(value: object) -> str:
-    """A value as it would be typed in the config."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
 def _excerpt(text: str) -> str:
     return text if len(text) <= EXCERPT else f"{text[:EXCERPT]}…"
 
@@ -198,7 +198,7 @@ def _answers(page: Page) -> dict[str, Any]:
     primary = measure_named(page.comparison.primary)
     return {
         "names": [side.name for side in page.sides],
-        "does": _does(page.comparison)[1],
+        "does": does_in_flips(page.comparison),
         "prompts": [
             {
                 "id": move.prompt_id,
@@ -297,22 +297,6 @@ def _tone(measure: Measure, change: Change) -> str:
     if wording.is_better(measure, change):
         return "better"
     return "worse" if wording.is_worse(measure, change) else ""
-
-
-def _does(comparison: Comparison) -> tuple[str, str]:
-    return FLIPPED.get(measure_named(comparison.primary).value, FLIPPED["refused"])
-
-
-def _flips_line(page: Page) -> str:
-    comparison = page.comparison
-    line = (
-        f"{len(comparison.flips)} of {comparison.prompts} prompts flipped "
-        f"({_does(comparison)[0]} moved by half or more)"
-    )
-    if comparison.noise_floor is not None:
-        chance = comparison.noise_floor * comparison.prompts
-        line += f"; sampling {page.sides[0].name} a second time would flip about {chance:.0f}"
-    return f"{line}."
 
 
 def _charts(page: Page) -> dict[str, str]:

@@ -17,6 +17,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from ppo_cli.behaviours.catalog import MEASURES, measure_named
+from ppo_cli.experiment.keys import typed
 from ppo_cli.records.comparisons import Change, Comparison
 from ppo_cli.records.outcomes import (
     ComparisonOutcome,
@@ -61,6 +62,8 @@ BEHIND = {
     ),
 }
 """The rates that the closing sentences give, by the family of the primary: measure, of what, and the word for it."""
+AGREES = {"eval_set": "evaluation set", "rendered": "prompts as tokens", "generation": "generation settings"}
+"""What was checked and is the same, in words."""
 ONE_SEED = (
     "Intervals are over prompts. With one seed an arm they show that these two checkpoints differ, "
     "not yet that a setting made the difference."
@@ -171,10 +174,10 @@ def dry_run_screen(outcome: DryRunOutcome) -> RenderableType:
     for line in outcome.keys:
         table.add_row(
             line.path,
-            _yaml(line.value),
+            typed(line.value),
             Text(line.moves, style="cyan" if line.moves == "treatment" else "dim"),
             Text(line.origin, style="bold" if line.origin == "override" else "dim"),
-            "" if line.instead_of is None else _yaml(line.instead_of),
+            "" if line.instead_of is None else typed(line.instead_of),
         )
     cost = outcome.cost
     if cost.seconds is None:
@@ -203,7 +206,7 @@ def dry_run_screen(outcome: DryRunOutcome) -> RenderableType:
 def _descends(outcome: DryRunOutcome) -> list[RenderableType]:
     if outcome.parent is None:
         return []
-    differs = ", ".join(f"{key} {_yaml(value)}" for key, value in outcome.changed.items()) or "nothing"
+    differs = ", ".join(f"{key} {typed(value)}" for key, value in outcome.changed.items()) or "nothing"
     return [
         literal(f"parent: {outcome.parent}; against it differs: {differs}"),
         *(literal(f"! {notice}", style="yellow") for notice in outcome.notices),
@@ -227,8 +230,8 @@ def runs_screen(rows: Sequence[RunRow], differing: Sequence[str], output: str) -
             table.add_row(row.state.id, Text("unreadable", style="red"), wording.one_line(row.problem, 60))
             continue
         status = Text(row.state.status, style="red" if row.state.status in ("failed", "interrupted") else "default")
-        unlike = [path for path, value in usual.items() if _yaml(row.config.get(path)) != value]
-        differs = ", ".join(f"{path} {_yaml(row.config.get(path))}" for path in unlike) or wording.MISSING
+        unlike = [path for path, value in usual.items() if typed(row.config.get(path)) != value]
+        differs = ", ".join(f"{path} {typed(row.config.get(path))}" for path in unlike) or wording.MISSING
         table.add_row(
             f"{lead}{row.state.id}",
             status,
@@ -262,7 +265,7 @@ def changed_screen(rows: Sequence[RunRow], differing: Sequence[str], output: str
         table.add_column(literal(heading), no_wrap=True)
     for place, lead in family_tree([(row.state.id, row.state.parent) for row in readable]):
         row = readable[place]
-        values = [_yaml(row.config.get(path)) for path in differing]
+        values = [typed(row.config.get(path)) for path in differing]
         table.add_row(f"{lead}{row.state.id}", *values)
         lines.append(literal(f"{lead}{row.state.id}"))
         lines += [literal(f"    {path} {value}") for path, value in zip(differing, values, strict=True)]
@@ -309,7 +312,7 @@ def attribution(outcome: ComparisonOutcome) -> str:
     """What the difference between two runs can be put down to."""
     if outcome.same_run:
         return "A run with itself: every difference is exactly zero."
-    moved = {key: f"{key} {_yaml(old)} → {_yaml(new)}" for key, (old, new) in outcome.treatments.items()}
+    moved = {key: f"{key} {typed(old)} → {typed(new)}" for key, (old, new) in outcome.treatments.items()}
     together = [" with ".join(moved[key] for key in outcome.bundle)] if outcome.bundle else []
     changed = [*together, *(words for key, words in moved.items() if key not in outcome.bundle)]
     if len(changed) > 1:
@@ -333,11 +336,10 @@ def _panel(title: str, goal: str, sentences: Sequence[str], comparison: Comparis
 
 
 def _card(outcome: ComparisonOutcome) -> RenderableType:
-    names = {"eval_set": "evaluation set", "rendered": "prompts as tokens", "generation": "generation settings"}
-    same = "   ".join(f"✓ {names.get(name, name)}" for name in outcome.agrees)
+    same = "   ".join(f"✓ {AGREES.get(name, name)}" for name in outcome.agrees)
     lines = [Text(f"Comparable?  {same}   ✓ scored by the same rules")]
     for key, (old, new) in outcome.treatments.items():
-        lines.append(literal(f"Changed      {key}  {_yaml(old)} → {_yaml(new)}", style="bold"))
+        lines.append(literal(f"Changed      {key}  {typed(old)} → {typed(new)}", style="bold"))
     if outcome.bundle:
         lines.append(literal(f"Declared     {', '.join(outcome.bundle)} as one variable, before training"))
     if outcome.seeds_of_arms is not None:
@@ -352,15 +354,29 @@ def _card(outcome: ComparisonOutcome) -> RenderableType:
 
 def _moved(comparison: Comparison, before: str, after: str) -> list[RenderableType]:
     """How many prompts flipped, how many would by chance, and the ones that moved most."""
-    what, does = FLIPPED.get(measure_named(comparison.primary).value, FLIPPED["refused"])
+    parts: list[RenderableType] = [Text(flips_line(comparison, before), style="bold")]
+    if comparison.flips:
+        parts.append(side_by_side(comparison.flips[:FLIPS_SHOWN], before, after, does_in_flips(comparison)))
+    return parts
+
+
+def flips_line(comparison: Comparison, before: str) -> str:
+    """How many prompts flipped, and how many would by chance."""
+    what, _ = _flipped(comparison)
     line = f"{len(comparison.flips)} of {comparison.prompts} prompts flipped ({what} moved by half or more)"
     if comparison.noise_floor is not None:
         chance = comparison.noise_floor * comparison.prompts
         line += f"; sampling {before} a second time would flip about {chance:.0f}"
-    parts: list[RenderableType] = [Text(line + ".", style="bold")]
-    if comparison.flips:
-        parts.append(side_by_side(comparison.flips[:FLIPS_SHOWN], before, after, does))
-    return parts
+    return f"{line}."
+
+
+def does_in_flips(comparison: Comparison) -> str:
+    """The word for doing what flips are counted in."""
+    return _flipped(comparison)[1]
+
+
+def _flipped(comparison: Comparison) -> tuple[str, str]:
+    return FLIPPED.get(measure_named(comparison.primary).value, FLIPPED["refused"])
 
 
 def _best_in_between(outcome: TrainingOutcome) -> list[RenderableType]:
@@ -387,15 +403,15 @@ def _descent(row: RunRow, parent: RunRow | None) -> str:
     """What a run changed against its parent, and in which round."""
     changed = []
     for path, value in row.state.changed.items():
-        before = f"{_yaml(parent.config[path])} → " if parent is not None and path in parent.config else ""
-        changed.append(f"{path} {before}{_yaml(value)}")
+        before = f"{typed(parent.config[path])} → " if parent is not None and path in parent.config else ""
+        changed.append(f"{path} {before}{typed(value)}")
     whose = "" if parent is not None else f" of {row.state.parent}"
     return f"round {row.round}{whose}: {', '.join(changed) or 'nothing changed'}"
 
 
 def _commonest(values: Sequence[object]) -> str:
     """The value that most runs have, the first of them where several do."""
-    return Counter(map(_yaml, values)).most_common(1)[0][0]
+    return Counter(map(typed, values)).most_common(1)[0][0]
 
 
 def _measured(row: RunRow, name: str) -> str:
@@ -416,12 +432,3 @@ def _next(what: str, command: str, note: str = "") -> Text:
     line = literal(f"{what:<16}  ", style="dim")
     line.append(wording.printable(command), style="bold not dim")
     return line.append(wording.printable(f"  {note}" if note else ""))
-
-
-def _yaml(value: object) -> str:
-    """A value as it would be typed in the config."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -13,6 +13,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ppo_cli.behaviours.catalog import measure_named
+from ppo_cli.experiment.keys import typed
 from ppo_cli.records.comparisons import Change, Comparison
 from ppo_cli.records.outcomes import RunStory
 from ppo_cli.records.training import RunState
@@ -61,8 +62,8 @@ def story_screen(story: RunStory) -> RenderableType:
 def _changed(state: RunState, instead_of: Mapping[str, Any]) -> str:
     words = []
     for key, value in list(state.changed.items())[:CHANGES_SHOWN]:
-        before = f"{_typed(instead_of[key])} → " if key in instead_of else ""
-        words.append(f"{key} {before}{_typed(value)}")
+        before = f"{typed(instead_of[key])} → " if key in instead_of else ""
+        words.append(f"{key} {before}{typed(value)}")
     more = len(state.changed) - CHANGES_SHOWN
     words += [f"{more} more"] if more > 0 else []
     against = f"against {state.parent}" if state.parent else "typed over its config"
@@ -127,9 +128,3 @@ def _course(values: Sequence[float], words: Any) -> str:  # noqa: ANN401 - a fun
 def _line(label: str, text: str) -> RenderableType:
     line = literal(f"{label:<{LABEL}}", style="dim")
     return line.append(wording.printable(text), style="not dim")
-
-
-def _typed(value: object) -> str:
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return f"{value:g}" if isinstance(value, float) else str(value)

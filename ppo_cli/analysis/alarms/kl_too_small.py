@@ -91,7 +91,7 @@ def _entropy(seen: Seen) -> tuple[str, ...]:
     change = seen.change("entropy.per_token")
     if change is not None and (change.after or 0.0) < ENTROPY_LEFT * (change.before or 0.0):
         measure = seen.measures["entropy.per_token"]
-        found.append(f"so did entropy on the evaluation set: {moved(measure, change)}")
+        found.append(f"entropy on the evaluation set collapsed: {moved(measure, change)}")
     return tuple(found)
 
 
