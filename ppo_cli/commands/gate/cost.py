@@ -41,7 +41,7 @@ MOST_WRITTEN = 4e9
 """Bytes of weights that the check writes to time it; more are reckoned by DISK_SPEED."""
 GROWTH, GROWN = 0.6, 5
 """On CPUs the allocator keeps fragments: after so many updates a run's peak lies so much above the check's, and less
-before. Three runs of the built-in model: 2.9 GB after 2 updates, 3.2 after 4, 3.2 after 10; the check takes 2.0."""
+before. Three runs of the built-in model: 2.9 GB after 2 updates, 3.2 after 4, 3.2 after 18; the check takes 2.0."""
 PROCESS = Path("/proc/self")
 """What Linux tells a process of itself."""
 FULL = 0.9
