@@ -113,16 +113,38 @@ def paired_difference(
         error = float(np.nanstd(differences, ddof=1))
         outer, inner = (percentiles(differences, _smallest_stratum(a), level) for level in LEVELS)
     p_value = mcnemar(a.values[:, 0], b.values[:, 0]) if binary else _swap_test(a, b, measure.name)
+    return _result((value_a, value_b), outer, inner, error, p_value, gap)
+
+
+def _result(
+    values: tuple[float, float],
+    outer: tuple[float, float],
+    inner: tuple[float, float],
+    error: float,
+    p_value: float,
+    gap: Floats,
+) -> PairedResult:
+    """The result of a comparison.
+
+    Args:
+        values: of A and of B.
+        outer: 95 % interval of their difference.
+        inner: 90 % interval.
+        error: standard error.
+        p_value: of the test.
+        gap: which way each prompt moved.
+    """
+    before, after = values
     return PairedResult(
-        before=value_a,
-        after=value_b,
-        difference=value_b - value_a,
+        before=before,
+        after=after,
+        difference=after - before,
         low=outer[0],
         high=outer[1],
         inner=inner,
         error=error,
         p_value=p_value,
-        prompts=len(a.values),
+        prompts=len(gap),
         more=int((gap > TIE).sum()),
         fewer=int((gap < -TIE).sum()),
     )
@@ -329,20 +351,8 @@ def _paired_corpus(measure: Measure, before: Table, after: Table) -> PairedResul
     draws = corpus.DRAWS.get(measure.statistic, CORPUS_DRAWS)
     swap = swaps(measure.name, draws, prompts)
     as_extreme = np.abs(corpus.swapped_difference(texts, swap)) >= abs(value_b - value_a) - TIE
-    gap = texts.per_prompt(1) - texts.per_prompt(0)
-    return PairedResult(
-        before=value_a,
-        after=value_b,
-        difference=value_b - value_a,
-        low=outer[0],
-        high=outer[1],
-        inner=inner,
-        error=error,
-        p_value=float((1 + as_extreme.sum()) / (draws + 1)),
-        prompts=prompts,
-        more=int((gap > 0).sum()),
-        fewer=int((gap < 0).sum()),
-    )
+    p_value = float((1 + as_extreme.sum()) / (draws + 1))
+    return _result((value_a, value_b), outer, inner, error, p_value, texts.per_prompt(1) - texts.per_prompt(0))
 
 
 def _mean_of_corpora(measure: Measure, seeds: Sequence[Table]) -> tuple[float, Floats]:
@@ -369,17 +379,4 @@ def _paired_corpora(measure: Measure, before: Sequence[Table], after: Sequence[T
         np.mean([corpus.CORPORA[measure.statistic]([table]).per_prompt(0) for table in arm], axis=0)
         for arm in (before, after)
     ]
-    gap = gaps[1] - gaps[0]
-    return PairedResult(
-        before=value_a,
-        after=value_b,
-        difference=difference,
-        low=outer[0],
-        high=outer[1],
-        inner=inner,
-        error=error,
-        p_value=p_value,
-        prompts=prompts,
-        more=int((gap > TIE).sum()),
-        fewer=int((gap < -TIE).sum()),
-    )
+    return _result((value_a, value_b), outer, inner, error, p_value, gaps[1] - gaps[0])
