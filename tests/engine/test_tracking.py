@@ -9,18 +9,21 @@ from tests.report.records import metrics
 
 
 def test_every_number_of_an_update_has_a_readable_name():
-    assert set(NAMES) == {field.name for field in fields(UpdateMetrics)} - {"update", "terms"}
+    assert set(NAMES) == {field.name for field in fields(UpdateMetrics)} - {"update", "terms", "term_statistics"}
     assert len(set(NAMES.values())) == len(NAMES)
 
 
 def test_an_update_is_flat_and_what_has_no_value_is_left_out():
-    update = replace(metrics(), terms={"ended": 0.5, "on_topic": 0.25}, explained_variance=None)
+    spread = {"ended": {"mean": 0.5, "gain": 0.125, "gain_std": 0.25, "scale": 2.0}}
+    terms = {"ended": 0.5, "on_topic": 0.25}
+    update = replace(metrics(), terms=terms, term_statistics=spread, explained_variance=None)
     numbers = update_numbers(update)
     assert numbers["reward/mean"] == update.reward
     assert numbers["kl/nats_per_answer"] == update.kl
     assert numbers["loss/policy"] == update.policy_loss
     assert numbers["reward/terms/on_topic"] == 0.25
-    assert len(numbers) == len(NAMES) - 1 + 2
+    assert numbers["reward/terms/ended/gain_std"] == 0.25
+    assert len(numbers) == len(NAMES) - 1 + 2 + 3
     assert all(isinstance(value, int | float) for value in numbers.values())
 
 
