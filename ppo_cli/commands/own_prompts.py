@@ -111,12 +111,14 @@ def about_the_effect(evaluation: Sequence[Prompt], settings: Evaluation) -> list
             "Add that column, or choose another evaluation.primary."
         ]
     smallest = smallest_change(measure, evaluation)
-    wanted = settings.smallest_effect
+    wanted, shown, unit = settings.smallest_effect, 1, ""
+    if measure.unit == "%":  # the config says points, the statistics shares
+        wanted, shown, unit = wanted / 100, 100, " points"
     if smallest is None or smallest <= wanted:
         return []
     return [
         f"{len(evaluation)} evaluation prompts are likely to show no change of {measure.name} below about "
-        f"{smallest:.2g}; for evaluation.smallest_effect = {wanted:g} it takes about "
+        f"{shown * smallest:.2g}{unit}; for evaluation.smallest_effect = {settings.smallest_effect:g} it takes about "
         f"{prompts_wanted(len(evaluation), smallest, wanted)}."
     ]
 

@@ -76,8 +76,8 @@ def test_what_was_dropped_and_guessed_is_on_the_screen():
 def test_too_few_prompts_for_the_effect_are_told_with_the_number_it_takes():
     Path("mine.csv").write_text(table())
     screen = " ".join(init("--from-csv", "mine.csv").out.split())
-    assert "60 evaluation prompts are likely to show no change of ending.eos below about 0.18" in screen
-    assert "for evaluation.smallest_effect = 0.1 it takes about 193" in screen
+    assert "60 evaluation prompts are likely to show no change of ending.eos below about 18 points" in screen
+    assert "for evaluation.smallest_effect = 10 it takes about 193" in screen
 
 
 def test_a_measure_without_its_prompts_is_told():
