@@ -111,12 +111,14 @@ def _smallest_effect(trial: Trial, evaluation: Sequence[Prompt], settings: Evalu
     smallest = detectable(error)
     if smallest is None:
         return []
+    in_points = measure.unit == "%"
+    smallest, unit = (100 * smallest, " points") if in_points else (smallest, "")
     wanted = settings.smallest_effect
     return [
         verdict(
             "enough prompts for the effect",
             smallest <= wanted,
-            f"{len(evaluation)} prompts can show {smallest:.2f} of {measure.name}",
+            f"{len(evaluation)} prompts can show {smallest:.2g}{unit} of {measure.name}",
             f"evaluation.smallest_effect = {wanted:g} or less",
             "a smaller change could not be told from chance",
             f"Take about {math.ceil(len(evaluation) * (smallest / wanted) ** 2)} evaluation prompts, or look for more.",

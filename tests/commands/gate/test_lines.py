@@ -131,19 +131,19 @@ def refusing_half():
 
 
 def test_too_few_prompts_for_the_effect_are_a_warning_with_the_number_that_would_do():
-    found = by_name(effect_checks(refusing_half(), prompts(40), settings(0.05)))["enough prompts for the effect"]
+    found = by_name(effect_checks(refusing_half(), prompts(40), settings(5)))["enough prompts for the effect"]
     assert found.outcome == "warn"
     assert "Take about" in found.next_step
-    enough = by_name(effect_checks(refusing_half(), prompts(40), settings(0.9)))["enough prompts for the effect"]
+    enough = by_name(effect_checks(refusing_half(), prompts(40), settings(90)))["enough prompts for the effect"]
     assert enough.outcome == "pass"
 
 
 def test_four_times_the_prompts_show_half_the_effect():
     def shown(count):
-        found = by_name(effect_checks(refusing_half(), prompts(count), settings(0.05)))
+        found = by_name(effect_checks(refusing_half(), prompts(count), settings(5)))
         return float(found["enough prompts for the effect"].value.split()[4])
 
-    assert shown(24) == pytest.approx(2 * shown(96), abs=0.02)
+    assert shown(24) == pytest.approx(2 * shown(96), rel=0.1)
 
 
 def test_each_stratum_says_what_it_can_show():
