@@ -10,7 +10,8 @@ from ppo_cli.commands.best import best_of
 from ppo_cli.records.training import Best
 from tests.commands.terminal import only_run, refused, succeed
 
-LOOKS = ["evaluation.primary=ending.eos", "evaluation.every=1", "checkpoints.keep=1", "ppo.updates=6"]
+LOOKS = ["evaluation.primary=ending.eos", "evaluation.samples_per_prompt=4", "evaluation.every=1"]
+LOOKS += ["checkpoints.keep=1", "ppo.updates=6"]
 
 
 @pytest.mark.parametrize(
