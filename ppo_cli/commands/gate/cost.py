@@ -161,7 +161,9 @@ def _one_update(ground: Ground, start: Start, policy: Policy, tried: Tried, watc
 
 
 def _save(policy: Policy, start: Start) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+    from ppo_cli.models.loading import quiet_transformers
+
+    with tempfile.TemporaryDirectory() as folder, quiet_transformers():
         policy.save(Path(folder), start.folder)
 
 

@@ -17,7 +17,7 @@ def share(
         name=name,
         outcome=outcome,
         value=f"{value:.0%}{of}",
-        threshold=f"{warn_below:.0%} or more, stop below {stop_below:.0%}",
+        threshold=f"{warn_below:.0%} or more" + (f", stop below {stop_below:.0%}" if stop_below else ""),
         reason=reason,
         next_step="" if outcome == "pass" else next_step,
     )
