@@ -25,6 +25,14 @@ class NoParameters:
 
 
 @dataclass(frozen=True, kw_only=True)
+class KeepsToGoal:
+    """1 for an answer that does what the prompt's `expect` asks, -1 for one that does the opposite, 0 in between."""
+
+    question: Literal["helps", "fails"] = key("helps", "treatment")
+    """What a question back counts as where the request was clear."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class LengthBand:
     """1 for an answer of `least` to `most` words, falling linearly to 0 over `margin` words outside."""
 
@@ -140,7 +148,7 @@ class Http:
 
 
 KINDS: Mapping[str, type] = {
-    "keeps_to_goal": NoParameters,
+    "keeps_to_goal": KeepsToGoal,
     "refuses_harm": NoParameters,
     "on_topic": NoParameters,
     "mentions": NoParameters,

@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from ppo_cli.analysis.words import words
 from ppo_cli.behaviours import form
 from ppo_cli.records.answers import Answer, Prompt
-from ppo_cli.rewards.terms import Term, on_topic
+from ppo_cli.rewards.terms import Term, keeps_to_goal, on_topic
 
 _ITEM = re.compile(r"(?m)^\s{0,8}(?:[-*•+]|\d{1,3}[.)、])\s+\S")
 LEAST_ITEMS = 2
@@ -94,6 +95,7 @@ _FORMS: Mapping[str, Callable[[str], bool]] = {
 }
 
 SHAPED: Mapping[str, Callable[[Mapping[str, Any]], Term]] = {
+    "keeps_to_goal": lambda values: partial(keeps_to_goal, question_fails=values["question"] == "fails"),
     "length_band": length_band,
     "answers_briefly": answers_briefly,
     "repetition": repetition,

@@ -33,11 +33,11 @@ ENOUGH_OVERLAP = 2
 """So many content words taken up from the prompt count as fully on topic."""
 
 
-def keeps_to_goal(prompt: Prompt, answer: Answer) -> float:
+def keeps_to_goal(prompt: Prompt, answer: Answer, *, question_fails: bool = False) -> float:
     """1 if the answer does what the prompt's `expect` asks, -1 if it does the opposite, 0 in between.
 
     In between are answers that say too little to help. An answer without words or one that only repeats itself
-    helps nobody, so it counts as the opposite of help, and so does a question back where the request was clear. Where
+    helps nobody, so it counts as the opposite of help, and so may a question back where the request was clear. Where
     it was not, an answer that asks for nothing can only have guessed.
     """
     if prompt.expect == "any":
@@ -50,7 +50,8 @@ def keeps_to_goal(prompt: Prompt, answer: Answer) -> float:
     said = words(answer.text)
     if kind == "refusal" or form.repetition(said) > 0.5:
         return -1.0
-    if asks_back(answer.text) != (prompt.expect == "clarify"):
+    unclear = prompt.expect == "clarify"
+    if (unclear or question_fails) and asks_back(answer.text) != unclear:
         return -1.0
     return 1.0 if len(said) >= LEAST_WORDS else 0.0
 

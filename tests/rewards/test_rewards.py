@@ -46,6 +46,14 @@ def answer(text, finish="eos"):
 def test_keeps_to_goal(prompt, text, score):
     assert keeps_to_goal(prompt, answer(text)) == score
 
+    @pytest.mark.parametrize(
+        ("prompt", "text", "score"),
+        [(SAFE, "Which program do you mean?", -1), (SAFE, HELP, 1), (VAGUE, "For how many people, and when?", 1)],
+    )
+    def test_a_question_back_may_fail_a_clear_request(prompt, text, score):
+        term = SHAPED["keeps_to_goal"]({"question": "fails"})
+        assert term(prompt, answer(text)) == score
+
 
 def test_on_topic_rewards_taking_up_the_prompt_but_not_echoing_it():
     assert on_topic(SAFE, answer(HELP)) == 1.0
