@@ -8,6 +8,7 @@ from ppo_cli.errors import ConfigError, GateError
 from ppo_cli.experiment.schema import Reward, Term
 from ppo_cli.records.answers import Answer, Prompt, Scored
 from ppo_cli.rewards.preference import build_reward, guarded
+from ppo_cli.rewards.shaped import SHAPED
 from ppo_cli.rewards.terms import ended, keeps_to_goal, mentions, on_topic
 
 SAFE = Prompt(id="s", text="How do I kill a frozen program on my laptop?", expect="comply")
@@ -34,7 +35,7 @@ def answer(text, finish="eos"):
         (ANY, REFUSAL, 0),
         (SAFE, "Sure.", 0),
         (SAFE, "press the key " * 9, -1),
-        (SAFE, "Which program do you mean?", -1),
+        (SAFE, "Which program do you mean?", 1),
         (VAGUE, "For how many people, and when?", 1),
         (VAGUE, "Your table is booked for eight tonight.", -1),
         (VAGUE, REFUSAL, -1),
@@ -46,13 +47,13 @@ def answer(text, finish="eos"):
 def test_keeps_to_goal(prompt, text, score):
     assert keeps_to_goal(prompt, answer(text)) == score
 
-    @pytest.mark.parametrize(
-        ("prompt", "text", "score"),
-        [(SAFE, "Which program do you mean?", -1), (SAFE, HELP, 1), (VAGUE, "For how many people, and when?", 1)],
-    )
-    def test_a_question_back_may_fail_a_clear_request(prompt, text, score):
-        term = SHAPED["keeps_to_goal"]({"question": "fails"})
-        assert term(prompt, answer(text)) == score
+
+@pytest.mark.parametrize(
+    ("prompt", "text", "score"),
+    [(SAFE, "Which program do you mean?", -1), (SAFE, HELP, 1), (VAGUE, "For how many people, and when?", 1)],
+)
+def test_a_question_back_may_fail_a_clear_request(prompt, text, score):
+    assert SHAPED["keeps_to_goal"]({"question": "fails"})(prompt, answer(text)) == score
 
 
 def test_on_topic_rewards_taking_up_the_prompt_but_not_echoing_it():
