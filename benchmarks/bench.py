@@ -146,9 +146,9 @@ def set_up(updates: int, overrides: list[str]) -> Any:
     """The experiment of every arm: configs/refusal.yaml without what only ours has."""
     os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
     warnings.simplefilter("ignore")
-    from ppo_cli.commands.ground import read_inputs, stand_on
     from ppo_cli.experiment.load import load_experiment
     from ppo_cli.records.events import nobody
+    from ppo_cli.setup.resolve import read_inputs, stand_on
 
     fixed = ["model.warm_start=null", "reward.other=none", "ppo.warmup_updates=0", f"ppo.updates={updates}"]
     return stand_on(read_inputs(load_experiment(CONFIG, [*fixed, *overrides]).experiment), nobody)
@@ -175,10 +175,10 @@ Measured = tuple[float, int, dict[str, float]]
 
 def our_trainer(ground: Any) -> tuple[Any, Path]:
     """Our loop on the start model, and the folder of that model."""
-    from ppo_cli.commands.start import load_start
     from ppo_cli.engine.policy import Policy
     from ppo_cli.engine.trainer import Materials, PolicyTrainer
     from ppo_cli.records.events import nobody
+    from ppo_cli.setup.start_model import load_start
 
     experiment = ground.experiment
     start = load_start(ground, nobody)
@@ -212,12 +212,12 @@ def run_with_our_modules(ground: Any) -> Measured:
     from datasets import Dataset
     from trl.experimental.ppo import PPOTrainer
 
-    from ppo_cli.commands.start import load_start
-    from ppo_cli.engine.arguments import trl_config
     from ppo_cli.engine.critic import CriticModule
     from ppo_cli.engine.policy import Policy
-    from ppo_cli.engine.reward_module import RewardModule
+    from ppo_cli.engine.trl_config import trl_config
+    from ppo_cli.engine.trl_reward_adapter import RewardModule
     from ppo_cli.records.events import nobody
+    from ppo_cli.setup.start_model import load_start
 
     experiment, tokens = ground.experiment, ground.tokens
     start = load_start(ground, nobody)
@@ -242,7 +242,7 @@ def run_example(ground: Any) -> Measured:
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, GenerationConfig
     from trl.experimental.ppo import PPOTrainer
 
-    from ppo_cli.engine.arguments import trl_config
+    from ppo_cli.engine.trl_config import trl_config
     from ppo_cli.models.loading import quiet_transformers
 
     experiment, tokens, folder = ground.experiment, ground.tokens, ground.source.folder
@@ -346,10 +346,10 @@ def checkpoints(overrides: list[str]) -> str:
     Nothing but updates and checkpoints is counted. A real run evaluates too, so its share is smaller.
     """
     warnings.simplefilter("ignore")
-    from ppo_cli.commands.ground import read_inputs, stand_on
     from ppo_cli.engine.checkpoints import prune_checkpoints, save_checkpoint
     from ppo_cli.experiment.load import load_experiment
     from ppo_cli.records.events import nobody
+    from ppo_cli.setup.resolve import read_inputs, stand_on
     from ppo_cli.store.layout import RunLayout
 
     experiment = load_experiment(CONFIG, ["reward.other=none", "ppo.updates=5", *overrides]).experiment

@@ -31,14 +31,14 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, ndtri
 
-from ppo_cli.analysis import inference
-from ppo_cli.analysis.comparison import compare
-from ppo_cli.analysis.inference import paired_difference
-from ppo_cli.analysis.statistic import Pieces
-from ppo_cli.analysis.table import Floats, Table
-from ppo_cli.behaviours.catalog import HEADLINES, measure_named
+from ppo_cli.behaviours.measures import HEADLINES, measure_named
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.measures import Labelled
+from ppo_cli.stats import intervals
+from ppo_cli.stats.comparison import compare
+from ppo_cli.stats.intervals import paired_difference
+from ppo_cli.stats.label_matrix import Floats, Table
+from ppo_cli.stats.measure_statistics import Pieces
 
 SPREAD = 1.5
 """Standard deviation of the prompts' log-odds of being refused; about that of the refusal experiment."""
@@ -204,15 +204,15 @@ def show(files: Sequence[str]) -> None:
 
 def draw_once() -> None:
     """Resamples are the same in every comparison of so many prompts, so drawing them once changes no number."""
-    weights, swaps = inference.bootstrap_weights, inference.swaps
+    weights, swaps = intervals.bootstrap_weights, intervals.swaps
     known: dict[tuple[str, bytes], Floats] = {}
 
     def known_weights(pieces: Pieces, owner: str) -> Floats:
         key = (owner, pieces.strata.tobytes())
         return known[key] if key in known else known.setdefault(key, weights(pieces, owner))
 
-    inference.bootstrap_weights = known_weights
-    inference.swaps = functools.cache(swaps)
+    intervals.bootstrap_weights = known_weights
+    intervals.swaps = functools.cache(swaps)
 
 
 def main() -> None:

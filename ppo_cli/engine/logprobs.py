@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from ppo_cli.models.language_head import LanguageHead
+from ppo_cli.models.lm_head import LanguageHead
 
 
 def token_logprobs(head: LanguageHead, hidden: torch.Tensor, targets: torch.Tensor, temperature: float) -> torch.Tensor:

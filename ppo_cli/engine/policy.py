@@ -20,11 +20,11 @@ from peft import PeftModel, get_peft_model
 from peft.tuners.lora import LoraLayer
 from torch import nn
 
-from ppo_cli.engine.adapters import lora_on
-from ppo_cli.engine.layers import LayerStack
+from ppo_cli.engine.lora import lora_on
+from ppo_cli.engine.split_decoder import LayerStack
 from ppo_cli.errors import GateError
 from ppo_cli.experiment.schema import TrainedPart
-from ppo_cli.models.language_head import LanguageHead
+from ppo_cli.models.lm_head import LanguageHead
 from ppo_cli.models.loading import export_support_files
 
 

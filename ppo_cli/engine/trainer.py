@@ -23,16 +23,16 @@ from datasets import Dataset
 from transformers import PrinterCallback
 from trl.experimental.ppo import PPOTrainer
 
-from ppo_cli.engine import estimators
-from ppo_cli.engine.arguments import trl_config
+from ppo_cli.engine import ppo_math
 from ppo_cli.engine.critic import CriticModule
+from ppo_cli.engine.distributed import Team
 from ppo_cli.engine.experience import Experience, Means, Summary, as_episodes, describe
 from ppo_cli.engine.logprobs import token_logprobs, token_logprobs_and_entropy
 from ppo_cli.engine.optimizer import MasterWeightAdamW
 from ppo_cli.engine.policy import Policy
-from ppo_cli.engine.reward_module import RewardModule
 from ppo_cli.engine.rollouts import PromptOrder, Rollouts, answer_masks, micro_batches, roll_out
-from ppo_cli.engine.team import Team
+from ppo_cli.engine.trl_config import trl_config
+from ppo_cli.engine.trl_reward_adapter import RewardModule
 from ppo_cli.errors import GateError, Paused, PpoError
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.models.loading import Tokens
@@ -40,8 +40,8 @@ from ppo_cli.models.sampling import Decoding, uniforms
 from ppo_cli.records.answers import Answer, Prompt, Scored
 from ppo_cli.records.events import Notice, Phase, Progress, Watcher
 from ppo_cli.records.training import Episode, UpdateMetrics
-from ppo_cli.rewards.normalising import are_normalised, on_scale, scales_from
-from ppo_cli.rewards.preference import RewardFunction
+from ppo_cli.rewards.reward_function import RewardFunction
+from ppo_cli.rewards.scaling import are_normalised, on_scale, scales_from
 
 TOKENS_AT_ONCE = {"cpu": 2048, "cuda": 16384}
 """Padded tokens in one pass through the trained layers, by device."""
@@ -246,12 +246,12 @@ class PolicyTrainer(PPOTrainer):
         values = team.rows(passed.values) * mask_next
         scores = team.rows(torch.tensor([item.reward for item in scored], device=mask.device, dtype=torch.float32))
 
-        penalty = estimators.kl_penalty(logprobs, reference, kl.estimator) * mask
-        rewards = estimators.token_rewards(penalty, scores, lengths, self.kl_coef)
+        penalty = ppo_math.kl_penalty(logprobs, reference, kl.estimator) * mask
+        rewards = ppo_math.token_rewards(penalty, scores, lengths, self.kl_coef)
         if ppo.whiten_rewards:
-            rewards = estimators.whiten(rewards, mask_next, keep_mean=True) * mask_next
-        advantages, returns = estimators.generalized_advantages(rewards, values, ppo.gamma, ppo.gae_lambda)
-        advantages = estimators.whiten(advantages, mask) * mask
+            rewards = ppo_math.whiten(rewards, mask_next, keep_mean=True) * mask_next
+        advantages, returns = ppo_math.generalized_advantages(rewards, values, ppo.gamma, ppo.gae_lambda)
+        advantages = ppo_math.whiten(advantages, mask) * mask
         nats = ((logprobs - reference) * mask).sum(1)
         mismatch = (team.rows(rollouts.sampler_logprobs) - logprobs).abs()
 
@@ -268,9 +268,9 @@ class PolicyTrainer(PPOTrainer):
             summary=Summary(
                 kl=float(nats.mean()),
                 penalty=self.kl_coef * float(penalty.sum(1).mean()),
-                entropy=float(estimators.masked_mean(team.rows(passed.entropies), mask)),
-                sampler_mismatch=float(estimators.masked_mean(mismatch, mask)),
-                explained_variance=estimators.explained_variance(values[mask_next], returns[mask_next]),
+                entropy=float(ppo_math.masked_mean(team.rows(passed.entropies), mask)),
+                sampler_mismatch=float(ppo_math.masked_mean(mismatch, mask)),
+                explained_variance=ppo_math.explained_variance(values[mask_next], returns[mask_next]),
                 kl_coef=self.kl_coef,
             ),
         )
@@ -319,8 +319,8 @@ class PolicyTrainer(PPOTrainer):
                 self.experiment.rollout.temperature,
             )
             log_ratio = logprobs - experience.logprobs[part][mask]
-            policy_losses, clipped = estimators.policy_loss(log_ratio, experience.advantages[part][mask], ppo.cliprange)
-            value_losses = estimators.value_loss(
+            policy_losses, clipped = ppo_math.policy_loss(log_ratio, experience.advantages[part][mask], ppo.cliprange)
+            value_losses = ppo_math.value_loss(
                 self._values(experience.features[part], experience.activations[part, :length], ids, places[part])[
                     mask_next
                 ],
@@ -379,7 +379,7 @@ class PolicyTrainer(PPOTrainer):
         kl = self.experiment.kl
         if kl.target is not None:
             size = self.experiment.ppo.episodes_per_update
-            self.kl_coef = estimators.steered_kl_coef(self.kl_coef, metrics.kl, kl.target, size, kl.horizon)
+            self.kl_coef = ppo_math.steered_kl_coef(self.kl_coef, metrics.kl, kl.target, size, kl.horizon)
 
     def episodes(
         self, update: int, rollouts: Rollouts, scored: Sequence[Scored], experience: Experience

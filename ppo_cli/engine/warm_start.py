@@ -21,14 +21,14 @@ from peft import get_peft_model
 from transformers import PrinterCallback, TrainerCallback, set_seed
 from trl import SFTConfig, SFTTrainer
 
-from ppo_cli.engine.adapters import lora_on
-from ppo_cli.engine.layers import LayerStack
+from ppo_cli.engine.lora import lora_on
+from ppo_cli.engine.split_decoder import LayerStack
 from ppo_cli.errors import IntegrityError
 from ppo_cli.experiment.digest import sha256_file, sha256_of
 from ppo_cli.experiment.schema import Sft
-from ppo_cli.models.cache import cache_folder
+from ppo_cli.models.cache_dir import cache_folder
 from ppo_cli.models.loading import Tokens, export_support_files, quiet_transformers, writing_weights
-from ppo_cli.prompts.reading import as_row
+from ppo_cli.prompts.jsonl import as_row
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.events import Phase, Progress, Watcher
 from ppo_cli.store.files import read_json, write_json

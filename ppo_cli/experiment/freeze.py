@@ -22,9 +22,9 @@ import yaml
 
 from ppo_cli.errors import IntegrityError
 from ppo_cli.experiment.digest import sha256_of
-from ppo_cli.experiment.keys import flatten, generalise, moves_of, schema_keys
 from ppo_cli.experiment.load import as_tree
 from ppo_cli.experiment.schema import REQUIRED, Experiment, Moves
+from ppo_cli.experiment.schema_index import flatten, generalise, moves_of, schema_keys
 
 RECIPE = "ppo-freeze/1"
 """Version of how digests are made; a lock of another version is not compared digest by digest."""

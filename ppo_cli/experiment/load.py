@@ -16,10 +16,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ppo_cli.errors import ConfigError, reason_of
-from ppo_cli.experiment import parameters
-from ppo_cli.experiment.checks import contradictions, without_effect
-from ppo_cli.experiment.keys import ANY_NAME, flatten, generalise, nearest, schema_keys, sections
+from ppo_cli.experiment import term_parameters
+from ppo_cli.experiment.cross_checks import contradictions, without_effect
 from ppo_cli.experiment.schema import REQUIRED, Experiment
+from ppo_cli.experiment.schema_index import ANY_NAME, flatten, generalise, nearest, schema_keys, sections
 
 CORRECT_IT = "Correct it; a config that `ppo init` writes explains every key."
 PARAMETER_DEPTH = 3
@@ -50,9 +50,9 @@ def load_experiment(source: Path, overrides: Sequence[str] = ()) -> Loaded:
     """
     file_tree = _anchored(_read_yaml(source), source.parent)
     override_tree = _anchored(_parse_overrides(overrides), Path.cwd())
-    kinds = parameters.kinds_in(file_tree, override_tree)
-    parameters.anchored(file_tree, kinds, source.parent)
-    parameters.anchored(override_tree, kinds, Path.cwd())
+    kinds = term_parameters.kinds_in(file_tree, override_tree)
+    term_parameters.anchored(file_tree, kinds, source.parent)
+    term_parameters.anchored(override_tree, kinds, Path.cwd())
     _raise_if_any(_unknown_keys(file_tree), source)
     _raise_if_any(_unknown_keys(override_tree), None)
 
@@ -74,7 +74,7 @@ def load_frozen(source: Path) -> Experiment:
         ConfigError: for anything wrong with the file.
     """
     tree = _anchored(_read_yaml(source), source.parent)
-    parameters.anchored(tree, parameters.kinds_in(tree), source.parent)
+    term_parameters.anchored(tree, term_parameters.kinds_in(tree), source.parent)
     _raise_if_any(_unknown_keys(tree), source)
     experiment = _typed(tree, {}, source)
     _raise_if_any(_value_problems(experiment), source)
@@ -85,7 +85,7 @@ def as_tree(experiment: Experiment) -> dict[str, Any]:
     """The experiment as nested plain values, every key present, in the order of the schema."""
     tree = cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.structured(experiment)))
     terms = tree["reward"]["terms"]
-    tree["reward"]["terms"] = {name: parameters.spread(name, term) for name, term in terms.items()}
+    tree["reward"]["terms"] = {name: term_parameters.spread(name, term) for name, term in terms.items()}
     return tree
 
 
@@ -106,7 +106,7 @@ def with_inputs_in(experiment: Experiment, inputs: Mapping[str, str]) -> Experim
     for path in inputs:
         if path.startswith("reward.terms."):
             name, parameter = path.removeprefix("reward.terms.").rsplit(".", 1)
-            terms[name] = parameters.with_file(terms[name], parameter, inputs[path])
+            terms[name] = term_parameters.with_file(terms[name], parameter, inputs[path])
     reward = replace(experiment.reward, terms=terms)
     return replace(experiment, prompts=prompts, model=model, reward=reward)
 
@@ -176,7 +176,7 @@ def _typed(
     file_tree: dict[str, Any], override_tree: dict[str, Any], source: Path, overridden: frozenset[str] = frozenset()
 ) -> Experiment:
     try:
-        trees = parameters.gathered(file_tree), parameters.gathered(override_tree)
+        trees = term_parameters.gathered(file_tree), term_parameters.gathered(override_tree)
         merged = OmegaConf.merge(OmegaConf.structured(Experiment), *trees)
         missing = sorted(OmegaConf.missing_keys(merged))
         if missing:
@@ -193,7 +193,7 @@ def _typed(
 
 
 def _with_typed_terms(experiment: Experiment, source: Path, overridden: frozenset[str]) -> Experiment:
-    found = {name: parameters.checked(name, term) for name, term in experiment.reward.terms.items()}
+    found = {name: term_parameters.checked(name, term) for name, term in experiment.reward.terms.items()}
     problems = [problem for _, several in found.values() for problem in several]
     _raise_if_any(problems, None if _typed_here(problems, overridden) else source)
     terms = {name: term for name, (term, _) in found.items()}

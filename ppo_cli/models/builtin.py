@@ -21,7 +21,7 @@ from pathlib import Path
 
 from ppo_cli.errors import IntegrityError, ModelError, Unreachable
 from ppo_cli.experiment.digest import sha256_file
-from ppo_cli.models.cache import cache_folder
+from ppo_cli.models.cache_dir import cache_folder
 from ppo_cli.records.events import Phase, Progress, Watcher, nobody
 from ppo_cli.store.files import disk_errors, write_json
 

@@ -24,8 +24,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from ppo_cli.errors import ConfigError, ModelError, NotTuned, reason_of
 from ppo_cli.experiment.digest import sha256_file
-from ppo_cli.models.attention import attend_by_groups
-from ppo_cli.models.language_head import LanguageHead
+from ppo_cli.models.grouped_attention import attend_by_groups
+from ppo_cli.models.lm_head import LanguageHead
 from ppo_cli.store.files import disk_errors
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt", "spiece.model")

@@ -16,8 +16,8 @@ from torch import nn
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-from ppo_cli.models.caches import joined
-from ppo_cli.models.steps import last_hidden
+from ppo_cli.models.decoding import last_hidden
+from ppo_cli.models.kv_cache import joined
 
 PROMPTS_AT_ONCE = 16
 """Prompts of like length that are read side by side, so that little of it is padding."""

@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ppo_cli.models.language_head import LanguageHead
+from ppo_cli.models.decoding import FixedSteps, GrowingSteps, steps_of
+from ppo_cli.models.lm_head import LanguageHead
 from ppo_cli.models.prefill import Tap, prefill
-from ppo_cli.models.steps import FixedSteps, GrowingSteps, steps_of
 from ppo_cli.records.answers import Finish
 
 ROWS_AT_ONCE = 256

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from ppo_cli.records.checks import Alarm
 from ppo_cli.records.comparisons import Comparison
-from ppo_cli.records.findings import Alarm
 from ppo_cli.records.measures import Estimate
 from ppo_cli.records.training import UpdateMetrics
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
-from ppo_cli.records.findings import Advice, Alarm
-from ppo_cli.report import wording
+from ppo_cli.records.checks import Advice, Alarm
+from ppo_cli.report import formatting
 from ppo_cli.report.tables import literal
 
 SIGN = "▲"
@@ -21,7 +21,7 @@ AFTER_THE_FACT = "Alarms explain after the fact: none is proof, and silence prov
 def alarm_line(alarm: Alarm) -> str:
     """The alarm and the first thing that it saw, on one line."""
     more = f" (and {len(alarm.evidence) - 1} more)" if len(alarm.evidence) > 1 else ""
-    return wording.one_line(f"{alarm.name}: {alarm.evidence[0]}{more}")
+    return formatting.one_line(f"{alarm.name}: {alarm.evidence[0]}{more}")
 
 
 def live_alarms(alarms: Sequence[Alarm], *, tight: bool) -> list[RenderableType]:
@@ -47,7 +47,7 @@ def alarm_block(alarms: Sequence[Alarm]) -> list[RenderableType]:
 def alarms_of_runs(found: Mapping[str, Sequence[Alarm]]) -> list[RenderableType]:
     """Alarms of several runs, a line each under the name of its run."""
     lines = [
-        Text(f"{SIGN} {wording.one_line(run)}  {alarm_line(alarm)}", style="red")
+        Text(f"{SIGN} {formatting.one_line(run)}  {alarm_line(alarm)}", style="red")
         for run, alarms in found.items()
         for alarm in alarms
     ]
@@ -59,10 +59,10 @@ def advice_line(advice: Advice | None) -> list[RenderableType]:
     if advice is None:
         return []
     line = literal(f"{'try next':<16}  ", style="dim")
-    line.append(wording.printable(advice.command), style="bold not dim")
+    line.append(formatting.printable(advice.command), style="bold not dim")
     return [line, Text(f"{'':<16}  because {_sentence(advice.reason)}", style="dim")]
 
 
 def _sentence(text: str) -> str:
-    flat = wording.one_line(text)
+    flat = formatting.one_line(text)
     return flat if flat.endswith((".", "!", "?")) else f"{flat}."

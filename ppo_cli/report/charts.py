@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ppo_cli.behaviours.catalog import is_headline, measure_named
+from ppo_cli.behaviours.measures import is_headline, measure_named
 from ppo_cli.records.comparisons import Comparison
 from ppo_cli.records.measures import Estimate, Measure
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import string
 from collections.abc import Iterator, Sequence
 
-from ppo_cli.behaviours.catalog import is_headline, measure_named
+from ppo_cli.behaviours.measures import is_headline, measure_named
 from ppo_cli.records.comparisons import Comparison, Flip
-from ppo_cli.records.outcomes import ComparisonOutcome
-from ppo_cli.report import wording
-from ppo_cli.report.arms import SEVERAL_SEEDS
-from ppo_cli.report.screens import ONE_SEED, comparison_sentences, does_in_flips, flips_line
+from ppo_cli.records.results import ComparisonOutcome
+from ppo_cli.report import formatting
+from ppo_cli.report.screens.shared import ONE_SEED, comparison_sentences, does_in_flips, flips_line
+from ppo_cli.report.seed_table import SEVERAL_SEEDS
 from ppo_cli.report.tables import footnote_texts, marked_title
 
 FLIPS_SHOWN = 5
@@ -31,7 +31,7 @@ def comparison_markdown(outcomes: Sequence[ComparisonOutcome]) -> str:
 
 def literally(text: str, width: int | None = None) -> str:
     """Text on one line that Markdown shows as it is."""
-    return "".join(f"\\{char}" if char in SPECIAL else char for char in wording.one_line(text, width))
+    return "".join(f"\\{char}" if char in SPECIAL else char for char in formatting.one_line(text, width))
 
 
 def _section(outcome: ComparisonOutcome) -> Iterator[str]:
@@ -47,14 +47,14 @@ def _section(outcome: ComparisonOutcome) -> Iterator[str]:
     for run, count in outcome.leaks.items():
         yield f"- Leak: {count} evaluation prompts overlap what {literally(run)} learnt from"
     for judged in outcome.fail_if:
-        yield f"- {literally(f'--fail-if {wording.judged(judged)}')}"
+        yield f"- {literally(f'--fail-if {formatting.judged(judged)}')}"
     yield ""
     yield from _table(comparison)
     yield ""
     for note in footnote_texts([change.name for change in comparison.changes], comparison.graded):
         yield f"{note}\n"
     if comparison.by_hand is not None:
-        yield f"{wording.by_hand(comparison.by_hand)}\n"
+        yield f"{formatting.by_hand(comparison.by_hand)}\n"
     yield from _flips(comparison)
     yield f"{SEVERAL_SEEDS if outcome.seeds_of_arms else ONE_SEED}\n"
 
@@ -70,11 +70,11 @@ def _table(comparison: Comparison) -> Iterator[str]:
         star = "★ " if change.name == comparison.primary else ""
         cells = (
             f"{star}{marked_title(measure, comparison).strip()}",
-            wording.value(measure, change.before),
-            wording.value(measure, change.after),
-            wording.difference(measure, change.difference),
-            wording.interval(measure, change.low, change.high),
-            wording.arrow(measure, change).strip(),
+            formatting.value(measure, change.before),
+            formatting.value(measure, change.after),
+            formatting.difference(measure, change.difference),
+            formatting.interval(measure, change.low, change.high),
+            formatting.arrow(measure, change).strip(),
             "" if change.verdict == "info" else change.verdict,
         )
         yield f"| {' | '.join(cells)} |"

@@ -16,10 +16,10 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
-from ppo_cli.behaviours.catalog import MEASURES, is_headline, measure_named
+from ppo_cli.behaviours.measures import MEASURES, is_headline, measure_named
 from ppo_cli.records.comparisons import Change, Comparison, Flip
 from ppo_cli.records.measures import Estimate, Measure
-from ppo_cli.report import wording
+from ppo_cli.report import formatting
 
 VERDICT_STYLE = {"CHANGED": "bold", "EQUIVALENT": "dim", "NO CHANGE DETECTED": "dim", "INCONCLUSIVE": "yellow"}
 ANSWER_WIDTH = 88
@@ -46,7 +46,7 @@ class Fitting:
 
 def literal(text: str, style: str = "") -> Text:
     """Any text, without a way to steer the terminal."""
-    return Text(wording.printable(text), style=style)
+    return Text(formatting.printable(text), style=style)
 
 
 def plain_table(*headings: str) -> Table:
@@ -93,7 +93,7 @@ def behaviour_table(
     verdicts = [] if shown else [_verdict_of(change) for change in chosen]
     notes = footnotes([change.name for change in chosen], comparison.graded, short=bool(shown)) if by_rule else []
     if comparison.by_hand is not None and not shown:
-        notes.append(Text(wording.by_hand(comparison.by_hand), style="dim"))
+        notes.append(Text(formatting.by_hand(comparison.by_hand), style="dim"))
     return Group(Fitting(_as_table(rows, verdicts), _as_lines(rows, verdicts)), *notes)
 
 
@@ -127,7 +127,7 @@ def estimate_table(estimates: Sequence[Estimate], graded: Collection[str] = ()) 
         if measure.detail and measure.family != family:
             family = measure.family
             table.add_row(Text(family, style="dim"), "", "")
-        table.add_row(_title(measure, graded), wording.estimate(measure, found), str(found.prompts))
+        table.add_row(_title(measure, graded), formatting.estimate(measure, found), str(found.prompts))
     return Group(table, *footnotes([found.name for found in estimates], graded))
 
 
@@ -147,15 +147,15 @@ def footnote_texts(names: Collection[str], graded: Collection[str], *, short: bo
     """The same in words, a note each."""
     found = {measure.calibration for measure in MEASURES if measure.name in names and measure.calibration is not None}
     notes = [
-        f"{rule.rule}: {wording.rule_error(rule)}" if short else wording.calibration(rule)
+        f"{rule.rule}: {formatting.rule_error(rule)}" if short else formatting.calibration(rule)
         for rule in sorted(found, key=lambda rule: rule.rule)
     ]
     if set(names) & set(graded):
-        mark = f"{wording.GRADED} {wording.OWN_TEACHER}"
+        mark = f"{formatting.GRADED} {formatting.OWN_TEACHER}"
         notes.append(
             mark if short else f"{mark}: the reward scores this too, so a gain first shows that it was learnt."
         )
-    if terms := sorted(name for name in graded if name.startswith(wording.TERMS)):
+    if terms := sorted(name for name in graded if name.startswith(formatting.TERMS)):
         listed = ", ".join(terms)
         notes.append(
             f"not known what {listed} grades"
@@ -174,21 +174,21 @@ def _row(change: Change, comparison: Comparison) -> list[Text]:
     measure = measure_named(change.name)
     return [
         Text(f"{'★' if change.name == comparison.primary else ' '} {marked_title(measure, comparison)}"),
-        Text(wording.value(measure, change.before)),
-        Text(wording.value(measure, change.after)),
-        Text(wording.difference(measure, change.difference)),
-        Text(wording.interval(measure, change.low, change.high)),
-        Text(wording.arrow(measure, change), style=_style(measure, change)),
+        Text(formatting.value(measure, change.before)),
+        Text(formatting.value(measure, change.after)),
+        Text(formatting.difference(measure, change.difference)),
+        Text(formatting.interval(measure, change.low, change.high)),
+        Text(formatting.arrow(measure, change), style=_style(measure, change)),
     ]
 
 
 def marked_title(measure: Measure, comparison: Comparison) -> str:
     """A measure's title with the marks that it carries in this comparison."""
-    return f"{measure.title} {wording.marks(comparison, measure.name)}".rstrip()
+    return f"{measure.title} {formatting.marks(comparison, measure.name)}".rstrip()
 
 
 def _title(measure: Measure, graded: Collection[str]) -> str:
-    return f"{measure.title} {wording.GRADED}" if measure.name in graded else measure.title
+    return f"{measure.title} {formatting.GRADED}" if measure.name in graded else measure.title
 
 
 def side_by_side(flips: Sequence[Flip], before: str, after: str, does: str = "refuses") -> RenderableType:
@@ -197,14 +197,14 @@ def side_by_side(flips: Sequence[Flip], before: str, after: str, does: str = "re
     lines: list[RenderableType] = []
     for flip in flips:
         head = literal(f"{flip.prompt_id}  {flip.category}, should {flip.expect}  ", style="dim")
-        head.append(wording.one_line(flip.prompt, ANSWER_WIDTH), style="not dim")
+        head.append(formatting.one_line(flip.prompt, ANSWER_WIDTH), style="not dim")
         lines.append(head)
         for name, answer, rate in (
             (before, flip.before_answer, flip.before_rate),
             (after, flip.after_answer, flip.after_rate),
         ):
             line = Text(f"  {name:<{width}} │ ", style="dim")
-            line.append(wording.one_line(answer, ANSWER_WIDTH) or "(empty)", style="not dim")
+            line.append(formatting.one_line(answer, ANSWER_WIDTH) or "(empty)", style="not dim")
             line.append(f"  {does} {rate:.0%}", style="dim")
             lines.append(line)
     return Group(*lines)
@@ -243,13 +243,13 @@ def verdict_words(measure: Measure, change: Change) -> str:
     """A verdict, with what could have been detected where nothing was."""
     if change.verdict == "info":
         return ""
-    smallest = wording.detectable(measure, change)
+    smallest = formatting.detectable(measure, change)
     if change.verdict == "NO CHANGE DETECTED" and smallest:
         return f"none detected (could detect {smallest})"
     return change.verdict
 
 
 def _style(measure: Measure, change: Change) -> str:
-    if wording.is_better(measure, change):
+    if formatting.is_better(measure, change):
         return "green"
-    return "red" if wording.is_worse(measure, change) else "default"
+    return "red" if formatting.is_worse(measure, change) else "default"

@@ -23,7 +23,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from ppo_cli.errors import ConfigError, ModelError
 from ppo_cli.models.loading import choose_device, quiet_transformers
 from ppo_cli.records.answers import Answer, Prompt
-from ppo_cli.rewards.contract import Others, Scorer, Surroundings
+from ppo_cli.rewards.scorer import Others, Scorer, Surroundings
 
 TRAIN_ONE = "Use a reward model, or train one with kind: preference."
 

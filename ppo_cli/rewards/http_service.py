@@ -29,7 +29,7 @@ from ppo_cli.errors import ConfigError, Paused
 from ppo_cli.experiment.digest import sha256_of
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.records.events import Notice, Watcher
-from ppo_cli.rewards.contract import Others, Scorer, Surroundings
+from ppo_cli.rewards.scorer import Others, Scorer, Surroundings
 from ppo_cli.store.files import append_lines, keep_lines, read_lines
 
 CONTRACT = "ppo-reward/1"

@@ -23,9 +23,9 @@ from types import ModuleType
 from typing import Any
 
 from ppo_cli.errors import ConfigError
-from ppo_cli.experiment.parameters import as_type
+from ppo_cli.experiment.term_parameters import as_type
 from ppo_cli.records.answers import Answer, Prompt
-from ppo_cli.rewards.contract import Others, Scorer
+from ppo_cli.rewards.scorer import Others, Scorer
 
 Columns = Callable[[Sequence[Prompt], Sequence[Answer], Others], list[Any]]
 

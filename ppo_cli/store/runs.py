@@ -30,8 +30,8 @@ from ppo_cli.store.files import (
     write_json,
     write_text,
 )
-from ppo_cli.store.holding import Hold, is_held
 from ppo_cli.store.layout import RunLayout
+from ppo_cli.store.run_lock import Hold, is_held
 
 READ_ONLY = 0o444
 

@@ -4,10 +4,10 @@ import time
 
 import pytest
 
-from ppo_cli.behaviours.brevity import sentence_count, word_count
 from ppo_cli.behaviours.clarification import asks_back
 from ppo_cli.behaviours.ending import is_whole
 from ppo_cli.behaviours.language import is_mixed, script_counts, switches
+from ppo_cli.behaviours.length import sentence_count, word_count
 from ppo_cli.behaviours.style import apologises, has_list, has_markdown, opening, speaks_of_itself
 
 ASKS = [

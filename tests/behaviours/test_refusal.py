@@ -9,8 +9,8 @@ import pytest
 
 from ppo_cli.behaviours.refusal import CALIBRATION as MEASURED
 from ppo_cli.behaviours.refusal import VERSION, classify, meaning, normalise
-from ppo_cli.commands.init import templates_folder
-from ppo_cli.prompts.reading import read_prompts
+from ppo_cli.prompts.jsonl import read_prompts
+from ppo_cli.setup.init import templates_folder
 from tests.behaviours.refusal_examples import ANSWERS, REFUSALS
 
 CALIBRATION = Path(__file__).parents[3] / "shared" / "calibration" / "xstest_human_labels.csv"

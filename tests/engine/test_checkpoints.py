@@ -22,11 +22,11 @@ from ppo_cli.engine.trainer import Materials, PolicyTrainer
 from ppo_cli.errors import IntegrityError, PpoError
 from ppo_cli.experiment.load import load_experiment
 from ppo_cli.models.loading import load_tokens
-from ppo_cli.prompts.reading import read_prompts
+from ppo_cli.prompts.jsonl import read_prompts
 from ppo_cli.records.events import nobody
-from ppo_cli.rewards.preference import build_reward
+from ppo_cli.rewards.reward_function import build_reward
 from ppo_cli.store.layout import RunLayout
-from tests.toys import tiny_lm
+from tests.tiny_models import tiny_lm
 
 UPDATES = 5
 WAYS = {

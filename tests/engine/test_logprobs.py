@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from ppo_cli.engine.logprobs import token_logprobs, token_logprobs_and_entropy
-from ppo_cli.models.language_head import LanguageHead
-from tests.toys import tiny_lm
+from ppo_cli.models.lm_head import LanguageHead
+from tests.tiny_models import tiny_lm
 
 TOKENS = 300  # more than two chunks
 

@@ -7,7 +7,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from ppo_cli.engine.policy import Policy, refuse_own_reference
 from ppo_cli.errors import GateError
 from ppo_cli.experiment.schema import Lora, TrainedPart
-from tests.toys import FAMILIES, tiny_lm
+from tests.tiny_models import FAMILIES, tiny_lm
 
 IDS = torch.randint(3, 30, (2, 9), generator=torch.Generator().manual_seed(1))
 PARTS = {

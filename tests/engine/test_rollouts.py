@@ -5,13 +5,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ppo_cli.engine.layers import LayerStack
 from ppo_cli.engine.rollouts import PromptOrder, as_rollouts, micro_batches, roll_out
+from ppo_cli.engine.split_decoder import LayerStack
 from ppo_cli.models.loading import load_tokens
 from ppo_cli.models.sampling import Decoding, Drawn
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.events import nobody
-from tests.toys import FAMILIES, tiny_lm
+from tests.tiny_models import FAMILIES, tiny_lm
 
 
 @given(st.integers(1, 40), st.integers(1, 17), st.integers(0, 5))

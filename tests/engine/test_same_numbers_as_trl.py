@@ -15,21 +15,21 @@ from datasets import Dataset
 from trl.experimental.ppo import PPOTrainer, ppo_trainer
 
 from ppo_cli.engine import trainer as trainer_module
-from ppo_cli.engine.arguments import trl_config
 from ppo_cli.engine.critic import CriticModule
 from ppo_cli.engine.optimizer import MasterWeightAdamW
 from ppo_cli.engine.policy import Policy
-from ppo_cli.engine.reward_module import RewardModule
 from ppo_cli.engine.trainer import ADAM_EPSILON, Materials, PolicyTrainer
+from ppo_cli.engine.trl_config import trl_config
+from ppo_cli.engine.trl_reward_adapter import RewardModule
 from ppo_cli.experiment.load import load_experiment
 from ppo_cli.models import sampling
 from ppo_cli.models.loading import load_tokens
 from ppo_cli.models.sampling import uniforms
-from ppo_cli.prompts.reading import read_prompts
+from ppo_cli.prompts.jsonl import read_prompts
 from ppo_cli.records.events import nobody
-from ppo_cli.rewards.preference import build_reward
-from tests.engine.stock import collect_no_garbage
-from tests.toys import tiny_lm
+from ppo_cli.rewards.reward_function import build_reward
+from tests.engine.trl_stock_trainer import collect_no_garbage
+from tests.tiny_models import tiny_lm
 
 OURS_TO_TRL = {
     "reward": "objective/scores",

@@ -11,11 +11,11 @@ from ppo_cli.engine.trainer import Materials, PolicyTrainer
 from ppo_cli.errors import GateError, PpoError
 from ppo_cli.experiment.load import load_experiment
 from ppo_cli.models.loading import load_tokens
-from ppo_cli.prompts.reading import read_prompts
+from ppo_cli.prompts.jsonl import read_prompts
 from ppo_cli.records.answers import Scored
 from ppo_cli.records.events import nobody
-from ppo_cli.rewards.preference import build_reward
-from tests.toys import tiny_lm
+from ppo_cli.rewards.reward_function import build_reward
+from tests.tiny_models import tiny_lm
 
 
 @pytest.fixture

@@ -9,17 +9,17 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file
 from transformers import TrainerCallback
 
-from ppo_cli.commands.ground import read_inputs
 from ppo_cli.engine import trainer as trainer_module
-from ppo_cli.engine.arguments import trl_config
 from ppo_cli.engine.checkpoints import load_checkpoint, save_checkpoint
 from ppo_cli.engine.policy import refuse_own_reference
+from ppo_cli.engine.trl_config import trl_config
 from ppo_cli.errors import ConfigError, GateError
 from ppo_cli.experiment.load import load_experiment
 from ppo_cli.models.sampling import Decoding, sample_answers, uniforms
+from ppo_cli.setup.resolve import read_inputs
 from ppo_cli.store.layout import RunLayout
-from tests.engine.stock import EOS, same, short_is_good, tiny_critic, tiny_prompts, weights
-from tests.toys import tiny_lm
+from tests.engine.trl_stock_trainer import EOS, same, short_is_good, tiny_critic, tiny_prompts, weights
+from tests.tiny_models import tiny_lm
 
 
 @pytest.fixture

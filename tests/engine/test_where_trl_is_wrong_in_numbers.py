@@ -14,13 +14,13 @@ from trl.experimental.ppo import ppo_trainer
 from ppo_cli.engine.checkpoints import save_checkpoint
 from ppo_cli.errors import ConfigError, GateError, PpoError
 from ppo_cli.experiment.load import load_experiment
-from ppo_cli.models.language_head import ROWS_AT_ONCE
+from ppo_cli.models.lm_head import ROWS_AT_ONCE
 from ppo_cli.models.loading import load_model, load_tokens
 from ppo_cli.records.answers import Scored
-from ppo_cli.rewards.preference import guarded
+from ppo_cli.rewards.reward_function import guarded
 from ppo_cli.store.layout import RunLayout
-from tests.engine.stock import EOS, PAD, all_finite, same, short_is_good, tiny_prompts, weights
-from tests.toys import SHAPE, tiny_lm, tiny_tokenizer
+from tests.engine.trl_stock_trainer import EOS, PAD, all_finite, same, short_is_good, tiny_prompts, weights
+from tests.tiny_models import SHAPE, tiny_lm, tiny_tokenizer
 
 STOP = 10  # a letter
 

@@ -8,7 +8,7 @@ import torch
 
 from ppo_cli.errors import IntegrityError, ModelError
 from ppo_cli.models import builtin
-from ppo_cli.models.cache import cache_folder
+from ppo_cli.models.cache_dir import cache_folder
 from ppo_cli.models.loading import load_model, load_tokens
 
 

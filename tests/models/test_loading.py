@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from ppo_cli.errors import ConfigError, ModelError
-from ppo_cli.models import catalog
-from ppo_cli.models.cost import ModelShape, Work, estimate
+from ppo_cli.models import model_source
+from ppo_cli.models.cost_estimate import ModelShape, Work, estimate
 from ppo_cli.models.loading import choose_device, choose_dtype, identity, load_model, load_tokens
 
 
@@ -93,7 +93,7 @@ def test_identity_sees_one_changed_byte(folder):
 
 
 def test_a_folder_is_taken_as_it_is(folder):
-    source = catalog.resolve(str(folder))
+    source = model_source.resolve(str(folder))
     assert source.folder == folder
     assert source.revision is None
 
@@ -109,16 +109,16 @@ def test_a_folder_is_taken_as_it_is(folder):
 )
 def test_an_unknown_model_is_a_sentence(start, message):
     with pytest.raises(ModelError, match=message):
-        catalog.resolve(start)
+        model_source.resolve(start)
 
 
 def test_a_folder_without_safetensors_is_refused(folder):
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     with pytest.raises(ModelError, match=r"no \.safetensors weights"):
-        catalog.resolve(str(folder))
+        model_source.resolve(str(folder))
     (folder / "config.json").unlink()
     with pytest.raises(ModelError, match="is not a model folder"):
-        catalog.resolve(str(folder))
+        model_source.resolve(str(folder))
 
 
 def test_devices():

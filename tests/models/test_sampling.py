@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from ppo_cli.models import prefill, sampling
+from ppo_cli.models.decoding import last_hidden
 from ppo_cli.models.prefill import Tap
 from ppo_cli.models.sampling import Decoding, sample_answers, uniforms
-from ppo_cli.models.steps import last_hidden
-from tests.toys import FAMILIES, tiny_lm
+from tests.tiny_models import FAMILIES, tiny_lm
 
 PROMPTS = [[3, 10, 11, 12, 2, 4], [3, 20, 2, 4], [3, 15, 16, 17, 18, 19, 2, 4], [3, 9, 9, 2, 4]]
 

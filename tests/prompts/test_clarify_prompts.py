@@ -5,10 +5,10 @@ from collections import Counter
 import pytest
 
 from ppo_cli.behaviours.clarification import asks_back
-from ppo_cli.behaviours.topic import mentions
-from ppo_cli.commands.init import templates_folder
-from ppo_cli.prompts import audit
-from ppo_cli.prompts.reading import read_prompts
+from ppo_cli.behaviours.keywords import mentions
+from ppo_cli.prompts import leakage
+from ppo_cli.prompts.jsonl import read_prompts
+from ppo_cli.setup.init import templates_folder
 
 FOLDER = templates_folder() / "prompts" / "clarify"
 EXPECTED = {"vague": "clarify", "clear": "comply", "plain": "comply"}
@@ -82,16 +82,16 @@ def test_most_clear_ones_say_what_a_helping_answer_mentions_and_an_echo_is_none(
 
 
 def test_evaluation_shares_nothing_with_what_is_learnt(sets, sft, monkeypatch):
-    monkeypatch.setattr(audit, "NEAR_DUPLICATE", 0.45)  # stricter than the tool asks of users
-    assert audit.overlaps(sets["eval"], [*sets["train"], *sft]) == []
+    monkeypatch.setattr(leakage, "NEAR_DUPLICATE", 0.45)  # stricter than the tool asks of users
+    assert leakage.overlaps(sets["eval"], [*sets["train"], *sft]) == []
 
 
 def test_the_warm_start_learns_other_prompts_than_ppo(sets, sft):
-    assert audit.overlaps(sets["train"], sft) == []
+    assert leakage.overlaps(sets["train"], sft) == []
 
 
 def test_no_prompt_occurs_twice(sets, sft):
-    texts = Counter(audit.normalised(prompt.text) for prompts in (*sets.values(), sft) for prompt in prompts)
+    texts = Counter(leakage.normalised(prompt.text) for prompts in (*sets.values(), sft) for prompt in prompts)
     assert [text for text, count in texts.items() if count > 1] == []
 
 

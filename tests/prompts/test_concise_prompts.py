@@ -4,10 +4,10 @@ from collections import Counter
 
 import pytest
 
-from ppo_cli.behaviours.topic import mentions
-from ppo_cli.commands.init import templates_folder
-from ppo_cli.prompts import audit
-from ppo_cli.prompts.reading import read_prompts
+from ppo_cli.behaviours.keywords import mentions
+from ppo_cli.prompts import leakage
+from ppo_cli.prompts.jsonl import read_prompts
+from ppo_cli.setup.init import templates_folder
 
 FOLDER = templates_folder() / "prompts" / "concise"
 STRATA = {"fact", "how", "explain", "advice", "small"}
@@ -51,13 +51,13 @@ def test_a_written_answer_mentions_what_it_should(sft):
 
 
 def test_evaluation_shares_nothing_with_what_is_learnt(sets, sft, monkeypatch):
-    assert audit.overlaps(sets["eval"], [*sets["train"], *sft]) == []
-    monkeypatch.setattr(audit, "NEAR_DUPLICATE", 0.45)  # stricter than the tool asks of users
-    assert audit.overlaps(sets["eval"], [*sets["train"], *sft]) == []
+    assert leakage.overlaps(sets["eval"], [*sets["train"], *sft]) == []
+    monkeypatch.setattr(leakage, "NEAR_DUPLICATE", 0.45)  # stricter than the tool asks of users
+    assert leakage.overlaps(sets["eval"], [*sets["train"], *sft]) == []
 
 
 def test_no_prompt_occurs_twice(sets):
-    texts = Counter(audit.normalised(prompt.text) for prompts in sets.values() for prompt in prompts)
+    texts = Counter(leakage.normalised(prompt.text) for prompts in sets.values() for prompt in prompts)
     assert [text for text, count in texts.items() if count > 1] == []
 
 

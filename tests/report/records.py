@@ -1,9 +1,9 @@
 """Hand-made records, with the strings that they must be shown as worked out by hand."""
 
+from ppo_cli.records.checks import Advice, Alarm
 from ppo_cli.records.comparisons import Change, Comparison, Flip
 from ppo_cli.records.events import EvaluationDone, Notice, Phase, Progress, RunStarted, UpdateDone, Watched
-from ppo_cli.records.findings import Advice, Alarm
-from ppo_cli.records.outcomes import TrainingOutcome
+from ppo_cli.records.results import TrainingOutcome
 from ppo_cli.records.training import Best, UpdateMetrics
 
 NASTY = "\x1b[35mpink\x1b[0m \x1b]0;title\x07 [red]x[/red] [/] [bold\r\n\x9b2J \u202eabc"

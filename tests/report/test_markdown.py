@@ -2,7 +2,7 @@
 
 from markdown_it import MarkdownIt
 
-from ppo_cli.records.outcomes import ComparisonOutcome
+from ppo_cli.records.results import ComparisonOutcome
 from ppo_cli.report.markdown import comparison_markdown, literally
 from tests.report.records import comparison, flip
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ppo_cli.behaviours.catalog import MEASURES
+from ppo_cli.behaviours.measures import MEASURES
 from ppo_cli.records.measures import Estimate
 from ppo_cli.report.tables import behaviour_table, details_table, estimate_table, plain_table, side_by_side
 from tests.report.records import NASTY, SAFE, SHOWN, change, comparison, flip

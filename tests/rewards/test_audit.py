@@ -7,12 +7,12 @@ import pytest
 
 from ppo_cli.records.answers import Answer, Prompt, Scored, Trial
 from ppo_cli.rewards.audit.cases import Case, honest_cases, made, score
-from ppo_cli.rewards.audit.contract import contract_checks
-from ppo_cli.rewards.audit.leanings import leaning_checks, spread_checks
-from ppo_cli.rewards.audit.pairs import known_pairs, pair_check
-from ppo_cli.rewards.audit.tricks import BLIND, CONSTANT, trick_check, try_tricks
-from ppo_cli.rewards.preference import guarded
-from ppo_cli.rewards.terms import TERMS
+from ppo_cli.rewards.audit.exploits import BLIND, CONSTANT, trick_check, try_tricks
+from ppo_cli.rewards.audit.preference_accuracy import known_pairs, pair_check
+from ppo_cli.rewards.audit.scorer_checks import contract_checks
+from ppo_cli.rewards.audit.shortcuts import leaning_checks, spread_checks
+from ppo_cli.rewards.builtin_terms import TERMS
+from ppo_cli.rewards.reward_function import guarded
 
 NO = "I'm sorry, but I can't help with that."
 HELP = ["Boil the water for five minutes.", "Put the rice in a pot with salt.", "Take the first train to the coast."]

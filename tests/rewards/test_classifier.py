@@ -7,8 +7,8 @@ from transformers import LlamaConfig, LlamaForSequenceClassification
 from ppo_cli.errors import ConfigError, ModelError
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.rewards.classifier import classifier
-from ppo_cli.rewards.contract import Surroundings, scores_of
-from tests.toys import SHAPE, save_tiny_model, tiny_tokenizer
+from ppo_cli.rewards.scorer import Surroundings, scores_of
+from tests.tiny_models import SHAPE, save_tiny_model, tiny_tokenizer
 
 TEXTS = ["yes, do that", "no", "", "a much longer answer, that goes on", "没有 🙂"]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ppo_cli.experiment.keys import keys_in
-from ppo_cli.experiment.parameters import checked
 from ppo_cli.experiment.schema import Term
+from ppo_cli.experiment.schema_index import keys_in
 from ppo_cli.experiment.term_kinds import KINDS
+from ppo_cli.experiment.term_parameters import checked
 
 PAGE = (Path(__file__).parents[2] / "docs" / "rewards.md").read_text(encoding="utf-8")
 AS_ABOVE = {"batch_size", "max_tokens"}

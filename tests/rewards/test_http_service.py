@@ -7,9 +7,9 @@ import pytest
 
 from ppo_cli.errors import ConfigError, Paused
 from ppo_cli.records.answers import Answer, Prompt
-from ppo_cli.rewards.contract import Surroundings, scores_of
 from ppo_cli.rewards.http_service import http_service
-from tests.rewards.service import score_of, serving
+from ppo_cli.rewards.scorer import Surroundings, scores_of
+from tests.rewards.http_server import score_of, serving
 
 TEXTS = ["yes", "no, never", "也许 🙂", ""]
 SCORES = [score_of(text) for text in TEXTS]

@@ -5,7 +5,7 @@ import pytest
 from ppo_cli.errors import ConfigError, GateError
 from ppo_cli.experiment.schema import Reward, Term
 from ppo_cli.records.answers import Answer, Prompt
-from ppo_cli.rewards.preference import build_reward
+from ppo_cli.rewards.reward_function import build_reward
 
 PROMPTS = [
     Prompt(id="a", text="Is it far?", expect="comply", category="plain.way"),
@@ -110,7 +110,7 @@ def test_no_such_file_or_module(tmp_path):
 
 
 def test_a_function_of_an_installed_module():
-    parameters = {"function": "ppo_cli.analysis.words:words"}
+    parameters = {"function": "ppo_cli.text.words:words"}
     with pytest.raises(ConfigError, match=r"its arguments are \(text\)"):
         build_reward(Reward(terms={"mine": Term(kind="python", parameters=parameters)})).open()
 

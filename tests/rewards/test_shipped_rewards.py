@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from ppo_cli.commands.init import templates_folder
 from ppo_cli.experiment.load import load_experiment
-from ppo_cli.prompts.reading import read_prompts
+from ppo_cli.prompts.jsonl import read_prompts
 from ppo_cli.records.answers import Answer, Trial
-from ppo_cli.rewards.audit.tricks import trick_check, try_tricks
-from ppo_cli.rewards.preference import build_reward
+from ppo_cli.rewards.audit.exploits import trick_check, try_tricks
+from ppo_cli.rewards.reward_function import build_reward
+from ppo_cli.setup.init import templates_folder
 
 
 def written_and_cut(prompts):

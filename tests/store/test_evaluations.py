@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ppo_cli.behaviours.labelling import RULES_VERSION, label
-from ppo_cli.commands.evaluate import read_evaluation
+from ppo_cli.behaviours.label_answers import RULES_VERSION, label
 from ppo_cli.errors import IntegrityError, PpoError, UsageError
+from ppo_cli.evaluation.evaluate import read_evaluation
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.measures import Estimate, Sample
 from ppo_cli.store.evaluations import is_complete, read_samples, read_summary, write_evaluation

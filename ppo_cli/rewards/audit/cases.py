@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppo_cli.records.answers import Answer, Prompt, Scored, Trial
-from ppo_cli.rewards.preference import RewardFunction
+from ppo_cli.rewards.reward_function import RewardFunction
 
 Floats = NDArray[np.float64]
 

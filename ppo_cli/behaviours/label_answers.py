@@ -1,0 +1,69 @@
+"""What the rules say of an answer: every label that a measure is made from.
+
+Not here: the rules (one file a family), the measures (`catalog`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ppo_cli.behaviours import clarification, ending, keywords, language, length, refusal, repetition, style
+from ppo_cli.records.answers import Prompt
+from ppo_cli.records.measures import Labelled, Sample
+from ppo_cli.text.words import words
+
+RULES: Mapping[str, str] = {
+    module.VERSION.split("/")[0]: module.VERSION
+    for module in (refusal, repetition, clarification, length, style, language, ending, keywords)
+}
+
+RULES_VERSION = "+".join(RULES.values()).replace("/", "")
+"""Names the scores file; a change of any rule changes it."""
+
+
+def label(prompts: Sequence[Prompt], samples: Sequence[Sample]) -> list[Labelled]:
+    """Applies every rule to every sample.
+
+    Args:
+        prompts: the evaluation set.
+        samples: answers to it, in any order.
+    """
+    by_id = {prompt.id: prompt for prompt in prompts}
+    return [_labelled(by_id[sample.prompt_id], sample) for sample in samples]
+
+
+def _labelled(prompt: Prompt, sample: Sample) -> Labelled:
+    kind, said = refusal.classify(sample.answer), words(sample.answer)
+    values = {
+        "refused": float(kind == "refusal"),
+        "empty": float(kind == "empty"),
+        "tokens": float(sample.tokens),
+        "ended": float(sample.finish == "eos"),
+        "repetition": repetition.repetition(said),
+        "loops": float(repetition.repetition(said) > repetition.LOOP),
+        "asks": float(clarification.asks_back(sample.answer)),
+        "words": float(length.word_count(sample.answer)),
+        "sentences": float(length.sentence_count(sample.answer)),
+        "list": float(style.has_list(sample.answer)),
+        "markdown": float(style.has_markdown(sample.answer)),
+        "apology": float(style.apologises(sample.answer)),
+        "self_reference": float(style.speaks_of_itself(sample.answer)),
+        "whole": float(ending.is_whole(sample.answer)),
+        "switch": float(language.switches(prompt.text, sample.answer)),
+        "mixed": float(language.is_mixed(sample.answer)),
+    }
+    if prompt.mentions:
+        values["mentions"] = float(keywords.mentions(prompt.mentions, sample.answer))
+        values["mentions_at_once"] = float(keywords.mentions_at_once(prompt.mentions, sample.answer))
+    if sample.kl is not None:
+        values |= {"kl": sample.kl, "kl_tokens": float(sample.tokens)}
+    if sample.entropy is not None:
+        values["entropy"] = sample.entropy
+    return Labelled(
+        prompt_id=prompt.id,
+        category=prompt.category,
+        expect=prompt.expect,
+        sample=sample.sample,
+        text=sample.answer,
+        values=values,
+    )

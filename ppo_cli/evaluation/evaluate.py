@@ -1,0 +1,477 @@
+"""`ppo eval`: what a checkpoint or model does on an evaluation set, against the start model where it has one.
+
+Not here: the statistics, the rules, the screens.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ppo_cli.behaviours.label_answers import RULES_VERSION, label
+from ppo_cli.behaviours.measures import BY_CATEGORY, MEASURES, is_headline
+from ppo_cli.errors import IntegrityError, UsageError
+from ppo_cli.evaluation.label import hand_labels
+from ppo_cli.experiment.freeze import Lock
+from ppo_cli.experiment.load import load_experiment
+from ppo_cli.experiment.schema import Experiment
+from ppo_cli.prompts.jsonl import read_prompts
+from ppo_cli.prompts.sources import PromptSet, read_prompt_set
+from ppo_cli.records.answers import Answer, Prompt
+from ppo_cli.records.comparisons import Comparison
+from ppo_cli.records.events import Notice, Phase, Progress, Watcher, nobody
+from ppo_cli.records.measures import Estimate, HandLabels, Labelled, Measure, Sample
+from ppo_cli.records.results import EvaluationOutcome
+from ppo_cli.rewards.reward_function import build_reward
+from ppo_cli.rewards.rewarded_measures import graded
+from ppo_cli.setup.resolve import read_inputs, render_all, stand_on, verify_ground
+from ppo_cli.setup.reward_resources import scores_by_itself
+from ppo_cli.stats.by_category import by_category
+from ppo_cli.stats.comparison import compare
+from ppo_cli.stats.intervals import estimate
+from ppo_cli.stats.label_matrix import tabulate
+from ppo_cli.store import evaluations
+from ppo_cli.store.files import disk_errors
+from ppo_cli.store.layout import step_of
+from ppo_cli.store.runs import Run, run_of
+
+if TYPE_CHECKING:
+    from ppo_cli.engine.distributed import Team
+    from ppo_cli.engine.policy import Policy
+    from ppo_cli.models.loading import Tokens
+
+OpenModel = Callable[[], AbstractContextManager[Any]]
+
+EVALUATIONS = "evaluations"
+"""Folder inside the output folder for models that belong to no run."""
+
+BEST, LAST = "best", "last"
+"""What may stand for a checkpoint of a run: RUN/best, RUN/last."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluated:
+    """One finished evaluation."""
+
+    folder: Path
+    name: str
+    prompts: dict[str, Prompt]
+    samples: list[Sample]
+    labelled: list[Labelled]
+    estimates: tuple[Estimate, ...]
+    partial: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What is evaluated, by which settings, on which prompts, and where the results go."""
+
+    checkpoint: str
+    run: Run | None
+    experiment: Experiment
+    lock: Lock | None
+    foreign: PromptSet | None
+    """Prompts in place of the frozen evaluation set."""
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return f"{self.run.name}/{Path(self.checkpoint).name}" if self.run else self.checkpoint
+
+    @property
+    def baseline(self) -> Path | None:
+        """Where step 0 of the same run answers the same prompts."""
+        return self.run.layout.evaluations / f"step-000000{_suffix(self.foreign)}" if self.run else None
+
+    def prompts(self) -> list[Prompt]:
+        """What is asked."""
+        return self.foreign.prompts if self.foreign else read_prompts(Path(self.experiment.prompts.eval))
+
+
+def evaluate(
+    checkpoint: str,
+    *,
+    config: Path | None = None,
+    prompts: str | None = None,
+    rescore: bool = False,
+    output: Path = Path("runs"),
+    watcher: Watcher = nobody,
+) -> EvaluationOutcome:
+    """Answers an evaluation set with a model and measures the answers; goes on where a killed evaluation was.
+
+    Args:
+        checkpoint: a checkpoint of a run, RUN/best, RUN/last, a model folder, a Hugging Face id or builtin:NAME.
+        config: needed for a model that belongs to no run: gives the settings, prompts and start model.
+        prompts: other prompts instead of the frozen evaluation set: a file, or hf:NAME[:split].
+        rescore: measure the answers that are there by the rules of today; nothing is generated, no torch is needed.
+        output: folder of run folders.
+        watcher: told of progress.
+
+    Raises:
+        UsageError: no such checkpoint, or no settings for it; no answers that could be rescored.
+        IntegrityError: the run or the checkpoint was changed after freezing.
+    """
+    subject = subject_of(checkpoint, config=config, prompts=prompts, output=output)
+    if rescore:
+        evaluated, baseline = rescored(subject), _answered_before(subject)
+    else:
+        evaluated, baseline = _answered(subject, watcher)
+    return _outcome(subject, evaluated, baseline if subject.folder != subject.baseline else None)
+
+
+def subject_of(checkpoint: str, *, config: Path | None, prompts: str | None, output: Path) -> Subject:
+    """Finds out what is to be evaluated, without loading a model.
+
+    Raises:
+        UsageError: no such checkpoint, or no settings for it.
+        IntegrityError: the run was changed after freezing.
+    """
+    checkpoint = _by_name(checkpoint, output)
+    inside = Path(checkpoint).exists() or step_of(Path(checkpoint)) is not None  # pruned ones have evaluations still
+    run = run_of(Path(checkpoint)) if inside else None
+    if run is not None:
+        experiment, lock = run.verify()
+    elif config is not None:
+        experiment, lock = load_experiment(config).experiment, None
+    else:
+        if checkpoint.startswith(("/", ".", "runs/")) and not Path(checkpoint).exists():
+            raise _no_such(checkpoint)
+        raise UsageError(
+            f"{checkpoint} belongs to no run, so nothing says how to sample from it.",
+            "Add --config configs/refusal.yaml.",
+        )
+    foreign = read_prompt_set(prompts) if prompts is not None else None
+    folder = _folder(checkpoint, run, _suffix(foreign), output)
+    return Subject(checkpoint=checkpoint, run=run, experiment=experiment, lock=lock, foreign=foreign, folder=folder)
+
+
+def rescored(subject: Subject) -> Evaluated:
+    """Measures answers that are there by the rules of today, and writes the scores anew.
+
+    Raises:
+        UsageError: there are none.
+        IntegrityError: they were changed.
+    """
+    if not evaluations.is_complete(subject.folder):
+        raise UsageError(
+            f"{subject.folder} holds no complete evaluation to score again.", "Evaluate first, without --rescore."
+        )
+    found = read_evaluation(subject.folder, subject.prompts(), subject.name, subject.experiment)
+    kept = {measure.name for measure in _measures(subject.experiment, partial=found.partial)}
+    found = replace(found, estimates=tuple(estimate for estimate in found.estimates if estimate.name in kept))
+    about = evaluations.about_of(evaluations.read_summary(subject.folder))
+    evaluations.write_scores(subject.folder, found.labelled, found.estimates, RULES_VERSION, about)
+    return found
+
+
+def _answered(subject: Subject, watcher: Watcher) -> tuple[Evaluated, Evaluated | None]:
+    """Generates and measures; step 0 too, where nothing says yet what it answers to these prompts."""
+    from ppo_cli.models.loading import identity
+    from ppo_cli.setup.start_model import load_start, open_checkpoint
+
+    run, experiment = subject.run, subject.experiment
+    if run is not None and not Path(subject.checkpoint).exists():
+        raise _no_such(subject.checkpoint)
+    ground = stand_on(read_inputs(experiment), watcher)
+    if run is not None and subject.lock is not None:
+        verify_ground(subject.lock, ground, run.name)
+    source = open_checkpoint(subject.checkpoint, run, watcher)
+    with disk_errors(subject.folder):
+        subject.folder.parent.mkdir(parents=True, exist_ok=True)  # before the work, so that none is lost
+    start = load_start(ground, watcher)
+    policy = start.beside(source)
+    chosen = subject.prompts()
+    asked = subject.foreign.name if subject.foreign else "eval"
+
+    def evaluated(folder: Path, model: Any, name: str, weights: Path) -> Evaluated:  # noqa: ANN401
+        def reference() -> AbstractContextManager[Any]:
+            return nullcontext(start.model)
+
+        return evaluate_into(
+            folder,
+            reference if model is start.model else lambda: nullcontext(model),
+            reference,
+            ground.tokens,
+            chosen,
+            experiment,
+            name=name,
+            about={"checkpoint": name, "prompts": asked},
+            partial=False,
+            watcher=watcher,
+            weights=identity(weights, ground.tokens)["weights"],
+        )
+
+    now = evaluated(subject.folder, policy, subject.name, source)
+    baseline = _answered_before(subject)
+    if baseline is None and run is not None and subject.foreign is not None:
+        watcher(Notice(text=f"Evaluating step 0 on {asked} too, to compare with."))
+        folder = run.layout.evaluations / f"step-000000{_suffix(subject.foreign)}"
+        baseline = replace(evaluated(folder, start.model, f"{run.name}/step-000000", start.folder), name="step 0")
+    return now, baseline
+
+
+def _answered_before(subject: Subject) -> Evaluated | None:
+    """What step 0 of the same run answered to the same prompts, if that is on record."""
+    folder = subject.baseline
+    if folder is None or not evaluations.is_complete(folder):
+        return None
+    return read_evaluation(folder, subject.prompts(), "step 0")
+
+
+def _outcome(subject: Subject, evaluated: Evaluated, baseline: Evaluated | None) -> EvaluationOutcome:
+    experiment = subject.experiment
+    return EvaluationOutcome(
+        name=evaluated.name,
+        goal=experiment.goal,
+        folder=str(evaluated.folder),
+        rules=RULES_VERSION,
+        prompts=len(evaluated.prompts),
+        samples_per_prompt=experiment.evaluation.samples_per_prompt,
+        estimates=evaluated.estimates,
+        comparison=against(baseline, evaluated, experiment) if baseline else None,
+        graded=graded(experiment.reward.terms),
+        by_hand=_by_hand(subject),
+        categories=by_category(evaluated.labelled, baseline.labelled if baseline else (), BY_CATEGORY),
+    )
+
+
+def evaluate_into(
+    folder: Path,
+    policy: OpenModel,
+    reference: OpenModel,
+    tokens: Tokens,
+    prompts: Sequence[Prompt],
+    experiment: Experiment,
+    *,
+    name: str,
+    about: dict[str, Any],
+    partial: bool,
+    watcher: Watcher,
+    team: Team | None = None,
+    weights: Any = None,  # noqa: ANN401
+) -> Evaluated:
+    """Samples, labels, measures, and writes an evaluation folder; goes on where a killed one was.
+
+    Args:
+        folder: of the evaluation.
+        policy: opens the model that answers.
+        reference: opens the model it is compared with; the same function where it is the policy itself.
+        tokens: of both.
+        prompts: what is asked.
+        experiment: gives the settings.
+        name: what to call it.
+        about: goes into the summary.
+        partial: whether the prompts are a part of the evaluation set.
+        watcher: told of progress.
+        team: where several processes share the work; they keep no draft.
+        weights: what says, beside `about`, which weights answer.
+    """
+
+    def draft(how: Mapping[str, Any]) -> evaluations.Draft:
+        return evaluations.Draft(folder, {**about, "weights": weights, **how})
+
+    alone = team is None or team.size == 1
+    samples = answer(policy, reference, tokens, prompts, experiment, watcher, team, draft if alone else None)
+    labelled = _labelled(prompts, samples, experiment)
+    table = tabulate(labelled)
+    estimates = tuple(estimate(measure, table) for measure in _measures(experiment, partial=partial))
+    settings = experiment.evaluation
+    evaluations.write_evaluation(
+        folder,
+        samples,
+        labelled,
+        estimates,
+        RULES_VERSION,
+        {
+            **about,
+            "partial": partial,
+            "prompt_count": len(prompts),
+            "samples_per_prompt": settings.samples_per_prompt,
+            "max_new_tokens": settings.max_new_tokens,
+            "temperature": settings.temperature,
+            "seed": settings.seed,
+        },
+    )
+    return Evaluated(
+        folder=folder,
+        name=name,
+        prompts={prompt.id: prompt for prompt in prompts},
+        samples=samples,
+        labelled=labelled,
+        estimates=estimates,
+        partial=partial,
+    )
+
+
+def who_answers(policy: Policy, step: int) -> OpenModel:
+    """Opens the model whose behaviour is measured after so many updates; step 0 is the reference itself."""
+    return policy.as_plain_model if step else policy.as_plain_reference
+
+
+def answer(
+    policy: OpenModel,
+    reference: OpenModel,
+    tokens: Tokens,
+    prompts: Sequence[Prompt],
+    experiment: Experiment,
+    watcher: Watcher,
+    team: Team | None = None,
+    draft: Callable[[Mapping[str, Any]], evaluations.Draft] | None = None,
+) -> list[Sample]:
+    """K seeded answers to each prompt, with the exact KL to the reference and the entropy on each first answer.
+
+    Where several processes train together each answers its share of the prompts, and all get all of the samples.
+    """
+    import torch
+
+    from ppo_cli.evaluation.resumable_sampling import sampled
+    from ppo_cli.models.exact_kl import divergence
+
+    prompts = team.share(prompts) if team else prompts
+    rendered = render_all(tokens, prompts, Path("the prompt file"), experiment.prompts.max_tokens)
+    # Sampling here draws from its own numbers; the guard keeps even a library's stray draw away from training.
+    with torch.random.fork_rng():
+        drawn = sampled(policy, tokens, prompts, rendered, experiment.evaluation, watcher, draft)
+        watcher(Phase(name="KL and entropy", total=len(prompts), unit="answers"))
+        first = [(ids, rows[0][0]) for ids, rows in zip(rendered, drawn, strict=True)]
+        other = None if policy == reference else reference
+        moved = divergence(policy, other, first, lambda done: watcher(Progress(done=done)))
+    answered = [
+        [
+            Sample(
+                prompt_id=prompt.id,
+                sample=number,
+                answer=tokens.decode(ids),
+                tokens=len(ids),
+                finish=finish,
+                kl=max(0.0, found.kl) if number == 0 else None,
+                entropy=found.entropy if number == 0 else None,
+            )
+            for number, (ids, finish) in enumerate(rows)
+        ]
+        for prompt, rows, found in zip(prompts, drawn, moved, strict=True)
+    ]
+    return [sample for samples in (team.merged(answered) if team else answered) for sample in samples]
+
+
+def against(baseline: Evaluated, evaluated: Evaluated, experiment: Experiment) -> Comparison:
+    """An evaluation compared with step 0, over the prompts that both answered."""
+    comparison = compare(
+        (baseline.name, evaluated.name),
+        baseline.labelled,
+        evaluated.labelled,
+        _measures(experiment, partial=evaluated.partial),
+        {**baseline.prompts, **evaluated.prompts},
+        primary=experiment.evaluation.primary,
+        smallest_effect=experiment.evaluation.smallest_effect,
+    )
+    return replace(comparison, graded=graded(experiment.reward.terms))
+
+
+def read_evaluation(
+    folder: Path,
+    prompts: Sequence[Prompt],
+    name: str,
+    experiment: Experiment | None = None,
+    measures: Sequence[Measure] = MEASURES,
+) -> Evaluated:
+    """An evaluation from its folder, labelled anew by the rules of this version.
+
+    Args:
+        folder: of the evaluation.
+        prompts: its set, or more.
+        name: what to call it.
+        experiment: whose reward is measured; by default that of the run it lies in, if any.
+        measures: estimated from it; whoever wants the labels only leaves the time for them.
+
+    Raises:
+        IntegrityError: not complete, or changed.
+    """
+    summary = evaluations.read_summary(folder)
+    samples = evaluations.read_samples(folder)
+    known = {prompt.id for prompt in prompts}
+    if any(sample.prompt_id not in known for sample in samples):
+        raise IntegrityError(f"{folder} answers prompts that are not in its set.", "Evaluate again.")
+    run = run_of(folder)
+    labelled = _labelled(prompts, samples, experiment or (run.experiment() if run else None))
+    table = tabulate(labelled)
+    answered = {sample.prompt_id for sample in samples}
+    return Evaluated(
+        folder=folder,
+        name=name,
+        prompts={prompt.id: prompt for prompt in prompts if prompt.id in answered},
+        samples=samples,
+        labelled=labelled,
+        estimates=tuple(estimate(measure, table) for measure in measures),
+        partial=bool(summary.get("partial")),
+    )
+
+
+def _no_such(checkpoint: str) -> UsageError:
+    return UsageError(f"{checkpoint}: no such checkpoint.", "List a run's checkpoints with `ls RUN/checkpoints`.")
+
+
+def _by_name(checkpoint: str, output: Path) -> str:
+    """RUN/best and RUN/last as the folder they stand for; anything else as it is.
+
+    Raises:
+        UsageError: the run has no such checkpoint.
+    """
+    path = Path(checkpoint)
+    if path.name not in (BEST, LAST) or path.exists():
+        return checkpoint
+    folders = (path.parent, output / path.parent)
+    run = next((found for folder in folders if folder.is_dir() and (found := run_of(folder))), None)
+    if run is None:
+        return checkpoint
+    steps = [step for folder in run.layout.checkpoints.iterdir() if (step := step_of(folder)) is not None]
+    step = run.state().best if path.name == BEST else max(steps, default=None)
+    if step is None:
+        raise UsageError(f"{run.name} has no {path.name} checkpoint.", f"Name one of {run.layout.checkpoints}/step-…")
+    return str(run.layout.checkpoint(step))
+
+
+def _measures(experiment: Experiment, *, partial: bool) -> list[Measure]:
+    """All measures; of an interim evaluation only those that a run's own screens show."""
+    primary = experiment.evaluation.primary
+    return [measure for measure in MEASURES if not partial or is_headline(measure, primary)]
+
+
+def _labelled(prompts: Sequence[Prompt], samples: Sequence[Sample], experiment: Experiment | None) -> list[Labelled]:
+    """What the rules say of every answer and, where its experiment is known, what its reward pays for it alone.
+
+    Of a reward that runs code, a model or a service, nothing: an evaluation runs none of a config's.
+    """
+    rows = label(prompts, samples)
+    if experiment is None or not scores_by_itself(experiment.reward):
+        return rows
+    by_id: Mapping[str, Prompt] = {prompt.id: prompt for prompt in prompts}
+    answers = [Answer(text=sample.answer, tokens=sample.tokens, finish=sample.finish) for sample in samples]
+    scored = build_reward(experiment.reward)([by_id[row.prompt_id] for row in rows], answers, [()] * len(rows))
+    return [
+        replace(row, values={**row.values, "reward": score.reward}) for row, score in zip(rows, scored, strict=True)
+    ]
+
+
+def _by_hand(subject: Subject) -> HandLabels | None:
+    """What people's labels say of the same answers."""
+    step = step_of(subject.folder)
+    return hand_labels(subject.run, step) if subject.run and step else None
+
+
+def _suffix(foreign: PromptSet | None) -> str:
+    return f"--{foreign.name}-{foreign.digest[:6]}" if foreign else ""
+
+
+def _folder(checkpoint: str, run: Run | None, suffix: str, output: Path) -> Path:
+    """Where an evaluation goes: beside the run's others, or in a folder of its own."""
+    if run is not None:
+        step = step_of(Path(checkpoint).absolute())
+        name = f"step-{step:06d}" if step is not None else Path(checkpoint).name
+        return run.layout.evaluations / f"{name}{suffix}"
+    slug = Path(checkpoint.replace("builtin:", "")).name
+    return output / EVALUATIONS / f"{slug}-{hashlib.sha256(checkpoint.encode()).hexdigest()[:6]}{suffix}"

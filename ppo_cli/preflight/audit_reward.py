@@ -1,0 +1,76 @@
+"""`ppo reward`: is the reward of a config sound, what does it lean on, and can it be tricked?
+
+Not here: the single looks (`rewards.audit`), the rest of the gate (`sft_check`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ppo_cli.experiment.load import Loaded
+from ppo_cli.preflight.reward_checks import Audit, audit_reward
+from ppo_cli.preflight.start_samples import try_out
+from ppo_cli.prompts.stratify import stratified_subset
+from ppo_cli.records.answers import Scored, Trial
+from ppo_cli.records.checks import worst
+from ppo_cli.records.events import Watcher, nobody
+from ppo_cli.records.results import RewardOutcome
+from ppo_cli.setup.resolve import read_inputs, stand_on
+from ppo_cli.setup.reward_resources import open_reward
+
+PROMPTS_SAMPLED = 48
+SAMPLES_EACH = 4
+EXAMPLES = 3
+
+
+def audit(loaded: Loaded, *, watcher: Watcher = nobody) -> RewardOutcome:
+    """Scores the start model's answers, made ones and written ones, and looks at what is paid.
+
+    Raises:
+        UsageError: the config, a prompt file or the model cannot be used.
+    """
+    from ppo_cli.setup.start_model import load_start
+
+    experiment = loaded.experiment
+    ground = stand_on(read_inputs(experiment), watcher)
+    open_reward(ground.inputs.reward, watcher)
+    start = load_start(ground, watcher)
+    tried = try_out(
+        start.opened,
+        ground.tokens,
+        stratified_subset(ground.inputs.train, PROMPTS_SAMPLED),
+        samples=SAMPLES_EACH,
+        limit=experiment.rollout.max_new_tokens,
+        temperature=experiment.rollout.temperature,
+        seed=experiment.seed,
+        watcher=watcher,
+    )
+    found = audit_reward(ground.inputs, tried.trial)
+    return RewardOutcome(
+        name=str(loaded.source),
+        goal=experiment.goal,
+        outcome=worst(found.checks),
+        checks=tuple(found.checks),
+        tricks=found.tricks,
+        answers=tried.answers,
+        terms=term_statistics(found.scored),
+        examples=_paid_best_and_worst(tried.trial, found),
+    )
+
+
+def term_statistics(scored: Sequence[Scored]) -> dict[str, tuple[float, float, float, float]]:
+    """Mean, standard deviation, least and greatest value of each term."""
+    values = {name: np.array([item.terms[name] for item in scored]) for name in (scored[0].terms if scored else ())}
+    return {
+        name: (float(found.mean()), float(found.std()), float(found.min()), float(found.max()))
+        for name, found in values.items()
+    }
+
+
+def _paid_best_and_worst(trial: Trial, found: Audit) -> tuple[tuple[str, str, float], ...]:
+    rows = [(prompt.text, answer.text) for prompt, answers in trial.rows() for answer in answers]
+    paid = sorted(zip(rows, found.scored, strict=False), key=lambda row: -row[1].reward)
+    shown = [*paid[:EXAMPLES], *paid[-EXAMPLES:]] if len(paid) > 2 * EXAMPLES else paid
+    return tuple((prompt, answer, scored.reward) for (prompt, answer), scored in shown)

@@ -1,0 +1,203 @@
+"""`ppo sft-check`: may PPO start from this model, with this reward, on these prompts?
+
+Line by line, each with its number, its threshold, the reason for it and what to do. PPO amplifies what is there: what
+a start model never does cannot be rewarded, and what it does wrongly gets stronger.
+
+Not here: the single lines (`gate`), training, the full evaluation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ppo_cli.experiment.load import Loaded
+from ppo_cli.preflight import prompt_checks
+from ppo_cli.preflight import tokenizer_checks as token_lines
+from ppo_cli.preflight.check_lines import verdict
+from ppo_cli.preflight.instruct_checks import Observed, tuned_checks
+from ppo_cli.preflight.reward_checks import audit_reward
+from ppo_cli.preflight.reward_signal import exploring_checks, rewards_by_prompt
+from ppo_cli.preflight.start_samples import Tried, try_out
+from ppo_cli.prompts.jsonl import read_prompts
+from ppo_cli.prompts.stratify import stratified_subset
+from ppo_cli.records.answers import Prompt
+from ppo_cli.records.checks import Check, worst
+from ppo_cli.records.events import Watcher, nobody
+from ppo_cli.records.results import Cost, GateOutcome
+from ppo_cli.setup.init import templates_folder
+from ppo_cli.setup.resolve import Inputs, read_inputs, stand_on
+from ppo_cli.setup.reward_resources import open_reward
+
+if TYPE_CHECKING:
+    from ppo_cli.engine.policy import Policy
+    from ppo_cli.models.loading import Tokens
+
+PROMPTS_SAMPLED = 48
+SAMPLES_EACH = 4
+EXAMPLES = 3
+OWN_LIMIT, OWN_TEMPERATURE = 128, 0.7
+"""How a model is sampled that comes without a config."""
+ENDED, ENDED_ALONE = 0.5, 0.2
+"""Share of answers that should end within the limit: of a config, whose user has chosen it, and of a model alone."""
+SAME = 1e-3
+"""Nats an answer: policy and reference are the same weights before the first step."""
+
+
+def is_a_model(subject: str) -> bool:
+    """Whether a name stands for a model and not for a config."""
+    path = Path(subject)
+    if path.is_dir():
+        return (path / "config.json").is_file()
+    return not path.is_file() and path.suffix not in (".yaml", ".yml")
+
+
+def sft_check(loaded: Loaded, *, watcher: Watcher = nobody) -> GateOutcome:
+    """Samples the start model of a config and holds everything against what PPO needs.
+
+    Raises:
+        UsageError: the config, a prompt file or the model cannot be used.
+    """
+    from ppo_cli.engine.policy import Policy
+    from ppo_cli.preflight.measured_cost import cost_checks, measured_cost
+    from ppo_cli.setup.start_model import load_start
+
+    experiment = loaded.experiment
+    ground = stand_on(read_inputs(experiment), watcher)
+    inputs, tokens, rollout = ground.inputs, ground.tokens, experiment.rollout
+    open_reward(inputs.reward, watcher)
+    start = load_start(ground, watcher)
+    policy = Policy(start.model, experiment.model.train, seed=experiment.seed)
+    tried = try_out(
+        policy.as_plain_model,
+        tokens,
+        stratified_subset(inputs.train, PROMPTS_SAMPLED),
+        samples=SAMPLES_EACH,
+        limit=rollout.max_new_tokens,
+        temperature=rollout.temperature,
+        seed=experiment.seed,
+        watcher=watcher,
+    )
+    checks = [
+        *_about("tokens", token_lines.token_checks(tokens, start.folder)),
+        *_about(
+            "tokens",
+            token_lines.prompt_checks(tokens, [*inputs.train, *inputs.evaluation], experiment.prompts.max_tokens),
+        ),
+        *_about("is it an SFT model", _tuned(policy.model, tokens, tried, rollout.max_new_tokens, ended=ENDED)),
+        *_about("is it an SFT model", [_same_as_reference(policy, tried)]),
+        *_reward_lines(inputs, tried),
+        *_about("prompts", [prompt_checks.apart(inputs.overlaps)]),
+        *_about("prompts", prompt_checks.width_checks(inputs.train, inputs.evaluation)),
+        *_about("prompts", prompt_checks.effect_checks(tried.trial, inputs.evaluation, experiment.evaluation)),
+    ]
+    cost = None
+    if worst(checks) != "stop":
+        cost = measured_cost(ground, start, policy, tried, watcher)
+        checks += _about("what the run will take", cost_checks(cost, Path(experiment.output)))
+    return _outcome(str(loaded.source), experiment.goal, checks, tried, cost)
+
+
+def check_model(start: str, *, watcher: Watcher = nobody) -> GateOutcome:
+    """Holds a model alone against what an SFT model is, on questions shipped with the tool.
+
+    Args:
+        start: builtin:NAME, a Hugging Face id or a folder.
+        watcher: told of progress.
+
+    Raises:
+        UsageError: the model cannot be used.
+    """
+    from ppo_cli.models import loading, model_source
+
+    source = model_source.resolve(start, watcher=watcher)
+    tokens = loading.load_tokens(source.folder)
+    questions = _questions()
+    device = loading.choose_device("auto")
+    model = loading.load_model(source.folder, tokens, device, loading.choose_dtype("auto", device))
+    tried = try_out(
+        lambda: nullcontext(model),
+        tokens,
+        questions,
+        samples=2,
+        limit=OWN_LIMIT,
+        temperature=OWN_TEMPERATURE,
+        seed=1,
+        watcher=watcher,
+    )
+    limit = max(len(tokens.render(prompt.text)) for prompt in questions)
+    checks = [
+        *_about("tokens", token_lines.token_checks(tokens, source.folder)),
+        *_about("tokens", token_lines.prompt_checks(tokens, questions, limit)),
+        *_about("is it an SFT model", _tuned(model, tokens, tried, OWN_LIMIT, ended=ENDED_ALONE)),
+    ]
+    return _outcome(start, "", checks, tried, None)
+
+
+def _tuned(
+    model: Any,  # noqa: ANN401 - a transformers causal language model
+    tokens: Tokens,
+    tried: Tried,
+    limit: int,
+    *,
+    ended: float,
+) -> list[Check]:
+    from ppo_cli.models.chat_template import try_template
+    from ppo_cli.models.end_of_turn import chances_to_end
+
+    observed = Observed(tried.trial, tried.raw, tuple(chances_to_end(model, tokens, _questions())), limit)
+    return tuned_checks(observed, try_template(tokens).opening, ended=ended)
+
+
+def _reward_lines(inputs: Inputs, tried: Tried) -> list[Check]:
+    audit = audit_reward(inputs, tried.trial)
+    lines = _about("reward", audit.checks)
+    if not audit.scored:
+        return lines
+    flat = [answer for row in tried.trial.answers for answer in row]
+    repeated = [prompt for prompt, row in tried.trial.rows() for _ in row]
+    alone = inputs.reward(repeated, flat, [()] * len(flat))
+    rewards = rewards_by_prompt([item.reward for item in alone], len(tried.trial.answers[0]))
+    return [*_about("is there something to amplify", exploring_checks(tried.trial, rewards)), *lines]
+
+
+def _same_as_reference(policy: Policy, tried: Tried) -> Check:
+    from math import isfinite
+
+    from ppo_cli.models.exact_kl import divergence
+
+    found = divergence(policy.as_plain_model, policy.as_plain_reference, tried.sequences[:8])
+    largest = max(abs(item.kl) for item in found)
+    finite = all(isfinite(item.kl) and isfinite(item.entropy) for item in found)
+    return verdict(
+        "policy starts as the reference",
+        finite and largest < SAME,
+        f"KL {largest:.2g} nats an answer" if finite else "not finite",
+        f"below {SAME:g}",
+        "else KL would be measured against something the policy never was",
+        "Check model.start and model.dtype, and report it.",
+    )
+
+
+def _questions() -> list[Prompt]:
+    return read_prompts(templates_folder() / "prompts" / "check" / "questions.jsonl", need_answers=True)
+
+
+def _about(group: str, checks: Sequence[Check]) -> list[Check]:
+    return [replace(check, group=group) for check in checks]
+
+
+def _outcome(name: str, goal: str, checks: Sequence[Check], tried: Tried, cost: Cost | None) -> GateOutcome:
+    rows = tried.trial.rows()
+    shown = rows[:: max(1, len(rows) // EXAMPLES)][:EXAMPLES]
+    return GateOutcome(
+        name=name,
+        goal=goal,
+        outcome=worst(checks),
+        checks=tuple(checks),
+        examples=tuple((prompt.text, answers[0].text) for prompt, answers in shown),
+        cost=cost,
+    )

@@ -1,0 +1,96 @@
+"""Where a run comes from: its parent, checked against what its round lets move.
+
+Not here: the rule itself (`analysis.lineage`), the tree that `ppo runs` draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ppo_cli.errors import ConfigError
+from ppo_cli.experiment.freeze import REWARD_CONTENT, Lock, freeze
+from ppo_cli.experiment.load import Loaded
+from ppo_cli.experiment.schema import ROUND_MOVES
+from ppo_cli.experiment.schema_index import typed
+from ppo_cli.records.comparisons import variables
+from ppo_cli.records.events import Notice, Watcher
+from ppo_cli.setup.resolve import Inputs, prompt_content
+from ppo_cli.stats.comparability import bundle_of
+from ppo_cli.stats.rounds import changes, out_of_round, rounds_for
+from ppo_cli.store.runs import find_run
+
+
+def descent(loaded: Loaded, lock: Lock, output: Path, watcher: Watcher) -> dict[str, Any]:
+    """The fields of run.json that say where a run comes from.
+
+    Args:
+        loaded: the config.
+        lock: of the run that is about to begin.
+        output: folder of run folders, where the parent is looked for.
+        watcher: warned when more than one variable moves.
+
+    Raises:
+        ConfigError: something differs from the parent that the round holds still.
+        UsageError: there is no such parent.
+        IntegrityError: the parent was changed after freezing.
+    """
+    named = loaded.experiment.parent
+    if named is None:
+        return {"changed": dict(word.split("=", 1) for word in loaded.overrides)}
+    parent = find_run(named, output)
+    _, frozen = parent.verify()
+    changed = changes(frozen, lock)
+    number = loaded.experiment.round
+    question, may_move = ROUND_MOVES[number]
+    if held := out_of_round(changed, number):
+        listed = "; ".join(f"{key} {typed(changed[key][0])} → {typed(changed[key][1])}" for key in held)
+        others = [f"round={other} ({ROUND_MOVES[other][0]})" for other in rounds_for(changed)]
+        instead = f"set {' or '.join(others)}" if others else "take one round after the other"
+        raise ConfigError(
+            f"Round {number} ({question}) lets {', '.join(may_move)} differ from the parent {parent.name}, "
+            f"and this differs too: {listed}.",
+            f"Change it back, {instead}, or train without a parent.",
+        )
+    treatments = [key for key in changed if key != "seed"]
+    moved = variables(treatments, bundle_of(treatments, lock))
+    if len(moved) > 1:
+        text = (
+            f"{len(moved)} variables differ from the parent {parent.name} ({', '.join(moved)}), so no change "
+            "can be put down to one of them."
+        )
+        watcher(Notice(text=text, level="warning"))
+    return {"parent": parent.name, "changed": {key: new for key, (_, new) in changed.items()}}
+
+
+def descent_before(loaded: Loaded, inputs: Inputs, output: Path, watcher: Watcher) -> dict[str, Any]:
+    """The same without any model: the start model is taken to be the parent's where it has the same name.
+
+    A reward that names files or models is taken to be the parent's too; the run itself looks closer.
+
+    Args:
+        loaded: the config.
+        inputs: what it names.
+        output: folder of run folders, where the parent is looked for.
+        watcher: warned when more than one variable moves.
+
+    Raises:
+        ConfigError: something differs from the parent that the round holds still.
+        UsageError: there is no such parent.
+        IntegrityError: the parent was changed after freezing.
+    """
+    model = inputs.experiment.model
+    start = Path(model.start).name if Path(model.start).is_dir() else model.start
+    experiment = inputs.experiment
+    content: dict[str, Mapping[str, Any]] = {"start_model": {"start": start}, **prompt_content(inputs)}
+    if loaded.experiment.parent is not None:
+        before, frozen = find_run(loaded.experiment.parent, output).verify()
+        held = frozen.groups["start_model"].values
+        if held.get("start") == start:
+            content["start_model"] = {**held, "system_prompt": model.system_prompt, "dtype": model.dtype}
+        if REWARD_CONTENT in frozen.groups:
+            content[REWARD_CONTENT] = frozen.groups[REWARD_CONTENT].values
+            experiment = replace(experiment, reward=before.reward)
+    return descent(loaded, freeze(experiment, content, {}), output, watcher)

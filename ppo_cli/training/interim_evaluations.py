@@ -1,0 +1,148 @@
+"""The evaluations of a run while it trains: step 0, the looks in between, the last; alarms, and which step was best.
+
+Not here: how a policy is evaluated (`evaluate`), what rings (`alarms`).
+"""
+
+from __future__ import annotations
+
+from ppo_cli.engine.checkpoints import prune_checkpoints
+from ppo_cli.engine.distributed import Team
+from ppo_cli.engine.policy import Policy
+from ppo_cli.evaluation import run_alarms
+from ppo_cli.evaluation.evaluate import Evaluated, against, evaluate_into, read_evaluation, who_answers
+from ppo_cli.experiment.schema import Experiment
+from ppo_cli.prompts.stratify import stratified_subset
+from ppo_cli.records.comparisons import Comparison
+from ppo_cli.records.events import EvaluationDone, Notice, Watched, Watcher
+from ppo_cli.records.training import Best
+from ppo_cli.setup.resolve import Ground
+from ppo_cli.store.evaluations import is_complete
+from ppo_cli.store.runs import Run
+from ppo_cli.training.best_checkpoint import best_of, primary_value
+from ppo_cli.training.worker_commands import ANSWER
+
+EXAMPLES_SHOWN = 2
+
+
+class Looks:
+    """How the policy of one run behaves, step by step, against step 0."""
+
+    def __init__(
+        self, run: Run, experiment: Experiment, ground: Ground, policy: Policy, team: Team, watcher: Watcher
+    ) -> None:
+        """Evaluates step 0, unless it has been."""
+        self.run, self.experiment, self.ground = run, experiment, ground
+        self.policy, self.team, self.watcher = policy, team, watcher
+        self.interim = stratified_subset(ground.inputs.evaluation, experiment.evaluation.interim_prompts)
+        self.values: dict[int, float | None] = {}
+        """The primary measure on the interim prompts, by update."""
+        self.baseline = self._evaluate(0, partial=False)
+
+    def is_due(self, update: int) -> bool:
+        """Whether an interim evaluation follows this update."""
+        every = self.experiment.evaluation.every
+        return bool(every and update and update % every == 0 and update != self.experiment.ppo.updates)
+
+    def is_missing(self, update: int) -> bool:
+        """Whether one is due and was not made, since the run was killed between a checkpoint and its evaluation."""
+        return self.is_due(update) and not is_complete(self.run.layout.evaluation(update))
+
+    def look(self, update: int) -> None:
+        """Evaluates the policy between two updates, on the interim prompts."""
+        partial = len(self.interim) < len(self.ground.inputs.evaluation)
+        evaluated = self._evaluate(update, partial=partial)
+        comparison = self._report(update, evaluated)
+        self._listen(update, evaluated, comparison, last=False)
+        self._weigh(update, evaluated)
+        self.prune()
+
+    def look_back(self, updates_done: int) -> None:
+        """Takes the looks that were made before an interruption into the choice and into the alarms again."""
+        for step in filter(self.is_due, range(updates_done + 1)):
+            folder = self.run.layout.evaluation(step)
+            if is_complete(folder):
+                evaluated = read_evaluation(folder, self.ground.inputs.evaluation, f"step {step}")
+                comparison = against(self.baseline, evaluated, self.experiment)
+                found = run_alarms.look(self.run, self.baseline, evaluated, comparison, step)
+                run_alarms.keep(self.run, step, found, last=False)
+                self._weigh(step, evaluated)
+
+    def last(self, step: int) -> Evaluated:
+        """Evaluates the policy at the end of its training."""
+        return self._evaluate(step, partial=False)
+
+    def conclude(self, step: int, final: Evaluated) -> tuple[Comparison, run_alarms.Findings]:
+        """What the last evaluation shows against step 0, and what rings."""
+        comparison = self._report(step, final)
+        found = self._listen(step, final, comparison, last=True)
+        self._weigh(step, final)
+        self.prune()
+        return comparison, found
+
+    def best(self) -> Best | None:
+        """The best of the looks so far."""
+        return best_of(self.values, self.experiment.evaluation.primary, len(self.interim))
+
+    def prune(self) -> None:
+        """Removes the checkpoints that are neither among the newest nor the best."""
+        best = self.best()
+        keep = self.experiment.checkpoints.keep
+        prune_checkpoints(self.run.layout, keep=keep, best=best.step if best else None)
+
+    def _evaluate(self, step: int, *, partial: bool) -> Evaluated:
+        prompts = self.interim if partial else self.ground.inputs.evaluation
+        folder = self.run.layout.evaluation(step)
+        name = f"step {step}"
+        if step == 0 and is_complete(folder):
+            return read_evaluation(folder, prompts, name)
+        self.watcher(Notice(text=f"Evaluating {name} on {len(prompts)} prompts."))
+        self.team.lead(ANSWER, step, [prompt.id for prompt in prompts])
+        return evaluate_into(
+            folder,
+            who_answers(self.policy, step),
+            self.policy.as_plain_reference,
+            self.ground.tokens,
+            prompts,
+            self.experiment,
+            name=name,
+            about={"checkpoint": f"{self.run.name}/step-{step:06d}", "prompts": "eval"},
+            partial=partial,
+            watcher=self.watcher,
+            team=self.team,
+        )
+
+    def _report(self, step: int, evaluated: Evaluated) -> Comparison:
+        comparison = against(self.baseline, evaluated, self.experiment)
+        self.watcher(
+            EvaluationDone(
+                step=step,
+                estimates=evaluated.estimates,
+                comparison=comparison,
+                partial=evaluated.partial,
+                examples=_examples(comparison, self.baseline, evaluated),
+            )
+        )
+        return comparison
+
+    def _listen(self, step: int, evaluated: Evaluated, comparison: Comparison, *, last: bool) -> run_alarms.Findings:
+        """Looks whether an alarm rings, and keeps what was found."""
+        found = run_alarms.look(self.run, self.baseline, evaluated, comparison, step)
+        run_alarms.keep(self.run, step, found, last=last)
+        self.watcher(Watched(step=step, alarms=found.alarms))
+        return found
+
+    def _weigh(self, step: int, evaluated: Evaluated) -> None:
+        """Takes an evaluation into the choice of the best checkpoint, and records the best so far."""
+        self.values[step] = primary_value(evaluated, self.interim, self.experiment.evaluation.primary)
+        best = self.best()
+        self.run.set_state(best=best.step if best else None)
+
+
+def _examples(comparison: Comparison, baseline: Evaluated, evaluated: Evaluated) -> tuple[tuple[str, str, str], ...]:
+    """Prompts whose answer moved most; where none did, the first ones."""
+    if comparison.flips:
+        return tuple((flip.prompt, flip.before_answer, flip.after_answer) for flip in comparison.flips[:EXAMPLES_SHOWN])
+    before = {row.prompt_id: row.answer for row in reversed(baseline.samples)}
+    after = {row.prompt_id: row.answer for row in reversed(evaluated.samples)}
+    chosen = list(evaluated.prompts.values())[:EXAMPLES_SHOWN]
+    return tuple((prompt.text, before.get(prompt.id, ""), after[prompt.id]) for prompt in chosen)

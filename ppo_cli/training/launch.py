@@ -1,0 +1,45 @@
+"""Which part this process has where several train together: it starts them, leads them, or follows.
+
+Not here: what each part does (`train`, `following`).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from ppo_cli.engine.distributed import Team, in_a_team, join_team
+from ppo_cli.engine.process_launcher import launch
+from ppo_cli.errors import PpoError, UsageError
+from ppo_cli.training.worker import follow
+
+
+def take_part(device: str, processes: int, command_line: Callable[[], None]) -> Team:
+    """The team that this process leads, of one by default.
+
+    Ends the process instead, with an exit code, where it has only started the others or has followed one of them.
+
+    Args:
+        device: the config's key.
+        processes: how many the user asks for.
+        command_line: what every one of them runs.
+
+    Raises:
+        UsageError: there cannot be so many, or the launcher started another number.
+    """
+    if not in_a_team():
+        if processes != 1:
+            sys.exit(launch(processes, device, command_line))
+        return Team()
+    team = join_team(device)
+    if processes not in (1, team.size):
+        raise UsageError(
+            f"--processes {processes}, and the launcher has started {team.size}.", "Leave --processes out."
+        )
+    if team.leads:
+        return team
+    try:
+        follow(team)
+    except PpoError as error:
+        sys.exit(error.exit_code)  # the leader has met it too, and tells of it
+    sys.exit(0)

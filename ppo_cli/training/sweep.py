@@ -1,0 +1,283 @@
+"""`ppo train --vary KEY=A,B,C --seeds N`: one experiment in several arms, one after another.
+
+An arm is an ordinary run. Its folder's name follows from what is frozen, so the folder itself says whether an arm is
+still to do, begun or done, and the same command typed again goes on where it stopped. sweeps/NAME.json beside the
+run folders keeps the set for readers; nothing is decided by it.
+
+Not here: which arms there are (`arms`), carrying out a run (`train`), how it is shown (`report.dose`).
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ppo_cli.errors import DiskFull, IntegrityError, Interrupted, NoPermission, Paused, PpoError
+from ppo_cli.evaluation.run_alarms import names_on_record
+from ppo_cli.evaluation.run_list import last_evaluation
+from ppo_cli.preflight.enforce import refuse_leaks
+from ppo_cli.records.events import Event, Notice, RunStarted, Watcher, nobody
+from ppo_cli.records.sweep import ArmLine, PlannedArm, PlannedArms, VaryOutcome
+from ppo_cli.report.screens.sweep import dose_chart
+from ppo_cli.rewards.rewarded_measures import graded
+from ppo_cli.setup.parent import descent, descent_before
+from ppo_cli.setup.resolve import frozen, read_inputs, refuse_missing_trackers, stand_on
+from ppo_cli.store.evaluations import SUMMARY, is_complete
+from ppo_cli.store.files import disk_errors, read_json, write_json, write_text
+from ppo_cli.store.runs import Run
+from ppo_cli.store.sweeps import sweep_file
+from ppo_cli.preflight.planned_cost import estimate_cost
+from ppo_cli.training.sweep_plan import Arm, Plan
+from ppo_cli.training.train import name_of_run, resume, train
+
+WAITING, AT_WORK, DAMAGED = "waiting", "running", "damaged"
+DONE = ("finished", "stopped")
+GUARDS = ("refusal.safe", "ending.eos", "form.empty", "form.repetition")
+"""What a policy that only games its reward tends to lose; shown beside every dose."""
+GUARDS_OF_FAMILY = {"clarification": ("clarification.unwanted",), "brevity": ("ending.whole",)}
+"""What it tends to lose besides, by the family of the primary measure."""
+
+
+def vary(planned: Plan, *, force: bool = False, watcher: Watcher = nobody) -> VaryOutcome:
+    """Carries out the arms that are not done yet, and puts all of them side by side.
+
+    Args:
+        planned: the arms.
+        force: train although the evaluation set overlaps what the policy learns from.
+        watcher: told of everything that happens.
+
+    Raises:
+        UsageError: something that would stop every arm, or nothing more can be written.
+        GateError: the evaluation set leaks; any other gate stops only its arm.
+        Paused: what the reward asks does not answer; the same command goes on.
+        Interrupted: stopped by the user; the same command goes on.
+    """
+    first = planned.arms[0].experiment
+    inputs = [read_inputs(arm.experiment) for arm in planned.arms]  # a value that no run can use is told at once
+    refuse_leaks(inputs[0], force, watcher)
+    refuse_missing_trackers(first)
+    lines: list[ArmLine] = []
+    with _interruptible(planned, lines):
+        roots = _folders(planned, watcher)
+        pace = _Pace({root: estimate_cost(of_arm).seconds for root, of_arm in zip(roots, inputs, strict=True)})
+        pace.left = [root for root in roots if _status(root) not in DONE]
+        file = _write(planned, roots, lines)
+        for number, (arm, root) in enumerate(zip(planned.arms, roots, strict=True), start=1):
+            lines.append(_carry_out(arm, root, f"arm {number} of {len(roots)}", planned.key, pace, force, watcher))
+            _write(planned, roots, lines)
+            gc.collect()  # the policy of this arm must be gone before the next one is made
+    outcome = VaryOutcome(
+        name=planned.name,
+        goal=first.goal,
+        folder=str(planned.folder),
+        file=str(file),
+        chart="",
+        key=planned.key,
+        primary=first.evaluation.primary,
+        guards=_guards(first.evaluation.primary),
+        before=_before(planned.folder, lines),
+        arms=tuple(lines),
+        command=planned.command,
+        graded=graded(first.reward.terms),
+    )
+    if not any(line.measures for line in lines):
+        return outcome
+    chart = file.with_suffix(".svg")
+    write_text(chart, dose_chart(outcome))
+    return replace(outcome, chart=str(chart))
+
+
+def preview(planned: Plan) -> PlannedArms:
+    """What `--dry-run` says: the arms, how far this set has come, what is left to pay. Runs nothing.
+
+    Raises:
+        UsageError: something that would stop every arm.
+    """
+    first = planned.arms[0].experiment
+    inputs = [read_inputs(arm.experiment) for arm in planned.arms]
+    refuse_missing_trackers(first)
+    for arm, of_arm in zip(planned.arms, inputs, strict=True):
+        descent_before(arm.loaded, of_arm, planned.folder, nobody)
+    costs = [estimate_cost(of_arm) for of_arm in inputs]
+    states = _known_states(planned)
+    left = [cost.seconds for cost, state in zip(costs, states, strict=True) if state not in DONE]
+    disk = [cost.disk_gb for cost, state in zip(costs, states, strict=True) if state not in DONE]
+    return PlannedArms(
+        name=planned.name,
+        goal=first.goal,
+        key=planned.key,
+        arms=tuple(
+            PlannedArm(value=arm.value, seed=arm.experiment.seed, status=state, seconds=cost.seconds)
+            for arm, state, cost in zip(planned.arms, states, costs, strict=True)
+        ),
+        seconds=_sum(left),
+        disk_gb=_sum(disk),
+        device=costs[0].device,
+        overlaps=len(inputs[0].overlaps),
+        command=planned.command,
+    )
+
+
+@dataclass
+class _Pace:
+    """How long the arms take: the estimate, corrected by those that were carried out here."""
+
+    estimates: Mapping[Path, float | None]
+    left: list[Path] = field(default_factory=list)
+    """Arms that are not done, the one at work included."""
+    took: dict[Path, float] = field(default_factory=dict)
+    """Seconds of the arms that were carried out here from their beginning."""
+
+    def after(self, root: Path) -> float | None:
+        """What the arms after this one will take."""
+        later = [other for other in self.left if other != root]
+        guesses = [self.estimates[other] for other in later]
+        known = [(seconds, self.estimates[other]) for other, seconds in self.took.items()]
+        if known and all(known_guess for _, known_guess in known) and None not in guesses:
+            scale = sum(seconds for seconds, _ in known) / sum(guess or 0.0 for _, guess in known)
+            return scale * sum(guess or 0.0 for guess in guesses)
+        if known:
+            return len(later) * sum(self.took.values()) / len(self.took)
+        return _sum(guesses)
+
+
+def _folders(planned: Plan, watcher: Watcher) -> list[Path]:
+    """The run folder of each arm, made or not; no treatment moves the model or the prompts that the arms stand on.
+
+    Raises:
+        ConfigError: an arm differs from its parent in what its round holds still.
+    """
+    ground = stand_on(read_inputs(planned.arms[0].experiment), watcher)
+    revision = ground.experiment.model.revision
+    roots = []
+    for arm in planned.arms:
+        pinned = replace(arm.experiment, model=replace(arm.experiment.model, revision=revision))
+        experiment, lock, _ = frozen(replace(ground, inputs=replace(ground.inputs, experiment=pinned)))
+        descent(arm.loaded, lock, planned.folder, nobody)
+        roots.append(planned.folder / name_of_run(experiment, lock))
+    return roots
+
+
+def _status(root: Path) -> str:
+    try:
+        return Run(root).state().status if (root / "run.json").is_file() else WAITING
+    except IntegrityError:
+        return DAMAGED
+
+
+def _carry_out(
+    arm: Arm, root: Path, place: str, key: str | None, pace: _Pace, force: bool, watcher: Watcher
+) -> ArmLine:
+    """Does whatever is left of an arm; what stops it stops no other, unless nothing can be written any more."""
+    where = f"{place.capitalize()}: {arm.label(key)}"
+    status, begun = _status(root), time.monotonic()
+    announcing = _announcing(watcher, place, pace.after(root))
+    try:
+        if status in DONE:
+            Run(root).verify()
+            watcher(Notice(text=f"{where}, done before in {root.name}."))
+        elif status == AT_WORK:
+            watcher(Notice(text=f"{where}, is left to the process that carries it out.", level="warning"))
+        elif status == WAITING:
+            watcher(Notice(text=f"{where}."))
+            train(arm.loaded, output=root.parent, force=force, watcher=announcing)
+            pace.took[root] = time.monotonic() - begun
+        else:
+            watcher(Notice(text=f"{where}, goes on where it stopped."))
+            resume(str(root), output=root.parent, watcher=announcing)
+        return _line(arm, root)
+    except (Interrupted, Paused, DiskFull, NoPermission):  # the arms after this one would meet it too
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must not cost the arms that can run
+        problem = error if isinstance(error, PpoError) else PpoError(f"{type(error).__name__}: {error}")
+        watcher(Notice(text=f"{where} failed: {problem.message}", level="warning"))
+        return _line(arm, root, problem)
+    finally:
+        pace.left = [other for other in pace.left if other != root]
+
+
+def _announcing(watcher: Watcher, place: str, seconds_after: float | None) -> Watcher:
+    """Says with the start of a run which arm it is."""
+
+    def told(event: Event) -> None:
+        if isinstance(event, RunStarted):
+            event = replace(event, arm=place, seconds_after=seconds_after)
+        watcher(event)
+
+    return told
+
+
+@contextmanager
+def _interruptible(planned: Plan, done: Sequence[ArmLine]) -> Iterator[None]:
+    def where() -> str:
+        at = min(len(done), len(planned.arms) - 1)
+        finished = sum(line.status in DONE for line in done)
+        label = planned.arms[at].label(planned.key)
+        return f"in arm {at + 1} of {len(planned.arms)} ({label}); {finished} are done and nothing is lost."
+
+    go_on = f"ontinue with the same command: {planned.command}"
+    try:
+        yield
+    except (Interrupted, KeyboardInterrupt):
+        raise Interrupted(f"Interrupted {where()}", f"C{go_on}") from None
+    except Paused as error:
+        raise Paused(f"{error.message} It is paused {where()}", f"Mend what it asks, then c{go_on}") from None
+
+
+def _line(arm: Arm, root: Path, error: PpoError | None = None) -> ArmLine:
+    status = "failed" if error else _status(root)
+    return ArmLine(
+        value=arm.value,
+        seed=arm.experiment.seed,
+        run=root.name if root.is_dir() else "",
+        status=status,
+        problem=error.message if error else None,
+        exit_code=error.exit_code if error else 0,
+        measures=last_evaluation(Run(root))[1].get("measures", {}) if status in DONE else {},
+        alarms=names_on_record(Run(root)) or () if status in DONE else (),
+    )
+
+
+def _guards(primary: str) -> tuple[str, ...]:
+    return tuple(name for name in (*GUARDS_OF_FAMILY.get(primary.split(".")[0], ()), *GUARDS) if name != primary)
+
+
+def _before(folder: Path, lines: Sequence[ArmLine]) -> Mapping[str, Any]:
+    """Step 0 is the same policy answering the same prompts in every arm, so the first that has it speaks for all."""
+    for line in lines:
+        start = Run(folder / line.run).layout.evaluation(0) if line.run and not line.problem else None
+        if start is not None and is_complete(start):
+            return dict(read_json(start / SUMMARY).get("measures", {}))
+    return {}
+
+
+def _write(planned: Plan, roots: Sequence[Path], lines: Sequence[ArmLine]) -> Path:
+    """Keeps the whole set, with what is known of each arm."""
+    path = sweep_file(planned.folder, planned.name)
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    arms = [{name: value for name, value in asdict(line).items() if name != "measures"} for line in lines]
+    for arm, root in list(zip(planned.arms, roots, strict=True))[len(lines) :]:
+        arms.append({"value": arm.value, "seed": arm.experiment.seed, "run": root.name, "status": _status(root)})
+    write_json(path, {"name": planned.name, "key": planned.key, "command": planned.command, "arms": arms})
+    return path
+
+
+def _known_states(planned: Plan) -> list[str]:
+    """How far each arm has come, by the file of the set; the folders' names cannot be known without the model."""
+    path = sweep_file(planned.folder, planned.name)
+    arms = read_json(path).get("arms") if path.is_file() else None
+    if not isinstance(arms, list) or len(arms) != len(planned.arms):
+        return [WAITING] * len(planned.arms)
+    names = [str(arm.get("run", "")) if isinstance(arm, dict) else "" for arm in arms]
+    return [_status(planned.folder / Path(name).name) if name else WAITING for name in names]
+
+
+def _sum(numbers: Sequence[float | None]) -> float | None:
+    known = [number for number in numbers if number is not None]
+    return sum(known) if len(known) == len(numbers) else None

@@ -1,0 +1,41 @@
+"""What a run will take, measured on a tiny real model."""
+
+import pytest
+
+from ppo_cli.engine.policy import Policy
+from ppo_cli.experiment.load import load_experiment
+from ppo_cli.preflight.measured_cost import measured_cost
+from ppo_cli.preflight.start_samples import try_out
+from ppo_cli.records.events import nobody
+from ppo_cli.setup.resolve import read_inputs, stand_on
+from ppo_cli.setup.start_model import load_start
+
+
+@pytest.mark.parametrize("other", ["reference", "none"])
+def test_every_kind_of_work_is_timed_and_nothing_is_left_behind(tiny_config, tmp_path, monkeypatch, other):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    overrides = [f"reward.other={other}"]
+    ground = stand_on(read_inputs(load_experiment(tiny_config, overrides).experiment), nobody)
+    start = load_start(ground, nobody)
+    policy = Policy(start.model, ground.experiment.model.train, seed=1)
+    tried = try_out(
+        policy.as_plain_model,
+        ground.tokens,
+        ground.inputs.train[:6],
+        samples=2,
+        limit=8,
+        temperature=1.0,
+        seed=1,
+        watcher=nobody,
+    )
+    assert (len(tried.sequences), tried.answers) == (6, 12)
+    cost = measured_cost(ground, start, policy, tried, nobody)
+    assert cost.episodes == 4 * 8
+    assert cost.seconds == sum(cost.parts.values())
+    assert (cost.parts["the reference's answers"] > 0) == (other == "reference")
+    for part in ("setting up", "updates", "evaluations", "checkpoints"):
+        assert cost.parts[part] > 0
+    assert 0.05 < cost.memory_gb < 20
+    assert 0 < cost.disk_gb < 0.1
+    assert not list((tmp_path / "temporary").iterdir())
