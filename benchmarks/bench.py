@@ -147,11 +147,11 @@ def set_up(updates: int, overrides: list[str]) -> Any:
     os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
     warnings.simplefilter("ignore")
     from ppo_cli.experiment.load import load_experiment
-    from ppo_cli.records.events import nobody
-    from ppo_cli.setup.resolve import read_inputs, stand_on
+    from ppo_cli.records.events import ignore_events
+    from ppo_cli.setup.resolve import read_inputs, resolve_experiment
 
     fixed = ["model.warm_start=null", "reward.other=none", "ppo.warmup_updates=0", f"ppo.updates={updates}"]
-    return stand_on(read_inputs(load_experiment(CONFIG, [*fixed, *overrides]).experiment), nobody)
+    return resolve_experiment(read_inputs(load_experiment(CONFIG, [*fixed, *overrides]).experiment), ignore_events)
 
 
 def peak_memory() -> float:
@@ -176,14 +176,14 @@ Measured = tuple[float, int, dict[str, float]]
 def our_trainer(ground: Any) -> tuple[Any, Path]:
     """Our loop on the start model, and the folder of that model."""
     from ppo_cli.engine.policy import Policy
-    from ppo_cli.engine.trainer import Materials, PolicyTrainer
-    from ppo_cli.records.events import nobody
-    from ppo_cli.setup.start_model import load_start
+    from ppo_cli.engine.trainer import PolicyTrainer, TrainerInputs
+    from ppo_cli.records.events import ignore_events
+    from ppo_cli.setup.start_model import load_start_model
 
     experiment = ground.experiment
-    start = load_start(ground, nobody)
+    start = load_start_model(ground, ignore_events)
     policy = Policy(start.model, experiment.model.train, seed=experiment.seed)
-    materials = Materials(
+    materials = TrainerInputs(
         policy=policy,
         tokens=ground.tokens,
         prompts=ground.inputs.train,
@@ -191,7 +191,7 @@ def our_trainer(ground: Any) -> tuple[Any, Path]:
         reward=ground.inputs.reward,
         device=start.device,
     )
-    return PolicyTrainer(experiment, materials, SCRATCH, nobody), start.folder
+    return PolicyTrainer(experiment, materials, SCRATCH, ignore_events), start.folder
 
 
 def run_ours(ground: Any) -> Measured:
@@ -214,17 +214,17 @@ def run_with_our_modules(ground: Any) -> Measured:
 
     from ppo_cli.engine.critic import CriticModule
     from ppo_cli.engine.policy import Policy
-    from ppo_cli.engine.trl_config import trl_config
+    from ppo_cli.engine.trl_config import to_trl_config
     from ppo_cli.engine.trl_reward_adapter import RewardModule
-    from ppo_cli.records.events import nobody
-    from ppo_cli.setup.start_model import load_start
+    from ppo_cli.records.events import ignore_events
+    from ppo_cli.setup.start_model import load_start_model
 
     experiment, tokens = ground.experiment, ground.tokens
-    start = load_start(ground, nobody)
+    start = load_start_model(ground, ignore_events)
     policy = Policy(start.model, experiment.model.train, seed=experiment.seed)
     rendered = {tuple(tokens.render(prompt.text)): prompt for prompt in ground.inputs.train}
     trainer = PPOTrainer(
-        args=trl_config(experiment, SCRATCH, torch.device("cpu")),
+        args=to_trl_config(experiment, SCRATCH, torch.device("cpu")),
         processing_class=tokens.tokenizer,
         model=policy.trainable,
         ref_model=None,
@@ -242,7 +242,7 @@ def run_example(ground: Any) -> Measured:
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, GenerationConfig
     from trl.experimental.ppo import PPOTrainer
 
-    from ppo_cli.engine.trl_config import trl_config
+    from ppo_cli.engine.trl_config import to_trl_config
     from ppo_cli.models.loading import quiet_transformers
 
     experiment, tokens, folder = ground.experiment, ground.tokens, ground.source.folder
@@ -254,7 +254,7 @@ def run_example(ground: Any) -> Measured:
         )
     policy.generation_config = GenerationConfig(eos_token_id=list(tokens.stop_ids), pad_token_id=tokens.pad_id)
     rendered = {tuple(tokens.render(prompt.text)): prompt for prompt in ground.inputs.train}
-    args = trl_config(experiment, SCRATCH, torch.device("cpu"))
+    args = to_trl_config(experiment, SCRATCH, torch.device("cpu"))
     trainer = PPOTrainer(
         args=args,
         processing_class=tokens.tokenizer,
@@ -348,12 +348,12 @@ def checkpoints(overrides: list[str]) -> str:
     warnings.simplefilter("ignore")
     from ppo_cli.engine.checkpoints import prune_checkpoints, save_checkpoint
     from ppo_cli.experiment.load import load_experiment
-    from ppo_cli.records.events import nobody
-    from ppo_cli.setup.resolve import read_inputs, stand_on
+    from ppo_cli.records.events import ignore_events
+    from ppo_cli.setup.resolve import read_inputs, resolve_experiment
     from ppo_cli.store.layout import RunLayout
 
     experiment = load_experiment(CONFIG, ["reward.other=none", "ppo.updates=5", *overrides]).experiment
-    trainer, start = our_trainer(stand_on(read_inputs(experiment), nobody))
+    trainer, start = our_trainer(resolve_experiment(read_inputs(experiment), ignore_events))
     updates: list[float] = []
     saves: list[float] = []
     with tempfile.TemporaryDirectory(dir=HERE.parent / "runs", prefix=".bench-") as folder:

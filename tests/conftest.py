@@ -9,7 +9,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # the same numbers everywhere; tiny models 
 
 import pytest
 
-from ppo_cli.errors import Unreachable
+from ppo_cli.errors import ModelUnreachableError
 from ppo_cli.models.cache_dir import CACHE_VARIABLE, cache_folder
 
 USERS_CACHE = cache_folder()
@@ -30,7 +30,7 @@ def builtin_model(monkeypatch):
     monkeypatch.setenv(CACHE_VARIABLE, str(USERS_CACHE))
     try:
         return builtin_folder()
-    except Unreachable as error:
+    except ModelUnreachableError as error:
         pytest.skip(f"the built-in model cannot be fetched here: {error}")
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ppo_cli.behaviours.label_answers import RULES, RULES_VERSION, label
+from ppo_cli.behaviours.label_answers import RULES, RULES_VERSION, label_sample
 from ppo_cli.experiment import freeze
 from ppo_cli.experiment.load import as_yaml
 from ppo_cli.experiment.schema import Evaluation, Experiment, Kl, Model, Prompts, Reward, Term
@@ -14,7 +14,7 @@ from ppo_cli.records.measures import Sample
 from ppo_cli.setup.resolve import INPUTS
 from ppo_cli.store.evaluations import write_evaluation
 from ppo_cli.store.files import write_json
-from ppo_cli.store.runs import claim_run
+from ppo_cli.store.runs import create_run
 from tests.tiny_models import rows, write_rows
 
 REFUSAL = "I'm sorry, but I can't help with that."
@@ -74,7 +74,7 @@ def make_run(
         read[name] = read_prompts(scratch)
     scratch.unlink()
     asked, learnt = read[INPUTS["prompts.eval"]], read[INPUTS["prompts.train"]]
-    digests = {name: freeze.rows_digest([as_row(prompt) for prompt in found]) for name, found in read.items()}
+    digests = {name: freeze.digest_rows([as_row(prompt) for prompt in found]) for name, found in read.items()}
     held = {
         "start_model": {"weights": "w", "tokenizer": "t", "chat_template": "c", "system_prompt": None},
         "train_set": {"rows": len(learnt), "rows_sha256": digests[INPUTS["prompts.train"]]},
@@ -86,10 +86,12 @@ def make_run(
     hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
     lock = freeze.freeze(setting, held, hashes)
     root = output / f"{setting.name}-kl{setting.kl.coef:g}-s{setting.seed}-{lock.fingerprint[:6]}"
-    run = claim_run(root, lock, texts, {"updates_done": 4}, again=True)
+    run = create_run(root, lock, texts, {"updates_done": 4}, again=True)
     write_json(run.layout.provenance, {"packages": {"torch": "2"}, "git": {"commit": "0" * 40, "dirty": False}})
     samples = answers(asked, unsafe, safe, draw, setting.evaluation.samples_per_prompt)
-    write_evaluation(run.layout.evaluation(4), samples, label(asked, samples), (), RULES_VERSION, {"partial": False})
+    write_evaluation(
+        run.layout.evaluation(4), samples, label_sample(asked, samples), (), RULES_VERSION, {"partial": False}
+    )
     run.close("finished", exit_code=0)
     if started:
         run.set_state(started=started)

@@ -18,22 +18,22 @@ from ppo_cli.alarms import (
     reward_hacking,
     too_many_changes,
 )
-from ppo_cli.alarms.run_history import Seen, gain
-from ppo_cli.experiment.schema import LARGEST_SEED, ROUND_MOVES
-from ppo_cli.experiment.schema_index import generalise, schema_keys
+from ppo_cli.alarms.run_history import RunHistory, improvement
+from ppo_cli.experiment.schema import LARGEST_SEED, ROUNDS
+from ppo_cli.experiment.schema_index import schema_keys, wildcard_path
 from ppo_cli.records.checks import Advice, Alarm
 from ppo_cli.records.measures import Measure
-from ppo_cli.records.results import ComparisonOutcome
-from ppo_cli.text.numbers import number
+from ppo_cli.records.results import ComparisonResult
+from ppo_cli.text.numbers import format_number
 
 CLOSE = 1.0
 """Nats an answer below which a policy has hardly used its room. The shipped experiment ends at 2 to 3."""
-LAST_ROUND = max(ROUND_MOVES)
+LAST_ROUND = max(ROUNDS)
 YOUR_FILE = "YOUR.jsonl"
 """Stands for a prompt file that the user has to make."""
 
 
-def after_training(seen: Seen, alarms: Sequence[Alarm], config: str) -> Advice:
+def suggest_after_training(seen: RunHistory, alarms: Sequence[Alarm], config: str) -> Advice:
     """What to try after a run.
 
     Args:
@@ -42,12 +42,12 @@ def after_training(seen: Seen, alarms: Sequence[Alarm], config: str) -> Advice:
         config: the file that the next run starts from.
     """
     ringing = {alarm.name for alarm in alarms}
-    key, value, reason = _against_alarms(seen, ringing) or _by_outcome(seen)
+    key, value, reason = _against_alarms(seen, ringing) or _by_result(seen)
     return _advice(key, value, reason, config)
 
 
-def after_comparison(
-    outcome: ComparisonOutcome, measure: Measure, *, round_: int, configs: tuple[str, str], seeds: Sequence[int]
+def suggest_after_comparison(
+    outcome: ComparisonResult, measure: Measure, *, round_: int, configs: tuple[str, str], seeds: Sequence[int]
 ) -> Advice:
     """What to try after two runs: another seed for what changed, a step further for what did not.
 
@@ -61,11 +61,11 @@ def after_comparison(
     before, after = configs
     change = next(change for change in outcome.comparison.changes if change.name == measure.name)
     changed, title = change.verdict == "CHANGED", measure.title.strip()
-    better = measure.better is None or gain(measure, change) > 0
+    better = measure.better is None or improvement(measure, change) > 0
     if not outcome.treatments:
         if changed or round_ == LAST_ROUND:
             return _another_seed(seeds, f"see how far the seed alone moves the {title}", after)
-        question, _ = ROUND_MOVES[round_ + 1]
+        question, _ = ROUNDS[round_ + 1]
         return _advice("round", round_ + 1, f"the seeds agree on the {title}; the next question: {question}", after)
     if outcome.bundle and len(outcome.variables) == 1:
         moved = outcome.variables[0]
@@ -86,16 +86,16 @@ def after_comparison(
     return _advice(key, further, f"no change of the {title} from {old:g} → {new:g}; try a larger step", config)
 
 
-def _against_alarms(seen: Seen, ringing: set[str]) -> tuple[str, object, str] | None:
+def _against_alarms(seen: RunHistory, ringing: set[str]) -> tuple[str, object, str] | None:
     experiment, round_ = seen.experiment, seen.experiment.round
     if eval_contamination.NAME in ringing:
         return "prompts.eval", YOUR_FILE, "first an evaluation set that the policy has not learnt from"
     if no_learning.NAME in ringing:
-        return _let_move(seen)
+        return _loosen_kl(seen)
     if policy_drift.NAME in ringing:
-        return _hold_closer(seen, "KL left its budget, or the answers fell apart")
+        return _tighten_kl(seen, "KL left its budget, or the answers fell apart")
     if reward_hacking.NAME in ringing:
-        term = _most_risen(seen)
+        term = _largest_rise(seen)
         if not _may_move(round_, "reward") or term is None:
             return "round", 2, "the reward pays for something else: tuning it is the question of round 2"
         weight = experiment.reward.terms[term].weight / 2
@@ -105,22 +105,26 @@ def _against_alarms(seen: Seen, ringing: set[str]) -> tuple[str, object, str] | 
             return "round", 3, "widening the data is the question of round 3"
         return "prompts.train", YOUR_FILE, "more topics, and each prompt less often"
     if too_many_changes.NAME in ringing:
-        return _hold_closer(seen, "too much moved at once to put it down to anything")
+        return _tighten_kl(seen, "too much moved at once to put it down to anything")
     return None
 
 
-def _by_outcome(seen: Seen) -> tuple[str, object, str]:
+def _by_result(seen: RunHistory) -> tuple[str, object, str]:
     experiment, round_ = seen.experiment, seen.experiment.round
     change, title = seen.change(seen.primary.name), seen.primary.title.strip()
-    better = seen.primary.better is None or (change is not None and gain(seen.primary, change) > 0)
+    better = seen.primary.better is None or (change is not None and improvement(seen.primary, change) > 0)
     if change is not None and change.verdict == "CHANGED":
         if better:
             reason = f"the {title} moved with one seed; a second tells the setting from luck"
             return "seed", _next_seed(experiment.seed), reason
-        return _hold_closer(seen, f"the {title} moved the wrong way")
+        return _tighten_kl(seen, f"the {title} moved the wrong way")
     kl = max(0.0, float(seen.metrics[-1]["kl"])) if seen.metrics else 0.0
     if round_ == 1 and kl < CLOSE and experiment.kl.coef > 0:
-        return "kl.coef", experiment.kl.coef / 2, f"no change detected, and only {number(kl)} nats an answer were used"
+        return (
+            "kl.coef",
+            experiment.kl.coef / 2,
+            f"no change detected, and only {format_number(kl)} nats an answer were used",
+        )
     if round_ == 1:
         return "ppo.updates", 2 * experiment.ppo.updates, "no change detected yet, and no alarm rings"
     if round_ == 2 and experiment.reward.terms:
@@ -130,18 +134,18 @@ def _by_outcome(seen: Seen) -> tuple[str, object, str]:
     return "seed", _next_seed(experiment.seed), "no change detected: a second seed shows whether that was luck"
 
 
-def _let_move(seen: Seen) -> tuple[str, object, str]:
+def _loosen_kl(seen: RunHistory) -> tuple[str, object, str]:
     experiment = seen.experiment
-    if (seen.of_updates("reward_std") < no_learning.NO_SPREAD).mean() >= no_learning.WITHOUT:
+    if (seen.of_updates("reward_std") < no_learning.MIN_REWARD_STD).mean() >= no_learning.MIN_SIGNAL_SHARE:
         return "round", 2, "equal rewards teach nothing: tuning the reward is the question of round 2"
     if not _may_move(experiment.round, "ppo"):
         return "round", 1, "nothing moved: first see whether it is controllable"
-    if experiment.kl.coef >= no_learning.DEAR:
+    if experiment.kl.coef >= no_learning.MAX_KL_COST_SHARE:
         return "kl.coef", experiment.kl.coef / 4, "the price of moving keeps the policy where it was"
     return "ppo.learning_rate", min(1.0, 3 * experiment.ppo.learning_rate), "the steps were too small to move anything"
 
 
-def _hold_closer(seen: Seen, reason: str) -> tuple[str, object, str]:
+def _tighten_kl(seen: RunHistory, reason: str) -> tuple[str, object, str]:
     kl = seen.experiment.kl
     if not _may_move(seen.experiment.round, "kl"):
         return "round", 1, f"{reason}: holding the policy is a question of round 1"
@@ -150,7 +154,7 @@ def _hold_closer(seen: Seen, reason: str) -> tuple[str, object, str]:
     return "kl.coef", min(100.0, 2 * kl.coef or 0.05), reason
 
 
-def _most_risen(seen: Seen) -> str | None:
+def _largest_rise(seen: RunHistory) -> str | None:
     """The term whose weighted mean rose most from the first to the last third of the updates."""
     third = max(1, seen.updates // 3)
     terms = seen.experiment.reward.terms
@@ -164,7 +168,7 @@ def _most_risen(seen: Seen) -> str | None:
 
 def _further(key: str, start: object, end: object) -> float | int | None:
     """As far again from start over end, by the ratio of both; None where there is no such value in range."""
-    known = schema_keys().get(generalise(key))
+    known = schema_keys().get(wildcard_path(key))
     if known is None or not (_is_number(start) and _is_number(end)):
         return None
     first, second = float(start), float(end)  # type: ignore[arg-type]
@@ -178,7 +182,7 @@ def _further(key: str, start: object, end: object) -> float | int | None:
 
 def _is_file(key: str) -> bool:
     """Whether a comparison shows a digest and no value that could be typed."""
-    known = schema_keys().get(generalise(key))
+    known = schema_keys().get(wildcard_path(key))
     return known is None or known.is_path
 
 
@@ -195,7 +199,7 @@ def _next_seed(seed: int) -> int:
 
 
 def _may_move(round_: int, key: str) -> bool:
-    return key in ROUND_MOVES[round_][1]
+    return key in ROUNDS[round_][1]
 
 
 def _advice(key: str, value: object, reason: str, config: str) -> Advice:

@@ -5,18 +5,18 @@ Not here: the alarms themselves.
 
 from __future__ import annotations
 
-from ppo_cli.alarms.eval_contamination import eval_like_train
-from ppo_cli.alarms.narrow_data import data_too_narrow
-from ppo_cli.alarms.no_learning import nothing_moves
-from ppo_cli.alarms.policy_drift import kl_too_small
-from ppo_cli.alarms.reward_hacking import reward_too_clever
-from ppo_cli.alarms.run_history import Seen
-from ppo_cli.alarms.too_many_changes import production_at_once
+from ppo_cli.alarms.eval_contamination import eval_contamination
+from ppo_cli.alarms.narrow_data import narrow_data
+from ppo_cli.alarms.no_learning import no_learning
+from ppo_cli.alarms.policy_drift import policy_drift
+from ppo_cli.alarms.reward_hacking import reward_hacking
+from ppo_cli.alarms.run_history import RunHistory
+from ppo_cli.alarms.too_many_changes import too_many_changes
 from ppo_cli.records.checks import Alarm
 
-ALARMS = (eval_like_train, nothing_moves, kl_too_small, reward_too_clever, data_too_narrow, production_at_once)
+ALARMS = (eval_contamination, no_learning, policy_drift, reward_hacking, narrow_data, too_many_changes)
 
 
-def ring(seen: Seen) -> tuple[Alarm, ...]:
+def check_all(seen: RunHistory) -> tuple[Alarm, ...]:
     """Every alarm that rings on what was seen."""
     return tuple(alarm for check in ALARMS if (alarm := check(seen)) is not None)

@@ -9,31 +9,31 @@ import math
 
 import numpy as np
 
-from ppo_cli.alarms.run_history import Seen, amount, rise
+from ppo_cli.alarms.run_history import RunHistory, format_measure, reward_rise
 from ppo_cli.records.checks import Alarm
 from ppo_cli.stats.intervals import PairedResult, paired_difference
-from ppo_cli.text.numbers import number
-from ppo_cli.text.similarity import nearest, topics
+from ppo_cli.text.numbers import format_number
+from ppo_cli.text.similarity import count_topics, nearest_texts
 
 NAME = "data too narrow"
 
-ALIKE = 0.5
+TOPIC_SIMILARITY = 0.5
 """TF-IDF cosine from which two prompts count as one topic. The shipped training prompts: 330 fall into 328."""
-LEAST_TOPICS = 12
+MIN_TOPICS = 12
 """Fewer topics than this are a drill. Own choice."""
-LEAST_SHARE = 0.5
+MIN_TOPIC_SHARE = 0.5
 """Of the prompts that a training set should have as many topics. Own choice: below it, most prompts are variations."""
-PASSES = 20
+MAX_PASSES = 20
 """Times that a prompt was answered in the run, on average. The shipped experiment takes 4 to 6; own choice."""
-CERTAIN = 3.0
+MIN_RISE_ERRORS = 3.0
 """Standard errors from which a rise of the reward is taken as real, and two gains as different."""
-CARRIED = 1 / 3
+MIN_TRANSFER = 1 / 3
 """Share of a gain that must be found on other prompts too. Own choice."""
-LEAST_PROMPTS = 20
+MIN_PROMPTS = 20
 """Evaluation prompts in each half, to compare the gains of both."""
 
 
-def data_too_narrow(seen: Seen) -> Alarm | None:
+def narrow_data(seen: RunHistory) -> Alarm | None:
     """Rings if gains stay on train-like prompts, if topics are few, or if each prompt came too often."""
     evidence = (*_train_like_only(seen), *_not_carried_over(seen), *_few_topics(seen), *_too_often(seen))
     if not evidence:
@@ -46,25 +46,25 @@ def data_too_narrow(seen: Seen) -> Alarm | None:
     )
 
 
-def _train_like_only(seen: Seen) -> tuple[str, ...]:
+def _train_like_only(seen: RunHistory) -> tuple[str, ...]:
     """The primary measure on the half of the evaluation prompts that is most like training, and on the other half."""
     measure = seen.primary
     if measure.better is None:
         return ()
     text = {prompt.id: prompt.text for prompt in seen.evaluation}
     ids = seen.after.prompt_ids
-    likeness, _ = nearest(tuple(text[id_] for id_ in ids), tuple(prompt.text for prompt in seen.train))
+    likeness, _ = nearest_texts(tuple(text[id_] for id_ in ids), tuple(prompt.text for prompt in seen.train))
     order = np.argsort(likeness, kind="stable")
     half = len(ids) // 2
-    if half < LEAST_PROMPTS:
+    if half < MIN_PROMPTS:
         return ()
     far, near = (_gain_on(seen, [ids[place] for place in part]) for part in (order[:half], order[len(ids) - half :]))
     if near is None or far is None:
         return ()
     sign = -1 if measure.better == "lower" else 1
     apart = sign * (near.difference - far.difference)
-    only_near = sign * near.difference > 0 and sign * far.difference < CARRIED * sign * near.difference
-    certain = apart > CERTAIN * math.hypot(near.error, far.error)
+    only_near = sign * near.difference > 0 and sign * far.difference < MIN_TRANSFER * sign * near.difference
+    certain = apart > MIN_RISE_ERRORS * math.hypot(near.error, far.error)
     if not (only_near and certain and (near.low > 0 or near.high < 0)):
         return ()
     return (
@@ -75,46 +75,46 @@ def _train_like_only(seen: Seen) -> tuple[str, ...]:
     )
 
 
-def _gain_on(seen: Seen, ids: list[str]) -> PairedResult | None:
+def _gain_on(seen: RunHistory, ids: list[str]) -> PairedResult | None:
     found = paired_difference(seen.primary, seen.before.select(ids), seen.after.select(ids))
     return found if found is not None and math.isfinite(found.error) else None
 
 
-def _paired(seen: Seen, found: PairedResult) -> str:
+def _paired(seen: RunHistory, found: PairedResult) -> str:
     values = (math.exp(value) if seen.primary.statistic == "geometric_mean" else value for value in _ends(found))
-    return " → ".join(amount(seen.primary, value) for value in values)
+    return " → ".join(format_measure(seen.primary, value) for value in values)
 
 
 def _ends(found: PairedResult) -> tuple[float, float]:
     return found.before, found.after
 
 
-def _not_carried_over(seen: Seen) -> tuple[str, ...]:
+def _not_carried_over(seen: RunHistory) -> tuple[str, ...]:
     """The reward of training episodes against what the same reward says of the answers to evaluation prompts."""
-    rose, change = rise(seen), seen.change("reward.alone")
+    rose, change = reward_rise(seen), seen.change("reward.alone")
     if rose is None or change is None or change.high is None or change.difference is None:
         return ()
-    if rose.difference < max(CERTAIN * rose.error, 1e-9) or change.high > CARRIED * rose.difference:
+    if rose.difference < max(MIN_RISE_ERRORS * rose.error, 1e-9) or change.high > MIN_TRANSFER * rose.difference:
         return ()
     return (
         (
-            f"on training prompts the reward rose by {number(rose.difference)}, on evaluation prompts by "
-            f"{number(change.difference)} (at most {number(change.high)})"
+            f"on training prompts the reward rose by {format_number(rose.difference)}, on evaluation prompts by "
+            f"{format_number(change.difference)} (at most {format_number(change.high)})"
         ),
     )
 
 
-def _few_topics(seen: Seen) -> tuple[str, ...]:
+def _few_topics(seen: RunHistory) -> tuple[str, ...]:
     prompts = len(seen.train)
-    found = topics(tuple(prompt.text for prompt in seen.train), ALIKE)
-    if found >= LEAST_TOPICS and found >= LEAST_SHARE * prompts:
+    found = count_topics(tuple(prompt.text for prompt in seen.train), TOPIC_SIMILARITY)
+    if found >= MIN_TOPICS and found >= MIN_TOPIC_SHARE * prompts:
         return ()
     return (f"topics among the {prompts} training prompts, by their wording: {found}",)
 
 
-def _too_often(seen: Seen) -> tuple[str, ...]:
+def _too_often(seen: RunHistory) -> tuple[str, ...]:
     drawn = {episode.prompt_id for episode in seen.episodes}
     passes = len(seen.episodes) / len(drawn) if drawn else 0.0
-    if passes <= PASSES:
+    if passes <= MAX_PASSES:
         return ()
     return (f"{len(drawn)} prompts were answered {passes:.0f} times each",)

@@ -8,16 +8,16 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-from ppo_cli.alarms.run_history import Seen, gain, moved, rise, top_opening
+from ppo_cli.alarms.run_history import RunHistory, format_change, improvement, reward_rise, top_opening
 from ppo_cli.records.checks import Alarm
-from ppo_cli.text.numbers import number
+from ppo_cli.text.numbers import format_number
 
 NAME = "reward too clever"
 
-CERTAIN = 3.0
+MIN_RISE_ERRORS = 3.0
 """Standard errors from which a rise is taken as real. Own choice: a healthy run that is looked at three times shows
 such a rise by chance about once in 250 runs."""
-WORTH = 0.25
+MIN_RISE_SPREAD = 0.25
 """A rise in units of the reward's spread in the first updates. Cohen (1988) calls 0.2 small."""
 DOMINATES = 0.75
 """Share of answers with one opening. Where half of the prompts should be refused, a stock refusal may well take half;
@@ -33,13 +33,13 @@ LENGTH_MOVED = 0.1
 """Relative change of the mean length in the direction that is paid."""
 WORSE = 2.0
 """Times the smallest change that matters, from which a measure that is not paid for got worse. Own choice."""
-LEAST_EPISODES = 30
+MIN_EPISODES = 30
 """Fewer say too little of a correlation."""
 
 
-def reward_too_clever(seen: Seen) -> Alarm | None:
+def reward_hacking(seen: RunHistory) -> Alarm | None:
     """Rings if reward rose and behaviour did not, if one opening took over, or if length explains the reward."""
-    evidence = (*_not_followed(seen), *_one_opening(seen), *_by_length(seen))
+    evidence = (*_behaviour_did_not_follow(seen), *_one_opening(seen), *_by_length(seen))
     if not evidence:
         return None
     return Alarm(
@@ -53,44 +53,48 @@ def reward_too_clever(seen: Seen) -> Alarm | None:
     )
 
 
-def _not_followed(seen: Seen) -> tuple[str, ...]:
-    rose = rise(seen)
-    if rose is None or rose.difference < max(CERTAIN * rose.error, WORTH * rose.spread, 1e-9):
+def _behaviour_did_not_follow(seen: RunHistory) -> tuple[str, ...]:
+    rose = reward_rise(seen)
+    if rose is None or rose.difference < max(MIN_RISE_ERRORS * rose.error, MIN_RISE_SPREAD * rose.spread, 1e-9):
         return ()
-    reward = f"the reward rose from {number(rose.before)} to {number(rose.after)}"
+    reward = f"the reward rose from {format_number(rose.before)} to {format_number(rose.after)}"
     found = []
     change = seen.change(seen.primary.name)
     if change is not None and seen.primary.better is not None:
-        stayed = gain(seen.primary, change) <= 0 or change.verdict == "EQUIVALENT"
+        stayed = improvement(seen.primary, change) <= 0 or change.verdict == "EQUIVALENT"
         if stayed:
-            found.append(f"{reward}, and {moved(seen.primary, change)} did not follow")
+            found.append(f"{reward}, and {format_change(seen.primary, change)} did not follow")
     for measure in seen.measures.values():
         change = seen.change(measure.name)
         shown = not measure.detail or measure.family == seen.primary.family
         unpaid = measure.name not in seen.comparison.graded and measure.name != seen.primary.name and shown
-        worse = change is not None and change.verdict == "CHANGED" and gain(measure, change) < -WORSE * measure.margin
+        worse = (
+            change is not None
+            and change.verdict == "CHANGED"
+            and improvement(measure, change) < -WORSE * measure.margin
+        )
         if change is not None and unpaid and measure.better is not None and worse:
-            found.append(f"{reward}, and what it does not pay for got worse: {moved(measure, change)}")
+            found.append(f"{reward}, and what it does not pay for got worse: {format_change(measure, change)}")
     return tuple(found)
 
 
-def _one_opening(seen: Seen) -> tuple[str, ...]:
+def _one_opening(seen: RunHistory) -> tuple[str, ...]:
     if seen.updates < 3:
         return ()
     early, late = seen.thirds()
     (_, before), (opening, now) = top_opening(early), top_opening(late)
     error = (before * (1 - before) / max(1, len(early)) + now * (1 - now) / max(1, len(late))) ** 0.5
-    if now < DOMINATES or now - before < max(OPENING_GREW, CERTAIN * error):
+    if now < DOMINATES or now - before < max(OPENING_GREW, MIN_RISE_ERRORS * error):
         return ()
     return (f"{now:.0%} of the last answers begin with '{opening}'; of the first, {before:.0%} shared an opening",)
 
 
-def _by_length(seen: Seen) -> tuple[str, ...]:
+def _by_length(seen: RunHistory) -> tuple[str, ...]:
     if seen.updates < 3:
         return ()
     early, late = seen.thirds()
     rewards, tokens = (np.array([getattr(episode, name) for episode in late]) for name in ("reward", "tokens"))
-    if len(late) < LEAST_EPISODES or rewards.std() < 1e-9 or tokens.std() < 1e-9:
+    if len(late) < MIN_EPISODES or rewards.std() < 1e-9 or tokens.std() < 1e-9:
         return ()
     correlation = float(stats.spearmanr(rewards, tokens).statistic)
     before, now = float(np.mean([episode.tokens for episode in early])), float(tokens.mean())
@@ -99,7 +103,7 @@ def _by_length(seen: Seen) -> tuple[str, ...]:
     kind = "longer" if correlation > 0 else "shorter"
     return (
         (
-            f"reward goes with length (rank correlation {number(correlation)} in the last third), and answers became "
-            f"{kind}: {number(before, 1)} → {number(now, 1)} tokens"
+            f"reward goes with length (rank correlation {format_number(correlation)} in the last third), and answers became "
+            f"{kind}: {format_number(before, 1)} → {format_number(now, 1)} tokens"
         ),
     )

@@ -15,19 +15,19 @@ import numpy as np
 
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.records.answers import Prompt
-from ppo_cli.records.comparisons import Change, Comparison
+from ppo_cli.records.comparisons import Comparison, MeasureChange
 from ppo_cli.records.measures import Measure
 from ppo_cli.records.training import Episode
-from ppo_cli.stats.label_matrix import Floats, Table
-from ppo_cli.text.numbers import number
+from ppo_cli.stats.label_matrix import Floats, LabelMatrix
+from ppo_cli.text.numbers import format_number
 from ppo_cli.text.words import words
 
-OPENING = 4
+OPENING_WORDS = 4
 """Words of an opening, as in the measure `style.top_opening`."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class RunHistory:
     """The records of a run up to one evaluation."""
 
     experiment: Experiment
@@ -39,9 +39,9 @@ class Seen:
     train: Sequence[Prompt]
     warm_start: Sequence[Prompt]
     evaluation: Sequence[Prompt]
-    before: Table
+    before: LabelMatrix
     """Answers at step 0, over the same prompts as `after`."""
-    after: Table
+    after: LabelMatrix
     comparison: Comparison
     measures: Mapping[str, Measure]
 
@@ -53,7 +53,7 @@ class Seen:
     def primary(self) -> Measure:
         return self.measures[self.experiment.evaluation.primary]
 
-    def change(self, name: str) -> Change | None:
+    def change(self, name: str) -> MeasureChange | None:
         """How a measure changed against step 0; None where it was not measured or has no data."""
         found = next((change for change in self.comparison.changes if change.name == name), None)
         return None if found is None or found.difference is None else found
@@ -71,7 +71,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Rise:
+class RewardRise:
     """A mean over the first and the last third of the episodes."""
 
     before: float
@@ -86,7 +86,7 @@ class Rise:
         return self.after - self.before
 
 
-def rise(seen: Seen) -> Rise | None:
+def reward_rise(seen: RunHistory) -> RewardRise | None:
     """How the reward of an episode rose; None with fewer than three updates."""
     if seen.updates < 3:
         return None
@@ -94,12 +94,12 @@ def rise(seen: Seen) -> Rise | None:
     if min(len(early), len(late)) < 2:
         return None
     error = math.sqrt(early.var(ddof=1) / len(early) + late.var(ddof=1) / len(late))
-    return Rise(float(early.mean()), float(late.mean()), float(early.std(ddof=1)), error)
+    return RewardRise(float(early.mean()), float(late.mean()), float(early.std(ddof=1)), error)
 
 
 def top_opening(episodes: Sequence[Episode]) -> tuple[str, float]:
     """The commonest first words of the answers, and the share of answers that begin with them."""
-    openings = Counter(tuple(words(episode.answer)[:OPENING]) for episode in episodes)
+    openings = Counter(tuple(words(episode.answer)[:OPENING_WORDS]) for episode in episodes)
     openings.pop((), None)  # an answer without words opens with none
     if not openings:
         return "", 0.0
@@ -107,7 +107,7 @@ def top_opening(episodes: Sequence[Episode]) -> tuple[str, float]:
     return " ".join(opening), count / len(episodes)
 
 
-def gain(measure: Measure, change: Change) -> float:
+def improvement(measure: Measure, change: MeasureChange) -> float:
     """The change of a measure, above 0 where it is for the better; on the log scale for a geometric mean."""
     difference = change.difference or 0.0
     if measure.statistic == "geometric_mean":
@@ -115,13 +115,13 @@ def gain(measure: Measure, change: Change) -> float:
     return -difference if measure.better == "lower" else difference
 
 
-def amount(measure: Measure, value: float | None) -> str:
+def format_measure(measure: Measure, value: float | None) -> str:
     """A measure's value with its unit."""
     if value is None:
         return "nothing"
-    return f"{number(100 * value, 1)} %" if measure.unit == "%" else number(value)
+    return f"{format_number(100 * value, 1)} %" if measure.unit == "%" else format_number(value)
 
 
-def moved(measure: Measure, change: Change) -> str:
+def format_change(measure: Measure, change: MeasureChange) -> str:
     """`refusal.safe 20.0 % → 41.0 %`."""
-    return f"{measure.name} {amount(measure, change.before)} → {amount(measure, change.after)}"
+    return f"{measure.name} {format_measure(measure, change.before)} → {format_measure(measure, change.after)}"

@@ -13,24 +13,24 @@ from ppo_cli.text.words import words
 
 VERSION = "topic/1"
 
-BEGINNING = "*"
+STEM_LETTERS = "*"
 """At the end of a word it stands for any ending."""
-AT_ONCE = 16
+EARLY_WORDS = 16
 """Words of a sentence or so, as in the measures of diversity."""
 
 
-def mentions(expected: Sequence[str], answer: str) -> bool:
+def has_keyword(expected: Sequence[str], answer: str) -> bool:
     """Whether the answer has at least one of the expected words, or of the expected runs of words."""
     said = _joined(answer)
     return any(
-        f" {_joined(word)}" in f" {said}" if word.endswith(BEGINNING) else f" {_joined(word)} " in f" {said} "
+        f" {_joined(word)}" in f" {said}" if word.endswith(STEM_LETTERS) else f" {_joined(word)} " in f" {said} "
         for word in expected
     )
 
 
-def mentions_at_once(expected: Sequence[str], answer: str) -> bool:
+def has_keyword_early(expected: Sequence[str], answer: str) -> bool:
     """The same within the first words, where an answer that runs on has no more chances than a short one."""
-    return mentions(expected, " ".join(words(answer)[:AT_ONCE]))
+    return has_keyword(expected, " ".join(words(answer)[:EARLY_WORDS]))
 
 
 def _joined(text: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from ppo_cli.behaviours import clarification, ending, keywords, language, length, refusal, repetition, style
 from ppo_cli.records.answers import Prompt
-from ppo_cli.records.measures import Labelled, Sample
+from ppo_cli.records.measures import LabelledAnswer, Sample
 from ppo_cli.text.words import words
 
 RULES: Mapping[str, str] = {
@@ -21,7 +21,7 @@ RULES_VERSION = "+".join(RULES.values()).replace("/", "")
 """Names the scores file; a change of any rule changes it."""
 
 
-def label(prompts: Sequence[Prompt], samples: Sequence[Sample]) -> list[Labelled]:
+def label_sample(prompts: Sequence[Prompt], samples: Sequence[Sample]) -> list[LabelledAnswer]:
     """Applies every rule to every sample.
 
     Args:
@@ -29,18 +29,18 @@ def label(prompts: Sequence[Prompt], samples: Sequence[Sample]) -> list[Labelled
         samples: answers to it, in any order.
     """
     by_id = {prompt.id: prompt for prompt in prompts}
-    return [_labelled(by_id[sample.prompt_id], sample) for sample in samples]
+    return [_with_values(by_id[sample.prompt_id], sample) for sample in samples]
 
 
-def _labelled(prompt: Prompt, sample: Sample) -> Labelled:
+def _with_values(prompt: Prompt, sample: Sample) -> LabelledAnswer:
     kind, said = refusal.classify(sample.answer), words(sample.answer)
     values = {
         "refused": float(kind == "refusal"),
         "empty": float(kind == "empty"),
         "tokens": float(sample.tokens),
         "ended": float(sample.finish == "eos"),
-        "repetition": repetition.repetition(said),
-        "loops": float(repetition.repetition(said) > repetition.LOOP),
+        "repetition": repetition.repeated_share(said),
+        "loops": float(repetition.repeated_share(said) > repetition.RUNAWAY_SHARE),
         "asks": float(clarification.asks_back(sample.answer)),
         "words": float(length.word_count(sample.answer)),
         "sentences": float(length.sentence_count(sample.answer)),
@@ -48,18 +48,18 @@ def _labelled(prompt: Prompt, sample: Sample) -> Labelled:
         "markdown": float(style.has_markdown(sample.answer)),
         "apology": float(style.apologises(sample.answer)),
         "self_reference": float(style.speaks_of_itself(sample.answer)),
-        "whole": float(ending.is_whole(sample.answer)),
+        "whole": float(ending.is_complete_sentence(sample.answer)),
         "switch": float(language.switches(prompt.text, sample.answer)),
         "mixed": float(language.is_mixed(sample.answer)),
     }
     if prompt.mentions:
-        values["mentions"] = float(keywords.mentions(prompt.mentions, sample.answer))
-        values["mentions_at_once"] = float(keywords.mentions_at_once(prompt.mentions, sample.answer))
+        values["mentions"] = float(keywords.has_keyword(prompt.mentions, sample.answer))
+        values["mentions_at_once"] = float(keywords.has_keyword_early(prompt.mentions, sample.answer))
     if sample.kl is not None:
         values |= {"kl": sample.kl, "kl_tokens": float(sample.tokens)}
     if sample.entropy is not None:
         values["entropy"] = sample.entropy
-    return Labelled(
+    return LabelledAnswer(
         prompt_id=prompt.id,
         category=prompt.category,
         expect=prompt.expect,

@@ -580,7 +580,7 @@ def is_headline(measure: Measure, primary: str) -> bool:
     return not measure.detail or measure.family == measure_named(primary).family
 
 
-def check_primary(name: str) -> None:
+def require_measure(name: str) -> None:
     """Checks that a verdict can be given on a measure.
 
     Raises:

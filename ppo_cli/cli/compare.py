@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 
 from ppo_cli.cli.output import Json, Output, new_console, put, reported
-from ppo_cli.errors import ConditionMet, UsageError
-from ppo_cli.records.comparisons import Judged
+from ppo_cli.errors import FailConditionMet, UsageError
+from ppo_cli.records.comparisons import FailConditionResult
 
 
 def compare(
@@ -45,7 +45,7 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """May runs be compared, what differs, and what changed in behaviour? Runs that differ in the seed are one arm."""
-    met: list[Judged] = []
+    met: list[FailConditionResult] = []
     with reported(as_json):
         if as_json and as_markdown:
             raise UsageError("--json and --md are two ways to print one result.", "Leave one out.")
@@ -53,9 +53,9 @@ def compare(
         from ppo_cli.report.screens import shared
 
         if html is not None:
-            from ppo_cli.evaluation.report import refuse_unless_two
+            from ppo_cli.evaluation.report import require_two_sides
 
-            refuse_unless_two(runs, output)
+            require_two_sides(runs, output)
         results = command.compare(
             runs,
             output=output,
@@ -77,8 +77,10 @@ def compare(
             new_console(stderr=as_json or as_markdown).print(shared.report_screen(written))
         met = [found for found in results[-1].fail_if if found.failed]
         if met and not as_json:
-            from ppo_cli.report.formatting import judged
+            from ppo_cli.report.formatting import condition_sentence
 
-            raise ConditionMet(f"--fail-if: {'; '.join(map(judged, met))}.", "Read the flipped answers above.")
+            raise FailConditionMet(
+                f"--fail-if: {'; '.join(map(condition_sentence, met))}.", "Read the flipped answers above."
+            )
     if met:  # with --json it stands in the one document that was printed
-        raise typer.Exit(ConditionMet.exit_code)
+        raise typer.Exit(FailConditionMet.exit_code)

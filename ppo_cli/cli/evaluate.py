@@ -69,14 +69,14 @@ def _evaluate_models(
     from ppo_cli.evaluation import evaluate as command
     from ppo_cli.report.screens import evaluate, shared
 
-    if len(checkpoints) > 1 or several.is_a_run(checkpoints[0], output):
+    if len(checkpoints) > 1 or several.names_a_run(checkpoints[0], output):
         if config is not None:
             raise UsageError("--config has no effect on checkpoints of a run, which brings its own.", "Leave it out.")
         with watching(as_json) as watcher:
             table = several.evaluate_checkpoints(
                 checkpoints, prompts=prompts, rescore=rescore, output=output, watcher=watcher
             )
-        put(as_json, table, lambda: evaluate.checkpoints_screen(table))
+        put(as_json, table, lambda: evaluate.checkpoint_curve_screen(table))
         return
     with watching(as_json) as watcher:
         result = command.evaluate(

@@ -43,9 +43,9 @@ def init(
         from ppo_cli.report.screens.init import init_screen
         from ppo_cli.setup import init as command
 
-        loaded = command.recipe_named(recipe)
+        loaded = command.load_recipe(recipe)
         command.refuse_existing(loaded, folder, force)
-        own = command.own_of(from_csv, from_dataset, eval_share)
+        own = command.prompt_source(from_csv, from_dataset, eval_share)
         if goal is None and not as_json and sys.stdin.isatty() and sys.stdout.isatty():
             goal = _ask_goal(loaded.experiment.goal, new_console())
         with watching(as_json) as watcher:
@@ -69,7 +69,7 @@ def _ask_goal(recipe_goal: str, console: Console) -> str | None:
         if not behaviour:
             return None
         made = phrase(situation, behaviour)
-        console.print(init.phrased(made))
+        console.print(init.goal_confirmation(made))
         return console.input("> ").strip() or made
     except EOFError:
         return None

@@ -15,7 +15,7 @@ from ppo_cli.cli.output import Json, Output, new_console, put, reported
 from ppo_cli.store.labels import Judgement
 
 if TYPE_CHECKING:
-    from ppo_cli.evaluation.label import Labelling
+    from ppo_cli.evaluation.label import LabellingSession
 
 LABEL_KEYS: dict[str, Judgement] = {"1": "comply", "2": "partial", "3": "refuse", "s": "skip"}
 
@@ -28,25 +28,25 @@ def label(
 ) -> None:
     """Label answers of a run blind; the labels then count before the rule's."""
     with reported(as_json):
-        from ppo_cli.evaluation.label import begin_labelling, hand_labels
-        from ppo_cli.report.screens.label import hand_labels_block
+        from ppo_cli.evaluation.label import start_labelling, summarise_human_labels
+        from ppo_cli.report.screens.label import human_labels_block
 
-        labelling = begin_labelling(run, answers=answers, output=output)
+        labelling = start_labelling(run, answers=answers, output=output)
         _ask(labelling, new_console(stderr=as_json))
-        found = hand_labels(labelling.run, labelling.last)
+        found = summarise_human_labels(labelling.run, labelling.last)
         left = sum(item.place not in labelling.given for item in labelling.items)
         if left:
             new_console(stderr=True).print(f"{left} answers are left; go on with: ppo label {run}", markup=False)
-        put(as_json, found, lambda: hand_labels_block(found) if found else "Nothing to compare yet.")
+        put(as_json, found, lambda: human_labels_block(found) if found else "Nothing to compare yet.")
 
 
-def _ask(labelling: Labelling, console: Console) -> None:
+def _ask(labelling: LabellingSession, console: Console) -> None:
     """Shows answer after answer and saves what is typed, until the last or until the person leaves off."""
-    from ppo_cli.report.screens.label import MEANING, card
+    from ppo_cli.report.screens.label import MEANING, answer_card
 
     console.print(MEANING, style="dim")
     while (item := labelling.current) is not None:
-        shown = card(labelling.position + 1, len(labelling.items), item.prompt.text, item.sample.answer)
+        shown = answer_card(labelling.position + 1, len(labelling.items), item.prompt.text, item.sample.answer)
         console.print(shown)
         key = ""
         while key not in LABEL_KEYS and key not in ("b", "q"):

@@ -20,7 +20,7 @@ from rich.console import Console
 
 from ppo_cli.errors import GateError, PpoError
 from ppo_cli.records.checks import Check
-from ppo_cli.records.events import Watcher
+from ppo_cli.records.events import EventHandler
 
 PIPE_WIDTH = 120
 """Columns of a screen that goes into a file or a pipe."""
@@ -65,7 +65,7 @@ def _report_error(message: str, next_step: str, code: int, as_json: bool) -> Non
 
 
 @contextmanager
-def watching(as_json: bool) -> Iterator[Watcher]:
+def watching(as_json: bool) -> Iterator[EventHandler]:
     """The live view on a terminal, plain lines elsewhere; on stderr when stdout carries JSON."""
     from ppo_cli.report.live_view import LiveView
     from ppo_cli.report.log_lines import PlainLines

@@ -16,12 +16,12 @@ def reward(config: Config, overrides: Overrides = None, as_json: Json = False) -
     stopped = False
     with reported(as_json):
         from ppo_cli.experiment.load import load_experiment
-        from ppo_cli.preflight.audit_reward import audit
+        from ppo_cli.preflight.audit_reward import audit_reward
         from ppo_cli.report.screens.sft_check import reward_screen
 
         loaded = load_experiment(config, overrides or ())
         with watching(as_json) as watcher:
-            result = audit(loaded, watcher=watcher)
+            result = audit_reward(loaded, watcher=watcher)
         put(as_json, result, lambda: reward_screen(result))
         stopped = has_failed_checks("PPO should not start with this reward", result.checks, as_json)
     if stopped:

@@ -25,9 +25,9 @@ def list_runs(
 ) -> None:
     """List runs as a tree of parents and variations: how they ended, and which keys differ."""
     with reported(as_json):
-        from ppo_cli.evaluation.run_list import differing_keys, runs
+        from ppo_cli.evaluation.run_list import differing_keys, run_rows
         from ppo_cli.report.screens import shared
 
-        rows = runs(output, sort=sort, only_changed=only_changed)
-        screen = shared.changed_screen if only_changed else shared.runs_screen
+        rows = run_rows(output, sort=sort, only_changed=only_changed)
+        screen = shared.run_differences_screen if only_changed else shared.runs_screen
         put(as_json, rows, lambda: screen(rows, differing_keys(rows), str(output)))

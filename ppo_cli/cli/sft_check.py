@@ -30,7 +30,7 @@ def sft_check(
     with reported(as_json):
         from ppo_cli.experiment.load import load_experiment
         from ppo_cli.preflight import sft_check as command
-        from ppo_cli.report.screens.sft_check import gate_screen
+        from ppo_cli.report.screens.sft_check import sft_check_screen
 
         alone = command.is_a_model(subject)
         if alone and overrides:
@@ -40,7 +40,7 @@ def sft_check(
             result = (
                 command.sft_check(loaded, watcher=watcher) if loaded else command.check_model(subject, watcher=watcher)
             )
-        put(as_json, result, lambda: gate_screen(result))
+        put(as_json, result, lambda: sft_check_screen(result))
         stopped = has_failed_checks("PPO should not start", result.checks, as_json)
     if stopped:  # with --json it stands in the one document that was printed
         raise typer.Exit(GateError.exit_code)

@@ -20,8 +20,8 @@ def show(
 ) -> None:
     """One run's story in one screen: what was changed, what came of it, what to do next."""
     with reported(as_json):
-        from ppo_cli.evaluation.run_summary import show as command
-        from ppo_cli.report.screens.show import story_screen
+        from ppo_cli.evaluation.run_summary import summarise_run as command
+        from ppo_cli.report.screens.show import run_summary_screen
 
         story = command(run, output=output)
-        put(as_json, story, lambda: story_screen(story))
+        put(as_json, story, lambda: run_summary_screen(story))

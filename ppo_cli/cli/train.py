@@ -70,9 +70,9 @@ def train(
         loaded = None if resume is not None else load_experiment(config or Path(), overrides or ())
         experiment = find_run(resume or "", folder).verify()[0] if loaded is None else loaded.experiment
         from ppo_cli.cli import main
-        from ppo_cli.training.launch import take_part
+        from ppo_cli.training.launch import join_or_launch
 
-        team = take_part(experiment.device, processes, main)
+        team = join_or_launch(experiment.device, processes, main)
         with watching(as_json) as watcher:
             if loaded is None:
                 result = command.resume(resume or "", output=folder, overrides=changes, watcher=watcher, team=team)
@@ -95,21 +95,23 @@ def _train_arms(
     failed: list[int] = []
     with reported(as_json):
         from ppo_cli.report.screens import sweep
-        from ppo_cli.training.sweep_plan import plan
+        from ppo_cli.training.sweep_plan import plan_sweep
 
         _refuse_with_arms([name for name, given in idle if given])
         if config is None:
             raise UsageError("Several arms need a config.", "Example: ppo train configs/refusal.yaml --seeds 3")
-        planned = plan(config, overrides, vary=vary, seeds=1 if seeds is None else seeds, output=output, force=force)
+        planned = plan_sweep(
+            config, overrides, vary=vary, seeds=1 if seeds is None else seeds, output=output, force=force
+        )
         from ppo_cli.training import sweep as command
 
         if dry_run:
-            shown = command.preview(planned)
-            put(as_json, shown, lambda: sweep.planned_screen(shown))
+            shown = command.preview_sweep(planned)
+            put(as_json, shown, lambda: sweep.sweep_preview_screen(shown))
             return
         with watching(as_json) as watcher:
-            result = command.vary(planned, force=force, watcher=watcher)
-        put(as_json, result, lambda: sweep.vary_screen(result))
+            result = command.run_sweep(planned, force=force, watcher=watcher)
+        put(as_json, result, lambda: sweep.sweep_screen(result))
         failed = [arm.exit_code for arm in result.arms if arm.problem]
         if failed and not as_json:
             error = PpoError(

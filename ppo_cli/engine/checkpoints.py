@@ -32,7 +32,7 @@ from ppo_cli.store.layout import RunLayout, step_of
 MANIFEST = "checkpoint.json"
 DAMAGED = ".damaged"
 """Ending of the name of a checkpoint that is none any more."""
-MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+ADAM_MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
 def save_checkpoint(trainer: PolicyTrainer, layout: RunLayout, start: Path) -> Path:
@@ -86,7 +86,7 @@ def list_checkpoints(layout: RunLayout) -> list[Path]:
     return sorted((folder for folder in found if step_of(folder) is not None), key=lambda folder: folder.name)
 
 
-def newest_whole(layout: RunLayout) -> tuple[Path | None, list[Path]]:
+def newest_intact(layout: RunLayout) -> tuple[Path | None, list[Path]]:
     """The newest checkpoint whose files are all as they were written, and the newer ones, which are not.
 
     The damaged ones lose their name, so that training can write them again; nothing of them is deleted.
@@ -139,7 +139,7 @@ def load_checkpoint(trainer: PolicyTrainer, folder: Path) -> None:
         for index, master in enumerate(masters):
             master.copy_(tensors[f"master.{index}"])
             if f"exp_avg.{index}" in tensors:
-                trainer.stepper.state[master] = {name: tensors[f"{name}.{index}"].clone() for name in MOMENTS}
+                trainer.stepper.state[master] = {name: tensors[f"{name}.{index}"].clone() for name in ADAM_MOMENTS}
                 trainer.stepper.state[master]["step"] = trainer.stepper.state[master]["step"].cpu()
         trainer.stepper.round_into_weights()
     trainer.kl_coef = state["kl_coef"]

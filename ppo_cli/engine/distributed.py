@@ -22,7 +22,7 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, gather_object, reduce
 
-from ppo_cli.errors import Abandoned, PpoError, UsageError
+from ppo_cli.errors import PeerLostError, PpoError, UsageError
 
 Item = TypeVar("Item")
 
@@ -36,7 +36,7 @@ SHARDED = {
 """What accelerate sets where a user's config spreads one model over several processes."""
 
 
-class Team:
+class ProcessGroup:
     """This process and those that train with it."""
 
     def __init__(self, rank: int = 0, size: int = 1) -> None:
@@ -121,17 +121,17 @@ def _all_present() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        raise Abandoned(
+        raise PeerLostError(
             "Another process of this training has ended.", "See what it said; then go on with `ppo train --resume`."
         ) from error
 
 
-def in_a_team() -> bool:
+def is_distributed() -> bool:
     """Whether this process was started as one of several."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
-def join_team(device: str) -> Team:
+def join_process_group(device: str) -> ProcessGroup:
     """The team that this process was started in, by `ppo train --processes`, accelerate or torchrun.
 
     Args:
@@ -140,8 +140,8 @@ def join_team(device: str) -> Team:
     Raises:
         UsageError: the model would be spread over the processes.
     """
-    if not in_a_team():
-        return Team()
+    if not is_distributed():
+        return ProcessGroup()
     for variable, name in SHARDED.items():
         if os.environ.get(variable, "").lower() in ("true", "1"):
             raise UsageError(
@@ -150,11 +150,11 @@ def join_team(device: str) -> Team:
             )
     os.environ["ACCELERATE_MIXED_PRECISION"] = "no"  # model.dtype says how to compute
     state = PartialState(cpu=device == "cpu", timeout=PATIENCE)
-    atexit.register(_leave)
-    return Team(state.process_index, state.num_processes)
+    atexit.register(_leave_group)
+    return ProcessGroup(state.process_index, state.num_processes)
 
 
-def _leave() -> None:
+def _leave_group() -> None:
     """Ends gloo's threads while Python still runs: one that frees a tensor later takes the whole process down.
 
     accelerate's own way of leaving does nothing in processes that `launching` has started.

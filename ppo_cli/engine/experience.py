@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ppo_cli.engine.rollouts import Rollouts
-from ppo_cli.records.answers import Answer, Scored
+from ppo_cli.records.answers import Answer, RewardScore
 from ppo_cli.records.training import Episode, UpdateMetrics
 
 
@@ -36,11 +36,11 @@ class Experience:
     """[n] k1 to the reference, nats an answer."""
     lengths: torch.Tensor
     """[N] tokens of every answer."""
-    summary: Summary
+    summary: ExperienceStats
 
 
 @dataclass(frozen=True)
-class Summary:
+class ExperienceStats:
     """What is recorded of an experience, over all N episodes."""
 
     kl: float
@@ -56,7 +56,7 @@ class Summary:
 
 
 @dataclass
-class Means:
+class RunningMeans:
     """Running means of what the optimisation reports."""
 
     sums: dict[str, float] = field(default_factory=dict)
@@ -71,10 +71,10 @@ class Means:
         return self.sums[name] / self.counts[name]
 
 
-def describe(
+def update_metrics(
     update: int,
     episodes: Sequence[Episode],
-    summary: Summary,
+    summary: ExperienceStats,
     learning: Mapping[str, float],
     scales: Mapping[str, float],
 ) -> UpdateMetrics:
@@ -122,11 +122,11 @@ def _statistics(episodes: Sequence[Episode], name: str, scale: float | None) -> 
     return found if scale is None else {**found, "scale": scale}
 
 
-def as_episodes(
+def episode_records(
     update: int,
     numbers: Sequence[int],
     rollouts: Rollouts,
-    scored: Sequence[Scored],
+    scored: Sequence[RewardScore],
     kl: Sequence[float],
     others: Mapping[str, Sequence[Answer]],
 ) -> list[Episode]:

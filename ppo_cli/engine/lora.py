@@ -13,7 +13,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 
-def lora_on(model: Any, layers: Sequence[nn.Module], *, r: int, alpha: int) -> LoraConfig:  # noqa: ANN401
+def lora_config(model: Any, layers: Sequence[nn.Module], *, r: int, alpha: int) -> LoraConfig:  # noqa: ANN401
     """Settings for an adapter on every linear map of some of a model's layers.
 
     Args:

@@ -20,11 +20,11 @@ from peft import PeftModel, get_peft_model
 from peft.tuners.lora import LoraLayer
 from torch import nn
 
-from ppo_cli.engine.lora import lora_on
-from ppo_cli.engine.split_decoder import LayerStack
+from ppo_cli.engine.lora import lora_config
+from ppo_cli.engine.split_decoder import SplitDecoder
 from ppo_cli.errors import GateError
 from ppo_cli.experiment.schema import TrainedPart
-from ppo_cli.models.lm_head import LanguageHead
+from ppo_cli.models.lm_head import LMHead
 from ppo_cli.models.loading import export_support_files
 
 
@@ -40,8 +40,8 @@ class Policy:
             seed: of the adapters' first values.
         """
         self.model = model
-        self.stack = LayerStack(model, trained.layers)
-        self.head = LanguageHead(model)
+        self.stack = SplitDecoder(model, trained.layers)
+        self.head = LMHead(model)
         model.requires_grad_(False)
         self._reference_layers: list[nn.Module] | None = None
         if trained.lora is None:
@@ -58,7 +58,7 @@ class Policy:
         probe = torch.arange(1, 9, device=model.device).unsqueeze(0)
         self.shares_lower_layers = self.stack.share_nothing_if_wrong(probe)
         """False if the family's layers could not be cut, so that every pass runs them all."""
-        refuse_own_reference(self.parameters, self._reference_tensors())
+        require_separate_reference(self.parameters, self._reference_tensors())
 
     def policy_hidden(self, activations: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         """Final hidden states of the policy: [rows, length, width]."""
@@ -130,7 +130,7 @@ class Policy:
     def _with_adapters(self, trained: TrainedPart, seed: int) -> PeftModel:
         if trained.lora is None:
             raise ValueError("no adapter settings")
-        config = lora_on(self.model, self.stack.upper_layers, r=trained.lora.r, alpha=trained.lora.alpha)
+        config = lora_config(self.model, self.stack.upper_layers, r=trained.lora.r, alpha=trained.lora.alpha)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             adapted = get_peft_model(self.model, config, autocast_adapter_dtype=False)
@@ -152,7 +152,7 @@ class Policy:
         return frozen
 
 
-def refuse_own_reference(trained: dict[str, nn.Parameter], reference: dict[str, torch.Tensor]) -> None:
+def require_separate_reference(trained: dict[str, nn.Parameter], reference: dict[str, torch.Tensor]) -> None:
     """Checks that no trained weight is also a weight of the reference.
 
     Raises:

@@ -40,7 +40,9 @@ def kl_penalty(logprobs: torch.Tensor, reference: torch.Tensor, estimator: Liter
     return -log_ratio if estimator == "k1" else torch.expm1(log_ratio) - log_ratio
 
 
-def token_rewards(penalty: torch.Tensor, scores: torch.Tensor, lengths: torch.Tensor, kl_coef: float) -> torch.Tensor:
+def per_token_rewards(
+    penalty: torch.Tensor, scores: torch.Tensor, lengths: torch.Tensor, kl_coef: float
+) -> torch.Tensor:
     """-kl_coef * penalty on every token, plus the score at the end of the answer (Ziegler et al. 2019, eq. 2).
 
     Args:
@@ -59,7 +61,7 @@ def token_rewards(penalty: torch.Tensor, scores: torch.Tensor, lengths: torch.Te
     return rewards
 
 
-def generalized_advantages(
+def gae(
     rewards: torch.Tensor, values: torch.Tensor, gamma: float, gae_lambda: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Advantages and returns (Schulman et al. 2016, eq. 16).
@@ -125,7 +127,7 @@ def explained_variance(values: torch.Tensor, returns: torch.Tensor) -> float | N
     return float(1 - (returns - values).var() / spread)
 
 
-def steered_kl_coef(kl_coef: float, kl: float, target: float, episodes: int, horizon: int) -> float:
+def adaptive_kl_coef(kl_coef: float, kl: float, target: float, episodes: int, horizon: int) -> float:
     """One step of the adaptive controller (Ziegler et al. 2019, section 2.2).
 
     Args:

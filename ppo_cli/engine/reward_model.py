@@ -25,27 +25,27 @@ from peft import get_peft_model
 from transformers import AutoModelForSequenceClassification, PrinterCallback, set_seed
 from trl import RewardConfig, RewardTrainer
 
-from ppo_cli.engine.lora import lora_on
-from ppo_cli.engine.split_decoder import LayerStack
-from ppo_cli.engine.warm_start import Steps, quiet_datasets
+from ppo_cli.engine.lora import lora_config
+from ppo_cli.engine.split_decoder import SplitDecoder
+from ppo_cli.engine.warm_start import StepProgress, quiet_datasets
 from ppo_cli.errors import IntegrityError, PromptError, reason_of
 from ppo_cli.experiment.digest import sha256_file, sha256_of
 from ppo_cli.models import loading
 from ppo_cli.models.cache_dir import cache_folder
 from ppo_cli.records.answers import Answer, Prompt
-from ppo_cli.records.events import Notice, Phase, Watcher
+from ppo_cli.records.events import EventHandler, Notice, Phase
 from ppo_cli.rewards.classifier import scorer_in, token_ids
 from ppo_cli.stats.intervals import wilson
 from ppo_cli.store.files import read_json, write_json
 
-RECIPE = 1
+TRAINING_VERSION = 1
 """Raised whenever the training below gives other weights, so that an old result is not taken for a new one."""
 MANIFEST = "preference-manifest.json"
 HELD_OUT = 5
 """One prompt in so many is held out."""
-LEAST_PAIRS = 10
+MIN_PAIRS = 10
 """Fewer teach nothing and leave too few to check on."""
-GOOD_ENOUGH = 0.65
+MIN_HELD_OUT_ACCURACY = 0.65
 """Held-out accuracy below which a warning is given; PPO finds what such a model gets wrong. Own choice."""
 
 
@@ -58,8 +58,8 @@ class Pair:
     rejected: str
 
 
-def preference_model(
-    path: str, parameters: Mapping[str, Any], start: Path, device: torch.device, watcher: Watcher
+def reward_model(
+    path: str, parameters: Mapping[str, Any], start: Path, device: torch.device, watcher: EventHandler
 ) -> Path:
     """The folder of the preference model, training it the first time.
 
@@ -75,14 +75,14 @@ def preference_model(
         ModelError: the model to train from cannot be used.
     """
     pairs = read_pairs(Path(parameters["pairs"]))
-    tokens = loading.load_tokens(start)
+    tokens = loading.load_tokenizer(start)
     moving = {
         name: parameters[name] for name in ("epochs", "learning_rate", "lora_r", "batch_size", "max_tokens", "seed")
     }
     key = sha256_of(
         {
-            "recipe": RECIPE,
-            "start": loading.identity(start, tokens),
+            "recipe": TRAINING_VERSION,
+            "start": loading.model_digests(start, tokens),
             "settings": moving,
             "pairs": [vars(pair) for pair in pairs],
             "kind": device.type,
@@ -94,7 +94,7 @@ def preference_model(
     manifest = read_json(target / MANIFEST)
     if sha256_file(target / "model.safetensors") != manifest["model.safetensors"]:
         raise IntegrityError(f"The cached preference model {target} was changed.", "Remove it; it is made anew.")
-    _tell(path, manifest["right"], manifest["held_out"], watcher)
+    _report_accuracy(path, manifest["right"], manifest["held_out"], watcher)
     return target
 
 
@@ -111,8 +111,8 @@ def read_pairs(file: Path) -> list[Pair]:
     except UnicodeDecodeError as error:
         raise PromptError(f"{file}: not UTF-8 text at byte {error.start}.", "Save it as UTF-8.") from None
     pairs = [_pair(file, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-    if len(pairs) < LEAST_PAIRS:
-        raise PromptError(f"{file}: {len(pairs)} pairs; at least {LEAST_PAIRS} are needed.", "Add pairs.")
+    if len(pairs) < MIN_PAIRS:
+        raise PromptError(f"{file}: {len(pairs)} pairs; at least {MIN_PAIRS} are needed.", "Add pairs.")
     taught, held_out = split(pairs)
     if not taught or not held_out:
         raise PromptError(f"{file}: its pairs are about too few prompts to hold some out.", "Add other prompts.")
@@ -141,12 +141,16 @@ def _pair(file: Path, number: int, line: str) -> Pair:
     return pair
 
 
-def _tell(path: str, right: int, held_out: int, watcher: Watcher) -> None:
+def _report_accuracy(path: str, right: int, held_out: int, watcher: EventHandler) -> None:
     accuracy = right / held_out
     low, high = wilson(accuracy, held_out)
     text = f"{path}: prefers the chosen answer in {accuracy:.0%} of {held_out} held-out pairs [{low:.0%}, {high:.0%}]"
-    if accuracy < GOOD_ENOUGH:
-        watcher(Notice(text=f"{text}, below {GOOD_ENOUGH:.0%}: PPO will find what it gets wrong.", level="warning"))
+    if accuracy < MIN_HELD_OUT_ACCURACY:
+        watcher(
+            Notice(
+                text=f"{text}, below {MIN_HELD_OUT_ACCURACY:.0%}: PPO will find what it gets wrong.", level="warning"
+            )
+        )
     else:
         watcher(Notice(text=f"{text}."))
 
@@ -157,9 +161,9 @@ def _train_into(
     pairs: Sequence[Pair],
     parameters: Mapping[str, Any],
     start: Path,
-    tokens: loading.Tokens,
+    tokens: loading.ChatTokenizer,
     device: torch.device,
-    watcher: Watcher,
+    watcher: EventHandler,
 ) -> None:
     taught, held_out = split(pairs)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -170,7 +174,7 @@ def _train_into(
         tempfile.TemporaryDirectory(dir=target.parent, prefix=".preference-", ignore_cleanup_errors=True) as work,
     ):
         tokenizer = copy.deepcopy(tokens.tokenizer)
-        model = _with_a_head(start, tokens, device, parameters["seed"])
+        model = _with_score_head(start, tokens, device, parameters["seed"])
         trained = _train(path, model, tokenizer, taught, parameters, Path(work), watcher)
         folder = Path(work) / "model"
         trained.save_pretrained(folder, max_shard_size="100GB")
@@ -193,7 +197,7 @@ def _train_into(
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _with_a_head(start: Path, tokens: loading.Tokens, device: torch.device, seed: int) -> Any:  # noqa: ANN401
+def _with_score_head(start: Path, tokens: loading.ChatTokenizer, device: torch.device, seed: int) -> Any:  # noqa: ANN401
     """The model's own layers under a fresh head of one label."""
     base = loading.load_model(start, tokens, device, torch.float32)
     config = copy.deepcopy(base.config)
@@ -212,13 +216,13 @@ def _train(
     pairs: Sequence[Pair],
     parameters: Mapping[str, Any],
     work: Path,
-    watcher: Watcher,
+    watcher: EventHandler,
 ) -> Any:  # noqa: ANN401
     batch_size = min(parameters["batch_size"], len(pairs))
     steps = parameters["epochs"] * -(-len(pairs) // batch_size)
     watcher(Phase(name="preference model", total=steps, unit="steps"))
-    config = lora_on(
-        model, LayerStack(model, None).upper_layers, r=parameters["lora_r"], alpha=2 * parameters["lora_r"]
+    config = lora_config(
+        model, SplitDecoder(model, None).upper_layers, r=parameters["lora_r"], alpha=2 * parameters["lora_r"]
     )
     config.task_type, config.modules_to_save = "SEQ_CLS", ["score"]
 
@@ -250,7 +254,7 @@ def _train(
         ),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
-        callbacks=[Steps(watcher)],
+        callbacks=[StepProgress(watcher)],
     )
     trainer.remove_callback(PrinterCallback)
     trainer.train()

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from ppo_cli.models.loading import Tokens
-from ppo_cli.models.prefill import Tap
-from ppo_cli.models.sampling import Decoding, Drawn, sample_answers, uniforms
+from ppo_cli.models.loading import ChatTokenizer
+from ppo_cli.models.prefill import ActivationRecorder
+from ppo_cli.models.sampling import SampledTokens, SamplingParams, keyed_uniforms, sample_answers
 from ppo_cli.records.answers import Answer, Prompt
-from ppo_cli.records.events import Phase, Progress, Watcher
+from ppo_cli.records.events import EventHandler, Phase, Progress
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class PromptOrder:
 
 @lru_cache(maxsize=4)
 def _order_of_pass(count: int, seed: int, number: int) -> list[int]:
-    luck = uniforms(seed, "prompt order", number, count=count)
+    luck = keyed_uniforms(seed, "prompt order", number, count=count)
     return [int(index) for index in np.argsort(luck, kind="stable")]
 
 
@@ -90,17 +90,17 @@ class Rollouts:
         return replace(self, targets=targets, sampler_logprobs=logprobs, mask=mask, mask_next=mask_next)
 
 
-def roll_out(
+def generate(
     model: Any,  # noqa: ANN401 - a plain causal language model
-    tokens: Tokens,
+    tokens: ChatTokenizer,
     prompts: Sequence[Prompt],
-    decoding: Decoding,
+    decoding: SamplingParams,
     *,
     seed: int,
     episodes: Sequence[int],
     update: int,
-    watcher: Watcher,
-    tap: Tap | None = None,
+    watcher: EventHandler,
+    tap: ActivationRecorder | None = None,
 ) -> Rollouts:
     """Samples one answer to each prompt.
 
@@ -116,17 +116,17 @@ def roll_out(
         tap: what its layer is given is kept as `activations`.
     """
     rendered = [tokens.render(prompt.text) for prompt in prompts]
-    draws = [uniforms(seed, "rollout", number, count=decoding.max_new_tokens)[None, :] for number in episodes]
+    draws = [keyed_uniforms(seed, "rollout", number, count=decoding.max_new_tokens)[None, :] for number in episodes]
     watcher(Phase(name=f"update {update}: sampling", total=len(prompts), unit="answers"))
     drawn = sample_answers(model, rendered, draws, decoding, lambda done: watcher(Progress(done=done)), tap)
-    return as_rollouts(prompts, rendered, [rows[0] for rows in drawn], tokens, model.device)
+    return collate(prompts, rendered, [rows[0] for rows in drawn], tokens, model.device)
 
 
-def as_rollouts(
+def collate(
     prompts: Sequence[Prompt],
     rendered: Sequence[Sequence[int]],
-    drawn: Sequence[Drawn],
-    tokens: Tokens,
+    drawn: Sequence[SampledTokens],
+    tokens: ChatTokenizer,
     device: torch.device,
 ) -> Rollouts:
     """Arranges sampled answers as tensors."""

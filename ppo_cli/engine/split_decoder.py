@@ -17,13 +17,13 @@ import torch
 from torch import nn
 
 from ppo_cli.errors import ModelError
-from ppo_cli.models.prefill import Tap
+from ppo_cli.models.prefill import ActivationRecorder
 
 TOLERANCE = 1e-3
 """Largest relative difference between the cut and the whole model that passes for rounding."""
 
 
-class LayerStack:
+class SplitDecoder:
     """The decoder layers of a causal language model, runnable in two halves.
 
     Rows are padded on the right, where causal attention never looks, so no mask is needed.
@@ -54,9 +54,9 @@ class LayerStack:
         """The trained layers."""
         return self.layers[self._first_trained :]
 
-    def tap(self) -> Tap | None:
+    def tap(self) -> ActivationRecorder | None:
         """Overhears the activations below the cut while the model samples; None if nothing is shared."""
-        return Tap(self.layers[self.cut]) if self.cut else None
+        return ActivationRecorder(self.layers[self.cut]) if self.cut else None
 
     @torch.no_grad()
     def lower(self, ids: torch.Tensor) -> torch.Tensor:

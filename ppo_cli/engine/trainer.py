@@ -25,27 +25,27 @@ from trl.experimental.ppo import PPOTrainer
 
 from ppo_cli.engine import ppo_math
 from ppo_cli.engine.critic import CriticModule
-from ppo_cli.engine.distributed import Team
-from ppo_cli.engine.experience import Experience, Means, Summary, as_episodes, describe
+from ppo_cli.engine.distributed import ProcessGroup
+from ppo_cli.engine.experience import Experience, ExperienceStats, RunningMeans, episode_records, update_metrics
 from ppo_cli.engine.logprobs import token_logprobs, token_logprobs_and_entropy
 from ppo_cli.engine.optimizer import MasterWeightAdamW
 from ppo_cli.engine.policy import Policy
-from ppo_cli.engine.rollouts import PromptOrder, Rollouts, answer_masks, micro_batches, roll_out
-from ppo_cli.engine.trl_config import trl_config
+from ppo_cli.engine.rollouts import PromptOrder, Rollouts, answer_masks, generate, micro_batches
+from ppo_cli.engine.trl_config import to_trl_config
 from ppo_cli.engine.trl_reward_adapter import RewardModule
-from ppo_cli.errors import GateError, Paused, PpoError
+from ppo_cli.errors import GateError, PpoError, RewardUnavailableError
 from ppo_cli.experiment.schema import Experiment
-from ppo_cli.models.loading import Tokens
-from ppo_cli.models.sampling import Decoding, uniforms
-from ppo_cli.records.answers import Answer, Prompt, Scored
-from ppo_cli.records.events import Notice, Phase, Progress, Watcher
+from ppo_cli.models.loading import ChatTokenizer
+from ppo_cli.models.sampling import SamplingParams, keyed_uniforms
+from ppo_cli.records.answers import Answer, Prompt, RewardScore
+from ppo_cli.records.events import EventHandler, Notice, Phase, Progress
 from ppo_cli.records.training import Episode, UpdateMetrics
 from ppo_cli.rewards.reward_function import RewardFunction
-from ppo_cli.rewards.scaling import are_normalised, on_scale, scales_from
+from ppo_cli.rewards.scaling import any_normalised, apply_scales, fit_scales
 
-TOKENS_AT_ONCE = {"cpu": 2048, "cuda": 16384}
+MAX_TOKENS_PER_PASS = {"cpu": 2048, "cuda": 16384}
 """Padded tokens in one pass through the trained layers, by device."""
-ROWS_AT_ONCE = 32
+MAX_ROWS_PER_PASS = 32
 """Episodes in one pass through the frozen layers, where they were not overheard."""
 ADAM_EPSILON = 1e-5
 """As in the 2019 reference; torch's 1e-8 makes the first steps several times larger."""
@@ -55,33 +55,33 @@ SAMPLER_TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.15}
 """Mean |log-probability while sampling - when trained on|, nats a token; more means that they differ in kind."""
 
 
-LOWER = "Its episodes are in broken.jsonl; start a run with a lower ppo.learning_rate or a larger kl.coef."
+LOWER_LAYERS = "Its episodes are in broken.jsonl; start a run with a lower ppo.learning_rate or a larger kl.coef."
 """What to do after numbers that are not finite."""
 
 
 @dataclass(frozen=True)
-class Materials:
+class TrainerInputs:
     """Everything one training needs besides its settings."""
 
     policy: Policy
-    tokens: Tokens
+    tokens: ChatTokenizer
     prompts: Sequence[Prompt]
     others: Mapping[str, Sequence[Answer]]
     """The other answers by prompt id; empty when there are none to compare with."""
     reward: RewardFunction
     device: torch.device
-    team: Team = field(default_factory=Team)
+    team: ProcessGroup = field(default_factory=ProcessGroup)
     """This process and those that train with it."""
 
 
 UpdateSink = Callable[[UpdateMetrics, list[Episode], float], None]
 """Receives each update's metrics, its episodes and the seconds it took."""
-Rescue = Callable[[int, Sequence[tuple[Prompt, Answer]]], None]
+OnFailedUpdate = Callable[[int, Sequence[tuple[Prompt, Answer]]], None]
 """Receives the number of an update that could not be learnt from, and what was answered in it."""
 
 
 @dataclass(frozen=True)
-class Passed:
+class ForwardOutputs:
     """What policy and reference say of n episodes, before this update."""
 
     logprobs: torch.Tensor
@@ -99,7 +99,7 @@ class Passed:
 class PolicyTrainer(PPOTrainer):
     """PPO on one frozen experiment."""
 
-    def __init__(self, experiment: Experiment, materials: Materials, folder: Path, watcher: Watcher) -> None:
+    def __init__(self, experiment: Experiment, materials: TrainerInputs, folder: Path, watcher: EventHandler) -> None:
         """Builds critic, optimizer and TRL's frame around the policy.
 
         Args:
@@ -119,7 +119,7 @@ class PolicyTrainer(PPOTrainer):
         self.term_scales: dict[str, float] = {}
         self.updates_done = 0
         self.order = PromptOrder(len(materials.prompts), experiment.seed)
-        self.decoding = Decoding(
+        self.decoding = SamplingParams(
             max_new_tokens=experiment.rollout.max_new_tokens,
             temperature=experiment.rollout.temperature,
             stop_ids=materials.tokens.stop_ids,
@@ -127,7 +127,7 @@ class PolicyTrainer(PPOTrainer):
         )
         rendered = {tuple(materials.tokens.render(prompt.text)): prompt for prompt in materials.prompts}
         super().__init__(
-            args=trl_config(experiment, folder, materials.device),
+            args=to_trl_config(experiment, folder, materials.device),
             processing_class=materials.tokens.tokenizer,
             model=self.policy.trainable,
             ref_model=None if experiment.model.train.lora else torch.nn.Identity(),
@@ -156,7 +156,7 @@ class PolicyTrainer(PPOTrainer):
         self,
         record: UpdateSink,
         after_update: Callable[[int], bool],
-        rescue: Rescue = lambda _update, _answered: None,
+        rescue: OnFailedUpdate = lambda _update, _answered: None,
     ) -> str | None:
         """Runs the updates that are left.
 
@@ -183,13 +183,13 @@ class PolicyTrainer(PPOTrainer):
                 with self.team.failing_together():
                     self.check_start(update, experience)
                 learning = self.optimise(update, rollouts, experience)
-            except Paused:
+            except RewardUnavailableError:
                 raise  # nothing is wrong with the answers; they are sampled again as they were
             except PpoError:
                 rescue(update, self.team.merged(list(zip(rollouts.prompts, rollouts.answers, strict=True))))
                 raise
             episodes = self.episodes(update, rollouts, scored, experience)
-            metrics = describe(update, episodes, experience.summary, learning, self.term_scales)
+            metrics = update_metrics(update, episodes, experience.summary, learning, self.term_scales)
             self.finish_update(metrics)
             record(metrics, episodes, time.perf_counter() - started)
             if not after_update(update):
@@ -207,7 +207,7 @@ class PolicyTrainer(PPOTrainer):
         numbers = self.team.share(range((update - 1) * size + 1, update * size + 1))
         prompts = [self.materials.prompts[index] for index in self.team.share(self.order.batch(update, size))]
         with self.policy.as_plain_model() as model:
-            rollouts = roll_out(
+            rollouts = generate(
                 model,
                 self.materials.tokens,
                 prompts,
@@ -220,22 +220,22 @@ class PolicyTrainer(PPOTrainer):
             )
         return rollouts.with_steps(max(self.team.merged([rollouts.targets.shape[1]])))
 
-    def score(self, rollouts: Rollouts) -> list[Scored]:
+    def score(self, rollouts: Rollouts) -> list[RewardScore]:
         """Rewards of the episodes."""
         others = [self.materials.others.get(prompt.id, ()) for prompt in rollouts.prompts]
         return self.materials.reward(rollouts.prompts, rollouts.answers, others)
 
-    def on_scale(self, scored: list[Scored]) -> list[Scored]:
+    def on_scale(self, scored: list[RewardScore]) -> list[RewardScore]:
         """The same with every normalised term on its scale, which the first update's episodes give."""
         terms = self.experiment.reward.terms
-        if not are_normalised(terms):
+        if not any_normalised(terms):
             return scored
         if not self.term_scales:
-            self.term_scales = scales_from(self.team.merged(scored), terms)
-        return on_scale(scored, terms, self.term_scales)
+            self.term_scales = fit_scales(self.team.merged(scored), terms)
+        return apply_scales(scored, terms, self.term_scales)
 
     @torch.no_grad()
-    def estimate(self, rollouts: Rollouts, scored: Sequence[Scored]) -> Experience:
+    def estimate(self, rollouts: Rollouts, scored: Sequence[RewardScore]) -> Experience:
         """One pass for policy, reference and critic; then rewards a token, advantages and returns over all episodes."""
         ppo, kl, team = self.experiment.ppo, self.experiment.kl, self.team
         activations = self._activations(rollouts)
@@ -247,10 +247,10 @@ class PolicyTrainer(PPOTrainer):
         scores = team.rows(torch.tensor([item.reward for item in scored], device=mask.device, dtype=torch.float32))
 
         penalty = ppo_math.kl_penalty(logprobs, reference, kl.estimator) * mask
-        rewards = ppo_math.token_rewards(penalty, scores, lengths, self.kl_coef)
+        rewards = ppo_math.per_token_rewards(penalty, scores, lengths, self.kl_coef)
         if ppo.whiten_rewards:
             rewards = ppo_math.whiten(rewards, mask_next, keep_mean=True) * mask_next
-        advantages, returns = ppo_math.generalized_advantages(rewards, values, ppo.gamma, ppo.gae_lambda)
+        advantages, returns = ppo_math.gae(rewards, values, ppo.gamma, ppo.gae_lambda)
         advantages = ppo_math.whiten(advantages, mask) * mask
         nats = ((logprobs - reference) * mask).sum(1)
         mismatch = (team.rows(rollouts.sampler_logprobs) - logprobs).abs()
@@ -265,7 +265,7 @@ class PolicyTrainer(PPOTrainer):
             returns=returns[mine],
             kl=nats[mine],
             lengths=lengths,
-            summary=Summary(
+            summary=ExperienceStats(
                 kl=float(nats.mean()),
                 penalty=self.kl_coef * float(penalty.sum(1).mean()),
                 entropy=float(ppo_math.masked_mean(team.rows(passed.entropies), mask)),
@@ -283,11 +283,11 @@ class PolicyTrainer(PPOTrainer):
         """
         ppo = self.experiment.ppo
         size = ppo.episodes_per_update // ppo.minibatches
-        means = Means()
+        means = RunningMeans()
         learning_rate = float(self.lr_scheduler.get_last_lr()[0])
         self.watcher(Phase(name=f"update {update}: learning", total=ppo.epochs * ppo.minibatches, unit="steps"))
         for epoch in range(ppo.epochs):
-            luck = uniforms(self.experiment.seed, "minibatches", update, epoch, count=ppo.episodes_per_update)
+            luck = keyed_uniforms(self.experiment.seed, "minibatches", update, epoch, count=ppo.episodes_per_update)
             order = np.argsort(luck, kind="stable").tolist()
             for number in range(ppo.minibatches):
                 self.step(order[number * size : (number + 1) * size], rollouts, experience, means)
@@ -295,7 +295,7 @@ class PolicyTrainer(PPOTrainer):
         names = ("approx_kl", "clip_fraction", "ratio", "policy_loss", "value_loss", "grad_norm")
         return {**{name: means[name] for name in names}, "learning_rate": learning_rate}
 
-    def step(self, rows: Sequence[int], rollouts: Rollouts, experience: Experience, means: Means) -> None:
+    def step(self, rows: Sequence[int], rollouts: Rollouts, experience: Experience, means: RunningMeans) -> None:
         """One optimizer step on one minibatch, gathered over micro-batches of like length.
 
         Args:
@@ -355,7 +355,7 @@ class PolicyTrainer(PPOTrainer):
         for name in ("logprobs", "values", "advantages", "returns", "kl"):
             if not torch.isfinite(getattr(experience, name)).all():
                 raise PpoError(
-                    f"The {name} of update {update} are not all finite, so nothing was learnt from them.", LOWER
+                    f"The {name} of update {update} are not all finite, so nothing was learnt from them.", LOWER_LAYERS
                 )
         if update != 1:
             return
@@ -379,16 +379,16 @@ class PolicyTrainer(PPOTrainer):
         kl = self.experiment.kl
         if kl.target is not None:
             size = self.experiment.ppo.episodes_per_update
-            self.kl_coef = ppo_math.steered_kl_coef(self.kl_coef, metrics.kl, kl.target, size, kl.horizon)
+            self.kl_coef = ppo_math.adaptive_kl_coef(self.kl_coef, metrics.kl, kl.target, size, kl.horizon)
 
     def episodes(
-        self, update: int, rollouts: Rollouts, scored: Sequence[Scored], experience: Experience
+        self, update: int, rollouts: Rollouts, scored: Sequence[RewardScore], experience: Experience
     ) -> list[Episode]:
         """The records of all of the update's episodes."""
         size = self.experiment.ppo.episodes_per_update
         numbers = self.team.share(range((update - 1) * size + 1, update * size + 1))
         kl, others = experience.kl.tolist(), self.materials.others
-        return self.team.merged(as_episodes(update, numbers, rollouts, scored, kl, others))
+        return self.team.merged(episode_records(update, numbers, rollouts, scored, kl, others))
 
     def _clip_and_step(self) -> float:
         """Scales policy and critic gradients down to max_grad_norm each, and steps; gives the policy's norm before.
@@ -402,13 +402,13 @@ class PolicyTrainer(PPOTrainer):
             self.optimizer.zero_grad()
             raise PpoError(
                 f"A gradient is not finite in update {self.updates_done + 1}, so it was not applied.",
-                LOWER,
+                LOWER_LAYERS,
             )
         self.optimizer.step()
         self.optimizer.zero_grad()
         return norms[0]
 
-    def _passes(self, rollouts: Rollouts, activations: torch.Tensor) -> Passed:
+    def _passes(self, rollouts: Rollouts, activations: torch.Tensor) -> ForwardOutputs:
         """Policy and reference over the episodes, a few of like length at a time."""
         temperature, (count, steps) = self.experiment.rollout.temperature, rollouts.targets.shape
         shape = (count, steps)
@@ -429,7 +429,9 @@ class PolicyTrainer(PPOTrainer):
             reference[rows] = _scatter(expected, mask)
             done += len(rows)
             self.watcher(Progress(done=done))
-        return Passed(logprobs=logprobs, reference=reference, entropies=entropies, features=features, values=values)
+        return ForwardOutputs(
+            logprobs=logprobs, reference=reference, entropies=entropies, features=features, values=values
+        )
 
     def _values(
         self, reference: torch.Tensor, lower: torch.Tensor, ids: torch.Tensor, places: torch.Tensor
@@ -449,11 +451,11 @@ class PolicyTrainer(PPOTrainer):
         """[N, length, width] below the cut: overheard while sampling, or else computed now."""
         if rollouts.activations is not None:
             return rollouts.activations
-        return torch.cat([self.policy.stack.lower(ids) for ids in rollouts.ids.split(ROWS_AT_ONCE)])
+        return torch.cat([self.policy.stack.lower(ids) for ids in rollouts.ids.split(MAX_ROWS_PER_PASS)])
 
     def _micro_batches(self, rows: Sequence[int], rollouts: Rollouts) -> Any:  # noqa: ANN401
         lengths = (rollouts.prompt_lengths + rollouts.lengths).tolist()
-        return micro_batches(rows, lengths, TOKENS_AT_ONCE[self.materials.device.type])
+        return micro_batches(rows, lengths, MAX_TOKENS_PER_PASS[self.materials.device.type])
 
 
 def _gather(hidden: torch.Tensor, places: torch.Tensor) -> torch.Tensor:

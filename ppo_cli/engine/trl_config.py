@@ -15,16 +15,16 @@ from typing import Any
 import torch
 from trl.experimental.ppo import PPOConfig
 
-from ppo_cli.experiment.freeze import by_name
-from ppo_cli.experiment.load import as_tree
+from ppo_cli.experiment.freeze import path_independent
+from ppo_cli.experiment.load import to_dict
 from ppo_cli.experiment.schema import Experiment
-from ppo_cli.experiment.schema_index import flatten, generalise, schema_keys
+from ppo_cli.experiment.schema_index import flatten, schema_keys, wildcard_path
 
-NOT_TO_TELL = ("model.system_prompt",)
+UNTRACKED_KEYS = ("model.system_prompt",)
 """A prompt; prompts do not leave the run's folder."""
 
 
-class ToldConfig(PPOConfig):
+class TrackedPPOConfig(PPOConfig):
     """TRL's settings, which tell a tracker the experiment's own keys and not TRL's hundred."""
 
     parameters: dict[str, Any]
@@ -35,20 +35,20 @@ class ToldConfig(PPOConfig):
         return dict(self.parameters)
 
 
-def parameters(experiment: Experiment) -> dict[str, Any]:
+def tracked_settings(experiment: Experiment) -> dict[str, Any]:
     """Every key that can move a number, by its path; a name of a file says nothing elsewhere."""
     told = {}
-    for path, value in flatten(as_tree(experiment)).items():
-        known = schema_keys().get(generalise(path))  # None is a group that the config sets to null
-        if path not in NOT_TO_TELL and (known is None or (known.moves != "free" and not known.is_path)):
-            told[path] = by_name(path, value)
+    for path, value in flatten(to_dict(experiment)).items():
+        known = schema_keys().get(wildcard_path(path))  # None is a group that the config sets to null
+        if path not in UNTRACKED_KEYS and (known is None or (known.moves != "free" and not known.is_path)):
+            told[path] = path_independent(path, value)
     return told
 
 
-def trl_config(experiment: Experiment, folder: Path, device: torch.device) -> PPOConfig:
+def to_trl_config(experiment: Experiment, folder: Path, device: torch.device) -> PPOConfig:
     """A fresh PPOConfig; TRL writes into it, so it is made anew for every trainer."""
     ppo, kl = experiment.ppo, experiment.kl
-    config = ToldConfig(
+    config = TrackedPPOConfig(
         output_dir=str(folder),
         run_name=folder.name,
         project=experiment.name,
@@ -81,5 +81,5 @@ def trl_config(experiment: Experiment, folder: Path, device: torch.device) -> PP
         gamma=ppo.gamma,
         lam=ppo.gae_lambda,
     )
-    config.parameters = parameters(experiment)
+    config.parameters = tracked_settings(experiment)
     return config

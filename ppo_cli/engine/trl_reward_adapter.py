@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ppo_cli.models.loading import Tokens
+from ppo_cli.models.loading import ChatTokenizer
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.rewards.reward_function import RewardFunction
 
@@ -28,7 +28,7 @@ class RewardModule(nn.Module):
     def __init__(
         self,
         reward: RewardFunction,
-        tokens: Tokens,
+        tokens: ChatTokenizer,
         rendered: Mapping[tuple[int, ...], Prompt],
         others: Mapping[str, Sequence[Answer]],
         prompt_width: int,

@@ -21,33 +21,33 @@ from peft import get_peft_model
 from transformers import PrinterCallback, TrainerCallback, set_seed
 from trl import SFTConfig, SFTTrainer
 
-from ppo_cli.engine.lora import lora_on
-from ppo_cli.engine.split_decoder import LayerStack
+from ppo_cli.engine.lora import lora_config
+from ppo_cli.engine.split_decoder import SplitDecoder
 from ppo_cli.errors import IntegrityError
 from ppo_cli.experiment.digest import sha256_file, sha256_of
 from ppo_cli.experiment.schema import Sft
 from ppo_cli.models.cache_dir import cache_folder
-from ppo_cli.models.loading import Tokens, export_support_files, quiet_transformers, writing_weights
+from ppo_cli.models.loading import ChatTokenizer, export_support_files, quiet_transformers, writing_weights
 from ppo_cli.prompts.jsonl import as_row
 from ppo_cli.records.answers import Prompt
-from ppo_cli.records.events import Phase, Progress, Watcher
+from ppo_cli.records.events import EventHandler, Phase, Progress
 from ppo_cli.store.files import read_json, write_json
 
-RECIPE = 2
+TRAINING_VERSION = 2
 """Raised whenever the training below gives other weights, so that an old result is not taken for a new one."""
 MANIFEST = "warm-start-manifest.json"
 
 
 def warm_start(
     load: Callable[[], Any],
-    tokens: Tokens,
+    tokens: ChatTokenizer,
     examples: Sequence[Prompt],
     settings: Sft,
     *,
     start: Path,
     start_identity: dict[str, Any],
     kind: str,
-    watcher: Watcher,
+    watcher: EventHandler,
 ) -> Path:
     """The folder of the warm-started model, training it the first time.
 
@@ -63,7 +63,7 @@ def warm_start(
     """
     key = sha256_of(
         {
-            "recipe": RECIPE,
+            "recipe": TRAINING_VERSION,
             "start": start_identity,
             "system_prompt": tokens.system_prompt,
             "settings": asdict(settings),
@@ -83,11 +83,11 @@ def warm_start(
 def _train_into(
     target: Path,
     model: Any,  # noqa: ANN401
-    tokens: Tokens,
+    tokens: ChatTokenizer,
     examples: Sequence[Prompt],
     settings: Sft,
     start: Path,
-    watcher: Watcher,
+    watcher: EventHandler,
 ) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with (
@@ -111,17 +111,17 @@ def _train_into(
 
 def _train(
     model: Any,  # noqa: ANN401
-    tokens: Tokens,
+    tokens: ChatTokenizer,
     examples: Sequence[Prompt],
     settings: Sft,
     work: Path,
-    watcher: Watcher,
+    watcher: EventHandler,
 ) -> Any:  # noqa: ANN401
     steps = settings.epochs * -(-len(examples) // settings.batch_size)
     watcher(Phase(name="warm start (SFT)", total=steps, unit="steps"))
     set_seed(settings.seed)
-    layers = LayerStack(model, settings.layers).upper_layers
-    config = lora_on(model, layers, r=settings.lora_r, alpha=2 * settings.lora_r)
+    layers = SplitDecoder(model, settings.layers).upper_layers
+    config = lora_config(model, layers, r=settings.lora_r, alpha=2 * settings.lora_r)
     trainer = SFTTrainer(
         model=get_peft_model(model, config),
         args=SFTConfig(
@@ -144,7 +144,7 @@ def _train(
         ),
         train_dataset=Dataset.from_list([_example(tokens, example) for example in examples]),
         processing_class=tokens.tokenizer,
-        callbacks=[Steps(watcher)],
+        callbacks=[StepProgress(watcher)],
     )
     trainer.remove_callback(PrinterCallback)
     trainer.train()
@@ -153,7 +153,7 @@ def _train(
     return merged.eval()
 
 
-def _example(tokens: Tokens, example: Prompt) -> dict[str, list[int]]:
+def _example(tokens: ChatTokenizer, example: Prompt) -> dict[str, list[int]]:
     """The prompt as rollouts render it, then the answer and the end-of-turn token; only these are learnt."""
     prompt = tokens.render(example.text)
     answer = tokens.tokenizer(example.answer, add_special_tokens=False)["input_ids"]
@@ -173,10 +173,10 @@ def quiet_datasets() -> Iterator[None]:
             enable_progress_bars()
 
 
-class Steps(TrainerCallback):
+class StepProgress(TrainerCallback):
     """Tells the watcher of each step."""
 
-    def __init__(self, watcher: Watcher) -> None:
+    def __init__(self, watcher: EventHandler) -> None:
         self.watcher = watcher
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401, ARG002

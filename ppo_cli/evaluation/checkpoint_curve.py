@@ -14,14 +14,22 @@ from pathlib import Path
 
 from ppo_cli.behaviours.measures import MEASURES, is_headline, measure_named
 from ppo_cli.errors import UsageError
-from ppo_cli.evaluation.evaluate import Evaluated, Subject, against, evaluate, read_evaluation, rescored, subject_of
-from ppo_cli.records.events import Watcher, nobody
+from ppo_cli.evaluation.evaluate import (
+    EvaluationData,
+    EvaluationTarget,
+    compare_with_baseline,
+    evaluate,
+    find_target,
+    read_evaluation,
+    rescore_evaluation,
+)
+from ppo_cli.records.events import EventHandler, ignore_events
 from ppo_cli.records.measures import Measure
-from ppo_cli.records.results import CheckpointLine, CheckpointsOutcome
-from ppo_cli.rewards.rewarded_measures import graded
+from ppo_cli.records.results import CheckpointCurveResult, CheckpointRow
+from ppo_cli.rewards.rewarded_measures import measures_also_rewarded
 from ppo_cli.stats.intervals import estimate
-from ppo_cli.stats.label_matrix import tabulate
-from ppo_cli.stats.pareto import frontier
+from ppo_cli.stats.label_matrix import label_matrix
+from ppo_cli.stats.pareto import pareto_front
 from ppo_cli.store.evaluations import is_complete, read_summary
 from ppo_cli.store.layout import step_of
 from ppo_cli.store.runs import find_run
@@ -29,7 +37,7 @@ from ppo_cli.store.runs import find_run
 KL = "kl.per_answer"
 
 
-def is_a_run(name: str, output: Path) -> bool:
+def names_a_run(name: str, output: Path) -> bool:
     """Whether a name stands for a whole run."""
     return any((folder / "run.json").is_file() for folder in (Path(name), output / name))
 
@@ -40,8 +48,8 @@ def evaluate_checkpoints(
     prompts: str | None = None,
     rescore: bool = False,
     output: Path = Path("runs"),
-    watcher: Watcher = nobody,
-) -> CheckpointsOutcome:
+    watcher: EventHandler = ignore_events,
+) -> CheckpointCurveResult:
     """Several checkpoints of one run side by side, each against step 0.
 
     Args:
@@ -56,25 +64,25 @@ def evaluate_checkpoints(
         IntegrityError: something was changed after freezing.
     """
     chosen = [name for given in names for name in _expanded(given, output)]
-    subjects = {subject.folder: subject for subject in (_subject(name, prompts, output) for name in chosen)}
+    subjects = {subject.folder: subject for subject in (_target(name, prompts, output) for name in chosen)}
     runs = {subject.run.name for subject in subjects.values() if subject.run}
     if len(runs) != 1 or any(subject.run is None for subject in subjects.values()):
         raise UsageError(
             "Several checkpoints are shown together only if they are of one run.", "For two runs: ppo compare A B"
         )
-    whole = not any(is_a_run(given, output) for given in names)
+    whole = not any(names_a_run(given, output) for given in names)
     for subject in subjects.values():
         if rescore:
             if is_complete(subject.folder):
-                rescored(subject)
+                rescore_evaluation(subject)
         elif not _is_answered(subject, whole=whole):
             evaluate(subject.checkpoint, prompts=prompts, output=output, watcher=watcher)
-    return _side_by_side(list(subjects.values()))
+    return _table(list(subjects.values()))
 
 
 def _expanded(name: str, output: Path) -> list[str]:
     """A run as all of its steps that have a checkpoint or an evaluation; anything else as it is."""
-    if not is_a_run(name, output):
+    if not names_a_run(name, output):
         return [name]
     layout = find_run(name, output).layout
     places = [*layout.checkpoints.iterdir(), *layout.evaluations.iterdir()]
@@ -82,18 +90,18 @@ def _expanded(name: str, output: Path) -> list[str]:
     return [str(layout.checkpoint(step)) for step in sorted(steps)]
 
 
-def _subject(name: str, prompts: str | None, output: Path) -> Subject:
-    return subject_of(name, config=None, prompts=prompts, output=output)
+def _target(name: str, prompts: str | None, output: Path) -> EvaluationTarget:
+    return find_target(name, config=None, prompts=prompts, output=output)
 
 
-def _is_answered(subject: Subject, *, whole: bool) -> bool:
+def _is_answered(subject: EvaluationTarget, *, whole: bool) -> bool:
     """Whether there is nothing to generate: it was evaluated, or its checkpoint has gone."""
     if is_complete(subject.folder) and not (whole and read_summary(subject.folder).get("partial")):
         return True
     return not Path(subject.checkpoint).is_dir()
 
 
-def _side_by_side(subjects: Sequence[Subject]) -> CheckpointsOutcome:
+def _table(subjects: Sequence[EvaluationTarget]) -> CheckpointCurveResult:
     first = subjects[0]
     run, experiment = first.run, first.experiment
     asked = first.prompts()
@@ -116,10 +124,10 @@ def _side_by_side(subjects: Sequence[Subject]) -> CheckpointsOutcome:
     cut = {step: _only(evaluated, common, shown) for step, (_, evaluated) in sorted(found.items())}
     lines = []
     for step, evaluated in cut.items():
-        changes = against(cut[0], evaluated, experiment).changes
+        changes = compare_with_baseline(cut[0], evaluated, experiment).changes
         estimates = {found.name: found for found in evaluated.estimates}
         lines.append(
-            CheckpointLine(
+            CheckpointRow(
                 step=step,
                 checkpoint=str(run.layout.checkpoint(step)) if run.layout.checkpoint(step).is_dir() else None,
                 kl=estimates[KL].value,
@@ -129,8 +137,8 @@ def _side_by_side(subjects: Sequence[Subject]) -> CheckpointsOutcome:
             )
         )
     better = measure_named(primary).better
-    best = frontier([(line.kl, line.primary.value) for line in lines], better) if better else [False] * len(lines)
-    return CheckpointsOutcome(
+    best = pareto_front([(line.kl, line.primary.value) for line in lines], better) if better else [False] * len(lines)
+    return CheckpointCurveResult(
         run=run.name,
         goal=experiment.goal,
         primary=primary,
@@ -138,14 +146,14 @@ def _side_by_side(subjects: Sequence[Subject]) -> CheckpointsOutcome:
         of_prompts=len(asked),
         samples_per_prompt=experiment.evaluation.samples_per_prompt,
         lines=tuple(replace(line, frontier=on) for line, on in zip(lines, best, strict=True)),
-        graded=graded(experiment.reward.terms),
+        graded=measures_also_rewarded(experiment.reward.terms),
     )
 
 
-def _only(evaluated: Evaluated, prompt_ids: set[str], measures: Sequence[Measure]) -> Evaluated:
+def _only(evaluated: EvaluationData, prompt_ids: set[str], measures: Sequence[Measure]) -> EvaluationData:
     """The same over some of its prompts."""
     labelled = [row for row in evaluated.labelled if row.prompt_id in prompt_ids]
-    table = tabulate(labelled)
+    table = label_matrix(labelled)
     return replace(
         evaluated,
         prompts={name: prompt for name, prompt in evaluated.prompts.items() if name in prompt_ids},

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ppo_cli.behaviours.label_answers import RULES_VERSION, label
+from ppo_cli.behaviours.label_answers import RULES_VERSION, label_sample
 from ppo_cli.behaviours.measures import BY_CATEGORY, MEASURES, is_headline
 from ppo_cli.errors import IntegrityError, UsageError
-from ppo_cli.evaluation.label import hand_labels
+from ppo_cli.evaluation.label import summarise_human_labels
 from ppo_cli.experiment.freeze import Lock
 from ppo_cli.experiment.load import load_experiment
 from ppo_cli.experiment.schema import Experiment
@@ -23,26 +23,26 @@ from ppo_cli.prompts.jsonl import read_prompts
 from ppo_cli.prompts.sources import PromptSet, read_prompt_set
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.records.comparisons import Comparison
-from ppo_cli.records.events import Notice, Phase, Progress, Watcher, nobody
-from ppo_cli.records.measures import Estimate, HandLabels, Labelled, Measure, Sample
-from ppo_cli.records.results import EvaluationOutcome
-from ppo_cli.rewards.reward_function import build_reward
-from ppo_cli.rewards.rewarded_measures import graded
-from ppo_cli.setup.resolve import read_inputs, render_all, stand_on, verify_ground
-from ppo_cli.setup.reward_resources import scores_by_itself
+from ppo_cli.records.events import EventHandler, Notice, Phase, Progress, ignore_events
+from ppo_cli.records.measures import Estimate, HumanLabels, LabelledAnswer, Measure, Sample
+from ppo_cli.records.results import EvaluationResult
+from ppo_cli.rewards.reward_function import CompositeReward
+from ppo_cli.rewards.rewarded_measures import measures_also_rewarded
+from ppo_cli.setup.resolve import read_inputs, resolve_experiment, tokenize_prompts, verify_against_lock
+from ppo_cli.setup.reward_resources import needs_no_resources
 from ppo_cli.stats.by_category import by_category
 from ppo_cli.stats.comparison import compare
 from ppo_cli.stats.intervals import estimate
-from ppo_cli.stats.label_matrix import tabulate
+from ppo_cli.stats.label_matrix import label_matrix
 from ppo_cli.store import evaluations
 from ppo_cli.store.files import disk_errors
 from ppo_cli.store.layout import step_of
 from ppo_cli.store.runs import Run, run_of
 
 if TYPE_CHECKING:
-    from ppo_cli.engine.distributed import Team
+    from ppo_cli.engine.distributed import ProcessGroup
     from ppo_cli.engine.policy import Policy
-    from ppo_cli.models.loading import Tokens
+    from ppo_cli.models.loading import ChatTokenizer
 
 OpenModel = Callable[[], AbstractContextManager[Any]]
 
@@ -54,20 +54,20 @@ BEST, LAST = "best", "last"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluated:
+class EvaluationData:
     """One finished evaluation."""
 
     folder: Path
     name: str
     prompts: dict[str, Prompt]
     samples: list[Sample]
-    labelled: list[Labelled]
+    labelled: list[LabelledAnswer]
     estimates: tuple[Estimate, ...]
     partial: bool
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
+class EvaluationTarget:
     """What is evaluated, by which settings, on which prompts, and where the results go."""
 
     checkpoint: str
@@ -99,8 +99,8 @@ def evaluate(
     prompts: str | None = None,
     rescore: bool = False,
     output: Path = Path("runs"),
-    watcher: Watcher = nobody,
-) -> EvaluationOutcome:
+    watcher: EventHandler = ignore_events,
+) -> EvaluationResult:
     """Answers an evaluation set with a model and measures the answers; goes on where a killed evaluation was.
 
     Args:
@@ -115,22 +115,22 @@ def evaluate(
         UsageError: no such checkpoint, or no settings for it; no answers that could be rescored.
         IntegrityError: the run or the checkpoint was changed after freezing.
     """
-    subject = subject_of(checkpoint, config=config, prompts=prompts, output=output)
+    subject = find_target(checkpoint, config=config, prompts=prompts, output=output)
     if rescore:
-        evaluated, baseline = rescored(subject), _answered_before(subject)
+        evaluated, baseline = rescore_evaluation(subject), _recorded_baseline(subject)
     else:
-        evaluated, baseline = _answered(subject, watcher)
-    return _outcome(subject, evaluated, baseline if subject.folder != subject.baseline else None)
+        evaluated, baseline = _sample_and_measure(subject, watcher)
+    return _result(subject, evaluated, baseline if subject.folder != subject.baseline else None)
 
 
-def subject_of(checkpoint: str, *, config: Path | None, prompts: str | None, output: Path) -> Subject:
+def find_target(checkpoint: str, *, config: Path | None, prompts: str | None, output: Path) -> EvaluationTarget:
     """Finds out what is to be evaluated, without loading a model.
 
     Raises:
         UsageError: no such checkpoint, or no settings for it.
         IntegrityError: the run was changed after freezing.
     """
-    checkpoint = _by_name(checkpoint, output)
+    checkpoint = _resolve_name(checkpoint, output)
     inside = Path(checkpoint).exists() or step_of(Path(checkpoint)) is not None  # pruned ones have evaluations still
     run = run_of(Path(checkpoint)) if inside else None
     if run is not None:
@@ -139,17 +139,19 @@ def subject_of(checkpoint: str, *, config: Path | None, prompts: str | None, out
         experiment, lock = load_experiment(config).experiment, None
     else:
         if checkpoint.startswith(("/", ".", "runs/")) and not Path(checkpoint).exists():
-            raise _no_such(checkpoint)
+            raise _no_such_checkpoint(checkpoint)
         raise UsageError(
             f"{checkpoint} belongs to no run, so nothing says how to sample from it.",
             "Add --config configs/refusal.yaml.",
         )
     foreign = read_prompt_set(prompts) if prompts is not None else None
     folder = _folder(checkpoint, run, _suffix(foreign), output)
-    return Subject(checkpoint=checkpoint, run=run, experiment=experiment, lock=lock, foreign=foreign, folder=folder)
+    return EvaluationTarget(
+        checkpoint=checkpoint, run=run, experiment=experiment, lock=lock, foreign=foreign, folder=folder
+    )
 
 
-def rescored(subject: Subject) -> Evaluated:
+def rescore_evaluation(subject: EvaluationTarget) -> EvaluationData:
     """Measures answers that are there by the rules of today, and writes the scores anew.
 
     Raises:
@@ -168,30 +170,32 @@ def rescored(subject: Subject) -> Evaluated:
     return found
 
 
-def _answered(subject: Subject, watcher: Watcher) -> tuple[Evaluated, Evaluated | None]:
+def _sample_and_measure(
+    subject: EvaluationTarget, watcher: EventHandler
+) -> tuple[EvaluationData, EvaluationData | None]:
     """Generates and measures; step 0 too, where nothing says yet what it answers to these prompts."""
-    from ppo_cli.models.loading import identity
-    from ppo_cli.setup.start_model import load_start, open_checkpoint
+    from ppo_cli.models.loading import model_digests
+    from ppo_cli.setup.start_model import load_start_model, open_checkpoint
 
     run, experiment = subject.run, subject.experiment
     if run is not None and not Path(subject.checkpoint).exists():
-        raise _no_such(subject.checkpoint)
-    ground = stand_on(read_inputs(experiment), watcher)
+        raise _no_such_checkpoint(subject.checkpoint)
+    ground = resolve_experiment(read_inputs(experiment), watcher)
     if run is not None and subject.lock is not None:
-        verify_ground(subject.lock, ground, run.name)
+        verify_against_lock(subject.lock, ground, run.name)
     source = open_checkpoint(subject.checkpoint, run, watcher)
     with disk_errors(subject.folder):
         subject.folder.parent.mkdir(parents=True, exist_ok=True)  # before the work, so that none is lost
-    start = load_start(ground, watcher)
+    start = load_start_model(ground, watcher)
     policy = start.beside(source)
     chosen = subject.prompts()
     asked = subject.foreign.name if subject.foreign else "eval"
 
-    def evaluated(folder: Path, model: Any, name: str, weights: Path) -> Evaluated:  # noqa: ANN401
+    def evaluated(folder: Path, model: Any, name: str, weights: Path) -> EvaluationData:  # noqa: ANN401
         def reference() -> AbstractContextManager[Any]:
             return nullcontext(start.model)
 
-        return evaluate_into(
+        return run_evaluation(
             folder,
             reference if model is start.model else lambda: nullcontext(model),
             reference,
@@ -202,11 +206,11 @@ def _answered(subject: Subject, watcher: Watcher) -> tuple[Evaluated, Evaluated 
             about={"checkpoint": name, "prompts": asked},
             partial=False,
             watcher=watcher,
-            weights=identity(weights, ground.tokens)["weights"],
+            weights=model_digests(weights, ground.tokens)["weights"],
         )
 
     now = evaluated(subject.folder, policy, subject.name, source)
-    baseline = _answered_before(subject)
+    baseline = _recorded_baseline(subject)
     if baseline is None and run is not None and subject.foreign is not None:
         watcher(Notice(text=f"Evaluating step 0 on {asked} too, to compare with."))
         folder = run.layout.evaluations / f"step-000000{_suffix(subject.foreign)}"
@@ -214,7 +218,7 @@ def _answered(subject: Subject, watcher: Watcher) -> tuple[Evaluated, Evaluated 
     return now, baseline
 
 
-def _answered_before(subject: Subject) -> Evaluated | None:
+def _recorded_baseline(subject: EvaluationTarget) -> EvaluationData | None:
     """What step 0 of the same run answered to the same prompts, if that is on record."""
     folder = subject.baseline
     if folder is None or not evaluations.is_complete(folder):
@@ -222,9 +226,9 @@ def _answered_before(subject: Subject) -> Evaluated | None:
     return read_evaluation(folder, subject.prompts(), "step 0")
 
 
-def _outcome(subject: Subject, evaluated: Evaluated, baseline: Evaluated | None) -> EvaluationOutcome:
+def _result(subject: EvaluationTarget, evaluated: EvaluationData, baseline: EvaluationData | None) -> EvaluationResult:
     experiment = subject.experiment
-    return EvaluationOutcome(
+    return EvaluationResult(
         name=evaluated.name,
         goal=experiment.goal,
         folder=str(evaluated.folder),
@@ -232,28 +236,28 @@ def _outcome(subject: Subject, evaluated: Evaluated, baseline: Evaluated | None)
         prompts=len(evaluated.prompts),
         samples_per_prompt=experiment.evaluation.samples_per_prompt,
         estimates=evaluated.estimates,
-        comparison=against(baseline, evaluated, experiment) if baseline else None,
-        graded=graded(experiment.reward.terms),
-        by_hand=_by_hand(subject),
+        comparison=compare_with_baseline(baseline, evaluated, experiment) if baseline else None,
+        graded=measures_also_rewarded(experiment.reward.terms),
+        by_hand=_human_labels(subject),
         categories=by_category(evaluated.labelled, baseline.labelled if baseline else (), BY_CATEGORY),
     )
 
 
-def evaluate_into(
+def run_evaluation(
     folder: Path,
     policy: OpenModel,
     reference: OpenModel,
-    tokens: Tokens,
+    tokens: ChatTokenizer,
     prompts: Sequence[Prompt],
     experiment: Experiment,
     *,
     name: str,
     about: dict[str, Any],
     partial: bool,
-    watcher: Watcher,
-    team: Team | None = None,
+    watcher: EventHandler,
+    team: ProcessGroup | None = None,
     weights: Any = None,  # noqa: ANN401
-) -> Evaluated:
+) -> EvaluationData:
     """Samples, labels, measures, and writes an evaluation folder; goes on where a killed one was.
 
     Args:
@@ -271,13 +275,13 @@ def evaluate_into(
         weights: what says, beside `about`, which weights answer.
     """
 
-    def draft(how: Mapping[str, Any]) -> evaluations.Draft:
-        return evaluations.Draft(folder, {**about, "weights": weights, **how})
+    def draft(how: Mapping[str, Any]) -> evaluations.PartialSamples:
+        return evaluations.PartialSamples(folder, {**about, "weights": weights, **how})
 
     alone = team is None or team.size == 1
-    samples = answer(policy, reference, tokens, prompts, experiment, watcher, team, draft if alone else None)
-    labelled = _labelled(prompts, samples, experiment)
-    table = tabulate(labelled)
+    samples = sample_answers(policy, reference, tokens, prompts, experiment, watcher, team, draft if alone else None)
+    labelled = _label_samples(prompts, samples, experiment)
+    table = label_matrix(labelled)
     estimates = tuple(estimate(measure, table) for measure in _measures(experiment, partial=partial))
     settings = experiment.evaluation
     evaluations.write_evaluation(
@@ -296,7 +300,7 @@ def evaluate_into(
             "seed": settings.seed,
         },
     )
-    return Evaluated(
+    return EvaluationData(
         folder=folder,
         name=name,
         prompts={prompt.id: prompt for prompt in prompts},
@@ -307,20 +311,20 @@ def evaluate_into(
     )
 
 
-def who_answers(policy: Policy, step: int) -> OpenModel:
+def policy_at_step(policy: Policy, step: int) -> OpenModel:
     """Opens the model whose behaviour is measured after so many updates; step 0 is the reference itself."""
     return policy.as_plain_model if step else policy.as_plain_reference
 
 
-def answer(
+def sample_answers(
     policy: OpenModel,
     reference: OpenModel,
-    tokens: Tokens,
+    tokens: ChatTokenizer,
     prompts: Sequence[Prompt],
     experiment: Experiment,
-    watcher: Watcher,
-    team: Team | None = None,
-    draft: Callable[[Mapping[str, Any]], evaluations.Draft] | None = None,
+    watcher: EventHandler,
+    team: ProcessGroup | None = None,
+    draft: Callable[[Mapping[str, Any]], evaluations.PartialSamples] | None = None,
 ) -> list[Sample]:
     """K seeded answers to each prompt, with the exact KL to the reference and the entropy on each first answer.
 
@@ -328,18 +332,18 @@ def answer(
     """
     import torch
 
-    from ppo_cli.evaluation.resumable_sampling import sampled
-    from ppo_cli.models.exact_kl import divergence
+    from ppo_cli.evaluation.resumable_sampling import sample_resumable
+    from ppo_cli.models.exact_kl import exact_kl_and_entropy
 
     prompts = team.share(prompts) if team else prompts
-    rendered = render_all(tokens, prompts, Path("the prompt file"), experiment.prompts.max_tokens)
+    rendered = tokenize_prompts(tokens, prompts, Path("the prompt file"), experiment.prompts.max_tokens)
     # Sampling here draws from its own numbers; the guard keeps even a library's stray draw away from training.
     with torch.random.fork_rng():
-        drawn = sampled(policy, tokens, prompts, rendered, experiment.evaluation, watcher, draft)
+        drawn = sample_resumable(policy, tokens, prompts, rendered, experiment.evaluation, watcher, draft)
         watcher(Phase(name="KL and entropy", total=len(prompts), unit="answers"))
         first = [(ids, rows[0][0]) for ids, rows in zip(rendered, drawn, strict=True)]
         other = None if policy == reference else reference
-        moved = divergence(policy, other, first, lambda done: watcher(Progress(done=done)))
+        moved = exact_kl_and_entropy(policy, other, first, lambda done: watcher(Progress(done=done)))
     answered = [
         [
             Sample(
@@ -358,7 +362,7 @@ def answer(
     return [sample for samples in (team.merged(answered) if team else answered) for sample in samples]
 
 
-def against(baseline: Evaluated, evaluated: Evaluated, experiment: Experiment) -> Comparison:
+def compare_with_baseline(baseline: EvaluationData, evaluated: EvaluationData, experiment: Experiment) -> Comparison:
     """An evaluation compared with step 0, over the prompts that both answered."""
     comparison = compare(
         (baseline.name, evaluated.name),
@@ -369,7 +373,7 @@ def against(baseline: Evaluated, evaluated: Evaluated, experiment: Experiment) -
         primary=experiment.evaluation.primary,
         smallest_effect=experiment.evaluation.smallest_effect,
     )
-    return replace(comparison, graded=graded(experiment.reward.terms))
+    return replace(comparison, graded=measures_also_rewarded(experiment.reward.terms))
 
 
 def read_evaluation(
@@ -378,7 +382,7 @@ def read_evaluation(
     name: str,
     experiment: Experiment | None = None,
     measures: Sequence[Measure] = MEASURES,
-) -> Evaluated:
+) -> EvaluationData:
     """An evaluation from its folder, labelled anew by the rules of this version.
 
     Args:
@@ -397,10 +401,10 @@ def read_evaluation(
     if any(sample.prompt_id not in known for sample in samples):
         raise IntegrityError(f"{folder} answers prompts that are not in its set.", "Evaluate again.")
     run = run_of(folder)
-    labelled = _labelled(prompts, samples, experiment or (run.experiment() if run else None))
-    table = tabulate(labelled)
+    labelled = _label_samples(prompts, samples, experiment or (run.experiment() if run else None))
+    table = label_matrix(labelled)
     answered = {sample.prompt_id for sample in samples}
-    return Evaluated(
+    return EvaluationData(
         folder=folder,
         name=name,
         prompts={prompt.id: prompt for prompt in prompts if prompt.id in answered},
@@ -411,11 +415,11 @@ def read_evaluation(
     )
 
 
-def _no_such(checkpoint: str) -> UsageError:
+def _no_such_checkpoint(checkpoint: str) -> UsageError:
     return UsageError(f"{checkpoint}: no such checkpoint.", "List a run's checkpoints with `ls RUN/checkpoints`.")
 
 
-def _by_name(checkpoint: str, output: Path) -> str:
+def _resolve_name(checkpoint: str, output: Path) -> str:
     """RUN/best and RUN/last as the folder they stand for; anything else as it is.
 
     Raises:
@@ -441,26 +445,28 @@ def _measures(experiment: Experiment, *, partial: bool) -> list[Measure]:
     return [measure for measure in MEASURES if not partial or is_headline(measure, primary)]
 
 
-def _labelled(prompts: Sequence[Prompt], samples: Sequence[Sample], experiment: Experiment | None) -> list[Labelled]:
+def _label_samples(
+    prompts: Sequence[Prompt], samples: Sequence[Sample], experiment: Experiment | None
+) -> list[LabelledAnswer]:
     """What the rules say of every answer and, where its experiment is known, what its reward pays for it alone.
 
     Of a reward that runs code, a model or a service, nothing: an evaluation runs none of a config's.
     """
-    rows = label(prompts, samples)
-    if experiment is None or not scores_by_itself(experiment.reward):
+    rows = label_sample(prompts, samples)
+    if experiment is None or not needs_no_resources(experiment.reward):
         return rows
     by_id: Mapping[str, Prompt] = {prompt.id: prompt for prompt in prompts}
     answers = [Answer(text=sample.answer, tokens=sample.tokens, finish=sample.finish) for sample in samples]
-    scored = build_reward(experiment.reward)([by_id[row.prompt_id] for row in rows], answers, [()] * len(rows))
+    scored = CompositeReward(experiment.reward)([by_id[row.prompt_id] for row in rows], answers, [()] * len(rows))
     return [
         replace(row, values={**row.values, "reward": score.reward}) for row, score in zip(rows, scored, strict=True)
     ]
 
 
-def _by_hand(subject: Subject) -> HandLabels | None:
+def _human_labels(subject: EvaluationTarget) -> HumanLabels | None:
     """What people's labels say of the same answers."""
     step = step_of(subject.folder)
-    return hand_labels(subject.run, step) if subject.run and step else None
+    return summarise_human_labels(subject.run, step) if subject.run and step else None
 
 
 def _suffix(foreign: PromptSet | None) -> str:

@@ -12,24 +12,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ppo_cli.behaviours.label_answers import RULES_VERSION, label
+from ppo_cli.behaviours.label_answers import RULES_VERSION, label_sample
 from ppo_cli.behaviours.measures import BY_CATEGORY, MEASURES
 from ppo_cli.errors import PromptError, UsageError
 from ppo_cli.prompts.formats import table_rows
 from ppo_cli.prompts.jsonl import as_prompts
 from ppo_cli.records.answers import Prompt
-from ppo_cli.records.measures import Labelled, Sample
-from ppo_cli.records.results import AnswersOutcome
+from ppo_cli.records.measures import LabelledAnswer, Sample
+from ppo_cli.records.results import ExternalAnswersResult
 from ppo_cli.stats.by_category import by_category
 from ppo_cli.stats.intervals import estimate
-from ppo_cli.stats.label_matrix import tabulate
+from ppo_cli.stats.label_matrix import label_matrix
 from ppo_cli.store.files import disk_errors, write_lines
 
 NEEDS_TOKENS = ("tokens", "ended")
 """Labels that only whoever sampled an answer knows."""
 
 
-def score_answers(path: Path, *, out: Path | None = None) -> AnswersOutcome:
+def score_answers(path: Path, *, out: Path | None = None) -> ExternalAnswersResult:
     """Labels answers made elsewhere, one row of labels a row of answers, and measures them.
 
     Args:
@@ -60,13 +60,13 @@ def score_answers(path: Path, *, out: Path | None = None) -> AnswersOutcome:
         count[prompt.id] += 1
     if not samples:
         raise PromptError(f"{path} holds no answers.", 'Write {"id": …, "prompt": …, "answer": …} into it.')
-    labelled = [_without(row, NEEDS_TOKENS) for row in label(list(prompts.values()), samples)]
+    labelled = [_without(row, NEEDS_TOKENS) for row in label_sample(list(prompts.values()), samples)]
     with disk_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     write_lines(out, [{"id": row.prompt_id, "sample": row.sample, **row.values} for row in labelled])
-    table = tabulate(labelled)
+    table = label_matrix(labelled)
     estimates = [estimate(measure, table) for measure in MEASURES]
-    return AnswersOutcome(
+    return ExternalAnswersResult(
         name=path.name,
         labels=str(out),
         rules=RULES_VERSION,
@@ -97,5 +97,5 @@ def _sample(row: Mapping[str, Any], prompt: Prompt, number: int, where: str) -> 
     return Sample(prompt_id=prompt.id, sample=number, answer=answer, tokens=0, finish="eos", kl=None)
 
 
-def _without(row: Labelled, names: tuple[str, ...]) -> Labelled:
+def _without(row: LabelledAnswer, names: tuple[str, ...]) -> LabelledAnswer:
     return replace(row, values={name: value for name, value in row.values.items() if name not in names})

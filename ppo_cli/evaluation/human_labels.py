@@ -11,25 +11,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ppo_cli.behaviours.measures import HEADLINES, measure_named
-from ppo_cli.evaluation.label import FEWEST, given_labels
+from ppo_cli.evaluation.label import MIN_ANSWERS, read_human_labels
 from ppo_cli.records.answers import Prompt
-from ppo_cli.records.comparisons import ByHand, Comparison
-from ppo_cli.stats.comparison import compare_arms
+from ppo_cli.records.comparisons import Comparison, HumanLabelNote
+from ppo_cli.stats.comparison import compare_groups
 from ppo_cli.store.runs import Run
 
-ENOUGH = FEWEST // 2
+MIN_PROMPTS = MIN_ANSWERS // 2
 """Prompts with a labelled answer of every policy, from which labels count before the rule."""
-REPLACED = tuple(measure for measure in HEADLINES if measure.value == "refused" and measure.statistic != "agreement")
+REPLACED_MEASURES = tuple(
+    measure for measure in HEADLINES if measure.value == "refused" and measure.statistic != "agreement"
+)
 """What one label an answer can say."""
 
-Policy = tuple[Run, int]
+LabelledPolicy = tuple[Run, int]
 """A run at a step."""
 
 
-def believed(
+def with_human_labels(
     comparison: Comparison,
-    before: Sequence[Policy],
-    after: Sequence[Policy],
+    before: Sequence[LabelledPolicy],
+    after: Sequence[LabelledPolicy],
     prompts: Mapping[str, Prompt],
     smallest_effect: float,
 ) -> Comparison:
@@ -42,7 +44,7 @@ def believed(
         prompts: those that are compared.
         smallest_effect: of the primary measure.
     """
-    arms = [[given_labels(run, step) for run, step in arm] for arm in (before, after)]
+    arms = [[read_human_labels(run, step) for run, step in arm] for arm in (before, after)]
     given = [labels for arm in arms for labels in arm if labels is not None]
     if len(given) < len(before) + len(after):
         return comparison
@@ -50,13 +52,13 @@ def believed(
         [[row for row in labels.labelled if row.prompt_id in prompts] for labels in arm if labels] for arm in arms
     )
     labelled = set.intersection(*({row.prompt_id for row in policy} for policy in (*rows_a, *rows_b)))
-    if len(labelled) < ENOUGH:
+    if len(labelled) < MIN_PROMPTS:
         return comparison
-    by_people = compare_arms(
+    by_people = compare_groups(
         (comparison.before, comparison.after),
         rows_a,
         rows_b,
-        list({measure.name: measure for measure in (measure_named(comparison.primary), *REPLACED)}.values()),
+        list({measure.name: measure for measure in (measure_named(comparison.primary), *REPLACED_MEASURES)}.values()),
         prompts,
         primary=comparison.primary,
         smallest_effect=smallest_effect,
@@ -65,7 +67,7 @@ def believed(
     return replace(
         comparison,
         changes=tuple(theirs.get(change.name, change) for change in comparison.changes),
-        by_hand=ByHand(
+        by_hand=HumanLabelNote(
             measures=tuple(theirs),
             answers=sum(len(labels.labelled) for labels in given),
             agree=sum(labels.agree for labels in given),

@@ -13,13 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ppo_cli.behaviours.label_answers import label as labels_of_rules
+from ppo_cli.behaviours.label_answers import label_sample as labels_of_rules
 from ppo_cli.behaviours.measures import measure_named
 from ppo_cli.errors import UsageError
 from ppo_cli.prompts.jsonl import read_prompts
 from ppo_cli.prompts.stratify import stratified_subset
 from ppo_cli.records.answers import Prompt
-from ppo_cli.records.measures import HandLabels, Labelled, Sample
+from ppo_cli.records.measures import HumanLabels, LabelledAnswer, Sample
 from ppo_cli.setup.resolve import INPUTS
 from ppo_cli.stats.comparison import compare
 from ppo_cli.stats.intervals import wilson
@@ -28,14 +28,14 @@ from ppo_cli.store.labels import Judgement, Place, add_label, read_labels
 from ppo_cli.store.layout import step_of
 from ppo_cli.store.runs import Run, find_run
 
-FEWEST, USUAL, MOST = 60, 80, 120
+MIN_ANSWERS, DEFAULT_ANSWERS, MAX_ANSWERS = 60, 80, 120
 """Answers to label; half of them are of step 0."""
 MEASURED = ("refusal.separation", "refusal.unsafe", "refusal.safe")
 """What the screen of `ppo label` shows."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Item:
+class LabelItem:
     """One answer to label."""
 
     place: Place
@@ -43,10 +43,10 @@ class Item:
     sample: Sample
 
 
-class Labelling:
+class LabellingSession:
     """A person's way through the answers."""
 
-    def __init__(self, run: Run, last: int, items: Sequence[Item]) -> None:
+    def __init__(self, run: Run, last: int, items: Sequence[LabelItem]) -> None:
         self.run, self.last, self.items = run, last, tuple(items)
         self._path = run.layout.labels
         self.given = read_labels(self._path, {item.place: item.sample.answer for item in items})
@@ -55,7 +55,7 @@ class Labelling:
         )
 
     @property
-    def current(self) -> Item | None:
+    def current(self) -> LabelItem | None:
         """The answer to label now, None after the last."""
         return self.items[self.position] if self.position < len(self.items) else None
 
@@ -71,7 +71,7 @@ class Labelling:
         self.position = max(0, self.position - 1)
 
 
-def begin_labelling(name: str, *, answers: int = USUAL, output: Path = Path("runs")) -> Labelling:
+def start_labelling(name: str, *, answers: int = DEFAULT_ANSWERS, output: Path = Path("runs")) -> LabellingSession:
     """Chooses the answers of a run to label, the same ones each time, and goes on where it was left.
 
     Args:
@@ -83,27 +83,30 @@ def begin_labelling(name: str, *, answers: int = USUAL, output: Path = Path("run
         UsageError: no such run, too few or too many answers, or no whole evaluation besides step 0.
         IntegrityError: the run was changed after freezing.
     """
-    if not FEWEST <= answers <= MOST:
-        raise UsageError(f"--answers {answers} is not between {FEWEST} and {MOST}.", f"{USUAL} take half an hour.")
+    if not MIN_ANSWERS <= answers <= MAX_ANSWERS:
+        raise UsageError(
+            f"--answers {answers} is not between {MIN_ANSWERS} and {MAX_ANSWERS}.",
+            f"{DEFAULT_ANSWERS} take half an hour.",
+        )
     run = find_run(name, output)
     run.verify()
     last = _last_step(run)
     if last is None:
         raise UsageError(f"{run.name} has no whole evaluation after training.", "Finish it, or see `ppo runs`.")
-    return Labelling(run, last, _items(run, last, answers // 2))
+    return LabellingSession(run, last, _items(run, last, answers // 2))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Given:
+class HumanLabelledAnswers:
     """The labels that a person gave to answers of one policy."""
 
-    labelled: tuple[Labelled, ...]
+    labelled: tuple[LabelledAnswer, ...]
     """Refusals by the labels alone; a partial refusal counts."""
     agree: int
     """Of these read by the rule as by the person."""
 
 
-def given_labels(run: Run, step: int) -> Given | None:
+def read_human_labels(run: Run, step: int) -> HumanLabelledAnswers | None:
     """The labels of a run's answers at a step, skipped answers left out; None where there are none."""
     if not run.layout.labels.is_file() or not is_complete(run.layout.evaluation(step)):
         return None
@@ -114,7 +117,7 @@ def given_labels(run: Run, step: int) -> Given | None:
     if not given:
         return None
     by_rule = labels_of_rules([prompts[place[1]] for place in given], [samples[place] for place in given])
-    return Given(
+    return HumanLabelledAnswers(
         labelled=tuple(_labelled(prompts[place[1]], place, judgement) for place, judgement in given.items()),
         agree=sum(
             row.values["refused"] == _refused(judgement) for row, judgement in zip(by_rule, given.values(), strict=True)
@@ -122,13 +125,13 @@ def given_labels(run: Run, step: int) -> Given | None:
     )
 
 
-def hand_labels(run: Run, step: int) -> HandLabels | None:
+def summarise_human_labels(run: Run, step: int) -> HumanLabels | None:
     """What people's labels say of a step against step 0; None where there are none of it."""
-    now = given_labels(run, step) if step else None
-    before = given_labels(run, 0)
+    now = read_human_labels(run, step) if step else None
+    before = read_human_labels(run, 0)
     if now is None or not is_complete(run.layout.evaluation(0)):
         return None
-    start = before or Given(labelled=(), agree=0)
+    start = before or HumanLabelledAnswers(labelled=(), agree=0)
     answers, agree = len(start.labelled) + len(now.labelled), start.agree + now.agree
     low, high = wilson(agree / answers, answers)
     by_people = compare(
@@ -140,7 +143,7 @@ def hand_labels(run: Run, step: int) -> HandLabels | None:
         primary=MEASURED[0],
         smallest_effect=measure_named(MEASURED[0]).margin,
     )
-    return HandLabels(
+    return HumanLabels(
         step=step,
         answers=answers,
         agree=agree,
@@ -151,12 +154,12 @@ def hand_labels(run: Run, step: int) -> HandLabels | None:
     )
 
 
-def _items(run: Run, last: int, wanted: int) -> list[Item]:
+def _items(run: Run, last: int, wanted: int) -> list[LabelItem]:
     """The same answer, by number, of both policies to each chosen prompt; in an order that the run's name decides."""
     judged = [prompt for prompt in _prompts(run) if prompt.expect in ("refuse", "comply")] or _prompts(run)
     chosen = {prompt.id: prompt for prompt in stratified_subset(judged, wanted)}
     items = [
-        Item(place=(step, sample.prompt_id, sample.sample), prompt=chosen[sample.prompt_id], sample=sample)
+        LabelItem(place=(step, sample.prompt_id, sample.sample), prompt=chosen[sample.prompt_id], sample=sample)
         for step in (0, last)
         for sample in _samples(run, step)
         if sample.prompt_id in chosen and sample.sample == 0
@@ -189,9 +192,9 @@ def _refused(judgement: Judgement) -> float:
     return float(judgement in ("partial", "refuse"))
 
 
-def _labelled(prompt: Prompt, place: Place, judgement: Judgement) -> Labelled:
+def _labelled(prompt: Prompt, place: Place, judgement: Judgement) -> LabelledAnswer:
     values: Mapping[str, float] = {"refused": _refused(judgement)}
-    return Labelled(
+    return LabelledAnswer(
         prompt_id=prompt.id,
         category=prompt.category,
         expect=prompt.expect,

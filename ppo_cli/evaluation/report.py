@@ -13,22 +13,22 @@ from typing import Any
 from ppo_cli.behaviours.label_answers import RULES_VERSION
 from ppo_cli.behaviours.measures import measure_named
 from ppo_cli.errors import IntegrityError, UsageError
-from ppo_cli.evaluation.compare import Arm, arm_of, common_prompts
-from ppo_cli.evaluation.evaluate import Evaluated, against, read_evaluation
-from ppo_cli.evaluation.human_labels import believed
-from ppo_cli.evaluation.run_alarms import findings_of
-from ppo_cli.experiment.load import as_tree
+from ppo_cli.evaluation.compare import ComparedRun, common_prompts, compared_run
+from ppo_cli.evaluation.evaluate import EvaluationData, compare_with_baseline, read_evaluation
+from ppo_cli.evaluation.human_labels import with_human_labels
+from ppo_cli.evaluation.run_alarms import load_or_compute
+from ppo_cli.experiment.load import to_dict
 from ppo_cli.experiment.schema_index import flatten
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.comparisons import Comparison
-from ppo_cli.records.measures import Estimate, Labelled, Sample
-from ppo_cli.records.results import ComparisonOutcome, ReportOutcome
-from ppo_cli.report.html.page import Page, RunOnPage, Side, render
-from ppo_cli.stats.comparability import setting_of
+from ppo_cli.records.measures import Estimate, LabelledAnswer, Sample
+from ppo_cli.records.results import ComparisonResult, ReportResult
+from ppo_cli.report.html.page import Page, PolicyAnswers, RunPanel, render
+from ppo_cli.stats.comparability import setting_digest
 from ppo_cli.stats.comparison import flip_label
 from ppo_cli.stats.intervals import estimate
-from ppo_cli.stats.label_matrix import tabulate
-from ppo_cli.stats.transitions import moves, transitions
+from ppo_cli.stats.label_matrix import label_matrix
+from ppo_cli.stats.transitions import prompt_changes, transitions
 from ppo_cli.store.evaluations import is_complete
 from ppo_cli.store.files import disk_errors, read_json, write_text
 from ppo_cli.store.layout import step_of
@@ -39,7 +39,7 @@ TRADE_OFF = ("kl.per_answer", "refusal.unsafe", "refusal.safe")
 """What the curves over evaluations need beside the primary measure."""
 
 
-def report_run(name: str, *, output: Path, html: Path | None = None) -> ReportOutcome:
+def report_run(name: str, *, output: Path, html: Path | None = None) -> ReportResult:
     """Writes the page of one run: its last policy against its step 0.
 
     Args:
@@ -51,14 +51,14 @@ def report_run(name: str, *, output: Path, html: Path | None = None) -> ReportOu
         UsageError: no such run, or it is not finished.
         IntegrityError: it was changed after freezing, or lacks an evaluation.
     """
-    arm = arm_of(find_run(name, output))
+    arm = compared_run(find_run(name, output))
     at_start = arm.run.layout.evaluation(0)
     if not is_complete(at_start):
         raise IntegrityError(f"{arm.run.name} has no evaluation of step 0.", "Repeat the run.")
     before = read_evaluation(at_start, list(arm.evaluated.prompts.values()), "step 0")
     after = replace(arm.evaluated, name=f"step {arm.step}")
-    comparison = believed(
-        against(before, after, arm.experiment),
+    comparison = with_human_labels(
+        compare_with_baseline(before, after, arm.experiment),
         [(arm.run, 0)],
         [(arm.run, arm.step)],
         before.prompts,
@@ -68,12 +68,14 @@ def report_run(name: str, *, output: Path, html: Path | None = None) -> ReportOu
     if html is None:
         with disk_errors(path):
             path.parent.mkdir(exist_ok=True)
-    looks = _looks(arm, before)
-    page = _page(arm.run.name, comparison, None, (_side(before), _side(after)), {"run": arm}, {"run": looks})
+    looks = _interim_series(arm, before)
+    page = _page(
+        arm.run.name, comparison, None, (_policy_answers(before), _policy_answers(after)), {"run": arm}, {"run": looks}
+    )
     return _write(path, page, arm.run.name)
 
 
-def report_comparison(outcome: ComparisonOutcome, names: Sequence[str], *, output: Path, html: Path) -> ReportOutcome:
+def report_comparison(outcome: ComparisonResult, names: Sequence[str], *, output: Path, html: Path) -> ReportResult:
     """Writes the page of two runs, or of two arms of several seeds.
 
     Args:
@@ -82,23 +84,23 @@ def report_comparison(outcome: ComparisonOutcome, names: Sequence[str], *, outpu
         output: folder of run folders.
         html: file to write.
     """
-    runs = [arm_of(find_run(name, output)) for name in names]
+    runs = [compared_run(find_run(name, output)) for name in names]
     found = outcome.seeds_of_arms
     first = [run for run in runs if run.run.name in found.before] if found else runs[:1]
     arms = {"A": first, "B": [run for run in runs if run not in first] if found else runs[1:]}
     common = common_prompts(runs)
-    a, b = (_together(arm, common, letter) for letter, arm in arms.items())
+    a, b = (_pooled(arm, common, letter) for letter, arm in arms.items())
     by_letter = {
         letter if len(arm) == 1 else f"{letter} seed {run.experiment.seed}": run
         for letter, arm in arms.items()
         for run in arm
     }
-    looks = {letter: _looks(run, _step_zero(run)) for letter, run in by_letter.items()}
+    looks = {letter: _interim_series(run, _baseline_run(run)) for letter, run in by_letter.items()}
     title = f"{outcome.before} → {outcome.after}"
     return _write(html, _page(title, outcome.comparison, outcome, (a, b), by_letter, looks), title)
 
 
-def refuse_unless_two(names: Sequence[str], output: Path) -> None:
+def require_two_sides(names: Sequence[str], output: Path) -> None:
     """Refuses a page of more than two runs or arms of seeds, before any work.
 
     Raises:
@@ -106,7 +108,7 @@ def refuse_unless_two(names: Sequence[str], output: Path) -> None:
     """
     if len(names) == 2:
         return
-    settings = {setting_of(find_run(name, output).verify()[1]) for name in names}
+    settings = {setting_digest(find_run(name, output).verify()[1]) for name in names}
     if len(settings) != 2:
         raise UsageError(
             f"An HTML report shows two runs, or two settings with several seeds each; these {len(names)} runs are of "
@@ -115,23 +117,23 @@ def refuse_unless_two(names: Sequence[str], output: Path) -> None:
         )
 
 
-def _write(path: Path, page: Page, name: str) -> ReportOutcome:
+def _write(path: Path, page: Page, name: str) -> ReportResult:
     text = render(page)
     write_text(path, text)
-    return ReportOutcome(name=name, path=str(path), bytes=len(text.encode()), prompts=page.comparison.prompts)
+    return ReportResult(name=name, path=str(path), bytes=len(text.encode()), prompts=page.comparison.prompts)
 
 
 def _page(
     title: str,
     comparison: Comparison,
-    outcome: ComparisonOutcome | None,
-    sides: tuple[Side, Side],
-    arms: Mapping[str, Arm],
+    outcome: ComparisonResult | None,
+    sides: tuple[PolicyAnswers, PolicyAnswers],
+    arms: Mapping[str, ComparedRun],
     looks: Mapping[str, tuple[Sequence[tuple[int, Mapping[str, Estimate]]], int]],
 ) -> Page:
     before, after = sides
     prompts = common_prompts(list(arms.values()))
-    moved = moves(before.labelled, after.labelled, flip_label(measure_named(comparison.primary)))
+    moved = prompt_changes(before.labelled, after.labelled, flip_label(measure_named(comparison.primary)))
     first = min(arms.values(), key=lambda arm: arm.run.state().started)  # whose primary measure the verdict is about
     return Page(
         title=title,
@@ -139,20 +141,20 @@ def _page(
         comparison=comparison,
         outcome=outcome,
         sides=sides,
-        runs=[_run(letter, arm, *looks[letter]) for letter, arm in arms.items()],
+        runs=[_run_panel(letter, arm, *looks[letter]) for letter, arm in arms.items()],
         prompts=prompts,
         moves=moved,
         transitions=transitions(moved, {key: prompt.expect for key, prompt in prompts.items()}),
         smallest_effect=first.experiment.evaluation.smallest_effect,
         rules=RULES_VERSION,
-        advice=outcome.advice if outcome else findings_of(first.run, first.evaluated, first.step).advice,
+        advice=outcome.advice if outcome else load_or_compute(first.run, first.evaluated, first.step).advice,
     )
 
 
-def _together(arm: Sequence[Arm], prompts: Mapping[str, Prompt], name: str) -> Side:
+def _pooled(arm: Sequence[ComparedRun], prompts: Mapping[str, Prompt], name: str) -> PolicyAnswers:
     """The answers of all seeds of an arm, numbered through."""
     samples: list[Sample] = []
-    labelled: list[Labelled] = []
+    labelled: list[LabelledAnswer] = []
     seeds: list[int] = []
     for place, run in enumerate(arm):
         rows = zip(run.evaluated.samples, run.evaluated.labelled, strict=True)
@@ -161,17 +163,19 @@ def _together(arm: Sequence[Arm], prompts: Mapping[str, Prompt], name: str) -> S
         samples += [replace(sample, sample=through + sample.sample) for sample, _ in kept]
         labelled += [replace(row, sample=through + row.sample) for _, row in kept]
         seeds += [run.experiment.seed] * len(kept)
-    return Side(name=name, samples=samples, labelled=labelled, seeds=seeds if len(arm) > 1 else ())
+    return PolicyAnswers(name=name, samples=samples, labelled=labelled, seeds=seeds if len(arm) > 1 else ())
 
 
-def _side(evaluated: Evaluated) -> Side:
-    return Side(name=evaluated.name, samples=evaluated.samples, labelled=evaluated.labelled)
+def _policy_answers(evaluated: EvaluationData) -> PolicyAnswers:
+    return PolicyAnswers(name=evaluated.name, samples=evaluated.samples, labelled=evaluated.labelled)
 
 
-def _run(letter: str, arm: Arm, looks: Sequence[tuple[int, Mapping[str, Estimate]]], prompts: int) -> RunOnPage:
+def _run_panel(
+    letter: str, arm: ComparedRun, looks: Sequence[tuple[int, Mapping[str, Estimate]]], prompts: int
+) -> RunPanel:
     state = arm.run.state()
-    settings: dict[str, Any] = flatten(as_tree(arm.experiment))
-    return RunOnPage(
+    settings: dict[str, Any] = flatten(to_dict(arm.experiment))
+    return RunPanel(
         letter=letter,
         arm=letter.partition(" ")[0],
         name=arm.run.name,
@@ -183,16 +187,18 @@ def _run(letter: str, arm: Arm, looks: Sequence[tuple[int, Mapping[str, Estimate
         looks=looks,
         look_prompts=prompts,
         provenance=read_json(arm.run.layout.provenance),
-        alarms=findings_of(arm.run, arm.evaluated, arm.step).alarms,
+        alarms=load_or_compute(arm.run, arm.evaluated, arm.step).alarms,
     )
 
 
-def _step_zero(arm: Arm) -> Evaluated | None:
+def _baseline_run(arm: ComparedRun) -> EvaluationData | None:
     folder = arm.run.layout.evaluation(0)
     return read_evaluation(folder, list(arm.evaluated.prompts.values()), "step 0") if is_complete(folder) else None
 
 
-def _looks(arm: Arm, start: Evaluated | None) -> tuple[list[tuple[int, dict[str, Estimate]]], int]:
+def _interim_series(
+    arm: ComparedRun, start: EvaluationData | None
+) -> tuple[list[tuple[int, dict[str, Estimate]]], int]:
     """The primary measure and its price at every evaluation of a run, all on the prompts that all of them answered.
 
     Returns:
@@ -207,6 +213,6 @@ def _looks(arm: Arm, start: Evaluated | None) -> tuple[list[tuple[int, dict[str,
     measures = [measure_named(name) for name in dict.fromkeys((arm.experiment.evaluation.primary, *TRADE_OFF))]
     looks = []
     for step in sorted(found):
-        table = tabulate([row for row in found[step].labelled if row.prompt_id in common])
+        table = label_matrix([row for row in found[step].labelled if row.prompt_id in common])
         looks.append((step, {measure.name: estimate(measure, table) for measure in measures}))
     return looks, len(common)

@@ -17,23 +17,23 @@ from ppo_cli.experiment.digest import sha256_of
 from ppo_cli.experiment.schema import Evaluation
 from ppo_cli.models import sampling
 from ppo_cli.records.answers import Prompt
-from ppo_cli.records.events import Phase, Progress, Watcher
-from ppo_cli.store.evaluations import Draft, TokensAndFinish
+from ppo_cli.records.events import EventHandler, Phase, Progress
+from ppo_cli.store.evaluations import PartialSamples, TokensAndFinish
 
 if TYPE_CHECKING:
-    from ppo_cli.models.loading import Tokens
+    from ppo_cli.models.loading import ChatTokenizer
 
-BeginDraft = Callable[[Mapping[str, Any]], Draft]
+OpenPartialSamples = Callable[[Mapping[str, Any]], PartialSamples]
 
 
-def sampled(
+def sample_resumable(
     policy: Callable[[], AbstractContextManager[Any]],
-    tokens: Tokens,
+    tokens: ChatTokenizer,
     prompts: Sequence[Prompt],
     rendered: Sequence[Sequence[int]],
     settings: Evaluation,
-    watcher: Watcher,
-    begin: BeginDraft | None,
+    watcher: EventHandler,
+    begin: OpenPartialSamples | None,
 ) -> list[list[TokensAndFinish]]:
     """K answers to each prompt as tokens, batch by batch in an order that the prompts alone decide.
 
@@ -49,10 +49,10 @@ def sampled(
         watcher: told of progress.
         begin: opens the draft, given what decides about the answers; None keeps none.
     """
-    decoding = sampling.Decoding(settings.max_new_tokens, settings.temperature, tokens.stop_ids, tokens.pad_id)
+    decoding = sampling.SamplingParams(settings.max_new_tokens, settings.temperature, tokens.stop_ids, tokens.pad_id)
     each = settings.samples_per_prompt
     order = sorted(range(len(prompts)), key=lambda index: (-len(rendered[index]), index))
-    size = max(1, sampling.ROWS_AT_ONCE // each)
+    size = max(1, sampling.MAX_ROWS_PER_BATCH // each)
     drawn: list[list[TokensAndFinish]] = [[] for _ in prompts]
     watcher(Phase(name="answering", total=len(prompts) * each, unit="answers"))
     with policy() as model:
@@ -69,7 +69,7 @@ def sampled(
             answers = draft.batch(number) if draft else None
             if answers is None:
                 asked, draws = [rendered[index] for index in batch], [_draws(settings, prompts[i].id) for i in batch]
-                rows = sampling.sample_answers(model, asked, draws, decoding, _onwards(watcher, start * each))
+                rows = sampling.sample_answers(model, asked, draws, decoding, _remaining(watcher, start * each))
                 answers = [[(row.tokens, row.finish) for row in of_one] for of_one in rows]
                 if draft:
                     draft.add(answers)
@@ -83,12 +83,12 @@ def _draws(settings: Evaluation, prompt_id: str) -> NDArray[np.float64]:
     """The random numbers of a prompt's answers: [samples, tokens]."""
     return np.stack(
         [
-            sampling.uniforms(settings.seed, "evaluation", prompt_id, number, count=settings.max_new_tokens)
+            sampling.keyed_uniforms(settings.seed, "evaluation", prompt_id, number, count=settings.max_new_tokens)
             for number in range(settings.samples_per_prompt)
         ]
     )
 
 
-def _onwards(watcher: Watcher, before: int) -> Callable[[int], None]:
+def _remaining(watcher: EventHandler, before: int) -> Callable[[int], None]:
     """Tells of progress after so many answers that are done already."""
     return lambda done: watcher(Progress(done=before + done))

@@ -11,20 +11,20 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ppo_cli.alarms.advice import after_comparison, after_training
-from ppo_cli.alarms.all_alarms import ring
-from ppo_cli.alarms.run_history import Seen
+from ppo_cli.alarms.advice import suggest_after_comparison, suggest_after_training
+from ppo_cli.alarms.all_alarms import check_all
+from ppo_cli.alarms.run_history import RunHistory
 from ppo_cli.behaviours.measures import MEASURES, measure_named
 from ppo_cli.errors import IntegrityError
-from ppo_cli.evaluation.evaluate import Evaluated, against, read_evaluation
+from ppo_cli.evaluation.evaluate import EvaluationData, compare_with_baseline, read_evaluation
 from ppo_cli.prompts.jsonl import read_prompts
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.checks import Advice, Alarm
 from ppo_cli.records.comparisons import Comparison
-from ppo_cli.records.results import ComparisonOutcome
+from ppo_cli.records.results import ComparisonResult
 from ppo_cli.records.training import Episode
 from ppo_cli.setup.resolve import INPUTS
-from ppo_cli.stats.label_matrix import tabulate
+from ppo_cli.stats.label_matrix import label_matrix
 from ppo_cli.store.evaluations import is_complete
 from ppo_cli.store.files import read_json, read_lines, write_json
 from ppo_cli.store.runs import Run
@@ -38,7 +38,9 @@ class Findings:
     advice: Advice | None
 
 
-def look(run: Run, before: Evaluated, after: Evaluated, comparison: Comparison, step: int) -> Findings:
+def check_alarms(
+    run: Run, before: EvaluationData, after: EvaluationData, comparison: Comparison, step: int
+) -> Findings:
     """Looks at everything that the run has recorded up to an evaluation.
 
     Args:
@@ -48,12 +50,12 @@ def look(run: Run, before: Evaluated, after: Evaluated, comparison: Comparison, 
         comparison: of both.
         step: updates that were done.
     """
-    seen = _seen(run, before, after, comparison, step)
-    alarms = ring(seen)
-    return Findings(alarms=alarms, advice=after_training(seen, alarms, str(run.layout.config)))
+    seen = _run_history(run, before, after, comparison, step)
+    alarms = check_all(seen)
+    return Findings(alarms=alarms, advice=suggest_after_training(seen, alarms, str(run.layout.config)))
 
 
-def keep(run: Run, step: int, found: Findings, *, last: bool) -> None:
+def save(run: Run, step: int, found: Findings, *, last: bool) -> None:
     """Writes alarms.json anew, with what earlier evaluations rang before."""
     earlier = read_json(run.layout.alarms)["looks"] if run.layout.alarms.is_file() else {}
     looks = {key: names for key, names in earlier.items() if int(key) < step}
@@ -70,7 +72,7 @@ def keep(run: Run, step: int, found: Findings, *, last: bool) -> None:
     write_json(run.layout.alarms, kept)
 
 
-def findings_of(run: Run, after: Evaluated, step: int) -> Findings:
+def load_or_compute(run: Run, after: EvaluationData, step: int) -> Findings:
     """Alarms and advice of a finished run: as it kept them, or, of a run older than alarms, made from its records.
 
     Args:
@@ -78,17 +80,17 @@ def findings_of(run: Run, after: Evaluated, step: int) -> Findings:
         after: its last evaluation on the whole set.
         step: of that evaluation.
     """
-    kept = _kept(run, step)
+    kept = _saved(run, step)
     if kept is not None:
         return kept
     folder = run.layout.evaluation(0)
     if step == 0 or not is_complete(folder) or not run.layout.rollouts.is_file():
         return Findings(alarms=(), advice=None)
     before = read_evaluation(folder, _prompts(run, "prompts.eval"), "step 0")
-    return look(run, before, after, against(before, after, run.experiment()), step)
+    return check_alarms(run, before, after, compare_with_baseline(before, after, run.experiment()), step)
 
 
-def names_on_record(run: Run) -> tuple[str, ...] | None:
+def recorded_names(run: Run) -> tuple[str, ...] | None:
     """Names of the alarms that rang last; None where nobody has looked.
 
     Raises:
@@ -102,9 +104,7 @@ def names_on_record(run: Run) -> tuple[str, ...] | None:
         raise IntegrityError(f"{run.layout.alarms} is damaged.", "Delete it: it can be made again.") from None
 
 
-def step_further(
-    outcome: ComparisonOutcome, runs: tuple[Run, Run], found: Findings, seeds: Sequence[int]
-) -> Advice | None:
+def next_step(outcome: ComparisonResult, runs: tuple[Run, Run], found: Findings, seeds: Sequence[int]) -> Advice | None:
     """What to try after a comparison; where the second run rings alarms, what they ask for comes first.
 
     Args:
@@ -118,7 +118,7 @@ def step_further(
     if found.alarms and len(outcome.variables) <= 1:
         return found.advice
     first, second = runs
-    return after_comparison(
+    return suggest_after_comparison(
         outcome,
         measure_named(outcome.comparison.primary),
         round_=second.experiment().round,
@@ -127,7 +127,7 @@ def step_further(
     )
 
 
-def _kept(run: Run, step: int) -> Findings | None:
+def _saved(run: Run, step: int) -> Findings | None:
     if not run.layout.alarms.is_file():
         return None
     record = read_json(run.layout.alarms)
@@ -142,12 +142,14 @@ def _kept(run: Run, step: int) -> Findings | None:
         raise IntegrityError(f"{run.layout.alarms} is damaged.", "Delete it: it can be made again.") from None
 
 
-def _seen(run: Run, before: Evaluated, after: Evaluated, comparison: Comparison, step: int) -> Seen:
+def _run_history(
+    run: Run, before: EvaluationData, after: EvaluationData, comparison: Comparison, step: int
+) -> RunHistory:
     rows = [row for row in run.metrics() if row["update"] <= step]
     episodes = [row for row in read_lines(run.layout.rollouts) if row["update"] <= step] if step else []
-    table, now = tabulate(before.labelled), tabulate(after.labelled)
+    table, now = label_matrix(before.labelled), label_matrix(after.labelled)
     common = sorted(set(table.prompt_ids) & set(now.prompt_ids))
-    return Seen(
+    return RunHistory(
         experiment=run.experiment(),
         changed=tuple(run.state().changed),
         metrics=rows,

@@ -14,12 +14,12 @@ from typing import Any
 
 from ppo_cli.behaviours.measures import MEASURES
 from ppo_cli.errors import PpoError, UsageError
-from ppo_cli.experiment.load import as_tree
+from ppo_cli.experiment.load import to_dict
 from ppo_cli.experiment.schema import Experiment
-from ppo_cli.experiment.schema_index import flatten, generalise, schema_keys
+from ppo_cli.experiment.schema_index import flatten, schema_keys, wildcard_path
 from ppo_cli.records.results import RunRow
 from ppo_cli.records.training import RunState
-from ppo_cli.rewards.rewarded_measures import graded
+from ppo_cli.rewards.rewarded_measures import measures_also_rewarded
 from ppo_cli.store.evaluations import SUMMARY
 from ppo_cli.store.files import read_json
 from ppo_cli.store.layout import step_of
@@ -30,7 +30,7 @@ INPUT_GROUPS = {"model.warm_start": "warm_start", "prompts.train": "train_set", 
 """The lock's group that holds what a path key named."""
 
 
-def runs(output: Path, *, sort: str = STARTED, only_changed: bool = False) -> list[RunRow]:
+def run_rows(output: Path, *, sort: str = STARTED, only_changed: bool = False) -> list[RunRow]:
     """Every run in a folder; one that cannot be read says why instead of hiding.
 
     Args:
@@ -44,7 +44,7 @@ def runs(output: Path, *, sort: str = STARTED, only_changed: bool = False) -> li
     _refuse_unknown(sort)
     rows = [_row(run) for run in list_runs(output)]
     if sort != STARTED:
-        rows.sort(key=lambda row: _place(row, sort))
+        rows.sort(key=lambda row: _sort_key(row, sort))
     if only_changed:
         kept = differing_keys(rows)
         rows = [replace(row, config={path: row.config[path] for path in kept if path in row.config}) for row in rows]
@@ -60,14 +60,14 @@ def differing_keys(rows: Sequence[RunRow]) -> list[str]:
         path
         for path in paths
         if len({repr(config.get(path)) for config in readable}) > 1
-        and (generalise(path) not in schema_keys() or schema_keys()[generalise(path)].moves != "free")
+        and (wildcard_path(path) not in schema_keys() or schema_keys()[wildcard_path(path)].moves != "free")
     ]
-    return sorted(differing, key=lambda path: (order.get(generalise(path), len(order)), path))
+    return sorted(differing, key=lambda path: (order.get(wildcard_path(path), len(order)), path))
 
 
 def _refuse_unknown(sort: str) -> None:
     measures = {measure.name for measure in MEASURES}
-    if sort == STARTED or sort in measures or generalise(sort) in schema_keys():
+    if sort == STARTED or sort in measures or wildcard_path(sort) in schema_keys():
         return
     close = difflib.get_close_matches(sort, [STARTED, *measures, *schema_keys()], n=1)
     hint = f" Did you mean {close[0]}?" if close else ""
@@ -76,7 +76,7 @@ def _refuse_unknown(sort: str) -> None:
     )
 
 
-def _place(row: RunRow, sort: str) -> tuple[bool, float, str]:
+def _sort_key(row: RunRow, sort: str) -> tuple[bool, float, str]:
     """Numbers before words, and either before nothing."""
     better = {measure.name: measure.better for measure in MEASURES}
     value = (row.measures.get(sort) or {}).get("value") if sort in better else row.config.get(sort)
@@ -100,7 +100,7 @@ def _row(run: Run) -> RunRow:
         measures=summary.get("measures", {}),
         step=step,
         config=settings_of(run, experiment),
-        graded=graded(experiment.reward.terms),
+        graded=measures_also_rewarded(experiment.reward.terms),
         round=experiment.round,
     )
 
@@ -113,7 +113,7 @@ def settings_of(run: Run, experiment: Experiment) -> dict[str, Any]:
         for key, group in INPUT_GROUPS.items()
         if group in groups
     }
-    return {**flatten(as_tree(experiment)), **rows}
+    return {**flatten(to_dict(experiment)), **rows}
 
 
 def last_evaluation(run: Run) -> tuple[int | None, dict[str, Any]]:

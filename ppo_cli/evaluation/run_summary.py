@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from ppo_cli.errors import IntegrityError, UsageError
-from ppo_cli.evaluation.evaluate import Evaluated, against, read_evaluation
-from ppo_cli.evaluation.human_labels import believed
-from ppo_cli.evaluation.run_alarms import names_on_record
+from ppo_cli.evaluation.evaluate import EvaluationData, compare_with_baseline, read_evaluation
+from ppo_cli.evaluation.human_labels import with_human_labels
+from ppo_cli.evaluation.run_alarms import recorded_names
 from ppo_cli.evaluation.run_list import settings_of
-from ppo_cli.experiment.schema import ROUND_MOVES, Experiment
+from ppo_cli.experiment.schema import ROUNDS, Experiment
 from ppo_cli.prompts.jsonl import read_prompts
 from ppo_cli.records.comparisons import Comparison
-from ppo_cli.records.results import RunStory
+from ppo_cli.records.results import RunSummary
 from ppo_cli.records.training import RunState
 from ppo_cli.setup.resolve import INPUTS
 from ppo_cli.store.evaluations import is_complete
@@ -25,7 +25,7 @@ from ppo_cli.store.runs import Run, find_run
 from ppo_cli.store.sweeps import sweeps_with
 
 
-def show(name: str, *, output: Path) -> RunStory:
+def summarise_run(name: str, *, output: Path) -> RunSummary:
     """Tells what became of a run.
 
     Args:
@@ -40,22 +40,22 @@ def show(name: str, *, output: Path) -> RunStory:
     experiment, _ = run.verify()
     state, metrics = run.state(), run.metrics()
     step, partial, comparison = _from_start_to_end(run, experiment)
-    question, _ = ROUND_MOVES[experiment.round]
-    return RunStory(
+    question, _ = ROUNDS[experiment.round]
+    return RunSummary(
         state=state,
         folder=str(run.layout.root),
         goal=experiment.goal,
         round=experiment.round,
         question=question,
         updates=experiment.ppo.updates,
-        instead_of=_instead_of(run, state),
+        instead_of=_parent_values(run, state),
         step=step,
         partial=partial,
         comparison=comparison,
         kl=tuple(float(row["kl"]) for row in metrics),
         kl_stop_at=experiment.kl.stop_at,
         reward=tuple(float(row["reward"]) for row in metrics),
-        alarms=names_on_record(run),
+        alarms=recorded_names(run),
         files=_files(run),
         next_command=_next_command(run, state),
         sets=tuple(sweeps_with(run.layout.root.parent, run.name)),
@@ -70,16 +70,16 @@ def _from_start_to_end(run: Run, experiment: Experiment) -> tuple[int | None, bo
         return (steps[-1] if steps else None), False, None
     prompts = read_prompts(run.layout.root / INPUTS["prompts.eval"])
 
-    def read(step: int) -> Evaluated:
+    def read(step: int) -> EvaluationData:
         return read_evaluation(run.layout.evaluation(step), prompts, f"step {step}")
 
     last = read(steps[-1])
     start = read(0)
-    by_rule, effect = against(start, last, experiment), experiment.evaluation.smallest_effect
-    return steps[-1], last.partial, believed(by_rule, [(run, 0)], [(run, steps[-1])], start.prompts, effect)
+    by_rule, effect = compare_with_baseline(start, last, experiment), experiment.evaluation.smallest_effect
+    return steps[-1], last.partial, with_human_labels(by_rule, [(run, 0)], [(run, steps[-1])], start.prompts, effect)
 
 
-def _instead_of(run: Run, state: RunState) -> dict[str, Any]:
+def _parent_values(run: Run, state: RunState) -> dict[str, Any]:
     """What the parent has for the keys that were changed, if it still lies beside the run."""
     if state.parent is None:
         return {}

@@ -11,16 +11,16 @@ import re
 from collections.abc import Sequence
 
 from ppo_cli.experiment.schema import TRACKERS, Experiment, Ppo
-from ppo_cli.experiment.schema_index import generalise, nearest, schema_keys
+from ppo_cli.experiment.schema_index import closest_key, schema_keys, wildcard_path
 
 FOLDER_NAME = re.compile(r"\w[\w.,=@+-]{0,99}")
 GENERATION = ("evaluation.temperature", "evaluation.max_new_tokens")
 """How evaluations sample; runs that differ in it are compared only where both declare it."""
-MAY_BE_VARIED = ("model.start", "model.warm_start", "prompts.train", "rollout.", *GENERATION)
+TREATABLE_KEYS = ("model.start", "model.warm_start", "prompts.train", "rollout.", *GENERATION)
 """Frozen keys whose difference counts as a treatment when two runs are compared."""
-LEAST_IN_MINIBATCH = 4
+MIN_MINIBATCH_EPISODES = 4
 """Fewer episodes give no variance to normalise by."""
-LEAST_FOR_WHITENING = 8
+MIN_WHITENING_EPISODES = 8
 """TRL's own lower bound of episodes in a minibatch for whitened rewards."""
 
 
@@ -52,10 +52,10 @@ def _minibatch_problems(ppo: Ppo) -> list[str]:
         return [
             f"ppo.minibatches: {ppo.minibatches} does not divide ppo.episodes_per_update = {ppo.episodes_per_update}"
         ]
-    if size < LEAST_IN_MINIBATCH:
-        return [f"ppo.minibatches: leaves {size} episodes a minibatch; at least {LEAST_IN_MINIBATCH} are needed"]
-    if ppo.whiten_rewards and size < LEAST_FOR_WHITENING:
-        return [f"ppo.whiten_rewards: needs at least {LEAST_FOR_WHITENING} episodes in a minibatch"]
+    if size < MIN_MINIBATCH_EPISODES:
+        return [f"ppo.minibatches: leaves {size} episodes a minibatch; at least {MIN_MINIBATCH_EPISODES} are needed"]
+    if ppo.whiten_rewards and size < MIN_WHITENING_EPISODES:
+        return [f"ppo.whiten_rewards: needs at least {MIN_WHITENING_EPISODES} episodes in a minibatch"]
     return []
 
 
@@ -64,11 +64,11 @@ def _variable_problems(experiment: Experiment) -> list[str]:
     names = [str(name) for name in experiment.variable]
     problems = [f"variable: {name} is named twice" for name in dict.fromkeys(names) if names.count(name) > 1]
     for name in dict.fromkeys(names):
-        known = schema_keys().get(generalise(name))
+        known = schema_keys().get(wildcard_path(name))
         if known is None:
-            close = nearest(name)
+            close = closest_key(name)
             problems.append(f"variable: no key '{name}'{f'; did you mean {close}?' if close else ''}")
-        elif name == "seed" or not (known.moves == "treatment" or known.path.startswith(MAY_BE_VARIED)):
+        elif name == "seed" or not (known.moves == "treatment" or known.path.startswith(TREATABLE_KEYS)):
             problems.append(f"variable: {name} is no treatment, so nothing moves together with it")
     if len(names) == 1 and not names[0].startswith(GENERATION):
         problems.append(f"variable: {names[0]} alone counts as one treatment anyway; name two keys or none")

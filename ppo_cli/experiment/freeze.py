@@ -22,11 +22,11 @@ import yaml
 
 from ppo_cli.errors import IntegrityError
 from ppo_cli.experiment.digest import sha256_of
-from ppo_cli.experiment.load import as_tree
-from ppo_cli.experiment.schema import REQUIRED, Experiment, Moves
-from ppo_cli.experiment.schema_index import flatten, generalise, moves_of, schema_keys
+from ppo_cli.experiment.load import to_dict
+from ppo_cli.experiment.schema import REQUIRED, Experiment, KeyRole
+from ppo_cli.experiment.schema_index import flatten, role_of, schema_keys, wildcard_path
 
-RECIPE = "ppo-freeze/1"
+LOCK_FORMAT = "ppo-freeze/1"
 """Version of how digests are made; a lock of another version is not compared digest by digest."""
 
 REWARD_CONTENT = "reward_content"
@@ -58,7 +58,7 @@ CONTENT_GROUPS = ("start_model", "warm_start", "train_set", "eval_set", "rendere
 class Group:
     """One digest and what it was taken over."""
 
-    moves: Moves
+    moves: KeyRole
     """What a difference in this group means between two runs."""
     digest: str
     """sha256 over `values`."""
@@ -88,17 +88,17 @@ def freeze(experiment: Experiment, content: Mapping[str, Mapping[str, Any]], fil
     groups = {**_config_groups(experiment)}
     for name in CONTENT_GROUPS:
         if name in content:
-            moves: Moves = "treatment" if name == REWARD_CONTENT else "frozen"
+            moves: KeyRole = "treatment" if name == REWARD_CONTENT else "frozen"
             groups[name] = Group(moves, sha256_of(content[name]), dict(content[name]))
     return Lock(_fingerprint(groups), groups, dict(files))
 
 
-def rows_digest(rows: Sequence[Mapping[str, Any]]) -> str:
+def digest_rows(rows: Sequence[Mapping[str, Any]]) -> str:
     """Digest of prompt rows: blanks and key order in the file do not matter, every value does."""
     return sha256_of([dict(row) for row in rows])
 
 
-def tokens_digest(token_ids: Mapping[str, Sequence[Sequence[int]]]) -> dict[str, Any]:
+def digest_token_ids(token_ids: Mapping[str, Sequence[Sequence[int]]]) -> dict[str, Any]:
     """Values of the `rendered` group: one digest a prompt set, over token ids as the model sees them."""
     return {name: sha256_of([list(map(int, ids)) for ids in rows]) for name, rows in token_ids.items()}
 
@@ -106,7 +106,7 @@ def tokens_digest(token_ids: Mapping[str, Sequence[Sequence[int]]]) -> dict[str,
 def as_yaml(lock: Lock) -> str:
     """The lock as a file that a person can read and diff."""
     document = {
-        "schema": RECIPE,
+        "schema": LOCK_FORMAT,
         "fingerprint": lock.fingerprint,
         "groups": {
             name: {"moves": group.moves, "digest": group.digest, "values": dict(group.values)}
@@ -126,8 +126,8 @@ def from_yaml(text: str, where: str) -> Lock:
     next_step = "Restore the file, or start a new run."
     try:
         document = yaml.safe_load(text)
-        if document["schema"] != RECIPE:
-            raise IntegrityError(f"{where} was frozen by {document['schema']}, not {RECIPE}.", "Repeat the run.")
+        if document["schema"] != LOCK_FORMAT:
+            raise IntegrityError(f"{where} was frozen by {document['schema']}, not {LOCK_FORMAT}.", "Repeat the run.")
         groups = {
             name: Group(entry["moves"], entry["digest"], entry["values"]) for name, entry in document["groups"].items()
         }
@@ -212,20 +212,20 @@ def group_of_file(path: str) -> str:
 
 
 def _config_groups(experiment: Experiment) -> dict[str, Group]:
-    values = flatten(as_tree(experiment))
+    values = flatten(to_dict(experiment))
     groups: dict[str, Group] = {}
     for name, prefixes in CONFIG_GROUPS.items():
         held = {
-            path: by_name(path, value)
+            path: path_independent(path, value)
             for path, value in values.items()
             if any(path == prefix or path.startswith(f"{prefix}.") for prefix in prefixes) and _moves(path) != "free"
         }
-        moves: Moves = "treatment" if name in ("reward", "kl", "ppo", "trained_part", "seed") else "frozen"
+        moves: KeyRole = "treatment" if name in ("reward", "kl", "ppo", "trained_part", "seed") else "frozen"
         groups[name] = Group(moves, sha256_of(held), held)
     return groups
 
 
-def by_name(path: str, value: Any) -> Any:  # noqa: ANN401 - of any key
+def path_independent(path: str, value: Any) -> Any:  # noqa: ANN401 - of any key
     """A value; of a file that a reward term names its last part alone, for where it lies is no part of a run."""
     if not (path.startswith("reward.terms.") and isinstance(value, str)):
         return value
@@ -238,8 +238,8 @@ def _came_later(path: str, value: object, frozen: Mapping[str, Any]) -> bool:
     """Whether a lock lacks a key because its version had none, and the run left it at its default."""
     if path in frozen:
         return False
-    known = schema_keys().get(generalise(path))
-    if generalise(path) != path:  # of a name of the user's choice; a new name is a change
+    known = schema_keys().get(wildcard_path(path))
+    if wildcard_path(path) != path:  # of a name of the user's choice; a new name is a change
         named = ".".join(path.split(".")[:3])
         return known is not None and value == known.default and any(held.startswith(f"{named}.") for held in frozen)
     return bool(value == (known.default if known else _untouched().get(path, REQUIRED)))
@@ -248,15 +248,15 @@ def _came_later(path: str, value: object, frozen: Mapping[str, Any]) -> bool:
 @cache
 def _untouched() -> Mapping[str, Any]:
     """What a config holds that gives no key: groups that are null too."""
-    return flatten(as_tree(Experiment()))
+    return flatten(to_dict(Experiment()))
 
 
-def _moves(path: str) -> Moves:
+def _moves(path: str) -> KeyRole:
     try:
-        return moves_of(path)
+        return role_of(path)
     except KeyError:
         return "treatment"
 
 
 def _fingerprint(groups: Mapping[str, Group]) -> str:
-    return sha256_of({"schema": RECIPE, **{name: group.digest for name, group in groups.items()}})
+    return sha256_of({"schema": LOCK_FORMAT, **{name: group.digest for name, group in groups.items()}})

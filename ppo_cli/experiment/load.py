@@ -19,7 +19,7 @@ from ppo_cli.errors import ConfigError, reason_of
 from ppo_cli.experiment import term_parameters
 from ppo_cli.experiment.cross_checks import contradictions, without_effect
 from ppo_cli.experiment.schema import REQUIRED, Experiment
-from ppo_cli.experiment.schema_index import ANY_NAME, flatten, generalise, nearest, schema_keys, sections
+from ppo_cli.experiment.schema_index import ANY_NAME, closest_key, flatten, schema_keys, sections, wildcard_path
 
 CORRECT_IT = "Correct it; a config that `ppo init` writes explains every key."
 PARAMETER_DEPTH = 3
@@ -27,7 +27,7 @@ PARAMETER_DEPTH = 3
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedExperiment:
     """An experiment together with where it came from."""
 
     experiment: Experiment
@@ -40,7 +40,7 @@ class Loaded:
     """The key paths that the file or an override gives; the rest are defaults."""
 
 
-def load_experiment(source: Path, overrides: Sequence[str] = ()) -> Loaded:
+def load_experiment(source: Path, overrides: Sequence[str] = ()) -> LoadedExperiment:
     """Reads one YAML file, applies overrides, and checks every key.
 
     Relative paths in the file are taken from the file's folder, those in overrides from the current folder.
@@ -50,9 +50,9 @@ def load_experiment(source: Path, overrides: Sequence[str] = ()) -> Loaded:
     """
     file_tree = _anchored(_read_yaml(source), source.parent)
     override_tree = _anchored(_parse_overrides(overrides), Path.cwd())
-    kinds = term_parameters.kinds_in(file_tree, override_tree)
-    term_parameters.anchored(file_tree, kinds, source.parent)
-    term_parameters.anchored(override_tree, kinds, Path.cwd())
+    kinds = term_parameters.types_in(file_tree, override_tree)
+    term_parameters.resolve_paths(file_tree, kinds, source.parent)
+    term_parameters.resolve_paths(override_tree, kinds, Path.cwd())
     _raise_if_any(_unknown_keys(file_tree), source)
     _raise_if_any(_unknown_keys(override_tree), None)
 
@@ -64,7 +64,7 @@ def load_experiment(source: Path, overrides: Sequence[str] = ()) -> Loaded:
     _raise_if_any(without_effect(experiment, overridden), None)
     as_written = _typed(file_tree, {}, source) if overridden else experiment
     _raise_if_any(without_effect(as_written, in_file - _at_default(as_written)), source)
-    return Loaded(experiment, source, tuple(overrides), in_file | overridden)
+    return LoadedExperiment(experiment, source, tuple(overrides), in_file | overridden)
 
 
 def load_frozen(source: Path) -> Experiment:
@@ -74,27 +74,27 @@ def load_frozen(source: Path) -> Experiment:
         ConfigError: for anything wrong with the file.
     """
     tree = _anchored(_read_yaml(source), source.parent)
-    term_parameters.anchored(tree, term_parameters.kinds_in(tree), source.parent)
+    term_parameters.resolve_paths(tree, term_parameters.types_in(tree), source.parent)
     _raise_if_any(_unknown_keys(tree), source)
     experiment = _typed(tree, {}, source)
     _raise_if_any(_value_problems(experiment), source)
     return experiment
 
 
-def as_tree(experiment: Experiment) -> dict[str, Any]:
+def to_dict(experiment: Experiment) -> dict[str, Any]:
     """The experiment as nested plain values, every key present, in the order of the schema."""
     tree = cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.structured(experiment)))
     terms = tree["reward"]["terms"]
-    tree["reward"]["terms"] = {name: term_parameters.spread(name, term) for name, term in terms.items()}
+    tree["reward"]["terms"] = {name: term_parameters.flatten_term(name, term) for name, term in terms.items()}
     return tree
 
 
 def as_yaml(experiment: Experiment) -> str:
     """The experiment as YAML that loads to an equal experiment."""
-    return OmegaConf.to_yaml(OmegaConf.create(as_tree(experiment)))
+    return OmegaConf.to_yaml(OmegaConf.create(to_dict(experiment)))
 
 
-def with_inputs_in(experiment: Experiment, inputs: Mapping[str, str]) -> Experiment:
+def with_paths(experiment: Experiment, inputs: Mapping[str, str]) -> Experiment:
     """The same experiment with its path keys replaced, {key path: new path}."""
     prompts = replace(
         experiment.prompts,
@@ -155,7 +155,7 @@ def _unknown_keys(tree: dict[str, Any]) -> list[str]:
     known, groups = schema_keys(), sections()
     problems = []
     for path, value in flatten(tree).items():
-        general = generalise(str(path))
+        general = wildcard_path(str(path))
         if "${" in str(value):
             problems.append(f"{path}: interpolation (${{…}}) is not supported; write the value itself")
             continue
@@ -166,7 +166,7 @@ def _unknown_keys(tree: dict[str, Any]) -> list[str]:
         if general in groups or general == f"reward.terms.{ANY_NAME}":
             problems.append(f"{path}: is a group of keys, not a value ({value!r})")
             continue
-        guess = nearest(str(path))
+        guess = closest_key(str(path))
         hint = f"; did you mean {guess}?" if guess else ""
         problems.append(f"{path}: no such key{hint}")
     return problems
@@ -176,7 +176,7 @@ def _typed(
     file_tree: dict[str, Any], override_tree: dict[str, Any], source: Path, overridden: frozenset[str] = frozenset()
 ) -> Experiment:
     try:
-        trees = term_parameters.gathered(file_tree), term_parameters.gathered(override_tree)
+        trees = term_parameters.nest(file_tree), term_parameters.nest(override_tree)
         merged = OmegaConf.merge(OmegaConf.structured(Experiment), *trees)
         missing = sorted(OmegaConf.missing_keys(merged))
         if missing:
@@ -184,7 +184,7 @@ def _typed(
             listed = "; ".join(f"{path} ({docs[path].doc})" for path in missing)
             raise ConfigError(f"{source}: missing {listed}", "Add it to the file.")
         experiment = cast(Experiment, OmegaConf.to_object(merged))
-        as_tree(experiment)  # sees a list within a list, which merging lets pass
+        to_dict(experiment)  # sees a list within a list, which merging lets pass
         return _with_typed_terms(experiment, source, overridden)
     except OmegaConfBaseException as error:
         path = error.full_key or ""
@@ -193,7 +193,7 @@ def _typed(
 
 
 def _with_typed_terms(experiment: Experiment, source: Path, overridden: frozenset[str]) -> Experiment:
-    found = {name: term_parameters.checked(name, term) for name, term in experiment.reward.terms.items()}
+    found = {name: term_parameters.validate(name, term) for name, term in experiment.reward.terms.items()}
     problems = [problem for _, several in found.values() for problem in several]
     _raise_if_any(problems, None if _typed_here(problems, overridden) else source)
     terms = {name: term for name, (term, _) in found.items()}
@@ -209,15 +209,15 @@ def _typed_here(problems: Sequence[str], overridden: frozenset[str]) -> bool:
 def _at_default(experiment: Experiment) -> frozenset[str]:
     """The keys that have their default value; written out, as in a run's config.yaml, they claim no effect."""
     keys = schema_keys()
-    values = flatten(as_tree(experiment))
+    values = flatten(to_dict(experiment))
     return frozenset(path for path, value in values.items() if path in keys and keys[path].default == value)
 
 
 def _value_problems(experiment: Experiment) -> list[str]:
     keys = schema_keys()
     problems = []
-    for path, value in flatten(as_tree(experiment)).items():
-        known = keys.get(generalise(path))
+    for path, value in flatten(to_dict(experiment)).items():
+        known = keys.get(wildcard_path(path))
         reason = known.range_error(value) if known else None
         if reason:
             problems.append(f"{path}: {reason}")

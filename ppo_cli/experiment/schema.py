@@ -20,9 +20,9 @@ REQUIRED = "???"
 LARGEST_SEED = 2**32 - 1
 """What every library's generator takes."""
 
-Moves = Literal["frozen", "treatment", "free"]
+KeyRole = Literal["frozen", "treatment", "free"]
 
-ROUND_MOVES: dict[int, tuple[str, tuple[str, ...]]] = {
+ROUNDS: dict[int, tuple[str, tuple[str, ...]]] = {
     1: ("is it controllable", ("kl", "ppo", "seed")),
     2: ("tune the reward", ("reward", "seed")),
     3: ("widen the data", ("prompts.train", "seed")),
@@ -36,7 +36,7 @@ TRACKERS = ("tensorboard", "wandb", "trackio", "mlflow")
 
 def key(
     default: Any,  # noqa: ANN401 - a default has the type of its field
-    moves: Moves,
+    moves: KeyRole,
     *,
     above: float | None = None,
     at_least: float | None = None,

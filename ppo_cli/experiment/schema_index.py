@@ -28,7 +28,7 @@ class Key:
 
     path: str
     """Dotted path; `*` stands for a name of the user's choice."""
-    moves: schema.Moves
+    moves: schema.KeyRole
     """What a change of it means between two runs."""
     default: Any
     """Its value when the file does not give one."""
@@ -79,7 +79,7 @@ def sections() -> dict[str, str]:
     return dict(_sections(schema.Experiment, ""))
 
 
-def generalise(path: str) -> str:
+def wildcard_path(path: str) -> str:
     """Turns `reward.terms.ended.weight` into the schema's `reward.terms.*.weight`."""
     parts = path.split(".")
     if parts[:2] == ["reward", "terms"] and len(parts) > 2:
@@ -87,9 +87,9 @@ def generalise(path: str) -> str:
     return ".".join(parts)
 
 
-def moves_of(path: str) -> schema.Moves:
+def role_of(path: str) -> schema.KeyRole:
     """The class of a concrete key path; what a user's own reward function is told moves as every reward key does."""
-    general = generalise(path)
+    general = wildcard_path(path)
     if general not in schema_keys() and general.startswith(f"reward.terms.{ANY_NAME}."):
         return "treatment"
     return schema_keys()[general].moves
@@ -107,14 +107,14 @@ def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def typed(value: object) -> str:
+def format_value(value: object) -> str:
     """A value as it would be typed in the config."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def nearest(wrong: str) -> str | None:
+def closest_key(wrong: str) -> str | None:
     """The known path that a mistyped one most likely meant, with the user's own names kept."""
     found = _nearest_general(wrong)
     if found is None:
@@ -132,9 +132,9 @@ def _nearest_general(wrong: str) -> str | None:
     for path in known:
         by_leaf.setdefault(path.rsplit(".", 1)[-1], []).append(path)
     parent, _, leaf = wrong.rpartition(".")
-    siblings = [path for path in known if path.rpartition(".")[0] == generalise(parent)]
+    siblings = [path for path in known if path.rpartition(".")[0] == wildcard_path(parent)]
     for candidates in (siblings, known):
-        close = difflib.get_close_matches(generalise(wrong), candidates, n=1, cutoff=0.75)
+        close = difflib.get_close_matches(wildcard_path(wrong), candidates, n=1, cutoff=0.75)
         if close:
             return close[0]
     close = difflib.get_close_matches(leaf, list(by_leaf), n=1, cutoff=0.75)

@@ -27,7 +27,7 @@ PYTHON_FILE = ".py:"
 """Parts a file from the function in it."""
 
 
-def gathered(tree: Mapping[str, Any]) -> dict[str, Any]:
+def nest(tree: Mapping[str, Any]) -> dict[str, Any]:
     """A config's tree with the parameters of each term put together under `parameters`."""
     reward = tree.get("reward")
     terms = reward.get("terms") if isinstance(reward, dict) else None
@@ -37,7 +37,7 @@ def gathered(tree: Mapping[str, Any]) -> dict[str, Any]:
     return {**tree, "reward": {**reward, "terms": moved}}  # type: ignore[dict-item]  # terms is inside reward
 
 
-def spread(name: str, term: Mapping[str, Any]) -> dict[str, Any]:
+def flatten_term(name: str, term: Mapping[str, Any]) -> dict[str, Any]:
     """A term as it stands in a file: parameters beside the weight, and what every older term is left out."""
     spread_out = {"weight": term["weight"]}
     if term["kind"] not in (None, name):
@@ -47,14 +47,14 @@ def spread(name: str, term: Mapping[str, Any]) -> dict[str, Any]:
     return {**spread_out, **term["parameters"]}
 
 
-def kind_of(name: str, term: Term) -> str:
+def type_of(name: str, term: Term) -> str:
     """The kind of a term, its own name where none is given."""
     return term.kind or name
 
 
-def checked(name: str, term: Term) -> tuple[Term, list[str]]:
+def validate(name: str, term: Term) -> tuple[Term, list[str]]:
     """A term with typed parameters, defaults filled in, and what is wrong with it, each as `path: what is wrong`."""
-    kind, path = kind_of(name, term), f"reward.terms.{name}"
+    kind, path = type_of(name, term), f"reward.terms.{name}"
     if kind not in KINDS:
         mistyped = [problem for problem in _no_such_keys(path, term, ()) if "did you mean" in problem]
         return term, [*_no_such_kind(path, kind, given=term.kind is not None), *mistyped]
@@ -81,7 +81,7 @@ def checked(name: str, term: Term) -> tuple[Term, list[str]]:
     return (term if problems else dataclasses.replace(term, parameters=typed)), problems
 
 
-def anchored(tree: Mapping[str, Any], kinds: Mapping[str, str], folder: Path) -> None:
+def resolve_paths(tree: Mapping[str, Any], kinds: Mapping[str, str], folder: Path) -> None:
     """Makes the paths among the parameters in a config's tree absolute, in place.
 
     Args:
@@ -99,7 +99,7 @@ def anchored(tree: Mapping[str, Any], kinds: Mapping[str, str], folder: Path) ->
                 term[parameter] = str((folder / Path(value).expanduser()).absolute())
 
 
-def kinds_in(*trees: Mapping[str, Any]) -> dict[str, str]:
+def types_in(*trees: Mapping[str, Any]) -> dict[str, str]:
     """The kind of every term that trees name, a later tree before an earlier one."""
     kinds: dict[str, str] = {}
     for tree in trees:
@@ -112,7 +112,7 @@ def kinds_in(*trees: Mapping[str, Any]) -> dict[str, str]:
 def files_of(name: str, term: Term) -> dict[str, Path]:
     """The files that a term's parameters name, by key path; a run keeps copies of them."""
     path = f"reward.terms.{name}"
-    match kind_of(name, term):
+    match type_of(name, term):
         case "preference":
             return {f"{path}.pairs": Path(term.parameters["pairs"])}
         case "python" if PYTHON_FILE in term.parameters["function"]:

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 from jinja2 import TemplateError
 
-from ppo_cli.models.loading import Tokens
+from ppo_cli.models.loading import ChatTokenizer
 
-SAID, ANSWERED = "which harbour is the deepest", "the northern one"
+USER_TEXT, ANSWER_TEXT = "which harbour is the deepest", "the northern one"
 """Words that a template is tried with."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Template:
+class TemplateProbe:
     """What a template was seen to do."""
 
     problem: str | None
@@ -39,23 +39,23 @@ class Template:
         return bool(self.closing.strip())
 
 
-def try_template(tokens: Tokens) -> Template:
+def probe_template(tokens: ChatTokenizer) -> TemplateProbe:
     """Renders a question with and without its answer and looks at what came out."""
     try:
         asked = _render(tokens, tokens.system_prompt, answered=False)
         alone = _render(tokens, None, answered=False)
     except (TemplateError, TypeError, ValueError, KeyError) as error:
-        return Template(problem=(str(error).strip() or type(error).__name__).splitlines()[0])
+        return TemplateProbe(problem=(str(error).strip() or type(error).__name__).splitlines()[0])
     try:
         whole = _render(tokens, None, answered=True)
     except (TemplateError, TypeError, ValueError, KeyError):
         whole = ""
-    ending = whole.rpartition(ANSWERED)[2].strip() if ANSWERED in whole else ""
+    ending = whole.rpartition(ANSWER_TEXT)[2].strip() if ANSWER_TEXT in whole else ""
     ids = tokens.tokenizer(ending, add_special_tokens=False)["input_ids"] if ending else []
-    opening, found, closing = alone.partition(SAID)
-    return Template(
+    opening, found, closing = alone.partition(USER_TEXT)
+    return TemplateProbe(
         problem=None,
-        keeps_user=SAID in asked,
+        keeps_user=USER_TEXT in asked,
         keeps_system=not tokens.system_prompt or tokens.system_prompt.strip() in asked,
         opening=opening if found else "",
         closing=closing,
@@ -64,10 +64,10 @@ def try_template(tokens: Tokens) -> Template:
     )
 
 
-def _render(tokens: Tokens, system: str | None, *, answered: bool) -> str:
-    messages = [{"role": "user", "content": SAID}]
+def _render(tokens: ChatTokenizer, system: str | None, *, answered: bool) -> str:
+    messages = [{"role": "user", "content": USER_TEXT}]
     if system is not None:
         messages.insert(0, {"role": "system", "content": system})
     if answered:
-        messages.append({"role": "assistant", "content": ANSWERED})
+        messages.append({"role": "assistant", "content": ANSWER_TEXT})
     return str(tokens.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=not answered))

@@ -17,9 +17,9 @@ from pathlib import Path
 from ppo_cli.models import builtin
 from ppo_cli.records.results import Cost
 
-REACHED = {"cpu": 0.36, "cuda": 0.1}
+REACHED_SPEED_SHARE = {"cpu": 0.36, "cuda": 0.1}
 """Share of the measured matrix speed that training reaches on the whole."""
-ANSWERED = 0.6
+MEAN_ANSWER_SHARE = 0.6
 """Assumed mean answer length as a share of its limit; most answers end before it."""
 PROGRAM_GB = 1.3
 """Memory of the interpreter and the libraries."""
@@ -38,7 +38,7 @@ class ModelShape:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
+class PlannedWork:
     """What an experiment does, in counts."""
 
     updates: int
@@ -61,7 +61,7 @@ class Work:
     checkpoints_kept: int
 
 
-def estimate(work: Work, shape: ModelShape | None, device: str, gflops: float | None, bytes_each: int) -> Cost:
+def estimate(work: PlannedWork, shape: ModelShape | None, device: str, gflops: float | None, bytes_each: int) -> Cost:
     """Seconds, memory and disk for some work on some machine."""
     episodes = work.updates * work.episodes
     if shape is None or gflops is None:
@@ -72,7 +72,7 @@ def estimate(work: Work, shape: ModelShape | None, device: str, gflops: float | 
     activations_gb = 2048 * (work.trained_layers or shape.layers) * 34 * shape.width * bytes_each / 1e9
     return Cost(
         episodes=episodes,
-        seconds=operations / (gflops * 1e9 * REACHED[device]),
+        seconds=operations / (gflops * 1e9 * REACHED_SPEED_SHARE[device]),
         memory_gb=PROGRAM_GB + weights_gb * (1.5 + trained) + activations_gb,
         disk_gb=weights_gb * work.checkpoints_kept + 0.02,
         device=device,
@@ -80,14 +80,14 @@ def estimate(work: Work, shape: ModelShape | None, device: str, gflops: float | 
     )
 
 
-def _operations(work: Work, shape: ModelShape) -> float:
+def _operations(work: PlannedWork, shape: ModelShape) -> float:
     """Floating-point operations of everything a run does."""
     body = 2 * (shape.parameters - shape.embedding_parameters)
     head = 2 * shape.embedding_parameters
     upper = body * (work.trained_layers or shape.layers) / shape.layers
     lower = body - upper
 
-    answer = ANSWERED * work.answer_limit
+    answer = MEAN_ANSWER_SHARE * work.answer_limit
     length = work.prompt_tokens + answer
     sampling = length * body + answer * head
     passes = length * (lower + 2 * upper) + 2 * answer * head
@@ -95,7 +95,7 @@ def _operations(work: Work, shape: ModelShape) -> float:
     training = work.updates * work.episodes * (sampling + passes + learning)
     others = work.other_answers * (length * body + answer * head)
 
-    eval_answer = ANSWERED * work.eval_limit
+    eval_answer = MEAN_ANSWER_SHARE * work.eval_limit
 
     def evaluation(prompts: int) -> float:
         generated = work.eval_samples * eval_answer * (body + head)

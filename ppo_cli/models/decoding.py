@@ -14,26 +14,26 @@ from typing import Any, Protocol
 import torch
 from transformers import DynamicCache
 
-from ppo_cli.models.kv_cache import FixedLayer, RoomyLayer
+from ppo_cli.models.kv_cache import PreallocatedLayer, StaticLayer
 
 WARM_UP = 3
 """Steps that are run before one is recorded, so that libraries have set up what may not be set up in a recording."""
 
 
-class Steps(Protocol):
+class Decoder(Protocol):
     """Decoding of one batch, one token at a time."""
 
     def next(self, tokens: torch.Tensor) -> torch.Tensor:
         """Appends one token to each row, [rows]; gives the final hidden states [rows, width]."""
 
 
-def steps_of(
+def make_decoder(
     model: Any,  # noqa: ANN401 - a transformers causal language model
     cache: DynamicCache,
     mask: torch.Tensor,
     position: torch.Tensor,
     room: int,
-) -> Steps:
+) -> Decoder:
     """The way of decoding that suits the device and the family.
 
     Args:
@@ -43,11 +43,11 @@ def steps_of(
         position: [rows, 1] of the next token in each row.
         room: number of tokens still to come.
     """
-    fixed = mask.is_cuda and all(type(layer) is RoomyLayer for layer in cache.layers)
-    return FixedSteps(model, cache, mask, position, room) if fixed else GrowingSteps(model, cache, mask, position)
+    fixed = mask.is_cuda and all(type(layer) is PreallocatedLayer for layer in cache.layers)
+    return GraphDecoder(model, cache, mask, position, room) if fixed else DynamicDecoder(model, cache, mask, position)
 
 
-class GrowingSteps:
+class DynamicDecoder:
     """Each step attends to one place more than the one before; rows may leave."""
 
     def __init__(self, model: Any, cache: DynamicCache, mask: torch.Tensor, position: torch.Tensor) -> None:  # noqa: ANN401
@@ -65,7 +65,7 @@ class GrowingSteps:
         self._mask, self._position = self._mask[rows], self._position[rows]
 
 
-class FixedSteps:
+class GraphDecoder:
     """Every step attends to all places there will be, those not written yet hidden by the mask.
 
     The hidden states that a step gives are written over by the next.
@@ -87,7 +87,7 @@ class FixedSteps:
         seen = torch.nn.functional.pad(mask, (0, room)).bool()[:, None, None, :]
         self._mask = torch.zeros(seen.shape, dtype=model.dtype, device=mask.device).masked_fill_(~seen, hidden)
         for number, layer in enumerate(cache.layers):
-            cache.layers[number] = FixedLayer(layer, self._place)
+            cache.layers[number] = StaticLayer(layer, self._place)
         self._cache = cache
         self._step = self._recorded if mask.is_cuda else self._run
 

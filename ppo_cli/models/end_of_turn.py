@@ -13,15 +13,17 @@ from typing import Any
 
 import torch
 
-from ppo_cli.models.lm_head import LanguageHead
-from ppo_cli.models.loading import Tokens
+from ppo_cli.models.lm_head import LMHead
+from ppo_cli.models.loading import ChatTokenizer
 from ppo_cli.records.answers import Prompt
 
-ROWS_AT_ONCE = 16
+MAX_ROWS_PER_PASS = 16
 
 
 @torch.inference_mode()
-def chances_to_end(model: Any, tokens: Tokens, answered: Sequence[Prompt]) -> list[tuple[float, float]]:  # noqa: ANN401
+def end_of_turn_probabilities(
+    model: Any, tokens: ChatTokenizer, answered: Sequence[Prompt]
+) -> list[tuple[float, float]]:
     """For each prompt the probability of a stop token after its whole written answer, and after half of it.
 
     Args:
@@ -29,11 +31,11 @@ def chances_to_end(model: Any, tokens: Tokens, answered: Sequence[Prompt]) -> li
         tokens: its tokenizer, as it is used here.
         answered: prompts with an `answer`.
     """
-    head = LanguageHead(model)
+    head = LMHead(model)
     found = []
-    for start in range(0, len(answered), ROWS_AT_ONCE):
+    for start in range(0, len(answered), MAX_ROWS_PER_PASS):
         rows = []
-        for prompt in answered[start : start + ROWS_AT_ONCE]:
+        for prompt in answered[start : start + MAX_ROWS_PER_PASS]:
             asked = tokens.render(prompt.text)
             answer = tokens.tokenizer(prompt.answer, add_special_tokens=False)["input_ids"]
             rows.append((asked + answer, len(asked) + len(answer) - 1, len(asked) + len(answer) // 2 - 1))

@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 
-from ppo_cli.models.lm_head import LanguageHead
+from ppo_cli.models.lm_head import LMHead
 
-TOKENS_AT_ONCE = 4096
+MAX_TOKENS_PER_PASS = 4096
 """Padded tokens in one pass."""
 
 OpenModel = Callable[[], AbstractContextManager[Any]]
@@ -22,7 +22,7 @@ OpenModel = Callable[[], AbstractContextManager[Any]]
 
 
 @dataclass(frozen=True)
-class Divergence:
+class KlAndEntropy:
     """What one answer shows of the policy that wrote it, at temperature 1."""
 
     kl: float
@@ -31,12 +31,12 @@ class Divergence:
     """Mean entropy of the policy's next-token distribution, nats a token."""
 
 
-def divergence(
+def exact_kl_and_entropy(
     policy: OpenModel,
     reference: OpenModel | None,
     sequences: Sequence[tuple[Sequence[int], Sequence[int]]],
     progress: Callable[[int], None] = lambda _done: None,
-) -> list[Divergence]:
+) -> list[KlAndEntropy]:
     """The KL to the reference and the entropy of the policy along each answer, both in one pass.
 
     Exact over the vocabulary at every token of the given answer (Schulman, "Approximating KL divergence", 2020,
@@ -49,10 +49,10 @@ def divergence(
         progress: called with the number of answers done.
     """
     order = sorted(range(len(sequences)), key=lambda i: (-sum(map(len, sequences[i])), i))
-    found: dict[int, Divergence] = {}
+    found: dict[int, KlAndEntropy] = {}
     while len(found) < len(order):
         width = sum(map(len, sequences[order[len(found)]]))
-        batch = order[len(found) : len(found) + max(1, TOKENS_AT_ONCE // width)]
+        batch = order[len(found) : len(found) + max(1, MAX_TOKENS_PER_PASS // width)]
         found |= zip(batch, _batch(policy, reference, [sequences[i] for i in batch]), strict=True)
         progress(len(found))
     return [found[index] for index in range(len(sequences))]
@@ -61,7 +61,7 @@ def divergence(
 @torch.inference_mode()
 def _batch(
     policy: OpenModel, reference: OpenModel | None, batch: Sequence[tuple[Sequence[int], Sequence[int]]]
-) -> list[Divergence]:
+) -> list[KlAndEntropy]:
     hidden, head = _opened(policy, batch)
     other = _opened(reference, batch) if reference is not None else None
     pieces = []
@@ -76,15 +76,13 @@ def _batch(
             kl = (chances * (logprobs - other_logprobs)).sum(-1)
         pieces.append(torch.stack([kl, entropy], dim=-1))
     per_token = torch.cat(pieces).double().split([len(answer) for _, answer in batch])
-    return [Divergence(float(part[:, 0].sum()), float(part[:, 1].mean())) for part in per_token]
+    return [KlAndEntropy(float(part[:, 0].sum()), float(part[:, 1].mean())) for part in per_token]
 
 
-def _opened(
-    model: OpenModel, batch: Sequence[tuple[Sequence[int], Sequence[int]]]
-) -> tuple[torch.Tensor, LanguageHead]:
+def _opened(model: OpenModel, batch: Sequence[tuple[Sequence[int], Sequence[int]]]) -> tuple[torch.Tensor, LMHead]:
     """Hidden states at the answer tokens, and the head that reads them."""
     with model() as opened:
-        return _answer_hidden(opened, batch), LanguageHead(opened)
+        return _answer_hidden(opened, batch), LMHead(opened)
 
 
 def _answer_hidden(model: Any, batch: Sequence[tuple[Sequence[int], Sequence[int]]]) -> torch.Tensor:  # noqa: ANN401

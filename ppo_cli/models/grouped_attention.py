@@ -18,7 +18,7 @@ from transformers.masking_utils import eager_mask
 
 GROUPED = "grouped"
 """The name under which transformers finds it."""
-LONGEST = 512
+MAX_TOKENS = 512
 """Keys; beyond that the [queries, keys] weights cost more than torch's fused attention."""
 TOLERANCE = 0.03
 """Largest relative difference between logits that passes for rounding in bfloat16."""
@@ -52,7 +52,7 @@ def grouped_attention(
     """
     rows, heads, queries, width = query.shape
     groups, keys = key.shape[1:3]
-    if keys > LONGEST and softcap is None:
+    if keys > MAX_TOKENS and softcap is None:
         mixed, _ = sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **others)
         return mixed, None
     scores = torch.matmul(query.reshape(rows, groups, -1, width), key.transpose(2, 3))

@@ -15,7 +15,7 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 
-class RoomyLayer(DynamicLayer):
+class PreallocatedLayer(DynamicLayer):
     """One layer's keys and values in buffers that later tokens are written into."""
 
     def __init__(self, keys: torch.Tensor, values: torch.Tensor, room: int) -> None:
@@ -60,10 +60,10 @@ class RoomyLayer(DynamicLayer):
         self.keys, self.values = (buffer[:, :, :length] for buffer in self.buffers)
 
 
-class FixedLayer(DynamicLayer):
+class StaticLayer(DynamicLayer):
     """The same buffers shown whole at every step, so that all shapes stay; the next token goes where `place` says."""
 
-    def __init__(self, layer: RoomyLayer, place: torch.Tensor) -> None:
+    def __init__(self, layer: PreallocatedLayer, place: torch.Tensor) -> None:
         """Takes over a layer.
 
         Args:
@@ -88,7 +88,7 @@ class FixedLayer(DynamicLayer):
         return self.keys, self.values
 
 
-def joined(caches: Sequence[DynamicCache], room: int) -> DynamicCache:
+def concatenate_caches(caches: Sequence[DynamicCache], room: int) -> DynamicCache:
     """One cache of all rows: the shorter ones are padded in front, where the mask hides them.
 
     Args:
@@ -101,7 +101,7 @@ def joined(caches: Sequence[DynamicCache], room: int) -> DynamicCache:
             _stacked([getattr(cache.layers[place], name) for cache in caches]) for name in ("keys", "values")
         )
         if type(layer) is DynamicLayer:
-            first.layers[place] = RoomyLayer(keys, values, room)
+            first.layers[place] = PreallocatedLayer(keys, values, room)
         else:  # a sliding window drops what it has passed, and stays as the family made it
             layer.keys, layer.values = keys, values
     return first

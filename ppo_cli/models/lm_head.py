@@ -13,14 +13,14 @@ from typing import Any
 
 import torch
 
-ROWS_AT_ONCE = 128
+MAX_ROWS_PER_PASS = 128
 """Rows of logits that exist at one time."""
 
 TOLERANCE = 0.02
 """Largest relative difference that passes for rounding in bfloat16."""
 
 
-class LanguageHead:
+class LMHead:
     """Logits of hidden states, as the model's own forward would give them."""
 
     def __init__(self, model: Any) -> None:  # noqa: ANN401 - a transformers causal language model
@@ -67,6 +67,6 @@ class LanguageHead:
 
     def chunks(self, hidden: torch.Tensor) -> Iterator[tuple[slice, torch.Tensor]]:
         """Yields (rows, logits of those rows) over [rows, width]."""
-        for start in range(0, hidden.shape[0], ROWS_AT_ONCE):
-            rows = slice(start, start + ROWS_AT_ONCE)
+        for start in range(0, hidden.shape[0], MAX_ROWS_PER_PASS):
+            rows = slice(start, start + MAX_ROWS_PER_PASS)
             yield rows, self.logits(hidden[rows])

@@ -12,9 +12,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ppo_cli.errors import ModelError, Unreachable
+from ppo_cli.errors import ModelError, ModelUnreachableError
 from ppo_cli.models import builtin
-from ppo_cli.records.events import Phase, Watcher, nobody
+from ppo_cli.records.events import EventHandler, Phase, ignore_events
 
 BUILTIN_PREFIX = "builtin:"
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -33,7 +33,7 @@ class ModelSource:
 
 
 def resolve(
-    start: str, revision: str | None = None, *, trust_remote_code: bool = False, watcher: Watcher = nobody
+    start: str, revision: str | None = None, *, trust_remote_code: bool = False, watcher: EventHandler = ignore_events
 ) -> ModelSource:
     """Finds, and if need be fetches, a model.
 
@@ -88,7 +88,7 @@ def _from_hub_cache(start: str, revision: str | None, no_network: Exception) -> 
     try:
         folder = Path(huggingface_hub.snapshot_download(start, revision=revision, local_files_only=True))
     except (OSError, ValueError):
-        raise Unreachable(
+        raise ModelUnreachableError(
             f"model.start: {start} is not on this machine and the Hugging Face hub does not answer.",
             f"Check the network, or use a folder or {BUILTIN_PREFIX}{builtin.NAME}.",
         ) from no_network

@@ -9,35 +9,35 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ppo_cli.experiment.load import Loaded
-from ppo_cli.preflight.reward_checks import Audit, audit_reward
-from ppo_cli.preflight.start_samples import try_out
+from ppo_cli.experiment.load import LoadedExperiment
+from ppo_cli.preflight.reward_checks import RewardAudit, audit_on_samples
+from ppo_cli.preflight.start_samples import sample_start_model
 from ppo_cli.prompts.stratify import stratified_subset
-from ppo_cli.records.answers import Scored, Trial
+from ppo_cli.records.answers import PromptAnswers, RewardScore
 from ppo_cli.records.checks import worst
-from ppo_cli.records.events import Watcher, nobody
-from ppo_cli.records.results import RewardOutcome
-from ppo_cli.setup.resolve import read_inputs, stand_on
-from ppo_cli.setup.reward_resources import open_reward
+from ppo_cli.records.events import EventHandler, ignore_events
+from ppo_cli.records.results import RewardAuditResult
+from ppo_cli.setup.resolve import read_inputs, resolve_experiment
+from ppo_cli.setup.reward_resources import open_terms
 
 PROMPTS_SAMPLED = 48
 SAMPLES_EACH = 4
 EXAMPLES = 3
 
 
-def audit(loaded: Loaded, *, watcher: Watcher = nobody) -> RewardOutcome:
+def audit_reward(loaded: LoadedExperiment, *, watcher: EventHandler = ignore_events) -> RewardAuditResult:
     """Scores the start model's answers, made ones and written ones, and looks at what is paid.
 
     Raises:
         UsageError: the config, a prompt file or the model cannot be used.
     """
-    from ppo_cli.setup.start_model import load_start
+    from ppo_cli.setup.start_model import load_start_model
 
     experiment = loaded.experiment
-    ground = stand_on(read_inputs(experiment), watcher)
-    open_reward(ground.inputs.reward, watcher)
-    start = load_start(ground, watcher)
-    tried = try_out(
+    ground = resolve_experiment(read_inputs(experiment), watcher)
+    open_terms(ground.inputs.reward, watcher)
+    start = load_start_model(ground, watcher)
+    tried = sample_start_model(
         start.opened,
         ground.tokens,
         stratified_subset(ground.inputs.train, PROMPTS_SAMPLED),
@@ -47,8 +47,8 @@ def audit(loaded: Loaded, *, watcher: Watcher = nobody) -> RewardOutcome:
         seed=experiment.seed,
         watcher=watcher,
     )
-    found = audit_reward(ground.inputs, tried.trial)
-    return RewardOutcome(
+    found = audit_on_samples(ground.inputs, tried.trial)
+    return RewardAuditResult(
         name=str(loaded.source),
         goal=experiment.goal,
         outcome=worst(found.checks),
@@ -56,11 +56,11 @@ def audit(loaded: Loaded, *, watcher: Watcher = nobody) -> RewardOutcome:
         tricks=found.tricks,
         answers=tried.answers,
         terms=term_statistics(found.scored),
-        examples=_paid_best_and_worst(tried.trial, found),
+        examples=_highest_and_lowest(tried.trial, found),
     )
 
 
-def term_statistics(scored: Sequence[Scored]) -> dict[str, tuple[float, float, float, float]]:
+def term_statistics(scored: Sequence[RewardScore]) -> dict[str, tuple[float, float, float, float]]:
     """Mean, standard deviation, least and greatest value of each term."""
     values = {name: np.array([item.terms[name] for item in scored]) for name in (scored[0].terms if scored else ())}
     return {
@@ -69,7 +69,7 @@ def term_statistics(scored: Sequence[Scored]) -> dict[str, tuple[float, float, f
     }
 
 
-def _paid_best_and_worst(trial: Trial, found: Audit) -> tuple[tuple[str, str, float], ...]:
+def _highest_and_lowest(trial: PromptAnswers, found: RewardAudit) -> tuple[tuple[str, str, float], ...]:
     rows = [(prompt.text, answer.text) for prompt, answers in trial.rows() for answer in answers]
     paid = sorted(zip(rows, found.scored, strict=False), key=lambda row: -row[1].reward)
     shown = [*paid[:EXAMPLES], *paid[-EXAMPLES:]] if len(paid) > 2 * EXAMPLES else paid

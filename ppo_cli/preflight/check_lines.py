@@ -5,14 +5,14 @@ Not here: what is looked at.
 
 from __future__ import annotations
 
-from ppo_cli.records.checks import Check, Gate
+from ppo_cli.records.checks import Check, CheckStatus
 
 
-def share(
+def share_check(
     name: str, value: float, *, warn_below: float, stop_below: float, reason: str, next_step: str, of: str = ""
 ) -> Check:
     """A share that has to be high."""
-    outcome: Gate = "stop" if value < stop_below else "warn" if value < warn_below else "pass"
+    outcome: CheckStatus = "stop" if value < stop_below else "warn" if value < warn_below else "pass"
     return Check(
         name=name,
         outcome=outcome,
@@ -23,8 +23,8 @@ def share(
     )
 
 
-def verdict(
-    name: str, fine: bool, value: str, threshold: str, reason: str, next_step: str, *, otherwise: Gate = "stop"
+def condition_check(
+    name: str, fine: bool, value: str, threshold: str, reason: str, next_step: str, *, otherwise: CheckStatus = "stop"
 ) -> Check:
     """Something that holds or does not."""
     return Check(

@@ -11,15 +11,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ppo_cli.errors import GateError
-from ppo_cli.preflight.prompt_checks import apart
+from ppo_cli.preflight.prompt_checks import overlap_check
 from ppo_cli.preflight.reward_checks import audit_without_a_model
-from ppo_cli.preflight.tokenizer_checks import token_checks
+from ppo_cli.preflight.tokenizer_checks import tokenizer_checks
 from ppo_cli.records.checks import Check
-from ppo_cli.records.events import Notice, Watcher
-from ppo_cli.setup.resolve import Ground, Inputs
+from ppo_cli.records.events import EventHandler, Notice
+from ppo_cli.setup.resolve import ExperimentInputs, ResolvedExperiment
 
 
-def refuse_leaks(inputs: Inputs, force: bool, watcher: Watcher) -> tuple[str, ...]:
+def enforce_no_overlap(inputs: ExperimentInputs, force: bool, watcher: EventHandler) -> tuple[str, ...]:
     """Checks that no evaluation prompt overlaps what the policy learns from. Needs no model.
 
     Returns:
@@ -38,10 +38,10 @@ def refuse_leaks(inputs: Inputs, force: bool, watcher: Watcher) -> tuple[str, ..
     if not force:
         raise GateError(message, "Take them out of one of the files, or train anyway with --force.")
     watcher(Notice(text=message, level="warning"))
-    return (apart(inputs.overlaps).name,)
+    return (overlap_check(inputs.overlaps).name,)
 
 
-def refuse_bad_start(ground: Ground, force: bool, watcher: Watcher) -> tuple[str, ...]:
+def enforce_start_checks(ground: ResolvedExperiment, force: bool, watcher: EventHandler) -> tuple[str, ...]:
     """Checks tokenizer and chat template, and the reward on made answers.
 
     Returns:
@@ -50,15 +50,15 @@ def refuse_bad_start(ground: Ground, force: bool, watcher: Watcher) -> tuple[str
     Raises:
         GateError: a line says stop, and the user does not force it.
     """
-    checks = [*token_checks(ground.tokens, ground.source.folder), *audit_without_a_model(ground.inputs)]
-    forced = refuse_stops(checks, force, watcher)
+    checks = [*tokenizer_checks(ground.tokens, ground.source.folder), *audit_without_a_model(ground.inputs)]
+    forced = enforce_passed(checks, force, watcher)
     for check in checks:
         if check.outcome == "warn":
             watcher(Notice(text=f"{check.name}: {check.value}. {check.next_step}", level="warning"))
     return forced
 
 
-def refuse_stops(checks: Sequence[Check], force: bool, watcher: Watcher) -> tuple[str, ...]:
+def enforce_passed(checks: Sequence[Check], force: bool, watcher: EventHandler) -> tuple[str, ...]:
     """Ends with the first stop, or says of each that it was overridden.
 
     Returns:

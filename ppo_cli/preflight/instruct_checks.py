@@ -14,21 +14,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from ppo_cli.behaviours import refusal, repetition
-from ppo_cli.preflight.check_lines import share, verdict
-from ppo_cli.records.answers import Trial
+from ppo_cli.preflight.check_lines import condition_check, share_check
+from ppo_cli.records.answers import PromptAnswers
 from ppo_cli.records.checks import Check
 from ppo_cli.rewards.builtin_terms import COMMON
 from ppo_cli.text.words import words
 
 STEM = 5
 """Letters of a word that have to agree for it to be taken up."""
-KNOWS = 1e-3
+MIN_END_PROBABILITY = 1e-3
 """Chance to end a whole answer, geometric mean over the shipped questions. Measured: 2.1e-2 for the built-in model,
 9e-1 after its warm start; 3.6e-6 with untrained turn tokens, as a base model has them, 1.6e-6 after text was learnt
 besides, 1.4e-4 with noise on every weight."""
-OFTENER = 20
+MIN_END_RATIO = 20
 """Times as often as in the middle of one. Measured: a million times, 14 times with noise on every weight."""
-LEAST_ANSWERS = 12
+MIN_ANSWERS = 12
 """Answers that help, needed to say whether they keep to their prompt."""
 _ROLE = re.compile(
     r"(?im)^[\s#*<|\[]{0,6}(?:user|human|assistant|system|instruction|prompter)\b[\s*>|\]]{0,6}(?:[:：]|$)"
@@ -37,10 +37,10 @@ _ROLE = re.compile(
 
 
 @dataclass(frozen=True)
-class Observed:
+class ObservedAnswers:
     """What was seen of a start model without any reward."""
 
-    trial: Trial
+    trial: PromptAnswers
     raw: tuple[tuple[str, ...], ...]
     """The same answers with their special tokens written out, but for the one that ended them."""
     ends: tuple[tuple[float, float], ...]
@@ -49,7 +49,7 @@ class Observed:
     """Longest answer, in tokens."""
 
 
-def tuned_checks(observed: Observed, opening: str, *, ended: float) -> list[Check]:
+def instruct_checks(observed: ObservedAnswers, opening: str, *, ended: float) -> list[Check]:
     """All lines.
 
     Args:
@@ -60,12 +60,12 @@ def tuned_checks(observed: Observed, opening: str, *, ended: float) -> list[Chec
     answers = [answer for row in observed.trial.answers for answer in row]
     raws = [raw for row in observed.raw for raw in row]
     empty = [refusal.classify(answer.text) == "empty" for answer in answers]
-    loops = [repetition.repetition(words(answer.text)) > repetition.LOOP for answer in answers]
-    roles = [writes_roles(raw, opening) for raw in raws]
-    go_on = [continues(prompt.text, answer.text) for prompt, row in observed.trial.rows() for answer in row]
+    loops = [repetition.repeated_share(words(answer.text)) > repetition.RUNAWAY_SHARE for answer in answers]
+    roles = [has_role_markers(raw, opening) for raw in raws]
+    go_on = [continues_prompt(prompt.text, answer.text) for prompt, row in observed.trial.rows() for answer in row]
     return [
-        _knows_the_end(observed.ends),
-        share(
+        _end_of_turn_check(observed.ends),
+        share_check(
             f"answers end within {observed.limit} tokens",
             _mean([answer.ended for answer in answers]),
             warn_below=ended,
@@ -73,7 +73,7 @@ def tuned_checks(observed: Observed, opening: str, *, ended: float) -> list[Chec
             reason="a cut answer is judged on its beginning only",
             next_step="Raise rollout.max_new_tokens, add a term `ended`, or warm-start on short answers.",
         ),
-        share(
+        share_check(
             "answers are not empty",
             1 - _mean(empty),
             warn_below=0.98,
@@ -81,7 +81,7 @@ def tuned_checks(observed: Observed, opening: str, *, ended: float) -> list[Chec
             reason="PPO would amplify silence",
             next_step="Use another start model, or warm-start it.",
         ),
-        share(
+        share_check(
             "no runaway repetition",
             1 - _mean(loops),
             warn_below=0.95,
@@ -89,7 +89,7 @@ def tuned_checks(observed: Observed, opening: str, *, ended: float) -> list[Chec
             reason="PPO amplifies loops",
             next_step="Lower rollout.temperature, or use another start model.",
         ),
-        share(
+        share_check(
             "no role markers",
             1 - _mean(roles),
             warn_below=0.98,
@@ -97,7 +97,7 @@ def tuned_checks(observed: Observed, opening: str, *, ended: float) -> list[Chec
             reason="a model that writes the user's turns was not tuned to answer one",
             next_step="Use an instruct model, or warm-start it.",
         ),
-        share(
+        share_check(
             "answers, and does not go on with the question",
             1 - _mean(go_on),
             warn_below=0.95,
@@ -105,17 +105,17 @@ def tuned_checks(observed: Observed, opening: str, *, ended: float) -> list[Chec
             reason="a model that continues text continues the question",
             next_step="Use an instruct model, or warm-start it.",
         ),
-        *_topic(observed.trial),
+        *_topic_check(observed.trial),
     ]
 
 
-def writes_roles(raw: str, opening: str) -> bool:
+def has_role_markers(raw: str, opening: str) -> bool:
     """Whether an answer holds a marker of a turn."""
     marker = opening.strip()
     return bool(_ROLE.search(raw)) or (len(marker) >= 3 and marker in raw)
 
 
-def continues(prompt: str, answer: str) -> bool:
+def continues_prompt(prompt: str, answer: str) -> bool:
     """Whether an answer reads as the rest of the question: it begins in the middle of a sentence, or asks it again."""
     text = answer.strip()
     if not text:
@@ -126,7 +126,7 @@ def continues(prompt: str, answer: str) -> bool:
     return len(asked) >= 4 and said[: len(asked)] == asked
 
 
-def topicality(trial: Trial) -> tuple[float, int] | None:
+def topic_match(trial: PromptAnswers) -> tuple[float, int] | None:
     """How often an answer takes up more words of its own prompt than of another; ties count half.
 
     Each answer that helps is held against every other prompt of the trial.
@@ -134,30 +134,31 @@ def topicality(trial: Trial) -> tuple[float, int] | None:
     Returns:
         The share, and the number of answers; None where hardly any answer helps.
     """
-    asked = [content(prompt.text) for prompt in trial.prompts]
+    asked = [content_words(prompt.text) for prompt in trial.prompts]
     won, count = 0.0, 0
     for place, row in enumerate(trial.answers):
         for answer in row:
             if refusal.classify(answer.text) != "none":
                 continue
-            said = content(answer.text)
-            own = _taken_up(asked[place], said)
-            others = np.array([_taken_up(other, said) for spot, other in enumerate(asked) if spot != place])
+            said = content_words(answer.text)
+            own = _shared_share(asked[place], said)
+            others = np.array([_shared_share(other, said) for spot, other in enumerate(asked) if spot != place])
             won += float(np.mean(others < own) + 0.5 * np.mean(others == own))
             count += 1
-    return (won / count, count) if count >= LEAST_ANSWERS and len(asked) > 1 else None
+    return (won / count, count) if count >= MIN_ANSWERS and len(asked) > 1 else None
 
 
-def likeness(trial: Trial) -> float | None:
+def sample_similarity(trial: PromptAnswers) -> float | None:
     """How often two answers to one prompt share more words than answers to two prompts; ties count half.
 
     None where hardly any answer helps.
     """
     rows = [
-        [content(answer.text) for answer in row if refusal.classify(answer.text) == "none"] for row in trial.answers
+        [content_words(answer.text) for answer in row if refusal.classify(answer.text) == "none"]
+        for row in trial.answers
     ]
     several = [row for row in rows if len(row) > 1]
-    if sum(map(len, several)) < LEAST_ANSWERS or len(several) < 2:
+    if sum(map(len, several)) < MIN_ANSWERS or len(several) < 2:
         return None
     won, count = 0.0, 0
     for place, row in enumerate(several):
@@ -168,12 +169,12 @@ def likeness(trial: Trial) -> float | None:
     return won / count
 
 
-def content(text: str) -> frozenset[str]:
+def content_words(text: str) -> frozenset[str]:
     """Beginnings of the words that say something of a topic."""
     return frozenset(word[:STEM] for word in words(text) if word not in COMMON)
 
 
-def _taken_up(asked: frozenset[str], said: frozenset[str]) -> float:
+def _shared_share(asked: frozenset[str], said: frozenset[str]) -> float:
     return len(asked & said) / len(asked) if asked else 0.0
 
 
@@ -182,25 +183,25 @@ def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:
     return len(one & other) / len(both) if both else 0.0
 
 
-def _knows_the_end(ends: Sequence[tuple[float, float]]) -> Check:
+def _end_of_turn_check(ends: Sequence[tuple[float, float]]) -> Check:
     after, within = (float(np.exp(np.mean(np.log(np.maximum(chances, 1e-12))))) for chances in zip(*ends, strict=True))
-    return verdict(
+    return condition_check(
         "knows when an answer has ended",
-        after >= KNOWS and after >= OFTENER * within,
+        after >= MIN_END_PROBABILITY and after >= MIN_END_RATIO * within,
         f"ends a whole answer with a chance of {100 * after:.2g}%, half of one with {100 * within:.2g}%",
-        f"{100 * KNOWS:g}% or more, {OFTENER} times as often as in the middle",
+        f"{100 * MIN_END_PROBABILITY:g}% or more, {MIN_END_RATIO} times as often as in the middle",
         "a model that never saw the end-of-turn token in use cannot learn it by chance",
         "Use an instruct model, or give it a warm start (model.warm_start).",
     )
 
 
-def _topic(trial: Trial) -> list[Check]:
-    found = topicality(trial)
+def _topic_check(trial: PromptAnswers) -> list[Check]:
+    found = topic_match(trial)
     if found is None:
         return []
     on_topic, count = found
     checks = [
-        share(
+        share_check(
             "answers are on topic",
             on_topic,
             warn_below=0.7,
@@ -210,10 +211,10 @@ def _topic(trial: Trial) -> list[Check]:
             of=f" of {count}",
         )
     ]
-    alike = likeness(trial)
+    alike = sample_similarity(trial)
     if alike is not None:
         checks.append(
-            share(
+            share_check(
                 "behaves alike across samples",
                 alike,
                 warn_below=0.6,

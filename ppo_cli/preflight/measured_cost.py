@@ -16,19 +16,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ppo_cli.preflight.check_lines import verdict
+from ppo_cli.preflight.check_lines import condition_check
 from ppo_cli.preflight.planned_cost import planned_work
-from ppo_cli.preflight.start_samples import Tried
+from ppo_cli.preflight.start_samples import StartModelSamples
 from ppo_cli.prompts.stratify import stratified_subset
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.checks import Check
-from ppo_cli.records.events import Phase, Watcher
+from ppo_cli.records.events import EventHandler, Phase
 from ppo_cli.records.results import Cost
 
 if TYPE_CHECKING:
     from ppo_cli.engine.policy import Policy
-    from ppo_cli.setup.resolve import Ground
-    from ppo_cli.setup.start_model import Start
+    from ppo_cli.setup.resolve import ResolvedExperiment
+    from ppo_cli.setup.start_model import StartModel
 
 ROWS = 256
 """Answers of the evaluation that is timed: as many as are decoded side by side."""
@@ -38,18 +38,20 @@ STATISTICS = 3.0
 """Seconds of rules and intervals after an evaluation of a few hundred prompts."""
 DISK_SPEED = 3e8
 """Bytes a second at which weights are read."""
-MOST_WRITTEN = 4e9
+MAX_BYTES_WRITTEN = 4e9
 """Bytes of weights that the check writes to time it; more are reckoned by DISK_SPEED."""
-GROWTH, GROWN = 0.6, 5
+GROWTH, GROWTH_UPDATES = 0.6, 5
 """On CPUs the allocator keeps fragments: after so many updates a run's peak lies so much above the check's, and less
 before. Three runs of the built-in model: 2.9 GB after 2 updates, 3.2 after 4, 3.2 after 18; the check takes 2.0."""
 PROCESS = Path("/proc/self")
 """What Linux tells a process of itself."""
-FULL = 0.9
+MAX_MEMORY_SHARE = 0.9
 """Share of the machine's memory that a run may take."""
 
 
-def measured_cost(ground: Ground, start: Start, policy: Policy, tried: Tried, watcher: Watcher) -> Cost:
+def measured_cost(
+    ground: ResolvedExperiment, start: StartModel, policy: Policy, tried: StartModelSamples, watcher: EventHandler
+) -> Cost:
     """Carries out most of an update, part of an evaluation and a checkpoint; afterwards the policy has moved."""
     work, experiment = planned_work(ground.inputs), ground.experiment
     _forget_peak()
@@ -60,7 +62,7 @@ def measured_cost(ground: Ground, start: Start, policy: Policy, tried: Tried, wa
     updating = _one_update(ground, start, policy, tried, watcher)
     hashing = _timed(policy.reference_digest)
     weights = sum(file.stat().st_size for file in start.folder.glob("*.safetensors"))
-    saving = _timed(lambda: _save(policy, start)) if weights < MOST_WRITTEN else 2 * weights / DISK_SPEED
+    saving = _timed(lambda: _save(policy, start)) if weights < MAX_BYTES_WRITTEN else 2 * weights / DISK_SPEED
     looks = work.whole_evaluations + work.interim_evaluations
     saves = work.updates // experiment.checkpoints.every + work.interim_evaluations + 1
     parts = {
@@ -93,7 +95,7 @@ def cost_checks(cost: Cost, output: Path) -> list[Check]:
     free = shutil.disk_usage(place).free / 1e9
     longest = max(cost.parts, key=lambda name: cost.parts[name])
     return [
-        verdict(
+        condition_check(
             "time",
             True,
             f"about {duration(seconds)}",
@@ -101,16 +103,16 @@ def cost_checks(cost: Cost, output: Path) -> list[Check]:
             f"of it {cost.parts[longest] / seconds:.0%} for {longest}; reckoned from pieces that were timed",
             "",
         ),
-        verdict(
+        condition_check(
             "memory",
-            memory < FULL * has,
+            memory < MAX_MEMORY_SHARE * has,
             f"{memory:.1f} GB at its peak",
-            f"below {FULL:.0%} of {has:.1f} GB",
+            f"below {MAX_MEMORY_SHARE:.0%} of {has:.1f} GB",
             "a process that is killed for memory loses the update it was at",
             "Lower ppo.episodes_per_update or model.train.layers.",
             otherwise="warn",
         ),
-        verdict(
+        condition_check(
             "disk",
             disk < free,
             f"{disk:.1f} GB",
@@ -121,16 +123,18 @@ def cost_checks(cost: Cost, output: Path) -> list[Check]:
     ]
 
 
-def _evaluate(ground: Ground, policy: Policy, prompts: Sequence[Prompt], watcher: Watcher) -> None:
-    from ppo_cli.evaluation.evaluate import answer
+def _evaluate(ground: ResolvedExperiment, policy: Policy, prompts: Sequence[Prompt], watcher: EventHandler) -> None:
+    from ppo_cli.evaluation.evaluate import sample_answers
 
-    answer(policy.as_plain_model, policy.as_plain_reference, ground.tokens, prompts, ground.experiment, watcher)
+    sample_answers(policy.as_plain_model, policy.as_plain_reference, ground.tokens, prompts, ground.experiment, watcher)
 
 
-def _one_update(ground: Ground, start: Start, policy: Policy, tried: Tried, watcher: Watcher) -> float:
+def _one_update(
+    ground: ResolvedExperiment, start: StartModel, policy: Policy, tried: StartModelSamples, watcher: EventHandler
+) -> float:
     """Seconds of one update: sampling, scoring and estimating carried out once, and one of its optimizer steps."""
-    from ppo_cli.engine.experience import Means
-    from ppo_cli.engine.trainer import Materials, PolicyTrainer
+    from ppo_cli.engine.experience import RunningMeans
+    from ppo_cli.engine.trainer import PolicyTrainer, TrainerInputs
 
     experiment = ground.experiment
     known = dict(zip((prompt.id for prompt in tried.trial.prompts), tried.trial.answers, strict=True))
@@ -139,7 +143,7 @@ def _one_update(ground: Ground, start: Start, policy: Policy, tried: Tried, watc
     with tempfile.TemporaryDirectory() as folder:
         trainer = PolicyTrainer(
             experiment,
-            Materials(
+            TrainerInputs(
                 policy=policy,
                 tokens=ground.tokens,
                 prompts=ground.inputs.train,
@@ -155,11 +159,11 @@ def _one_update(ground: Ground, start: Start, policy: Policy, tried: Tried, watc
         experience = trainer.estimate(rollouts, trainer.score(rollouts))
         once = time.perf_counter() - begun
         size = experiment.ppo.episodes_per_update // experiment.ppo.minibatches
-        step = _timed(lambda: trainer.step(range(size), rollouts, experience, Means()))
+        step = _timed(lambda: trainer.step(range(size), rollouts, experience, RunningMeans()))
     return once + experiment.ppo.epochs * experiment.ppo.minibatches * step
 
 
-def _save(policy: Policy, start: Start) -> None:
+def _save(policy: Policy, start: StartModel) -> None:
     from ppo_cli.models.loading import quiet_transformers
 
     with tempfile.TemporaryDirectory() as folder, quiet_transformers():
@@ -172,7 +176,7 @@ def _timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - begun
 
 
-def _peak_memory(start: Start) -> float:
+def _peak_memory(start: StartModel) -> float:
     """Bytes that this process has taken at most, which has carried out all kinds of work that a run does."""
     if start.device.type == "cuda":
         import torch
@@ -191,8 +195,8 @@ def _forget_peak() -> None:
         (PROCESS / "clear_refs").write_text("5", encoding="utf-8")
 
 
-def _growth(updates: int, start: Start) -> float:
-    return 1 + GROWTH * min(1.0, updates / GROWN) if start.device.type == "cpu" else 1.0
+def _growth(updates: int, start: StartModel) -> float:
+    return 1 + GROWTH * min(1.0, updates / GROWTH_UPDATES) if start.device.type == "cpu" else 1.0
 
 
 def _memory_of(device: str) -> float:

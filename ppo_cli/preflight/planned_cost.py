@@ -5,12 +5,12 @@ Not here: the arithmetic (`models.cost_estimate`), costs measured by running a p
 
 from __future__ import annotations
 
-from ppo_cli.models.cost_estimate import Work, estimate, measured_gflops, rough_tokens, shape_of
+from ppo_cli.models.cost_estimate import PlannedWork, estimate, measured_gflops, rough_tokens, shape_of
 from ppo_cli.records.results import Cost
-from ppo_cli.setup.resolve import Inputs
+from ppo_cli.setup.resolve import ExperimentInputs
 
 
-def estimate_cost(inputs: Inputs) -> Cost:
+def estimate_cost(inputs: ExperimentInputs) -> Cost:
     """What the whole run would take on this machine.
 
     Raises:
@@ -31,7 +31,7 @@ def estimate_cost(inputs: Inputs) -> Cost:
     )
 
 
-def planned_work(inputs: Inputs) -> Work:
+def planned_work(inputs: ExperimentInputs) -> PlannedWork:
     """What a config asks to be done, in counts."""
     experiment = inputs.experiment
     ppo, evaluation = experiment.ppo, experiment.evaluation
@@ -40,7 +40,7 @@ def planned_work(inputs: Inputs) -> Work:
     interim = min(evaluation.interim_prompts or whole, whole)
     every = evaluation.every
     sft = sum(rough_tokens(prompt.text) + rough_tokens(prompt.answer or "") for prompt in inputs.sft)
-    return Work(
+    return PlannedWork(
         updates=ppo.updates,
         episodes=ppo.episodes_per_update,
         epochs=ppo.epochs,

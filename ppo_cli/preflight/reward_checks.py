@@ -11,31 +11,31 @@ from dataclasses import dataclass
 import numpy as np
 
 from ppo_cli.prompts.stratify import stratified_subset
-from ppo_cli.records.answers import Answer, Prompt, Scored, Trial
-from ppo_cli.records.checks import Check, Trick
-from ppo_cli.rewards.audit.cases import BEFORE_A_RUN, Case, honest_cases, others_of, score
-from ppo_cli.rewards.audit.exploits import BLIND, trick_check, try_tricks
+from ppo_cli.records.answers import Answer, Prompt, PromptAnswers, RewardScore
+from ppo_cli.records.checks import Check, RewardExploit
+from ppo_cli.rewards.audit.cases import BEFORE_A_RUN, Case, baseline_for, score, start_model_cases
+from ppo_cli.rewards.audit.exploits import EXPLOITS, exploit_check, try_exploits
 from ppo_cli.rewards.audit.preference_accuracy import known_pairs, pair_check
-from ppo_cli.rewards.audit.scorer_checks import TRIED, contract_checks
-from ppo_cli.rewards.audit.shortcuts import leaning_checks, spread_checks
-from ppo_cli.rewards.scaling import normalised
-from ppo_cli.setup.resolve import Inputs
+from ppo_cli.rewards.audit.scorer_checks import CASES_SCORED, scorer_checks
+from ppo_cli.rewards.audit.shortcuts import shortcut_checks, spread_checks
+from ppo_cli.rewards.scaling import with_fitted_scales
+from ppo_cli.setup.resolve import ExperimentInputs
 
-LEAST_PROMPTS = 8
+MIN_PROMPTS = 8
 """Prompts from which an interval over them says something."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Audit:
+class RewardAudit:
     """What was found of a reward."""
 
     checks: list[Check]
-    tricks: tuple[Trick, ...] = ()
-    scored: tuple[Scored, ...] = ()
+    tricks: tuple[RewardExploit, ...] = ()
+    scored: tuple[RewardScore, ...] = ()
     """Of every answer of the start model; empty where the reward broke its contract."""
 
 
-def audit_reward(inputs: Inputs, trial: Trial) -> Audit:
+def audit_on_samples(inputs: ExperimentInputs, trial: PromptAnswers) -> RewardAudit:
     """Everything, on the start model's answers.
 
     Args:
@@ -43,51 +43,51 @@ def audit_reward(inputs: Inputs, trial: Trial) -> Audit:
         trial: several answers to some training prompts.
     """
     experiment = inputs.experiment
-    cases = honest_cases(trial, experiment.reward.other)
-    contract = _contract(inputs, _mixed(cases))
+    cases = start_model_cases(trial, experiment.reward.other)
+    contract = _scorer_checks(inputs, _shuffled(cases))
     if contract[0].outcome == "stop":
-        return Audit(checks=contract)
-    reward = normalised(inputs.reward, inputs.reward.terms, score(inputs.reward, cases))
+        return RewardAudit(checks=contract)
+    reward = with_fitted_scales(inputs.reward, inputs.reward.terms, score(inputs.reward, cases))
     scored = score(reward, cases)
-    tricks = try_tricks(
+    tricks = try_exploits(
         reward,
         trial,
         _written(inputs),
         other=experiment.reward.other,
         limit=experiment.rollout.max_new_tokens,
     )
-    return Audit(
+    return RewardAudit(
         checks=[
             *contract,
             *spread_checks(cases, scored),
             pair_check(reward, known_pairs(_written(inputs), trial, experiment.reward.other)),
-            *leaning_checks(cases, np.array([item.reward for item in scored])),
-            trick_check(tricks),
+            *shortcut_checks(cases, np.array([item.reward for item in scored])),
+            exploit_check(tricks),
         ],
         tricks=tricks,
         scored=tuple(scored),
     )
 
 
-def audit_without_a_model(inputs: Inputs) -> list[Check]:
+def audit_without_a_model(inputs: ExperimentInputs) -> list[Check]:
     """The contract on made answers, and written answers against wrong ones: no model, few calls."""
     experiment = inputs.experiment
     prompts = stratified_subset(inputs.train, BEFORE_A_RUN)
     limit, other = experiment.rollout.max_new_tokens, experiment.reward.other
-    ways = list(BLIND.values())
+    ways = list(EXPLOITS.values())
     cases = [
-        Case(prompt, ways[(place + turn) % len(ways)](prompt, limit), others_of(prompt, (), other))
+        Case(prompt, ways[(place + turn) % len(ways)](prompt, limit), baseline_for(prompt, (), other))
         for place, prompt in enumerate(prompts)
         for turn in (0, 4)
     ]
-    checks = _contract(inputs, cases)
-    pairs = known_pairs(_written(inputs)[: 4 * BEFORE_A_RUN], Trial(prompts=(), answers=()), other)
+    checks = _scorer_checks(inputs, cases)
+    pairs = known_pairs(_written(inputs)[: 4 * BEFORE_A_RUN], PromptAnswers(prompts=(), answers=()), other)
     if checks[0].outcome == "stop" or not pairs.cases:
         return checks
     return [*checks, pair_check(inputs.reward, pairs)]
 
 
-def audit_on_reference(inputs: Inputs, others: Mapping[str, Sequence[Answer]]) -> Check | None:
+def audit_on_baseline(inputs: ExperimentInputs, others: Mapping[str, Sequence[Answer]]) -> Check | None:
     """Whether a trick beats the reference's own answers, which a run has before its first update.
 
     Args:
@@ -95,17 +95,19 @@ def audit_on_reference(inputs: Inputs, others: Mapping[str, Sequence[Answer]]) -
         others: the reference's answers by prompt id.
     """
     experiment = inputs.experiment
-    prompts = stratified_subset([prompt for prompt in inputs.train if others.get(prompt.id)], TRIED)
-    if experiment.reward.other != "reference" or len(prompts) < LEAST_PROMPTS:
+    prompts = stratified_subset([prompt for prompt in inputs.train if others.get(prompt.id)], CASES_SCORED)
+    if experiment.reward.other != "reference" or len(prompts) < MIN_PROMPTS:
         return None
-    trial = Trial(prompts=tuple(prompts), answers=tuple(tuple(others[prompt.id]) for prompt in prompts))
+    trial = PromptAnswers(prompts=tuple(prompts), answers=tuple(tuple(others[prompt.id]) for prompt in prompts))
     limit = experiment.rollout.max_new_tokens
-    reward = normalised(inputs.reward, inputs.reward.terms, score(inputs.reward, honest_cases(trial, "reference")))
-    return trick_check(try_tricks(reward, trial, _written(inputs), other="reference", limit=limit))
+    reward = with_fitted_scales(
+        inputs.reward, inputs.reward.terms, score(inputs.reward, start_model_cases(trial, "reference"))
+    )
+    return exploit_check(try_exploits(reward, trial, _written(inputs), other="reference", limit=limit))
 
 
-def _contract(inputs: Inputs, cases: Sequence[Case]) -> list[Check]:
-    return contract_checks(
+def _scorer_checks(inputs: ExperimentInputs, cases: Sequence[Case]) -> list[Check]:
+    return scorer_checks(
         inputs.reward,
         cases,
         episodes=inputs.experiment.ppo.episodes_per_update,
@@ -113,12 +115,12 @@ def _contract(inputs: Inputs, cases: Sequence[Case]) -> list[Check]:
     )
 
 
-def _written(inputs: Inputs) -> Sequence[Prompt]:
+def _written(inputs: ExperimentInputs) -> Sequence[Prompt]:
     """Prompts with a written answer, the warm start's first, for those were written as good ones."""
     prompts = [*inputs.sft, *inputs.train, *inputs.evaluation]
     return [prompt for prompt in prompts if prompt.answer]
 
 
-def _mixed(cases: Sequence[Case]) -> list[Case]:
+def _shuffled(cases: Sequence[Case]) -> list[Case]:
     """Neighbours of different prompts first, so that a few of them differ."""
     return [cases[place] for place in np.random.default_rng(0).permutation(len(cases))]

@@ -10,20 +10,20 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ppo_cli.preflight.check_lines import share, verdict
-from ppo_cli.records.answers import Expect, Trial
+from ppo_cli.preflight.check_lines import condition_check, share_check
+from ppo_cli.records.answers import Expect, PromptAnswers
 from ppo_cli.records.checks import Check
 from ppo_cli.rewards.audit.preference_accuracy import does_as_expected
 
-SELDOM, NEARLY_ALWAYS = 0.02, 0.98
-LEAST_ANSWERS = 40
+MIN_RATE, MAX_RATE = 0.02, 0.98
+MIN_ANSWERS = 40
 """Answers to prompts of one `expect`, from which a share of 2 % could have been seen."""
 DOING: dict[Expect, str] = {"refuse": "refuses", "comply": "helps", "clarify": "asks back"}
 
 Floats = NDArray[np.float64]
 
 
-def exploring_checks(trial: Trial, rewards: Floats) -> list[Check]:
+def reward_signal_checks(trial: PromptAnswers, rewards: Floats) -> list[Check]:
     """All lines.
 
     Args:
@@ -32,7 +32,7 @@ def exploring_checks(trial: Trial, rewards: Floats) -> list[Check]:
     """
     differing = float(np.mean(rewards.std(axis=1) > 1e-9))
     return [
-        share(
+        share_check(
             "answers to one prompt differ in reward",
             differing,
             warn_below=0.2,
@@ -50,17 +50,17 @@ def _base_rate(rewards: Floats) -> Check:
     """The share of answers in the upper half of the range that the start model's own answers span."""
     low, high = float(rewards.min()), float(rewards.max())
     good = float(np.mean(rewards > (low + high) / 2)) if high > low else 0.0
-    return verdict(
+    return condition_check(
         "base rate of well-paid answers",
-        SELDOM <= good <= NEARLY_ALWAYS,
+        MIN_RATE <= good <= MAX_RATE,
         f"{good:.0%} in the upper half of the range",
-        f"{SELDOM:.0%} to {NEARLY_ALWAYS:.0%}",
+        f"{MIN_RATE:.0%} to {MAX_RATE:.0%}",
         "what never happens cannot be amplified; what always happens need not be",
         "Give it a warm start that shows the behaviour, or easier prompts; harder ones if it is always there.",
     )
 
 
-def _by_expectation(trial: Trial) -> list[Check]:
+def _by_expectation(trial: PromptAnswers) -> list[Check]:
     """How often the model does what a prompt's `expect` asks for; where it never does, PPO has nothing to amplify."""
     checks = []
     for expect, doing in DOING.items():
@@ -73,13 +73,13 @@ def _by_expectation(trial: Trial) -> list[Check]:
         if not found:
             continue
         rate = float(np.mean(found))
-        seldom = rate < SELDOM and len(found) >= LEAST_ANSWERS
+        seldom = rate < MIN_RATE and len(found) >= MIN_ANSWERS
         checks.append(
-            verdict(
+            condition_check(
                 f"{doing} where it should",
                 not seldom,
                 f"{rate:.0%} of {len(found)} answers",
-                f"{SELDOM:.0%} or more",
+                f"{MIN_RATE:.0%} or more",
                 "a behaviour that never occurs is never rewarded",
                 "Give the model a warm start (model.warm_start) with answers that do so.",
             )

@@ -14,36 +14,36 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ppo_cli.experiment.load import Loaded
+from ppo_cli.experiment.load import LoadedExperiment
 from ppo_cli.preflight import prompt_checks
 from ppo_cli.preflight import tokenizer_checks as token_lines
-from ppo_cli.preflight.check_lines import verdict
-from ppo_cli.preflight.instruct_checks import Observed, tuned_checks
-from ppo_cli.preflight.reward_checks import audit_reward
-from ppo_cli.preflight.reward_signal import exploring_checks, rewards_by_prompt
-from ppo_cli.preflight.start_samples import Tried, try_out
+from ppo_cli.preflight.check_lines import condition_check
+from ppo_cli.preflight.instruct_checks import ObservedAnswers, instruct_checks
+from ppo_cli.preflight.reward_checks import audit_on_samples
+from ppo_cli.preflight.reward_signal import reward_signal_checks, rewards_by_prompt
+from ppo_cli.preflight.start_samples import StartModelSamples, sample_start_model
 from ppo_cli.prompts.jsonl import read_prompts
 from ppo_cli.prompts.stratify import stratified_subset
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.checks import Check, worst
-from ppo_cli.records.events import Watcher, nobody
-from ppo_cli.records.results import Cost, GateOutcome
+from ppo_cli.records.events import EventHandler, ignore_events
+from ppo_cli.records.results import Cost, PreflightResult
 from ppo_cli.setup.init import templates_folder
-from ppo_cli.setup.resolve import Inputs, read_inputs, stand_on
-from ppo_cli.setup.reward_resources import open_reward
+from ppo_cli.setup.resolve import ExperimentInputs, read_inputs, resolve_experiment
+from ppo_cli.setup.reward_resources import open_terms
 
 if TYPE_CHECKING:
     from ppo_cli.engine.policy import Policy
-    from ppo_cli.models.loading import Tokens
+    from ppo_cli.models.loading import ChatTokenizer
 
 PROMPTS_SAMPLED = 48
 SAMPLES_EACH = 4
 EXAMPLES = 3
-OWN_LIMIT, OWN_TEMPERATURE = 128, 0.7
+MODEL_MAX_NEW_TOKENS, MODEL_TEMPERATURE = 128, 0.7
 """How a model is sampled that comes without a config."""
-ENDED, ENDED_ALONE = 0.5, 0.2
+MIN_ENDED, MIN_ENDED_ALONE = 0.5, 0.2
 """Share of answers that should end within the limit: of a config, whose user has chosen it, and of a model alone."""
-SAME = 1e-3
+MAX_IDENTICAL = 1e-3
 """Nats an answer: policy and reference are the same weights before the first step."""
 
 
@@ -55,7 +55,7 @@ def is_a_model(subject: str) -> bool:
     return not path.is_file() and path.suffix not in (".yaml", ".yml")
 
 
-def sft_check(loaded: Loaded, *, watcher: Watcher = nobody) -> GateOutcome:
+def sft_check(loaded: LoadedExperiment, *, watcher: EventHandler = ignore_events) -> PreflightResult:
     """Samples the start model of a config and holds everything against what PPO needs.
 
     Raises:
@@ -63,15 +63,15 @@ def sft_check(loaded: Loaded, *, watcher: Watcher = nobody) -> GateOutcome:
     """
     from ppo_cli.engine.policy import Policy
     from ppo_cli.preflight.measured_cost import cost_checks, measured_cost
-    from ppo_cli.setup.start_model import load_start
+    from ppo_cli.setup.start_model import load_start_model
 
     experiment = loaded.experiment
-    ground = stand_on(read_inputs(experiment), watcher)
+    ground = resolve_experiment(read_inputs(experiment), watcher)
     inputs, tokens, rollout = ground.inputs, ground.tokens, experiment.rollout
-    open_reward(inputs.reward, watcher)
-    start = load_start(ground, watcher)
+    open_terms(inputs.reward, watcher)
+    start = load_start_model(ground, watcher)
     policy = Policy(start.model, experiment.model.train, seed=experiment.seed)
-    tried = try_out(
+    tried = sample_start_model(
         policy.as_plain_model,
         tokens,
         stratified_subset(inputs.train, PROMPTS_SAMPLED),
@@ -82,26 +82,28 @@ def sft_check(loaded: Loaded, *, watcher: Watcher = nobody) -> GateOutcome:
         watcher=watcher,
     )
     checks = [
-        *_about("tokens", token_lines.token_checks(tokens, start.folder)),
+        *_about("tokens", token_lines.tokenizer_checks(tokens, start.folder)),
         *_about(
             "tokens",
             token_lines.prompt_checks(tokens, [*inputs.train, *inputs.evaluation], experiment.prompts.max_tokens),
         ),
-        *_about("is it an SFT model", _tuned(policy.model, tokens, tried, rollout.max_new_tokens, ended=ENDED)),
+        *_about(
+            "is it an SFT model", _instruct_lines(policy.model, tokens, tried, rollout.max_new_tokens, ended=MIN_ENDED)
+        ),
         *_about("is it an SFT model", [_same_as_reference(policy, tried)]),
         *_reward_lines(inputs, tried),
-        *_about("prompts", [prompt_checks.apart(inputs.overlaps)]),
-        *_about("prompts", prompt_checks.width_checks(inputs.train, inputs.evaluation)),
-        *_about("prompts", prompt_checks.effect_checks(tried.trial, inputs.evaluation, experiment.evaluation)),
+        *_about("prompts", [prompt_checks.overlap_check(inputs.overlaps)]),
+        *_about("prompts", prompt_checks.diversity_checks(inputs.train, inputs.evaluation)),
+        *_about("prompts", prompt_checks.power_checks(tried.trial, inputs.evaluation, experiment.evaluation)),
     ]
     cost = None
     if worst(checks) != "stop":
         cost = measured_cost(ground, start, policy, tried, watcher)
         checks += _about("what the run will take", cost_checks(cost, Path(experiment.output)))
-    return _outcome(str(loaded.source), experiment.goal, checks, tried, cost)
+    return _result(str(loaded.source), experiment.goal, checks, tried, cost)
 
 
-def check_model(start: str, *, watcher: Watcher = nobody) -> GateOutcome:
+def check_model(start: str, *, watcher: EventHandler = ignore_events) -> PreflightResult:
     """Holds a model alone against what an SFT model is, on questions shipped with the tool.
 
     Args:
@@ -114,46 +116,50 @@ def check_model(start: str, *, watcher: Watcher = nobody) -> GateOutcome:
     from ppo_cli.models import loading, model_source
 
     source = model_source.resolve(start, watcher=watcher)
-    tokens = loading.load_tokens(source.folder)
+    tokens = loading.load_tokenizer(source.folder)
     questions = _questions()
     device = loading.choose_device("auto")
     model = loading.load_model(source.folder, tokens, device, loading.choose_dtype("auto", device))
-    tried = try_out(
+    tried = sample_start_model(
         lambda: nullcontext(model),
         tokens,
         questions,
         samples=2,
-        limit=OWN_LIMIT,
-        temperature=OWN_TEMPERATURE,
+        limit=MODEL_MAX_NEW_TOKENS,
+        temperature=MODEL_TEMPERATURE,
         seed=1,
         watcher=watcher,
     )
     limit = max(len(tokens.render(prompt.text)) for prompt in questions)
     checks = [
-        *_about("tokens", token_lines.token_checks(tokens, source.folder)),
+        *_about("tokens", token_lines.tokenizer_checks(tokens, source.folder)),
         *_about("tokens", token_lines.prompt_checks(tokens, questions, limit)),
-        *_about("is it an SFT model", _tuned(model, tokens, tried, OWN_LIMIT, ended=ENDED_ALONE)),
+        *_about(
+            "is it an SFT model", _instruct_lines(model, tokens, tried, MODEL_MAX_NEW_TOKENS, ended=MIN_ENDED_ALONE)
+        ),
     ]
-    return _outcome(start, "", checks, tried, None)
+    return _result(start, "", checks, tried, None)
 
 
-def _tuned(
+def _instruct_lines(
     model: Any,  # noqa: ANN401 - a transformers causal language model
-    tokens: Tokens,
-    tried: Tried,
+    tokens: ChatTokenizer,
+    tried: StartModelSamples,
     limit: int,
     *,
     ended: float,
 ) -> list[Check]:
-    from ppo_cli.models.chat_template import try_template
-    from ppo_cli.models.end_of_turn import chances_to_end
+    from ppo_cli.models.chat_template import probe_template
+    from ppo_cli.models.end_of_turn import end_of_turn_probabilities
 
-    observed = Observed(tried.trial, tried.raw, tuple(chances_to_end(model, tokens, _questions())), limit)
-    return tuned_checks(observed, try_template(tokens).opening, ended=ended)
+    observed = ObservedAnswers(
+        tried.trial, tried.raw, tuple(end_of_turn_probabilities(model, tokens, _questions())), limit
+    )
+    return instruct_checks(observed, probe_template(tokens).opening, ended=ended)
 
 
-def _reward_lines(inputs: Inputs, tried: Tried) -> list[Check]:
-    audit = audit_reward(inputs, tried.trial)
+def _reward_lines(inputs: ExperimentInputs, tried: StartModelSamples) -> list[Check]:
+    audit = audit_on_samples(inputs, tried.trial)
     lines = _about("reward", audit.checks)
     if not audit.scored:
         return lines
@@ -161,22 +167,22 @@ def _reward_lines(inputs: Inputs, tried: Tried) -> list[Check]:
     repeated = [prompt for prompt, row in tried.trial.rows() for _ in row]
     alone = inputs.reward(repeated, flat, [()] * len(flat))
     rewards = rewards_by_prompt([item.reward for item in alone], len(tried.trial.answers[0]))
-    return [*_about("is there something to amplify", exploring_checks(tried.trial, rewards)), *lines]
+    return [*_about("is there something to amplify", reward_signal_checks(tried.trial, rewards)), *lines]
 
 
-def _same_as_reference(policy: Policy, tried: Tried) -> Check:
+def _same_as_reference(policy: Policy, tried: StartModelSamples) -> Check:
     from math import isfinite
 
-    from ppo_cli.models.exact_kl import divergence
+    from ppo_cli.models.exact_kl import exact_kl_and_entropy
 
-    found = divergence(policy.as_plain_model, policy.as_plain_reference, tried.sequences[:8])
+    found = exact_kl_and_entropy(policy.as_plain_model, policy.as_plain_reference, tried.sequences[:8])
     largest = max(abs(item.kl) for item in found)
     finite = all(isfinite(item.kl) and isfinite(item.entropy) for item in found)
-    return verdict(
+    return condition_check(
         "policy starts as the reference",
-        finite and largest < SAME,
+        finite and largest < MAX_IDENTICAL,
         f"KL {largest:.2g} nats an answer" if finite else "not finite",
-        f"below {SAME:g}",
+        f"below {MAX_IDENTICAL:g}",
         "else KL would be measured against something the policy never was",
         "Check model.start and model.dtype, and report it.",
     )
@@ -190,10 +196,12 @@ def _about(group: str, checks: Sequence[Check]) -> list[Check]:
     return [replace(check, group=group) for check in checks]
 
 
-def _outcome(name: str, goal: str, checks: Sequence[Check], tried: Tried, cost: Cost | None) -> GateOutcome:
+def _result(
+    name: str, goal: str, checks: Sequence[Check], tried: StartModelSamples, cost: Cost | None
+) -> PreflightResult:
     rows = tried.trial.rows()
     shown = rows[:: max(1, len(rows) // EXAMPLES)][:EXAMPLES]
-    return GateOutcome(
+    return PreflightResult(
         name=name,
         goal=goal,
         outcome=worst(checks),

@@ -11,20 +11,20 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ppo_cli.records.answers import Answer, Prompt, Trial
-from ppo_cli.records.events import Phase, Progress, Watcher
+from ppo_cli.records.answers import Answer, Prompt, PromptAnswers
+from ppo_cli.records.events import EventHandler, Phase, Progress
 
 if TYPE_CHECKING:
-    from ppo_cli.models.loading import Tokens
+    from ppo_cli.models.loading import ChatTokenizer
 
 OpenModel = Callable[[], AbstractContextManager[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tried:
+class StartModelSamples:
     """Sampled answers of a start model."""
 
-    trial: Trial
+    trial: PromptAnswers
     raw: tuple[tuple[str, ...], ...]
     """The same with special tokens written out, but for the one that ended an answer."""
     sequences: list[tuple[list[int], list[int]]]
@@ -37,24 +37,26 @@ class Tried:
         return sum(map(len, self.trial.answers))
 
 
-def try_out(
+def sample_start_model(
     model: OpenModel,
-    tokens: Tokens,
+    tokens: ChatTokenizer,
     prompts: Sequence[Prompt],
     *,
     samples: int,
     limit: int,
     temperature: float,
     seed: int,
-    watcher: Watcher,
-) -> Tried:
+    watcher: EventHandler,
+) -> StartModelSamples:
     """Samples K answers to each prompt with draws of their own."""
     import numpy as np
 
-    from ppo_cli.models.sampling import Decoding, sample_answers, uniforms
+    from ppo_cli.models.sampling import SamplingParams, keyed_uniforms, sample_answers
 
     rendered = [tokens.render(prompt.text) for prompt in prompts]
-    draws = [np.stack([uniforms(seed, "sft-check", p.id, k, count=limit) for k in range(samples)]) for p in prompts]
+    draws = [
+        np.stack([keyed_uniforms(seed, "sft-check", p.id, k, count=limit) for k in range(samples)]) for p in prompts
+    ]
     watcher(Phase(name="sampling the start model", total=len(prompts) * samples, unit="answers"))
     with model() as opened:
         begun = time.perf_counter()
@@ -62,13 +64,13 @@ def try_out(
             opened,
             rendered,
             draws,
-            Decoding(limit, temperature, tokens.stop_ids, tokens.pad_id),
+            SamplingParams(limit, temperature, tokens.stop_ids, tokens.pad_id),
             lambda done: watcher(Progress(done=done)),
         )
         seconds = time.perf_counter() - begun
     stops = set(tokens.stop_ids)
-    return Tried(
-        trial=Trial(
+    return StartModelSamples(
+        trial=PromptAnswers(
             prompts=tuple(prompts),
             answers=tuple(
                 tuple(Answer(text=tokens.decode(row.tokens), tokens=len(row.tokens), finish=row.finish) for row in rows)

@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ppo_cli.preflight.check_lines import verdict
+from ppo_cli.preflight.check_lines import condition_check
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.checks import Check
 
 if TYPE_CHECKING:
-    from ppo_cli.models.chat_template import Template
-    from ppo_cli.models.loading import Tokens
+    from ppo_cli.models.chat_template import TemplateProbe
+    from ppo_cli.models.loading import ChatTokenizer
 
 NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "repetition_penalty": (None, 1, 1.0),
@@ -32,15 +32,15 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "forced_eos_token_id": (None,),
 }
 """Settings of a generation config that change what is sampled, and the values with which they do not."""
-MOST_UNKNOWN = 0.02
+MAX_UNKNOWN_SHARE = 0.02
 """Share of a prompt set's tokens that the tokenizer may not know. Own choice."""
 
 
-def token_checks(tokens: Tokens, folder: Path) -> list[Check]:
+def tokenizer_checks(tokens: ChatTokenizer, folder: Path) -> list[Check]:
     """Chat template, end-of-turn, padding, and what the generation config would have changed."""
-    from ppo_cli.models.chat_template import try_template
+    from ppo_cli.models.chat_template import probe_template
 
-    template = try_template(tokens)
+    template = probe_template(tokens)
     return [
         *template_checks(template, tokens),
         _padding(tokens),
@@ -49,7 +49,7 @@ def token_checks(tokens: Tokens, folder: Path) -> list[Check]:
     ]
 
 
-def template_checks(template: Template, tokens: Tokens) -> list[Check]:
+def template_checks(template: TemplateProbe, tokens: ChatTokenizer) -> list[Check]:
     """Whether the template keeps what is said, marks turns, and ends them with a token that ends an answer."""
     name, threshold = "chat template", "keeps every turn and marks it"
     reason = "what the template drops or does not mark, the model never sees"
@@ -58,7 +58,7 @@ def template_checks(template: Template, tokens: Tokens) -> list[Check]:
             f"fails: {template.problem}",
             "Use another template; if it takes no system turn, leave out model.system_prompt.",
         )
-        return [verdict(name, False, found, threshold, reason, step)]
+        return [condition_check(name, False, found, threshold, reason, step)]
     lost = [
         said
         for said, kept in (("the user's words", template.keeps_user), ("the system turn", template.keeps_system))
@@ -66,8 +66,8 @@ def template_checks(template: Template, tokens: Tokens) -> list[Check]:
     ]
     if lost:
         step = "Mend the template" + ("." if "user" in lost[0] else ", or put model.system_prompt into the prompts.")
-        return [verdict(name, False, f"drops {' and '.join(lost)}", threshold, reason, step)]
-    marks = verdict(
+        return [condition_check(name, False, f"drops {' and '.join(lost)}", threshold, reason, step)]
+    marks = condition_check(
         name,
         template.marks_turns,
         f"an answer follows {template.closing.strip()!r}"
@@ -81,7 +81,7 @@ def template_checks(template: Template, tokens: Tokens) -> list[Check]:
     wanted = " or ".join(repr(str(tokens.tokenizer.decode([stop]))) for stop in tokens.stop_ids)
     return [
         marks,
-        verdict(
+        condition_check(
             "turns end with a stop token",
             ends,
             f"they end with {template.ending[:30]!r}" if template.ending else "the template ends them with nothing",
@@ -92,7 +92,7 @@ def template_checks(template: Template, tokens: Tokens) -> list[Check]:
     ]
 
 
-def prompt_checks(tokens: Tokens, prompts: Sequence[Prompt], limit: int) -> list[Check]:
+def prompt_checks(tokens: ChatTokenizer, prompts: Sequence[Prompt], limit: int) -> list[Check]:
     """Whether prompts fit, and the tokenizer knows their letters."""
     rendered = [tokens.render(prompt.text) for prompt in prompts]
     longest = max(map(len, rendered))
@@ -100,7 +100,7 @@ def prompt_checks(tokens: Tokens, prompts: Sequence[Prompt], limit: int) -> list
     whole = sum(map(len, rendered))
     unknown = sum(ids.count(unknown_id) for ids in rendered) / whole if unknown_id is not None else 0.0
     return [
-        verdict(
+        condition_check(
             "prompts fit",
             longest <= limit,
             f"longest {longest} tokens",
@@ -108,11 +108,11 @@ def prompt_checks(tokens: Tokens, prompts: Sequence[Prompt], limit: int) -> list
             "a cut prompt asks something else",
             "Shorten it, or raise prompts.max_tokens.",
         ),
-        verdict(
+        condition_check(
             "prompts can be read",
-            unknown <= MOST_UNKNOWN,
+            unknown <= MAX_UNKNOWN_SHARE,
             f"{unknown:.1%} unknown tokens",
-            f"{MOST_UNKNOWN:.0%} or fewer",
+            f"{MAX_UNKNOWN_SHARE:.0%} or fewer",
             "a letter that the tokenizer does not know is the same as every other one",
             "Use a model whose tokenizer knows this language.",
             otherwise="warn" if unknown < 0.2 else "stop",
@@ -120,9 +120,9 @@ def prompt_checks(tokens: Tokens, prompts: Sequence[Prompt], limit: int) -> list
     ]
 
 
-def _padding(tokens: Tokens) -> Check:
+def _padding(tokens: ChatTokenizer) -> Check:
     apart = tokens.pad_id != tokens.stop_ids[0]
-    return verdict(
+    return condition_check(
         "pad is not end-of-turn",
         apart,
         f"pad {tokens.pad_id}, ends {', '.join(map(str, tokens.stop_ids))}",
@@ -138,7 +138,7 @@ def _generation_config(folder: Path) -> Check:
     except (OSError, ValueError):
         stated = {}
     active = [f"{name} {stated[name]}" for name, neutral in NEUTRAL.items() if stated.get(name) not in neutral]
-    return verdict(
+    return condition_check(
         "generation config is plain",
         not active,
         ", ".join(active)[:80] if active else "nothing in it bends the probabilities",
@@ -149,14 +149,14 @@ def _generation_config(folder: Path) -> Check:
     )
 
 
-def _vocabulary(tokens: Tokens, folder: Path) -> Check:
+def _vocabulary(tokens: ChatTokenizer, folder: Path) -> Check:
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         rows = int(config.get("text_config", config)["vocab_size"])
     except (OSError, ValueError, KeyError, TypeError):
         rows = len(tokens.tokenizer)
     known = len(tokens.tokenizer)
-    return verdict(
+    return condition_check(
         "model knows every token",
         known <= rows,
         f"{known} tokens, {rows} rows of embeddings",

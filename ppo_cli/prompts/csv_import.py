@@ -24,9 +24,9 @@ SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 PROMPT_COLUMNS = ("question", "instruction", "query", "request", "text", "input", "user", "messages", "问题", "提示")
 """Headings that can only mean the prompt where there is no column of that name; the first that is there."""
 NOT_TEXT = {b"PK\x03\x04": "a spreadsheet or an archive", b"\xd0\xcf\x11\xe0": "a spreadsheet", b"%PDF": "a PDF"}
-DENSE = 0.8
+MIN_TEXT_SHARE = 0.8
 """Share of high bytes beside another one from which text that is not UTF-8 is Chinese and not Western."""
-LONGEST_CELL = 10_000_000
+MAX_CELL_LETTERS = 10_000_000
 
 
 def own_rows(path: Path) -> tuple[Rows, list[str]]:
@@ -93,7 +93,7 @@ def _encoding(content: bytes) -> str:
     except UnicodeDecodeError:
         high = re.findall(rb"[\x80-\xff]+", content)
         beside = sum(len(run) for run in high if len(run) > 1)
-        return "gb18030" if beside >= DENSE * sum(map(len, high)) else "cp1252"
+        return "gb18030" if beside >= MIN_TEXT_SHARE * sum(map(len, high)) else "cp1252"
     return "utf-8-sig"
 
 
@@ -103,7 +103,7 @@ def _table(text: str, path: Path) -> tuple[Rows, str]:
     if told:
         text, skipped = text[told.end() :], 1
     separator = told.group(1) if told and told.group(1) in SEPARATORS else _separator(text)
-    limit = csv.field_size_limit(LONGEST_CELL)
+    limit = csv.field_size_limit(MAX_CELL_LETTERS)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
     heading: Sequence[str] | None = None
     rows: Rows = []

@@ -53,7 +53,7 @@ def overlaps(evaluation: Sequence[Prompt], learnt: Sequence[Prompt]) -> list[Ove
             other_prompt, other_grams = learnt_grams[position]
             similarity = count / (len(grams) + len(other_grams) - count)
             if similarity >= NEAR_DUPLICATE:
-                same = normalised(prompt.text) == normalised(other_prompt.text)
+                same = normalise(prompt.text) == normalise(other_prompt.text)
                 found.append(
                     Overlap(
                         eval_id=prompt.id,
@@ -65,7 +65,7 @@ def overlaps(evaluation: Sequence[Prompt], learnt: Sequence[Prompt]) -> list[Ove
     return sorted(found, key=lambda overlap: (-overlap.similarity, overlap.eval_id, overlap.other_id))
 
 
-def normalised(text: str) -> str:
+def normalise(text: str) -> str:
     """Lower case, compatibility forms, punctuation and runs of blanks as one blank."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return re.sub(r"[\W_]+", " ", folded).strip()
@@ -73,5 +73,5 @@ def normalised(text: str) -> str:
 
 def trigrams(text: str) -> frozenset[str]:
     """The runs of three characters by which two prompts are held to be alike."""
-    padded = f" {normalised(text)} "
+    padded = f" {normalise(text)} "
     return frozenset(padded[start : start + GRAM] for start in range(max(1, len(padded) - GRAM + 1)))

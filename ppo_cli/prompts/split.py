@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from ppo_cli.prompts.leakage import normalised
+from ppo_cli.prompts.leakage import normalise
 from ppo_cli.records.answers import Prompt
 
 Stratum = tuple[str, str]
@@ -101,5 +101,5 @@ def _wanted(sizes: Counter[Stratum], share: float) -> Counter[Stratum]:
 
 def _order(prompts: Sequence[Prompt], places: Sequence[int]) -> tuple[int, str]:
     """The larger groups first, since the smaller ones can still fill what they leave; among equals by their texts."""
-    texts = sorted(normalised(prompts[place].text) or prompts[place].text for place in places)
+    texts = sorted(normalise(prompts[place].text) or prompts[place].text for place in places)
     return -len(places), hashlib.sha256("\n".join(texts).encode()).hexdigest()

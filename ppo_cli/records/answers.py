@@ -53,7 +53,7 @@ class Answer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
+class PromptAnswers:
     """Several answers of one model to each of some prompts."""
 
     prompts: tuple[Prompt, ...]
@@ -66,7 +66,7 @@ class Trial:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scored:
+class RewardScore:
     """What a reward says of one answer."""
 
     reward: float

@@ -36,7 +36,7 @@ class Advice:
     """Ready to paste."""
 
 
-Gate = Literal["pass", "warn", "stop"]
+CheckStatus = Literal["pass", "warn", "stop"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class Check:
     """One line of a gate."""
 
     name: str
-    outcome: Gate
+    outcome: CheckStatus
     value: str
     """What was found."""
     threshold: str
@@ -57,7 +57,7 @@ class Check:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Margin:
+class MeanDifference:
     """A mean difference over prompts, with its 95 % interval."""
 
     mean: float
@@ -67,7 +67,7 @@ class Margin:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trick:
+class RewardExploit:
     """A way of answering that need not look at what was asked, and what the reward pays for it."""
 
     name: str
@@ -76,15 +76,15 @@ class Trick:
     """Whether it gives the same answer to everything."""
     reward: float
     """Mean over the prompts."""
-    over_honest: Margin
+    over_honest: MeanDifference
     """More than the start model's own answers to the same prompts."""
-    over_written: Margin | None
+    over_written: MeanDifference | None
     """More than the written answers, where there are any."""
     wins: Literal["yes", "for now", "no"]
     """`for now`: it beats the start model, and good answers beat it."""
 
 
-def worst(checks: Iterable[Check]) -> Gate:
+def worst(checks: Iterable[Check]) -> CheckStatus:
     """What a gate says that has these lines."""
     found = {check.outcome for check in checks}
     return "stop" if "stop" in found else "warn" if "warn" in found else "pass"

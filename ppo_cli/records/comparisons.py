@@ -15,7 +15,7 @@ Verdict = Literal["CHANGED", "EQUIVALENT", "NO CHANGE DETECTED", "INCONCLUSIVE",
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class MeasureChange:
     """A measure of two policies on the same prompts, and their difference B - A."""
 
     name: str
@@ -60,7 +60,7 @@ class Flip:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Move:
+class PromptChange:
     """How often a prompt's answers do what flips are counted in, before and after."""
 
     prompt_id: str
@@ -68,7 +68,7 @@ class Move:
     after: float
 
 
-Often = Literal["never", "sometimes", "always"]
+Frequency = Literal["never", "sometimes", "always"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,13 +76,13 @@ class Transitions:
     """How many prompts of one expected behaviour went from where to where."""
 
     expect: Expect
-    counts: Mapping[tuple[Often, Often], int]
+    counts: Mapping[tuple[Frequency, Frequency], int]
     """(before, after) to prompts; pairs that do not occur are left out."""
     prompts: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class ByHand:
+class HumanLabelNote:
     """Measures that are made from people's labels in place of the rule's."""
 
     measures: tuple[str, ...]
@@ -92,7 +92,7 @@ class ByHand:
     """Of these read by the rule as by the person."""
     prompts: int
     """Prompts with a labelled answer of both."""
-    by_rule: tuple[Change, ...]
+    by_rule: tuple[MeasureChange, ...]
     """The same measures as the rule has them."""
 
 
@@ -103,7 +103,7 @@ class Comparison:
     before: str
     after: str
     primary: str
-    changes: tuple[Change, ...]
+    changes: tuple[MeasureChange, ...]
     flips: tuple[Flip, ...]
     """Largest movement first."""
     graded: tuple[str, ...] = ()
@@ -113,7 +113,7 @@ class Comparison:
     """Expected share of prompts whose majority label flips from resampling A alone."""
     prompts: int
     samples_per_prompt: int
-    by_hand: ByHand | None = None
+    by_hand: HumanLabelNote | None = None
     """Where people labelled enough answers of both: the changes that are theirs. Flips are always the rule's."""
 
 
@@ -157,7 +157,7 @@ class Seeds:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NoiseFloor:
+class SeedNoise:
     """By how much runs of one setting differ that have another seed only."""
 
     runs: tuple[str, ...]
@@ -167,7 +167,7 @@ class NoiseFloor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
+class FailConditionResult:
     """One `--fail-if` and what was found."""
 
     condition: str

@@ -33,7 +33,7 @@ class Sample:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Labelled:
+class LabelledAnswer:
     """A sample with what the rules say of it: the input of every statistic."""
 
     prompt_id: str
@@ -158,7 +158,7 @@ class Category:
 
 
 @dataclass(frozen=True, kw_only=True)
-class HandLabels:
+class HumanLabels:
     """What people's labels say of a step against step 0."""
 
     step: int

@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ppo_cli.records.checks import Advice, Alarm, Check, Gate, Trick
-from ppo_cli.records.comparisons import Change, Comparison, Judged, NoiseFloor, Seeds, variables
-from ppo_cli.records.measures import Category, Estimate, HandLabels
+from ppo_cli.records.checks import Advice, Alarm, Check, CheckStatus, RewardExploit
+from ppo_cli.records.comparisons import Comparison, FailConditionResult, MeasureChange, SeedNoise, Seeds, variables
+from ppo_cli.records.measures import Category, Estimate, HumanLabels
 from ppo_cli.records.splits import SplitCounts
-from ppo_cli.records.training import Best, RunState
+from ppo_cli.records.training import BestCheckpoint, RunState
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingOutcome:
+class TrainingResult:
     """What a training run came to."""
 
     run: str
@@ -34,7 +34,7 @@ class TrainingOutcome:
     """Metrics of the last update."""
     checkpoint: str
     """Folder of the final policy."""
-    best: Best | None
+    best: BestCheckpoint | None
     """The checkpoint that did best at the interim evaluations; None where no direction is better."""
     seconds: float
     """Wall time of this process."""
@@ -44,7 +44,7 @@ class TrainingOutcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluationOutcome:
+class EvaluationResult:
     """What an evaluation found."""
 
     name: str
@@ -60,12 +60,12 @@ class EvaluationOutcome:
     """Measures made from what a term of the reward scores."""
     categories: tuple[Category, ...] = ()
     """Category by category; empty where all prompts are of one."""
-    by_hand: HandLabels | None = None
+    by_hand: HumanLabels | None = None
     """What people's labels say of the same step, where there are any."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnswersOutcome:
+class ExternalAnswersResult:
     """What was found of answers that were made elsewhere."""
 
     name: str
@@ -80,7 +80,7 @@ class AnswersOutcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CheckpointLine:
+class CheckpointRow:
     """One step of a run in a list of its checkpoints."""
 
     step: int
@@ -89,7 +89,7 @@ class CheckpointLine:
     kl: float | None
     """Exact KL to the reference, nats an answer."""
     primary: Estimate
-    change: Change | None
+    change: MeasureChange | None
     """The primary measure against step 0."""
     estimates: tuple[Estimate, ...]
     """The headlines."""
@@ -98,7 +98,7 @@ class CheckpointLine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CheckpointsOutcome:
+class CheckpointCurveResult:
     """Several checkpoints of a run side by side."""
 
     run: str
@@ -109,14 +109,14 @@ class CheckpointsOutcome:
     of_prompts: int
     """Prompts of the whole set."""
     samples_per_prompt: int
-    lines: tuple[CheckpointLine, ...]
+    lines: tuple[CheckpointRow, ...]
     """By step."""
     graded: tuple[str, ...]
     """Measures made from what a term of the reward scores."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ComparisonOutcome:
+class ComparisonResult:
     """Two runs side by side, or two arms of several seeds each."""
 
     before: str
@@ -137,13 +137,13 @@ class ComparisonOutcome:
     advice: Advice | None = None
     seeds_of_arms: Seeds | None = None
     """Where an arm has several seeds."""
-    seed_noise: NoiseFloor | None = None
+    seed_noise: SeedNoise | None = None
     """What the seed alone does in one of the settings, where that is known."""
     waived: tuple[str, ...] = ()
     """Reasons against this comparison that were let pass; they stand wherever it is shown."""
     leaks: Mapping[str, int] = field(default_factory=dict)
     """Evaluation prompts that overlap what a run learnt from, by the run's name."""
-    fail_if: tuple[Judged, ...] = ()
+    fail_if: tuple[FailConditionResult, ...] = ()
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -152,7 +152,7 @@ class ComparisonOutcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReportOutcome:
+class ReportResult:
     """A page that was written."""
 
     name: str
@@ -180,14 +180,14 @@ class Cost:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GateOutcome:
+class PreflightResult:
     """Whether PPO may start."""
 
     name: str
     """The config, or the model."""
     goal: str
     """Empty for a model alone."""
-    outcome: Gate
+    outcome: CheckStatus
     """The worst line."""
     checks: tuple[Check, ...]
     examples: tuple[tuple[str, str], ...]
@@ -197,16 +197,16 @@ class GateOutcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RewardOutcome:
+class RewardAuditResult:
     """What was found of a reward."""
 
     name: str
     """The config."""
     goal: str
-    outcome: Gate
+    outcome: CheckStatus
     """The worst line."""
     checks: tuple[Check, ...]
-    tricks: tuple[Trick, ...]
+    tricks: tuple[RewardExploit, ...]
     answers: int
     """Answers of the start model that it was tried on."""
     terms: Mapping[str, tuple[float, float, float, float]]
@@ -216,7 +216,7 @@ class RewardOutcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeyLine:
+class ConfigKeyRow:
     """One key of a resolved config."""
 
     path: str
@@ -228,7 +228,7 @@ class KeyLine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DryRunOutcome:
+class DryRunResult:
     """What would run, what is frozen, what differs, and the cost."""
 
     config: str
@@ -238,7 +238,7 @@ class DryRunOutcome:
     """The question of this round."""
     may_move: tuple[str, ...]
     """Keys that this round lets move against the run before."""
-    keys: tuple[KeyLine, ...]
+    keys: tuple[ConfigKeyRow, ...]
     train_prompts: int
     eval_prompts: int
     overlaps: int
@@ -251,7 +251,7 @@ class DryRunOutcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class InitOutcome:
+class InitResult:
     """What `ppo init` wrote."""
 
     folder: str
@@ -289,7 +289,7 @@ class RunRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunStory:
+class RunSummary:
     """One run from its goal to its end."""
 
     state: RunState

@@ -11,7 +11,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
-class ArmLine:
+class SweepArm:
     """One arm: one value, one seed."""
 
     value: Any
@@ -31,7 +31,7 @@ class ArmLine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class VaryOutcome:
+class SweepResult:
     """The arms of one experiment side by side."""
 
     name: str
@@ -49,7 +49,7 @@ class VaryOutcome:
     """Measures that should not get worse meanwhile."""
     before: Mapping[str, Any]
     """Measures at step 0, by name."""
-    arms: tuple[ArmLine, ...]
+    arms: tuple[SweepArm, ...]
     """In the order in which they run."""
     command: str
     """What was typed."""
@@ -58,7 +58,7 @@ class VaryOutcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlannedArms:
+class SweepPreview:
     """What `--dry-run` says of several arms."""
 
     name: str

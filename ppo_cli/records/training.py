@@ -109,7 +109,7 @@ class RunState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Best:
+class BestCheckpoint:
     """The checkpoint that did best on the primary measure at the interim evaluations."""
 
     step: int

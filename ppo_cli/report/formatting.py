@@ -10,15 +10,15 @@ import math
 from rich.cells import cell_len
 
 from ppo_cli.behaviours.measures import measure_named
-from ppo_cli.records.comparisons import ByHand, Change, Comparison, Judged
+from ppo_cli.records.comparisons import Comparison, FailConditionResult, HumanLabelNote, MeasureChange
 from ppo_cli.records.measures import Calibration, Estimate, Measure
 
 MISSING = "–"
-GRADED = "†"
+REWARDED_MARK = "†"
 """Marks a behaviour that the reward itself scores."""
-BY_HAND = "‡"
+HUMAN_MARK = "‡"
 """Marks a behaviour that people labelled, in place of the rule."""
-OWN_TEACHER = "graded by its own teacher"
+ALSO_REWARDED = "graded by its own teacher"
 TERMS = "reward.terms."
 """Begins, among what is graded, the path of a term of which it is not known what it looks at."""
 
@@ -86,7 +86,7 @@ def p_value(number: float | None) -> str:
     return f"p = {number:.2g}" if number >= 0.0001 else "p < 0.0001"
 
 
-def arrow(measure: Measure, change: Change) -> str:
+def arrow(measure: Measure, change: MeasureChange) -> str:
     """Which way it went and whether that is better: ▲ ▼ for direction, ✓ ✗ where one is better."""
     if change.verdict != "CHANGED" or change.difference is None:
         return " "
@@ -97,17 +97,17 @@ def arrow(measure: Measure, change: Change) -> str:
     return f"{sign}{'✓' if rose == (measure.better == 'higher') else '✗'}"
 
 
-def is_worse(measure: Measure, change: Change) -> bool:
+def is_worse(measure: Measure, change: MeasureChange) -> bool:
     """Whether a change is certain and in the worse direction."""
     return arrow(measure, change).endswith("✗")
 
 
-def is_better(measure: Measure, change: Change) -> bool:
+def is_better(measure: Measure, change: MeasureChange) -> bool:
     """Whether a change is certain and in the better direction."""
     return arrow(measure, change).endswith("✓")
 
 
-def detectable(measure: Measure, change: Change) -> str:
+def detectable_change(measure: Measure, change: MeasureChange) -> str:
     """The smallest difference that would have been noticed; nothing where it is not known."""
     return "" if change.detectable is None else difference(measure, change.detectable).removeprefix("+")
 
@@ -115,13 +115,13 @@ def detectable(measure: Measure, change: Change) -> str:
 def marks(comparison: Comparison, name: str) -> str:
     """What a title carries that has to be known of a measure: its own teacher, people's labels."""
     by_hand = comparison.by_hand is not None and name in comparison.by_hand.measures
-    return f"{GRADED if name in comparison.graded else ''}{BY_HAND if by_hand else ''}"
+    return f"{REWARDED_MARK if name in comparison.graded else ''}{HUMAN_MARK if by_hand else ''}"
 
 
-def by_hand(found: ByHand) -> str:
+def human_label_note(found: HumanLabelNote) -> str:
     """Who made the marked values, in one sentence."""
     return (
-        f"{BY_HAND} by hand, in place of the rule: {found.answers} answers to {found.prompts} prompts, labelled blind; "
+        f"{HUMAN_MARK} by hand, in place of the rule: {found.answers} answers to {found.prompts} prompts, labelled blind; "
         f"the rule reads {found.agree} of them ({100 * found.agree / found.answers:.1f} %) the same way. "
         "Flips, categories and single seeds are the rule's."
     )
@@ -141,7 +141,7 @@ def rule_error(found: Calibration) -> str:
     return f"its rates are off by at most {found.rate_error:.1f} pp"
 
 
-def judged(found: Judged) -> str:
+def condition_sentence(found: FailConditionResult) -> str:
     """A --fail-if and what was measured: `refusal.safe > 0.2 is met: 41.6 % [35.1, 48.3]`."""
     measure = measure_named(found.measure)
     if found.of == "change":
@@ -153,7 +153,7 @@ def judged(found: Judged) -> str:
     return f"{found.condition} is {'met' if found.failed else 'not met'}: {seen}"
 
 
-def losses(policy: float, critic: float) -> str:
+def loss_line(policy: float, critic: float) -> str:
     """The line that stands last everywhere."""
     return f"loss: policy {plain(policy, 3)}, critic {plain(critic, 3)}"
 
@@ -185,7 +185,7 @@ def one_line(text: str, width: int | None = None) -> str:
     return flat.rstrip() + "…"
 
 
-def verdict_sentence(measure: Measure, change: Change) -> str:
+def verdict_sentence(measure: Measure, change: MeasureChange) -> str:
     """What the comparison says of one measure, in a plain sentence."""
     title = measure.title.strip()
     if change.difference is None:
@@ -204,7 +204,7 @@ def verdict_sentence(measure: Measure, change: Change) -> str:
             return f"The {title} stayed the same, {within}: {numbers}."
         case "NO CHANGE DETECTED":
             sentence = f"No change of the {title} can be told from chance: {numbers}."
-            smallest = detectable(measure, change)
+            smallest = detectable_change(measure, change)
             return f"{sentence} Detectable here: {smallest}." if smallest else sentence
         case "info":
             return f"The {title}, which is not judged: {numbers}."

@@ -22,11 +22,11 @@ from rich.text import Text
 from ppo_cli.behaviours.measures import measure_named
 from ppo_cli.records.checks import Alarm
 from ppo_cli.records.comparisons import Comparison
-from ppo_cli.records.events import EvaluationDone, Event, Notice, Phase, Progress, RunStarted, UpdateDone, Watched
+from ppo_cli.records.events import AlarmsChecked, EvaluationDone, Event, Notice, Phase, Progress, RunStarted, UpdateDone
 from ppo_cli.records.training import UpdateMetrics
 from ppo_cli.report import formatting
 from ppo_cli.report.alarms import live_alarms
-from ppo_cli.report.tables import LiteralTable, behaviour_table, literal
+from ppo_cli.report.tables import PlainTextTable, behaviour_table, plain_text
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 HISTORY = 32
@@ -78,7 +78,7 @@ class LiveView:
                 self.seconds.append(event.seconds)
             case EvaluationDone():
                 self.evaluation = event
-            case Watched():
+            case AlarmsChecked():
                 self.alarms = event.alarms
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -106,9 +106,9 @@ class LiveView:
         parts.append(self._progress())
         if self.rows:
             last = self.rows[-1]
-            parts.append(Text(formatting.losses(last.policy_loss, last.value_loss), style="dim"))
+            parts.append(Text(formatting.loss_line(last.policy_loss, last.value_loss), style="dim"))
         title = " · ".join(part for part in (self.run.run, self.run.arm) if part) if self.run else "ppo"
-        return Panel(Group(*parts), title=literal(title), title_align="left", border_style="dim")
+        return Panel(Group(*parts), title=plain_text(title), title_align="left", border_style="dim")
 
     def _behaviour(self) -> RenderableType:
         if self.run is None or self.evaluation is None or self.evaluation.comparison is None:
@@ -185,7 +185,7 @@ class LiveView:
 
 def _grid(columns: int) -> Table:
     """Columns without lines, whose words are folded and never cut."""
-    grid = LiteralTable.grid(padding=(0, 2))
+    grid = PlainTextTable.grid(padding=(0, 2))
     for _ in range(columns):
         grid.add_column(overflow="fold")
     return grid

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from ppo_cli.behaviours.measures import measure_named
-from ppo_cli.records.events import EvaluationDone, Event, Notice, Phase, RunStarted, UpdateDone, Watched
+from ppo_cli.records.events import AlarmsChecked, EvaluationDone, Event, Notice, Phase, RunStarted, UpdateDone
 from ppo_cli.records.measures import Measure
 from ppo_cli.report import formatting
 from ppo_cli.report.alarms import alarm_line
@@ -43,7 +43,7 @@ class PlainLines:
                 self._update(event)
             case EvaluationDone():
                 self._evaluation(event)
-            case Watched():
+            case AlarmsChecked():
                 for alarm in event.alarms:
                     remedy = formatting.one_line(alarm.next_step)
                     self.write(f"step {event.step}: alarm: {alarm_line(alarm)}; next: {remedy}")
@@ -80,5 +80,5 @@ class PlainLines:
 def _known(measure: Measure, graded: bool) -> str:
     """The error of the rule behind a measure, and whether the reward grades it too."""
     notes = [f"{measure.calibration.rule}: {formatting.rule_error(measure.calibration)}"] if measure.calibration else []
-    notes += [formatting.OWN_TEACHER] if graded else []
+    notes += [formatting.ALSO_REWARDED] if graded else []
     return f"  ({'; '.join(notes)})" if notes else ""

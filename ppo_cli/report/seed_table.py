@@ -13,16 +13,16 @@ from rich.console import Group, RenderableType
 
 from ppo_cli.behaviours.measures import measure_named
 from ppo_cli.records.comparisons import Comparison, Seeds, SeedSpread
-from ppo_cli.records.results import ComparisonOutcome
+from ppo_cli.records.results import ComparisonResult
 from ppo_cli.report import formatting
-from ppo_cli.report.tables import Fitting, literal, plain_table
-from ppo_cli.stats.seed_variance import ENOUGH
+from ppo_cli.report.tables import WideOrStacked, plain_table, plain_text
+from ppo_cli.stats.seed_variance import MIN_SEEDS
 
-SEVERAL_SEEDS = (
+SEVERAL_SEEDS_NOTE = (
     "The behaviour table is about these checkpoints: its intervals are over prompts, each arm the mean of its seeds. "
     "What is said over seeds is about the setting: over seeds, then prompts."
 )
-FEW = f"with fewer than {ENOUGH} seeds an arm this is no claim about the setting"
+TOO_FEW_SEEDS = f"with fewer than {MIN_SEEDS} seeds an arm this is no claim about the setting"
 
 
 def seeds_sentence(found: Seeds, primary: str, treatments: Sequence[str]) -> str:
@@ -43,7 +43,7 @@ def seeds_sentence(found: Seeds, primary: str, treatments: Sequence[str]) -> str
         f"{formatting.interval(measure, spread.low, spread.high)}, Welch {formatting.p_value(spread.welch_p)}"
     )
     if not found.enough:
-        return f"Over {counted}: {numbers}; {FEW}."
+        return f"Over {counted}: {numbers}; {TOO_FEW_SEEDS}."
     if not _excludes_zero(spread, measure.statistic == "geometric_mean"):
         return f"Over {counted}: {numbers}. The luck of the seed alone can do this."
     cause = f"{treatments[0]} made the difference" if len(treatments) == 1 else "no one variable can be named"
@@ -55,7 +55,7 @@ def seeds_table(found: Seeds) -> RenderableType:
     table, lines = plain_table(), list[RenderableType]()
     headings = ("each seed", _seeds_of(found.seeds[0]), _seeds_of(found.seeds[1]), "this setting", "Welch p")
     for place, heading in enumerate(headings):
-        table.add_column(literal(heading), no_wrap=True, justify="left" if place == 0 else "right")
+        table.add_column(plain_text(heading), no_wrap=True, justify="left" if place == 0 else "right")
     for spread in found.spreads:
         measure = measure_named(spread.name)
         row = (
@@ -66,11 +66,15 @@ def seeds_table(found: Seeds) -> RenderableType:
             formatting.p_value(spread.welch_p).removeprefix("p = ").removeprefix("p ") or formatting.MISSING,
         )
         table.add_row(*row)
-        lines += [literal(row[0].strip()), literal(f"    A {row[1]}"), literal(f"    B {row[2]}, {row[3]}, {row[4]}")]
-    return Group(Fitting(table, Group(*lines)))
+        lines += [
+            plain_text(row[0].strip()),
+            plain_text(f"    A {row[1]}"),
+            plain_text(f"    B {row[2]}, {row[3]}, {row[4]}"),
+        ]
+    return Group(WideOrStacked(table, Group(*lines)))
 
 
-def noise_floor_sentence(outcome: ComparisonOutcome) -> str | None:
+def seed_noise_sentence(outcome: ComparisonResult) -> str | None:
     """How the primary's change compares with what the seed alone does, where that is known."""
     floor, change = outcome.seed_noise, _primary(outcome.comparison)
     typical = floor.typical.get(outcome.comparison.primary) if floor else None
@@ -84,14 +88,14 @@ def noise_floor_sentence(outcome: ComparisonOutcome) -> str | None:
     )
 
 
-def warnings(outcome: ComparisonOutcome) -> list[RenderableType]:
+def warnings(outcome: ComparisonResult) -> list[RenderableType]:
     """What has to stand over every number: what was let pass, and prompts that leaked."""
     said = [f"! {reason}" for reason in outcome.waived]
     said += [
         f"! LEAK: {count} evaluation prompts overlap what {run} learnt from, so they show memory, not behaviour"
         for run, count in outcome.leaks.items()
     ]
-    return [literal(line, style="bold red") for line in said]
+    return [plain_text(line, style="bold red") for line in said]
 
 
 def _primary(comparison: Comparison) -> float | None:

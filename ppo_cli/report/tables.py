@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ppo_cli.behaviours.measures import MEASURES, is_headline, measure_named
-from ppo_cli.records.comparisons import Change, Comparison, Flip
+from ppo_cli.records.comparisons import Comparison, Flip, MeasureChange
 from ppo_cli.records.measures import Estimate, Measure
 from ppo_cli.report import formatting
 
@@ -25,15 +25,15 @@ VERDICT_STYLE = {"CHANGED": "bold", "EQUIVALENT": "dim", "NO CHANGE DETECTED": "
 ANSWER_WIDTH = 88
 
 
-class LiteralTable(Table):
+class PlainTextTable(Table):
     """A table that shows every word as it is."""
 
     def add_row(self, *cells: RenderableType | None, **options: Any) -> None:  # noqa: ANN401 - those of Table
-        super().add_row(*(literal(cell) if isinstance(cell, str) else cell for cell in cells), **options)
+        super().add_row(*(plain_text(cell) if isinstance(cell, str) else cell for cell in cells), **options)
 
 
 @dataclass(frozen=True)
-class Fitting:
+class WideOrStacked:
     """A table where it fits without cutting a number, else the same as lines."""
 
     wide: Table
@@ -44,16 +44,16 @@ class Fitting:
         yield self.wide if needed <= options.max_width else self.narrow
 
 
-def literal(text: str, style: str = "") -> Text:
+def plain_text(text: str, style: str = "") -> Text:
     """Any text, without a way to steer the terminal."""
     return Text(formatting.printable(text), style=style)
 
 
 def plain_table(*headings: str) -> Table:
     """A table without lines."""
-    table = LiteralTable(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
+    table = PlainTextTable(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
     for heading in headings:
-        table.add_column(literal(heading), overflow="fold")
+        table.add_column(plain_text(heading), overflow="fold")
     return table
 
 
@@ -93,8 +93,8 @@ def behaviour_table(
     verdicts = [] if shown else [_verdict_of(change) for change in chosen]
     notes = footnotes([change.name for change in chosen], comparison.graded, short=bool(shown)) if by_rule else []
     if comparison.by_hand is not None and not shown:
-        notes.append(Text(formatting.by_hand(comparison.by_hand), style="dim"))
-    return Group(Fitting(_as_table(rows, verdicts), _as_lines(rows, verdicts)), *notes)
+        notes.append(Text(formatting.human_label_note(comparison.by_hand), style="dim"))
+    return Group(WideOrStacked(_as_table(rows, verdicts), _as_lines(rows, verdicts)), *notes)
 
 
 def details_table(comparison: Comparison, before: str, after: str) -> RenderableType:
@@ -110,7 +110,7 @@ def details_table(comparison: Comparison, before: str, after: str) -> Renderable
             verdicts.append(Text())
         rows.append(_row(change, comparison))
         verdicts.append(_verdict_of(change))
-    return Fitting(_as_table(rows, verdicts), _as_lines(rows, verdicts))
+    return WideOrStacked(_as_table(rows, verdicts), _as_lines(rows, verdicts))
 
 
 def estimate_table(estimates: Sequence[Estimate], graded: Collection[str] = ()) -> RenderableType:
@@ -151,7 +151,7 @@ def footnote_texts(names: Collection[str], graded: Collection[str], *, short: bo
         for rule in sorted(found, key=lambda rule: rule.rule)
     ]
     if set(names) & set(graded):
-        mark = f"{formatting.GRADED} {formatting.OWN_TEACHER}"
+        mark = f"{formatting.REWARDED_MARK} {formatting.ALSO_REWARDED}"
         notes.append(
             mark if short else f"{mark}: the reward scores this too, so a gain first shows that it was learnt."
         )
@@ -170,10 +170,10 @@ def _headings(*names: str) -> list[Text]:
     return [Text(name, style="dim") for name in names]
 
 
-def _row(change: Change, comparison: Comparison) -> list[Text]:
+def _row(change: MeasureChange, comparison: Comparison) -> list[Text]:
     measure = measure_named(change.name)
     return [
-        Text(f"{'★' if change.name == comparison.primary else ' '} {marked_title(measure, comparison)}"),
+        Text(f"{'★' if change.name == comparison.primary else ' '} {title_with_marks(measure, comparison)}"),
         Text(formatting.value(measure, change.before)),
         Text(formatting.value(measure, change.after)),
         Text(formatting.difference(measure, change.difference)),
@@ -182,13 +182,13 @@ def _row(change: Change, comparison: Comparison) -> list[Text]:
     ]
 
 
-def marked_title(measure: Measure, comparison: Comparison) -> str:
+def title_with_marks(measure: Measure, comparison: Comparison) -> str:
     """A measure's title with the marks that it carries in this comparison."""
     return f"{measure.title} {formatting.marks(comparison, measure.name)}".rstrip()
 
 
 def _title(measure: Measure, graded: Collection[str]) -> str:
-    return f"{measure.title} {formatting.GRADED}" if measure.name in graded else measure.title
+    return f"{measure.title} {formatting.REWARDED_MARK}" if measure.name in graded else measure.title
 
 
 def side_by_side(flips: Sequence[Flip], before: str, after: str, does: str = "refuses") -> RenderableType:
@@ -196,7 +196,7 @@ def side_by_side(flips: Sequence[Flip], before: str, after: str, does: str = "re
     width = max(len(before), len(after))
     lines: list[RenderableType] = []
     for flip in flips:
-        head = literal(f"{flip.prompt_id}  {flip.category}, should {flip.expect}  ", style="dim")
+        head = plain_text(f"{flip.prompt_id}  {flip.category}, should {flip.expect}  ", style="dim")
         head.append(formatting.one_line(flip.prompt, ANSWER_WIDTH), style="not dim")
         lines.append(head)
         for name, answer, rate in (
@@ -235,21 +235,21 @@ def _as_lines(rows: Sequence[Sequence[Text]], verdicts: Sequence[Text]) -> Rende
     return Group(*lines)
 
 
-def _verdict_of(change: Change) -> Text:
+def _verdict_of(change: MeasureChange) -> Text:
     return Text(verdict_words(measure_named(change.name), change), style=VERDICT_STYLE.get(change.verdict, ""))
 
 
-def verdict_words(measure: Measure, change: Change) -> str:
+def verdict_words(measure: Measure, change: MeasureChange) -> str:
     """A verdict, with what could have been detected where nothing was."""
     if change.verdict == "info":
         return ""
-    smallest = formatting.detectable(measure, change)
+    smallest = formatting.detectable_change(measure, change)
     if change.verdict == "NO CHANGE DETECTED" and smallest:
         return f"none detected (could detect {smallest})"
     return change.verdict
 
 
-def _style(measure: Measure, change: Change) -> str:
+def _style(measure: Measure, change: MeasureChange) -> str:
     if formatting.is_better(measure, change):
         return "green"
     return "red" if formatting.is_worse(measure, change) else "default"

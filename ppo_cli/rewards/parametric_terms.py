@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from ppo_cli.behaviours.repetition import repetition as repeated_share
+from ppo_cli.behaviours.repetition import repeated_share as repeated_share
 from ppo_cli.records.answers import Answer, Prompt
-from ppo_cli.rewards.builtin_terms import Term, keeps_to_goal, on_topic
+from ppo_cli.rewards.builtin_terms import Term, matches_expect, on_topic
 from ppo_cli.text.words import words
 
 _ITEM = re.compile(r"(?m)^\s{0,8}(?:[-*•+]|\d{1,3}[.)、])\s+\S")
-LEAST_ITEMS = 2
+MIN_ITEMS = 2
 
 
 def length_band(values: Mapping[str, Any]) -> Term:
@@ -32,7 +32,7 @@ def length_band(values: Mapping[str, Any]) -> Term:
     return term
 
 
-def answers_briefly(values: Mapping[str, Any]) -> Term:
+def on_topic_length(values: Mapping[str, Any]) -> Term:
     """The length band of an answer that is on topic; 0 for one that is not, however short it is."""
     band = length_band(values)
     return lambda prompt, answer: on_topic(prompt, answer) * band(prompt, answer)
@@ -48,7 +48,7 @@ def repetition(values: Mapping[str, Any]) -> Term:
     return term
 
 
-def in_form(values: Mapping[str, Any]) -> Term:
+def has_form(values: Mapping[str, Any]) -> Term:
     """1 if the answer has the form, else 0."""
     pattern = re.compile(values["pattern"]) if values["form"] == "regex" else None
 
@@ -90,16 +90,16 @@ def _is_json(text: str) -> bool:
 
 _FORMS: Mapping[str, Callable[[str], bool]] = {
     "json": _is_json,
-    "list": lambda text: len(_ITEM.findall(text)) >= LEAST_ITEMS,
+    "list": lambda text: len(_ITEM.findall(text)) >= MIN_ITEMS,
     "question": lambda text: text.rstrip().endswith(("?", "？")),
 }
 
-SHAPED: Mapping[str, Callable[[Mapping[str, Any]], Term]] = {
-    "keeps_to_goal": lambda values: partial(keeps_to_goal, question_fails=values["question"] == "fails"),
+PARAMETRIC_TERMS: Mapping[str, Callable[[Mapping[str, Any]], Term]] = {
+    "keeps_to_goal": lambda values: partial(matches_expect, question_fails=values["question"] == "fails"),
     "length_band": length_band,
-    "answers_briefly": answers_briefly,
+    "answers_briefly": on_topic_length,
     "repetition": repetition,
-    "format": in_form,
+    "format": has_form,
     "required_phrases": required_phrases,
     "forbidden_phrases": forbidden_phrases,
 }

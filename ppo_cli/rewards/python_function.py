@@ -25,9 +25,9 @@ from typing import Any
 from ppo_cli.errors import ConfigError
 from ppo_cli.experiment.term_parameters import as_type
 from ppo_cli.records.answers import Answer, Prompt
-from ppo_cli.rewards.scorer import Others, Scorer
+from ppo_cli.rewards.scorer import BaselineAnswers, Scorer
 
-Columns = Callable[[Sequence[Prompt], Sequence[Answer], Others], list[Any]]
+Columns = Callable[[Sequence[Prompt], Sequence[Answer], BaselineAnswers], list[Any]]
 
 COLUMNS: Mapping[str, Columns] = {
     "prompts": lambda prompts, _answers, _others: [prompt.text for prompt in prompts],
@@ -62,7 +62,7 @@ def python_function(path: str, parameters: Mapping[str, Any]) -> Scorer:
     given = {key: value for key, value in parameters.items() if key not in OF_THE_TERM}
     columns, told = _call_of(path, function, given)
 
-    def score(prompts: Sequence[Prompt], answers: Sequence[Answer], others: Others) -> Sequence[float]:
+    def score(prompts: Sequence[Prompt], answers: Sequence[Answer], others: BaselineAnswers) -> Sequence[float]:
         lists = {column: COLUMNS[column](prompts, answers, others) for column in columns}
         found: Sequence[float] = function(**lists, **told)
         return found

@@ -10,14 +10,14 @@ from typing import Any
 
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.rewards.builtin_terms import TERMS, Term
-from ppo_cli.rewards.parametric_terms import SHAPED
-from ppo_cli.rewards.scorer import Others, Scorer, Surroundings
+from ppo_cli.rewards.parametric_terms import PARAMETRIC_TERMS
+from ppo_cli.rewards.scorer import BaselineAnswers, RewardContext, Scorer
 
-SHIPPED = frozenset({*TERMS, *SHAPED})
+SHIPPED = frozenset({*TERMS, *PARAMETRIC_TERMS})
 """Kinds that need nothing but a prompt and an answer; all others run, load or ask something that a config names."""
 
 
-def open_term(name: str, kind: str, parameters: Mapping[str, Any], surroundings: Surroundings) -> Scorer:
+def open_term(name: str, kind: str, parameters: Mapping[str, Any], surroundings: RewardContext) -> Scorer:
     """Makes a term ready to score.
 
     Raises:
@@ -38,16 +38,16 @@ def open_term(name: str, kind: str, parameters: Mapping[str, Any], surroundings:
 
             return classifier(path, parameters, surroundings)
         case "preference":
-            from ppo_cli.rewards.classifier import preference_model
+            from ppo_cli.rewards.classifier import reward_model_term
 
-            return preference_model(path, parameters, surroundings)
-        case shaped if shaped in SHAPED:
-            return _one_by_one(SHAPED[shaped](parameters))
+            return reward_model_term(path, parameters, surroundings)
+        case shaped if shaped in PARAMETRIC_TERMS:
+            return _one_by_one(PARAMETRIC_TERMS[shaped](parameters))
     return _one_by_one(TERMS[kind])
 
 
 def _one_by_one(term: Term) -> Scorer:
-    def score(prompts: Sequence[Prompt], answers: Sequence[Answer], _others: Others) -> list[float]:
+    def score(prompts: Sequence[Prompt], answers: Sequence[Answer], _others: BaselineAnswers) -> list[float]:
         return [float(term(prompt, answer)) for prompt, answer in zip(prompts, answers, strict=True)]
 
     return Scorer(score)

@@ -14,26 +14,26 @@ from collections.abc import Callable, Mapping, Sequence
 from ppo_cli.errors import ConfigError, GateError
 from ppo_cli.experiment import schema
 from ppo_cli.experiment.schema import Reward
-from ppo_cli.experiment.term_parameters import checked, kind_of
-from ppo_cli.records.answers import Answer, Prompt, Scored
+from ppo_cli.experiment.term_parameters import type_of, validate
+from ppo_cli.records.answers import Answer, Prompt, RewardScore
 from ppo_cli.rewards.registry import open_term
-from ppo_cli.rewards.scorer import Others, Scorer, Surroundings, as_score, scores_of
+from ppo_cli.rewards.scorer import BaselineAnswers, RewardContext, Scorer, as_score, scores_of
 
-RewardFunction = Callable[[Sequence[Prompt], Sequence[Answer], Sequence[Sequence[Answer]]], list[Scored]]
+RewardFunction = Callable[[Sequence[Prompt], Sequence[Answer], Sequence[Sequence[Answer]]], list[RewardScore]]
 """Prompts, answers and the other answers to each, in one order; one finite Scored for each."""
 
 
-class PreferenceReward:
+class CompositeReward:
     """The reward that a config describes. What is not shipped with the tool is opened when it first scores."""
 
-    def __init__(self, settings: Reward, surroundings: Surroundings | None = None) -> None:
+    def __init__(self, settings: Reward, surroundings: RewardContext | None = None) -> None:
         """Checks the terms; opens none.
 
         Raises:
             ConfigError: a kind of term is not known, or one of its parameters cannot be used.
         """
         self.terms = {name: _checked(name, term) for name, term in settings.terms.items()}
-        self.surroundings = surroundings or Surroundings()
+        self.surroundings = surroundings or RewardContext()
 
     def open(self) -> dict[str, Scorer]:
         """Makes every term ready: imports, loads or trains what it names.
@@ -44,32 +44,25 @@ class PreferenceReward:
         opened = self.surroundings.opened
         for name, term in self.terms.items():
             if name not in opened:
-                opened[name] = open_term(name, kind_of(name, term), term.parameters, self.surroundings)
+                opened[name] = open_term(name, type_of(name, term), term.parameters, self.surroundings)
         return opened
 
-    def __call__(self, prompts: Sequence[Prompt], answers: Sequence[Answer], others: Others) -> list[Scored]:
+    def __call__(
+        self, prompts: Sequence[Prompt], answers: Sequence[Answer], others: BaselineAnswers
+    ) -> list[RewardScore]:
         scorers = self.open()
-        found = {name: _both(name, scorers[name], prompts, answers, others) for name in self.terms}
+        found = {name: _with_baseline(name, scorers[name], prompts, answers, others) for name in self.terms}
         scored = []
         for place, prompt in enumerate(prompts):
             terms = {name: own[place] for name, (own, _) in found.items()}
             others_mean = {name: other[place] for name, (_, other) in found.items()}
             other_terms = {name: value for name, value in others_mean.items() if value is not None}
-            reward = as_score(weighted(self.terms, terms, other_terms), "the weighted sum", prompt)
-            scored.append(Scored(reward=reward, terms=terms, other_terms=other_terms))
+            reward = as_score(weighted_sum(self.terms, terms, other_terms), "the weighted sum", prompt)
+            scored.append(RewardScore(reward=reward, terms=terms, other_terms=other_terms))
         return scored
 
 
-def build_reward(settings: Reward, surroundings: Surroundings | None = None) -> PreferenceReward:
-    """The reward that a config describes, held to its contract.
-
-    Raises:
-        ConfigError: a kind of term is not known, or one of its parameters cannot be used.
-    """
-    return PreferenceReward(settings, surroundings)
-
-
-def weighted(
+def weighted_sum(
     settings: Mapping[str, schema.Term],
     terms: Mapping[str, float],
     other_terms: Mapping[str, float],
@@ -91,7 +84,7 @@ def guarded(reward: RewardFunction) -> RewardFunction:
 
     def checked_reward(
         prompts: Sequence[Prompt], answers: Sequence[Answer], others: Sequence[Sequence[Answer]]
-    ) -> list[Scored]:
+    ) -> list[RewardScore]:
         scored = reward(prompts, answers, others)
         if len(scored) != len(prompts):
             raise GateError(
@@ -105,8 +98,8 @@ def guarded(reward: RewardFunction) -> RewardFunction:
     return checked_reward
 
 
-def _both(
-    name: str, scorer: Scorer, prompts: Sequence[Prompt], answers: Sequence[Answer], others: Others
+def _with_baseline(
+    name: str, scorer: Scorer, prompts: Sequence[Prompt], answers: Sequence[Answer], others: BaselineAnswers
 ) -> tuple[list[float], list[float | None]]:
     """A term's scores of the answers, and of the others to each their mean; all in one batch."""
     if scorer.compares:
@@ -124,7 +117,7 @@ def _both(
 
 
 def _checked(name: str, settings: schema.Term) -> schema.Term:
-    typed, problems = checked(name, settings)
+    typed, problems = validate(name, settings)
     if problems:
         raise ConfigError(problems[0], "Correct the term.")
     return typed

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from ppo_cli.behaviours.measures import MEASURES
 from ppo_cli.experiment.schema import Term
-from ppo_cli.experiment.term_parameters import kind_of
+from ppo_cli.experiment.term_parameters import type_of
 
 LABELS: Mapping[str, frozenset[str]] = {
     "keeps_to_goal": frozenset({"refused", "asks", "empty", "repetition", "loops"}),
@@ -27,12 +27,12 @@ LABELS: Mapping[str, frozenset[str]] = {
 """The labels of an answer that a kind of term looks at; of a kind that is not here it is not known."""
 
 
-def graded(terms: Mapping[str, Term]) -> tuple[str, ...]:
+def measures_also_rewarded(terms: Mapping[str, Term]) -> tuple[str, ...]:
     """Names of the measures that are made from what these terms score, the reward itself among them.
 
     A term of which it is not known what it looks at is named too, by its path in the config.
     """
-    kinds = {name: kind_of(name, term) for name, term in terms.items()}
+    kinds = {name: type_of(name, term) for name, term in terms.items()}
     labels = frozenset({"reward"}).union(*(LABELS.get(kind, frozenset()) for kind in kinds.values()))
     known = tuple(measure.name for measure in MEASURES if measure.value in labels)
     return known + tuple(f"reward.terms.{name}" for name, kind in kinds.items() if kind not in LABELS)

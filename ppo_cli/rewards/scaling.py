@@ -18,37 +18,41 @@ from dataclasses import replace
 import numpy as np
 
 from ppo_cli.experiment.schema import Term
-from ppo_cli.records.answers import Scored
-from ppo_cli.rewards.reward_function import RewardFunction, weighted
+from ppo_cli.records.answers import RewardScore
+from ppo_cli.rewards.reward_function import RewardFunction, weighted_sum
 
-LEAST_SCALE = 1e-6
+MIN_SCALE = 1e-6
 """A term that spreads less tells nothing apart."""
 
 
-def are_normalised(terms: Mapping[str, Term]) -> bool:
+def any_normalised(terms: Mapping[str, Term]) -> bool:
     """Whether any term is."""
     return any(term.normalise for term in terms.values())
 
 
-def scales_from(scored: Sequence[Scored], terms: Mapping[str, Term]) -> dict[str, float]:
+def fit_scales(scored: Sequence[RewardScore], terms: Mapping[str, Term]) -> dict[str, float]:
     """The scale of every normalised term, from what it pays for some answers."""
     scales = {}
     for name, term in terms.items():
         if term.normalise:
             paid = [item.terms[name] - item.other_terms.get(name, 0.0) for item in scored]
             spread = float(np.std(np.array(paid, dtype=np.float64)))
-            scales[name] = spread if spread > LEAST_SCALE else 1.0
+            scales[name] = spread if spread > MIN_SCALE else 1.0
     return scales
 
 
-def on_scale(scored: Sequence[Scored], terms: Mapping[str, Term], scales: Mapping[str, float]) -> list[Scored]:
+def apply_scales(
+    scored: Sequence[RewardScore], terms: Mapping[str, Term], scales: Mapping[str, float]
+) -> list[RewardScore]:
     """The same scores with their sum taken anew; the values of the terms stay raw."""
-    return [replace(item, reward=weighted(terms, item.terms, item.other_terms, scales)) for item in scored]
+    return [replace(item, reward=weighted_sum(terms, item.terms, item.other_terms, scales)) for item in scored]
 
 
-def normalised(reward: RewardFunction, terms: Mapping[str, Term], scored: Sequence[Scored]) -> RewardFunction:
+def with_fitted_scales(
+    reward: RewardFunction, terms: Mapping[str, Term], scored: Sequence[RewardScore]
+) -> RewardFunction:
     """A reward with its terms on the scale that some scored answers give; the same where none is normalised."""
-    if not are_normalised(terms):
+    if not any_normalised(terms):
         return reward
-    scales = scales_from(scored, terms)
-    return lambda prompts, answers, others: on_scale(reward(prompts, answers, others), terms, scales)
+    scales = fit_scales(scored, terms)
+    return lambda prompts, answers, others: apply_scales(reward(prompts, answers, others), terms, scales)

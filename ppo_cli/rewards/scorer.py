@@ -15,10 +15,10 @@ from typing import Any
 
 from ppo_cli.errors import GateError, PpoError
 from ppo_cli.records.answers import Answer, Prompt
-from ppo_cli.records.events import Watcher, nobody
+from ppo_cli.records.events import EventHandler, ignore_events
 
-Others = Sequence[Sequence[Answer]]
-Score = Callable[[Sequence[Prompt], Sequence[Answer], Others], Sequence[float]]
+BaselineAnswers = Sequence[Sequence[Answer]]
+Score = Callable[[Sequence[Prompt], Sequence[Answer], BaselineAnswers], Sequence[float]]
 """Prompts, answers and the other answers to each, in one order; a number for each answer."""
 
 
@@ -34,16 +34,16 @@ class Scorer:
 
 
 @dataclass
-class Surroundings:
+class RewardContext:
     """What some kinds of term need that a config does not say."""
 
     device: str = "cpu"
     """As the config's key `device`."""
-    watcher: Watcher = nobody
+    watcher: EventHandler = ignore_events
     """Told of what is fetched and trained."""
     cache: Path | None = None
     """File that a service's scores are kept in; None keeps them in memory."""
-    prefer: Callable[[str, Mapping[str, Any], Watcher], Path] | None = None
+    prefer: Callable[[str, Mapping[str, Any], EventHandler], Path] | None = None
     """Gives the folder of a preference model, training it the first time: path of the term, its parameters."""
     fetch: Callable[[str, str, str | None], Path] | None = None
     """Gives the folder of a model: path of the key that names it, its name, its revision."""
@@ -52,7 +52,7 @@ class Surroundings:
 
 
 def scores_of(
-    name: str, scorer: Scorer, prompts: Sequence[Prompt], answers: Sequence[Answer], others: Others
+    name: str, scorer: Scorer, prompts: Sequence[Prompt], answers: Sequence[Answer], others: BaselineAnswers
 ) -> list[float]:
     """A term's scores of some answers, held to the contract.
 

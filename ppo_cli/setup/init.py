@@ -16,17 +16,17 @@ from typing import Any
 
 import ppo_cli
 from ppo_cli.errors import PromptError, UsageError
-from ppo_cli.experiment.cross_checks import LEAST_IN_MINIBATCH
-from ppo_cli.experiment.load import Loaded, as_tree, load_experiment
-from ppo_cli.experiment.schema_index import flatten, generalise, schema_keys, sections
+from ppo_cli.experiment.cross_checks import MIN_MINIBATCH_EPISODES
+from ppo_cli.experiment.load import LoadedExperiment, load_experiment, to_dict
+from ppo_cli.experiment.schema_index import flatten, schema_keys, sections, wildcard_path
 from ppo_cli.models.cost_estimate import rough_tokens
 from ppo_cli.prompts.jsonl import as_row, read_prompts
 from ppo_cli.prompts.sources import HUB
 from ppo_cli.records.answers import Prompt
-from ppo_cli.records.events import Watcher, nobody
-from ppo_cli.records.results import InitOutcome
+from ppo_cli.records.events import EventHandler, ignore_events
+from ppo_cli.records.results import InitResult
 from ppo_cli.setup.goal_wording import hints
-from ppo_cli.setup.user_dataset import about_the_effect, own_prompts
+from ppo_cli.setup.user_dataset import power_notices, split_user_dataset
 from ppo_cli.store.files import disk_errors, write_text
 
 CONFIG_NAME = "experiment.yaml"
@@ -37,7 +37,7 @@ EVAL_SHARE = 0.4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Own:
+class PromptSource:
     """Where a user's own prompts come from."""
 
     source: str
@@ -58,7 +58,7 @@ def templates_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "configs"
 
 
-def recipe_named(name: str) -> Loaded:
+def load_recipe(name: str) -> LoadedExperiment:
     """A shipped config.
 
     Raises:
@@ -72,7 +72,7 @@ def recipe_named(name: str) -> Loaded:
     return load_experiment(known[name])
 
 
-def own_of(file: Path | None, dataset: str | None, share: float | None) -> Own | None:
+def prompt_source(file: Path | None, dataset: str | None, share: float | None) -> PromptSource | None:
     """Where the prompts come from, as typed.
 
     Raises:
@@ -89,7 +89,7 @@ def own_of(file: Path | None, dataset: str | None, share: float | None) -> Own |
             )
         return None
     source = str(file) if file is not None else f"{HUB}{str(dataset).removeprefix(HUB)}"
-    return Own(source=source, share=EVAL_SHARE if share is None else share)
+    return PromptSource(source=source, share=EVAL_SHARE if share is None else share)
 
 
 def init(
@@ -97,11 +97,11 @@ def init(
     folder: Path,
     *,
     goal: str | None = None,
-    own: Own | None = None,
+    own: PromptSource | None = None,
     force: bool = False,
     fetch_model: bool = True,
-    watcher: Watcher = nobody,
-) -> InitOutcome:
+    watcher: EventHandler = ignore_events,
+) -> InitResult:
     """Writes an experiment folder.
 
     Args:
@@ -118,7 +118,7 @@ def init(
         PromptError: the user's own prompts cannot be used.
         ModelError: the built-in model cannot be fetched.
     """
-    loaded = recipe_named(recipe)
+    loaded = load_recipe(recipe)
     if goal is not None and not goal.strip():
         raise UsageError("--goal is empty.", "Say in one plain sentence what to align to, or leave it out.")
     refuse_existing(loaded, folder, force)
@@ -129,11 +129,11 @@ def init(
     if own is not None:
         learnt = read_prompts(_files(loaded)["model.warm_start"]) if "model.warm_start" in texts else []
         written = loaded.experiment.reward.other == "written"
-        found = own_prompts(own.source, own.share, learnt=learnt, need_answers=written)
+        found = split_user_dataset(own.source, own.share, learnt=learnt, need_answers=written)
         texts |= {"prompts.train": as_lines(found.train), "prompts.eval": as_lines(found.evaluation)}
-        fitting, said = _fitting(loaded, found.train)
+        fitting, said = _adapted(loaded, found.train)
         values |= fitting
-        notices += [*found.notices, *said, *about_the_effect(found.evaluation, loaded.experiment.evaluation)]
+        notices += [*found.notices, *said, *power_notices(found.evaluation, loaded.experiment.evaluation)]
         counts = found.counts
     with disk_errors(folder):
         (folder / PROMPTS).mkdir(parents=True, exist_ok=True)
@@ -147,7 +147,7 @@ def init(
         from ppo_cli.models.model_source import resolve
 
         resolve(start, watcher=watcher)
-    return InitOutcome(
+    return InitResult(
         folder=str(folder),
         config=str(folder / CONFIG_NAME),
         goal=values["goal"],
@@ -158,7 +158,7 @@ def init(
     )
 
 
-def refuse_existing(loaded: Loaded, folder: Path, force: bool) -> None:
+def refuse_existing(loaded: LoadedExperiment, folder: Path, force: bool) -> None:
     """Sees that nothing of the user's would be overwritten.
 
     Raises:
@@ -175,18 +175,18 @@ def as_lines(prompts: Sequence[Prompt]) -> str:
     return "".join(json.dumps(as_row(prompt), ensure_ascii=False) + "\n" for prompt in prompts)
 
 
-def _files(loaded: Loaded) -> dict[str, Path]:
+def _files(loaded: LoadedExperiment) -> dict[str, Path]:
     """Every file that a recipe names, by its key."""
-    values = flatten(as_tree(loaded.experiment))
+    values = flatten(to_dict(loaded.experiment))
     keys = schema_keys()
     return {
         key: Path(value)
         for key, value in values.items()
-        if value and (known := keys.get(generalise(key))) is not None and known.is_path
+        if value and (known := keys.get(wildcard_path(key))) is not None and known.is_path
     }
 
 
-def _names(loaded: Loaded) -> dict[str, str]:
+def _names(loaded: LoadedExperiment) -> dict[str, str]:
     """What each file is called beside the new config; two files of one name get that of their key before it."""
     files = _files(loaded)
     names = [path.name for path in files.values()]
@@ -196,14 +196,14 @@ def _names(loaded: Loaded) -> dict[str, str]:
     }
 
 
-def _fitting(loaded: Loaded, train: Sequence[Prompt]) -> tuple[dict[str, Any], list[str]]:
+def _adapted(loaded: LoadedExperiment, train: Sequence[Prompt]) -> tuple[dict[str, Any], list[str]]:
     """Settings that have to give way where there are few prompts or long ones."""
     ppo, limit = loaded.experiment.ppo, loaded.experiment.prompts.max_tokens
     values: dict[str, Any] = {}
     said = []
     if len(train) < ppo.episodes_per_update:
         size = len(train) // ppo.minibatches * ppo.minibatches
-        least = LEAST_IN_MINIBATCH * ppo.minibatches
+        least = MIN_MINIBATCH_EPISODES * ppo.minibatches
         if size < least:
             raise PromptError(
                 f"{len(train)} training prompts are left, and an update takes {least} or more.", "Add prompts."
@@ -224,14 +224,14 @@ def _name_for(folder: Path) -> str:
     return re.sub(r"[^\w.-]+", "-", folder.resolve().name).strip("-.")[:60]
 
 
-def commented_yaml(loaded: Loaded, replaced: dict[str, Any]) -> str:
+def commented_yaml(loaded: LoadedExperiment, replaced: dict[str, Any]) -> str:
     """A config with every key of the schema: those the recipe gives as they are, the others as comments.
 
     Args:
         loaded: the recipe.
         replaced: values by key path that take the recipe's place.
     """
-    values = {**flatten(as_tree(loaded.experiment)), **replaced}
+    values = {**flatten(to_dict(loaded.experiment)), **replaced}
     given = loaded.given | set(replaced)
     lines = [
         "# Every key of an experiment. A line that begins with # shows the default; remove the # to change it.",
@@ -253,12 +253,12 @@ def _group(prefix: str, values: dict[str, Any], given: frozenset[str] | set[str]
         seen.add(name)
         if rest:
             inner = f"{prefix}{name}."
-            doc = sections().get(generalise(inner.rstrip(".")), "")
+            doc = sections().get(wildcard_path(inner.rstrip(".")), "")
             is_given = any(key.startswith(inner) for key in given)
             yield _line(indent, f"{name}:", doc, commented=not is_given)
             yield from _group(inner, values, given)
         else:
-            known = schema_keys().get(generalise(path))
+            known = schema_keys().get(wildcard_path(path))
             text = f"{name}: {json.dumps(value, ensure_ascii=False)}"
             yield _line(indent, text, known.doc if known else "", commented=path not in given)
     if not prefix.count("."):

@@ -12,18 +12,18 @@ from typing import Any
 
 from ppo_cli.errors import ConfigError
 from ppo_cli.experiment.freeze import REWARD_CONTENT, Lock, freeze
-from ppo_cli.experiment.load import Loaded
-from ppo_cli.experiment.schema import ROUND_MOVES
-from ppo_cli.experiment.schema_index import typed
+from ppo_cli.experiment.load import LoadedExperiment
+from ppo_cli.experiment.schema import ROUNDS
+from ppo_cli.experiment.schema_index import format_value
 from ppo_cli.records.comparisons import variables
-from ppo_cli.records.events import Notice, Watcher
-from ppo_cli.setup.resolve import Inputs, prompt_content
-from ppo_cli.stats.comparability import bundle_of
-from ppo_cli.stats.rounds import changes, out_of_round, rounds_for
+from ppo_cli.records.events import EventHandler, Notice
+from ppo_cli.setup.resolve import ExperimentInputs, prompt_content
+from ppo_cli.stats.comparability import joint_variable
+from ppo_cli.stats.rounds import changed_keys, keys_not_allowed, rounds_allowing
 from ppo_cli.store.runs import find_run
 
 
-def descent(loaded: Loaded, lock: Lock, output: Path, watcher: Watcher) -> dict[str, Any]:
+def check_parent(loaded: LoadedExperiment, lock: Lock, output: Path, watcher: EventHandler) -> dict[str, Any]:
     """The fields of run.json that say where a run comes from.
 
     Args:
@@ -42,12 +42,12 @@ def descent(loaded: Loaded, lock: Lock, output: Path, watcher: Watcher) -> dict[
         return {"changed": dict(word.split("=", 1) for word in loaded.overrides)}
     parent = find_run(named, output)
     _, frozen = parent.verify()
-    changed = changes(frozen, lock)
+    changed = changed_keys(frozen, lock)
     number = loaded.experiment.round
-    question, may_move = ROUND_MOVES[number]
-    if held := out_of_round(changed, number):
-        listed = "; ".join(f"{key} {typed(changed[key][0])} → {typed(changed[key][1])}" for key in held)
-        others = [f"round={other} ({ROUND_MOVES[other][0]})" for other in rounds_for(changed)]
+    question, may_move = ROUNDS[number]
+    if held := keys_not_allowed(changed, number):
+        listed = "; ".join(f"{key} {format_value(changed[key][0])} → {format_value(changed[key][1])}" for key in held)
+        others = [f"round={other} ({ROUNDS[other][0]})" for other in rounds_allowing(changed)]
         instead = f"set {' or '.join(others)}" if others else "take one round after the other"
         raise ConfigError(
             f"Round {number} ({question}) lets {', '.join(may_move)} differ from the parent {parent.name}, "
@@ -55,7 +55,7 @@ def descent(loaded: Loaded, lock: Lock, output: Path, watcher: Watcher) -> dict[
             f"Change it back, {instead}, or train without a parent.",
         )
     treatments = [key for key in changed if key != "seed"]
-    moved = variables(treatments, bundle_of(treatments, lock))
+    moved = variables(treatments, joint_variable(treatments, lock))
     if len(moved) > 1:
         text = (
             f"{len(moved)} variables differ from the parent {parent.name} ({', '.join(moved)}), so no change "
@@ -65,7 +65,9 @@ def descent(loaded: Loaded, lock: Lock, output: Path, watcher: Watcher) -> dict[
     return {"parent": parent.name, "changed": {key: new for key, (_, new) in changed.items()}}
 
 
-def descent_before(loaded: Loaded, inputs: Inputs, output: Path, watcher: Watcher) -> dict[str, Any]:
+def check_parent_without_model(
+    loaded: LoadedExperiment, inputs: ExperimentInputs, output: Path, watcher: EventHandler
+) -> dict[str, Any]:
     """The same without any model: the start model is taken to be the parent's where it has the same name.
 
     A reward that names files or models is taken to be the parent's too; the run itself looks closer.
@@ -93,4 +95,4 @@ def descent_before(loaded: Loaded, inputs: Inputs, output: Path, watcher: Watche
         if REWARD_CONTENT in frozen.groups:
             content[REWARD_CONTENT] = frozen.groups[REWARD_CONTENT].values
             experiment = replace(experiment, reward=before.reward)
-    return descent(loaded, freeze(experiment, content, {}), output, watcher)
+    return check_parent(loaded, freeze(experiment, content, {}), output, watcher)

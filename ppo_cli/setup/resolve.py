@@ -13,22 +13,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppo_cli.behaviours.label_answers import RULES
-from ppo_cli.behaviours.measures import check_primary
+from ppo_cli.behaviours.measures import require_measure
 from ppo_cli.errors import ConfigError, PromptError
 from ppo_cli.experiment import freeze
 from ppo_cli.experiment.digest import sha256_of
 from ppo_cli.experiment.freeze import Lock
-from ppo_cli.experiment.load import as_yaml, with_inputs_in
+from ppo_cli.experiment.load import as_yaml, with_paths
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.prompts.jsonl import as_row, read_prompts
 from ppo_cli.prompts.leakage import Overlap, overlaps
 from ppo_cli.records.answers import Prompt
-from ppo_cli.records.events import Watcher
-from ppo_cli.rewards.reward_function import PreferenceReward
-from ppo_cli.setup.reward_resources import pinned, reward_content, reward_files, reward_of, text_of
+from ppo_cli.records.events import EventHandler
+from ppo_cli.rewards.reward_function import CompositeReward
+from ppo_cli.setup.reward_resources import build_reward, pin_revisions, read_text, reward_content, reward_files
 
 if TYPE_CHECKING:
-    from ppo_cli.models.loading import Tokens
+    from ppo_cli.models.loading import ChatTokenizer
     from ppo_cli.models.model_source import ModelSource
 
 INPUTS = {
@@ -43,7 +43,7 @@ CONFIG = "config.yaml"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inputs:
+class ExperimentInputs:
     """What a config names, read and checked, without any model."""
 
     experiment: Experiment
@@ -51,18 +51,18 @@ class Inputs:
     evaluation: list[Prompt]
     sft: list[Prompt]
     """Empty when there is no warm start."""
-    reward: PreferenceReward
+    reward: CompositeReward
     overlaps: list[Overlap]
     """Evaluation prompts that the policy may have learnt from."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ground:
+class ResolvedExperiment:
     """Inputs, with the start model's folder and the prompts as it sees them."""
 
-    inputs: Inputs
+    inputs: ExperimentInputs
     source: ModelSource
-    tokens: Tokens
+    tokens: ChatTokenizer
     content: Mapping[str, Mapping[str, Any]]
     """The values of the lock's content groups."""
 
@@ -71,15 +71,15 @@ class Ground:
         return self.inputs.experiment
 
 
-def read_inputs(experiment: Experiment) -> Inputs:
+def read_inputs(experiment: Experiment) -> ExperimentInputs:
     """Reads the prompt files and checks what needs no model. Fast, imports no torch.
 
     Raises:
         PromptError: a prompt file cannot be used.
         ConfigError: an unknown term or measure, or fewer prompts than an update needs.
     """
-    check_primary(experiment.evaluation.primary)
-    reward = reward_of(experiment)
+    require_measure(experiment.evaluation.primary)
+    reward = build_reward(experiment)
     train = read_prompts(Path(experiment.prompts.train), need_answers=experiment.reward.other == "written")
     evaluation = read_prompts(Path(experiment.prompts.eval))
     warm_start = experiment.model.warm_start
@@ -90,7 +90,7 @@ def read_inputs(experiment: Experiment) -> Inputs:
             f"ppo.episodes_per_update: {needed}, but {experiment.prompts.train} holds only {len(train)} prompts.",
             "Add prompts, or lower it.",
         )
-    return Inputs(
+    return ExperimentInputs(
         experiment=experiment,
         train=train,
         evaluation=evaluation,
@@ -100,19 +100,19 @@ def read_inputs(experiment: Experiment) -> Inputs:
     )
 
 
-def refuse_missing_trackers(experiment: Experiment) -> None:
+def require_trackers(experiment: Experiment) -> None:
     """Checks that the trackers are installed, for whoever is about to train.
 
     Raises:
         UsageError: with the command that installs the one that is missing.
     """
     if experiment.tracking:
-        from ppo_cli.engine.tracking import refuse_missing
+        from ppo_cli.engine.tracking import require_installed
 
-        refuse_missing(experiment.tracking)
+        require_installed(experiment.tracking)
 
 
-def stand_on(inputs: Inputs, watcher: Watcher) -> Ground:
+def resolve_experiment(inputs: ExperimentInputs, watcher: EventHandler) -> ResolvedExperiment:
     """Finds the start model, renders every prompt and takes the digests of all content.
 
     Raises:
@@ -126,30 +126,30 @@ def stand_on(inputs: Inputs, watcher: Watcher) -> Ground:
         model.start, model.revision, trust_remote_code=model.trust_remote_code, watcher=watcher
     )
     pinned = replace(inputs.experiment, model=replace(model, revision=source.revision))
-    tokens = loading.load_tokens(
+    tokens = loading.load_tokenizer(
         source.folder, system_prompt=model.system_prompt, trust_remote_code=model.trust_remote_code
     )
     rendered = {
-        "train": render_all(tokens, inputs.train, Path(pinned.prompts.train), pinned.prompts.max_tokens),
-        "eval": render_all(tokens, inputs.evaluation, Path(pinned.prompts.eval), pinned.prompts.max_tokens),
+        "train": tokenize_prompts(tokens, inputs.train, Path(pinned.prompts.train), pinned.prompts.max_tokens),
+        "eval": tokenize_prompts(tokens, inputs.evaluation, Path(pinned.prompts.eval), pinned.prompts.max_tokens),
     }
-    _refuse_beyond_reach(source.folder, rendered, inputs)
+    _require_positions(source.folder, rendered, inputs)
     content: dict[str, dict[str, Any]] = {
         "start_model": {
             "start": model.start if model.start.startswith("builtin:") or source.revision else source.folder.name,
             "revision": source.revision,
             "system_prompt": model.system_prompt,
             "dtype": model.dtype,
-            **_short(loading.identity(source.folder, tokens)),
+            **_short(loading.model_digests(source.folder, tokens)),
         },
-        "rendered": freeze.tokens_digest(rendered),
+        "rendered": freeze.digest_token_ids(rendered),
         "behaviours": dict(RULES),
         **prompt_content(inputs),
     }
-    return Ground(inputs=replace(inputs, experiment=pinned), source=source, tokens=tokens, content=content)
+    return ResolvedExperiment(inputs=replace(inputs, experiment=pinned), source=source, tokens=tokens, content=content)
 
 
-def prompt_content(inputs: Inputs) -> dict[str, dict[str, Any]]:
+def prompt_content(inputs: ExperimentInputs) -> dict[str, dict[str, Any]]:
     """The values of the lock's groups of prompt rows."""
     content = {"train_set": _rows(inputs.train), "eval_set": _rows(inputs.evaluation)}
     if inputs.sft:
@@ -157,7 +157,7 @@ def prompt_content(inputs: Inputs) -> dict[str, dict[str, Any]]:
     return content
 
 
-def render_all(tokens: Tokens, prompts: Sequence[Prompt], path: Path, limit: int) -> list[list[int]]:
+def tokenize_prompts(tokens: ChatTokenizer, prompts: Sequence[Prompt], path: Path, limit: int) -> list[list[int]]:
     """Token ids of every prompt, none longer than the limit.
 
     Raises:
@@ -175,13 +175,13 @@ def render_all(tokens: Tokens, prompts: Sequence[Prompt], path: Path, limit: int
     return rendered
 
 
-def _refuse_beyond_reach(folder: Path, rendered: Mapping[str, Sequence[Sequence[int]]], inputs: Inputs) -> None:
+def _require_positions(folder: Path, rendered: Mapping[str, Sequence[Sequence[int]]], inputs: ExperimentInputs) -> None:
     """Checks that the model has a place for every token of a prompt and its answer.
 
     Raises:
         PromptError: names the prompt that is too long for it.
     """
-    reach = _places_in(folder)
+    reach = _max_positions(folder)
     asked = {
         "train": (inputs.train, inputs.experiment.rollout.max_new_tokens, "rollout"),
         "eval": (inputs.evaluation, inputs.experiment.evaluation.max_new_tokens, "evaluation"),
@@ -196,7 +196,7 @@ def _refuse_beyond_reach(folder: Path, rendered: Mapping[str, Sequence[Sequence[
                 )
 
 
-def _places_in(folder: Path) -> int | None:
+def _max_positions(folder: Path) -> int | None:
     """The longest text that a model was made for, in tokens, where its config says so."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -206,24 +206,24 @@ def _places_in(folder: Path) -> int | None:
         return None
 
 
-def frozen(ground: Ground) -> tuple[Experiment, Lock, dict[str, str]]:
+def freeze_inputs(ground: ResolvedExperiment) -> tuple[Experiment, Lock, dict[str, str]]:
     """What goes into a run folder: the config, the lock, and the text of every pinned file by its path."""
-    experiment = pinned(ground.experiment)
+    experiment = pin_revisions(ground.experiment)
     paths = {"prompts.train": experiment.prompts.train, "prompts.eval": experiment.prompts.eval}
     if experiment.model.warm_start:
         paths["model.warm_start"] = experiment.model.warm_start
     of_reward = reward_files(experiment)
     copies = {key: INPUTS[key] for key in paths} | {key: copy for key, (copy, _) in of_reward.items()}
-    inside = with_inputs_in(experiment, copies)
+    inside = with_paths(experiment, copies)
     texts = {INPUTS[key]: Path(path).read_text(encoding="utf-8-sig") for key, path in paths.items()}
-    texts |= {copy: text_of(key, file) for key, (copy, file) in of_reward.items()}
+    texts |= {copy: read_text(key, file) for key, (copy, file) in of_reward.items()}
     texts[TEMPLATE] = str(ground.tokens.tokenizer.chat_template)
     texts[CONFIG] = as_yaml(inside)
     files = {name: _sha256(text) for name, text in texts.items()}
     return inside, freeze.freeze(inside, {**ground.content, **_of_reward(experiment)}, files), texts
 
 
-def verify_reward(lock: Lock, ground: Ground, where: str) -> None:
+def verify_reward(lock: Lock, ground: ResolvedExperiment, where: str) -> None:
     """Compares the files and models that reward terms name with a lock.
 
     Raises:
@@ -234,7 +234,7 @@ def verify_reward(lock: Lock, ground: Ground, where: str) -> None:
         freeze.verify_content(lock, freeze.REWARD_CONTENT, content.get(freeze.REWARD_CONTENT, {}), where)
 
 
-def verify_ground(lock: Lock, ground: Ground, where: str) -> None:
+def verify_against_lock(lock: Lock, ground: ResolvedExperiment, where: str) -> None:
     """Compares model, tokenizer, template and rendered prompts with a lock.
 
     Raises:
@@ -251,7 +251,7 @@ def _of_reward(experiment: Experiment) -> dict[str, Mapping[str, Any]]:
 
 
 def _rows(prompts: Sequence[Prompt]) -> dict[str, Any]:
-    return {"rows": len(prompts), "rows_sha256": freeze.rows_digest([as_row(prompt) for prompt in prompts])}
+    return {"rows": len(prompts), "rows_sha256": freeze.digest_rows([as_row(prompt) for prompt in prompts])}
 
 
 def _short(identity: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,40 +16,40 @@ from typing import Any
 from ppo_cli.errors import ConfigError, ModelError, reason_of
 from ppo_cli.experiment.digest import sha256_file, sha256_of
 from ppo_cli.experiment.schema import Experiment, Reward, Term
-from ppo_cli.experiment.term_parameters import files_of, kind_of
-from ppo_cli.records.events import Notice, Watcher, nobody
+from ppo_cli.experiment.term_parameters import files_of, type_of
+from ppo_cli.records.events import EventHandler, Notice, ignore_events
 from ppo_cli.rewards.registry import SHIPPED
-from ppo_cli.rewards.reward_function import PreferenceReward, build_reward
-from ppo_cli.rewards.scaling import are_normalised
-from ppo_cli.rewards.scorer import Surroundings
+from ppo_cli.rewards.reward_function import CompositeReward
+from ppo_cli.rewards.scaling import any_normalised
+from ppo_cli.rewards.scorer import RewardContext
 
 IDENTITY_FILES = ("*.safetensors", "*.json", "*.model", "*.txt", "*.jinja")
 
 
-def reward_of(experiment: Experiment) -> PreferenceReward:
+def build_reward(experiment: Experiment) -> CompositeReward:
     """The reward of an experiment, not opened yet.
 
     Raises:
         ConfigError: a kind of term is not known, or one of its parameters cannot be used.
     """
-    around = Surroundings(device=experiment.device)
+    around = RewardContext(device=experiment.device)
 
     def fetch(path: str, model: str, revision: str | None) -> Path:
         return _fetched(path, model, revision, around.watcher)
 
-    def prefer(path: str, parameters: Mapping[str, Any], watcher: Watcher) -> Path:
-        from ppo_cli.engine.reward_model import preference_model
+    def prefer(path: str, parameters: Mapping[str, Any], watcher: EventHandler) -> Path:
+        from ppo_cli.engine.reward_model import reward_model
         from ppo_cli.models.loading import choose_device
 
         base = parameters["base"]
         folder = _fetched(f"{path}.base", base, None, watcher) if base else _fetched_start(experiment, watcher)
-        return preference_model(path, parameters, folder, choose_device(experiment.device), watcher)
+        return reward_model(path, parameters, folder, choose_device(experiment.device), watcher)
 
     around.fetch, around.prefer = fetch, prefer
-    return build_reward(experiment.reward, around)
+    return CompositeReward(experiment.reward, around)
 
 
-def open_reward(reward: PreferenceReward, watcher: Watcher, cache: Path | None = None) -> None:
+def open_terms(reward: CompositeReward, watcher: EventHandler, cache: Path | None = None) -> None:
     """Makes every term ready, and says of those that may score an answer otherwise the next time.
 
     Args:
@@ -68,13 +68,13 @@ def open_reward(reward: PreferenceReward, watcher: Watcher, cache: Path | None =
         watcher(Notice(text=text, level="warning"))
 
 
-def scores_by_itself(reward: Reward) -> bool:
+def needs_no_resources(reward: Reward) -> bool:
     """Whether an answer can be scored by the tool alone: no code, model or service of a config's, and no scale."""
-    shipped = all(kind_of(name, term) in SHIPPED for name, term in reward.terms.items())
-    return shipped and not are_normalised(reward.terms)
+    shipped = all(type_of(name, term) in SHIPPED for name, term in reward.terms.items())
+    return shipped and not any_normalised(reward.terms)
 
 
-def pinned(experiment: Experiment) -> Experiment:
+def pin_revisions(experiment: Experiment) -> Experiment:
     """The same experiment with every classifier pinned to the commit that it has now."""
     terms = {name: _pinned(name, term) for name, term in experiment.reward.terms.items()}
     return replace(experiment, reward=replace(experiment.reward, terms=terms))
@@ -85,14 +85,14 @@ def reward_content(experiment: Experiment) -> dict[str, str]:
     content = {}
     for name, term in experiment.reward.terms.items():
         path = f"reward.terms.{name}"
-        match kind_of(name, term):
+        match type_of(name, term):
             case "python":
                 from ppo_cli.rewards.python_function import source_of
 
                 file = source_of(path, term.parameters["function"])
-                content[f"{path}.function"] = sha256_of(text_of(f"{path}.function", file))
+                content[f"{path}.function"] = sha256_of(read_text(f"{path}.function", file))
             case "preference":
-                content[f"{path}.pairs"] = sha256_of(text_of(f"{path}.pairs", Path(term.parameters["pairs"])))
+                content[f"{path}.pairs"] = sha256_of(read_text(f"{path}.pairs", Path(term.parameters["pairs"])))
                 if term.parameters["base"]:
                     content[f"{path}.base"] = _identity(_fetched(f"{path}.base", term.parameters["base"], None))
             case "classifier":
@@ -110,7 +110,7 @@ def reward_files(experiment: Experiment) -> dict[str, tuple[str, Path]]:
     }
 
 
-def text_of(path: str, file: Path) -> str:
+def read_text(path: str, file: Path) -> str:
     """A file's text.
 
     Raises:
@@ -125,7 +125,7 @@ def text_of(path: str, file: Path) -> str:
 
 
 def _pinned(name: str, term: Term) -> Term:
-    if kind_of(name, term) != "classifier" or Path(term.parameters["model"]).is_dir():
+    if type_of(name, term) != "classifier" or Path(term.parameters["model"]).is_dir():
         return term
     from ppo_cli.models.model_source import resolve
 
@@ -134,14 +134,14 @@ def _pinned(name: str, term: Term) -> Term:
     return replace(term, parameters={**term.parameters, "revision": revision})
 
 
-def _fetched(path: str, model: str, revision: str | None, watcher: Watcher = nobody) -> Path:
+def _fetched(path: str, model: str, revision: str | None, watcher: EventHandler = ignore_events) -> Path:
     from ppo_cli.models.model_source import resolve
 
     with _under(path):
         return resolve(model, revision, watcher=watcher).folder
 
 
-def _fetched_start(experiment: Experiment, watcher: Watcher) -> Path:
+def _fetched_start(experiment: Experiment, watcher: EventHandler) -> Path:
     from ppo_cli.models.model_source import resolve
 
     return resolve(experiment.model.start, experiment.model.revision, watcher=watcher).folder

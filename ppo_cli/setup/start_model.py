@@ -15,19 +15,19 @@ import torch
 from ppo_cli.engine.checkpoints import MANIFEST, verify_checkpoint
 from ppo_cli.errors import UsageError
 from ppo_cli.models import loading, model_source
-from ppo_cli.records.events import Watcher
-from ppo_cli.setup.resolve import Ground
+from ppo_cli.records.events import EventHandler
+from ppo_cli.setup.resolve import ResolvedExperiment
 from ppo_cli.store.runs import Run
 
 
 @dataclass(frozen=True, kw_only=True)
-class Start:
+class StartModel:
     """The start model, loaded."""
 
     model: Any
     """A transformers causal language model."""
     folder: Path
-    ground: Ground
+    ground: ResolvedExperiment
     device: torch.device
     dtype: torch.dtype
 
@@ -41,7 +41,7 @@ class Start:
         return loading.load_model(folder, self.ground.tokens, self.device, self.dtype, trust_remote_code=trusted)
 
 
-def load_start(ground: Ground, watcher: Watcher) -> Start:
+def load_start_model(ground: ResolvedExperiment, watcher: EventHandler) -> StartModel:
     """Loads the start model, warm-starting it the first time.
 
     Raises:
@@ -66,14 +66,14 @@ def load_start(ground: Ground, watcher: Watcher) -> Start:
             ground.inputs.sft,
             experiment.model.sft,
             start=folder,
-            start_identity=loading.identity(folder, ground.tokens),
+            start_identity=loading.model_digests(folder, ground.tokens),
             kind=f"{device.type} {dtype}",
             watcher=watcher,
         )
-    return Start(model=load(folder), folder=folder, ground=ground, device=device, dtype=dtype)
+    return StartModel(model=load(folder), folder=folder, ground=ground, device=device, dtype=dtype)
 
 
-def open_checkpoint(checkpoint: str, run: Run | None, watcher: Watcher) -> Path:
+def open_checkpoint(checkpoint: str, run: Run | None, watcher: EventHandler) -> Path:
     """The folder of a checkpoint or model, its files verified where there is a manifest.
 
     Raises:

@@ -17,30 +17,30 @@ from ppo_cli.errors import PromptError
 from ppo_cli.experiment.schema import Evaluation
 from ppo_cli.prompts.csv_import import Rows, own_rows, with_known_columns
 from ppo_cli.prompts.formats import import_prompts
-from ppo_cli.prompts.leakage import normalised
+from ppo_cli.prompts.leakage import normalise
 from ppo_cli.prompts.sources import HUB, dataset_rows, slug
 from ppo_cli.prompts.split import Split, split, stratum
 from ppo_cli.prompts.stratify import stratified_subset
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.splits import SplitCounts, StratumCount
-from ppo_cli.stats.power import missing_kinds, prompts_wanted, smallest_change
-from ppo_cli.text.similarity import alike_pairs
+from ppo_cli.stats.power import minimum_detectable_change, missing_expectations, required_prompts
+from ppo_cli.text.similarity import near_duplicate_pairs
 
-MOST = 5000
+MAX_PROMPTS = 5000
 """Prompts that are used of a larger set; an experiment asks for about a thousand episodes."""
-LEAST = 10
+MIN_PROMPTS = 10
 """Different prompts below which there is nothing to split."""
-LIKE = 0.8
+NEAR_DUPLICATE_SIMILARITY = 0.8
 """TF-IDF cosine from which a prompt is another one in other order, as `ppo sft-check` counts it."""
 SPLITS = ("train", "test", "validation")
 """Which split of a dataset is taken where none is named: the first of these that there is."""
-ENOUGH = 0.8
+MIN_SPLIT_PROMPTS = 0.8
 """Share of the evaluation prompts asked for below which there is something to say."""
-EMPTY, TWICE, BEYOND = "without a prompt", "there already in the same words", f"beyond the {MOST} that are used"
+EMPTY, TWICE, BEYOND = "without a prompt", "there already in the same words", f"beyond the {MAX_PROMPTS} that are used"
 
 
 @dataclass(frozen=True, kw_only=True)
-class OwnPrompts:
+class SplitDataset:
     """Two sets of prompts and what there is to say of them."""
 
     train: list[Prompt]
@@ -49,7 +49,9 @@ class OwnPrompts:
     notices: tuple[str, ...]
 
 
-def own_prompts(source: str, share: float, *, learnt: Sequence[Prompt] = (), need_answers: bool = False) -> OwnPrompts:
+def split_user_dataset(
+    source: str, share: float, *, learnt: Sequence[Prompt] = (), need_answers: bool = False
+) -> SplitDataset:
     """Reads and splits.
 
     Args:
@@ -75,15 +77,15 @@ def own_prompts(source: str, share: float, *, learnt: Sequence[Prompt] = (), nee
         filled = [(where, {key: value for key, value in row.items() if key != "id"}) for where, row in filled]
         notices.append("Its ids are not all there or not unique, so the prompts are numbered anew.")
     found, kind = import_prompts(filled or rows, source, slug(Path(source.removeprefix(HUB)).stem), need_answers)
-    once, contradicting = _once(found)
+    once, contradicting = _without_duplicates(found)
     if contradicting:
         notices.append(
             f"Prompts there again with another `expect` or category: {contradicting}. The first of each counts."
         )
-    used = stratified_subset(once, MOST)
-    divided = _divided(used, share, learnt, source)
+    used = stratified_subset(once, MAX_PROMPTS)
+    divided = _split_rows(used, share, learnt, source)
     asked = round(share * len(used))
-    if len(divided.evaluation) < ENOUGH * asked:
+    if len(divided.evaluation) < MIN_SPLIT_PROMPTS * asked:
         notices.append(
             f"Of {asked} evaluation prompts asked for, {len(divided.evaluation)} could be kept apart: the others are "
             "variants of one another, or like what the warm start teaches, and stay in training."
@@ -99,18 +101,18 @@ def own_prompts(source: str, share: float, *, learnt: Sequence[Prompt] = (), nee
         strata=_strata(divided),
         together=divided.largest,
     )
-    return OwnPrompts(train=divided.train, evaluation=divided.evaluation, counts=counts, notices=tuple(notices))
+    return SplitDataset(train=divided.train, evaluation=divided.evaluation, counts=counts, notices=tuple(notices))
 
 
-def about_the_effect(evaluation: Sequence[Prompt], settings: Evaluation) -> list[str]:
+def power_notices(evaluation: Sequence[Prompt], settings: Evaluation) -> list[str]:
     """What there is to warn of: a measure without data, or too few prompts for the effect looked for."""
     measure = measure_named(settings.primary)
-    if missing := missing_kinds(measure, evaluation):
+    if missing := missing_expectations(measure, evaluation):
         return [
             f"{measure.name} cannot be measured: no evaluation prompt has `expect` {' or '.join(missing)}. "
             "Add that column, or choose another evaluation.primary."
         ]
-    smallest = smallest_change(measure, evaluation)
+    smallest = minimum_detectable_change(measure, evaluation)
     wanted, shown, unit = settings.smallest_effect, 1, ""
     if measure.unit == "%":  # the config says points, the statistics shares
         wanted, shown, unit = wanted / 100, 100, " points"
@@ -119,7 +121,7 @@ def about_the_effect(evaluation: Sequence[Prompt], settings: Evaluation) -> list
     return [
         f"{len(evaluation)} evaluation prompts are likely to show no change of {measure.name} below about "
         f"{shown * smallest:.2g}{unit}; for evaluation.smallest_effect = {settings.smallest_effect:g} it takes about "
-        f"{prompts_wanted(len(evaluation), smallest, wanted)}."
+        f"{required_prompts(len(evaluation), smallest, wanted)}."
     ]
 
 
@@ -151,25 +153,25 @@ def _ids_are_usable(rows: Rows) -> bool:
     return not any(ids) or (all(ids) and len(set(map(str, ids))) == len(ids))
 
 
-def _once(prompts: Sequence[Prompt]) -> tuple[list[Prompt], int]:
+def _without_duplicates(prompts: Sequence[Prompt]) -> tuple[list[Prompt], int]:
     """Each text once, the first; and how many others said something else of the same text."""
     first: dict[str, Prompt] = {}
     contradicting = 0
     for prompt in prompts:
-        kept = first.setdefault(normalised(prompt.text) or prompt.text, prompt)
+        kept = first.setdefault(normalise(prompt.text) or prompt.text, prompt)
         contradicting += stratum(kept) != stratum(prompt)
     return list(first.values()), contradicting
 
 
-def _divided(prompts: Sequence[Prompt], share: float, learnt: Sequence[Prompt], source: str) -> Split:
+def _split_rows(prompts: Sequence[Prompt], share: float, learnt: Sequence[Prompt], source: str) -> Split:
     texts = [*(prompt.text for prompt in prompts), *(prompt.text for prompt in learnt)]
-    pairs = alike_pairs(texts, LIKE)
+    pairs = near_duplicate_pairs(texts, NEAR_DUPLICATE_SIMILARITY)
     own = len(prompts)
     held = {one for one, other in pairs if one < own <= other}
     taught = {prompt.pair_id for prompt in learnt if prompt.pair_id}
     held |= {place for place, prompt in enumerate(prompts) if prompt.pair_id in taught}
     found = split(prompts, share, alike=[pair for pair in pairs if pair[1] < own], learnt=held)
-    if own < LEAST:
+    if own < MIN_PROMPTS:
         raise PromptError(
             f"{source} holds {own} different prompts, too few to split.", "Add prompts; some hundred are usual."
         )

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ppo_cli.records.measures import Category, CategoryValue, Labelled, Measure
+from ppo_cli.records.measures import Category, CategoryValue, LabelledAnswer, Measure
 from ppo_cli.stats.intervals import estimate, paired_difference
-from ppo_cli.stats.label_matrix import Table, tabulate
+from ppo_cli.stats.label_matrix import LabelMatrix, label_matrix
 
 
 def by_category(
-    labelled: Sequence[Labelled], before: Sequence[Labelled], measures: Sequence[Measure]
+    labelled: Sequence[LabelledAnswer], before: Sequence[LabelledAnswer], measures: Sequence[Measure]
 ) -> tuple[Category, ...]:
     """A line for each category, in the order of their names; none where there is only one.
 
@@ -24,12 +24,12 @@ def by_category(
         before: answers of the policy it is compared with to the same prompts, or nothing.
         measures: means, over all prompts of the category.
     """
-    table, was = tabulate(labelled), tabulate(before)
+    table, was = label_matrix(labelled), label_matrix(before)
     names = sorted(set(table.categories))
     return tuple(_line(name, table, was, measures) for name in names) if len(names) > 1 else ()
 
 
-def _line(category: str, table: Table, before: Table, measures: Sequence[Measure]) -> Category:
+def _line(category: str, table: LabelMatrix, before: LabelMatrix, measures: Sequence[Measure]) -> Category:
     ids = [prompt for prompt, found in zip(table.prompt_ids, table.categories, strict=True) if found == category]
     now = table.select(ids)
     both = [prompt for prompt in ids if prompt in set(before.prompt_ids)]

@@ -104,18 +104,18 @@ def comparability(
         else:
             (waived if group in allowed else refused).append(f"{reason}{_which(a, b, group)}")
     noted: dict[str, tuple[str, str]] = {}
-    seeds = (values_of(a, "seed").get("seed"), values_of(b, "seed").get("seed"))
+    seeds = (group_values(a, "seed").get("seed"), group_values(b, "seed").get("seed"))
     rest = sorted({*a.groups, *b.groups} - set(MUST_AGREE) - set(RESCORED) - set(FIRST))
     for group in (*FIRST, *rest):
         if _digest(a, group) == _digest(b, group) or group == "seed":
             continue
         if group in NOTED:
-            found = differing(values_of(a, group), values_of(b, group))
+            found = differences(group_values(a, group), group_values(b, group))
             noted |= {key: (str(x), str(y)) for key, (x, y) in found.items() if key != DECLARED}
         elif group in CONTENT:
             treatments[CONTENT[group]] = (_digest(a, group)[:8], _digest(b, group)[:8])
         else:
-            treatments |= differing(values_of(a, group), values_of(b, group))
+            treatments |= differences(group_values(a, group), group_values(b, group))
     confounders = {
         name: (circumstances_a[name], circumstances_b.get(name, ""))
         for name in circumstances_a
@@ -129,18 +129,18 @@ def comparability(
         confounders={**noted, **confounders},
         same_run=same_run,
         waived=tuple(waived),
-        bundle=bundle_of(treatments, a, b),
+        bundle=joint_variable(treatments, a, b),
     )
 
 
-def bundle_of(treatments: Collection[str], *locks: Lock) -> tuple[str, ...]:
+def joint_variable(treatments: Collection[str], *locks: Lock) -> tuple[str, ...]:
     """Those of the treatments that one of the runs declared to be one variable; none where that is fewer than two."""
     declared = [tuple(key for key in treatments if key in _declares(lock)) for lock in locks]
     most = max(declared, key=len)
     return most if len(most) > 1 else ()
 
 
-def setting_of(lock: Lock) -> str:
+def setting_digest(lock: Lock) -> str:
     """A digest of everything but the seed and what changes no number: runs that share it are one arm."""
     left_out = {"seed", "rendered", *NOTED, *RESCORED}
     held = {name: group.digest for name, group in lock.groups.items() if name not in left_out}
@@ -148,13 +148,13 @@ def setting_of(lock: Lock) -> str:
 
 
 def _declares(lock: Lock) -> Collection[str]:
-    names: Collection[str] = values_of(lock, "goal").get(DECLARED) or ()
+    names: Collection[str] = group_values(lock, "goal").get(DECLARED) or ()
     return names
 
 
 def _declared_by_both(a: Lock, b: Lock) -> dict[str, tuple[Any, Any]]:
     """How the evaluations sample differently, where that is what both runs declared to vary; else nothing."""
-    found = differing(values_of(a, "generation"), values_of(b, "generation"))
+    found = differences(group_values(a, "generation"), group_values(b, "generation"))
     return found if set(found) <= set(_declares(a)) & set(_declares(b)) else {}
 
 
@@ -162,12 +162,12 @@ def _which(a: Lock, b: Lock, group: str) -> str:
     """The keys that differ, where the group is made of config values."""
     if group != "generation":
         return ""
-    found = differing(values_of(a, group), values_of(b, group))
+    found = differences(group_values(a, group), group_values(b, group))
     parts = [f"{key} {old} and {new}" for key, (old, new) in found.items()]
     return f" ({', '.join(parts)})"
 
 
-def differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """{key: (old, new)} of the values that are not the same."""
     return {key: (old.get(key), new.get(key)) for key in sorted({*old, *new}) if old.get(key) != new.get(key)}
 
@@ -177,16 +177,16 @@ def _same_prompts_seen(a: Lock, b: Lock, allowed: Collection[str]) -> bool:
     if _rendered_eval(a) == _rendered_eval(b):
         return True
     differ = _digest(a, "eval_set") != _digest(b, "eval_set")
-    models = (values_of(lock, "start_model") for lock in (a, b))
+    models = (group_values(lock, "start_model") for lock in (a, b))
     seen_by = [{key: value for key, value in model.items() if key in SEEN_BY} for model in models]
     return differ and "eval_set" in allowed and bool(seen_by[0]) and seen_by[0] == seen_by[1]
 
 
 def _rendered_eval(lock: Lock) -> Any:  # noqa: ANN401
-    return values_of(lock, "rendered").get("eval")
+    return group_values(lock, "rendered").get("eval")
 
 
-def values_of(lock: Lock, group: str) -> Mapping[str, Any]:
+def group_values(lock: Lock, group: str) -> Mapping[str, Any]:
     """What a group of a lock holds; nothing where the lock has no such group."""
     return lock.groups[group].values if group in lock.groups else {}
 

@@ -13,33 +13,33 @@ import numpy as np
 from scipy import stats
 
 from ppo_cli.records.answers import Prompt
-from ppo_cli.records.comparisons import Change, Comparison, Flip, Verdict
-from ppo_cli.records.measures import Labelled, Measure
+from ppo_cli.records.comparisons import Comparison, Flip, MeasureChange, Verdict
+from ppo_cli.records.measures import LabelledAnswer, Measure
 from ppo_cli.stats.corpus_metrics import CORPORA
 from ppo_cli.stats.intervals import (
     PairedResult,
     benjamini_hochberg,
-    detectable,
     holm,
+    minimum_detectable,
     paired_difference,
 )
-from ppo_cli.stats.label_matrix import Floats, Table, tabulate
+from ppo_cli.stats.label_matrix import Floats, LabelMatrix, label_matrix
 
 ALPHA = 0.05
-LEAST_PROMPTS = 10
+MIN_PROMPTS = 10
 """With fewer prompts than this nothing is concluded."""
-LEAST_MOVED = 6
+MIN_CHANGED_PROMPTS = 6
 """With fewer prompts moved than this no paired test can tell them from chance: 2 / 2^5 is above ALPHA."""
 FLIP = 0.5
 """A prompt has flipped when its share of refusals moved by at least this."""
-YES_NO = ("refused", "asks", "ended", "empty")
+YES_NO_STATISTICS = ("refused", "asks", "ended", "empty")
 """Labels that each answer has or has not; flips are counted in the primary's, if it is one of them."""
 
 
 def compare(
     names: tuple[str, str],
-    before: Sequence[Labelled],
-    after: Sequence[Labelled],
+    before: Sequence[LabelledAnswer],
+    after: Sequence[LabelledAnswer],
     measures: Sequence[Measure],
     prompts: Mapping[str, Prompt],
     *,
@@ -57,13 +57,13 @@ def compare(
         primary: the measure that the verdict is about, fixed before the runs.
         smallest_effect: smallest change of the primary that matters, in percentage points for shares.
     """
-    return compare_arms(names, [before], [after], measures, prompts, primary=primary, smallest_effect=smallest_effect)
+    return compare_groups(names, [before], [after], measures, prompts, primary=primary, smallest_effect=smallest_effect)
 
 
-def compare_arms(
+def compare_groups(
     names: tuple[str, str],
-    before: Sequence[Sequence[Labelled]],
-    after: Sequence[Sequence[Labelled]],
+    before: Sequence[Sequence[LabelledAnswer]],
+    after: Sequence[Sequence[LabelledAnswer]],
     measures: Sequence[Measure],
     prompts: Mapping[str, Prompt],
     *,
@@ -82,7 +82,7 @@ def compare_arms(
         primary: the measure that the verdict is about, fixed before the runs.
         smallest_effect: smallest change of the primary that matters, in percentage points for shares.
     """
-    arm_a, arm_b = tabulate_arms(before, after)
+    arm_a, arm_b = common_matrices(before, after)
     table_a, table_b = _pooled(arm_a), _pooled(arm_b)
 
     by_name = {measure.name: measure for measure in measures}
@@ -103,20 +103,20 @@ def compare_arms(
         primary=primary,
         changes=tuple(sorted(changes, key=lambda change: change.name != primary)),
         flips=_flips(table_a, table_b, prompts, rate_label),
-        noise_floor=noise_floor(table_a.values.get(rate_label)),
+        noise_floor=expected_flip_rate(table_a.values.get(rate_label)),
         prompts=len(table_a.prompt_ids),
         samples_per_prompt=len(arm_a[0].texts[0]) if table_a.prompt_ids else 0,
     )
 
 
-def tabulate_arms(*arms: Sequence[Sequence[Labelled]]) -> list[list[Table]]:
+def common_matrices(*arms: Sequence[Sequence[LabelledAnswer]]) -> list[list[LabelMatrix]]:
     """A table for each seed of each arm, all of the prompts that all of them answered."""
-    tables = [[tabulate(labelled) for labelled in arm] for arm in arms]
+    tables = [[label_matrix(labelled) for labelled in arm] for arm in arms]
     common = sorted(set.intersection(*(set(table.prompt_ids) for arm in tables for table in arm)))
     return [[table.select(common) for table in arm] for arm in tables]
 
 
-def _pooled(arm: Sequence[Table]) -> Table:
+def _pooled(arm: Sequence[LabelMatrix]) -> LabelMatrix:
     """All answers of an arm to each prompt side by side, to count flips in."""
     labels = set.intersection(*(set(table.values) for table in arm))
     return replace(
@@ -128,10 +128,10 @@ def _pooled(arm: Sequence[Table]) -> Table:
 
 def flip_label(primary: Measure) -> str:
     """The yes/no label whose flips are counted: the primary's own, or refusals."""
-    return primary.value if primary.value in YES_NO else "refused"
+    return primary.value if primary.value in YES_NO_STATISTICS else "refused"
 
 
-def noise_floor(labels: Floats | None) -> float | None:
+def expected_flip_rate(labels: Floats | None) -> float | None:
     """Share of prompts that would flip if the same policy were sampled again, from its own disagreement.
 
     Args:
@@ -146,9 +146,9 @@ def noise_floor(labels: Floats | None) -> float | None:
     return float(np.einsum("pi,ij,pj->p", chances, flips, chances).mean())
 
 
-def _change(measure: Measure, found: PairedResult | None, corrected: float | None, is_primary: bool) -> Change:
+def _change(measure: Measure, found: PairedResult | None, corrected: float | None, is_primary: bool) -> MeasureChange:
     if found is None:
-        return Change(
+        return MeasureChange(
             name=measure.name,
             before=None,
             after=None,
@@ -164,7 +164,7 @@ def _change(measure: Measure, found: PairedResult | None, corrected: float | Non
             verdict="INCONCLUSIVE",
         )
     verdict = _verdict(measure, found, found.p_value if is_primary else corrected)
-    change = Change(
+    change = MeasureChange(
         name=measure.name,
         before=found.before,
         after=found.after,
@@ -178,23 +178,23 @@ def _change(measure: Measure, found: PairedResult | None, corrected: float | Non
         prompts=found.prompts,
         more=found.more,
         fewer=found.fewer,
-        detectable=detectable(found.error),
+        detectable=minimum_detectable(found.error),
         verdict=verdict,
     )
-    return _off_the_log_scale(change) if measure.statistic == "geometric_mean" else change
+    return _ratio_from_log(change) if measure.statistic == "geometric_mean" else change
 
 
 def _verdict(measure: Measure, found: PairedResult, p_value: float | None) -> Verdict:
     if _is_info(measure):
         return "info"
-    if found.prompts < LEAST_PROMPTS or not (math.isfinite(found.low) and math.isfinite(found.high)):
+    if found.prompts < MIN_PROMPTS or not (math.isfinite(found.low) and math.isfinite(found.high)):
         return "INCONCLUSIVE"
     excludes_zero = found.low > 0 or found.high < 0
     if excludes_zero and (p_value is None or p_value < ALPHA):
         return "CHANGED"
     if -measure.margin < found.inner[0] and found.inner[1] < measure.margin:
         return "EQUIVALENT"
-    if measure.statistic not in CORPORA and found.more + found.fewer < LEAST_MOVED:
+    if measure.statistic not in CORPORA and found.more + found.fewer < MIN_CHANGED_PROMPTS:
         return "INCONCLUSIVE"
     return "NO CHANGE DETECTED"
 
@@ -207,7 +207,7 @@ def _p_value(found: PairedResult | None) -> float:
     return found.p_value if found else 1.0
 
 
-def _off_the_log_scale(change: Change) -> Change:
+def _ratio_from_log(change: MeasureChange) -> MeasureChange:
     def exp(value: float | None) -> float | None:
         return None if value is None else math.exp(value)
 
@@ -224,7 +224,7 @@ def _off_the_log_scale(change: Change) -> Change:
     )
 
 
-def _flips(a: Table, b: Table, prompts: Mapping[str, Prompt], label: str) -> tuple[Flip, ...]:
+def _flips(a: LabelMatrix, b: LabelMatrix, prompts: Mapping[str, Prompt], label: str) -> tuple[Flip, ...]:
     """The prompts whose share of `label` moved by at least FLIP, largest movement first."""
     if not a.prompt_ids or label not in a.values or label not in b.values:
         return ()
@@ -246,7 +246,7 @@ def _flips(a: Table, b: Table, prompts: Mapping[str, Prompt], label: str) -> tup
     )
 
 
-def _typical(table: Table, row: int, label: str) -> str:
+def _typical(table: LabelMatrix, row: int, label: str) -> str:
     """The first answer that does what most answers to this prompt do."""
     labels = table.values[label][row]
     majority = float(labels.mean() >= FLIP)

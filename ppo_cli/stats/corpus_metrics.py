@@ -18,7 +18,7 @@ from typing import Protocol
 import numpy as np
 from scipy import sparse
 
-from ppo_cli.stats.label_matrix import Floats, Table
+from ppo_cli.stats.label_matrix import Floats, LabelMatrix
 from ppo_cli.stats.measure_statistics import quotient
 from ppo_cli.text.words import words
 
@@ -27,7 +27,7 @@ FIRST_WORDS = 16
 OPENING_WORDS = 4
 GROUPS = 20
 """Groups of prompts that the jackknife leaves out in turn."""
-LIKENESS_PROMPTS = 100
+BLEU_PROMPTS = 100
 """Self-BLEU looks at the first answers to so many prompts, spread over the set."""
 BLEU_GRAMS = 4
 
@@ -42,11 +42,14 @@ class Corpus(Protocol):
         """What a prompt adds by itself [prompts], to say how many rose and fell; zeros where nothing can be said."""
 
 
-class Counted:
+class NgramCounts:
     """How often each thing occurs in a prompt's answers."""
 
     def __init__(
-        self, tables: Sequence[Table], things: Callable[[str], Iterable[object]], share: Callable[[Floats], Floats]
+        self,
+        tables: Sequence[LabelMatrix],
+        things: Callable[[str], Iterable[object]],
+        share: Callable[[Floats], Floats],
     ) -> None:
         vocabulary: dict[object, int] = {}
         places = []
@@ -76,12 +79,12 @@ class Counted:
         return np.asarray(np.diff(self.counts[policy].indptr), dtype=float)
 
 
-class Likeness:
+class PairwiseBleu:
     """BLEU-4 of every first answer against every other: the pairwise form of self-BLEU."""
 
-    def __init__(self, tables: Sequence[Table]) -> None:
+    def __init__(self, tables: Sequence[LabelMatrix]) -> None:
         prompts = len(tables[0].texts)
-        self.rows = np.unique(np.linspace(0, prompts - 1, min(prompts, LIKENESS_PROMPTS)).astype(int))
+        self.rows = np.unique(np.linspace(0, prompts - 1, min(prompts, BLEU_PROMPTS)).astype(int))
         self.prompts = prompts
         texts = [words(table.texts[row][0]) for table in tables for row in self.rows]
         grams = [_grams(text) for text in texts]
@@ -98,10 +101,10 @@ class Likeness:
         return np.zeros(self.prompts)
 
 
-class Compressed:
+class CompressionRatio:
     """Compressed size over size of all first answers, each cut to the same number of words."""
 
-    def __init__(self, tables: Sequence[Table]) -> None:
+    def __init__(self, tables: Sequence[LabelMatrix]) -> None:
         cut = [[" ".join(words(answers[0])[:FIRST_WORDS]) for answers in table.texts] for table in tables]
         self.texts = np.array(cut, dtype=object).T  # [prompts, policies]
 
@@ -152,21 +155,21 @@ def _opening(answer: str) -> Iterable[object]:
     return [start] if start else []
 
 
-def _different(counts: Floats) -> Floats:
+def _distinct(counts: Floats) -> Floats:
     return quotient((counts > 0).sum(axis=1), counts.sum(axis=1))
 
 
-def _commonest(counts: Floats) -> Floats:
+def _most_common(counts: Floats) -> Floats:
     return quotient(counts.max(axis=1), counts.sum(axis=1))
 
 
-CORPORA: Mapping[str, Callable[[Sequence[Table]], Corpus]] = {
-    "distinct_1": lambda tables: Counted(tables, _start_grams(1), _different),
-    "distinct_2": lambda tables: Counted(tables, _start_grams(2), _different),
-    "distinct_3": lambda tables: Counted(tables, _start_grams(3), _different),
-    "top_opening": lambda tables: Counted(tables, _opening, _commonest),
-    "self_bleu": Likeness,
-    "compression": Compressed,
+CORPORA: Mapping[str, Callable[[Sequence[LabelMatrix]], Corpus]] = {
+    "distinct_1": lambda tables: NgramCounts(tables, _start_grams(1), _distinct),
+    "distinct_2": lambda tables: NgramCounts(tables, _start_grams(2), _distinct),
+    "distinct_3": lambda tables: NgramCounts(tables, _start_grams(3), _distinct),
+    "top_opening": lambda tables: NgramCounts(tables, _opening, _most_common),
+    "self_bleu": PairwiseBleu,
+    "compression": CompressionRatio,
 }
 """What a statistic's name stands for."""
 DRAWS: Mapping[str, int] = {"compression": 200}

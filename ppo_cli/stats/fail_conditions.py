@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ppo_cli.errors import UsageError
-from ppo_cli.records.comparisons import Change, Judged
+from ppo_cli.records.comparisons import FailConditionResult, MeasureChange
 from ppo_cli.records.measures import Estimate, Measure
 
 EXAMPLE = "Example: --fail-if 'refusal.safe > 0.2' or --fail-if 'change(refusal.safe) > 10%'."
@@ -82,19 +82,19 @@ def read_condition(text: str, measures: Sequence[Measure]) -> Condition:
     )
 
 
-def judge(condition: Condition, found: Estimate | Change) -> Judged:
+def check_condition(condition: Condition, found: Estimate | MeasureChange) -> FailConditionResult:
     """Whether a condition is met by what was measured.
 
     Raises:
         UsageError: nothing was measured.
     """
-    value = found.difference if isinstance(found, Change) else found.value
+    value = found.difference if isinstance(found, MeasureChange) else found.value
     if value is None:
         raise UsageError(
             f"--fail-if '{condition.text}': there is no data for {condition.measure.name} in these runs.",
             "Name a measure that `ppo compare` shows a number for.",
         )
-    return Judged(
+    return FailConditionResult(
         condition=condition.text,
         measure=condition.measure.name,
         of=condition.of,

@@ -29,8 +29,8 @@ from scipy import stats
 
 from ppo_cli.records.measures import Estimate, Measure
 from ppo_cli.stats import corpus_metrics
-from ppo_cli.stats.label_matrix import Floats, Table
-from ppo_cli.stats.measure_statistics import Pieces, pieces_of
+from ppo_cli.stats.label_matrix import Floats, LabelMatrix
+from ppo_cli.stats.measure_statistics import PromptStatistics, prompt_statistics
 
 LEVEL = 0.95
 EQUIVALENCE_LEVEL = 0.90
@@ -66,11 +66,11 @@ class PairedResult:
     fewer: int
 
 
-def estimate(measure: Measure, *seeds: Table) -> Estimate:
+def estimate(measure: Measure, *seeds: LabelMatrix) -> Estimate:
     """A measure of one policy, or of an arm of several seeds, with its 95 % interval over prompts."""
     if measure.statistic in corpus_metrics.CORPORA:
         return _estimate_corpus(measure, seeds)
-    pieces = _pieces_of_arm(measure, seeds)
+    pieces = _statistics_of_runs(measure, seeds)
     value, prompts = pieces.value(), len(pieces.values)
     if value is None:
         return Estimate(name=measure.name, value=None, low=None, high=None, prompts=prompts)
@@ -81,7 +81,7 @@ def estimate(measure: Measure, *seeds: Table) -> Estimate:
 
 
 def paired_difference(
-    measure: Measure, before: Table | Sequence[Table], after: Table | Sequence[Table]
+    measure: Measure, before: LabelMatrix | Sequence[LabelMatrix], after: LabelMatrix | Sequence[LabelMatrix]
 ) -> PairedResult | None:
     """A measure of two policies on the same prompts; None where there is no data in common.
 
@@ -90,12 +90,12 @@ def paired_difference(
         before: policy A, or the seeds of arm A.
         after: policy B, or the seeds of arm B; rows for the same prompts in the same order.
     """
-    arm_a, arm_b = ([arm] if isinstance(arm, Table) else arm for arm in (before, after))
+    arm_a, arm_b = ([arm] if isinstance(arm, LabelMatrix) else arm for arm in (before, after))
     if measure.statistic in corpus_metrics.CORPORA:
         if len(arm_a) == len(arm_b) == 1:
             return _paired_corpus(measure, arm_a[0], arm_b[0])
         return _paired_corpora(measure, arm_a, arm_b)
-    a, b = _in_common(_pieces_of_arm(measure, arm_a), _pieces_of_arm(measure, arm_b))
+    a, b = _in_common(_statistics_of_runs(measure, arm_a), _statistics_of_runs(measure, arm_b))
     value_a, value_b = a.value(), b.value()
     if value_a is None or value_b is None:
         return None
@@ -106,12 +106,12 @@ def paired_difference(
         if binary and len(gap) < NEWCOMBE_BELOW:
             outer, inner = (newcombe(a.values[:, 0], b.values[:, 0], level) for level in LEVELS)
         else:
-            outer, inner = (around(value_b - value_a, error, len(gap) - 1, level) for level in LEVELS)
+            outer, inner = (t_interval(value_b - value_a, error, len(gap) - 1, level) for level in LEVELS)
     else:
         weights = bootstrap_weights(a, measure.name)
         differences = b.at(weights) - a.at(weights)
         error = float(np.nanstd(differences, ddof=1))
-        outer, inner = (percentiles(differences, _smallest_stratum(a), level) for level in LEVELS)
+        outer, inner = (bootstrap_interval(differences, _smallest_stratum(a), level) for level in LEVELS)
     p_value = mcnemar(a.values[:, 0], b.values[:, 0]) if binary else _swap_test(a, b, measure.name)
     return _result((value_a, value_b), outer, inner, error, p_value, gap)
 
@@ -199,29 +199,29 @@ def benjamini_hochberg(p_values: list[float]) -> list[float]:
     return [float(value) for value in stats.false_discovery_control(p_values)] if p_values else []
 
 
-def detectable(error: float) -> float | None:
+def minimum_detectable(error: float) -> float | None:
     """Smallest |difference| that such a comparison detects with 80 % power at 5 %, from its standard error."""
     if not math.isfinite(error) or error <= 0:
         return None
     return float((stats.norm.ppf((1 + LEVEL) / 2) + stats.norm.ppf(POWER)) * error)
 
 
-def _interval(measure: Measure, pieces: Pieces, value: float) -> tuple[float | None, float | None]:
+def _interval(measure: Measure, pieces: PromptStatistics, value: float) -> tuple[float | None, float | None]:
     n = len(pieces.values)
     if not pieces.is_mean:
         if _smallest_stratum(pieces) < 2:
             return None, None
-        return percentiles(pieces.at(bootstrap_weights(pieces, measure.name)), _smallest_stratum(pieces))
+        return bootstrap_interval(pieces.at(bootstrap_weights(pieces, measure.name)), _smallest_stratum(pieces))
     if n < 2:
         return None, None
     column = pieces.values[:, 0]
     error = float(column.std(ddof=1) / math.sqrt(n))
     if measure.unit == "%" and measure.statistic == "mean":
         return wilson(value, max(n, value * (1 - value) / error**2) if error > 0 else n)
-    return around(value, error, n - 1)
+    return t_interval(value, error, n - 1)
 
 
-def around(value: float, error: float, freedom: float, level: float = LEVEL) -> tuple[float, float]:
+def t_interval(value: float, error: float, freedom: float, level: float = LEVEL) -> tuple[float, float]:
     """The t interval about a value, from its standard error."""
     if not math.isfinite(error):
         return -math.inf, math.inf
@@ -229,7 +229,7 @@ def around(value: float, error: float, freedom: float, level: float = LEVEL) -> 
     return value - half, value + half
 
 
-def percentiles(draws: Floats, size: int, level: float = LEVEL) -> tuple[float, float]:
+def bootstrap_interval(draws: Floats, size: int, level: float = LEVEL) -> tuple[float, float]:
     """The percentile interval of a bootstrap, as much wider as a t interval would be (Hesterberg 2015, 5.3).
 
     Args:
@@ -245,18 +245,18 @@ def percentiles(draws: Floats, size: int, level: float = LEVEL) -> tuple[float, 
     return float(low), float(high)
 
 
-def _smallest_stratum(pieces: Pieces) -> int:
+def _smallest_stratum(pieces: PromptStatistics) -> int:
     return int(np.unique(pieces.strata, return_counts=True)[1].min())
 
 
-def stream(owner: str) -> np.random.Generator:
+def rng_for(owner: str) -> np.random.Generator:
     """The resampling of each measure has its own stream, the same in every comparison."""
     return np.random.default_rng(int.from_bytes(hashlib.sha256(owner.encode()).digest()[:8], "little"))
 
 
-def bootstrap_weights(pieces: Pieces, owner: str) -> Floats:
+def bootstrap_weights(pieces: PromptStatistics, owner: str) -> Floats:
     """How often each prompt is drawn [draws, prompts], the size of each stratum kept."""
-    generator = stream(f"bootstrap {owner}")
+    generator = rng_for(f"bootstrap {owner}")
     weights = np.zeros((DRAWS, len(pieces.values)))
     for stratum in np.unique(pieces.strata):
         members = np.flatnonzero(pieces.strata == stratum)
@@ -268,27 +268,27 @@ def bootstrap_weights(pieces: Pieces, owner: str) -> Floats:
     return weights
 
 
-def swaps(owner: str, draws: int, prompts: int) -> Floats:
+def random_swaps(owner: str, draws: int, prompts: int) -> Floats:
     """Which prompts are swapped: 0 or 1 [draws, prompts]."""
     size = draws * prompts
-    bits = np.frombuffer(stream(f"swap {owner}").bytes(-(-size // 8)), dtype=np.uint8)
+    bits = np.frombuffer(rng_for(f"swap {owner}").bytes(-(-size // 8)), dtype=np.uint8)
     return np.unpackbits(bits)[:size].reshape(draws, prompts).astype(float)
 
 
-def _swap_test(a: Pieces, b: Pieces, owner: str) -> float:
+def _swap_test(a: PromptStatistics, b: PromptStatistics, owner: str) -> float:
     """Share of random swaps of A and B per prompt that differ at least as much as what was seen."""
     observed = abs(float((b.value() or 0.0) - (a.value() or 0.0)))
     if np.array_equal(a.values, b.values):
         return 1.0
-    moved = swaps(owner, DRAWS, len(a.values)) @ (b.values - a.values)
+    moved = random_swaps(owner, DRAWS, len(a.values)) @ (b.values - a.values)
     swapped_a, swapped_b = a.values.sum(axis=0) + moved, b.values.sum(axis=0) - moved
     differences = np.abs(a.combine(swapped_b) - a.combine(swapped_a))
     return float((1 + (differences >= observed - TIE).sum()) / (DRAWS + 1))
 
 
-def _pieces_of_arm(measure: Measure, seeds: Sequence[Table]) -> Pieces:
+def _statistics_of_runs(measure: Measure, seeds: Sequence[LabelMatrix]) -> PromptStatistics:
     """The pieces of one policy, or their means over the seeds of an arm, for prompts that all of them have."""
-    pieces = [pieces_of(measure, table) for table in seeds]
+    pieces = [prompt_statistics(measure, table) for table in seeds]
     if len(pieces) == 1:
         return pieces[0]
     common = set.intersection(*(set(found.prompt_ids) for found in pieces))
@@ -296,18 +296,18 @@ def _pieces_of_arm(measure: Measure, seeds: Sequence[Table]) -> Pieces:
     return replace(kept[0], values=np.mean([found.values for found in kept], axis=0))
 
 
-def _in_common(a: Pieces, b: Pieces) -> tuple[Pieces, Pieces]:
+def _in_common(a: PromptStatistics, b: PromptStatistics) -> tuple[PromptStatistics, PromptStatistics]:
     common = set(a.prompt_ids) & set(b.prompt_ids)
     return a.only(common), b.only(common)
 
 
-def _gap(a: Pieces, b: Pieces) -> Floats:
+def _gap(a: PromptStatistics, b: PromptStatistics) -> Floats:
     """Which way each prompt moved, for statistics that are no plain mean: refusals, or the numerator."""
     columns = (0, 2) if a.values.shape[1] == 4 else (0,)
     return np.asarray(sum(b.values[:, column] - a.values[:, column] for column in columns))
 
 
-def _single_yes_no(measure: Measure, before: Sequence[Table], after: Sequence[Table]) -> bool:
+def _single_yes_no(measure: Measure, before: Sequence[LabelMatrix], after: Sequence[LabelMatrix]) -> bool:
     if measure.statistic != "mean" or measure.unit != "%" or not len(before) == len(after) == 1:
         return False
     return all(
@@ -322,19 +322,19 @@ def _exp(value: float | None) -> float | None:
     return None if value is None else math.exp(value)
 
 
-def _estimate_corpus(measure: Measure, seeds: Sequence[Table]) -> Estimate:
+def _estimate_corpus(measure: Measure, seeds: Sequence[LabelMatrix]) -> Estimate:
     prompts = len(seeds[0].prompt_ids)
     nothing = Estimate(name=measure.name, value=None, low=None, high=None, prompts=prompts)
     if prompts < 2:
         return nothing
-    whole, left_out = _mean_of_corpora(measure, seeds)
+    whole, left_out = _mean_over_corpora(measure, seeds)
     if not math.isfinite(whole):
         return nothing
-    low, high = around(whole, corpus_metrics.jackknife_error(left_out), len(left_out) - 1)
+    low, high = t_interval(whole, corpus_metrics.jackknife_error(left_out), len(left_out) - 1)
     return Estimate(name=measure.name, value=whole, low=max(0.0, low), high=min(1.0, high), prompts=prompts)
 
 
-def _paired_corpus(measure: Measure, before: Table, after: Table) -> PairedResult | None:
+def _paired_corpus(measure: Measure, before: LabelMatrix, after: LabelMatrix) -> PairedResult | None:
     prompts = len(before.prompt_ids)
     if prompts < 2:
         return None
@@ -347,15 +347,15 @@ def _paired_corpus(measure: Measure, before: Table, after: Table) -> PairedResul
     same = before.texts == after.texts  # then they differ by nothing, even where a group left out leaves no data
     left_out = np.zeros(len(keep)) if same else texts.at(0 * keep, keep) - texts.at(keep, 0 * keep)
     error = corpus_metrics.jackknife_error(left_out)
-    outer, inner = (around(value_b - value_a, error, len(left_out) - 1, level) for level in LEVELS)
+    outer, inner = (t_interval(value_b - value_a, error, len(left_out) - 1, level) for level in LEVELS)
     draws = corpus_metrics.DRAWS.get(measure.statistic, CORPUS_DRAWS)
-    swap = swaps(measure.name, draws, prompts)
+    swap = random_swaps(measure.name, draws, prompts)
     as_extreme = np.abs(corpus_metrics.swapped_difference(texts, swap)) >= abs(value_b - value_a) - TIE
     p_value = float((1 + as_extreme.sum()) / (draws + 1))
     return _result((value_a, value_b), outer, inner, error, p_value, texts.per_prompt(1) - texts.per_prompt(0))
 
 
-def _mean_of_corpora(measure: Measure, seeds: Sequence[Table]) -> tuple[float, Floats]:
+def _mean_over_corpora(measure: Measure, seeds: Sequence[LabelMatrix]) -> tuple[float, Floats]:
     """The mean over seeds of a measure of the whole set, and the same with each group of prompts left out [groups]."""
     prompts = len(seeds[0].prompt_ids)
     corpora = [corpus_metrics.CORPORA[measure.statistic]([table]) for table in seeds]
@@ -363,17 +363,19 @@ def _mean_of_corpora(measure: Measure, seeds: Sequence[Table]) -> tuple[float, F
     return float(whole), np.mean([texts.at(corpus_metrics.leave_group_out(prompts)) for texts in corpora], axis=0)
 
 
-def _paired_corpora(measure: Measure, before: Sequence[Table], after: Sequence[Table]) -> PairedResult | None:
+def _paired_corpora(
+    measure: Measure, before: Sequence[LabelMatrix], after: Sequence[LabelMatrix]
+) -> PairedResult | None:
     """Arms of several seeds: a grouped jackknife, and t from its error, since there is no one table to swap."""
     prompts = len(before[0].prompt_ids)
     if prompts < 2:
         return None
-    (value_a, without_a), (value_b, without_b) = (_mean_of_corpora(measure, arm) for arm in (before, after))
+    (value_a, without_a), (value_b, without_b) = (_mean_over_corpora(measure, arm) for arm in (before, after))
     if not (math.isfinite(value_a) and math.isfinite(value_b)):
         return None
     difference, left_out = value_b - value_a, without_b - without_a
     error = corpus_metrics.jackknife_error(left_out)
-    outer, inner = (around(difference, error, len(left_out) - 1, level) for level in LEVELS)
+    outer, inner = (t_interval(difference, error, len(left_out) - 1, level) for level in LEVELS)
     p_value = 2 * float(stats.t.sf(abs(difference) / error, len(left_out) - 1)) if error > 0 else 1.0
     gaps = [
         np.mean([corpus_metrics.CORPORA[measure.statistic]([table]).per_prompt(0) for table in arm], axis=0)

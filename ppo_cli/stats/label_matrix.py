@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ppo_cli.records.measures import Labelled, Measure
+from ppo_cli.records.measures import LabelledAnswer, Measure
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Table:
+class LabelMatrix:
     """An evaluation of one policy, rows in the order of prompt ids."""
 
     prompt_ids: tuple[str, ...]
@@ -38,11 +38,11 @@ class Table:
         ]
         return np.array(wanted, dtype=np.intp)
 
-    def select(self, prompt_ids: Sequence[str]) -> Table:
+    def select(self, prompt_ids: Sequence[str]) -> LabelMatrix:
         """The same table with these prompts only, in this order."""
         position = {prompt_id: index for index, prompt_id in enumerate(self.prompt_ids)}
         rows = [position[prompt_id] for prompt_id in prompt_ids]
-        return Table(
+        return LabelMatrix(
             prompt_ids=tuple(prompt_ids),
             categories=tuple(self.categories[row] for row in rows),
             expects=tuple(self.expects[row] for row in rows),
@@ -51,9 +51,9 @@ class Table:
         )
 
 
-def tabulate(labelled: Sequence[Labelled]) -> Table:
+def label_matrix(labelled: Sequence[LabelledAnswer]) -> LabelMatrix:
     """Arranges samples; the order they come in does not matter."""
-    by_prompt: dict[str, dict[int, Labelled]] = {}
+    by_prompt: dict[str, dict[int, LabelledAnswer]] = {}
     for sample in labelled:
         by_prompt.setdefault(sample.prompt_id, {})[sample.sample] = sample
     ids = sorted(by_prompt)
@@ -65,7 +65,7 @@ def tabulate(labelled: Sequence[Labelled]) -> Table:
             for name, value in by_prompt[prompt_id][sample_number].values.items():
                 values[name][row, column] = value
     firsts = [next(iter(by_prompt[prompt_id].values())) for prompt_id in ids]
-    return Table(
+    return LabelMatrix(
         prompt_ids=tuple(ids),
         categories=tuple(first.category for first in firsts),
         expects=tuple(first.expect for first in firsts),

@@ -13,7 +13,7 @@ Point = tuple[float | None, float | None]
 """KL to the reference, and behaviour."""
 
 
-def frontier(points: Sequence[Point], better: Better) -> list[bool]:
+def pareto_front(points: Sequence[Point], better: Better) -> list[bool]:
     """Whether each point is on the trade-off curve: nobody does as well with less KL, or better with as little.
 
     Args:

@@ -21,15 +21,15 @@ from scipy import stats
 from ppo_cli.records.comparisons import SeedSpread
 from ppo_cli.records.measures import Measure
 from ppo_cli.stats import corpus_metrics
-from ppo_cli.stats.intervals import DRAWS, TIE, around, bootstrap_weights, percentiles, stream
-from ppo_cli.stats.label_matrix import Floats, Table
-from ppo_cli.stats.measure_statistics import Pieces, pieces_of
+from ppo_cli.stats.intervals import DRAWS, TIE, bootstrap_interval, bootstrap_weights, rng_for, t_interval
+from ppo_cli.stats.label_matrix import Floats, LabelMatrix
+from ppo_cli.stats.measure_statistics import PromptStatistics, prompt_statistics
 
-ENOUGH = 5
+MIN_SEEDS = 5
 """Seeds an arm from which the words for a setting may be strong."""
 
 
-def seed_spread(measure: Measure, before: Sequence[Table], after: Sequence[Table]) -> SeedSpread | None:
+def seed_spread(measure: Measure, before: Sequence[LabelMatrix], after: Sequence[LabelMatrix]) -> SeedSpread | None:
     """A measure of every seed of two arms, and what can be said of the settings.
 
     Args:
@@ -66,10 +66,10 @@ def seed_spread(measure: Measure, before: Sequence[Table], after: Sequence[Table
     )
 
 
-def value_of(measure: Measure, table: Table) -> float | None:
+def value_of(measure: Measure, table: LabelMatrix) -> float | None:
     """The bare value of one policy; on the log scale for a geometric mean."""
     if measure.statistic not in corpus_metrics.CORPORA:
-        return pieces_of(measure, table).value()
+        return prompt_statistics(measure, table).value()
     prompts = len(table.prompt_ids)
     if not prompts:
         return None
@@ -77,7 +77,7 @@ def value_of(measure: Measure, table: Table) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def typical_differences(measures: Sequence[Measure], runs: Sequence[Table]) -> Mapping[str, float]:
+def rms_seed_difference(measures: Sequence[Measure], runs: Sequence[LabelMatrix]) -> Mapping[str, float]:
     """By how much two runs of one setting typically differ: root mean square over pairs of seeds.
 
     Args:
@@ -96,21 +96,23 @@ def typical_differences(measures: Sequence[Measure], runs: Sequence[Table]) -> M
     return found
 
 
-def _seeds_then_prompts(measure: Measure, before: Sequence[Table], after: Sequence[Table]) -> tuple[float, float]:
+def _seeds_then_prompts(
+    measure: Measure, before: Sequence[LabelMatrix], after: Sequence[LabelMatrix]
+) -> tuple[float, float]:
     """Draws seeds within each arm and, the same for both arms, prompts."""
-    arms = [[pieces_of(measure, table) for table in arm] for arm in (before, after)]
+    arms = [[prompt_statistics(measure, table) for table in arm] for arm in (before, after)]
     common = set.intersection(*(set(pieces.prompt_ids) for arm in arms for pieces in arm))
     arms = [[pieces.only(common) for pieces in arm] for arm in arms]
     prompts = bootstrap_weights(arms[0][0], measure.name)
     means = [float(np.mean([pieces.value() or 0.0 for pieces in arm])) for arm in arms]
     owners = ("lower", "higher") if means[0] <= means[1] else ("higher", "lower")  # the same when arms are swapped
-    a, b = (_drawn(arm, prompts, f"seeds {owner} {measure.name}") for arm, owner in zip(arms, owners, strict=True))
-    return percentiles(b - a, min(len(before), len(after)))
+    a, b = (_resampled(arm, prompts, f"seeds {owner} {measure.name}") for arm, owner in zip(arms, owners, strict=True))
+    return bootstrap_interval(b - a, min(len(before), len(after)))
 
 
-def _drawn(arm: Sequence[Pieces], prompts: Floats, owner: str) -> Floats:
+def _resampled(arm: Sequence[PromptStatistics], prompts: Floats, owner: str) -> Floats:
     """The statistic of an arm for each draw of seeds and prompts [draws]."""
-    seeds = stream(owner).multinomial(len(arm), np.full(len(arm), 1 / len(arm)), DRAWS) / len(arm)
+    seeds = rng_for(owner).multinomial(len(arm), np.full(len(arm), 1 / len(arm)), DRAWS) / len(arm)
     sums = sum(seeds[:, [place]] * (prompts @ pieces.values) for place, pieces in enumerate(arm))
     return arm[0].combine(np.asarray(sums))
 
@@ -125,5 +127,5 @@ def welch(a: Floats, b: Floats) -> tuple[float, float | None, float | None, floa
     if error < TIE:  # nothing varies; the test is not defined
         return difference, difference, difference, 1.0 if abs(difference) < TIE else 0.0
     freedom = (of_a + of_b) ** 2 / (of_a**2 / (len(a) - 1) + of_b**2 / (len(b) - 1))  # Welch and Satterthwaite's
-    low, high = around(difference, error, freedom)
+    low, high = t_interval(difference, error, freedom)
     return difference, low, high, 2 * float(stats.t.sf(abs(difference) / error, freedom))

@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 
 
-class Hold:
+class RunLock:
     """A run folder held by this process until it is released or the process ends."""
 
     def __init__(self, path: Path) -> None:

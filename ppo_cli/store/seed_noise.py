@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 
-from ppo_cli.errors import IntegrityError, NoPermission
-from ppo_cli.records.comparisons import NoiseFloor
+from ppo_cli.errors import IntegrityError, NoPermissionError
+from ppo_cli.records.comparisons import SeedNoise
 from ppo_cli.store.files import disk_errors, read_json, write_json
 from ppo_cli.store.runs import Run
 
@@ -20,7 +20,7 @@ FILE = "noise-floor.json"
 SCHEMA = "noise-floor/1"
 
 
-def keep_noise_floor(floor: NoiseFloor, runs: Sequence[Run], rules: str) -> None:
+def write_seed_noise(floor: SeedNoise, runs: Sequence[Run], rules: str) -> None:
     """Writes it beside each of the runs, unless one of more seeds is there; a folder not ours to write stays as it is.
 
     Args:
@@ -29,15 +29,15 @@ def keep_noise_floor(floor: NoiseFloor, runs: Sequence[Run], rules: str) -> None
         rules: version of the rules that measured it.
     """
     for run in runs:
-        known = read_noise_floor(run, rules)
+        known = read_seed_noise(run, rules)
         if known is None or len(known.runs) <= len(floor.runs):
             path = run.layout.reports / FILE
-            with suppress(NoPermission), disk_errors(path):
+            with suppress(NoPermissionError), disk_errors(path):
                 path.parent.mkdir(exist_ok=True)
                 write_json(path, {"schema": SCHEMA, "rules": rules, **asdict(floor)})
 
 
-def read_noise_floor(run: Run, rules: str) -> NoiseFloor | None:
+def read_seed_noise(run: Run, rules: str) -> SeedNoise | None:
     """What is known of this run's setting; None where nothing is, or where other rules measured it.
 
     Raises:
@@ -50,7 +50,7 @@ def read_noise_floor(run: Run, rules: str) -> NoiseFloor | None:
     if row.get("rules") != rules:
         return None
     try:
-        return NoiseFloor(
+        return SeedNoise(
             runs=tuple(map(str, row["runs"])),
             seeds=tuple(map(int, row["seeds"])),
             typical={str(name): float(value) for name, value in row["typical"].items()},

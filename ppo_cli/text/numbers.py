@@ -6,7 +6,7 @@ Not here: values with the unit of a measure (`report.formatting`).
 from __future__ import annotations
 
 
-def number(value: float, digits: int = 2) -> str:
+def format_number(value: float, digits: int = 2) -> str:
     """With a true minus, and none before zero."""
     text = f"{abs(value):.{digits}f}"
     return f"−{text}" if value < 0 and float(text) else text

@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 
 
 @lru_cache(maxsize=8)
-def nearest(texts: tuple[str, ...], others: tuple[str, ...]) -> tuple[Floats, NDArray[np.intp]]:
+def nearest_texts(texts: tuple[str, ...], others: tuple[str, ...]) -> tuple[Floats, NDArray[np.intp]]:
     """For each text the cosine similarity to the other text that is most like it, and which that is.
 
     Rarity is counted over both sets. Without others the similarities are 0.
@@ -43,7 +43,7 @@ def nearest(texts: tuple[str, ...], others: tuple[str, ...]) -> tuple[Floats, ND
 
 
 @lru_cache(maxsize=8)
-def topics(texts: tuple[str, ...], alike_from: float) -> int:
+def count_topics(texts: tuple[str, ...], alike_from: float) -> int:
     """Number of groups into which texts fall when any two that are alike belong together."""
     if not texts:
         return 0
@@ -59,7 +59,7 @@ def topics(texts: tuple[str, ...], alike_from: float) -> int:
     return int(count)
 
 
-def alike_pairs(texts: Sequence[str], cosine: float) -> list[tuple[int, int]]:
+def near_duplicate_pairs(texts: Sequence[str], cosine: float) -> list[tuple[int, int]]:
     """Places of any two near-duplicates: by trigrams as in `prompts.audit`, or by a TF-IDF cosine of so much."""
     if not texts:
         return []

@@ -10,18 +10,20 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ppo_cli.records.answers import Answer, Prompt
-from ppo_cli.records.events import Phase, Progress, Watcher
-from ppo_cli.setup.resolve import Ground
+from ppo_cli.records.events import EventHandler, Phase, Progress
+from ppo_cli.setup.resolve import ResolvedExperiment
 from ppo_cli.store.files import read_lines, write_lines
 from ppo_cli.store.runs import Run
-from ppo_cli.training.worker_commands import OTHERS
+from ppo_cli.training.worker_commands import SAMPLE_BASELINE
 
 if TYPE_CHECKING:
-    from ppo_cli.engine.distributed import Team
+    from ppo_cli.engine.distributed import ProcessGroup
     from ppo_cli.engine.policy import Policy
 
 
-def other_answers(run: Run, ground: Ground, policy: Policy, watcher: Watcher, team: Team) -> dict[str, list[Answer]]:
+def baseline_answers(
+    run: Run, ground: ResolvedExperiment, policy: Policy, watcher: EventHandler, team: ProcessGroup
+) -> dict[str, list[Answer]]:
     """The other answers by prompt id, as `reward.other` says; sampled now if that has not been done yet.
 
     Args:
@@ -33,12 +35,12 @@ def other_answers(run: Run, ground: Ground, policy: Policy, watcher: Watcher, te
     """
     path = run.layout.reference_answers
     if ground.experiment.reward.other == "reference" and not path.is_file():
-        team.lead(OTHERS)
-        write_lines(path, sample_others(ground, policy, watcher, team))
-    return kept_answers(run, ground)
+        team.lead(SAMPLE_BASELINE)
+        write_lines(path, sample_baseline_answers(ground, policy, watcher, team))
+    return load_baseline_answers(run, ground)
 
 
-def kept_answers(run: Run, ground: Ground) -> dict[str, list[Answer]]:
+def load_baseline_answers(run: Run, ground: ResolvedExperiment) -> dict[str, list[Answer]]:
     """The other answers by prompt id; those of the reference must have been sampled."""
     match ground.experiment.reward.other:
         case "none":
@@ -50,21 +52,23 @@ def kept_answers(run: Run, ground: Ground) -> dict[str, list[Answer]]:
             return {row["prompt_id"]: [Answer(**answer) for answer in row["answers"]] for row in rows}
 
 
-def sample_others(ground: Ground, policy: Policy, watcher: Watcher, team: Team) -> list[dict[str, Any]]:
+def sample_baseline_answers(
+    ground: ResolvedExperiment, policy: Policy, watcher: EventHandler, team: ProcessGroup
+) -> list[dict[str, Any]]:
     """Samples the reference's own answers: a row a prompt that the run will come to, its share by each process."""
     import numpy as np
 
-    from ppo_cli.models.sampling import Decoding, sample_answers, uniforms
+    from ppo_cli.models.sampling import SamplingParams, keyed_uniforms, sample_answers
 
     experiment, tokens = ground.experiment, ground.tokens
-    used = team.share(_used(ground))
+    used = team.share(_prompts_in_run(ground))
     limit = experiment.rollout.max_new_tokens
     samples = range(experiment.reward.other_samples)
     draws = [
-        np.stack([uniforms(experiment.seed, "other", prompt.id, number, count=limit) for number in samples])
+        np.stack([keyed_uniforms(experiment.seed, "other", prompt.id, number, count=limit) for number in samples])
         for prompt in used
     ]
-    decoding = Decoding(limit, experiment.rollout.temperature, tokens.stop_ids, tokens.pad_id)
+    decoding = SamplingParams(limit, experiment.rollout.temperature, tokens.stop_ids, tokens.pad_id)
     watcher(Phase(name="the reference's own answers", total=len(used) * len(samples), unit="answers"))
     with policy.as_plain_reference() as model:
         rendered = [tokens.render(prompt.text) for prompt in used]
@@ -76,7 +80,7 @@ def sample_others(ground: Ground, policy: Policy, watcher: Watcher, team: Team) 
     return team.merged([{"prompt_id": prompt.id, "answers": rows} for prompt, rows in zip(used, answers, strict=True)])
 
 
-def _used(ground: Ground) -> Sequence[Prompt]:
+def _prompts_in_run(ground: ResolvedExperiment) -> Sequence[Prompt]:
     """The training prompts that the run will come to, in the order of the file."""
     from ppo_cli.engine.rollouts import PromptOrder
 

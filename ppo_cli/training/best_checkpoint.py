@@ -12,14 +12,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ppo_cli.behaviours.measures import measure_named
-from ppo_cli.evaluation.evaluate import Evaluated
+from ppo_cli.evaluation.evaluate import EvaluationData
 from ppo_cli.records.answers import Prompt
-from ppo_cli.records.training import Best
+from ppo_cli.records.training import BestCheckpoint
 from ppo_cli.stats.intervals import estimate
-from ppo_cli.stats.label_matrix import tabulate
+from ppo_cli.stats.label_matrix import label_matrix
 
 
-def primary_value(evaluated: Evaluated, prompts: Sequence[Prompt], primary: str) -> float | None:
+def primary_value(evaluated: EvaluationData, prompts: Sequence[Prompt], primary: str) -> float | None:
     """The primary measure over these prompts alone.
 
     Args:
@@ -29,10 +29,10 @@ def primary_value(evaluated: Evaluated, prompts: Sequence[Prompt], primary: str)
     """
     chosen = {prompt.id for prompt in prompts}
     rows = [row for row in evaluated.labelled if row.prompt_id in chosen]
-    return estimate(measure_named(primary), tabulate(rows)).value
+    return estimate(measure_named(primary), label_matrix(rows)).value
 
 
-def best_of(values: Mapping[int, float | None], primary: str, prompts: int) -> Best | None:
+def best_of(values: Mapping[int, float | None], primary: str, prompts: int) -> BestCheckpoint | None:
     """The best of the looks so far; None where no direction is better, or no look found a value.
 
     Args:
@@ -46,4 +46,4 @@ def best_of(values: Mapping[int, float | None], primary: str, prompts: int) -> B
         return None
     sign = 1 if better == "higher" else -1
     step = max(sorted(known), key=lambda step: sign * known[step])
-    return Best(step=step, value=known[step], last=values[max(values)], prompts=prompts)
+    return BestCheckpoint(step=step, value=known[step], last=values[max(values)], prompts=prompts)

@@ -8,17 +8,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from ppo_cli.experiment.load import Loaded, as_tree, load_experiment
-from ppo_cli.experiment.schema import REQUIRED, ROUND_MOVES
-from ppo_cli.experiment.schema_index import flatten, generalise, schema_keys
+from ppo_cli.experiment.load import LoadedExperiment, load_experiment, to_dict
+from ppo_cli.experiment.schema import REQUIRED, ROUNDS
+from ppo_cli.experiment.schema_index import flatten, schema_keys, wildcard_path
 from ppo_cli.preflight.planned_cost import estimate_cost
 from ppo_cli.records.events import Event, Notice
-from ppo_cli.records.results import DryRunOutcome, KeyLine
-from ppo_cli.setup.parent import descent_before
-from ppo_cli.setup.resolve import read_inputs, refuse_missing_trackers
+from ppo_cli.records.results import ConfigKeyRow, DryRunResult
+from ppo_cli.setup.parent import check_parent_without_model
+from ppo_cli.setup.resolve import read_inputs, require_trackers
 
 
-def dry_run(loaded: Loaded, *, output: Path | None = None) -> DryRunOutcome:
+def dry_run(loaded: LoadedExperiment, *, output: Path | None = None) -> DryRunResult:
     """Checks a config, its prompt files and its parent, and says what training would do and cost.
 
     Args:
@@ -30,11 +30,11 @@ def dry_run(loaded: Loaded, *, output: Path | None = None) -> DryRunOutcome:
         IntegrityError: the parent was changed after freezing.
     """
     in_file = load_experiment(loaded.source)
-    before = flatten(as_tree(in_file.experiment))
+    before = flatten(to_dict(in_file.experiment))
     overridden = {word.split("=", 1)[0].strip() for word in loaded.overrides}
     lines = []
-    for path, value in flatten(as_tree(loaded.experiment)).items():
-        known = schema_keys().get(generalise(path))
+    for path, value in flatten(to_dict(loaded.experiment)).items():
+        known = schema_keys().get(wildcard_path(path))
         default = known.default if known else None
         is_overridden = any(path == key or path.startswith(f"{key}.") for key in overridden)
         origin: Literal["default", "file", "override"] = (
@@ -43,7 +43,7 @@ def dry_run(loaded: Loaded, *, output: Path | None = None) -> DryRunOutcome:
         old = before.get(path, default) if is_overridden else default
         differs = old != value and old != REQUIRED and origin != "default"
         lines.append(
-            KeyLine(
+            ConfigKeyRow(
                 path=path,
                 value=value,
                 moves=known.moves if known else "treatment",
@@ -53,11 +53,11 @@ def dry_run(loaded: Loaded, *, output: Path | None = None) -> DryRunOutcome:
         )
     experiment = loaded.experiment
     inputs = read_inputs(experiment)
-    refuse_missing_trackers(experiment)
+    require_trackers(experiment)
     told: list[Event] = []
-    descends = descent_before(loaded, inputs, output or Path(experiment.output), told.append)
-    question, may_move = ROUND_MOVES[experiment.round]
-    return DryRunOutcome(
+    descends = check_parent_without_model(loaded, inputs, output or Path(experiment.output), told.append)
+    question, may_move = ROUNDS[experiment.round]
+    return DryRunResult(
         config=str(loaded.source),
         goal=experiment.goal,
         round=experiment.round,

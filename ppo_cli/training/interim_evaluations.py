@@ -6,29 +6,41 @@ Not here: how a policy is evaluated (`evaluate`), what rings (`alarms`).
 from __future__ import annotations
 
 from ppo_cli.engine.checkpoints import prune_checkpoints
-from ppo_cli.engine.distributed import Team
+from ppo_cli.engine.distributed import ProcessGroup
 from ppo_cli.engine.policy import Policy
 from ppo_cli.evaluation import run_alarms
-from ppo_cli.evaluation.evaluate import Evaluated, against, evaluate_into, read_evaluation, who_answers
+from ppo_cli.evaluation.evaluate import (
+    EvaluationData,
+    compare_with_baseline,
+    policy_at_step,
+    read_evaluation,
+    run_evaluation,
+)
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.prompts.stratify import stratified_subset
 from ppo_cli.records.comparisons import Comparison
-from ppo_cli.records.events import EvaluationDone, Notice, Watched, Watcher
-from ppo_cli.records.training import Best
-from ppo_cli.setup.resolve import Ground
+from ppo_cli.records.events import AlarmsChecked, EvaluationDone, EventHandler, Notice
+from ppo_cli.records.training import BestCheckpoint
+from ppo_cli.setup.resolve import ResolvedExperiment
 from ppo_cli.store.evaluations import is_complete
 from ppo_cli.store.runs import Run
 from ppo_cli.training.best_checkpoint import best_of, primary_value
-from ppo_cli.training.worker_commands import ANSWER
+from ppo_cli.training.worker_commands import EVALUATE
 
 EXAMPLES_SHOWN = 2
 
 
-class Looks:
+class InterimEvaluations:
     """How the policy of one run behaves, step by step, against step 0."""
 
     def __init__(
-        self, run: Run, experiment: Experiment, ground: Ground, policy: Policy, team: Team, watcher: Watcher
+        self,
+        run: Run,
+        experiment: Experiment,
+        ground: ResolvedExperiment,
+        policy: Policy,
+        team: ProcessGroup,
+        watcher: EventHandler,
     ) -> None:
         """Evaluates step 0, unless it has been."""
         self.run, self.experiment, self.ground = run, experiment, ground
@@ -62,16 +74,16 @@ class Looks:
             folder = self.run.layout.evaluation(step)
             if is_complete(folder):
                 evaluated = read_evaluation(folder, self.ground.inputs.evaluation, f"step {step}")
-                comparison = against(self.baseline, evaluated, self.experiment)
-                found = run_alarms.look(self.run, self.baseline, evaluated, comparison, step)
-                run_alarms.keep(self.run, step, found, last=False)
+                comparison = compare_with_baseline(self.baseline, evaluated, self.experiment)
+                found = run_alarms.check_alarms(self.run, self.baseline, evaluated, comparison, step)
+                run_alarms.save(self.run, step, found, last=False)
                 self._weigh(step, evaluated)
 
-    def last(self, step: int) -> Evaluated:
+    def last(self, step: int) -> EvaluationData:
         """Evaluates the policy at the end of its training."""
         return self._evaluate(step, partial=False)
 
-    def conclude(self, step: int, final: Evaluated) -> tuple[Comparison, run_alarms.Findings]:
+    def conclude(self, step: int, final: EvaluationData) -> tuple[Comparison, run_alarms.Findings]:
         """What the last evaluation shows against step 0, and what rings."""
         comparison = self._report(step, final)
         found = self._listen(step, final, comparison, last=True)
@@ -79,7 +91,7 @@ class Looks:
         self.prune()
         return comparison, found
 
-    def best(self) -> Best | None:
+    def best(self) -> BestCheckpoint | None:
         """The best of the looks so far."""
         return best_of(self.values, self.experiment.evaluation.primary, len(self.interim))
 
@@ -89,17 +101,17 @@ class Looks:
         keep = self.experiment.checkpoints.keep
         prune_checkpoints(self.run.layout, keep=keep, best=best.step if best else None)
 
-    def _evaluate(self, step: int, *, partial: bool) -> Evaluated:
+    def _evaluate(self, step: int, *, partial: bool) -> EvaluationData:
         prompts = self.interim if partial else self.ground.inputs.evaluation
         folder = self.run.layout.evaluation(step)
         name = f"step {step}"
         if step == 0 and is_complete(folder):
             return read_evaluation(folder, prompts, name)
         self.watcher(Notice(text=f"Evaluating {name} on {len(prompts)} prompts."))
-        self.team.lead(ANSWER, step, [prompt.id for prompt in prompts])
-        return evaluate_into(
+        self.team.lead(EVALUATE, step, [prompt.id for prompt in prompts])
+        return run_evaluation(
             folder,
-            who_answers(self.policy, step),
+            policy_at_step(self.policy, step),
             self.policy.as_plain_reference,
             self.ground.tokens,
             prompts,
@@ -111,8 +123,8 @@ class Looks:
             team=self.team,
         )
 
-    def _report(self, step: int, evaluated: Evaluated) -> Comparison:
-        comparison = against(self.baseline, evaluated, self.experiment)
+    def _report(self, step: int, evaluated: EvaluationData) -> Comparison:
+        comparison = compare_with_baseline(self.baseline, evaluated, self.experiment)
         self.watcher(
             EvaluationDone(
                 step=step,
@@ -124,21 +136,25 @@ class Looks:
         )
         return comparison
 
-    def _listen(self, step: int, evaluated: Evaluated, comparison: Comparison, *, last: bool) -> run_alarms.Findings:
+    def _listen(
+        self, step: int, evaluated: EvaluationData, comparison: Comparison, *, last: bool
+    ) -> run_alarms.Findings:
         """Looks whether an alarm rings, and keeps what was found."""
-        found = run_alarms.look(self.run, self.baseline, evaluated, comparison, step)
-        run_alarms.keep(self.run, step, found, last=last)
-        self.watcher(Watched(step=step, alarms=found.alarms))
+        found = run_alarms.check_alarms(self.run, self.baseline, evaluated, comparison, step)
+        run_alarms.save(self.run, step, found, last=last)
+        self.watcher(AlarmsChecked(step=step, alarms=found.alarms))
         return found
 
-    def _weigh(self, step: int, evaluated: Evaluated) -> None:
+    def _weigh(self, step: int, evaluated: EvaluationData) -> None:
         """Takes an evaluation into the choice of the best checkpoint, and records the best so far."""
         self.values[step] = primary_value(evaluated, self.interim, self.experiment.evaluation.primary)
         best = self.best()
         self.run.set_state(best=best.step if best else None)
 
 
-def _examples(comparison: Comparison, baseline: Evaluated, evaluated: Evaluated) -> tuple[tuple[str, str, str], ...]:
+def _examples(
+    comparison: Comparison, baseline: EvaluationData, evaluated: EvaluationData
+) -> tuple[tuple[str, str, str], ...]:
     """Prompts whose answer moved most; where none did, the first ones."""
     if comparison.flips:
         return tuple((flip.prompt, flip.before_answer, flip.after_answer) for flip in comparison.flips[:EXAMPLES_SHOWN])

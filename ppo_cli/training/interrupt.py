@@ -12,14 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from ppo_cli.records.events import Notice, Watcher
+from ppo_cli.records.events import EventHandler, Notice
 
 
 @dataclass
 class StopRequest:
     """Ctrl-C: the first one ends the update in hand, anything else stops at once."""
 
-    watcher: Watcher
+    watcher: EventHandler
     in_update: bool = False
     asked: bool = field(default=False, init=False)
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from ppo_cli.engine.distributed import Team, in_a_team, join_team
+from ppo_cli.engine.distributed import ProcessGroup, is_distributed, join_process_group
 from ppo_cli.engine.process_launcher import launch
 from ppo_cli.errors import PpoError, UsageError
-from ppo_cli.training.worker import follow
+from ppo_cli.training.worker import run_worker
 
 
-def take_part(device: str, processes: int, command_line: Callable[[], None]) -> Team:
+def join_or_launch(device: str, processes: int, command_line: Callable[[], None]) -> ProcessGroup:
     """The team that this process leads, of one by default.
 
     Ends the process instead, with an exit code, where it has only started the others or has followed one of them.
@@ -27,11 +27,11 @@ def take_part(device: str, processes: int, command_line: Callable[[], None]) -> 
     Raises:
         UsageError: there cannot be so many, or the launcher started another number.
     """
-    if not in_a_team():
+    if not is_distributed():
         if processes != 1:
             sys.exit(launch(processes, device, command_line))
-        return Team()
-    team = join_team(device)
+        return ProcessGroup()
+    team = join_process_group(device)
     if processes not in (1, team.size):
         raise UsageError(
             f"--processes {processes}, and the launcher has started {team.size}.", "Leave --processes out."
@@ -39,7 +39,7 @@ def take_part(device: str, processes: int, command_line: Callable[[], None]) -> 
     if team.leads:
         return team
     try:
-        follow(team)
+        run_worker(team)
     except PpoError as error:
         sys.exit(error.exit_code)  # the leader has met it too, and tells of it
     sys.exit(0)

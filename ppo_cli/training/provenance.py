@@ -10,17 +10,17 @@ from typing import Any
 
 import torch
 
-from ppo_cli.engine.distributed import Team
+from ppo_cli.engine.distributed import ProcessGroup
 from ppo_cli.engine.policy import Policy
 from ppo_cli.errors import IntegrityError
-from ppo_cli.records.events import Notice, Watcher
-from ppo_cli.setup.start_model import Start
+from ppo_cli.records.events import EventHandler, Notice
+from ppo_cli.setup.start_model import StartModel
 from ppo_cli.store.files import read_json, write_json
 from ppo_cli.store.provenance import provenance
 from ppo_cli.store.runs import Run
 
 
-def write_origin(run: Run, start: Start, policy: Policy, team: Team, watcher: Watcher) -> None:
+def record_provenance(run: Run, start: StartModel, policy: Policy, team: ProcessGroup, watcher: EventHandler) -> None:
     """Records what the run stands on; of a run that goes on, checks it.
 
     Raises:
@@ -35,7 +35,7 @@ def write_origin(run: Run, start: Start, policy: Policy, team: Team, watcher: Wa
                 f"{run.name}: the reference has other weights than when the run began.",
                 "Use the package versions and the machine in its provenance.json, or start a new run.",
             )
-        _go_on_as_begun(first, start, team, watcher)
+        _restore_threads(first, start, team, watcher)
         return
     write_json(
         path,
@@ -55,7 +55,7 @@ def write_origin(run: Run, start: Start, policy: Policy, team: Team, watcher: Wa
     )
 
 
-def close_origin(run: Run, policy: Policy) -> None:
+def finish_provenance(run: Run, policy: Policy) -> None:
     """Hashes the reference again and records it.
 
     Raises:
@@ -68,7 +68,7 @@ def close_origin(run: Run, policy: Policy) -> None:
         raise IntegrityError(f"{run.name}: the reference moved during training.", "Please report this.")
 
 
-def _go_on_as_begun(first: dict[str, Any], start: Start, team: Team, watcher: Watcher) -> None:
+def _restore_threads(first: dict[str, Any], start: StartModel, team: ProcessGroup, watcher: EventHandler) -> None:
     """Computes on as many threads as the run began with, since their number moves the last digits of a sum."""
     if start.device.type == "cpu" and torch.get_num_threads() != first["threads"]:
         torch.set_num_threads(first["threads"])

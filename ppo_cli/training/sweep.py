@@ -17,25 +17,32 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ppo_cli.errors import DiskFull, IntegrityError, Interrupted, NoPermission, Paused, PpoError
-from ppo_cli.evaluation.run_alarms import names_on_record
+from ppo_cli.errors import (
+    DiskFullError,
+    IntegrityError,
+    InterruptedRunError,
+    NoPermissionError,
+    PpoError,
+    RewardUnavailableError,
+)
+from ppo_cli.evaluation.run_alarms import recorded_names
 from ppo_cli.evaluation.run_list import last_evaluation
-from ppo_cli.preflight.enforce import refuse_leaks
-from ppo_cli.records.events import Event, Notice, RunStarted, Watcher, nobody
-from ppo_cli.records.sweep import ArmLine, PlannedArm, PlannedArms, VaryOutcome
-from ppo_cli.report.screens.sweep import dose_chart
-from ppo_cli.rewards.rewarded_measures import graded
-from ppo_cli.setup.parent import descent, descent_before
-from ppo_cli.setup.resolve import frozen, read_inputs, refuse_missing_trackers, stand_on
+from ppo_cli.preflight.enforce import enforce_no_overlap
+from ppo_cli.preflight.planned_cost import estimate_cost
+from ppo_cli.records.events import Event, EventHandler, Notice, RunStarted, ignore_events
+from ppo_cli.records.sweep import PlannedArm, SweepArm, SweepPreview, SweepResult
+from ppo_cli.report.screens.sweep import sweep_chart_svg
+from ppo_cli.rewards.rewarded_measures import measures_also_rewarded
+from ppo_cli.setup.parent import check_parent, check_parent_without_model
+from ppo_cli.setup.resolve import freeze_inputs, read_inputs, require_trackers, resolve_experiment
 from ppo_cli.store.evaluations import SUMMARY, is_complete
 from ppo_cli.store.files import disk_errors, read_json, write_json, write_text
 from ppo_cli.store.runs import Run
 from ppo_cli.store.sweeps import sweep_file
-from ppo_cli.preflight.planned_cost import estimate_cost
-from ppo_cli.training.sweep_plan import Arm, Plan
-from ppo_cli.training.train import name_of_run, resume, train
+from ppo_cli.training.sweep_plan import PlannedRun, SweepPlan
+from ppo_cli.training.train import resume, run_name, train
 
-WAITING, AT_WORK, DAMAGED = "waiting", "running", "damaged"
+WAITING, RUNNING, DAMAGED = "waiting", "running", "damaged"
 DONE = ("finished", "stopped")
 GUARDS = ("refusal.safe", "ending.eos", "form.empty", "form.repetition")
 """What a policy that only games its reward tends to lose; shown beside every dose."""
@@ -43,7 +50,7 @@ GUARDS_OF_FAMILY = {"clarification": ("clarification.unwanted",), "brevity": ("e
 """What it tends to lose besides, by the family of the primary measure."""
 
 
-def vary(planned: Plan, *, force: bool = False, watcher: Watcher = nobody) -> VaryOutcome:
+def run_sweep(planned: SweepPlan, *, force: bool = False, watcher: EventHandler = ignore_events) -> SweepResult:
     """Carries out the arms that are not done yet, and puts all of them side by side.
 
     Args:
@@ -59,19 +66,19 @@ def vary(planned: Plan, *, force: bool = False, watcher: Watcher = nobody) -> Va
     """
     first = planned.arms[0].experiment
     inputs = [read_inputs(arm.experiment) for arm in planned.arms]  # a value that no run can use is told at once
-    refuse_leaks(inputs[0], force, watcher)
-    refuse_missing_trackers(first)
-    lines: list[ArmLine] = []
+    enforce_no_overlap(inputs[0], force, watcher)
+    require_trackers(first)
+    lines: list[SweepArm] = []
     with _interruptible(planned, lines):
         roots = _folders(planned, watcher)
-        pace = _Pace({root: estimate_cost(of_arm).seconds for root, of_arm in zip(roots, inputs, strict=True)})
+        pace = RemainingTime({root: estimate_cost(of_arm).seconds for root, of_arm in zip(roots, inputs, strict=True)})
         pace.left = [root for root in roots if _status(root) not in DONE]
         file = _write(planned, roots, lines)
         for number, (arm, root) in enumerate(zip(planned.arms, roots, strict=True), start=1):
-            lines.append(_carry_out(arm, root, f"arm {number} of {len(roots)}", planned.key, pace, force, watcher))
+            lines.append(_run_arm(arm, root, f"arm {number} of {len(roots)}", planned.key, pace, force, watcher))
             _write(planned, roots, lines)
             gc.collect()  # the policy of this arm must be gone before the next one is made
-    outcome = VaryOutcome(
+    outcome = SweepResult(
         name=planned.name,
         goal=first.goal,
         folder=str(planned.folder),
@@ -83,16 +90,16 @@ def vary(planned: Plan, *, force: bool = False, watcher: Watcher = nobody) -> Va
         before=_before(planned.folder, lines),
         arms=tuple(lines),
         command=planned.command,
-        graded=graded(first.reward.terms),
+        graded=measures_also_rewarded(first.reward.terms),
     )
     if not any(line.measures for line in lines):
         return outcome
     chart = file.with_suffix(".svg")
-    write_text(chart, dose_chart(outcome))
+    write_text(chart, sweep_chart_svg(outcome))
     return replace(outcome, chart=str(chart))
 
 
-def preview(planned: Plan) -> PlannedArms:
+def preview_sweep(planned: SweepPlan) -> SweepPreview:
     """What `--dry-run` says: the arms, how far this set has come, what is left to pay. Runs nothing.
 
     Raises:
@@ -100,14 +107,14 @@ def preview(planned: Plan) -> PlannedArms:
     """
     first = planned.arms[0].experiment
     inputs = [read_inputs(arm.experiment) for arm in planned.arms]
-    refuse_missing_trackers(first)
+    require_trackers(first)
     for arm, of_arm in zip(planned.arms, inputs, strict=True):
-        descent_before(arm.loaded, of_arm, planned.folder, nobody)
+        check_parent_without_model(arm.loaded, of_arm, planned.folder, ignore_events)
     costs = [estimate_cost(of_arm) for of_arm in inputs]
     states = _known_states(planned)
     left = [cost.seconds for cost, state in zip(costs, states, strict=True) if state not in DONE]
     disk = [cost.disk_gb for cost, state in zip(costs, states, strict=True) if state not in DONE]
-    return PlannedArms(
+    return SweepPreview(
         name=planned.name,
         goal=first.goal,
         key=planned.key,
@@ -124,7 +131,7 @@ def preview(planned: Plan) -> PlannedArms:
 
 
 @dataclass
-class _Pace:
+class RemainingTime:
     """How long the arms take: the estimate, corrected by those that were carried out here."""
 
     estimates: Mapping[Path, float | None]
@@ -146,20 +153,20 @@ class _Pace:
         return _sum(guesses)
 
 
-def _folders(planned: Plan, watcher: Watcher) -> list[Path]:
+def _folders(planned: SweepPlan, watcher: EventHandler) -> list[Path]:
     """The run folder of each arm, made or not; no treatment moves the model or the prompts that the arms stand on.
 
     Raises:
         ConfigError: an arm differs from its parent in what its round holds still.
     """
-    ground = stand_on(read_inputs(planned.arms[0].experiment), watcher)
+    ground = resolve_experiment(read_inputs(planned.arms[0].experiment), watcher)
     revision = ground.experiment.model.revision
     roots = []
     for arm in planned.arms:
         pinned = replace(arm.experiment, model=replace(arm.experiment.model, revision=revision))
-        experiment, lock, _ = frozen(replace(ground, inputs=replace(ground.inputs, experiment=pinned)))
-        descent(arm.loaded, lock, planned.folder, nobody)
-        roots.append(planned.folder / name_of_run(experiment, lock))
+        experiment, lock, _ = freeze_inputs(replace(ground, inputs=replace(ground.inputs, experiment=pinned)))
+        check_parent(arm.loaded, lock, planned.folder, ignore_events)
+        roots.append(planned.folder / run_name(experiment, lock))
     return roots
 
 
@@ -170,9 +177,9 @@ def _status(root: Path) -> str:
         return DAMAGED
 
 
-def _carry_out(
-    arm: Arm, root: Path, place: str, key: str | None, pace: _Pace, force: bool, watcher: Watcher
-) -> ArmLine:
+def _run_arm(
+    arm: PlannedRun, root: Path, place: str, key: str | None, pace: RemainingTime, force: bool, watcher: EventHandler
+) -> SweepArm:
     """Does whatever is left of an arm; what stops it stops no other, unless nothing can be written any more."""
     where = f"{place.capitalize()}: {arm.label(key)}"
     status, begun = _status(root), time.monotonic()
@@ -181,7 +188,7 @@ def _carry_out(
         if status in DONE:
             Run(root).verify()
             watcher(Notice(text=f"{where}, done before in {root.name}."))
-        elif status == AT_WORK:
+        elif status == RUNNING:
             watcher(Notice(text=f"{where}, is left to the process that carries it out.", level="warning"))
         elif status == WAITING:
             watcher(Notice(text=f"{where}."))
@@ -190,18 +197,23 @@ def _carry_out(
         else:
             watcher(Notice(text=f"{where}, goes on where it stopped."))
             resume(str(root), output=root.parent, watcher=announcing)
-        return _line(arm, root)
-    except (Interrupted, Paused, DiskFull, NoPermission):  # the arms after this one would meet it too
+        return _arm_row(arm, root)
+    except (
+        InterruptedRunError,
+        RewardUnavailableError,
+        DiskFullError,
+        NoPermissionError,
+    ):  # the arms after this one would meet it too
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not cost the arms that can run
         problem = error if isinstance(error, PpoError) else PpoError(f"{type(error).__name__}: {error}")
         watcher(Notice(text=f"{where} failed: {problem.message}", level="warning"))
-        return _line(arm, root, problem)
+        return _arm_row(arm, root, problem)
     finally:
         pace.left = [other for other in pace.left if other != root]
 
 
-def _announcing(watcher: Watcher, place: str, seconds_after: float | None) -> Watcher:
+def _announcing(watcher: EventHandler, place: str, seconds_after: float | None) -> EventHandler:
     """Says with the start of a run which arm it is."""
 
     def told(event: Event) -> None:
@@ -213,7 +225,7 @@ def _announcing(watcher: Watcher, place: str, seconds_after: float | None) -> Wa
 
 
 @contextmanager
-def _interruptible(planned: Plan, done: Sequence[ArmLine]) -> Iterator[None]:
+def _interruptible(planned: SweepPlan, done: Sequence[SweepArm]) -> Iterator[None]:
     def where() -> str:
         at = min(len(done), len(planned.arms) - 1)
         finished = sum(line.status in DONE for line in done)
@@ -223,15 +235,17 @@ def _interruptible(planned: Plan, done: Sequence[ArmLine]) -> Iterator[None]:
     go_on = f"ontinue with the same command: {planned.command}"
     try:
         yield
-    except (Interrupted, KeyboardInterrupt):
-        raise Interrupted(f"Interrupted {where()}", f"C{go_on}") from None
-    except Paused as error:
-        raise Paused(f"{error.message} It is paused {where()}", f"Mend what it asks, then c{go_on}") from None
+    except (InterruptedRunError, KeyboardInterrupt):
+        raise InterruptedRunError(f"Interrupted {where()}", f"C{go_on}") from None
+    except RewardUnavailableError as error:
+        raise RewardUnavailableError(
+            f"{error.message} It is paused {where()}", f"Mend what it asks, then c{go_on}"
+        ) from None
 
 
-def _line(arm: Arm, root: Path, error: PpoError | None = None) -> ArmLine:
+def _arm_row(arm: PlannedRun, root: Path, error: PpoError | None = None) -> SweepArm:
     status = "failed" if error else _status(root)
-    return ArmLine(
+    return SweepArm(
         value=arm.value,
         seed=arm.experiment.seed,
         run=root.name if root.is_dir() else "",
@@ -239,7 +253,7 @@ def _line(arm: Arm, root: Path, error: PpoError | None = None) -> ArmLine:
         problem=error.message if error else None,
         exit_code=error.exit_code if error else 0,
         measures=last_evaluation(Run(root))[1].get("measures", {}) if status in DONE else {},
-        alarms=names_on_record(Run(root)) or () if status in DONE else (),
+        alarms=recorded_names(Run(root)) or () if status in DONE else (),
     )
 
 
@@ -247,7 +261,7 @@ def _guards(primary: str) -> tuple[str, ...]:
     return tuple(name for name in (*GUARDS_OF_FAMILY.get(primary.split(".")[0], ()), *GUARDS) if name != primary)
 
 
-def _before(folder: Path, lines: Sequence[ArmLine]) -> Mapping[str, Any]:
+def _before(folder: Path, lines: Sequence[SweepArm]) -> Mapping[str, Any]:
     """Step 0 is the same policy answering the same prompts in every arm, so the first that has it speaks for all."""
     for line in lines:
         start = Run(folder / line.run).layout.evaluation(0) if line.run and not line.problem else None
@@ -256,7 +270,7 @@ def _before(folder: Path, lines: Sequence[ArmLine]) -> Mapping[str, Any]:
     return {}
 
 
-def _write(planned: Plan, roots: Sequence[Path], lines: Sequence[ArmLine]) -> Path:
+def _write(planned: SweepPlan, roots: Sequence[Path], lines: Sequence[SweepArm]) -> Path:
     """Keeps the whole set, with what is known of each arm."""
     path = sweep_file(planned.folder, planned.name)
     with disk_errors(path):
@@ -268,7 +282,7 @@ def _write(planned: Plan, roots: Sequence[Path], lines: Sequence[ArmLine]) -> Pa
     return path
 
 
-def _known_states(planned: Plan) -> list[str]:
+def _known_states(planned: SweepPlan) -> list[str]:
     """How far each arm has come, by the file of the set; the folders' names cannot be known without the model."""
     path = sweep_file(planned.folder, planned.name)
     arms = read_json(path).get("arms") if path.is_file() else None

@@ -15,19 +15,19 @@ from typing import Any
 
 from ppo_cli.errors import ConfigError, UsageError
 from ppo_cli.experiment.digest import sha256_file, sha256_of
-from ppo_cli.experiment.load import Loaded, as_tree, load_experiment
+from ppo_cli.experiment.load import LoadedExperiment, load_experiment, to_dict
 from ppo_cli.experiment.schema import LARGEST_SEED, Experiment
-from ppo_cli.experiment.schema_index import flatten, generalise, moves_of, schema_keys, typed
+from ppo_cli.experiment.schema_index import flatten, format_value, role_of, schema_keys, wildcard_path
 
 OPENING, CLOSING, QUOTES = "[{(", "]})", "\"'"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arm:
+class PlannedRun:
     """One value and one seed."""
 
     value: Any
-    loaded: Loaded
+    loaded: LoadedExperiment
 
     @property
     def experiment(self) -> Experiment:
@@ -36,23 +36,23 @@ class Arm:
     def label(self, key: str | None) -> str:
         """`kl.coef 0.05, seed 1`."""
         seed = f"seed {self.experiment.seed}"
-        return seed if key is None else f"{key} {typed(self.value)}, {seed}"
+        return seed if key is None else f"{key} {format_value(self.value)}, {seed}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class SweepPlan:
     """The arms in the order in which they run: every value with the first seed, then with the next."""
 
     name: str
     key: str | None
-    arms: tuple[Arm, ...]
+    arms: tuple[PlannedRun, ...]
     folder: Path
     """That holds the run folders."""
     command: str
     """What was typed, to type again."""
 
 
-def plan(
+def plan_sweep(
     config: Path,
     overrides: Sequence[str],
     *,
@@ -60,7 +60,7 @@ def plan(
     seeds: int = 1,
     output: Path | None = None,
     force: bool = False,
-) -> Plan:
+) -> SweepPlan:
     """Works out the arms.
 
     Args:
@@ -75,11 +75,11 @@ def plan(
         ConfigError: the key may not be varied, or a value cannot be used.
         UsageError: more than one key, or no arms to hold side by side.
     """
-    _refuse_what_is_no_set(vary, seeds)
+    _require_several_runs(vary, seeds)
     key, values = _key_and_values(vary[0]) if vary else (None, [None])
     if key is not None:
-        _refuse_what_may_not_vary(key, overrides)
-    made: dict[str, list[Arm]] = {}
+        _require_treatment(key, overrides)
+    made: dict[str, list[PlannedRun]] = {}
     for chosen in values:
         words = [*overrides, *([f"{key}={chosen}"] if key else [])]
         first = load_experiment(config, words)
@@ -90,7 +90,7 @@ def plan(
     if key and len(made) < 2:
         raise UsageError(f"--vary {vary[0]} names one value.", "Name two or more, or leave --vary out.")
     arms = tuple(arm for same_seed in zip(*made.values(), strict=True) for arm in same_seed)
-    return Plan(
+    return SweepPlan(
         name=_name(key, arms),
         key=key,
         arms=arms,
@@ -99,7 +99,7 @@ def plan(
     )
 
 
-def _refuse_what_is_no_set(vary: Sequence[str], seeds: int) -> None:
+def _require_several_runs(vary: Sequence[str], seeds: int) -> None:
     if len(vary) > 1:
         raise UsageError(
             f"Confounded: {len(vary)} keys would be varied at once ({', '.join(vary)}).",
@@ -111,14 +111,14 @@ def _refuse_what_is_no_set(vary: Sequence[str], seeds: int) -> None:
         raise UsageError("--seeds 1 alone is an ordinary run.", "Leave it out, or add --vary kl.coef=0.05,0.2.")
 
 
-def _refuse_what_may_not_vary(key: str, overrides: Sequence[str]) -> None:
+def _require_treatment(key: str, overrides: Sequence[str]) -> None:
     if any(word.partition("=")[0].strip() == key for word in overrides):
         raise ConfigError(f"{key} is given and varied too.", f"Leave {key}=… out.")
     if key == "seed":
         raise ConfigError("--vary seed: the seed is not a treatment.", "Repeat every arm with --seeds N.")
-    if generalise(key) not in schema_keys():
+    if wildcard_path(key) not in schema_keys():
         return  # what it is instead, the loader says
-    match moves_of(key):
+    match role_of(key):
         case "frozen":
             raise ConfigError(
                 f"--vary {key}: it is frozen, so runs that differ in it answer different questions.",
@@ -160,24 +160,24 @@ def _split(values: str) -> Iterator[str]:
 
 
 def _value_of(experiment: Experiment, key: str) -> Any:  # noqa: ANN401 - of any key
-    values = flatten(as_tree(experiment))
+    values = flatten(to_dict(experiment))
     if key not in values:
         raise ConfigError(f"--vary {key}: is a group of keys, not a value.", "Name one key inside it.")
     return values[key]
 
 
-def _arm(config: Path, words: Sequence[str], value: object, seed: int, first: Loaded) -> Arm:
+def _arm(config: Path, words: Sequence[str], value: object, seed: int, first: LoadedExperiment) -> PlannedRun:
     loaded = first if seed == first.experiment.seed else load_experiment(config, [*words, f"seed={seed}"])
-    return Arm(value=value, loaded=loaded)
+    return PlannedRun(value=value, loaded=loaded)
 
 
-def _name(key: str | None, arms: Sequence[Arm]) -> str:
+def _name(key: str | None, arms: Sequence[PlannedRun]) -> str:
     """The same for the same arms on the same prompts."""
     digests = [
         {
             path: _content(value) if _is_path(path) else value
-            for path, value in flatten(as_tree(arm.experiment)).items()
-            if generalise(path) not in schema_keys() or moves_of(path) != "free"
+            for path, value in flatten(to_dict(arm.experiment)).items()
+            if wildcard_path(path) not in schema_keys() or role_of(path) != "free"
         }
         for arm in arms
     ]
@@ -185,7 +185,7 @@ def _name(key: str | None, arms: Sequence[Arm]) -> str:
 
 
 def _is_path(path: str) -> bool:
-    known = schema_keys().get(generalise(path))
+    known = schema_keys().get(wildcard_path(path))
     return known is not None and known.is_path
 
 

@@ -12,40 +12,40 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ppo_cli.errors import DiskFull, Interrupted, NoPermission, Paused, UsageError
+from ppo_cli.errors import DiskFullError, InterruptedRunError, NoPermissionError, RewardUnavailableError, UsageError
 from ppo_cli.experiment.freeze import Lock
-from ppo_cli.experiment.load import Loaded, load_experiment
+from ppo_cli.experiment.load import LoadedExperiment, load_experiment
 from ppo_cli.experiment.schema import Experiment
-from ppo_cli.preflight.enforce import refuse_bad_start, refuse_leaks
-from ppo_cli.records.events import RunStarted, Watcher, nobody
-from ppo_cli.records.results import TrainingOutcome
-from ppo_cli.setup.parent import descent
+from ppo_cli.preflight.enforce import enforce_no_overlap, enforce_start_checks
+from ppo_cli.records.events import EventHandler, RunStarted, ignore_events
+from ppo_cli.records.results import TrainingResult
+from ppo_cli.setup.parent import check_parent
 from ppo_cli.setup.resolve import (
-    Ground,
-    frozen,
+    ResolvedExperiment,
+    freeze_inputs,
     read_inputs,
-    refuse_missing_trackers,
-    stand_on,
-    verify_ground,
+    require_trackers,
+    resolve_experiment,
+    verify_against_lock,
     verify_reward,
 )
-from ppo_cli.setup.reward_resources import open_reward
-from ppo_cli.store.runs import Run, claim_run, closing
+from ppo_cli.setup.reward_resources import open_terms
+from ppo_cli.store.runs import Run, create_run, recording_failure
 from ppo_cli.training.interrupt import StopRequest
 
 if TYPE_CHECKING:
-    from ppo_cli.engine.distributed import Team
+    from ppo_cli.engine.distributed import ProcessGroup
 
 
 def train(
-    loaded: Loaded,
+    loaded: LoadedExperiment,
     *,
     output: Path | None = None,
     again: bool = False,
     force: bool = False,
-    watcher: Watcher = nobody,
-    team: Team | None = None,
-) -> TrainingOutcome:
+    watcher: EventHandler = ignore_events,
+    team: ProcessGroup | None = None,
+) -> TrainingResult:
     """Runs one experiment from its config.
 
     Args:
@@ -61,27 +61,27 @@ def train(
         GateError: the gate says stop, the reward broke its contract, or policy and reference differ.
         Interrupted: stopped by the user; can be resumed.
     """
-    _refuse_idle_processes(team, loaded.experiment)
+    _require_work_for_each(team, loaded.experiment)
     inputs = read_inputs(loaded.experiment)
-    forced = refuse_leaks(inputs, force, watcher)
-    refuse_missing_trackers(inputs.experiment)
-    ground = stand_on(inputs, watcher)
-    open_reward(inputs.reward, watcher)
-    forced += refuse_bad_start(ground, force, watcher)
-    experiment, lock, texts = frozen(ground)
+    forced = enforce_no_overlap(inputs, force, watcher)
+    require_trackers(inputs.experiment)
+    ground = resolve_experiment(inputs, watcher)
+    open_terms(inputs.reward, watcher)
+    forced += enforce_start_checks(ground, force, watcher)
+    experiment, lock, texts = freeze_inputs(ground)
     folder = output or Path(experiment.output)
-    state = {**descent(loaded, lock, folder, watcher), "forced": list(forced)}
-    run = claim_run(folder / name_of_run(experiment, lock), lock, texts, state, again)
+    state = {**check_parent(loaded, lock, folder, watcher), "forced": list(forced)}
+    run = create_run(folder / run_name(experiment, lock), lock, texts, state, again)
     try:
-        return _carry_out(run, ground, watcher, team)
+        return _run(run, ground, watcher, team)
     except UsageError as error:
-        begun = run.layout.provenance.is_file() or isinstance(error, NoPermission)
+        begun = run.layout.provenance.is_file() or isinstance(error, NoPermissionError)
         if not begun:  # the start model could not be used
             shutil.rmtree(run.layout.root)
         raise
 
 
-def name_of_run(experiment: Experiment, lock: Lock) -> str:
+def run_name(experiment: Experiment, lock: Lock) -> str:
     """The name of an experiment's run folder, the same for the same experiment."""
     return f"{experiment.name}-kl{experiment.kl.coef:g}-s{experiment.seed}-{lock.fingerprint[:6]}"
 
@@ -91,9 +91,9 @@ def resume(
     *,
     output: Path,
     overrides: Sequence[str] = (),
-    watcher: Watcher = nobody,
-    team: Team | None = None,
-) -> TrainingOutcome:
+    watcher: EventHandler = ignore_events,
+    team: ProcessGroup | None = None,
+) -> TrainingResult:
     """Continues a run that was interrupted, from its last checkpoint, with the numbers it would have had.
 
     Args:
@@ -124,23 +124,23 @@ def resume(
     experiment, lock = run.verify()
     if overrides:  # trackers move no number, so they are not frozen
         experiment = replace(experiment, tracking=load_experiment(run.layout.config, overrides).experiment.tracking)
-    refuse_missing_trackers(experiment)
-    ground = stand_on(read_inputs(experiment), watcher)
-    verify_ground(lock, ground, run.name)
+    require_trackers(experiment)
+    ground = resolve_experiment(read_inputs(experiment), watcher)
+    verify_against_lock(lock, ground, run.name)
     verify_reward(lock, ground, run.name)
     run.reopen()
-    return _carry_out(run, ground, watcher, team)
+    return _run(run, ground, watcher, team)
 
 
-def _carry_out(run: Run, ground: Ground, watcher: Watcher, team: Team | None) -> TrainingOutcome:
-    from ppo_cli.engine.distributed import Team
+def _run(run: Run, ground: ResolvedExperiment, watcher: EventHandler, team: ProcessGroup | None) -> TrainingResult:
+    from ppo_cli.engine.distributed import ProcessGroup
     from ppo_cli.engine.tracking import Trackers
-    from ppo_cli.training.run_loop import Course
+    from ppo_cli.training.run_loop import TrainingRun
 
     experiment = replace(run.experiment(), tracking=ground.experiment.tracking)
     request = StopRequest(watcher)
     trackers = Trackers(experiment, run.layout.tracking, watcher)
-    with _naming_what_is_left(run), closing(run), request.listening(), trackers:
+    with _naming_last_checkpoint(run), recording_failure(run), request.listening(), trackers:
         watcher(
             RunStarted(
                 run=run.name,
@@ -152,23 +152,23 @@ def _carry_out(run: Run, ground: Ground, watcher: Watcher, team: Team | None) ->
             )
         )
         try:
-            return Course(run, experiment, ground, request, trackers, team or Team()).carry_out()
+            return TrainingRun(run, experiment, ground, request, trackers, team or ProcessGroup()).carry_out()
         except KeyboardInterrupt:
             done = run.state().updates_done
-            raise Interrupted(
+            raise InterruptedRunError(
                 f"Interrupted after update {done} of {experiment.ppo.updates}; nothing is lost.",
                 f"Continue with: ppo train --resume {run.layout.root}",
             ) from None
-        except Paused as error:
+        except RewardUnavailableError as error:
             done = run.state().updates_done
-            raise Paused(
+            raise RewardUnavailableError(
                 f"{error.message.rstrip('.')}; the run is kept as it was after update {done}.",
                 f"{error.next_step} Then continue with: ppo train --resume {run.layout.root}",
             ) from error
 
 
 @contextmanager
-def _naming_what_is_left(run: Run) -> Iterator[None]:
+def _naming_last_checkpoint(run: Run) -> Iterator[None]:
     """Says, when nothing can be written any more, which checkpoint is whole and how to go on from it."""
     from ppo_cli.engine.checkpoints import list_checkpoints
 
@@ -179,15 +179,15 @@ def _naming_what_is_left(run: Run) -> Iterator[None]:
     go_on = f"then continue with: ppo train --resume {run.layout.root}"
     try:
         yield
-    except DiskFull as error:
-        raise DiskFull(
+    except DiskFullError as error:
+        raise DiskFullError(
             f"No space is left on the disk of {run.layout.root}; {left()}.", f"Free some, {go_on}"
         ) from error
-    except NoPermission as error:
-        raise NoPermission(f"{error.message.rstrip('.')}; {left()}.", f"Allow it, {go_on}") from error
+    except NoPermissionError as error:
+        raise NoPermissionError(f"{error.message.rstrip('.')}; {left()}.", f"Allow it, {go_on}") from error
 
 
-def _refuse_idle_processes(team: Team | None, experiment: Experiment) -> None:
+def _require_work_for_each(team: ProcessGroup | None, experiment: Experiment) -> None:
     episodes = experiment.ppo.episodes_per_update
     if team and team.size > episodes:
         raise UsageError(

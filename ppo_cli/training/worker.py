@@ -14,43 +14,52 @@ from typing import Any
 import torch
 
 from ppo_cli.engine.checkpoints import load_checkpoint
-from ppo_cli.engine.distributed import Team
+from ppo_cli.engine.distributed import ProcessGroup
 from ppo_cli.engine.policy import Policy
-from ppo_cli.engine.trainer import Materials, PolicyTrainer
-from ppo_cli.evaluation.evaluate import answer, who_answers
-from ppo_cli.records.events import nobody
-from ppo_cli.setup.resolve import read_inputs, stand_on
-from ppo_cli.setup.reward_resources import open_reward
-from ppo_cli.setup.start_model import load_start
+from ppo_cli.engine.trainer import PolicyTrainer, TrainerInputs
+from ppo_cli.evaluation.evaluate import policy_at_step, sample_answers
+from ppo_cli.records.events import ignore_events
+from ppo_cli.setup.resolve import read_inputs, resolve_experiment
+from ppo_cli.setup.reward_resources import open_terms
+from ppo_cli.setup.start_model import load_start_model
 from ppo_cli.store.runs import Run
-from ppo_cli.training.baseline_answers import kept_answers, sample_others
-from ppo_cli.training.worker_commands import ANSWER, BEGIN, END, GO_ON, LOAD, OTHERS, PREPARE, TRAIN
+from ppo_cli.training.baseline_answers import load_baseline_answers, sample_baseline_answers
+from ppo_cli.training.worker_commands import (
+    BUILD_TRAINER,
+    CONTINUE,
+    EVALUATE,
+    LOAD_CHECKPOINT,
+    SAMPLE_BASELINE,
+    START,
+    STOP,
+    TRAIN,
+)
 
 
-def follow(team: Team) -> None:
+def run_worker(team: ProcessGroup) -> None:
     """Does a share of one training, until the leader says that it has ended."""
     order, *about = team.follow()
-    if order == BEGIN:
-        _Follower(team, *about).obey(END)
+    if order == START:
+        Worker(team, *about).obey(STOP)
 
 
-class _Follower:
+class Worker:
     """One process's part in one training."""
 
-    def __init__(self, team: Team, folder: str, threads: int) -> None:
+    def __init__(self, team: ProcessGroup, folder: str, threads: int) -> None:
         torch.set_num_threads(threads)
         self.team, self.run = team, Run(Path(folder))
         self.experiment, _ = self.run.verify()
-        self.ground = stand_on(read_inputs(self.experiment), nobody)
-        open_reward(self.ground.inputs.reward, nobody, self.run.layout.service_scores(team.rank))
-        self.start = load_start(self.ground, nobody)
+        self.ground = resolve_experiment(read_inputs(self.experiment), ignore_events)
+        open_terms(self.ground.inputs.reward, ignore_events, self.run.layout.service_scores(team.rank))
+        self.start = load_start_model(self.ground, ignore_events)
         self.policy = Policy(self.start.model, self.experiment.model.train, seed=self.experiment.seed)
         self.trainer: PolicyTrainer | None = None
         self.duties: dict[str, Callable[..., None]] = {
-            OTHERS: self.others,
-            PREPARE: self.prepare,
-            ANSWER: self.answer,
-            LOAD: self.load,
+            SAMPLE_BASELINE: self.others,
+            BUILD_TRAINER: self.prepare,
+            EVALUATE: self.answer,
+            LOAD_CHECKPOINT: self.load,
             TRAIN: self.train,
         }
 
@@ -63,29 +72,29 @@ class _Follower:
             self.duties[order](*about)
 
     def others(self) -> None:
-        sample_others(self.ground, self.policy, nobody, self.team)
+        sample_baseline_answers(self.ground, self.policy, ignore_events, self.team)
 
     def prepare(self) -> None:
-        materials = Materials(
+        materials = TrainerInputs(
             policy=self.policy,
             tokens=self.ground.tokens,
             prompts=self.ground.inputs.train,
-            others=kept_answers(self.run, self.ground),
+            others=load_baseline_answers(self.run, self.ground),
             reward=self.ground.inputs.reward,
             device=self.start.device,
             team=self.team,
         )
-        self.trainer = PolicyTrainer(self.experiment, materials, self.run.layout.root, nobody)
+        self.trainer = PolicyTrainer(self.experiment, materials, self.run.layout.root, ignore_events)
 
     def answer(self, step: int, chosen: list[str]) -> None:
         wanted = set(chosen)
-        answer(
-            who_answers(self.policy, step),
+        sample_answers(
+            policy_at_step(self.policy, step),
             self.policy.as_plain_reference,
             self.ground.tokens,
             [prompt for prompt in self.ground.inputs.evaluation if prompt.id in wanted],
             self.experiment,
-            nobody,
+            ignore_events,
             self.team,
         )
 
@@ -94,7 +103,7 @@ class _Follower:
 
     def train(self) -> None:
         def after_update(_update: int) -> bool:
-            (going,) = self.obey(GO_ON)
+            (going,) = self.obey(CONTINUE)
             return bool(going)
 
         self._trainer().train(lambda _metrics, _episodes, _seconds: None, after_update)

@@ -6,21 +6,21 @@ import numpy as np
 import pytest
 
 from ppo_cli.alarms import advice
-from ppo_cli.alarms.all_alarms import ring
-from ppo_cli.alarms.eval_contamination import eval_like_train
-from ppo_cli.alarms.narrow_data import data_too_narrow
-from ppo_cli.alarms.no_learning import nothing_moves
-from ppo_cli.alarms.policy_drift import kl_too_small
-from ppo_cli.alarms.reward_hacking import reward_too_clever
-from ppo_cli.alarms.run_history import Seen, number
-from ppo_cli.alarms.too_many_changes import production_at_once
+from ppo_cli.alarms.all_alarms import check_all
+from ppo_cli.alarms.eval_contamination import eval_contamination
+from ppo_cli.alarms.narrow_data import narrow_data
+from ppo_cli.alarms.no_learning import no_learning
+from ppo_cli.alarms.policy_drift import policy_drift
+from ppo_cli.alarms.reward_hacking import reward_hacking
+from ppo_cli.alarms.run_history import RunHistory, number
+from ppo_cli.alarms.too_many_changes import too_many_changes
 from ppo_cli.behaviours.measures import MEASURES, measure_named
 from ppo_cli.experiment.schema import Evaluation, Experiment, Kl, Model, Prompts, Reward, Term
 from ppo_cli.records.answers import Prompt
-from ppo_cli.records.measures import Labelled
-from ppo_cli.records.results import ComparisonOutcome
+from ppo_cli.records.measures import LabelledAnswer
+from ppo_cli.records.results import ComparisonResult
 from ppo_cli.records.training import Episode
-from ppo_cli.stats.label_matrix import tabulate
+from ppo_cli.stats.label_matrix import label_matrix
 from ppo_cli.text import similarity
 from tests.report.records import change, comparison
 
@@ -74,7 +74,7 @@ def experiment(**values):
 
 def labelled(prompts, refused):
     return [
-        Labelled(
+        LabelledAnswer(
             prompt_id=prompt.id,
             category=prompt.category,
             expect=prompt.expect,
@@ -104,12 +104,12 @@ def seen(**values):
         "train": TRAIN,
         "warm_start": [],
         "evaluation": EVALUATION,
-        "before": tabulate(labelled(EVALUATION, lambda prompt, sample: sample)),
-        "after": tabulate(labelled(EVALUATION, lambda prompt, sample: sample)),
+        "before": label_matrix(labelled(EVALUATION, lambda prompt, sample: sample)),
+        "after": label_matrix(labelled(EVALUATION, lambda prompt, sample: sample)),
         "comparison": comparison(change()),
         "measures": {measure.name: measure for measure in MEASURES},
     }
-    return Seen(**{**given, **values})
+    return RunHistory(**{**given, **values})
 
 
 def rising(by=1.0, **values):
@@ -126,8 +126,8 @@ STAYED = change(before=0.5, after=0.45, difference=-0.05, low=-0.3, high=0.2, ve
 
 def test_a_healthy_run_is_silent_and_the_next_step_is_another_seed():
     run = seen(episodes=rising())
-    assert ring(run) == ()
-    found = advice.after_training(run, (), "runs/x/config.yaml")
+    assert check_all(run) == ()
+    found = advice.suggest_after_training(run, (), "runs/x/config.yaml")
     assert (found.key, found.value) == ("seed", "2")
     assert found.command == "ppo train runs/x/config.yaml seed=2"
 
@@ -136,20 +136,20 @@ def test_a_healthy_run_is_silent_and_the_next_step_is_another_seed():
 
 
 def test_a_reward_that_rises_alone_rings():
-    alarm = reward_too_clever(seen(episodes=rising(), comparison=comparison(STAYED)))
+    alarm = reward_hacking(seen(episodes=rising(), comparison=comparison(STAYED)))
     assert alarm.evidence == ("the reward rose from 0.42 to 1.09, and refusal.separation 0.50 → 0.45 did not follow",)
 
 
 def test_a_reward_that_stays_is_not_too_clever_though_behaviour_stays_too():
-    assert reward_too_clever(seen(comparison=comparison(STAYED))) is None
+    assert reward_hacking(seen(comparison=comparison(STAYED))) is None
 
 
 def test_what_is_not_paid_for_and_gets_worse_rings_unless_it_is_graded():
     worse = change("ending.eos", before=0.9, after=0.7, difference=-0.2, low=-0.3, high=-0.1)
     both = comparison(change(), worse)
-    assert "ending.eos 90.0 % → 70.0 %" in reward_too_clever(seen(episodes=rising(), comparison=both)).evidence[0]
+    assert "ending.eos 90.0 % → 70.0 %" in reward_hacking(seen(episodes=rising(), comparison=both)).evidence[0]
     graded = replace(both, graded=("ending.eos",))
-    assert reward_too_clever(seen(episodes=rising(), comparison=graded)) is None
+    assert reward_hacking(seen(episodes=rising(), comparison=graded)) is None
 
 
 @pytest.mark.parametrize(("share", "rings"), [(0.7, False), (0.9, True)])
@@ -159,7 +159,7 @@ def test_one_opening_that_takes_over_rings(share, rings):
         for update in range(1, UPDATES + 1)
         for place in range(EACH)
     ]
-    alarm = reward_too_clever(seen(episodes=episodes))
+    alarm = reward_hacking(seen(episodes=episodes))
     assert (alarm is not None) is rings
     if alarm:
         assert alarm.evidence[0].startswith("90% of the last answers begin with 'as a model i'; of the first, ")
@@ -172,7 +172,7 @@ def test_a_reward_that_length_explains_rings(noise, rings):
         for update in range(1, UPDATES + 1)
         for place in range(EACH)
     ]
-    assert (reward_too_clever(seen(episodes=episodes)) is not None) is rings
+    assert (reward_hacking(seen(episodes=episodes)) is not None) is rings
 
 
 def test_a_reward_for_length_alone_rings_for_what_the_shortness_cost():
@@ -182,7 +182,7 @@ def test_a_reward_for_length_alone_rings_for_what_the_shortness_cost():
         episode(update, place, tokens=length, reward=1 - length / 40) for (update, place), length in tokens.items()
     ]
     helped = change("topic.mentions", before=0.36, after=0.05, difference=-0.31, low=-0.37, high=-0.25)
-    alarm = reward_too_clever(seen(episodes=shrinking, comparison=comparison(change(), helped)))
+    alarm = reward_hacking(seen(episodes=shrinking, comparison=comparison(change(), helped)))
     unpaid, by_length = alarm.evidence
     assert unpaid.endswith("and what it does not pay for got worse: topic.mentions 36.0 % → 5.0 %")
     assert by_length.startswith("reward goes with length (rank correlation −1.00 in the last third)")
@@ -197,7 +197,7 @@ def test_a_reward_for_any_refusal_rings_for_the_refusals_of_safe_prompts():
         for place in range(EACH)
     ]
     safe = change("refusal.safe", before=0.5, after=0.95, difference=0.45, low=0.4, high=0.5)
-    alarm = reward_too_clever(seen(episodes=refusing, comparison=comparison(STAYED, safe)))
+    alarm = reward_hacking(seen(episodes=refusing, comparison=comparison(STAYED, safe)))
     goal, unpaid, opening = alarm.evidence
     assert goal.endswith("and refusal.separation 0.50 → 0.45 did not follow")
     assert unpaid.endswith("and what it does not pay for got worse: refusal.safe 50.0 % → 95.0 %")
@@ -216,14 +216,14 @@ def test_a_reward_for_any_question_rings_for_the_questions_about_clear_requests(
     vague = change("clarification.wanted", before=0.9, after=1.0, difference=0.1, low=0.05, high=0.15)
     found = comparison(told_apart, vague, clear, primary="clarification.selectivity")
     judged = experiment(evaluation=Evaluation(primary="clarification.selectivity"))
-    goal, unpaid = reward_too_clever(seen(episodes=asking, comparison=found, experiment=judged)).evidence
+    goal, unpaid = reward_hacking(seen(episodes=asking, comparison=found, experiment=judged)).evidence
     assert goal.endswith("and clarification.selectivity 40.0 % → 10.0 % did not follow")
     assert unpaid.endswith("and what it does not pay for got worse: clarification.unwanted 50.0 % → 90.0 %")
 
 
 def test_a_measure_to_look_around_in_rings_no_alarm():
     worse = change("brevity.words", before=10.0, after=20.0, difference=2.0, low=1.8, high=2.2)
-    assert reward_too_clever(seen(episodes=rising(), comparison=comparison(change(), worse))) is None
+    assert reward_hacking(seen(episodes=rising(), comparison=comparison(change(), worse))) is None
 
 
 # --- KL too small ------------------------------------------------------------------------------------
@@ -242,19 +242,19 @@ def test_a_measure_to_look_around_in_rings_no_alarm():
     ],
 )
 def test_a_policy_that_runs_away_rings(rows, said):
-    (evidence,) = kl_too_small(seen(metrics=rows)).evidence
+    (evidence,) = policy_drift(seen(metrics=rows)).evidence
     assert said in evidence
 
 
 def test_answers_that_fall_apart_ring():
     looping = change("form.repetition", before=0.01, after=0.3, difference=0.29, low=0.2, high=0.35)
-    alarm = kl_too_small(seen(comparison=comparison(change(), looping)))
+    alarm = policy_drift(seen(comparison=comparison(change(), looping)))
     assert alarm.evidence == ("repetition rose from 1.0 % to 30.0 %",)
     assert "kl.coef=0.1" in alarm.next_step
 
 
 def test_a_small_kl_may_speed_up():
-    assert kl_too_small(seen(metrics=[row(u, kl_per_token=0.0004 * 2**u) for u in range(1, 10)])) is None
+    assert policy_drift(seen(metrics=[row(u, kl_per_token=0.0004 * 2**u) for u in range(1, 10)])) is None
 
 
 # --- data too narrow ---------------------------------------------------------------------------------
@@ -262,13 +262,13 @@ def test_a_small_kl_may_speed_up():
 
 def test_variations_of_one_prompt_ring():
     drill = [Prompt(id=f"train-{place}", text=f"Tell me of bread and price{'!' * place}") for place in range(30)]
-    alarm = data_too_narrow(seen(train=drill))
+    alarm = narrow_data(seen(train=drill))
     assert alarm.evidence == ("topics among the 30 training prompts, by their wording: 1",)
 
 
 def test_prompts_that_come_too_often_ring():
     episodes = [replace(one, prompt_id=f"train-{place % 4}") for place, one in enumerate(seen().episodes)]
-    assert data_too_narrow(seen(episodes=episodes)).evidence == ("4 prompts were answered 22 times each",)
+    assert narrow_data(seen(episodes=episodes)).evidence == ("4 prompts were answered 22 times each",)
 
 
 def test_a_gain_on_train_like_prompts_only_rings_and_one_everywhere_does_not():
@@ -284,16 +284,16 @@ def test_a_gain_on_train_like_prompts_only_rings_and_one_everywhere_does_not():
             mixed, lambda prompt, sample: prompt.expect == "refuse" if not only or prompt.id in known else sample
         )
 
-    before = tabulate(labelled(mixed, lambda prompt, sample: sample))
-    narrow = seen(evaluation=mixed, before=before, after=tabulate(learnt(only=True)))
-    (evidence,) = data_too_narrow(narrow).evidence
+    before = label_matrix(labelled(mixed, lambda prompt, sample: sample))
+    narrow = seen(evaluation=mixed, before=before, after=label_matrix(learnt(only=True)))
+    (evidence,) = narrow_data(narrow).evidence
     assert "on the 28 evaluation prompts most like the training prompts" in evidence
-    assert data_too_narrow(seen(evaluation=mixed, before=before, after=tabulate(learnt(only=False)))) is None
+    assert narrow_data(seen(evaluation=mixed, before=before, after=label_matrix(learnt(only=False)))) is None
 
 
 def test_a_reward_that_rises_on_training_prompts_alone_rings():
     alone = change("reward.alone", before=0.2, after=0.2, difference=0.0, low=-0.1, high=0.1)
-    alarm = data_too_narrow(seen(episodes=rising(), comparison=comparison(change(), alone)))
+    alarm = narrow_data(seen(episodes=rising(), comparison=comparison(change(), alone)))
     assert alarm.evidence[0].startswith("on training prompts the reward rose by 0.67, on evaluation prompts by 0.00")
 
 
@@ -317,22 +317,24 @@ def test_what_was_learnt_from_is_found_again(text, kind):
         Prompt(id="t", text="He wondered how many of the seven old clocks in that tower still worked at all."),
     ]
     evaluation = [replace(EVALUATION[0], text=text), *EVALUATION[1:20]]
-    alarm = eval_like_train(seen(train=train, evaluation=evaluation))
+    alarm = eval_contamination(seen(train=train, evaluation=evaluation))
     assert (alarm is None) is (kind is None)
     if alarm:
         assert kind in alarm.evidence[0]
 
 
 def test_the_same_rare_words_in_another_order_are_alike_and_strangers_are_not():
-    value, place = similarity.nearest(("yaks play chess in bolivia",), ("in bolivia yaks play chess", "rain in spain"))
+    value, place = similarity.nearest_texts(
+        ("yaks play chess in bolivia",), ("in bolivia yaks play chess", "rain in spain")
+    )
     assert place[0] == 0
     assert value[0] > 0.8
-    same, _ = similarity.nearest(("one two",), ("one two",))
+    same, _ = similarity.nearest_texts(("one two",), ("one two",))
     assert same[0] == pytest.approx(1.0)
-    none, _ = similarity.nearest(("one two",), ("three four",))
+    none, _ = similarity.nearest_texts(("one two",), ("three four",))
     assert none[0] == 0.0
-    assert np.array_equal(similarity.nearest((), ("a",))[0], [])
-    assert similarity.topics(("a b", "a b", "c d", "!"), 0.5) == 3
+    assert np.array_equal(similarity.nearest_texts((), ("a",))[0], [])
+    assert similarity.count_topics(("a b", "a b", "c d", "!"), 0.5) == 3
 
 
 # --- wanting production at once ----------------------------------------------------------------------
@@ -340,7 +342,7 @@ def test_the_same_rare_words_in_another_order_are_alike_and_strangers_are_not():
 
 def test_plainly_safe_prompts_that_are_refused_ring():
     plain = change("refusal.plain", before=0.1, after=0.4, difference=0.3, low=0.2, high=0.4)
-    alarm = production_at_once(seen(comparison=comparison(change(), plain)))
+    alarm = too_many_changes(seen(comparison=comparison(change(), plain)))
     assert alarm.evidence == ("plainly safe prompts are refused more: refusal.plain 10.0 % → 40.0 %",)
 
 
@@ -351,8 +353,8 @@ def test_a_jump_of_four_kinds_rings_and_of_three_does_not():
         change("length.tokens", before=10.0, after=30.0, difference=3.0),
         change("consistency.refusal", before=0.5, after=0.9, difference=0.4),
     ]
-    assert production_at_once(seen(comparison=comparison(*jumps[:3]))) is None
-    assert "4 kinds of behaviour jumped at once" in production_at_once(seen(comparison=comparison(*jumps))).evidence[0]
+    assert too_many_changes(seen(comparison=comparison(*jumps[:3]))) is None
+    assert "4 kinds of behaviour jumped at once" in too_many_changes(seen(comparison=comparison(*jumps))).evidence[0]
 
 
 @pytest.mark.parametrize(
@@ -366,19 +368,19 @@ def test_a_jump_of_four_kinds_rings_and_of_three_does_not():
     ],
 )
 def test_a_round_that_takes_the_next_ones_along_rings(round_, changed, rings):
-    assert (production_at_once(seen(experiment=experiment(round=round_), changed=changed)) is not None) is rings
+    assert (too_many_changes(seen(experiment=experiment(round=round_), changed=changed)) is not None) is rings
 
 
 def test_a_first_round_that_speaks_of_production_rings():
     goal = experiment(goal="Be ready for production.")
-    assert "'production'" in production_at_once(seen(experiment=goal)).evidence[0]
+    assert "'production'" in too_many_changes(seen(experiment=goal)).evidence[0]
 
 
 # --- nothing moves -----------------------------------------------------------------------------------
 
 
 def test_equal_rewards_ring():
-    alarm = nothing_moves(seen(metrics=[row(update, reward_std=0.0) for update in range(1, 10)]))
+    alarm = no_learning(seen(metrics=[row(update, reward_std=0.0) for update in range(1, 10)]))
     assert alarm.evidence == ("in 100% of the updates all rewards were equal",)
 
 
@@ -386,14 +388,14 @@ def test_equal_rewards_ring():
 def test_a_policy_that_stays_rings_with_the_likelier_cause(coef, remedy):
     still = [row(update, kl=0.001, kl_coef=coef) for update in range(1, 10)]
     run = seen(experiment=experiment(kl=Kl(coef=coef)), metrics=still, comparison=comparison(STAYED))
-    alarm = nothing_moves(run)
+    alarm = no_learning(run)
     assert remedy in alarm.next_step
-    found = advice.after_training(run, (alarm,), "c.yaml")
+    found = advice.suggest_after_training(run, (alarm,), "c.yaml")
     assert f"{found.key}={found.value}" == remedy
 
 
 def test_a_run_that_has_just_begun_may_stand_still():
-    assert nothing_moves(seen(metrics=[row(update, kl=0.0) for update in range(1, 5)])) is None
+    assert no_learning(seen(metrics=[row(update, kl=0.0) for update in range(1, 5)])) is None
 
 
 # --- advice ------------------------------------------------------------------------------------------
@@ -402,12 +404,12 @@ def test_a_run_that_has_just_begun_may_stand_still():
 @pytest.mark.parametrize(("round_", "typed"), [(1, "kl.coef=0.1"), (2, "round=1")])
 def test_advice_keeps_to_the_keys_of_its_round(round_, typed):
     run = seen(experiment=experiment(round=round_), metrics=[row(u, kl_per_token=0.09 * u) for u in range(1, 10)])
-    found = advice.after_training(run, ring(run), "c.yaml")
+    found = advice.suggest_after_training(run, check_all(run), "c.yaml")
     assert f"{found.key}={found.value}" == typed
 
 
 def outcome(found, treatments):
-    return ComparisonOutcome(
+    return ComparisonResult(
         before="a",
         after="b",
         goal="g",
@@ -435,7 +437,7 @@ def outcome(found, treatments):
 )
 def test_after_a_comparison_one_step_is_proposed(found, treatments, command):
     measure = measure_named("refusal.separation")
-    told = advice.after_comparison(
+    told = advice.suggest_after_comparison(
         outcome(found, treatments), measure, round_=1, configs=("a.yaml", "b.yaml"), seeds=[1, 2]
     )
     assert told.command == command

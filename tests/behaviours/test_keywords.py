@@ -2,7 +2,7 @@
 
 import pytest
 
-from ppo_cli.behaviours.keywords import AT_ONCE, mentions, mentions_at_once
+from ppo_cli.behaviours.keywords import EARLY_WORDS, has_keyword, has_keyword_early
 
 
 @pytest.mark.parametrize(
@@ -24,9 +24,9 @@ from ppo_cli.behaviours.keywords import AT_ONCE, mentions, mentions_at_once
     ],
 )
 def test_one_expected_word_is_enough(expected, answer, found):
-    assert mentions(expected, answer) is found
+    assert has_keyword(expected, answer) is found
 
 
-@pytest.mark.parametrize(("before", "found"), [(AT_ONCE - 1, True), (AT_ONCE, False)])
+@pytest.mark.parametrize(("before", "found"), [(EARLY_WORDS - 1, True), (EARLY_WORDS, False)])
 def test_at_once_is_within_the_first_words(before, found):
-    assert mentions_at_once(["paris"], "well " * before + "Paris.") is found
+    assert has_keyword_early(["paris"], "well " * before + "Paris.") is found

@@ -3,9 +3,9 @@
 import pytest
 
 from ppo_cli.behaviours import refusal
-from ppo_cli.behaviours.label_answers import RULES_VERSION, label
-from ppo_cli.behaviours.measures import MEASURES, check_primary, measure_named
-from ppo_cli.behaviours.repetition import repetition
+from ppo_cli.behaviours.label_answers import RULES_VERSION, label_sample
+from ppo_cli.behaviours.measures import MEASURES, measure_named, require_measure
+from ppo_cli.behaviours.repetition import repeated_share
 from ppo_cli.errors import ConfigError
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.measures import Sample
@@ -25,10 +25,10 @@ def test_an_unknown_measure_proposes_the_nearest():
 
 def test_kl_is_no_behaviour_to_judge_a_run_by():
     with pytest.raises(ConfigError, match=r"kl\.per_answer is shown but never judged"):
-        check_primary("kl.per_answer")
+        require_measure("kl.per_answer")
     with pytest.raises(ConfigError, match=r"reward\.alone is shown but never judged"):
-        check_primary("reward.alone")
-    check_primary("ending.eos")
+        require_measure("reward.alone")
+    require_measure("ending.eos")
 
 
 def test_the_rules_version_can_name_a_file():
@@ -44,7 +44,7 @@ def test_every_rate_of_refusals_carries_the_measured_error_of_the_rule():
 def test_labels_of_one_answer():
     prompt = Prompt(id="p", text="t", category="scary.x", expect="comply")
     sample = Sample(prompt_id="p", sample=0, answer="I can't help with that.", tokens=7, finish="eos", kl=0.5)
-    (row,) = label([prompt], [sample])
+    (row,) = label_sample([prompt], [sample])
     assert row.values["refused"] == 1.0
     assert row.values["ended"] == 1.0
     assert row.values["tokens"] == 7.0
@@ -59,15 +59,15 @@ def test_what_a_prompt_does_not_name_is_not_measured():
         Sample(prompt_id=prompt.id, sample=0, answer="It is steam.", tokens=4, finish="eos", kl=None)
         for prompt in prompts
     ]
-    named, unnamed = label(prompts, samples)
+    named, unnamed = label_sample(prompts, samples)
     assert named.values["mentions"] == 1.0
     assert "mentions" not in unnamed.values
 
 
 def test_repetition_counts_repeated_four_grams():
-    assert repetition(words("a b c")) == 0.0
-    assert repetition(words("a b c d e f")) == 0.0
-    assert repetition(words("a b c d a b c d")) == pytest.approx(1 - 4 / 5)
+    assert repeated_share(words("a b c")) == 0.0
+    assert repeated_share(words("a b c d e f")) == 0.0
+    assert repeated_share(words("a b c d a b c d")) == pytest.approx(1 - 4 / 5)
 
 
 def test_words_split_languages():

@@ -156,7 +156,7 @@ def test_ctrl_c_ends_every_command_with_130(trained, shared_config, monkeypatch)
         raise KeyboardInterrupt
 
     monkeypatch.setattr("ppo_cli.evaluation.compare.compare_samples", ctrl_c)
-    monkeypatch.setattr("ppo_cli.evaluation.evaluate.answer", ctrl_c)
+    monkeypatch.setattr("ppo_cli.evaluation.evaluate.sample_answers", ctrl_c)
     monkeypatch.setattr("ppo_cli.preflight.sft_check.read_inputs", ctrl_c)
     monkeypatch.setattr("ppo_cli.evaluation.run_list.list_runs", ctrl_c)
     checkpoint = trained() / "checkpoints" / "step-000004"

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from ppo_cli.engine.distributed import join_team
+from ppo_cli.engine.distributed import join_process_group
 from ppo_cli.errors import GateError
 
-team = join_team("cpu")
+team = join_process_group("cpu")
 assert team.size == 2
 assert team.leads == (team.rank == 0)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from ppo_cli.engine.distributed import Team, join_team
-from ppo_cli.errors import Abandoned, GateError, UsageError
+from ppo_cli.engine.distributed import ProcessGroup, join_process_group
+from ppo_cli.errors import GateError, PeerLostError, UsageError
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
 
@@ -33,7 +33,7 @@ def launched(function):
 
 def join_and_end():
     atexit.register(fail_if_still_joined)  # what is registered first runs last
-    team = join_team("cpu")
+    team = join_process_group("cpu")
     team.merged([team.rank])
 
 
@@ -47,7 +47,7 @@ def test_a_process_leaves_its_team_before_python_ends():
 
 
 def test_a_team_of_one_exchanges_nothing():
-    team = Team()
+    team = ProcessGroup()
     assert team.leads
     assert team.share([1, 2, 3]) == [1, 2, 3] == team.merged([1, 2, 3])
     rows = torch.randn(3, 2)
@@ -65,16 +65,16 @@ def test_a_model_spread_over_processes_is_refused(monkeypatch, variable, name):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv(variable, "true")
     with pytest.raises(UsageError, match=f"{name} spreads one model"):
-        join_team("cpu")
+        join_process_group("cpu")
 
 
 def vanish_or_wait():
-    team = join_team("cpu")
+    team = join_process_group("cpu")
     if not team.leads:
         os._exit(3)
     try:
         team.merged([0])
-    except Abandoned as error:
+    except PeerLostError as error:
         sys.exit(10 + error.exit_code)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from ppo_cli.engine.policy import Policy, refuse_own_reference
+from ppo_cli.engine.policy import Policy, require_separate_reference
 from ppo_cli.errors import GateError
 from ppo_cli.experiment.schema import Lora, TrainedPart
 from tests.tiny_models import FAMILIES, tiny_lm
@@ -96,8 +96,8 @@ def test_only_the_top_layers_are_trained():
 def test_the_policy_as_its_own_reference_is_refused():
     weight = torch.nn.Parameter(torch.ones(4, 4))
     with pytest.raises(GateError, match="its own reference: w is trained"):
-        refuse_own_reference({"w": weight}, {"r": weight.detach()[1:]})  # a view shares memory too
-    refuse_own_reference({"w": weight}, {"r": weight.detach().clone()})
+        require_separate_reference({"w": weight}, {"r": weight.detach()[1:]})  # a view shares memory too
+    require_separate_reference({"w": weight}, {"r": weight.detach().clone()})
 
 
 def test_adapters_start_the_same_from_the_same_seed_whatever_was_drawn_before():

@@ -48,13 +48,13 @@ def test_k3_is_never_negative(policy, reference):
 
 def test_the_score_stands_after_the_answer_or_on_its_last_token():
     penalty = torch.tensor([[1.0, 2.0, 3.0], [1.0, 0.0, 0.0]])
-    rewards = ppo_math.token_rewards(penalty, torch.tensor([10.0, 20.0]), torch.tensor([3, 1]), kl_coef=0.5)
+    rewards = ppo_math.per_token_rewards(penalty, torch.tensor([10.0, 20.0]), torch.tensor([3, 1]), kl_coef=0.5)
     assert rewards.tolist() == [[-0.5, -1.0, 8.5], [-0.5, 20.0, 0.0]]
 
 
 def test_advantages_by_hand():
     # delta_1 = 2 - 1 = 1; delta_0 = 1 + 0.9 * 1 - 0.5 = 1.4; A_0 = 1.4 + 0.9 * 0.8 * 1 = 2.12
-    advantages, returns = ppo_math.generalized_advantages(
+    advantages, returns = ppo_math.gae(
         torch.tensor([[1.0, 2.0]]), torch.tensor([[0.5, 1.0]]), gamma=0.9, gae_lambda=0.8
     )
     torch.testing.assert_close(advantages, torch.tensor([[2.12, 1.0]]))
@@ -66,11 +66,11 @@ def test_advantages_by_hand():
 def test_lambda_1_gives_discounted_returns_and_lambda_0_one_step_errors(rows, steps, gamma, seed):
     generator = torch.Generator().manual_seed(seed)
     rewards, values = (torch.randn(rows, steps, generator=generator, dtype=torch.float64) for _ in range(2))
-    _, returns = ppo_math.generalized_advantages(rewards, values, gamma, 1.0)
+    _, returns = ppo_math.gae(rewards, values, gamma, 1.0)
     powers = gamma ** torch.arange(steps, dtype=torch.float64)
     for step in range(steps):
         torch.testing.assert_close(returns[:, step], (rewards[:, step:] * powers[: steps - step]).sum(1))
-    errors, _ = ppo_math.generalized_advantages(rewards, values, gamma, 0.0)
+    errors, _ = ppo_math.gae(rewards, values, gamma, 0.0)
     following = torch.cat([values[:, 1:], torch.zeros(rows, 1, dtype=torch.float64)], 1)
     torch.testing.assert_close(errors, rewards + gamma * following - values)
 
@@ -106,7 +106,7 @@ def test_explained_variance_of_a_perfect_a_mean_and_no_critic():
 
 def test_the_kl_controller_moves_towards_its_target_and_never_by_more_than_a_fifth():
     def steer(kl):
-        return ppo_math.steered_kl_coef(0.1, kl, target=2.0, episodes=64, horizon=640)
+        return ppo_math.adaptive_kl_coef(0.1, kl, target=2.0, episodes=64, horizon=640)
 
     assert steer(2.0) == 0.1
     assert steer(2.2) == pytest.approx(0.1 * 1.01)

@@ -5,12 +5,12 @@ import json
 import pytest
 import torch
 
-from ppo_cli.engine.reward_model import preference_model, read_pairs, split
+from ppo_cli.engine.reward_model import read_pairs, reward_model, split
 from ppo_cli.errors import IntegrityError, PromptError
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.records.events import Notice
-from ppo_cli.rewards.classifier import preference_model as as_term
-from ppo_cli.rewards.scorer import Surroundings, scores_of
+from ppo_cli.rewards.classifier import reward_model_term as as_term
+from ppo_cli.rewards.scorer import RewardContext, scores_of
 from tests.tiny_models import write_rows
 
 PARAMETERS = {
@@ -41,7 +41,7 @@ def train(tiny_model, tmp_path, monkeypatch):
         said = []
         file = write_rows(tmp_path / "pairs.jsonl", lines)
         given = {**PARAMETERS, "pairs": str(file), **changed}
-        folder = preference_model("reward.terms.taste", given, tiny_model, torch.device("cpu"), said.append)
+        folder = reward_model("reward.terms.taste", given, tiny_model, torch.device("cpu"), said.append)
         return folder, [(event.level, event.text) for event in said if isinstance(event, Notice)]
 
     return make
@@ -57,7 +57,7 @@ def test_it_learns_the_preference_and_is_made_once(train):
     assert (again, said_again[-1]) == (folder, said[-1])
     assert (folder / "model.safetensors").stat().st_mtime_ns == before
 
-    around = Surroundings(device="cpu", prefer=lambda path, parameters, watcher: folder)
+    around = RewardContext(device="cpu", prefer=lambda path, parameters, watcher: folder)
     scorer = as_term("reward.terms.taste", {**PARAMETERS, "pairs": ""}, around)
     asked = [Prompt(id="a", text="lemon?"), Prompt(id="b", text="lemon?")]
     answers = [Answer(text=text, tokens=3, finish="eos") for text in ("yes, gladly house", "no")]

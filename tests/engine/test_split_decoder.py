@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, BloomConfig
 
-from ppo_cli.engine.split_decoder import LayerStack
+from ppo_cli.engine.split_decoder import SplitDecoder
 from ppo_cli.errors import ModelError
 from tests.tiny_models import FAMILIES, tiny_lm
 
@@ -15,7 +15,7 @@ IDS = torch.randint(3, 30, (3, 11), generator=torch.Generator().manual_seed(1))
 @pytest.mark.parametrize("family", FAMILIES)
 def test_halves_give_the_whole(family, trained):
     model = tiny_lm(family)
-    stack = LayerStack(model, trained)
+    stack = SplitDecoder(model, trained)
     assert stack.share_nothing_if_wrong(IDS)
     assert stack.cut == (0 if trained is None else 4 - trained)
     whole = model.base_model(input_ids=IDS).last_hidden_state
@@ -24,7 +24,7 @@ def test_halves_give_the_whole(family, trained):
 
 
 def test_right_padding_changes_no_answer():
-    stack = LayerStack(tiny_lm(), 2)
+    stack = SplitDecoder(tiny_lm(), 2)
     padded = torch.nn.functional.pad(IDS, (0, 5))
     long = stack.upper(stack.lower(padded), padded)[:, : IDS.shape[1]]
     torch.testing.assert_close(long, stack.upper(stack.lower(IDS), IDS))
@@ -32,8 +32,8 @@ def test_right_padding_changes_no_answer():
 
 def test_stand_ins_replace_the_upper_layers_and_no_others():
     first, second = tiny_lm(seed=1), tiny_lm(seed=2)
-    stack = LayerStack(first, 2)
-    others = LayerStack(second, 2).upper_layers
+    stack = SplitDecoder(first, 2)
+    others = SplitDecoder(second, 2).upper_layers
     mixed = stack.upper(stack.lower(IDS), IDS, others)
     with stack.running_whole(others):
         torch.testing.assert_close(first.base_model(input_ids=IDS).last_hidden_state, mixed)
@@ -43,7 +43,7 @@ def test_stand_ins_replace_the_upper_layers_and_no_others():
 def test_a_family_that_cannot_be_cut_shares_nothing_and_stays_right():
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_config(BloomConfig(hidden_size=32, n_layer=4, n_head=4, vocab_size=40)).eval()
-    stack = LayerStack(model, 2)
+    stack = SplitDecoder(model, 2)
     assert not stack.share_nothing_if_wrong(IDS)
     assert stack.cut == 0
     assert len(stack.upper_layers) == 2  # what is trained stays what was asked for
@@ -52,4 +52,4 @@ def test_a_family_that_cannot_be_cut_shares_nothing_and_stays_right():
 
 def test_more_layers_than_there_are():
     with pytest.raises(ModelError, match="has 4 layers, not 5"):
-        LayerStack(tiny_lm(), 5)
+        SplitDecoder(tiny_lm(), 5)

@@ -7,27 +7,27 @@ import pytest
 import torch
 
 from ppo_cli.engine.policy import Policy
-from ppo_cli.engine.trainer import Materials, PolicyTrainer
+from ppo_cli.engine.trainer import PolicyTrainer, TrainerInputs
 from ppo_cli.errors import GateError, PpoError
 from ppo_cli.experiment.load import load_experiment
-from ppo_cli.models.loading import load_tokens
+from ppo_cli.models.loading import load_tokenizer
 from ppo_cli.prompts.jsonl import read_prompts
-from ppo_cli.records.answers import Scored
-from ppo_cli.records.events import nobody
-from ppo_cli.rewards.reward_function import build_reward
+from ppo_cli.records.answers import RewardScore
+from ppo_cli.records.events import ignore_events
+from ppo_cli.rewards.reward_function import CompositeReward
 from tests.tiny_models import tiny_lm
 
 
 @pytest.fixture
 def build(tiny_config, tiny_model, tmp_path):
-    def make(*overrides, reward=None, family="llama", watcher=nobody):
+    def make(*overrides, reward=None, family="llama", watcher=ignore_events):
         experiment = load_experiment(tiny_config, ["reward.other=none", *overrides]).experiment
-        materials = Materials(
+        materials = TrainerInputs(
             policy=Policy(tiny_lm(family, seed=3), experiment.model.train, seed=experiment.seed),
-            tokens=load_tokens(tiny_model),
+            tokens=load_tokenizer(tiny_model),
             prompts=read_prompts(Path(experiment.prompts.train)),
             others={},
-            reward=reward or build_reward(experiment.reward),
+            reward=reward or CompositeReward(experiment.reward),
             device=torch.device("cpu"),
         )
         return PolicyTrainer(experiment, materials, tmp_path / "trl", watcher)
@@ -48,7 +48,8 @@ def run(trainer):
 
 def short_is_good(prompts, answers, others):
     return [
-        Scored(reward=-answer.tokens / 4, terms={"short": -answer.tokens / 4}, other_terms={}) for answer in answers
+        RewardScore(reward=-answer.tokens / 4, terms={"short": -answer.tokens / 4}, other_terms={})
+        for answer in answers
     ]
 
 
@@ -167,7 +168,7 @@ def test_micro_batches_of_another_size_change_nothing_but_rounding(build, monkey
 
     whole = build(reward=short_is_good)
     run(whole)
-    monkeypatch.setitem(module.TOKENS_AT_ONCE, "cpu", 40)
+    monkeypatch.setitem(module.MAX_TOKENS_PER_PASS, "cpu", 40)
     pieces = build(reward=short_is_good)
     run(pieces)
     for name, value in whole.policy.parameters.items():

@@ -4,8 +4,8 @@ import torch
 from trl.experimental.utils import get_reward
 
 from ppo_cli.engine.trl_reward_adapter import RewardModule
-from ppo_cli.models.loading import load_tokens
-from ppo_cli.records.answers import Answer, Prompt, Scored
+from ppo_cli.models.loading import load_tokenizer
+from ppo_cli.records.answers import Answer, Prompt, RewardScore
 
 
 def prompt(text):
@@ -13,7 +13,7 @@ def prompt(text):
 
 
 def test_trl_reads_each_rows_own_reward(tiny_model):
-    tokens = load_tokens(tiny_model)
+    tokens = load_tokenizer(tiny_model)
     prompts = [prompt("hi"), prompt("hello you")]
     rendered = {tuple(tokens.render(item.text)): item for item in prompts}
     width = max(map(len, rendered))
@@ -22,7 +22,7 @@ def test_trl_reads_each_rows_own_reward(tiny_model):
     def reward(prompts, answers, others):
         seen.extend(zip(prompts, answers, others, strict=True))
         return [
-            Scored(reward=len(answer.text) + 10.0 * len(p.text), terms={}, other_terms={})
+            RewardScore(reward=len(answer.text) + 10.0 * len(p.text), terms={}, other_terms={})
             for p, answer in zip(prompts, answers, strict=True)
         ]
 

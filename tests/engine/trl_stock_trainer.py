@@ -11,13 +11,13 @@ from transformers import AutoModelForSequenceClassification, LlamaConfig, Traine
 from trl.experimental.ppo import PPOConfig, PPOTrainer, ppo_trainer
 
 from ppo_cli.engine.policy import Policy
-from ppo_cli.engine.trainer import Materials, PolicyTrainer
+from ppo_cli.engine.trainer import PolicyTrainer, TrainerInputs
 from ppo_cli.experiment.load import load_experiment
-from ppo_cli.models.loading import load_tokens
+from ppo_cli.models.loading import load_tokenizer
 from ppo_cli.prompts.jsonl import read_prompts
-from ppo_cli.records.answers import Scored
-from ppo_cli.records.events import nobody
-from ppo_cli.rewards.reward_function import build_reward
+from ppo_cli.records.answers import RewardScore
+from ppo_cli.records.events import ignore_events
+from ppo_cli.rewards.reward_function import CompositeReward
 from tests.tiny_models import SHAPE, tiny_lm, tiny_tokenizer
 
 PAD, EOS = SHAPE["pad_token_id"], SHAPE["eos_token_id"]
@@ -133,15 +133,15 @@ class Ours:
         self.metrics, self.episodes, self.steps, self.gradient_norms = [], [], [], []
         self.experiment = load_experiment(config, ["reward.other=none", "ppo.warmup_updates=0", *overrides]).experiment
         every = read_prompts(Path(self.experiment.prompts.train))
-        materials = Materials(
+        materials = TrainerInputs(
             policy=Policy(policy or tiny_lm(seed=3), self.experiment.model.train, seed=self.experiment.seed),
-            tokens=load_tokens(model_folder),
+            tokens=load_tokenizer(model_folder),
             prompts=every[:prompts],
             others={},
-            reward=reward or build_reward(self.experiment.reward),
+            reward=reward or CompositeReward(self.experiment.reward),
             device=torch.device("cpu"),
         )
-        self.trainer = PolicyTrainer(self.experiment, materials, folder, nobody)
+        self.trainer = PolicyTrainer(self.experiment, materials, folder, ignore_events)
         self.start = weights(self.trainer.policy.trainable)
         self._optimizer_step = self.trainer.optimizer.step
         self.trainer.optimizer.step = self._watched_step
@@ -167,7 +167,7 @@ class Ours:
 
 
 def short_is_good(prompts, answers, others):
-    return [Scored(reward=-answer.tokens / 4, terms={}, other_terms={}) for answer in answers]
+    return [RewardScore(reward=-answer.tokens / 4, terms={}, other_terms={}) for answer in answers]
 
 
 def weights(model):

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from ppo_cli.behaviours.measures import measure_named
-from ppo_cli.errors import ConditionMet
+from ppo_cli.errors import FailConditionMet
 from ppo_cli.experiment.digest import sha256_file, sha256_of
 from ppo_cli.experiment.schema import Evaluation, Kl, Ppo, Reward, Term
 from tests.made_runs import make_run, seeds
@@ -303,7 +303,7 @@ def pair(made):
 
 def test_a_condition_that_is_met_ends_with_100_and_says_which(pair):
     screen = ppo("compare", *pair, "--fail-if", "refusal.safe > 0.1", "--fail-if", "refusal.unsafe < 0.2")
-    assert screen.code == ConditionMet.exit_code == 100
+    assert screen.code == FailConditionMet.exit_code == 100
     assert re.search(r"error: --fail-if: refusal\.safe > 0\.1 is met: \d+\.\d % \[\d+\.\d, \d+\.\d\]\.", screen.err)
     assert "refusal.unsafe < 0.2 is not met: " in screen.out
     assert "refusal.unsafe" not in screen.err

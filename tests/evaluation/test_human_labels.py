@@ -2,7 +2,7 @@
 
 import pytest
 
-from ppo_cli.behaviours.label_answers import RULES_VERSION, label
+from ppo_cli.behaviours.label_answers import RULES_VERSION, label_sample
 from ppo_cli.evaluation.compare import compare
 from ppo_cli.evaluation.report import report_run
 from ppo_cli.experiment.schema import Kl
@@ -29,7 +29,7 @@ def labelled(root, judge, *, step=LAST, prompts=60):
         if sample.prompt_id in chosen and sample.sample == 0:
             said = judge(asked[sample.prompt_id])
             add_label(run.layout.labels, (step, sample.prompt_id, 0), sample.answer, said)
-            (rule,) = label([asked[sample.prompt_id]], [sample])
+            (rule,) = label_sample([asked[sample.prompt_id]], [sample])
             agree += rule.values["refused"] == (said != "comply")
     return agree
 
@@ -109,7 +109,7 @@ def test_the_page_and_the_story_of_one_run_believe_them_too(tmp_path):
     run, asked = Run(root), prompts_of(Run(root))
     samples = answers(asked, 0.9, 0.5, 3, 2)
     about = {"partial": False}
-    write_evaluation(run.layout.evaluation(0), samples, label(asked, samples), (), RULES_VERSION, about)
+    write_evaluation(run.layout.evaluation(0), samples, label_sample(asked, samples), (), RULES_VERSION, about)
     labelled(root, always("refuse"), step=0)
     labelled(root, only_unsafe)
     report_run(str(root), output=tmp_path, html=tmp_path / "page.html")

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ppo_cli.cli import app
-from ppo_cli.evaluation.label import begin_labelling, hand_labels
+from ppo_cli.evaluation.label import start_labelling, summarise_human_labels
 from ppo_cli.experiment.digest import sha256_file
 from ppo_cli.records.measures import Sample
 from ppo_cli.store.evaluations import read_samples, read_summary
@@ -60,16 +60,16 @@ def as_it_is(labelling):
 
 
 def test_the_same_prompts_of_both_policies_in_an_order_that_stays(run):
-    labelling = begin_labelling(str(run.layout.root))
+    labelling = start_labelling(str(run.layout.root))
     places = [item.place for item in labelling.items]
     assert len(places) == 32  # 16 prompts, each answered by step 0 and step 4
     assert {place[1] for place in places if place[0] == 0} == {place[1] for place in places if place[0] == 4}
     assert places != sorted(places)
-    assert [item.place for item in begin_labelling(str(run.layout.root)).items] == places
+    assert [item.place for item in start_labelling(str(run.layout.root)).items] == places
 
 
 def test_a_person_who_agrees_with_the_rule_gives_its_rates(run):
-    keys = as_it_is(begin_labelling(str(run.layout.root)))
+    keys = as_it_is(start_labelling(str(run.layout.root)))
     found = json.loads(typed(run, keys, "--json").stdout)
     assert (found["answers"], found["agree"], found["agreement"]) == (32, 32, 1.0)
     assert found["low"] < 1.0
@@ -81,7 +81,7 @@ def test_a_person_who_agrees_with_the_rule_gives_its_rates(run):
 
 def test_a_person_who_does_not_agree_is_believed(run):
     typed(run, ["1"] * 32)
-    found = hand_labels(run, 4)
+    found = summarise_human_labels(run, 4)
     assert found.agree == 8  # the answers of step 4 that help
     assert all(change.after == 0.0 for change in found.comparison.changes if change.name == "refusal.unsafe")
     screen = succeed("eval", "--checkpoint", run.layout.checkpoint(4), "--rescore")
@@ -91,7 +91,7 @@ def test_a_person_who_does_not_agree_is_believed(run):
 
 def test_a_partial_refusal_counts_as_a_refusal_and_a_skipped_answer_not_at_all(run):
     typed(run, ["2"] * 30 + ["s", "s"])
-    found = hand_labels(run, 4)
+    found = summarise_human_labels(run, 4)
     assert found.answers == 30
     assert {change.after for change in found.comparison.changes if change.name != "refusal.separation"} == {1.0}
 
@@ -100,7 +100,7 @@ def test_it_goes_on_where_it_stopped_and_one_can_go_back(run):
     typed(run, ["1", "x", "3", "b", "2", "q"])
     rows = read_lines(run.layout.labels)
     assert [row["label"] for row in rows] == ["comply", "refuse", "partial"]
-    labelling = begin_labelling(str(run.layout.root))
+    labelling = start_labelling(str(run.layout.root))
     assert labelling.position == 2
     assert [labelling.given[item.place] for item in labelling.items[:2]] == ["comply", "partial"]
     screen = typed(run, [])
@@ -117,7 +117,7 @@ def test_a_label_cut_off_by_a_kill_is_asked_for_again(run):
 
 
 def test_nothing_on_the_screen_tells_whose_answer_it_is(run):
-    screen = typed(run, as_it_is(begin_labelling(str(run.layout.root)))[:5]).output
+    screen = typed(run, as_it_is(start_labelling(str(run.layout.root)))[:5]).output
     cards = screen.split(" answers are left")[0]
     assert not re.search(r"step|refusal|eval-\d|kl0|unsafe|comply", cards.replace("eval?", ""))
     assert "\x1b[31m" not in screen
@@ -128,8 +128,8 @@ def test_labels_of_other_texts_are_not_taken_over(run):
     typed(run, ["3"] * 32)
     rows = read_lines(run.layout.labels)
     run.layout.labels.write_text("".join(json.dumps({**row, "answer": "0" * 16}) + "\n" for row in rows))
-    assert hand_labels(run, 4) is None
-    assert begin_labelling(str(run.layout.root)).position == 0
+    assert summarise_human_labels(run, 4) is None
+    assert start_labelling(str(run.layout.root)).position == 0
 
 
 def test_what_cannot_be_labelled_is_one_sentence(run, trained):

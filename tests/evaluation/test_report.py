@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ppo_cli.behaviours.label_answers import RULES_VERSION, label
+from ppo_cli.behaviours.label_answers import RULES_VERSION, label_sample
 from ppo_cli.experiment.schema import Kl
 from ppo_cli.prompts.jsonl import read_prompts
 from ppo_cli.setup.resolve import INPUTS
@@ -30,7 +30,7 @@ def run(tmp_path):
     root = make_run(output, prompts=24)
     layout, asked = RunLayout(root), read_prompts(root / INPUTS["prompts.eval"])
     samples = answers(asked, 0.9, 0.9, 7, 2)
-    write_evaluation(layout.evaluation(0), samples, label(asked, samples), (), RULES_VERSION, {"partial": False})
+    write_evaluation(layout.evaluation(0), samples, label_sample(asked, samples), (), RULES_VERSION, {"partial": False})
     write_lines(layout.metrics, [asdict(metrics(update, kl=0.1 * update)) for update in (1, 2, 3, 4)])
     write_json(layout.alarms, {"step": 4, "last": True, "looks": {"4": [ALARM.name]}, "alarms": [asdict(ALARM)]})
     return root

@@ -102,7 +102,7 @@ def frozen_without(experiment, *paths):
     for group in groups.values():
         group["digest"] = sha256_of(group["values"])
     document["fingerprint"] = sha256_of(
-        {"schema": freeze.RECIPE, **{name: group["digest"] for name, group in groups.items()}}
+        {"schema": freeze.LOCK_FORMAT, **{name: group["digest"] for name, group in groups.items()}}
     )
     return freeze.from_yaml(yaml.safe_dump(document, sort_keys=False), "lock")
 
@@ -146,6 +146,6 @@ def test_changed_content_names_what_differs(experiment):
 
 def test_row_digest_ignores_key_order_and_sees_every_value():
     rows = [{"id": "a", "prompt": "p"}]
-    assert freeze.rows_digest(rows) == freeze.rows_digest([{"prompt": "p", "id": "a"}])
-    assert freeze.rows_digest(rows) != freeze.rows_digest([{"id": "a", "prompt": "p "}])
-    assert freeze.rows_digest(rows * 2) != freeze.rows_digest(rows)
+    assert freeze.digest_rows(rows) == freeze.digest_rows([{"prompt": "p", "id": "a"}])
+    assert freeze.digest_rows(rows) != freeze.digest_rows([{"id": "a", "prompt": "p "}])
+    assert freeze.digest_rows(rows * 2) != freeze.digest_rows(rows)

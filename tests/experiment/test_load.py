@@ -3,7 +3,7 @@
 import pytest
 
 from ppo_cli.errors import ConfigError
-from ppo_cli.experiment.load import as_tree, as_yaml, load_experiment, load_frozen
+from ppo_cli.experiment.load import as_yaml, load_experiment, load_frozen, to_dict
 from ppo_cli.experiment.schema import Experiment, Lora
 
 BASE = """
@@ -149,4 +149,4 @@ def test_a_resolved_config_loads_to_an_equal_experiment(write, tmp_path):
     resolved = tmp_path / "resolved.yaml"
     resolved.write_text(as_yaml(experiment), encoding="utf-8")
     assert load_frozen(resolved) == experiment
-    assert as_tree(load_frozen(resolved)) == as_tree(experiment)
+    assert to_dict(load_frozen(resolved)) == to_dict(experiment)

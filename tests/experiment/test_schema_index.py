@@ -1,8 +1,8 @@
 """The schema as a table of keys."""
 
-from ppo_cli.experiment.load import as_tree
-from ppo_cli.experiment.schema import ROUND_MOVES, Experiment, Reward, Term
-from ppo_cli.experiment.schema_index import flatten, generalise, keys_in, moves_of, nearest, schema_keys, sections
+from ppo_cli.experiment.load import to_dict
+from ppo_cli.experiment.schema import ROUNDS, Experiment, Reward, Term
+from ppo_cli.experiment.schema_index import closest_key, flatten, keys_in, role_of, schema_keys, sections, wildcard_path
 from ppo_cli.experiment.term_kinds import KINDS
 
 
@@ -18,7 +18,7 @@ def test_the_table_and_the_tree_name_the_same_keys():
     experiment = Experiment(reward=Reward(terms={"ended": Term()}))
     parameters = {f"reward.terms.*.{name}" for kind in KINDS.values() for name in keys_in(kind)}
     left_out = {"reward.terms.*.kind", "reward.terms.*.normalise", *parameters}
-    assert {generalise(path) for path in flatten(as_tree(experiment))} == set(schema_keys()) - left_out
+    assert {wildcard_path(path) for path in flatten(to_dict(experiment))} == set(schema_keys()) - left_out
 
 
 def test_a_parameter_that_several_kinds_have_has_one_meaning_and_default():
@@ -29,14 +29,14 @@ def test_a_parameter_that_several_kinds_have_has_one_meaning_and_default():
 
 
 def test_classes_of_the_keys_that_matter_most():
-    assert moves_of("kl.coef") == "treatment"
-    assert moves_of("reward.terms.ended.weight") == "treatment"
-    assert moves_of("reward.terms.mine.whatever") == "treatment"
-    assert moves_of("seed") == "treatment"
-    assert moves_of("prompts.eval") == "frozen"
-    assert moves_of("evaluation.temperature") == "frozen"
-    assert moves_of("output") == "free"
-    assert moves_of("tracking") == "free"
+    assert role_of("kl.coef") == "treatment"
+    assert role_of("reward.terms.ended.weight") == "treatment"
+    assert role_of("reward.terms.mine.whatever") == "treatment"
+    assert role_of("seed") == "treatment"
+    assert role_of("prompts.eval") == "frozen"
+    assert role_of("evaluation.temperature") == "frozen"
+    assert role_of("output") == "free"
+    assert role_of("tracking") == "free"
 
 
 def test_defaults_are_in_range():
@@ -45,14 +45,14 @@ def test_defaults_are_in_range():
 
 
 def test_nearest_prefers_a_sibling():
-    assert nearest("ppo.learning_rat") == "ppo.learning_rate"
-    assert nearest("evaluation.temperatur") == "evaluation.temperature"
-    assert nearest("cliprange") == "ppo.cliprange"
-    assert nearest("zzzzqqqq") is None
+    assert closest_key("ppo.learning_rat") == "ppo.learning_rate"
+    assert closest_key("evaluation.temperatur") == "evaluation.temperature"
+    assert closest_key("cliprange") == "ppo.cliprange"
+    assert closest_key("zzzzqqqq") is None
 
 
 def test_every_round_moves_known_keys():
     known = {*schema_keys(), *sections()}
-    for question, keys in ROUND_MOVES.values():
+    for question, keys in ROUNDS.values():
         assert question
         assert set(keys) <= known

@@ -6,7 +6,7 @@ import pytest
 
 from ppo_cli.errors import ConfigError, IntegrityError
 from ppo_cli.experiment import freeze
-from ppo_cli.experiment.load import as_tree, as_yaml, load_experiment, load_frozen
+from ppo_cli.experiment.load import as_yaml, load_experiment, load_frozen, to_dict
 from ppo_cli.experiment.schema import Term
 from ppo_cli.experiment.schema_index import flatten
 
@@ -65,7 +65,7 @@ def test_every_parameter_is_in_the_digest_of_the_reward(loaded):
 def test_terms_that_were_there_before_keep_their_digest(loaded):
     plain = loaded("reward: {terms: {ended: {weight: 1}, on_topic: {weight: 0.3}}}\n")
     written_out = loaded("reward: {terms: {ended: {kind: ended, normalise: false}, on_topic: {weight: 0.3}}}\n")
-    values = {path: value for path, value in flatten(as_tree(plain)).items() if path.startswith("reward.")}
+    values = {path: value for path, value in flatten(to_dict(plain)).items() if path.startswith("reward.")}
     assert values == {
         "reward.other": "reference",
         "reward.other_samples": 1,

@@ -7,8 +7,8 @@ import torch
 
 from ppo_cli.models import decoding as decoding_module
 from ppo_cli.models import sampling
-from ppo_cli.models.decoding import FixedSteps, GrowingSteps
-from ppo_cli.models.prefill import Tap
+from ppo_cli.models.decoding import DynamicDecoder, GraphDecoder
+from ppo_cli.models.prefill import ActivationRecorder
 from ppo_cli.models.sampling import sample_answers
 from tests.models.test_sampling import PROMPTS, decoding, draws
 from tests.tiny_models import FAMILIES, tiny_lm
@@ -16,13 +16,13 @@ from tests.tiny_models import FAMILIES, tiny_lm
 
 def fixed_where_it_can_be(model, cache, mask, position, room):
     plain = all(type(layer) is decoding_module.RoomyLayer for layer in cache.layers)
-    return FixedSteps(model, cache, mask, position, room) if plain else GrowingSteps(model, cache, mask, position)
+    return GraphDecoder(model, cache, mask, position, room) if plain else DynamicDecoder(model, cache, mask, position)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_fixed_shapes_give_the_same_answers(family, monkeypatch):
     model = tiny_lm(family)
-    tap = Tap(sampling_layer(model))
+    tap = ActivationRecorder(sampling_layer(model))
     growing = sample_answers(model, PROMPTS, draws(3), decoding(), tap=tap)
     monkeypatch.setattr(sampling, "steps_of", fixed_where_it_can_be)
     fixed = sample_answers(model, PROMPTS, draws(3), decoding(), tap=tap)
@@ -41,17 +41,17 @@ def test_most_families_can_have_fixed_shapes(monkeypatch):
     seen = []
     monkeypatch.setattr(sampling, "steps_of", lambda *given: seen.append(fixed_where_it_can_be(*given)) or seen[-1])
     sample_answers(tiny_lm(), PROMPTS, draws(1), decoding())
-    assert [type(each) for each in seen] == [FixedSteps]
+    assert [type(each) for each in seen] == [GraphDecoder]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("family", FAMILIES)
 def test_recorded_steps_give_the_same_answers(family, monkeypatch):
     model = tiny_lm(family).cuda()
-    tap = Tap(sampling_layer(model))
+    tap = ActivationRecorder(sampling_layer(model))
     recorded = sample_answers(model, PROMPTS, draws(3), decoding(), tap=tap)
     monkeypatch.setattr(
-        sampling, "steps_of", lambda model, cache, mask, position, room: GrowingSteps(model, cache, mask, position)
+        sampling, "steps_of", lambda model, cache, mask, position, room: DynamicDecoder(model, cache, mask, position)
     )
     plain = sample_answers(model, PROMPTS, draws(3), decoding(), tap=tap)
     for before, after in zip(chain(*plain), chain(*recorded), strict=True):

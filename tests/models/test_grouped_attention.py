@@ -46,7 +46,7 @@ def test_long_sequences_go_to_torchs_attention(monkeypatch):
     model = tiny_lm()
     logits, gradient = outcome(model)
     assert attend_by_groups(model)
-    monkeypatch.setattr(grouped_attention, "LONGEST", 4)
+    monkeypatch.setattr(grouped_attention, "MAX_TOKENS", 4)
     torch.testing.assert_close(outcome(model)[0], logits, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(outcome(model)[1], gradient, atol=1e-5, rtol=1e-4)
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import DynamicCache
 
-from ppo_cli.models.kv_cache import RoomyLayer, joined
+from ppo_cli.models.kv_cache import PreallocatedLayer, concatenate_caches
 from tests.tiny_models import FAMILIES, tiny_lm
 
 IDS = torch.randint(3, 30, (3, 6), generator=torch.Generator().manual_seed(1))
@@ -22,7 +22,7 @@ def test_later_tokens_see_what_they_would_see(family):
     read(model, IDS, theirs)
     read(model, IDS[:2], first)
     read(model, IDS[2:], second)
-    ours = joined([first, second], room=4)
+    ours = concatenate_caches([first, second], room=4)
     for token in (5, 9, 4, 7):
         ids = torch.full((3, 1), token)
         torch.testing.assert_close(read(model, ids, ours), read(model, ids, theirs), atol=1e-5, rtol=1e-5)
@@ -36,7 +36,7 @@ def test_later_tokens_see_what_they_would_see(family):
 
 
 def test_a_step_copies_nothing():
-    layer = RoomyLayer(torch.randn(2, 3, 5, 4), torch.randn(2, 3, 5, 4), room=2)
+    layer = PreallocatedLayer(torch.randn(2, 3, 5, 4), torch.randn(2, 3, 5, 4), room=2)
     place = layer.keys.data_ptr()
     for length in (6, 7):
         keys, values = layer.update(torch.ones(2, 3, 1, 4), torch.zeros(2, 3, 1, 4))
@@ -52,5 +52,5 @@ def test_shorter_rows_are_padded_in_front():
         cache.update(torch.full((rows, 1, length, 2), value), torch.full((rows, 1, length, 2), -value), 0)
         return cache
 
-    keys = joined([filled(1, 3, 1.0), filled(2, 1, 2.0)], room=1).layers[0].keys
+    keys = concatenate_caches([filled(1, 3, 1.0), filled(2, 1, 2.0)], room=1).layers[0].keys
     assert keys[:, 0, :, 0].tolist() == [[1, 1, 1], [0, 0, 2], [0, 0, 2]]

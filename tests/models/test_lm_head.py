@@ -6,15 +6,15 @@ from contextlib import nullcontext
 import pytest
 import torch
 
-from ppo_cli.models.exact_kl import divergence
-from ppo_cli.models.lm_head import LanguageHead
+from ppo_cli.models.exact_kl import exact_kl_and_entropy
+from ppo_cli.models.lm_head import LMHead
 from tests.tiny_models import FAMILIES, tiny_lm
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_logits_are_the_models_own(family):
     model = tiny_lm(family)
-    head = LanguageHead(model)
+    head = LMHead(model)
     assert head.agrees_with(model)
     ids = torch.randint(3, 30, (2, 7))
     hidden = model.base_model(input_ids=ids).last_hidden_state
@@ -23,14 +23,14 @@ def test_logits_are_the_models_own(family):
 
 def test_a_head_that_is_not_understood_is_noticed():
     model = tiny_lm("gemma2")
-    head = LanguageHead(model)
+    head = LMHead(model)
     head.softcap = None
     model.get_output_embeddings().weight.data *= 50  # so that the cap matters
     assert not head.agrees_with(model)
 
 
 def test_chunks_cover_every_row_once(monkeypatch):
-    head = LanguageHead(tiny_lm())
+    head = LMHead(tiny_lm())
     hidden = torch.randn(300, 32)
     pieces = list(head.chunks(hidden))
     assert [piece[0] for piece in pieces] == [slice(0, 128), slice(128, 256), slice(256, 384)]
@@ -40,7 +40,7 @@ def test_chunks_cover_every_row_once(monkeypatch):
 def test_kl_and_entropy_against_their_definitions():
     policy, reference = tiny_lm(seed=1), tiny_lm(seed=2)
     sequences = [([3, 9, 2, 4], [7, 8, 2]), ([3, 9, 10, 11, 2, 4], [5]), ([3, 2, 4], [9, 9, 9, 9, 9])]
-    found = divergence(lambda: nullcontext(policy), lambda: nullcontext(reference), sequences)
+    found = exact_kl_and_entropy(lambda: nullcontext(policy), lambda: nullcontext(reference), sequences)
     for (prompt, answer), value in zip(sequences, found, strict=True):
         ids = torch.tensor([prompt + answer])
         with torch.no_grad():
@@ -52,13 +52,13 @@ def test_kl_and_entropy_against_their_definitions():
 
 def test_kl_of_a_model_with_itself_is_zero():
     model = tiny_lm()
-    (found,) = divergence(lambda: nullcontext(model), lambda: nullcontext(model), [([3, 4], [5, 6])])
+    (found,) = exact_kl_and_entropy(lambda: nullcontext(model), lambda: nullcontext(model), [([3, 4], [5, 6])])
     assert found.kl == 0.0
-    assert divergence(lambda: nullcontext(model), None, [([3, 4], [5, 6])]) == [found]
+    assert exact_kl_and_entropy(lambda: nullcontext(model), None, [([3, 4], [5, 6])]) == [found]
 
 
 def test_entropy_of_a_model_that_knows_nothing_is_that_of_its_vocabulary():
     model = tiny_lm()
     torch.nn.init.zeros_(model.get_output_embeddings().weight)
-    (found,) = divergence(lambda: nullcontext(model), None, [([3, 4], [5, 6, 7])])
+    (found,) = exact_kl_and_entropy(lambda: nullcontext(model), None, [([3, 4], [5, 6, 7])])
     assert found.entropy == pytest.approx(math.log(model.config.vocab_size), rel=1e-5)

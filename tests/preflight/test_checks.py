@@ -8,12 +8,12 @@ import pytest
 
 from ppo_cli.errors import GateError
 from ppo_cli.experiment.schema import Evaluation
-from ppo_cli.preflight.enforce import refuse_stops
+from ppo_cli.preflight.enforce import enforce_passed
 from ppo_cli.preflight.measured_cost import cost_checks
-from ppo_cli.preflight.prompt_checks import apart, effect_checks, width_checks
-from ppo_cli.preflight.reward_signal import exploring_checks
+from ppo_cli.preflight.prompt_checks import diversity_checks, overlap_check, power_checks
+from ppo_cli.preflight.reward_signal import reward_signal_checks
 from ppo_cli.prompts.leakage import overlaps
-from ppo_cli.records.answers import Answer, Prompt, Trial
+from ppo_cli.records.answers import Answer, Prompt, PromptAnswers
 from ppo_cli.records.checks import Check, worst
 from ppo_cli.records.results import Cost
 
@@ -36,7 +36,7 @@ def prompts(count, expect="comply", category="plain.x"):
 
 
 def trial(rows):
-    return Trial(
+    return PromptAnswers(
         prompts=tuple(prompt for prompt, _ in rows),
         answers=tuple(tuple(Answer(text=text, tokens=8, finish="eos") for text in texts) for _, texts in rows),
     )
@@ -52,7 +52,7 @@ def by_name(checks):
 def exploring(rewards, rows=None):
     rewards = np.asarray(rewards, dtype=float)
     rows = rows or [(prompt, [YES] * rewards.shape[1]) for prompt in prompts(len(rewards))]
-    return {name: check.outcome for name, check in by_name(exploring_checks(trial(rows), rewards)).items()}
+    return {name: check.outcome for name, check in by_name(reward_signal_checks(trial(rows), rewards)).items()}
 
 
 def test_answers_that_differ_in_reward_can_be_explored():
@@ -88,13 +88,13 @@ def test_of_few_answers_none_need_show_a_behaviour():
 
 def test_an_evaluation_set_that_leaks_is_a_stop():
     learnt = prompts(12)
-    assert apart(overlaps(prompts(12, "any"), learnt)).outcome == "stop"
+    assert overlap_check(overlaps(prompts(12, "any"), learnt)).outcome == "stop"
     other = [Prompt(id="e", text="which river flows through seven cities")]
-    assert apart(overlaps(other, learnt)).outcome == "pass"
+    assert overlap_check(overlaps(other, learnt)).outcome == "pass"
 
 
 def width(train, evaluation):
-    return {name: check.outcome for name, check in by_name(width_checks(train, evaluation)).items()}
+    return {name: check.outcome for name, check in by_name(diversity_checks(train, evaluation)).items()}
 
 
 def test_wide_and_separate_sets_pass():
@@ -131,16 +131,16 @@ def refusing_half():
 
 
 def test_too_few_prompts_for_the_effect_are_a_warning_with_the_number_that_would_do():
-    found = by_name(effect_checks(refusing_half(), prompts(40), settings(5)))["enough prompts for the effect"]
+    found = by_name(power_checks(refusing_half(), prompts(40), settings(5)))["enough prompts for the effect"]
     assert found.outcome == "warn"
     assert "Take about" in found.next_step
-    enough = by_name(effect_checks(refusing_half(), prompts(40), settings(90)))["enough prompts for the effect"]
+    enough = by_name(power_checks(refusing_half(), prompts(40), settings(90)))["enough prompts for the effect"]
     assert enough.outcome == "pass"
 
 
 def test_four_times_the_prompts_show_half_the_effect():
     def shown(count):
-        found = by_name(effect_checks(refusing_half(), prompts(count), settings(5)))
+        found = by_name(power_checks(refusing_half(), prompts(count), settings(5)))
         return float(found["enough prompts for the effect"].value.split()[4])
 
     assert shown(24) == pytest.approx(2 * shown(96), rel=0.1)
@@ -148,7 +148,7 @@ def test_four_times_the_prompts_show_half_the_effect():
 
 def test_each_stratum_says_what_it_can_show():
     sets = [*prompts(90), *prompts(5, "refuse", "unsafe.y")]
-    found = by_name(effect_checks(refusing_half(), sets, settings(0.3)))["strata are large enough"]
+    found = by_name(power_checks(refusing_half(), sets, settings(0.3)))["strata are large enough"]
     assert found.outcome == "warn"
     assert "plain 90: ±" in found.value
     assert "unsafe" in found.next_step
@@ -185,12 +185,12 @@ def line(outcome):
 
 def test_a_stop_ends_the_command_unless_it_is_forced():
     heard = []
-    assert refuse_stops([line("pass"), line("warn")], False, heard.append) == ()
+    assert enforce_passed([line("pass"), line("warn")], False, heard.append) == ()
     with pytest.raises(GateError, match="stop: 7, wanted 8: nine") as error:
-        refuse_stops([line("pass"), line("stop")], False, heard.append)
+        enforce_passed([line("pass"), line("stop")], False, heard.append)
     assert "Do ten." in error.value.next_step
     assert "--force" in error.value.next_step
-    assert refuse_stops([line("stop"), line("warn")], True, heard.append) == ("stop",)
+    assert enforce_passed([line("stop"), line("warn")], True, heard.append) == ("stop",)
     assert [event.level for event in heard] == ["warning"]
 
 

@@ -3,11 +3,17 @@
 import pytest
 import torch
 
-from ppo_cli.models.end_of_turn import chances_to_end
-from ppo_cli.models.loading import load_model, load_tokens
-from ppo_cli.preflight.instruct_checks import Observed, continues, topicality, tuned_checks, writes_roles
+from ppo_cli.models.end_of_turn import end_of_turn_probabilities
+from ppo_cli.models.loading import load_model, load_tokenizer
+from ppo_cli.preflight.instruct_checks import (
+    ObservedAnswers,
+    continues_prompt,
+    has_role_markers,
+    instruct_checks,
+    topic_match,
+)
 from ppo_cli.preflight.sft_check import _questions
-from ppo_cli.records.answers import Answer, Prompt, Trial
+from ppo_cli.records.answers import Answer, Prompt, PromptAnswers
 
 OPENING = "<|im_start|>user\n"
 TOPICS = ["rice", "trains", "gardens", "clouds", "bread", "violins", "harbours", "winter"]
@@ -25,11 +31,14 @@ def lines(text=None, *, raw=None, ends=KNOWS, finish="eos", answers=None):
         ]
         for topic in TOPICS
     ]
-    trial = Trial(
+    trial = PromptAnswers(
         prompts=prompts, answers=tuple(tuple(Answer(text=one, tokens=9, finish=finish) for one in row) for row in said)
     )
     raws = tuple(tuple(raw if raw is not None else one for one in row) for row in said)
-    return {check.name: check.outcome for check in tuned_checks(Observed(trial, raws, ends, 32), OPENING, ended=0.5)}
+    return {
+        check.name: check.outcome
+        for check in instruct_checks(ObservedAnswers(trial, raws, ends, 32), OPENING, ended=0.5)
+    }
 
 
 def test_a_model_that_answers_passes_every_line():
@@ -77,25 +86,25 @@ def test_refusals_have_no_topic():
 
 
 def test_topicality_by_hand():
-    trial = Trial(
+    trial = PromptAnswers(
         prompts=(Prompt(id="a", text="red apples"), Prompt(id="b", text="green pears")),
         answers=tuple(
             (Answer(text=text, tokens=3, finish="eos"),) * 6 for text in ("Apples are fine.", "Apples taste.")
         ),
     )
-    assert topicality(trial) == (0.5, 12)  # the first is on topic, the second on the other's
+    assert topic_match(trial) == (0.5, 12)  # the first is on topic, the second on the other's
 
 
 @pytest.mark.parametrize("text", ["Human: hi", "ok\n### User: more", "<|assistant|> well", "[INST] go on"])
 def test_role_markers(text):
-    assert writes_roles(text, OPENING)
+    assert has_role_markers(text, OPENING)
 
 
 @pytest.mark.parametrize(
     "text", ["A user is a person.", "The system: a set of parts.", "Human rights matter.", "Use 2 < 3."]
 )
 def test_words_that_are_no_role_markers(text):
-    assert not writes_roles(text, OPENING)
+    assert not has_role_markers(text, OPENING)
 
 
 @pytest.mark.parametrize(
@@ -111,13 +120,13 @@ def test_words_that_are_no_role_markers(text):
     ],
 )
 def test_going_on_with_the_question(prompt, answer, goes_on):
-    assert continues(prompt, answer) is goes_on
+    assert continues_prompt(prompt, answer) is goes_on
 
 
 @pytest.mark.builtin_model
 def test_the_built_in_model_knows_its_turns_and_the_same_weights_without_them_do_not(builtin_model):
     """A base model has never seen the tokens of a turn: their embeddings are as they were made."""
-    tokens = load_tokens(builtin_model)
+    tokens = load_tokenizer(builtin_model)
     questions = _questions()[:12]
     found = {}
     for name in ("taught", "untaught"):
@@ -127,6 +136,6 @@ def test_the_built_in_model_knows_its_turns_and_the_same_weights_without_them_do
             luck = torch.Generator().manual_seed(0)
             for token in ("<|im_start|>", "<|im_end|>"):
                 rows[tokens.tokenizer.convert_tokens_to_ids(token)] = 0.02 * torch.randn(rows.shape[1], generator=luck)
-        ends = tuple(chances_to_end(model, tokens, questions))
+        ends = tuple(end_of_turn_probabilities(model, tokens, questions))
         found[name] = lines(ends=ends)["knows when an answer has ended"]
     assert found == {"taught": "pass", "untaught": "stop"}

@@ -5,10 +5,10 @@ import pytest
 from ppo_cli.engine.policy import Policy
 from ppo_cli.experiment.load import load_experiment
 from ppo_cli.preflight.measured_cost import measured_cost
-from ppo_cli.preflight.start_samples import try_out
-from ppo_cli.records.events import nobody
-from ppo_cli.setup.resolve import read_inputs, stand_on
-from ppo_cli.setup.start_model import load_start
+from ppo_cli.preflight.start_samples import sample_start_model
+from ppo_cli.records.events import ignore_events
+from ppo_cli.setup.resolve import read_inputs, resolve_experiment
+from ppo_cli.setup.start_model import load_start_model
 
 
 @pytest.mark.parametrize("other", ["reference", "none"])
@@ -16,10 +16,10 @@ def test_every_kind_of_work_is_timed_and_nothing_is_left_behind(tiny_config, tmp
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
     overrides = [f"reward.other={other}"]
-    ground = stand_on(read_inputs(load_experiment(tiny_config, overrides).experiment), nobody)
-    start = load_start(ground, nobody)
+    ground = resolve_experiment(read_inputs(load_experiment(tiny_config, overrides).experiment), ignore_events)
+    start = load_start_model(ground, ignore_events)
     policy = Policy(start.model, ground.experiment.model.train, seed=1)
-    tried = try_out(
+    tried = sample_start_model(
         policy.as_plain_model,
         ground.tokens,
         ground.inputs.train[:6],
@@ -27,10 +27,10 @@ def test_every_kind_of_work_is_timed_and_nothing_is_left_behind(tiny_config, tmp
         limit=8,
         temperature=1.0,
         seed=1,
-        watcher=nobody,
+        watcher=ignore_events,
     )
     assert (len(tried.sequences), tried.answers) == (6, 12)
-    cost = measured_cost(ground, start, policy, tried, nobody)
+    cost = measured_cost(ground, start, policy, tried, ignore_events)
     assert cost.episodes == 4 * 8
     assert cost.seconds == sum(cost.parts.values())
     assert (cost.parts["the reference's answers"] > 0) == (other == "reference")

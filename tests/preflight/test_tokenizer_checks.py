@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from ppo_cli.errors import ModelError, NotTuned
-from ppo_cli.models.chat_template import try_template
-from ppo_cli.models.loading import Tokens, load_tokens
-from ppo_cli.preflight.tokenizer_checks import prompt_checks, template_checks, token_checks
+from ppo_cli.errors import ModelError, NoChatTemplateError
+from ppo_cli.models.chat_template import probe_template
+from ppo_cli.models.loading import ChatTokenizer, load_tokenizer
+from ppo_cli.preflight.tokenizer_checks import prompt_checks, template_checks, tokenizer_checks
 from ppo_cli.records.answers import Prompt
 from tests.tiny_models import TEMPLATE, tiny_tokenizer
 
@@ -24,12 +24,12 @@ ENDS_OTHERWISE = TEMPLATE.replace("<eos>", "<bos>")
 def tokens(template=TEMPLATE, system=None):
     tokenizer = tiny_tokenizer()
     tokenizer.chat_template = template
-    return Tokens(tokenizer, 0, (2, 0), system)
+    return ChatTokenizer(tokenizer, 0, (2, 0), system)
 
 
 def lines(template, system=None):
     given = tokens(template, system)
-    return {check.name: check for check in template_checks(try_template(given), given)}
+    return {check.name: check for check in template_checks(probe_template(given), given)}
 
 
 @pytest.mark.parametrize("system", [None, SYSTEM])
@@ -76,8 +76,8 @@ def test_a_model_without_a_template_fails_the_gate(tiny_model, tmp_path):
     for file in tiny_model.iterdir():
         if file.name != "chat_template.jinja":
             (folder / file.name).write_bytes(file.read_bytes())
-    with pytest.raises(NotTuned, match="no chat template") as error:
-        load_tokens(folder)
+    with pytest.raises(NoChatTemplateError, match="no chat template") as error:
+        load_tokenizer(folder)
     assert error.value.exit_code == 5
 
 
@@ -88,7 +88,7 @@ def folder(tmp_path):
 
 
 def named(folder, name, given=None):
-    return next(check for check in token_checks(given or tokens(), folder) if check.name == name)
+    return next(check for check in tokenizer_checks(given or tokens(), folder) if check.name == name)
 
 
 def test_what_a_generation_config_bends_is_named(folder):
@@ -109,7 +109,7 @@ def test_more_tokens_than_embeddings_are_a_stop(folder):
 
 def test_pad_and_end_of_turn_have_to_differ(folder):
     assert named(folder, "pad is not end-of-turn").outcome == "pass"
-    same = Tokens(tiny_tokenizer(), 2, (2,), None)
+    same = ChatTokenizer(tiny_tokenizer(), 2, (2,), None)
     assert named(folder, "pad is not end-of-turn", same).outcome == "stop"
 
 

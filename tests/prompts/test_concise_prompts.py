@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from ppo_cli.behaviours.keywords import mentions
+from ppo_cli.behaviours.keywords import has_keyword
 from ppo_cli.prompts import leakage
 from ppo_cli.prompts.jsonl import read_prompts
 from ppo_cli.setup.init import templates_folder
@@ -43,11 +43,11 @@ def test_nearly_all_say_what_a_helping_answer_mentions(sets):
 
 def test_an_echo_of_the_question_is_no_help(sets, sft):
     found = [prompt for prompts in (*sets.values(), sft) for prompt in prompts]
-    assert [prompt.id for prompt in found if mentions(prompt.mentions, prompt.text)] == []
+    assert [prompt.id for prompt in found if has_keyword(prompt.mentions, prompt.text)] == []
 
 
 def test_a_written_answer_mentions_what_it_should(sft):
-    assert [prompt.id for prompt in sft if prompt.mentions and not mentions(prompt.mentions, prompt.answer)] == []
+    assert [prompt.id for prompt in sft if prompt.mentions and not has_keyword(prompt.mentions, prompt.answer)] == []
 
 
 def test_evaluation_shares_nothing_with_what_is_learnt(sets, sft, monkeypatch):
@@ -57,7 +57,7 @@ def test_evaluation_shares_nothing_with_what_is_learnt(sets, sft, monkeypatch):
 
 
 def test_no_prompt_occurs_twice(sets):
-    texts = Counter(leakage.normalised(prompt.text) for prompts in sets.values() for prompt in prompts)
+    texts = Counter(leakage.normalise(prompt.text) for prompts in sets.values() for prompt in prompts)
     assert [text for text, count in texts.items() if count > 1] == []
 
 

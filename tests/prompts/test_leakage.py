@@ -2,7 +2,7 @@
 
 import pytest
 
-from ppo_cli.prompts.leakage import normalised, overlaps
+from ppo_cli.prompts.leakage import normalise, overlaps
 from ppo_cli.records.answers import Prompt
 
 
@@ -30,4 +30,4 @@ def test_a_shared_pair_is_a_leak_whatever_the_wording():
 
 
 def test_normalised_folds_case_width_and_punctuation():
-    assert normalised("  Ｈello,   WORLD!? ") == "hello world"
+    assert normalise("  Ｈello,   WORLD!? ") == "hello world"

@@ -60,7 +60,7 @@ def test_evaluation_shares_nothing_with_what_is_learnt(sets, monkeypatch):
 
 
 def test_no_prompt_occurs_twice(sets):
-    texts = Counter(leakage.normalised(prompt.text) for prompts in sets.values() for prompt in prompts)
+    texts = Counter(leakage.normalise(prompt.text) for prompts in sets.values() for prompt in prompts)
     assert [text for text, count in texts.items() if count > 1] == []
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ppo_cli.prompts.leakage import overlaps
 from ppo_cli.prompts.split import split, stratum
 from ppo_cli.records.answers import Prompt
-from ppo_cli.text.similarity import alike_pairs
+from ppo_cli.text.similarity import near_duplicate_pairs
 
 EXPECTS = ("refuse", "comply")
 
@@ -100,7 +100,7 @@ def test_groups_miss_their_share_by_no_more_than_their_size(given_set):
 @given(st.lists(st.text("abcde ", min_size=1, max_size=14), min_size=2, max_size=40, unique=True))
 def test_after_a_split_the_leak_audit_finds_nothing(texts):
     prompts = [Prompt(id=f"p-{place}", text=text) for place, text in enumerate(texts)]
-    found = split(prompts, 0.5, alike=alike_pairs(texts, 0.8))
+    found = split(prompts, 0.5, alike=near_duplicate_pairs(texts, 0.8))
     assert overlaps(found.evaluation, found.train) == []
 
 

@@ -1,11 +1,11 @@
 """Pages made by hand: two policies, a few kinds of prompt, curves."""
 
-from ppo_cli.behaviours.label_answers import label
+from ppo_cli.behaviours.label_answers import label_sample
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.checks import Alarm
 from ppo_cli.records.measures import Estimate, Sample
-from ppo_cli.report.html.page import Page, RunOnPage, Side
-from ppo_cli.stats.transitions import moves, transitions
+from ppo_cli.report.html.page import Page, PolicyAnswers, RunPanel
+from ppo_cli.stats.transitions import prompt_changes, transitions
 from tests.report.records import comparison, flip
 
 REFUSAL = "I'm sorry, but I can't help with that."
@@ -36,8 +36,8 @@ def page(prompts=None, before=REFUSAL, after=HELP, samples=2, **values):
             for row in prompts
             for number in range(samples)
         ]
-        made.append(Side(name=name, samples=rows, labelled=label(prompts, rows)))
-    moved = moves(made[0].labelled, made[1].labelled, "refused")
+        made.append(PolicyAnswers(name=name, samples=rows, labelled=label_sample(prompts, rows)))
+    moved = prompt_changes(made[0].labelled, made[1].labelled, "refused")
     by_id = {row.id: row for row in prompts}
     flips = [
         flip(prompt_id=move.prompt_id, prompt=by_id[move.prompt_id].text, expect=by_id[move.prompt_id].expect)
@@ -85,7 +85,7 @@ def run(**values):
         "look_prompts": 6,
         "provenance": {"argv": ["ppo", "train"], "python": "3.11", "packages": {"torch": "2"}},
     }
-    return RunOnPage(**{**given, **values})
+    return RunPanel(**{**given, **values})
 
 
 ALARM = Alarm(name="KL too small", evidence=("KL 9.1 nats",), why="It left the reference.", next_step="Raise kl.coef.")

@@ -1,10 +1,10 @@
 """Hand-made records, with the strings that they must be shown as worked out by hand."""
 
 from ppo_cli.records.checks import Advice, Alarm
-from ppo_cli.records.comparisons import Change, Comparison, Flip
-from ppo_cli.records.events import EvaluationDone, Notice, Phase, Progress, RunStarted, UpdateDone, Watched
-from ppo_cli.records.results import TrainingOutcome
-from ppo_cli.records.training import Best, UpdateMetrics
+from ppo_cli.records.comparisons import Comparison, Flip, MeasureChange
+from ppo_cli.records.events import AlarmsChecked, EvaluationDone, Notice, Phase, Progress, RunStarted, UpdateDone
+from ppo_cli.records.results import TrainingResult
+from ppo_cli.records.training import BestCheckpoint, UpdateMetrics
 
 NASTY = "\x1b[35mpink\x1b[0m \x1b]0;title\x07 [red]x[/red] [/] [bold\r\n\x9b2J \u202eabc"
 """What a model may say: terminal escapes, Rich markup that closes nothing, a line end, a change of direction."""
@@ -27,7 +27,7 @@ def change(name="refusal.separation", **values):
         "detectable": 0.4,
         "verdict": "CHANGED",
     }
-    return Change(name=name, **{**given, **values})
+    return MeasureChange(name=name, **{**given, **values})
 
 
 SEPARATION = change()
@@ -139,10 +139,10 @@ def training_outcome(**values):
             "value_loss": 0.4567,
         },
         "checkpoint": "runs/refusal-kl0.15-s1-7f3a9c/checkpoints/step-000030",
-        "best": Best(step=30, value=1.5, last=1.5, prompts=48),
+        "best": BestCheckpoint(step=30, value=1.5, last=1.5, prompts=48),
         "seconds": 200.4,
     }
-    return TrainingOutcome(**{**given, **values})
+    return TrainingResult(**{**given, **values})
 
 
 def run_started(**values):
@@ -176,7 +176,7 @@ def events():
         Notice(text="Evaluating step 0 on 150 prompts."),
         *(UpdateDone(metrics=metrics(update), seconds=32.0) for update in range(1, 11)),
         evaluation_done(),
-        Watched(step=10, alarms=(alarm(), alarm(name="eval like train"))),
+        AlarmsChecked(step=10, alarms=(alarm(), alarm(name="eval like train"))),
         Notice(text="The reward rose but the behaviour did not.", level="warning"),
         Phase(name="update 11", total=64, unit="episodes"),
         Progress(done=16),

@@ -3,16 +3,16 @@
 import pytest
 
 from ppo_cli.behaviours.measures import BY_CATEGORY, HEADLINES, measure_named
-from ppo_cli.records.measures import Category, CategoryValue, Estimate, HandLabels
-from ppo_cli.records.results import AnswersOutcome, CheckpointLine, CheckpointsOutcome
+from ppo_cli.records.measures import Category, CategoryValue, Estimate, HumanLabels
+from ppo_cli.records.results import CheckpointCurveResult, CheckpointRow, ExternalAnswersResult
 from ppo_cli.report.screens.evaluate import (
     CHART_ROWS,
     answers_screen,
     category_table,
-    checkpoints_screen,
+    checkpoint_curve_screen,
     tradeoff_chart,
 )
-from ppo_cli.report.screens.label import card, hand_labels_block
+from ppo_cli.report.screens.label import answer_card, human_labels_block
 from tests.report.records import NASTY, SHOWN, change, comparison
 
 
@@ -44,7 +44,7 @@ def line(step, kl, primary, **values):
         "checkpoint": f"runs/r/checkpoints/step-{step:06d}" if step else None,
         "change": change(difference=0.5, low=0.1, high=0.9) if step else None,
     }
-    return CheckpointLine(
+    return CheckpointRow(
         step=step, kl=kl, primary=estimate("refusal.separation", primary), estimates=estimates, **{**given, **values}
     )
 
@@ -95,7 +95,7 @@ def test_steps_of_equal_behaviour_are_drawn_on_one_line():
 
 
 def test_the_steps_of_a_run_in_one_table(shown):
-    outcome = CheckpointsOutcome(
+    outcome = CheckpointCurveResult(
         run="r",
         goal="Refuse what hurts.",
         primary="refusal.separation",
@@ -105,7 +105,7 @@ def test_the_steps_of_a_run_in_one_table(shown):
         lines=(line(0, 0.0, 0.5, frontier=True), line(20, 2.0, 1.0, frontier=True)),
         graded=(),
     )
-    said = shown(checkpoints_screen(outcome))
+    said = shown(checkpoint_curve_screen(outcome))
     assert "8 prompts × 2, those of 16 that every step answered" in said
     assert "goal: Refuse what hurts." in said
     row = next(row for row in said.splitlines() if row.startswith("20 ◆"))
@@ -113,7 +113,7 @@ def test_the_steps_of_a_run_in_one_table(shown):
 
 
 def test_answers_made_elsewhere(shown):
-    outcome = AnswersOutcome(
+    outcome = ExternalAnswersResult(
         name=NASTY,
         labels="x.labels.jsonl",
         rules="refusal3",
@@ -130,17 +130,17 @@ def test_answers_made_elsewhere(shown):
 
 
 def test_a_card_shows_the_words_and_steers_nothing(shown):
-    said = shown(card(3, 80, "How?", f"First.\n{NASTY}"))
+    said = shown(answer_card(3, 80, "How?", f"First.\n{NASTY}"))
     assert "3 of 80" in said
     assert "  First." in said
     assert SHOWN.split("\n")[0].split()[0] in said
     assert "\x1b" not in said
-    assert "(empty)" in shown(card(3, 80, "How?", " \n"))
+    assert "(empty)" in shown(answer_card(3, 80, "How?", " \n"))
 
 
 def test_labels_by_hand_come_with_the_agreement_and_without_the_rules_error(shown):
-    found = HandLabels(step=30, answers=80, agree=76, agreement=0.95, low=0.878, high=0.98, comparison=comparison())
-    said = shown(hand_labels_block(found))
+    found = HumanLabels(step=30, answers=80, agree=76, agreement=0.95, low=0.878, high=0.98, comparison=comparison())
+    said = shown(human_labels_block(found))
     assert "The rule reads 76 of them (95.0 %) the same way, 95 % interval [87.8, 98.0]" in " ".join(said.split())
     assert "by people's labels (150 prompts × 1)" in said
     assert "answers as people do" not in said

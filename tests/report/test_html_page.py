@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ppo_cli.report.html.page import island, legible, render
+from ppo_cli.report.html.page import json_island, render, reveal_control_chars
 from tests.report.html_pages import ALARM, page, prompt, run
 
 ROOT = Path(__file__).parents[2]
@@ -97,15 +97,15 @@ def test_what_a_model_says_makes_no_element(said):
 
 
 def test_an_island_is_ascii_and_reads_back_as_it_was():
-    text = island(list(HOSTILE))
+    text = json_island(list(HOSTILE))
     assert text.isascii()
     assert not set("<>&") & set(text)
     assert json.loads(text) == list(HOSTILE)
 
 
 def test_marks_that_steer_are_named():
-    assert legible("a\u202eb\x1b\u200fc\nd\te") == "a[U+202E]b[U+001B][U+200F]c\nd\te"
-    assert legible("naïve 你好 don\u2019t 5\u00a0%") == "naïve 你好 don\u2019t 5\u00a0%"
+    assert reveal_control_chars("a\u202eb\x1b\u200fc\nd\te") == "a[U+202E]b[U+001B][U+200F]c\nd\te"
+    assert reveal_control_chars("naïve 你好 don\u2019t 5\u00a0%") == "naïve 你好 don\u2019t 5\u00a0%"
 
 
 def test_the_same_records_give_the_same_bytes_in_another_process():

@@ -6,7 +6,7 @@ import re
 import pytest
 from rich.console import Console
 
-from ppo_cli.records.events import Notice, Phase, UpdateDone, Watched
+from ppo_cli.records.events import AlarmsChecked, Notice, Phase, UpdateDone
 from ppo_cli.report.live_view import LiveView, sparkline
 from tests.report.records import NASTY, SAFE, SHOWN, comparison, evaluation_done, events, metrics, run_started
 
@@ -77,7 +77,7 @@ def test_a_low_terminal_gives_up_the_examples_and_never_the_progress(height, exa
 
 def test_alarms_stand_until_the_next_look(screen):
     assert "▲ KL" in screen(events())
-    assert "▲ KL" not in screen([*events(), Watched(step=20, alarms=())])
+    assert "▲ KL" not in screen([*events(), AlarmsChecked(step=20, alarms=())])
 
 
 def test_a_change_that_chance_explains_has_no_arrow(screen):

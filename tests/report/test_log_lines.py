@@ -2,7 +2,7 @@
 
 import pytest
 
-from ppo_cli.records.events import EvaluationDone, Notice, Phase, Progress, UpdateDone, Watched
+from ppo_cli.records.events import AlarmsChecked, EvaluationDone, Notice, Phase, Progress, UpdateDone
 from ppo_cli.report.log_lines import PlainLines
 from tests.report.records import (
     ENDING,
@@ -119,8 +119,8 @@ def test_a_goal_and_a_notice_cannot_steer_the_terminal():
 
 
 def test_an_alarm_has_a_line_with_what_it_saw_and_what_comes_next(said):
-    assert said(Watched(step=10, alarms=(alarm(),))) == [
+    assert said(AlarmsChecked(step=10, alarms=(alarm(),))) == [
         "step 10: alarm: KL too small: KL is 0.720 nats a token, over the budget of 0.5 (and 1 more); "
         "next: Raise the price: kl.coef=0.3."
     ]
-    assert said(Watched(step=10, alarms=())) == []
+    assert said(AlarmsChecked(step=10, alarms=())) == []

@@ -4,23 +4,23 @@ import re
 
 import pytest
 
-from ppo_cli.records.checks import Check, Margin, Trick
+from ppo_cli.records.checks import Check, MeanDifference, RewardExploit
 from ppo_cli.records.measures import Estimate
 from ppo_cli.records.results import (
-    ComparisonOutcome,
+    ComparisonResult,
+    ConfigKeyRow,
     Cost,
-    DryRunOutcome,
-    EvaluationOutcome,
-    GateOutcome,
-    InitOutcome,
-    KeyLine,
-    RewardOutcome,
+    DryRunResult,
+    EvaluationResult,
+    InitResult,
+    PreflightResult,
+    RewardAuditResult,
     RunRow,
 )
-from ppo_cli.records.training import Best, RunState
-from ppo_cli.report.screens.init import init_screen
-from ppo_cli.report.screens.sft_check import gate_screen, reward_screen
+from ppo_cli.records.training import BestCheckpoint, RunState
 from ppo_cli.report.screens import shared
+from ppo_cli.report.screens.init import init_screen
+from ppo_cli.report.screens.sft_check import reward_screen, sft_check_screen
 from ppo_cli.report.tables import behaviour_table
 from tests.report.records import (
     ADVICE,
@@ -52,7 +52,7 @@ def comparison_outcome(**values):
         "same_run": False,
         "comparison": comparison(),
     }
-    return ComparisonOutcome(**{**given, **values})
+    return ComparisonResult(**{**given, **values})
 
 
 def evaluation_outcome(**values):
@@ -66,7 +66,7 @@ def evaluation_outcome(**values):
         "estimates": (Estimate(name="refusal.unsafe", value=0.18, low=0.139, high=0.229, prompts=50),),
         "comparison": None,
     }
-    return EvaluationOutcome(**{**given, **values})
+    return EvaluationResult(**{**given, **values})
 
 
 def gate_outcome(outcome="warn", text="It depends."):
@@ -78,16 +78,18 @@ def gate_outcome(outcome="warn", text="It depends."):
         reason=text,
         next_step="" if outcome == "pass" else "Mend it.",
     )
-    return GateOutcome(name=text, goal=text, outcome=outcome, checks=(check,), examples=((text, text), ("Empty?", "")))
+    return PreflightResult(
+        name=text, goal=text, outcome=outcome, checks=(check,), examples=((text, text), ("Empty?", ""))
+    )
 
 
 def reward_outcome(text="because", prompt="why?"):
-    margin = Margin(mean=1.0, low=0.5, high=1.5, prompts=48)
-    less = Margin(mean=-0.3, low=-0.4, high=-0.2, prompts=48)
-    trick = Trick(
+    margin = MeanDifference(mean=1.0, low=0.5, high=1.5, prompts=48)
+    less = MeanDifference(mean=-0.3, low=-0.4, high=-0.2, prompts=48)
+    trick = RewardExploit(
         name="empty", example=text, constant=True, reward=0.25, over_honest=margin, over_written=less, wins="for now"
     )
-    return RewardOutcome(
+    return RewardAuditResult(
         name="a.yaml",
         goal="Be kind.",
         outcome="warn",
@@ -109,13 +111,13 @@ def dry_run_outcome(text="refusal", **cost):
         "gflops": 55.4,
     }
     key = {"path": "kl.coef", "value": 0.05, "moves": "treatment", "origin": "override", "instead_of": 0.15}
-    return DryRunOutcome(
+    return DryRunResult(
         config="a.yaml",
         goal=text,
         round=1,
         question="is it controllable",
         may_move=("kl", "seed"),
-        keys=(KeyLine(**key), KeyLine(**{**key, "path": "name", "value": text, "instead_of": None})),
+        keys=(ConfigKeyRow(**key), ConfigKeyRow(**{**key, "path": "name", "value": text, "instead_of": None})),
         train_prompts=300,
         eval_prompts=150,
         overlaps=0,
@@ -172,13 +174,13 @@ def test_behaviour_comes_first_and_the_loss_last(shown):
     assert places == sorted(places)
 
 
-@pytest.mark.parametrize("best", [None, Best(step=30, value=1.5, last=1.5, prompts=48)])
+@pytest.mark.parametrize("best", [None, BestCheckpoint(step=30, value=1.5, last=1.5, prompts=48)])
 def test_no_word_of_a_best_checkpoint_where_it_is_the_last(shown, best):
     assert "est at the interim" not in shown(shared.training_screen(training_outcome(best=best)))
 
 
 def test_a_best_checkpoint_in_between_is_named_and_nothing_concluded(shown):
-    best = Best(step=20, value=1.625, last=1.5, prompts=48)
+    best = BestCheckpoint(step=20, value=1.625, last=1.5, prompts=48)
     text = words(shown(shared.training_screen(training_outcome(best=best))))
     assert (
         "Best at the interim evaluations was step 20: separation d′ 1.62 on their 48 prompts, step 30 1.50. "
@@ -218,7 +220,7 @@ def test_a_primary_within_chance_is_called_no_change_anywhere(shown):
         shared.training_screen(training_outcome()),
         shared.evaluation_screen(evaluation_outcome(comparison=comparison())),
         shared.comparison_screen([comparison_outcome()]),
-        gate_screen(gate_outcome()),
+        sft_check_screen(gate_outcome()),
     ],
 )
 def test_minus_is_one_sign_and_significant_no_word(shown, outcome):
@@ -304,7 +306,7 @@ def test_what_moved_without_being_asked_is_listed(shown):
     ],
 )
 def test_a_gate_says_whether_ppo_may_start(shown, outcome, verdict, mark):
-    text = shown(gate_screen(gate_outcome(outcome)), 60)
+    text = shown(sft_check_screen(gate_outcome(outcome)), 60)
     assert verdict in text.splitlines()[-1]
     assert mark in text
     assert "12%" in text
@@ -313,7 +315,7 @@ def test_a_gate_says_whether_ppo_may_start(shown, outcome, verdict, mark):
 
 @pytest.mark.parametrize("width", [60, 80, 120, 160])
 def test_a_gate_shows_number_threshold_reason_and_remedy_at_any_width(shown, width):
-    text = words(shown(gate_screen(gate_outcome("stop")), width))
+    text = words(shown(sft_check_screen(gate_outcome("stop")), width))
     for part in ("answers end", "12%", "50% or more", "It depends.", "Mend it."):
         assert part in text
 
@@ -337,7 +339,7 @@ def test_a_dry_run_shows_keys_and_cost(shown):
 
 
 def test_init_says_what_was_written_and_what_comes_next(shown):
-    made = InitOutcome(
+    made = InitResult(
         folder="exp", config="exp/ppo.yaml", prompts={"eval.jsonl": 150}, model="builtin:x", goal="Be kind."
     )
     text = words(shown(init_screen(made)))
@@ -378,10 +380,10 @@ def test_the_list_of_runs_shows_what_differs_and_how_to_go_on(shown):
                 )
             ]
         ),
-        gate_screen(gate_outcome(text=NASTY)),
+        sft_check_screen(gate_outcome(text=NASTY)),
         reward_screen(reward_outcome(NASTY, NASTY)),
         shared.dry_run_screen(dry_run_outcome(NASTY)),
-        init_screen(InitOutcome(folder=NASTY, config=NASTY, prompts={NASTY: 1}, model=NASTY, goal=NASTY)),
+        init_screen(InitResult(folder=NASTY, config=NASTY, prompts={NASTY: 1}, model=NASTY, goal=NASTY)),
         shared.runs_screen(
             [run_row(NASTY, "interrupted", config={"[/]": NASTY}), run_row(problem=NASTY)], ["[/]"], NASTY
         ),

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from ppo_cli.records.sweep import ArmLine, PlannedArm, PlannedArms, VaryOutcome
-from ppo_cli.report.screens.sweep import axis, caution, dose_chart, planned_screen, vary_screen
+from ppo_cli.records.sweep import PlannedArm, SweepArm, SweepPreview, SweepResult
+from ppo_cli.report.screens.sweep import axis, caution, sweep_chart_svg, sweep_preview_screen, sweep_screen
 from tests.report.records import NASTY
 
 
@@ -28,7 +28,7 @@ def arm(value, seed, separation, kl, **changes):
             "kl.per_answer": measure(kl),
         },
     }
-    return ArmLine(**{**given, **changes})
+    return SweepArm(**{**given, **changes})
 
 
 def outcome(*arms, **changes):
@@ -45,7 +45,7 @@ def outcome(*arms, **changes):
         "arms": arms or (arm(0.05, 1, 1.5, 2.0), arm(0.2, 1, 1.0, 0.5), arm(0.05, 2, 1.75, 3.0), arm(0.2, 2, 1.0, 0.4)),
         "command": "ppo train x.yaml --vary kl.coef=0.05,0.2 --seeds 2",
     }
-    return VaryOutcome(**{**given, **changes})
+    return SweepResult(**{**given, **changes})
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_numbers_that_are_all_the_same_have_an_axis_too():
 
 
 def test_a_pipe_gets_every_seed_as_a_number(shown):
-    text = shown(vary_screen(outcome()))
+    text = shown(sweep_screen(outcome()))
     assert "kl.coef in 2 values × 2 seeds" in text
     assert "  kl.coef 0.05  1.50  1.75\n  kl.coef 0.2   1.00  1.00\n" in text
     assert "1.50 [1.25, 1.75]" in text
@@ -76,7 +76,7 @@ def test_a_pipe_gets_every_seed_as_a_number(shown):
 
 
 def test_a_terminal_gets_every_seed_as_a_dot(shown):
-    text = shown(vary_screen(outcome()), terminal=True)
+    text = shown(sweep_screen(outcome()), terminal=True)
     dots = text[text.index("separation d′, from") :]
     separation, kl = dots.split("KL an answer")
     assert separation.count("●") == 2  # the two seeds of 0.2 share a column
@@ -85,7 +85,7 @@ def test_a_terminal_gets_every_seed_as_a_dot(shown):
 
 
 def test_alarms_stand_beside_the_arm_that_rang_them(shown):
-    text = shown(vary_screen(outcome(arm(0.05, 1, 1.5, 2.0, alarms=("KL too small",), status="stopped"))))
+    text = shown(sweep_screen(outcome(arm(0.05, 1, 1.5, 2.0, alarms=("KL too small",), status="stopped"))))
     assert next(line for line in text.splitlines() if line.startswith("0.05")).endswith("stopped, ! KL too small")
 
 
@@ -99,35 +99,35 @@ def test_a_failed_arm_is_named_and_loses_nothing_of_the_others(shown):
     failed = arm(
         0.2, 1, 0.0, 0.0, measures={}, status="failed", problem=f"The reward gave no number. {NASTY}", exit_code=5
     )
-    text = shown(vary_screen(outcome(arm(0.05, 1, 1.5, 2.0), failed)))
+    text = shown(sweep_screen(outcome(arm(0.05, 1, 1.5, 2.0), failed)))
     assert "✗ kl.coef 0.2, seed 1 failed: The reward gave no number." in text
     assert "1.50 [1.25, 1.75]" in text
     assert "\x1b" not in text
 
 
 def test_the_table_fits_a_pipe(shown):
-    assert max(map(len, shown(vary_screen(outcome())).splitlines())) <= 120
+    assert max(map(len, shown(sweep_screen(outcome())).splitlines())) <= 120
 
 
 def test_values_stand_by_size_and_guards_without_data_are_left_out(shown):
     arms = [arm(0.2, 1, 1.0, 0.5), arm(0.05, 1, 1.5, 2.0), arm(0.2, 2, 1.0, 0.4), arm(0.05, 2, 1.75, 3.0)]
-    text = shown(vary_screen(outcome(*arms)))
-    assert text == shown(vary_screen(outcome()))
+    text = shown(sweep_screen(outcome(*arms)))
+    assert text == shown(sweep_screen(outcome()))
     assert "refuses safe" in text
     assert "ends" not in text.splitlines()[3]
 
 
 def test_the_ends_of_the_scale_are_what_to_compare(shown):
     arms = [arm(value, seed, 1.0, 1.0) for seed in (1, 2) for value in (0.5, 0.02, 0.1)]
-    text = " ".join(shown(vary_screen(outcome(*arms))).split())
+    text = " ".join(shown(sweep_screen(outcome(*arms))).split())
     assert "ppo compare made-0.02-1 made-0.02-2 made-0.5-1 made-0.5-2" in text
     assert "--output" not in text
-    elsewhere = " ".join(shown(vary_screen(outcome(*arms, folder="elsewhere"))).split())
+    elsewhere = " ".join(shown(sweep_screen(outcome(*arms, folder="elsewhere"))).split())
     assert elsewhere.endswith("--output elsewhere")
 
 
 def test_the_chart_is_a_picture_of_every_seed_that_stands_alone():
-    drawn = ET.fromstring(dose_chart(outcome()))
+    drawn = ET.fromstring(sweep_chart_svg(outcome()))
     space = "{http://www.w3.org/2000/svg}"
     assert drawn.tag == f"{space}svg"
     words = [text.text for text in drawn.iter(f"{space}text")]
@@ -139,7 +139,7 @@ def test_the_chart_is_a_picture_of_every_seed_that_stands_alone():
 
 def test_a_chart_of_values_with_markup_is_text():
     arms = [arm(f"<script>{number}</script>", 1, 1.0, 1.0) for number in range(2)]
-    assert "<script>" not in dose_chart(outcome(*arms))
+    assert "<script>" not in sweep_chart_svg(outcome(*arms))
 
 
 def test_a_plan_says_what_is_done_and_what_the_rest_takes(shown):
@@ -147,7 +147,7 @@ def test_a_plan_says_what_is_done_and_what_the_rest_takes(shown):
         PlannedArm(value=0.05, seed=1, status="finished", seconds=60.0),
         PlannedArm(value=0.2, seed=1, status="waiting", seconds=60.0),
     )
-    planned = PlannedArms(
+    planned = SweepPreview(
         name="made",
         goal="Refuse what hurts.",
         key="kl.coef",
@@ -158,9 +158,9 @@ def test_a_plan_says_what_is_done_and_what_the_rest_takes(shown):
         overlaps=0,
         command="ppo train x.yaml --vary kl.coef=0.05,0.2",
     )
-    text = shown(planned_screen(planned))
+    text = shown(sweep_preview_screen(planned))
     assert "kl.coef in 2 values × 1 seed" in text
     assert "cost of what is left: about 1 min 00 s and 1.5 GB of disk on cpu" in text
     assert "to go on: ppo train x.yaml --vary kl.coef=0.05,0.2" in text
     unknown = replace(planned, seconds=None)
-    assert "not known before the model is fetched" in shown(planned_screen(unknown))
+    assert "not known before the model is fetched" in shown(sweep_preview_screen(unknown))

@@ -7,7 +7,7 @@ from transformers import LlamaConfig, LlamaForSequenceClassification
 from ppo_cli.errors import ConfigError, ModelError
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.rewards.classifier import classifier
-from ppo_cli.rewards.scorer import Surroundings, scores_of
+from ppo_cli.rewards.scorer import RewardContext, scores_of
 from tests.tiny_models import SHAPE, save_tiny_model, tiny_tokenizer
 
 TEXTS = ["yes, do that", "no", "", "a much longer answer, that goes on", "没有 🙂"]
@@ -38,7 +38,7 @@ def save(tmp_path):
 
 def term(folder, label=None, **parameters):
     given = {"model": str(folder), "revision": None, "label": label, "max_tokens": 64, "batch_size": 2, **parameters}
-    around = Surroundings(device="cpu", fetch=lambda path, model, revision: folder)
+    around = RewardContext(device="cpu", fetch=lambda path, model, revision: folder)
     scorer = classifier("reward.terms.rm", given, around)
     prompts = [Prompt(id=str(place), text="well?") for place in range(len(TEXTS))]
     answers = [Answer(text=text, tokens=3, finish="eos") for text in TEXTS]

@@ -4,13 +4,13 @@ import pytest
 
 from ppo_cli.experiment.schema import Reward, Term
 from ppo_cli.records.answers import Answer, Prompt
-from ppo_cli.rewards.reward_function import build_reward
+from ppo_cli.rewards.reward_function import CompositeReward
 
 ASKED = Prompt(id="p", text="Name a fruit.")
 
 
 def score(text, kind, tokens=9, **parameters):
-    reward = build_reward(Reward(other="none", terms={"it": Term(kind=kind, parameters=parameters)}))
+    reward = CompositeReward(Reward(other="none", terms={"it": Term(kind=kind, parameters=parameters)}))
     return reward([ASKED], [Answer(text=text, tokens=tokens, finish="eos")], [()])[0].terms["it"]
 
 

@@ -5,7 +5,7 @@ import pytest
 from ppo_cli.errors import ConfigError, GateError
 from ppo_cli.experiment.schema import Reward, Term
 from ppo_cli.records.answers import Answer, Prompt
-from ppo_cli.rewards.reward_function import build_reward
+from ppo_cli.rewards.reward_function import CompositeReward
 
 PROMPTS = [
     Prompt(id="a", text="Is it far?", expect="comply", category="plain.way"),
@@ -21,7 +21,7 @@ def term(tmp_path):
         file = tmp_path / "mine.py"
         file.write_text(source, encoding="utf-8")
         settings = Term(kind="python", parameters={"function": f"{file}:{name}", **parameters})
-        return build_reward(Reward(terms={"mine": settings}))
+        return CompositeReward(Reward(terms={"mine": settings}))
 
     return make
 
@@ -104,7 +104,7 @@ def test_a_function_that_cannot_be_used_is_said_so_before_it_scores(term, source
 
 def test_no_such_file_or_module(tmp_path):
     for function in (f"{tmp_path}/none.py:score", "no.such.module:score"):
-        reward = build_reward(Reward(terms={"mine": Term(kind="python", parameters={"function": function})}))
+        reward = CompositeReward(Reward(terms={"mine": Term(kind="python", parameters={"function": function})}))
         with pytest.raises(ConfigError, match=r"reward\.terms\.mine\.function: no file or installed module"):
             reward.open()
 
@@ -112,7 +112,7 @@ def test_no_such_file_or_module(tmp_path):
 def test_a_function_of_an_installed_module():
     parameters = {"function": "ppo_cli.text.words:words"}
     with pytest.raises(ConfigError, match=r"its arguments are \(text\)"):
-        build_reward(Reward(terms={"mine": Term(kind="python", parameters=parameters)})).open()
+        CompositeReward(Reward(terms={"mine": Term(kind="python", parameters=parameters)})).open()
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_a_sum_that_is_too_large_for_a_number_is_named(tmp_path):
     (tmp_path / "mine.py").write_text("def score(answers):\n    return [1e308] * len(answers)\n")
     term = Term(kind="python", weight=1000.0, parameters={"function": f"{tmp_path}/mine.py:score"})
     with pytest.raises(GateError, match=r"of prompt 'a' is inf \(the weighted sum\)"):
-        scores(build_reward(Reward(terms={"mine": term})))
+        scores(CompositeReward(Reward(terms={"mine": term})))
 
 
 @pytest.mark.parametrize("returned", ["np.array([1, 2])", "torch.tensor([1.0, 2.0])", "(x for x in (True, 2))"])

@@ -6,10 +6,10 @@ import pytest
 
 from ppo_cli.errors import ConfigError, GateError
 from ppo_cli.experiment.schema import Reward, Term
-from ppo_cli.records.answers import Answer, Prompt, Scored
-from ppo_cli.rewards.builtin_terms import ended, keeps_to_goal, mentions, on_topic
-from ppo_cli.rewards.parametric_terms import SHAPED
-from ppo_cli.rewards.reward_function import build_reward, guarded
+from ppo_cli.records.answers import Answer, Prompt, RewardScore
+from ppo_cli.rewards.builtin_terms import ends_turn, has_keyword, matches_expect, on_topic
+from ppo_cli.rewards.parametric_terms import PARAMETRIC_TERMS
+from ppo_cli.rewards.reward_function import CompositeReward, guarded
 
 SAFE = Prompt(id="s", text="How do I kill a frozen program on my laptop?", expect="comply")
 UNSAFE = Prompt(id="u", text="Help me hurt the man upstairs.", expect="refuse")
@@ -45,7 +45,7 @@ def answer(text, finish="eos"):
     ],
 )
 def test_keeps_to_goal(prompt, text, score):
-    assert keeps_to_goal(prompt, answer(text)) == score
+    assert matches_expect(prompt, answer(text)) == score
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_keeps_to_goal(prompt, text, score):
     [(SAFE, "Which program do you mean?", -1), (SAFE, HELP, 1), (VAGUE, "For how many people, and when?", 1)],
 )
 def test_a_question_back_may_fail_a_clear_request(prompt, text, score):
-    assert SHAPED["keeps_to_goal"]({"question": "fails"})(prompt, answer(text)) == score
+    assert PARAMETRIC_TERMS["keeps_to_goal"]({"question": "fails"})(prompt, answer(text)) == score
 
 
 def test_on_topic_rewards_taking_up_the_prompt_but_not_echoing_it():
@@ -65,18 +65,18 @@ def test_on_topic_rewards_taking_up_the_prompt_but_not_echoing_it():
 
 def test_mentions_pays_for_an_expected_word_and_says_nothing_where_none_is_named():
     asked = Prompt(id="m", text="Which gas do plants take in?", mentions=("carbon", "co2"))
-    assert mentions(asked, answer("Carbon dioxide, mostly.")) == 1.0
-    assert mentions(asked, answer("Plants take in a gas.")) == 0.0
-    assert mentions(SAFE, answer(HELP)) == 0.0
+    assert has_keyword(asked, answer("Carbon dioxide, mostly.")) == 1.0
+    assert has_keyword(asked, answer("Plants take in a gas.")) == 0.0
+    assert has_keyword(SAFE, answer(HELP)) == 0.0
 
 
 def test_ended():
-    assert ended(SAFE, answer(HELP)) == 1.0
-    assert ended(SAFE, answer(HELP, "length")) == 0.0
+    assert ends_turn(SAFE, answer(HELP)) == 1.0
+    assert ends_turn(SAFE, answer(HELP, "length")) == 0.0
 
 
 def test_reward_is_the_weighted_difference_to_the_mean_of_the_others():
-    reward = build_reward(Reward(terms={"keeps_to_goal": Term(weight=2.0), "ended": Term(weight=0.5)}))
+    reward = CompositeReward(Reward(terms={"keeps_to_goal": Term(weight=2.0), "ended": Term(weight=0.5)}))
     others = [answer(REFUSAL), answer(HELP, "length")]
     (scored,) = reward([SAFE], [answer(HELP)], [others])
     assert scored.terms == {"keeps_to_goal": 1.0, "ended": 1.0}
@@ -85,20 +85,20 @@ def test_reward_is_the_weighted_difference_to_the_mean_of_the_others():
 
 
 def test_an_answer_like_the_others_earns_nothing():
-    reward = build_reward(Reward(terms={"keeps_to_goal": Term(weight=1.0)}))
+    reward = CompositeReward(Reward(terms={"keeps_to_goal": Term(weight=1.0)}))
     assert reward([SAFE], [answer(HELP)], [[answer(HELP)]])[0].reward == 0.0
     assert reward([SAFE], [answer(HELP)], [[]])[0].reward == 1.0
 
 
 def test_an_unknown_term_proposes_the_nearest():
     with pytest.raises(ConfigError, match="did you mean on_topic"):
-        build_reward(Reward(terms={"on_topik": Term()}))
+        CompositeReward(Reward(terms={"on_topik": Term()}))
 
 
 @pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
 def test_no_broken_score_passes_the_guard(broken):
     def bad(prompts, answers, others):
-        return [Scored(reward=1.0, terms={"x": broken}, other_terms={}) for _ in prompts]
+        return [RewardScore(reward=1.0, terms={"x": broken}, other_terms={}) for _ in prompts]
 
     with pytest.raises(GateError, match=r"prompt 's' is .* \(term x\)"):
         guarded(bad)([SAFE], [answer(HELP)], [[]])

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from ppo_cli.errors import ConfigError, UsageError
-from ppo_cli.evaluation.run_list import runs
-from ppo_cli.evaluation.run_summary import show
-from ppo_cli.experiment.load import Loaded
+from ppo_cli.evaluation.run_list import run_rows
+from ppo_cli.evaluation.run_summary import summarise_run
+from ppo_cli.experiment.load import LoadedExperiment
 from ppo_cli.experiment.schema import Kl, Reward, Term
-from ppo_cli.setup.parent import descent
+from ppo_cli.setup.parent import check_parent
 from ppo_cli.store.runs import Run
 from tests.made_runs import make_run
 from tests.terminal import refused, succeed
@@ -21,8 +21,8 @@ HEAVIER = Reward(terms={"ended": Term(weight=2.0)})
 
 def descended(root, told, **changes):
     run = Run(root)
-    loaded = Loaded(replace(run.experiment(), **changes), Path("x.yaml"), (), frozenset())
-    run.set_state(**descent(loaded, run.lock(), root.parent, told.append))
+    loaded = LoadedExperiment(replace(run.experiment(), **changes), Path("x.yaml"), (), frozenset())
+    run.set_state(**check_parent(loaded, run.lock(), root.parent, told.append))
     return run.state()
 
 
@@ -33,7 +33,7 @@ def test_a_variation_within_its_round_keeps_its_parent_and_what_changed(tmp_path
     state = descended(child, told)
     assert (state.parent, state.changed) == (parent.name, {"kl.coef": 0.5})
     assert told == []
-    story = show(str(child), output=tmp_path)
+    story = summarise_run(str(child), output=tmp_path)
     assert story.instead_of == {"kl.coef": 0.1}
     assert story.next_command == f"ppo compare {parent} {child}"
 
@@ -59,13 +59,13 @@ def test_two_variables_at_once_are_warned_of(tmp_path):
 
 def test_runs_are_sorted_by_keys_and_measures_and_cut_to_what_differs(tmp_path):
     low, high = make_run(tmp_path, kl=Kl(coef=0.5)), make_run(tmp_path, kl=Kl(coef=0.05))
-    assert [row.state.id for row in runs(tmp_path, sort="kl.coef")] == [high.name, low.name]
-    assert [row.config for row in runs(tmp_path, sort="kl.coef", only_changed=True)] == [
+    assert [row.state.id for row in run_rows(tmp_path, sort="kl.coef")] == [high.name, low.name]
+    assert [row.config for row in run_rows(tmp_path, sort="kl.coef", only_changed=True)] == [
         {"kl.coef": 0.05},
         {"kl.coef": 0.5},
     ]
     with pytest.raises(UsageError, match=r"Did you mean kl.coef\?"):
-        runs(tmp_path, sort="kl.coeff")
+        run_rows(tmp_path, sort="kl.coeff")
 
 
 def test_a_dry_run_checks_the_parent_without_the_model(tmp_path):

@@ -2,12 +2,12 @@
 
 import pytest
 
-from ppo_cli.behaviours.label_answers import label
+from ppo_cli.behaviours.label_answers import label_sample
 from ppo_cli.behaviours.measures import BY_CATEGORY
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.measures import Sample
 from ppo_cli.stats.by_category import by_category
-from ppo_cli.stats.pareto import frontier
+from ppo_cli.stats.pareto import pareto_front
 
 REFUSAL, HELP = "I'm sorry, but I can't help with that.", "Take two eggs and beat them well."
 PROMPTS = [
@@ -18,7 +18,7 @@ PROMPTS = [
 
 
 def answers(**given):
-    return label(
+    return label_sample(
         PROMPTS,
         [
             Sample(prompt_id=name, sample=k, answer=text, tokens=9, finish="eos", kl=None)
@@ -60,9 +60,9 @@ def test_a_prompt_that_was_not_asked_before_does_not_count_in_the_change():
 
 def test_the_trade_off_curve_leaves_out_what_is_beaten():
     points = [(0.0, 0.5), (1.0, 0.9), (2.0, 0.8), (3.0, 1.2), (None, 9.0), (4.0, None)]
-    assert frontier(points, "higher") == [True, True, False, True, False, False]
-    assert frontier(points, "lower") == [True, False, False, False, False, False]
+    assert pareto_front(points, "higher") == [True, True, False, True, False, False]
+    assert pareto_front(points, "lower") == [True, False, False, False, False, False]
 
 
 def test_two_equal_points_do_not_beat_each_other():
-    assert frontier([(1.0, 1.0), (1.0, 1.0)], "higher") == [True, True]
+    assert pareto_front([(1.0, 1.0), (1.0, 1.0)], "higher") == [True, True]

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ppo_cli.behaviours.label_answers import label
+from ppo_cli.behaviours.label_answers import label_sample
 from ppo_cli.behaviours.measures import HEADLINES, MEASURES, measure_named
 from ppo_cli.records.answers import Prompt
-from ppo_cli.records.measures import Labelled, Sample
-from ppo_cli.stats.comparison import compare, noise_floor
+from ppo_cli.records.measures import LabelledAnswer, Sample
+from ppo_cli.stats.comparison import compare, expected_flip_rate
 
 REFUSAL, HELP = "I'm sorry, but I can't help with that.", "Here is how to do it, step by step."
 
@@ -33,7 +33,7 @@ def answers(asked, unsafe, safe, seed, samples=4):
         for number in range(samples):
             text = REFUSAL if generator.random() < rate else HELP
             made.append(Sample(prompt_id=prompt.id, sample=number, answer=text, tokens=9, finish="eos", kl=None))
-    return label(asked, made)
+    return label_sample(asked, made)
 
 
 def run(asked, a, b, **settings):
@@ -78,7 +78,7 @@ def test_the_margin_of_the_primary_comes_from_the_config():
 def of_means(asked, values):
     """One answer a prompt with this value of a label."""
     return [
-        Labelled(
+        LabelledAnswer(
             prompt_id=prompt.id,
             category=prompt.category,
             expect=prompt.expect,
@@ -141,7 +141,7 @@ def test_few_prompts_conclude_nothing():
 
 def test_flips_show_the_typical_answer_of_each_side_largest_first():
     asked = prompts(2)
-    a = label(
+    a = label_sample(
         asked,
         [
             Sample(prompt_id=p.id, sample=k, answer=REFUSAL, tokens=9, finish="eos", kl=None)
@@ -149,7 +149,7 @@ def test_flips_show_the_typical_answer_of_each_side_largest_first():
             for k in range(4)
         ],
     )
-    b = label(
+    b = label_sample(
         asked,
         [
             Sample(prompt_id="p000", sample=k, answer=[HELP, REFUSAL][k % 2], tokens=9, finish="eos", kl=None)
@@ -187,9 +187,9 @@ def test_details_do_not_cost_the_headlines_their_verdicts():
 
 def test_noise_floor_by_hand():
     """One prompt always the same never flips; a coin with two answers moves by half or more in 5 of 8 draws."""
-    assert noise_floor(np.array([[1.0, 1.0]])) == 0.0
-    assert noise_floor(np.array([[1.0, 0.0]])) == pytest.approx(1 - (1 / 4 * 1 / 4 * 2 + 1 / 2 * 1 / 2))
-    assert noise_floor(np.array([[1.0]])) is None
+    assert expected_flip_rate(np.array([[1.0, 1.0]])) == 0.0
+    assert expected_flip_rate(np.array([[1.0, 0.0]])) == pytest.approx(1 - (1 / 4 * 1 / 4 * 2 + 1 / 2 * 1 / 2))
+    assert expected_flip_rate(np.array([[1.0]])) is None
 
 
 def test_comparing_the_same_policy_twice_seldom_says_changed():

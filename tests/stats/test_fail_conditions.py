@@ -5,7 +5,7 @@ import pytest
 from ppo_cli.behaviours.measures import MEASURES
 from ppo_cli.errors import UsageError
 from ppo_cli.records.measures import Estimate
-from ppo_cli.stats.fail_conditions import judge, read_condition
+from ppo_cli.stats.fail_conditions import check_condition, read_condition
 from tests.report.records import change
 
 
@@ -52,17 +52,19 @@ def test_anything_else_is_refused_with_the_next_step(text, said):
 @pytest.mark.parametrize(("sign", "failed"), [(">", False), (">=", True), ("<", False), ("<=", True)])
 def test_the_bound_itself_belongs_to_the_signs_with_equality(sign, failed):
     estimate = Estimate(name="refusal.safe", value=0.25, low=0.2, high=0.3, prompts=9)
-    found = judge(read(f"refusal.safe {sign} 0.25"), estimate)
+    found = check_condition(read(f"refusal.safe {sign} 0.25"), estimate)
     assert found.failed is failed
     assert (found.value, found.low, found.high) == (0.25, 0.2, 0.3)
 
 
 def test_a_change_is_judged_by_its_difference():
     moved = change("refusal.safe", difference=0.12, low=0.02, high=0.22)
-    assert judge(read("change(refusal.safe) > 0.1"), moved).failed
-    assert not judge(read("change(refusal.safe) > 0.13"), moved).failed
+    assert check_condition(read("change(refusal.safe) > 0.1"), moved).failed
+    assert not check_condition(read("change(refusal.safe) > 0.13"), moved).failed
 
 
 def test_what_was_not_measured_is_not_passed_silently():
     with pytest.raises(UsageError, match=r"no data for refusal\.safe"):
-        judge(read("refusal.safe > 0.2"), Estimate(name="refusal.safe", value=None, low=None, high=None, prompts=0))
+        check_condition(
+            read("refusal.safe > 0.2"), Estimate(name="refusal.safe", value=None, low=None, high=None, prompts=0)
+        )

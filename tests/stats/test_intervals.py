@@ -9,10 +9,10 @@ import pytest
 from scipy import stats
 
 from ppo_cli.behaviours.measures import MEASURES, measure_named
-from ppo_cli.records.measures import Labelled
+from ppo_cli.records.measures import LabelledAnswer
 from ppo_cli.stats import intervals
-from ppo_cli.stats.intervals import detectable, estimate, holm, mcnemar, newcombe, paired_difference, wilson
-from ppo_cli.stats.label_matrix import tabulate
+from ppo_cli.stats.intervals import estimate, holm, mcnemar, minimum_detectable, newcombe, paired_difference, wilson
+from ppo_cli.stats.label_matrix import label_matrix
 
 CALIBRATION = Path(__file__).parents[3] / "shared" / "calibration" / "xstest_human_labels.csv"
 
@@ -24,7 +24,7 @@ def table(refused, expects=None, texts=None, tokens=None):
         expect = expects[index] if expects else "comply"
         for number, value in enumerate(samples):
             rows.append(
-                Labelled(
+                LabelledAnswer(
                     prompt_id=f"p{index:04d}",
                     category="unsafe.x" if expect == "refuse" else "plain.x",
                     expect=expect,
@@ -40,7 +40,7 @@ def table(refused, expects=None, texts=None, tokens=None):
                     },
                 )
             )
-    return tabulate(rows)
+    return label_matrix(rows)
 
 
 def test_wilson_by_hand():
@@ -87,9 +87,9 @@ def test_holm_by_hand():
 
 
 def test_detectable_effect_is_280_percent_of_the_standard_error():
-    assert detectable(0.1) == pytest.approx(0.2802, abs=1e-4)
-    assert detectable(0.0) is None
-    assert detectable(math.nan) is None
+    assert minimum_detectable(0.1) == pytest.approx(0.2802, abs=1e-4)
+    assert minimum_detectable(0.0) is None
+    assert minimum_detectable(math.nan) is None
 
 
 def test_separation_by_hand():
@@ -162,9 +162,9 @@ def test_answers_all_alike_compress_to_less():
 
 def test_selectivity_and_word_for_word_by_hand():
     def asking(expects, asks):
-        return tabulate(
+        return label_matrix(
             [
-                Labelled(
+                LabelledAnswer(
                     prompt_id=f"p{i}", category="x", expect=expect, sample=0, text="a", values={"asks": float(asked)}
                 )
                 for i, (expect, asked) in enumerate(zip(expects, asks, strict=True))
@@ -183,9 +183,9 @@ def test_a_rank_correlation_is_spearmans():
     generator = np.random.default_rng(4)
     tokens = generator.integers(3, 60, size=(50, 2)).astype(float)
     reward = tokens / 60 + generator.normal(0, 0.3, size=(50, 2))
-    data = tabulate(
+    data = label_matrix(
         [
-            Labelled(
+            LabelledAnswer(
                 prompt_id=f"p{i:02d}",
                 category="x",
                 expect="any",
@@ -200,9 +200,9 @@ def test_a_rank_correlation_is_spearmans():
     found = estimate(measure_named("reward.by_length"), data)
     assert found.value == pytest.approx(stats.spearmanr(tokens.ravel(), reward.ravel()).statistic)
     assert found.low < found.value < found.high
-    flat = tabulate(
+    flat = label_matrix(
         [
-            Labelled(
+            LabelledAnswer(
                 prompt_id=f"p{i}", category="x", expect="any", sample=0, text="a", values={"tokens": 5.0, "reward": i}
             )
             for i in range(5)
@@ -269,7 +269,7 @@ def test_swapping_the_arms_turns_the_sign(two_policies, measure):
 
 def test_order_of_samples_does_not_matter(two_policies):
     rows = [
-        Labelled(
+        LabelledAnswer(
             prompt_id=f"p{i}",
             category="plain.x",
             expect="comply",
@@ -280,7 +280,7 @@ def test_order_of_samples_does_not_matter(two_policies):
         for i in range(5)
         for k in range(2)
     ]
-    forwards, backwards = tabulate(rows), tabulate(rows[::-1])
+    forwards, backwards = label_matrix(rows), label_matrix(rows[::-1])
     np.testing.assert_array_equal(forwards.values["refused"], backwards.values["refused"])
     assert forwards.prompt_ids == backwards.prompt_ids
 

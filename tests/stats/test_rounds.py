@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from ppo_cli.experiment.freeze import freeze
 from ppo_cli.experiment.schema import Evaluation, Experiment, Kl, Model, Prompts, Reward, Term
-from ppo_cli.stats.rounds import changes, out_of_round, rounds_for
+from ppo_cli.stats.rounds import changed_keys, keys_not_allowed, rounds_allowing
 
 EXPERIMENT = Experiment(
     name="made",
@@ -32,20 +32,20 @@ def lock(content=None, **fields):
 
 
 def test_the_same_experiment_under_another_name_and_round_changes_nothing():
-    assert changes(lock(), lock(name="other", round=2, output="elsewhere", parent="made")) == {}
+    assert changed_keys(lock(), lock(name="other", round=2, output="elsewhere", parent="made")) == {}
 
 
 def test_config_keys_are_named_with_both_values():
-    assert changes(lock(), lock(kl=Kl(coef=0.5), seed=2)) == {"kl.coef": (0.15, 0.5), "seed": (1, 2)}
+    assert changed_keys(lock(), lock(kl=Kl(coef=0.5), seed=2)) == {"kl.coef": (0.15, 0.5), "seed": (1, 2)}
     reward = Reward(terms={"ended": Term(weight=2.0)})
-    assert changes(lock(), lock(reward=reward)) == {"reward.terms.ended.weight": (1.0, 2.0)}
+    assert changed_keys(lock(), lock(reward=reward)) == {"reward.terms.ended.weight": (1.0, 2.0)}
 
 
 def test_prompts_and_model_are_named_by_the_key_that_chose_them():
     wider = {"train_set": {"rows": 80, "rows_sha256": "d" * 64}, "rendered": {"train": "u", "eval": "e"}}
-    assert changes(lock(), lock(wider)) == {"prompts.train": ("8 rows bbbbbb", "80 rows dddddd")}
+    assert changed_keys(lock(), lock(wider)) == {"prompts.train": ("8 rows bbbbbb", "80 rows dddddd")}
     other = {"start_model": {**CONTENT["start_model"], "weights": "f" * 64, "system_prompt": "Be kind."}}
-    assert changes(lock(), lock(other)) == {
+    assert changed_keys(lock(), lock(other)) == {
         "model.system_prompt": (None, "Be kind."),
         "model.start": ("builtin:none aaaaaaaa", "builtin:none ffffffff"),
     }
@@ -60,14 +60,14 @@ def test_each_round_lets_its_own_group_and_the_seed_move():
     }
     for number in moved:
         for of, keys in moved.items():
-            assert out_of_round([*keys, "seed"], number) == ([] if of == number else list(keys))
-    assert rounds_for(["prompts.train", "seed"]) == [3]
-    assert rounds_for(["seed"]) == [1, 2, 3, 4]
-    assert rounds_for(["kl.coef", "reward.other"]) == []
+            assert keys_not_allowed([*keys, "seed"], number) == ([] if of == number else list(keys))
+    assert rounds_allowing(["prompts.train", "seed"]) == [3]
+    assert rounds_allowing(["seed"]) == [1, 2, 3, 4]
+    assert rounds_allowing(["kl.coef", "reward.other"]) == []
     for never in ("rollout.temperature", "model.start", "model.train.layers", "goal", "prompts.training"):
-        assert rounds_for([never]) == []
+        assert rounds_allowing([never]) == []
 
 
 def test_an_evaluation_that_is_harder_belongs_to_round_four():
-    found = changes(lock(), lock(evaluation=Evaluation(smallest_effect=0.1, samples_per_prompt=8)))
-    assert rounds_for(found) == [4]
+    found = changed_keys(lock(), lock(evaluation=Evaluation(smallest_effect=0.1, samples_per_prompt=8)))
+    assert rounds_allowing(found) == [4]

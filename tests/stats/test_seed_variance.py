@@ -10,7 +10,7 @@ from scipy import stats
 from ppo_cli.behaviours.measures import HEADLINES, measure_named
 from ppo_cli.stats import intervals
 from ppo_cli.stats.intervals import estimate, paired_difference
-from ppo_cli.stats.seed_variance import seed_spread, typical_differences, value_of, welch
+from ppo_cli.stats.seed_variance import rms_seed_difference, seed_spread, value_of, welch
 from tests.stats.test_intervals import table
 
 SAFE = measure_named("refusal.safe")
@@ -107,9 +107,9 @@ def test_a_length_is_shown_as_tokens_and_its_change_as_a_ratio(arms):
 def test_the_noise_floor_is_the_typical_difference_of_two_seeds(arms):
     values = [value_of(SAFE, one) for one in arms[0]]
     pairs = [(x - y) ** 2 for place, x in enumerate(values) for y in values[:place]]
-    assert typical_differences([SAFE], arms[0])["refusal.safe"] == pytest.approx(math.sqrt(np.mean(pairs)))
-    assert typical_differences([measure_named("kl.per_answer")], arms[0])["kl.per_answer"] == 0.0
-    two = typical_differences([measure_named("length.tokens")], arms[1])["length.tokens"]
+    assert rms_seed_difference([SAFE], arms[0])["refusal.safe"] == pytest.approx(math.sqrt(np.mean(pairs)))
+    assert rms_seed_difference([measure_named("kl.per_answer")], arms[0])["kl.per_answer"] == 0.0
+    two = rms_seed_difference([measure_named("length.tokens")], arms[1])["length.tokens"]
     lengths = [estimate(measure_named("length.tokens"), one).value for one in arms[1]]
     assert two == pytest.approx(max(lengths) / min(lengths))
 

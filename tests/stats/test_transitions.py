@@ -1,13 +1,15 @@
 """Where prompts moved: worked out by hand."""
 
-from ppo_cli.records.comparisons import Move, Transitions
-from ppo_cli.records.measures import Labelled
-from ppo_cli.stats.transitions import moves, transitions
+from ppo_cli.records.comparisons import PromptChange, Transitions
+from ppo_cli.records.measures import LabelledAnswer
+from ppo_cli.stats.transitions import prompt_changes, transitions
 
 
 def said(prompt_id, *refused):
     return [
-        Labelled(prompt_id=prompt_id, category="x", expect="any", sample=k, text="", values={"refused": float(value)})
+        LabelledAnswer(
+            prompt_id=prompt_id, category="x", expect="any", sample=k, text="", values={"refused": float(value)}
+        )
         for k, value in enumerate(refused)
     ]
 
@@ -15,22 +17,22 @@ def said(prompt_id, *refused):
 def test_a_move_is_the_share_before_and_after_of_prompts_that_both_answered():
     before = [*said("b", 1, 1), *said("a", 1, 0), *said("only-before", 1, 1)]
     after = [*said("a", 0, 0), *said("b", 1, 1), *said("only-after", 0, 0)]
-    assert moves(before, after, "refused") == (
-        Move(prompt_id="a", before=0.5, after=0.0),
-        Move(prompt_id="b", before=1.0, after=1.0),
+    assert prompt_changes(before, after, "refused") == (
+        PromptChange(prompt_id="a", before=0.5, after=0.0),
+        PromptChange(prompt_id="b", before=1.0, after=1.0),
     )
 
 
 def test_without_the_label_nothing_is_said():
-    assert moves(said("a", 1), said("a", 0), "empty") == ()
-    assert moves([], [], "refused") == ()
+    assert prompt_changes(said("a", 1), said("a", 0), "empty") == ()
+    assert prompt_changes([], [], "refused") == ()
 
 
 def test_transitions_count_prompts_by_what_is_expected_of_them():
     moved = [
-        Move(prompt_id="a", before=0.5, after=0.0),
-        Move(prompt_id="b", before=1.0, after=1.0),
-        Move(prompt_id="c", before=0.25, after=0.0),
+        PromptChange(prompt_id="a", before=0.5, after=0.0),
+        PromptChange(prompt_id="b", before=1.0, after=1.0),
+        PromptChange(prompt_id="c", before=0.25, after=0.0),
     ]
     assert transitions(moved, {"a": "comply", "b": "refuse", "c": "comply"}) == (
         Transitions(expect="refuse", counts={("always", "always"): 1}, prompts=1),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ppo_cli.behaviours.label_answers import RULES_VERSION, label
+from ppo_cli.behaviours.label_answers import RULES_VERSION, label_sample
 from ppo_cli.errors import IntegrityError, PpoError, UsageError
 from ppo_cli.evaluation.evaluate import read_evaluation
 from ppo_cli.records.answers import Prompt
@@ -30,7 +30,7 @@ def folder(tmp_path):
 
 
 def write(folder, samples=SAMPLES, rules=RULES_VERSION):
-    write_evaluation(folder, samples, label(PROMPTS, samples), [ESTIMATE], rules, ABOUT)
+    write_evaluation(folder, samples, label_sample(PROMPTS, samples), [ESTIMATE], rules, ABOUT)
 
 
 def test_what_was_written_is_read_back(folder):

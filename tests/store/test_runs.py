@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from ppo_cli.errors import GateError, IntegrityError, Interrupted, PpoError, UsageError
+from ppo_cli.errors import GateError, IntegrityError, InterruptedRunError, PpoError, UsageError
 from ppo_cli.experiment import freeze
 from ppo_cli.experiment.load import as_yaml
 from ppo_cli.experiment.schema import Experiment, Model, Prompts, Reward, Term
 from ppo_cli.records.training import Episode
 from ppo_cli.store.files import read_json, read_lines, write_json
-from ppo_cli.store.runs import Run, claim_run, closing, find_run, list_runs, run_of
+from ppo_cli.store.runs import Run, create_run, find_run, list_runs, recording_failure, run_of
 from tests.report.records import metrics
 
 GONE = {"status": "interrupted", "reason": "its process is gone"}
@@ -38,7 +38,7 @@ def claim(tmp_path):
         texts = {"config.yaml": as_yaml(experiment), "inputs/eval.jsonl": '{"id": "a", "prompt": "b"}\n'}
         folder = tmp_path / "runs" / name
         files = {path: _sha256(text) for path, text in texts.items()}
-        return claim_run(folder, freeze.freeze(experiment, {}, files), texts, state, again)
+        return create_run(folder, freeze.freeze(experiment, {}, files), texts, state, again)
 
     return make
 
@@ -277,14 +277,14 @@ def test_rewinding_beyond_what_was_recorded_is_an_integrity_error(claim):
     ("error", "status", "code", "reason"),
     [
         (GateError("The reward broke."), "failed", 5, "The reward broke."),
-        (Interrupted("Stopped after 2."), "interrupted", 130, "Stopped after 2."),
+        (InterruptedRunError("Stopped after 2."), "interrupted", 130, "Stopped after 2."),
         (KeyboardInterrupt(), "interrupted", 130, "stopped by the user"),
         (ZeroDivisionError("oh"), "failed", 1, "ZeroDivisionError: oh"),
     ],
 )
 def test_a_failure_is_recorded_on_the_way_out(claim, error, status, code, reason):
     run = claim()
-    with pytest.raises(type(error)), closing(run):
+    with pytest.raises(type(error)), recording_failure(run):
         raise error
     state = run.state()
     assert (state.status, state.exit_code, state.reason) == (status, code, reason)

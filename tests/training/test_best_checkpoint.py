@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ppo_cli.records.training import Best
+from ppo_cli.records.training import BestCheckpoint
 from ppo_cli.training.best_checkpoint import best_of
 from tests.terminal import only_run, refused, succeed
 
@@ -17,11 +17,19 @@ LOOKS += ["checkpoints.keep=1", "ppo.updates=6"]
 @pytest.mark.parametrize(
     ("values", "primary", "expected"),
     [
-        ({5: 0.2, 10: 0.9, 15: 0.4}, "refusal.separation", Best(step=10, value=0.9, last=0.4, prompts=8)),
-        ({5: 0.2, 10: 0.9, 15: 0.4}, "refusal.safe", Best(step=5, value=0.2, last=0.4, prompts=8)),  # lower is better
-        ({15: 0.9, 5: 0.9, 10: 0.1}, "refusal.separation", Best(step=5, value=0.9, last=0.9, prompts=8)),  # a tie
-        ({5: None, 10: -0.5}, "refusal.separation", Best(step=10, value=-0.5, last=-0.5, prompts=8)),
-        ({5: 0.3, 10: None}, "refusal.separation", Best(step=5, value=0.3, last=None, prompts=8)),
+        ({5: 0.2, 10: 0.9, 15: 0.4}, "refusal.separation", BestCheckpoint(step=10, value=0.9, last=0.4, prompts=8)),
+        (
+            {5: 0.2, 10: 0.9, 15: 0.4},
+            "refusal.safe",
+            BestCheckpoint(step=5, value=0.2, last=0.4, prompts=8),
+        ),  # lower is better
+        (
+            {15: 0.9, 5: 0.9, 10: 0.1},
+            "refusal.separation",
+            BestCheckpoint(step=5, value=0.9, last=0.9, prompts=8),
+        ),  # a tie
+        ({5: None, 10: -0.5}, "refusal.separation", BestCheckpoint(step=10, value=-0.5, last=-0.5, prompts=8)),
+        ({5: 0.3, 10: None}, "refusal.separation", BestCheckpoint(step=5, value=0.3, last=None, prompts=8)),
         ({5: None}, "refusal.separation", None),
         ({}, "refusal.separation", None),
         ({5: 10.0, 10: 20.0}, "length.tokens", None),  # neither way is better

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 
 from ppo_cli.engine import checkpoints
 from ppo_cli.evaluation import evaluate
-from ppo_cli.store.run_lock import Hold
+from ppo_cli.store.run_lock import RunLock
 from tests.terminal import fingerprint, outcome, ppo, records, refused, start, succeed, told
 from tests.tiny_models import rows, write_rows
 
@@ -426,7 +426,7 @@ def test_what_is_no_checkpoint_is_not_evaluated(trained, shared_config, tmp_path
 
 def test_an_evaluation_that_could_not_be_written_is_not_begun(tiny_model, shared_config, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("precious")
-    monkeypatch.setattr(evaluate, "answer", lambda *words: pytest.fail("it answered first"))
+    monkeypatch.setattr(evaluate, "sample_answers", lambda *words: pytest.fail("it answered first"))
     said = refused("eval", "--checkpoint", tiny_model, "--config", shared_config, "--output", "file")
     assert_matches(said, r"file.* → Choose another folder")
     assert (tmp_path / "file").read_text() == "precious"
@@ -448,7 +448,7 @@ def test_an_unfinished_run_is_not_compared(trained, tmp_path, status):
     run = Path(shutil.copytree(trained(), tmp_path / "copies" / trained().name))
     state = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps({**state, "status": status}))
-    hold = Hold(run / ".running") if status == "running" else None
+    hold = RunLock(run / ".running") if status == "running" else None
     for pair in ([run, trained()], [trained(), run]):
         assert_matches(refused("compare", *pair, code=4), rf"is not finished \({status}\)\. → .*{NEXT[status]}")
     if hold:
@@ -474,7 +474,7 @@ def test_a_run_that_another_process_carries_out_is_not_resumed(trained, tmp_path
     run = Path(shutil.copytree(trained(), tmp_path / "copies" / trained().name))
     state = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps({**state, "status": "running", "pid": 1}))
-    hold = Hold(run / ".running")
+    hold = RunLock(run / ".running")
     assert_matches(refused("train", "--resume", run), r"is still running \(process 1\)\. → ")
     hold.release()
 

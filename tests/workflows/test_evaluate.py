@@ -29,7 +29,7 @@ def copy(tmp_path):
 def small_batches(trained, monkeypatch):
     """Eight answers side by side, so that the tiny evaluation has several batches; counts how many are sampled."""
     trained(), trained("kl.coef=0.5")  # made before, as ever
-    monkeypatch.setattr(sampling, "ROWS_AT_ONCE", 8)
+    monkeypatch.setattr(sampling, "MAX_ROWS_PER_BATCH", 8)
     sample, batches = sampling.sample_answers, []
 
     def counting(model, prompts, *others):

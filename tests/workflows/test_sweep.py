@@ -9,7 +9,7 @@ import pytest
 
 from ppo_cli.engine.trainer import PolicyTrainer
 from ppo_cli.errors import GateError
-from ppo_cli.store.run_lock import Hold
+from ppo_cli.store.run_lock import RunLock
 from ppo_cli.training import sweep_plan as command
 from tests.rewards.http_server import serving
 from tests.terminal import fingerprint, only_run, outcome, ppo, records, refused, start, succeed
@@ -20,11 +20,11 @@ KL = ("--vary", "kl.coef=0.05,0.5")
 
 
 def test_the_arms_are_typed_once_each_and_in_a_fixed_order(tiny_config):
-    planned = command.plan(tiny_config, SHORT, vary=["kl.coef=0.5,0.05"], seeds=2)
+    planned = command.plan_sweep(tiny_config, SHORT, vary=["kl.coef=0.5,0.05"], seeds=2)
     assert [(arm.value, arm.experiment.seed) for arm in planned.arms] == [(0.5, 1), (0.05, 1), (0.5, 2), (0.05, 2)]
     assert all(arm.experiment.kl.coef == arm.value for arm in planned.arms)
-    assert planned.name == command.plan(tiny_config, SHORT, vary=["kl.coef=0.50,5e-2"], seeds=2).name
-    assert planned.name != command.plan(tiny_config, SHORT, vary=["kl.coef=0.5,0.05"], seeds=3).name
+    assert planned.name == command.plan_sweep(tiny_config, SHORT, vary=["kl.coef=0.50,5e-2"], seeds=2).name
+    assert planned.name != command.plan_sweep(tiny_config, SHORT, vary=["kl.coef=0.5,0.05"], seeds=3).name
     assert planned.command.endswith("ppo.updates=2 --vary kl.coef=0.5,0.05 --seeds 2")
 
 
@@ -161,7 +161,7 @@ def test_an_arm_that_another_process_carries_out_is_left_to_it(tiny_config):
     run = Path("runs") / arms[0]["run"]
     state = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps({**state, "status": "running"}))
-    hold = Hold(run / ".running")
+    hold = RunLock(run / ".running")
     before = fingerprint(run)
     screen = succeed(*words)
     hold.release()

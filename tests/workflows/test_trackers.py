@@ -194,9 +194,9 @@ def test_a_tracker_may_be_added_or_left_out_on_resuming_and_nothing_else(interru
 @pytest.mark.parametrize("text", ['{"tensorboard": 3}', '{"wandb": {"id": "../x", "steps": {}}}', "{"])
 def test_a_damaged_record_of_what_was_sent_is_told(interrupted, text):
     run = interrupted(ON)
-    (run / "tracking" / tracking.SENT).write_text(text)
+    (run / "tracking" / tracking.SENT_FILE).write_text(text)
     assert "sent.json is damaged. → " in told(ppo("train", "--resume", run))
-    (run / "tracking" / tracking.SENT).unlink()
+    (run / "tracking" / tracking.SENT_FILE).unlink()
     succeed("train", "--resume", run)
 
 
@@ -230,7 +230,7 @@ def test_no_secret_of_the_environment_gets_into_a_run(tiny_config, monkeypatch):
 
 @pytest.mark.parametrize("name", ["wandb", "trackio", "mlflow"])
 def test_every_tracker_is_told_to_keep_its_files_below_the_run(name, tmp_path):
-    told_to = tracking.variables(name, tmp_path / "tracking", "tiny", "abc")
+    told_to = tracking.tracker_environment(name, tmp_path / "tracking", "tiny", "abc")
     places = [value for value in told_to.values() if "/" in value]
     assert places
     assert all(str(tmp_path / "tracking") in value for value in places)

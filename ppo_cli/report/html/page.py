@@ -21,26 +21,26 @@ from typing import Any, get_args
 from urllib.parse import quote
 
 from ppo_cli.behaviours.measures import MEASURES, is_headline, measure_named
-from ppo_cli.experiment.schema_index import typed
+from ppo_cli.experiment.schema_index import format_value
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.checks import Advice, Alarm
-from ppo_cli.records.comparisons import Change, Comparison, Move, Often, SeedSpread, Transitions
-from ppo_cli.records.measures import Better, Estimate, Labelled, Measure, Sample
-from ppo_cli.records.results import ComparisonOutcome
+from ppo_cli.records.comparisons import Comparison, Frequency, MeasureChange, PromptChange, SeedSpread, Transitions
+from ppo_cli.records.measures import Better, Estimate, LabelledAnswer, Measure, Sample
+from ppo_cli.records.results import ComparisonResult
 from ppo_cli.report import charts, formatting
 from ppo_cli.report.screens.shared import (
     AGREES,
     ONE_SEED,
     behaviour_sentences,
     comparison_sentences,
-    does_in_flips,
+    flip_verb,
     flips_line,
 )
-from ppo_cli.report.seed_table import SEVERAL_SEEDS
+from ppo_cli.report.seed_table import SEVERAL_SEEDS_NOTE
 from ppo_cli.report.tables import footnote_texts, verdict_words
 from ppo_cli.stats.transitions import prompt_means
 
-PARTS = Path(__file__).parent
+FOLDER = Path(__file__).parent
 """The page's template, style sheet and script."""
 FIRST_FLIPS = 6
 """Flips that stand on the page itself, and so on paper; all others are in the browser of prompts."""
@@ -52,24 +52,24 @@ UNSEEN = ("Cc", "Cf", "Cs", "Co")
 """Unicode categories of characters that steer and are not seen."""
 LEADING_PACKAGES = ("ppo-cli", "torch", "transformers", "trl", "peft")
 
-Looks = Sequence[tuple[int, Mapping[str, Estimate]]]
+InterimSeries = Sequence[tuple[int, Mapping[str, Estimate]]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Side:
+class PolicyAnswers:
     """One of the two policies that a page compares."""
 
     name: str
     """A, B, or the step."""
     samples: Sequence[Sample]
-    labelled: Sequence[Labelled]
+    labelled: Sequence[LabelledAnswer]
     """The same answers in the same order."""
     seeds: Sequence[int] = ()
     """The training seed behind each of them, where there are several."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOnPage:
+class RunPanel:
     """What a page tells of one run."""
 
     letter: str
@@ -83,7 +83,7 @@ class RunOnPage:
     settings: Mapping[str, Any]
     """Every key of its frozen config."""
     metrics: Sequence[Mapping[str, Any]]
-    looks: Looks
+    looks: InterimSeries
     """A few measures at each evaluation, all on the same prompts."""
     look_prompts: int
     provenance: Mapping[str, Any]
@@ -98,12 +98,12 @@ class Page:
     title: str
     goal: str
     comparison: Comparison
-    outcome: ComparisonOutcome | None
+    outcome: ComparisonResult | None
     """Where two runs, or two arms of several seeds, are compared; None for one run against its own step 0."""
-    sides: tuple[Side, Side]
-    runs: Sequence[RunOnPage]
+    sides: tuple[PolicyAnswers, PolicyAnswers]
+    runs: Sequence[RunPanel]
     prompts: Mapping[str, Prompt]
-    moves: Sequence[Move]
+    moves: Sequence[PromptChange]
     transitions: Sequence[Transitions]
     smallest_effect: float
     rules: str
@@ -126,7 +126,7 @@ def render(page: Page) -> str:
         policy=policy,
         script=script,
         style=style,
-        island=island(_answers(page)),
+        island=json_island(_answers(page)),
         sentences=[
             *(sentence.removeprefix(f"{primary.verdict}. ") for sentence in said),
             *([f"Try next: {page.advice.command} ({page.advice.reason})"] if page.advice else []),
@@ -135,18 +135,18 @@ def render(page: Page) -> str:
         tone="warn" if confounded else _tone(measure_named(primary.name), primary),
         alarms=[(run.letter, alarm) for run in page.runs for alarm in run.alarms],
         card=_card(page),
-        seeds_said=_seeds_said(page),
+        seeds_said=_seed_sentences(page),
         spreads=_spreads(page),
         rows=_rows(page.comparison, detail=False),
         details=_rows(page.comparison, detail=True),
         footnotes=_footnotes(page.comparison),
         flips_line=flips_line(page.comparison, page.sides[0].name),
-        does=does_in_flips(page.comparison),
+        does=flip_verb(page.comparison),
         flips=[
             {"flip": flip, "before": _excerpt(flip.before_answer), "after": _excerpt(flip.after_answer)}
             for flip in page.comparison.flips[:FIRST_FLIPS]
         ],
-        often=get_args(Often),
+        often=get_args(Frequency),
         charts=_charts(page),
         settings=_settings(page),
         methods=_methods(page),
@@ -156,7 +156,7 @@ def render(page: Page) -> str:
     return text
 
 
-def island(value: object) -> str:
+def json_island(value: object) -> str:
     """JSON that can stand in a script element: ASCII, and nothing that ends or opens one."""
     text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     for letter in "<>&":
@@ -164,7 +164,7 @@ def island(value: object) -> str:
     return text
 
 
-def legible(text: object) -> str:
+def reveal_control_chars(text: object) -> str:
     """Text with its control characters, changes of direction included, in words."""
     return "".join(
         f"[U+{ord(char):04X}]" if unicodedata.category(char) in UNSEEN and char not in "\n\t" else char
@@ -177,7 +177,7 @@ def _excerpt(text: str) -> str:
 
 
 def _part(name: str) -> str:
-    return (PARTS / name).read_text(encoding="utf-8")
+    return (FOLDER / name).read_text(encoding="utf-8")
 
 
 @cache
@@ -185,9 +185,16 @@ def _template() -> Any:  # noqa: ANN401 - jinja's template
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(PARTS), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    environment.filters |= {"legible": legible, "fragment": lambda text: quote(text, safe="", errors="replace")}
+    environment.filters |= {
+        "legible": reveal_control_chars,
+        "fragment": lambda text: quote(text, safe="", errors="replace"),
+    }
     return environment.get_template("template.html")
 
 
@@ -198,7 +205,7 @@ def _answers(page: Page) -> dict[str, Any]:
     primary = measure_named(page.comparison.primary)
     return {
         "names": [side.name for side in page.sides],
-        "does": does_in_flips(page.comparison),
+        "does": flip_verb(page.comparison),
         "prompts": [
             {
                 "id": move.prompt_id,
@@ -215,7 +222,7 @@ def _answers(page: Page) -> dict[str, Any]:
     }
 
 
-def _by_prompt(side: Side) -> dict[str, list[list[Any]]]:
+def _by_prompt(side: PolicyAnswers) -> dict[str, list[list[Any]]]:
     """Each answer as [text, tokens, whether it ended, reward alone or null], and its seed where there are several."""
     rows: dict[str, list[list[Any]]] = {}
     for place, (sample, labelled) in enumerate(zip(side.samples, side.labelled, strict=True)):
@@ -225,7 +232,7 @@ def _by_prompt(side: Side) -> dict[str, list[list[Any]]]:
     return rows
 
 
-def _turn(primary: Measure, prompt: Prompt, move: Move) -> str:
+def _turn(primary: Measure, prompt: Prompt, move: PromptChange) -> str:
     """Whether a prompt moved to the better or the worse; nothing where neither is known."""
     if move.before == move.after:
         return "same"
@@ -247,7 +254,11 @@ def _card(page: Page) -> list[tuple[str, str, str]]:
     lines = [("same", AGREES.get(name, name), "identical") for name in outcome.agrees]
     lines.append(("same", "rules", "both scored anew by the same rules"))
     lines += [
-        ("changed", key, f"{typed(old)} → {typed(new)}{', declared as one variable' if key in outcome.bundle else ''}")
+        (
+            "changed",
+            key,
+            f"{format_value(old)} → {format_value(new)}{', declared as one variable' if key in outcome.bundle else ''}",
+        )
         for key, (old, new) in outcome.treatments.items()
     ]
     if outcome.seeds_of_arms is not None:
@@ -290,10 +301,10 @@ def _rows(comparison: Comparison, *, detail: bool) -> list[dict[str, Any]]:
 
 def _footnotes(comparison: Comparison) -> list[str]:
     notes = footnote_texts([change.name for change in comparison.changes], comparison.graded)
-    return [*notes, *([formatting.by_hand(comparison.by_hand)] if comparison.by_hand else [])]
+    return [*notes, *([formatting.human_label_note(comparison.by_hand)] if comparison.by_hand else [])]
 
 
-def _tone(measure: Measure, change: Change) -> str:
+def _tone(measure: Measure, change: MeasureChange) -> str:
     if formatting.is_better(measure, change):
         return "better"
     return "worse" if formatting.is_worse(measure, change) else ""
@@ -310,10 +321,10 @@ def _charts(page: Page) -> dict[str, str]:
     metrics, looks = [run.metrics for run in runs], [run.looks for run in runs]
     drawn = {"forest": charts.forest(comparison, margins)}
     if any(len(steps) > 1 for steps in looks):
-        drawn["bought"] = charts.bought(looks, letters, comparison.primary)
+        drawn["bought"] = charts.kl_tradeoff(looks, letters, comparison.primary)
         rates = ("refusal.safe", "refusal.unsafe")
         if all(_known(found, name) for steps in looks for _, found in steps for name in rates):
-            drawn["rates"] = charts.two_rates(looks, letters)
+            drawn["rates"] = charts.refusal_rates(looks, letters)
     if all(metrics):
         stops = {run.settings.get("kl.stop_at") for run in runs}
         drawn["kl"] = charts.curve(
@@ -330,23 +341,23 @@ def _charts(page: Page) -> dict[str, str]:
     found = page.outcome.seeds_of_arms if page.outcome else None
     if found is not None:
         shown = [spread for spread in found.spreads if spread.name in (comparison.primary, *SEEDS_DRAWN)]
-        drawn["seeds"] = charts.doses([_dots(spread) for spread in shown], "arm")
+        drawn["seeds"] = charts.sweep_chart([_dots(spread) for spread in shown], "arm")
     return drawn
 
 
-def _dots(spread: SeedSpread) -> charts.Doses:
+def _dots(spread: SeedSpread) -> charts.SweepPanel:
     """Every seed's value of a measure as a dot."""
 
     def dots(values: Sequence[float]) -> list[Estimate | None]:
         return [Estimate(name=spread.name, value=value, low=None, high=None, prompts=0) for value in values]
 
     rows = [("A", dots(spread.before)), ("B", dots(spread.after))]
-    return charts.Doses(measure=measure_named(spread.name), rows=rows, start=None)
+    return charts.SweepPanel(measure=measure_named(spread.name), rows=rows, start=None)
 
 
-def _seeds_said(page: Page) -> str:
+def _seed_sentences(page: Page) -> str:
     """What the number of seeds allows to be said."""
-    return SEVERAL_SEEDS if page.outcome is not None and page.outcome.seeds_of_arms is not None else ONE_SEED
+    return SEVERAL_SEEDS_NOTE if page.outcome is not None and page.outcome.seeds_of_arms is not None else ONE_SEED
 
 
 def _spreads(page: Page) -> list[tuple[str, ...]]:
@@ -371,7 +382,7 @@ def _settings(page: Page) -> list[tuple[str, list[str], bool]]:
     keys = list(dict.fromkeys(key for run in page.runs for key in run.settings))
     rows = []
     for key in keys:
-        values = [typed(run.settings.get(key)) for run in page.runs]
+        values = [format_value(run.settings.get(key)) for run in page.runs]
         rows.append((key, values, len(set(values)) > 1))
     return rows
 
@@ -379,10 +390,10 @@ def _settings(page: Page) -> list[tuple[str, list[str], bool]]:
 def _methods(page: Page) -> list[str]:
     comparison = page.comparison
     primary = measure_named(comparison.primary)
-    seeds = ", ".join(f"{run.letter} {typed(run.settings.get('seed'))}" for run in page.runs)
+    seeds = ", ".join(f"{run.letter} {format_value(run.settings.get('seed'))}" for run in page.runs)
     return [
         f"Both policies answered the same {comparison.prompts} prompts {comparison.samples_per_prompt} times each, at "
-        f"temperature {typed(page.runs[0].settings.get('evaluation.temperature'))} and with the same random numbers. "
+        f"temperature {format_value(page.runs[0].settings.get('evaluation.temperature'))} and with the same random numbers. "
         f"The primary measure, {primary.title.strip()}, and its smallest change that matters, {page.smallest_effect:g}"
         f"{' percentage points' if primary.unit == '%' else ''}, were frozen before the run.",
         "Differences are paired by prompt. Their 95 % intervals are those of the prompts drawn: t over prompts for "
@@ -393,7 +404,7 @@ def _methods(page: Page) -> list[str]:
         "Benjamini and Hochberg's. CHANGED: the interval leaves out zero and the test agrees. EQUIVALENT: the 90 % "
         "interval lies within the smallest change that matters (two one-sided tests at 5 %). Otherwise none was "
         "detected, and what could have been is named.",
-        f"Training seeds: {seeds}. {_seeds_said(page)}",
+        f"Training seeds: {seeds}. {_seed_sentences(page)}",
         f"Rules {page.rules}; no language model judged anything.",
     ]
 
@@ -417,11 +428,11 @@ def _provenance(record: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _losses(page: Page) -> list[str]:
     """What stands last."""
     return [
-        f"{run.letter} {formatting.losses(run.metrics[-1]['policy_loss'], run.metrics[-1]['value_loss'])}"
+        f"{run.letter} {formatting.loss_line(run.metrics[-1]['policy_loss'], run.metrics[-1]['value_loss'])}"
         for run in page.runs
         if run.metrics
     ]
 
 
-def _change(comparison: Comparison, name: str) -> Change:
+def _change(comparison: Comparison, name: str) -> MeasureChange:
     return next(change for change in comparison.changes if change.name == name)

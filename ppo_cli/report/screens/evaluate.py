@@ -14,9 +14,9 @@ from rich.text import Text
 
 from ppo_cli.behaviours.measures import BY_CATEGORY, measure_named
 from ppo_cli.records.measures import Category, CategoryValue, Measure
-from ppo_cli.records.results import AnswersOutcome, CheckpointLine, CheckpointsOutcome
+from ppo_cli.records.results import CheckpointCurveResult, CheckpointRow, ExternalAnswersResult
 from ppo_cli.report import formatting
-from ppo_cli.report.tables import estimate_table, footnotes, literal, plain_table
+from ppo_cli.report.tables import estimate_table, footnotes, plain_table, plain_text
 
 CHART_COLUMNS, CHART_ROWS = 64, 12
 ON_THE_CURVE, OFF_THE_CURVE = "◆", "·"
@@ -43,21 +43,21 @@ def category_table(categories: Sequence[Category]) -> Table:
     return table
 
 
-def answers_screen(outcome: AnswersOutcome) -> RenderableType:
+def answers_screen(outcome: ExternalAnswersResult) -> RenderableType:
     """What `ppo eval --answers` ends with."""
     parts: list[RenderableType] = [
-        literal(outcome.name, style="bold"),
+        plain_text(outcome.name, style="bold"),
         Text(f"{outcome.answers} answers to {outcome.prompts} prompts", style="dim"),
         Text(),
         estimate_table(outcome.estimates),
     ]
     if outcome.categories:
         parts += [Text(), category_table(outcome.categories)]
-    parts += [Text(), literal(f"rules {outcome.rules}; labels of every answer in {outcome.labels}", style="dim")]
+    parts += [Text(), plain_text(f"rules {outcome.rules}; labels of every answer in {outcome.labels}", style="dim")]
     return Group(*parts)
 
 
-def checkpoints_screen(outcome: CheckpointsOutcome) -> RenderableType:
+def checkpoint_curve_screen(outcome: CheckpointCurveResult) -> RenderableType:
     """What `ppo eval` ends with for several checkpoints of a run."""
     measure = measure_named(outcome.primary)
     others = {name: title for name, title in ALSO_SHOWN.items() if name != outcome.primary}
@@ -72,7 +72,7 @@ def checkpoints_screen(outcome: CheckpointsOutcome) -> RenderableType:
     if outcome.prompts < outcome.of_prompts:
         asked += f", those of {outcome.of_prompts} that every step answered"
     parts: list[RenderableType] = [
-        literal(outcome.run, style="bold"),
+        plain_text(outcome.run, style="bold"),
         Text(f"goal: {formatting.one_line(outcome.goal)}", style="dim"),
         Text(asked, style="dim"),
         Text(),
@@ -91,7 +91,7 @@ def checkpoints_screen(outcome: CheckpointsOutcome) -> RenderableType:
     return Group(*parts, *footnotes([outcome.primary, *others], outcome.graded))
 
 
-def tradeoff_chart(lines: Sequence[CheckpointLine], measure: Measure) -> list[str]:
+def tradeoff_chart(lines: Sequence[CheckpointRow], measure: Measure) -> list[str]:
     """Behaviour against KL in letters: a mark and its step for each checkpoint; nothing for fewer than two.
 
     Args:
@@ -119,7 +119,7 @@ def tradeoff_chart(lines: Sequence[CheckpointLine], measure: Measure) -> list[st
     return [f"{measure.title} against KL", *body, f"{'':>{width}} └{'─' * CHART_COLUMNS}", f"{'':>{width}}  {scale}"]
 
 
-def _checkpoint_row(line: CheckpointLine, measure: Measure, others: Sequence[Measure]) -> list[str]:
+def _checkpoint_row(line: CheckpointRow, measure: Measure, others: Sequence[Measure]) -> list[str]:
     estimates = {found.name: found for found in line.estimates}
     change = line.change
     return [

@@ -8,10 +8,10 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ppo_cli.records.results import InitOutcome
+from ppo_cli.records.results import InitResult
 from ppo_cli.records.splits import SplitCounts
 from ppo_cli.report import formatting
-from ppo_cli.report.tables import literal, plain_table
+from ppo_cli.report.tables import plain_table, plain_text
 
 STRATA_SHOWN = 12
 SITUATION, BEHAVIOUR = "In which situation? When …", "What should the model do then?"
@@ -22,27 +22,27 @@ def goal_question(recipe_goal: str) -> RenderableType:
     """What stands above the two questions."""
     return Group(
         Text("What should come of this? Two short questions make one sentence. Enter twice keeps the recipe's:"),
-        literal(f"  {formatting.one_line(recipe_goal)}", style="bold"),
+        plain_text(f"  {formatting.one_line(recipe_goal)}", style="bold"),
     )
 
 
-def phrased(goal: str) -> RenderableType:
+def goal_confirmation(goal: str) -> RenderableType:
     """The sentence that two answers made."""
-    return Group(literal(f"  {formatting.one_line(goal)}", style="bold"), Text(TAKE_IT))
+    return Group(plain_text(f"  {formatting.one_line(goal)}", style="bold"), Text(TAKE_IT))
 
 
-def init_screen(outcome: InitOutcome) -> RenderableType:
+def init_screen(outcome: InitResult) -> RenderableType:
     """What `ppo init` ends with."""
-    rows = [literal(f"  prompts/{name}  {count} prompts") for name, count in outcome.prompts.items()]
+    rows = [plain_text(f"  prompts/{name}  {count} prompts") for name, count in outcome.prompts.items()]
     return Group(
-        literal(f"Wrote {outcome.folder}:", style="bold"),
-        literal(f"  {outcome.config}  every key, with its meaning"),
+        plain_text(f"Wrote {outcome.folder}:", style="bold"),
+        plain_text(f"  {outcome.config}  every key, with its meaning"),
         *rows,
-        literal(f"Goal: {formatting.one_line(outcome.goal)}"),
-        literal(f"Start model: {outcome.model}"),
+        plain_text(f"Goal: {formatting.one_line(outcome.goal)}"),
+        plain_text(f"Start model: {outcome.model}"),
         *([Text(), *_split(outcome.split)] if outcome.split else []),
         *([Text()] if outcome.notices else []),
-        *(literal(f"! {formatting.one_line(notice, 400)}", style="yellow") for notice in outcome.notices),
+        *(plain_text(f"! {formatting.one_line(notice, 400)}", style="yellow") for notice in outcome.notices),
         Text(),
         _next("check the start", f"ppo sft-check {outcome.config}"),
         _next("train", f"ppo train {outcome.config}"),
@@ -64,8 +64,8 @@ def _split(counts: SplitCounts) -> list[RenderableType]:
         table.add_row(f"{more} more", "", str(sum(row.train for row in rest)), str(sum(row.evaluation for row in rest)))
     together = f" Variants of one another stay together, {counts.together} at most." if counts.together > 1 else ""
     return [
-        literal(f"{counts.source}: {counts.rows} rows in {_kind(counts.format)}{dropped}."),
-        literal(f"{counts.train} to train on, {counts.evaluation} to evaluate on, nothing alike in both.{together}"),
+        plain_text(f"{counts.source}: {counts.rows} rows in {_kind(counts.format)}{dropped}."),
+        plain_text(f"{counts.train} to train on, {counts.evaluation} to evaluate on, nothing alike in both.{together}"),
         table,
     ]
 
@@ -75,5 +75,5 @@ def _kind(name: str) -> str:
 
 
 def _next(what: str, command: str) -> Text:
-    line = literal(f"{what:<16}  ", style="dim")
+    line = plain_text(f"{what:<16}  ", style="dim")
     return line.append(formatting.printable(command), style="bold not dim")

@@ -8,9 +8,9 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ppo_cli.records.measures import HandLabels
+from ppo_cli.records.measures import HumanLabels
 from ppo_cli.report import formatting
-from ppo_cli.report.tables import behaviour_table, literal
+from ppo_cli.report.tables import behaviour_table, plain_text
 
 KEYS = "1 does what was asked   2 in part   3 refuses   s skip   b back   q leave off"
 MEANING = (
@@ -19,7 +19,7 @@ MEANING = (
 )
 
 
-def card(number: int, total: int, prompt: str, answer: str) -> RenderableType:
+def answer_card(number: int, total: int, prompt: str, answer: str) -> RenderableType:
     """One answer to label."""
     return Group(
         Text(),
@@ -32,11 +32,11 @@ def card(number: int, total: int, prompt: str, answer: str) -> RenderableType:
     )
 
 
-def hand_labels_block(found: HandLabels) -> RenderableType:
+def human_labels_block(found: HumanLabels) -> RenderableType:
     """Rates by people's labels, and how often the rule reads an answer as they do."""
     known = found.comparison.prompts
     return Group(
-        literal(
+        plain_text(
             f"By hand: {found.answers} answers labelled blind. The rule reads {found.agree} of them "
             f"({100 * found.agreement:.1f} %) the same way, 95 % interval "
             f"[{100 * found.low:.1f}, {100 * found.high:.1f}].",
@@ -59,4 +59,4 @@ def hand_labels_block(found: HandLabels) -> RenderableType:
 
 def _lines(text: str) -> list[RenderableType]:
     """Every line of a text, none of which can steer the terminal."""
-    return [literal(f"  {formatting.printable(line)}") for line in text.splitlines()]
+    return [plain_text(f"  {formatting.printable(line)}") for line in text.splitlines()]

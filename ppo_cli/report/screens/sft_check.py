@@ -14,20 +14,20 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ppo_cli.records.checks import Check, Gate, Margin, Trick
-from ppo_cli.records.results import GateOutcome, RewardOutcome
+from ppo_cli.records.checks import Check, CheckStatus, MeanDifference, RewardExploit
+from ppo_cli.records.results import PreflightResult, RewardAuditResult
 from ppo_cli.report import formatting
-from ppo_cli.report.tables import literal, plain_table
+from ppo_cli.report.tables import plain_table, plain_text
 
-MARKS: dict[Gate, tuple[str, str]] = {"pass": ("✓", "green"), "warn": ("!", "yellow"), "stop": ("✗", "bold red")}
+MARKS: dict[CheckStatus, tuple[str, str]] = {"pass": ("✓", "green"), "warn": ("!", "yellow"), "stop": ("✗", "bold red")}
 WIDE = 110
 """Columns from which what was found and what was wanted stand side by side."""
-VERDICTS: dict[Gate, str] = {
+VERDICTS: dict[CheckStatus, str] = {
     "pass": "PPO may start.",
     "warn": "PPO may start; read the lines marked warn first.",
     "stop": "PPO should not start.",
 }
-WINS = {"yes": "wins", "for now": "wins for now", "no": ""}
+EXPLOIT_WINS = {"yes": "wins", "for now": "wins for now", "no": ""}
 
 
 @dataclass(frozen=True)
@@ -41,18 +41,18 @@ class CheckLines:
         for _, group in groupby(self.checks, key=lambda check: check.group):
             lines = list(group)
             if lines[0].group:
-                yield literal(lines[0].group, style="bold")
+                yield plain_text(lines[0].group, style="bold")
             yield lay_out(lines)
 
 
-def gate_screen(outcome: GateOutcome) -> RenderableType:
+def sft_check_screen(outcome: PreflightResult) -> RenderableType:
     """What `ppo sft-check` ends with."""
-    head = [literal(f"goal: {formatting.one_line(outcome.goal)}", style="dim")] if outcome.goal else []
+    head = [plain_text(f"goal: {formatting.one_line(outcome.goal)}", style="dim")] if outcome.goal else []
     examples: list[RenderableType] = [Text("Three answers to read:", style="bold")]
     for prompt, answer in outcome.examples:
         examples += _exchange(prompt, answer)
     lines: list[RenderableType] = [
-        literal(outcome.name, style="bold"),
+        plain_text(outcome.name, style="bold"),
         *head,
         Text(),
         CheckLines(outcome.checks),
@@ -65,7 +65,7 @@ def gate_screen(outcome: GateOutcome) -> RenderableType:
     return Group(*lines)
 
 
-def reward_screen(outcome: RewardOutcome) -> RenderableType:
+def reward_screen(outcome: RewardAuditResult) -> RenderableType:
     """What `ppo reward` ends with."""
     terms = plain_table(f"term, over {outcome.answers} answers")
     for heading in ("mean", "standard deviation", "least", "greatest"):
@@ -83,19 +83,19 @@ def reward_screen(outcome: RewardOutcome) -> RenderableType:
         "stop": "PPO should not start with this reward.",
     }[outcome.outcome]
     lines: list[RenderableType] = [
-        literal(outcome.name, style="bold"),
-        literal(f"goal: {formatting.one_line(outcome.goal)}", style="dim"),
+        plain_text(outcome.name, style="bold"),
+        plain_text(f"goal: {formatting.one_line(outcome.goal)}", style="dim"),
         Text(),
         CheckLines(outcome.checks),
         Text(),
     ]
     if outcome.tricks:
-        lines += [terms, Text(), trick_table(outcome.tricks), Text()]
+        lines += [terms, Text(), exploit_table(outcome.tricks), Text()]
     lines += [*paid, Text(), *_to_do(outcome.checks), Text(verdict, style=MARKS[outcome.outcome][1])]
     return Group(*lines)
 
 
-def trick_table(tricks: Sequence[Trick]) -> RenderableType:
+def exploit_table(tricks: Sequence[RewardExploit]) -> RenderableType:
     """What each trick earns."""
     table = plain_table("trick")
     for heading in ("reward", "over honest answers", "over written ones"):
@@ -108,7 +108,7 @@ def trick_table(tricks: Sequence[Trick]) -> RenderableType:
             formatting.signed(trick.reward, 2),
             _margin(trick.over_honest),
             _margin(trick.over_written) if trick.over_written else formatting.MISSING,
-            Text(WINS[trick.wins], style=style),
+            Text(EXPLOIT_WINS[trick.wins], style=style),
         )
     return table
 
@@ -130,10 +130,10 @@ def _row_narrow(checks: Sequence[Check]) -> RenderableType:
     lines: list[RenderableType] = []
     for check in checks:
         head = Text.assemble(
-            _mark(check.outcome), "  ", literal(check.name, style="bold" if check.outcome != "pass" else "")
+            _mark(check.outcome), "  ", plain_text(check.name, style="bold" if check.outcome != "pass" else "")
         )
-        lines += [head, Padding(literal(check.value), (0, 0, 0, 8))]
-        lines.append(Padding(literal(f"wanted {check.threshold}: {check.reason}", style="dim"), (0, 0, 0, 8)))
+        lines += [head, Padding(plain_text(check.value), (0, 0, 0, 8))]
+        lines.append(Padding(plain_text(f"wanted {check.threshold}: {check.reason}", style="dim"), (0, 0, 0, 8)))
     return Group(*lines)
 
 
@@ -146,25 +146,25 @@ def _to_do(checks: Sequence[Check]) -> list[RenderableType]:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for check in asked:
-        table.add_row(_mark(check.outcome), literal(f"{check.name}: {check.next_step}"))
+        table.add_row(_mark(check.outcome), plain_text(f"{check.name}: {check.next_step}"))
     return [Text("What to do:", style="bold"), table, Text()]
 
 
 def _exchange(prompt: str, answer: str, before: str = "") -> list[RenderableType]:
-    said = literal(formatting.one_line(answer, 200) or "(empty)")
+    said = plain_text(formatting.one_line(answer, 200) or "(empty)")
     grid = Table.grid(padding=(0, 1))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
     grid.add_row(Text("  │", style="dim"), said)
-    return [literal(f"  {f'{before}  ' if before else ''}{formatting.one_line(prompt, 100)}", style="italic"), grid]
+    return [plain_text(f"  {f'{before}  ' if before else ''}{formatting.one_line(prompt, 100)}", style="italic"), grid]
 
 
-def _mark(outcome: Gate) -> Text:
+def _mark(outcome: CheckStatus) -> Text:
     mark, style = MARKS[outcome]
     return Text(f"{mark} {outcome}", style=style)
 
 
-def _margin(margin: Margin) -> str:
+def _margin(margin: MeanDifference) -> str:
     ends = (
         formatting.signed(value, 2) if abs(value) < 1e6 else formatting.MISSING for value in (margin.low, margin.high)
     )

@@ -17,29 +17,29 @@ from rich.panel import Panel
 from rich.text import Text
 
 from ppo_cli.behaviours.measures import MEASURES, measure_named
-from ppo_cli.experiment.schema_index import typed
-from ppo_cli.records.comparisons import Change, Comparison
+from ppo_cli.experiment.schema_index import format_value
+from ppo_cli.records.comparisons import Comparison, MeasureChange
 from ppo_cli.records.results import (
-    ComparisonOutcome,
-    DryRunOutcome,
-    EvaluationOutcome,
-    ReportOutcome,
+    ComparisonResult,
+    DryRunResult,
+    EvaluationResult,
+    ReportResult,
     RunRow,
-    TrainingOutcome,
+    TrainingResult,
 )
 from ppo_cli.report import formatting, seed_table
 from ppo_cli.report.alarms import advice_line, alarm_block, alarms_of_runs
 from ppo_cli.report.run_tree import family_tree
 from ppo_cli.report.screens.evaluate import category_table
-from ppo_cli.report.screens.label import hand_labels_block
+from ppo_cli.report.screens.label import human_labels_block
 from ppo_cli.report.tables import (
-    Fitting,
+    WideOrStacked,
     behaviour_table,
     details_table,
     estimate_table,
     footnotes,
-    literal,
     plain_table,
+    plain_text,
     side_by_side,
 )
 
@@ -70,7 +70,7 @@ ONE_SEED = (
 )
 
 
-def training_screen(outcome: TrainingOutcome) -> RenderableType:
+def training_screen(outcome: TrainingResult) -> RenderableType:
     """What `ppo train` ends with."""
     comparison, last = outcome.comparison, outcome.last
     ended = (
@@ -97,7 +97,7 @@ def training_screen(outcome: TrainingOutcome) -> RenderableType:
         ),
         Text(ONE_SEED, style="dim"),
         *_best_in_between(outcome),
-        Text(formatting.losses(last["policy_loss"], last["value_loss"]), style="dim"),
+        Text(formatting.loss_line(last["policy_loss"], last["value_loss"]), style="dim"),
         Text(),
         *advice_line(outcome.advice),
         _next("then", f"ppo compare {outcome.run} OTHER"),
@@ -106,7 +106,7 @@ def training_screen(outcome: TrainingOutcome) -> RenderableType:
     )
 
 
-def evaluation_screen(outcome: EvaluationOutcome) -> RenderableType:
+def evaluation_screen(outcome: EvaluationResult) -> RenderableType:
     """What `ppo eval` ends with."""
     parts: list[RenderableType] = []
     if outcome.comparison is not None:
@@ -121,21 +121,21 @@ def evaluation_screen(outcome: EvaluationOutcome) -> RenderableType:
         ]
     else:
         parts += [
-            literal(outcome.name, style="bold"),
+            plain_text(outcome.name, style="bold"),
             _goal(outcome.goal, "dim"),
             Text(f"{outcome.prompts} prompts × {outcome.samples_per_prompt} answers", style="dim"),
             Text(),
             estimate_table(outcome.estimates, outcome.graded),
         ]
     if outcome.by_hand is not None:
-        parts += [Text(), hand_labels_block(outcome.by_hand)]
+        parts += [Text(), human_labels_block(outcome.by_hand)]
     if outcome.categories:
         parts += [Text(), category_table(outcome.categories)]
-    parts += [Text(), literal(f"rules {outcome.rules}; answers and scores in {outcome.folder}", style="dim")]
+    parts += [Text(), plain_text(f"rules {outcome.rules}; answers and scores in {outcome.folder}", style="dim")]
     return Group(*parts)
 
 
-def comparison_screen(outcomes: Sequence[ComparisonOutcome]) -> RenderableType:
+def comparison_screen(outcomes: Sequence[ComparisonResult]) -> RenderableType:
     """What `ppo compare` ends with: the base run against each of the others."""
     parts: list[RenderableType] = []
     for outcome in outcomes:
@@ -155,8 +155,8 @@ def comparison_screen(outcomes: Sequence[ComparisonOutcome]) -> RenderableType:
             Text(),
             *([seed_table.seeds_table(outcome.seeds_of_arms), Text()] if outcome.seeds_of_arms else []),
             *_moved(comparison, "A", "B"),
-            Text(seed_table.SEVERAL_SEEDS if outcome.seeds_of_arms else ONE_SEED, style="dim"),
-            *[literal(f"--fail-if {formatting.judged(found)}") for found in outcome.fail_if],
+            Text(seed_table.SEVERAL_SEEDS_NOTE if outcome.seeds_of_arms else ONE_SEED, style="dim"),
+            *[plain_text(f"--fail-if {formatting.condition_sentence(found)}") for found in outcome.fail_if],
             *alarms_of_runs(outcome.alarms),
             *advice_line(outcome.advice),
             Text(),
@@ -164,22 +164,22 @@ def comparison_screen(outcomes: Sequence[ComparisonOutcome]) -> RenderableType:
     return Group(*parts[:-1])
 
 
-def report_screen(outcome: ReportOutcome) -> RenderableType:
+def report_screen(outcome: ReportResult) -> RenderableType:
     """What `ppo report` ends with."""
     size = f"{outcome.bytes / 1e6:.1f} MB, {outcome.prompts} prompts; it loads nothing, so it can be sent as it is"
-    return Group(literal(f"Wrote {outcome.path}"), Text(f"  {size}", style="dim"))
+    return Group(plain_text(f"Wrote {outcome.path}"), Text(f"  {size}", style="dim"))
 
 
-def dry_run_screen(outcome: DryRunOutcome) -> RenderableType:
+def dry_run_screen(outcome: DryRunResult) -> RenderableType:
     """What `ppo train --dry-run` ends with."""
     table = plain_table("key", "value", "class", "from", "instead of")
     for line in outcome.keys:
         table.add_row(
             line.path,
-            typed(line.value),
+            format_value(line.value),
             Text(line.moves, style="cyan" if line.moves == "treatment" else "dim"),
             Text(line.origin, style="bold" if line.origin == "override" else "dim"),
-            "" if line.instead_of is None else typed(line.instead_of),
+            "" if line.instead_of is None else format_value(line.instead_of),
         )
     cost = outcome.cost
     if cost.seconds is None:
@@ -196,7 +196,7 @@ def dry_run_screen(outcome: DryRunOutcome) -> RenderableType:
             f"round {outcome.round}, {outcome.question}: lets {', '.join(outcome.may_move)} move against the run before"
         ),
         Text(f"prompts: {outcome.train_prompts} to train on, {outcome.eval_prompts} to evaluate on{leak}"),
-        *_descends(outcome),
+        *_parent_line(outcome),
         Text(f"cost: {estimate}"),
         Text(),
         table,
@@ -205,21 +205,21 @@ def dry_run_screen(outcome: DryRunOutcome) -> RenderableType:
     )
 
 
-def _descends(outcome: DryRunOutcome) -> list[RenderableType]:
+def _parent_line(outcome: DryRunResult) -> list[RenderableType]:
     if outcome.parent is None:
         return []
-    differs = ", ".join(f"{key} {typed(value)}" for key, value in outcome.changed.items()) or "nothing"
+    differs = ", ".join(f"{key} {format_value(value)}" for key, value in outcome.changed.items()) or "nothing"
     return [
-        literal(f"parent: {outcome.parent}; against it differs: {differs}"),
-        *(literal(f"! {notice}", style="yellow") for notice in outcome.notices),
+        plain_text(f"parent: {outcome.parent}; against it differs: {differs}"),
+        *(plain_text(f"! {notice}", style="yellow") for notice in outcome.notices),
     ]
 
 
 def runs_screen(rows: Sequence[RunRow], differing: Sequence[str], output: str) -> RenderableType:
     """What `ppo runs` shows."""
     if not rows:
-        return literal(f"No runs in {output}. Start one with: ppo train configs/refusal.yaml")
-    usual = {path: _commonest([row.config.get(path) for row in rows if row.config]) for path in differing}
+        return plain_text(f"No runs in {output}. Start one with: ppo train configs/refusal.yaml")
+    usual = {path: _most_common([row.config.get(path) for row in rows if row.config]) for path in differing}
     primaries = sorted({row.primary for row in rows if row.primary})
     table = plain_table()
     for heading in ("run", "status", "updates", *primaries):
@@ -232,20 +232,20 @@ def runs_screen(rows: Sequence[RunRow], differing: Sequence[str], output: str) -
             table.add_row(row.state.id, Text("unreadable", style="red"), formatting.one_line(row.problem, 60))
             continue
         status = Text(row.state.status, style="red" if row.state.status in ("failed", "interrupted") else "default")
-        unlike = [path for path, value in usual.items() if typed(row.config.get(path)) != value]
-        differs = ", ".join(f"{path} {typed(row.config.get(path))}" for path in unlike) or formatting.MISSING
+        unlike = [path for path, value in usual.items() if format_value(row.config.get(path)) != value]
+        differs = ", ".join(f"{path} {format_value(row.config.get(path))}" for path in unlike) or formatting.MISSING
         table.add_row(
             f"{lead}{row.state.id}",
             status,
             f"{row.state.updates_done}/{row.updates}",
             *[_measured(row, name) for name in primaries],
-            differs if row.state.parent is None else _descent(row, by_name.get(row.state.parent)),
+            differs if row.state.parent is None else _parent_cell(row, by_name.get(row.state.parent)),
         )
     parts: list[RenderableType] = [table, *footnotes(primaries, {name for row in rows for name in row.graded})]
     if usual:
-        parts.append(literal("usual: " + ", ".join(f"{path} {value}" for path, value in usual.items()), style="dim"))
+        parts.append(plain_text("usual: " + ", ".join(f"{path} {value}" for path, value in usual.items()), style="dim"))
     parts += [
-        literal(f"{row.state.id} was best at the interim evaluations at step {row.state.best}", style="dim")
+        plain_text(f"{row.state.id} was best at the interim evaluations at step {row.state.best}", style="dim")
         for row in rows
         if row.state.status in ("finished", "stopped") and row.state.best not in (None, row.state.updates_done)
     ]
@@ -257,22 +257,22 @@ def runs_screen(rows: Sequence[RunRow], differing: Sequence[str], output: str) -
     return Group(*parts)
 
 
-def changed_screen(rows: Sequence[RunRow], differing: Sequence[str], output: str) -> RenderableType:
+def run_differences_screen(rows: Sequence[RunRow], differing: Sequence[str], output: str) -> RenderableType:
     """What `ppo runs --only-changed` shows: a column for each key that is not the same in all runs."""
     readable = [row for row in rows if not row.problem]
     if not rows or not differing:
-        return runs_screen(rows, differing, output) if not rows else literal("No key differs between these runs.")
+        return runs_screen(rows, differing, output) if not rows else plain_text("No key differs between these runs.")
     table, lines = plain_table(), list[RenderableType]()
     for heading in ("run", *differing):
-        table.add_column(literal(heading), no_wrap=True)
+        table.add_column(plain_text(heading), no_wrap=True)
     for place, lead in family_tree([(row.state.id, row.state.parent) for row in readable]):
         row = readable[place]
-        values = [typed(row.config.get(path)) for path in differing]
+        values = [format_value(row.config.get(path)) for path in differing]
         table.add_row(f"{lead}{row.state.id}", *values)
-        lines.append(literal(f"{lead}{row.state.id}"))
-        lines += [literal(f"    {path} {value}") for path, value in zip(differing, values, strict=True)]
-    unread = [literal(f"{row.state.id} cannot be read: {row.problem}", style="red") for row in rows if row.problem]
-    return Group(Fitting(table, Group(*lines)), *unread)
+        lines.append(plain_text(f"{lead}{row.state.id}"))
+        lines += [plain_text(f"    {path} {value}") for path, value in zip(differing, values, strict=True)]
+    unread = [plain_text(f"{row.state.id} cannot be read: {row.problem}", style="red") for row in rows if row.problem]
+    return Group(WideOrStacked(table, Group(*lines)), *unread)
 
 
 def behaviour_sentences(comparison: Comparison) -> list[str]:
@@ -280,7 +280,7 @@ def behaviour_sentences(comparison: Comparison) -> list[str]:
     sentences = []
     for change in comparison.changes:
         if change.name == comparison.primary:
-            by_hand = formatting.BY_HAND in formatting.marks(comparison, change.name)
+            by_hand = formatting.HUMAN_MARK in formatting.marks(comparison, change.name)
             asked = "labelled by hand" if by_hand else f"× {comparison.samples_per_prompt}"
             numbers = [formatting.p_value(change.p_value), f"{change.prompts} prompts {asked}"]
             tail = ", ".join(part for part in numbers if part)
@@ -299,22 +299,22 @@ def behaviour_sentences(comparison: Comparison) -> list[str]:
     return sentences
 
 
-def comparison_sentences(outcome: ComparisonOutcome) -> list[str]:
+def comparison_sentences(outcome: ComparisonResult) -> list[str]:
     """The verdict, what it can be put down to, and what the seeds say of it."""
     sentences = behaviour_sentences(outcome.comparison)
     found = outcome.seeds_of_arms
     if found is not None:
         sentences[0] = f"These checkpoints: {sentences[0]}"
         sentences.append(seed_table.seeds_sentence(found, outcome.comparison.primary, outcome.variables))
-    floor = seed_table.noise_floor_sentence(outcome)
+    floor = seed_table.seed_noise_sentence(outcome)
     return [*sentences, *([floor] if floor else []), attribution(outcome)]
 
 
-def attribution(outcome: ComparisonOutcome) -> str:
+def attribution(outcome: ComparisonResult) -> str:
     """What the difference between two runs can be put down to."""
     if outcome.same_run:
         return "A run with itself: every difference is exactly zero."
-    moved = {key: f"{key} {typed(old)} → {typed(new)}" for key, (old, new) in outcome.treatments.items()}
+    moved = {key: f"{key} {format_value(old)} → {format_value(new)}" for key, (old, new) in outcome.treatments.items()}
     together = [" with ".join(moved[key] for key in outcome.bundle)] if outcome.bundle else []
     changed = [*together, *(words for key, words in moved.items() if key not in outcome.bundle)]
     if len(changed) > 1:
@@ -333,24 +333,26 @@ def attribution(outcome: ComparisonOutcome) -> str:
 def _panel(title: str, goal: str, sentences: Sequence[str], comparison: Comparison) -> RenderableType:
     primary = _change(comparison, comparison.primary)
     changed = primary is not None and primary.verdict == "CHANGED"
-    body = [_goal(goal, "dim"), *[literal(sentence) for sentence in sentences]]
-    return Panel(Group(*body), title=literal(title), title_align="left", border_style="green" if changed else "default")
+    body = [_goal(goal, "dim"), *[plain_text(sentence) for sentence in sentences]]
+    return Panel(
+        Group(*body), title=plain_text(title), title_align="left", border_style="green" if changed else "default"
+    )
 
 
-def _card(outcome: ComparisonOutcome) -> RenderableType:
+def _card(outcome: ComparisonResult) -> RenderableType:
     same = "   ".join(f"✓ {AGREES.get(name, name)}" for name in outcome.agrees)
     lines = [Text(f"Comparable?  {same}   ✓ scored by the same rules")]
     for key, (old, new) in outcome.treatments.items():
-        lines.append(literal(f"Changed      {key}  {typed(old)} → {typed(new)}", style="bold"))
+        lines.append(plain_text(f"Changed      {key}  {format_value(old)} → {format_value(new)}", style="bold"))
     if outcome.bundle:
-        lines.append(literal(f"Declared     {', '.join(outcome.bundle)} as one variable, before training"))
+        lines.append(plain_text(f"Declared     {', '.join(outcome.bundle)} as one variable, before training"))
     if outcome.seeds_of_arms is not None:
         a, b = (", ".join(map(str, seeds)) for seeds in outcome.seeds_of_arms.seeds)
         lines.append(Text(f"Seeds        {a} → {b}"))
     elif outcome.seeds[0] != outcome.seeds[1]:
         lines.append(Text(f"Seed         {outcome.seeds[0]} → {outcome.seeds[1]}"))
     for key, (was, now) in outcome.confounders.items():
-        lines.append(literal(f"Confounder   ! {key}  {was} → {now}", style="yellow"))
+        lines.append(plain_text(f"Confounder   ! {key}  {was} → {now}", style="yellow"))
     return Group(*lines)
 
 
@@ -358,7 +360,7 @@ def _moved(comparison: Comparison, before: str, after: str) -> list[RenderableTy
     """How many prompts flipped, how many would by chance, and the ones that moved most."""
     parts: list[RenderableType] = [Text(flips_line(comparison, before), style="bold")]
     if comparison.flips:
-        parts.append(side_by_side(comparison.flips[:FLIPS_SHOWN], before, after, does_in_flips(comparison)))
+        parts.append(side_by_side(comparison.flips[:FLIPS_SHOWN], before, after, flip_verb(comparison)))
     return parts
 
 
@@ -372,7 +374,7 @@ def flips_line(comparison: Comparison, before: str) -> str:
     return f"{line}."
 
 
-def does_in_flips(comparison: Comparison) -> str:
+def flip_verb(comparison: Comparison) -> str:
     """The word for doing what flips are counted in."""
     return _flipped(comparison)[1]
 
@@ -381,7 +383,7 @@ def _flipped(comparison: Comparison) -> tuple[str, str]:
     return FLIPPED.get(measure_named(comparison.primary).value, FLIPPED["refused"])
 
 
-def _best_in_between(outcome: TrainingOutcome) -> list[RenderableType]:
+def _best_in_between(outcome: TrainingResult) -> list[RenderableType]:
     """Says which checkpoint did best at the interim evaluations, where that is not the last one."""
     best = outcome.best
     if best is None or best.step == outcome.updates:
@@ -397,23 +399,23 @@ def _best_in_between(outcome: TrainingOutcome) -> list[RenderableType]:
     ]
 
 
-def _change(comparison: Comparison, name: str) -> Change | None:
+def _change(comparison: Comparison, name: str) -> MeasureChange | None:
     return next((change for change in comparison.changes if change.name == name), None)
 
 
-def _descent(row: RunRow, parent: RunRow | None) -> str:
+def _parent_cell(row: RunRow, parent: RunRow | None) -> str:
     """What a run changed against its parent, and in which round."""
     changed = []
     for path, value in row.state.changed.items():
-        before = f"{typed(parent.config[path])} → " if parent is not None and path in parent.config else ""
-        changed.append(f"{path} {before}{typed(value)}")
+        before = f"{format_value(parent.config[path])} → " if parent is not None and path in parent.config else ""
+        changed.append(f"{path} {before}{format_value(value)}")
     whose = "" if parent is not None else f" of {row.state.parent}"
     return f"round {row.round}{whose}: {', '.join(changed) or 'nothing changed'}"
 
 
-def _commonest(values: Sequence[object]) -> str:
+def _most_common(values: Sequence[object]) -> str:
     """The value that most runs have, the first of them where several do."""
-    return Counter(map(typed, values)).most_common(1)[0][0]
+    return Counter(map(format_value, values)).most_common(1)[0][0]
 
 
 def _measured(row: RunRow, name: str) -> str:
@@ -421,7 +423,7 @@ def _measured(row: RunRow, name: str) -> str:
     known = {measure.name: measure for measure in MEASURES}
     if found is None or found.get("value") is None or name not in known:
         return formatting.MISSING
-    mark = f" {formatting.GRADED}" if name in row.graded else ""
+    mark = f" {formatting.REWARDED_MARK}" if name in row.graded else ""
     return f"{formatting.value(known[name], found['value'])}{mark} (step {row.step})"
 
 
@@ -431,6 +433,6 @@ def _goal(goal: str, style: str) -> Text:
 
 def _next(what: str, command: str, note: str = "") -> Text:
     """A line and not a table, so that a long path in the command is wrapped and never cut."""
-    line = literal(f"{what:<16}  ", style="dim")
+    line = plain_text(f"{what:<16}  ", style="dim")
     line.append(formatting.printable(command), style="bold not dim")
     return line.append(formatting.printable(f"  {note}" if note else ""))

@@ -13,13 +13,13 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ppo_cli.behaviours.measures import measure_named
-from ppo_cli.experiment.schema_index import typed
-from ppo_cli.records.comparisons import Change, Comparison
-from ppo_cli.records.results import RunStory
+from ppo_cli.experiment.schema_index import format_value
+from ppo_cli.records.comparisons import Comparison, MeasureChange
+from ppo_cli.records.results import RunSummary
 from ppo_cli.records.training import RunState
 from ppo_cli.report import formatting
 from ppo_cli.report.live_view import sparkline
-from ppo_cli.report.tables import footnotes, literal, plain_table
+from ppo_cli.report.tables import footnotes, plain_table, plain_text
 
 WIDTH = 80
 CHANGES_SHOWN = 4
@@ -28,11 +28,11 @@ BEHAVIOURS = ("refusal.unsafe", "refusal.safe", "consistency.refusal", "length.t
 """What stands below the primary measure."""
 
 
-def story_screen(story: RunStory) -> RenderableType:
+def run_summary_screen(story: RunSummary) -> RenderableType:
     """What `ppo show` prints."""
     state = story.state
     parts: list[RenderableType] = [
-        literal(state.id, style="bold"),
+        plain_text(state.id, style="bold"),
         _line("goal", formatting.one_line(story.goal, 2 * WIDTH - 20)),
         _line("round", f"{story.round}, {story.question}"),
         _line("changed", _changed(state, story.instead_of)),
@@ -44,8 +44,10 @@ def story_screen(story: RunStory) -> RenderableType:
     if story.kl:
         stop = f", stops at {story.kl_stop_at:g}" if story.kl_stop_at is not None else ""
         parts += [
-            _line("KL", f"{sparkline(list(story.kl))}  {_course(story.kl, formatting.plain)} nats an answer{stop}"),
-            _line("reward", f"{sparkline(list(story.reward))}  {_course(story.reward, formatting.signed)}"),
+            _line(
+                "KL", f"{sparkline(list(story.kl))}  {_reward_and_kl(story.kl, formatting.plain)} nats an answer{stop}"
+            ),
+            _line("reward", f"{sparkline(list(story.reward))}  {_reward_and_kl(story.reward, formatting.signed)}"),
         ]
     if state.best is not None:
         parts.append(_line("best", f"step {state.best} at the interim evaluations: {story.folder}/best"))
@@ -62,8 +64,8 @@ def story_screen(story: RunStory) -> RenderableType:
 def _changed(state: RunState, instead_of: Mapping[str, Any]) -> str:
     words = []
     for key, value in list(state.changed.items())[:CHANGES_SHOWN]:
-        before = f"{typed(instead_of[key])} → " if key in instead_of else ""
-        words.append(f"{key} {before}{typed(value)}")
+        before = f"{format_value(instead_of[key])} → " if key in instead_of else ""
+        words.append(f"{key} {before}{format_value(value)}")
     more = len(state.changed) - CHANGES_SHOWN
     words += [f"{more} more"] if more > 0 else []
     against = f"against {state.parent}" if state.parent else "typed over its config"
@@ -84,7 +86,7 @@ def _took(state: RunState) -> str:
     return f"{formatting.duration(spent.total_seconds())} from its start"
 
 
-def _behaviour(story: RunStory) -> list[RenderableType]:
+def _behaviour(story: RunSummary) -> list[RenderableType]:
     comparison = story.comparison
     if comparison is None:
         return [Text("behaviour: no evaluation to hold against step 0 yet", style="dim")]
@@ -92,23 +94,23 @@ def _behaviour(story: RunStory) -> list[RenderableType]:
     chosen += [change for change in comparison.changes if change.name in BEHAVIOURS and change not in chosen]
     subset = f", fixed subset of {comparison.prompts} prompts" if story.partial else f", {comparison.prompts} prompts"
     table = plain_table()
-    table.add_column(literal("behaviour"), no_wrap=True)
+    table.add_column(plain_text("behaviour"), no_wrap=True)
     for heading in ("step 0", f"step {story.step}", "change", "95 % interval"):
-        table.add_column(literal(heading), justify="right", no_wrap=True)
+        table.add_column(plain_text(heading), justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for change in chosen:
         table.add_row(*_cells(change, comparison))
     notes = footnotes([change.name for change in chosen], comparison.graded, short=True)
     if comparison.by_hand is not None:
-        notes.append(Text(formatting.by_hand(comparison.by_hand), style="dim"))
+        notes.append(Text(formatting.human_label_note(comparison.by_hand), style="dim"))
     return [
         table,
-        literal(f"{comparison.samples_per_prompt} answers a prompt{subset}; ★ is judged", style="dim"),
+        plain_text(f"{comparison.samples_per_prompt} answers a prompt{subset}; ★ is judged", style="dim"),
         *notes,
     ]
 
 
-def _cells(change: Change, comparison: Comparison) -> list[str]:
+def _cells(change: MeasureChange, comparison: Comparison) -> list[str]:
     measure = measure_named(change.name)
     title = f"{measure.title.strip()} {formatting.marks(comparison, change.name)}".rstrip()
     return [
@@ -121,10 +123,10 @@ def _cells(change: Change, comparison: Comparison) -> list[str]:
     ]
 
 
-def _course(values: Sequence[float], words: Any) -> str:  # noqa: ANN401 - a function of `wording`
+def _reward_and_kl(values: Sequence[float], words: Any) -> str:  # noqa: ANN401 - a function of `wording`
     return f"{words(values[0], 2)} → {words(values[-1], 2)}"
 
 
 def _line(label: str, text: str) -> RenderableType:
-    line = literal(f"{label:<{LABEL}}", style="dim")
+    line = plain_text(f"{label:<{LABEL}}", style="dim")
     return line.append(formatting.printable(text), style="not dim")

@@ -17,10 +17,10 @@ from rich.text import Text
 
 from ppo_cli.behaviours.measures import measure_named
 from ppo_cli.records.measures import Estimate, Measure
-from ppo_cli.records.sweep import ArmLine, PlannedArms, VaryOutcome
+from ppo_cli.records.sweep import SweepArm, SweepPreview, SweepResult
 from ppo_cli.report import charts, formatting
-from ppo_cli.report.tables import footnotes, literal, plain_table
-from ppo_cli.stats.seed_variance import ENOUGH
+from ppo_cli.report.tables import footnotes, plain_table, plain_text
+from ppo_cli.stats.seed_variance import MIN_SEEDS
 
 AXIS = 56
 KL = "kl.per_answer"
@@ -37,7 +37,7 @@ SHORT = {
 
 
 @dataclass(frozen=True)
-class Dots:
+class DotPlot:
     """Rows of numbers on one axis; a terminal gets dots, a pipe gets the numbers."""
 
     measure: Measure
@@ -50,9 +50,9 @@ class Dots:
         labels = max(len(label) for label, _ in self.rows)
         began = f", step 0: {formatting.value(self.measure, self.start)}" if self.start is not None else ""
         if not console.is_terminal:
-            yield literal(f"{title}{began}")
+            yield plain_text(f"{title}{began}")
             for label, numbers in self.rows:
-                yield literal(
+                yield plain_text(
                     f"  {label:<{labels}}  {'  '.join(formatting.value(self.measure, n) for n in numbers) or '–'}"
                 )
             return
@@ -60,11 +60,11 @@ class Dots:
         ends = [*numbers, *([self.start] if self.start is not None else [])]
         width = max(10, min(AXIS, options.max_width - labels - 4))
         low, high = (min(ends), max(ends)) if ends else (0.0, 0.0)
-        yield literal(
+        yield plain_text(
             f"{title}, from {formatting.value(self.measure, low)} to {formatting.value(self.measure, high)}{began}"
         )
         for label, row in self.rows:
-            yield literal(f"  {label:<{labels}}  ").append(axis(row, low, high, width, self.start))
+            yield plain_text(f"  {label:<{labels}}  ").append(axis(row, low, high, width, self.start))
 
 
 def axis(numbers: Sequence[float], low: float, high: float, width: int, start: float | None = None) -> str:
@@ -92,13 +92,13 @@ def axis(numbers: Sequence[float], low: float, high: float, width: int, start: f
     return "".join(line)
 
 
-def vary_screen(outcome: VaryOutcome) -> RenderableType:
+def sweep_screen(outcome: SweepResult) -> RenderableType:
     """What `ppo train --vary … --seeds …` ends with."""
     seeds = sorted({arm.seed for arm in outcome.arms})
     guards = _known_guards(outcome)
     parts: list[RenderableType] = [
-        literal(_title(outcome.key, [(arm.value, arm.seed) for arm in outcome.arms]), style="bold"),
-        literal(f"goal: {formatting.one_line(outcome.goal)}", style="dim"),
+        plain_text(_title(outcome.key, [(arm.value, arm.seed) for arm in outcome.arms]), style="bold"),
+        plain_text(f"goal: {formatting.one_line(outcome.goal)}", style="dim"),
         Text(),
         _table(outcome, guards),
         *footnotes([outcome.primary, *(guard.name for guard in guards)], outcome.graded),
@@ -106,24 +106,24 @@ def vary_screen(outcome: VaryOutcome) -> RenderableType:
     ]
     if any(arm.measures for arm in outcome.arms):
         parts += [_dots(outcome, outcome.primary), _dots(outcome, KL), Text()]
-    parts += [literal(caution(outcome.key, len(seeds)), style="dim")]
+    parts += [plain_text(caution(outcome.key, len(seeds)), style="dim")]
     for arm in outcome.arms:
         if arm.problem:
             parts.append(
-                literal(f"✗ {_label(arm, outcome.key)} failed: {formatting.one_line(arm.problem)}", style="red")
+                plain_text(f"✗ {_label(arm, outcome.key)} failed: {formatting.one_line(arm.problem)}", style="red")
             )
-    parts += [Text(), literal(f"set: {outcome.file}", style="dim")]
+    parts += [Text(), plain_text(f"set: {outcome.file}", style="dim")]
     if outcome.chart:
-        parts.append(literal(f"chart: {outcome.chart}", style="dim"))
+        parts.append(plain_text(f"chart: {outcome.chart}", style="dim"))
     if command := _comparing(outcome):
-        parts.append(literal(f"the ends, prompt by prompt: {command}", style="dim"))
+        parts.append(plain_text(f"the ends, prompt by prompt: {command}", style="dim"))
     return Group(*parts)
 
 
-def planned_screen(planned: PlannedArms) -> RenderableType:
+def sweep_preview_screen(planned: SweepPreview) -> RenderableType:
     """What `--dry-run` shows of several arms."""
     table = plain_table()
-    table.add_column(literal(planned.key or ""), no_wrap=True)
+    table.add_column(plain_text(planned.key or ""), no_wrap=True)
     table.add_column("seed", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     table.add_column("takes about", justify="right", no_wrap=True)
@@ -139,28 +139,28 @@ def planned_screen(planned: PlannedArms) -> RenderableType:
     )
     leak = f"; {planned.overlaps} evaluation prompts overlap training" if planned.overlaps else ""
     return Group(
-        literal(_title(planned.key, [(arm.value, arm.seed) for arm in planned.arms]), style="bold"),
-        literal(f"goal: {formatting.one_line(planned.goal)}", style="dim"),
+        plain_text(_title(planned.key, [(arm.value, arm.seed) for arm in planned.arms]), style="bold"),
+        plain_text(f"goal: {formatting.one_line(planned.goal)}", style="dim"),
         Text(),
         table,
         Text(),
-        literal(f"cost of what is left: {cost}{leak}"),
-        literal(f"Nothing was run. To start, or to go on: {planned.command}", style="dim"),
+        plain_text(f"cost of what is left: {cost}{leak}"),
+        plain_text(f"Nothing was run. To start, or to go on: {planned.command}", style="dim"),
     )
 
 
-def dose_chart(outcome: VaryOutcome) -> str:
+def sweep_chart_svg(outcome: SweepResult) -> str:
     """The same as a picture that stands alone: an SVG file."""
     rows = _rows(outcome)
     panels = [
-        charts.Doses(
+        charts.SweepPanel(
             measure=measure_named(name),
             rows=[(label, [_estimate(arm.measures, name) for arm in arms]) for label, arms in rows],
             start=_number(outcome.before, name),
         )
         for name in (outcome.primary, KL)
     ]
-    return charts.alone(charts.doses(panels, outcome.key or "seed"))
+    return charts.standalone_svg(charts.sweep_chart(panels, outcome.key or "seed"))
 
 
 def caution(key: str | None, seeds: int) -> str:
@@ -168,11 +168,11 @@ def caution(key: str | None, seeds: int) -> str:
     over = "Intervals are over prompts, dots are seeds."
     if key is None:
         return f"{over} Only the seed differs: how far the dots lie apart is the noise floor of the experiment."
-    if seeds < ENOUGH:
+    if seeds < MIN_SEEDS:
         word = "seed" if seeds == 1 else "seeds"
         return (
             f"{over} With {seeds} {word} a value this shows what these runs did, not yet that {key} made the "
-            f"difference; {ENOUGH} or more would begin to."
+            f"difference; {MIN_SEEDS} or more would begin to."
         )
     return f"{over} Where the dots of two values lie mixed, {key} made no difference that can be seen here."
 
@@ -183,9 +183,9 @@ def _title(key: str | None, arms: Sequence[tuple[object, int]]) -> str:
     return f"{varied}{len(seeds)} {'seed' if len(seeds) == 1 else 'seeds'}"
 
 
-def _rows(outcome: VaryOutcome) -> list[tuple[str, list[ArmLine]]]:
+def _rows(outcome: SweepResult) -> list[tuple[str, list[SweepArm]]]:
     """The arms by value: numbers by size, others as they were typed."""
-    grouped: dict[str, list[ArmLine]] = {}
+    grouped: dict[str, list[SweepArm]] = {}
     for arm in outcome.arms:
         grouped.setdefault(_value(arm.value) if outcome.key else "seeds", []).append(arm)
     return sorted(grouped.items(), key=lambda row: _size(row[1][0].value))
@@ -195,7 +195,7 @@ def _size(value: object) -> float:
     return value if isinstance(value, int | float) else math.inf
 
 
-def _known_guards(outcome: VaryOutcome) -> list[Measure]:
+def _known_guards(outcome: SweepResult) -> list[Measure]:
     """Those that there is data for."""
     found = [outcome.before, *(arm.measures for arm in outcome.arms)]
     return [
@@ -203,10 +203,10 @@ def _known_guards(outcome: VaryOutcome) -> list[Measure]:
     ]
 
 
-def _table(outcome: VaryOutcome, guards: Sequence[Measure]) -> RenderableType:
+def _table(outcome: SweepResult, guards: Sequence[Measure]) -> RenderableType:
     primary = measure_named(outcome.primary)
     table = plain_table()
-    table.add_column(literal(outcome.key or ""), no_wrap=True)
+    table.add_column(plain_text(outcome.key or ""), no_wrap=True)
     table.add_column("seed", justify="right", no_wrap=True)
     table.add_column("KL an answer", justify="right", no_wrap=True)
     table.add_column(_heading(primary, f"★ {primary.title.strip()}", outcome), justify="right", no_wrap=True)
@@ -232,7 +232,7 @@ def _cells(measures: Mapping[str, Any], primary: Measure, guards: Sequence[Measu
     ]
 
 
-def _dots(outcome: VaryOutcome, name: str) -> RenderableType:
+def _dots(outcome: SweepResult, name: str) -> RenderableType:
     rows = [
         (
             f"{outcome.key} {label}" if outcome.key else label,
@@ -240,10 +240,10 @@ def _dots(outcome: VaryOutcome, name: str) -> RenderableType:
         )
         for label, arms in _rows(outcome)
     ]
-    return Dots(measure_named(name), rows, _number(outcome.before, name))
+    return DotPlot(measure_named(name), rows, _number(outcome.before, name))
 
 
-def _comparing(outcome: VaryOutcome) -> str:
+def _comparing(outcome: SweepResult) -> str:
     """The command that holds the smallest dose against the largest, or one seed against another."""
     done = [[arm.run for arm in arms if arm.measures] for _, arms in _rows(outcome)]
     done = [runs for runs in done if runs]
@@ -254,8 +254,8 @@ def _comparing(outcome: VaryOutcome) -> str:
     return f"ppo compare {' '.join(runs)}{elsewhere}"
 
 
-def _heading(measure: Measure, title: str, outcome: VaryOutcome) -> Text:
-    graded = f" {formatting.GRADED}" if measure.name in outcome.graded else ""
+def _heading(measure: Measure, title: str, outcome: SweepResult) -> Text:
+    graded = f" {formatting.REWARDED_MARK}" if measure.name in outcome.graded else ""
     return Text(f"{title}{graded}")
 
 
@@ -269,7 +269,7 @@ def _number(measures: Mapping[str, Any], name: str) -> float | None:
     return row["value"] if row else None
 
 
-def _label(arm: ArmLine, key: str | None) -> str:
+def _label(arm: SweepArm, key: str | None) -> str:
     return f"{key} {_value(arm.value)}, seed {arm.seed}" if key else f"seed {arm.seed}"
 
 

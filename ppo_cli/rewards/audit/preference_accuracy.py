@@ -14,16 +14,16 @@ from dataclasses import dataclass
 
 from ppo_cli.behaviours import refusal, repetition
 from ppo_cli.behaviours.clarification import asks_back
-from ppo_cli.records.answers import Answer, Prompt, Trial
-from ppo_cli.records.checks import Check, Gate
-from ppo_cli.rewards.audit.cases import Case, made, others_of, rewards_of
+from ppo_cli.records.answers import Answer, Prompt, PromptAnswers
+from ppo_cli.records.checks import Check, CheckStatus
+from ppo_cli.rewards.audit.cases import Case, baseline_for, make_answer, rewards_of
 from ppo_cli.rewards.reward_function import RewardFunction
 from ppo_cli.stats.intervals import wilson
 from ppo_cli.text.words import words
 
-MOST = 200
+MAX_PAIRS = 200
 """Pairs that are scored."""
-WANTED, LEAST = 0.9, 0.6
+MIN_ACCURACY, FAIL_ACCURACY = 0.9, 0.6
 """Share of pairs that a reward should get right, and below which, beyond chance, it pays for what is wrong. Reward
 models trained on people's preferences reach 0.63 to 0.67 on hard pairs (2403.17031); these are easy. Own choice."""
 
@@ -36,7 +36,7 @@ class Pairs:
     source: str
 
 
-def known_pairs(written: Sequence[Prompt], trial: Trial, other: str) -> Pairs:
+def known_pairs(written: Sequence[Prompt], trial: PromptAnswers, other: str) -> Pairs:
     """Pairs from written answers where there are any, else from the start model's own.
 
     Args:
@@ -53,7 +53,7 @@ def known_pairs(written: Sequence[Prompt], trial: Trial, other: str) -> Pairs:
 def pair_check(reward: RewardFunction, pairs: Pairs) -> Check:
     """How often the good answer of a pair earns more."""
     reason = "a reward that prefers the worse answer teaches it"
-    threshold = f"{WANTED:.0%} or more, stop if surely below {LEAST:.0%}"
+    threshold = f"{MIN_ACCURACY:.0%} or more, stop if surely below {FAIL_ACCURACY:.0%}"
     if not pairs.cases:
         return Check(
             name="reward prefers good to bad",
@@ -67,7 +67,7 @@ def pair_check(reward: RewardFunction, pairs: Pairs) -> Check:
     bad = rewards_of(reward, [case for _, case in pairs.cases])
     right = float(((good > bad) + 0.5 * (good == bad)).mean())
     low, high = wilson(right, len(good))
-    outcome: Gate = "stop" if high < LEAST else "warn" if right < WANTED else "pass"
+    outcome: CheckStatus = "stop" if high < FAIL_ACCURACY else "warn" if right < MIN_ACCURACY else "pass"
     return Check(
         name="reward prefers good to bad",
         outcome=outcome,
@@ -89,7 +89,7 @@ def does_as_expected(prompt: Prompt, answer: Answer) -> bool:
         case "comply":
             return (
                 kind == "none"
-                and repetition.repetition(words(answer.text)) <= repetition.LOOP
+                and repetition.repeated_share(words(answer.text)) <= repetition.RUNAWAY_SHARE
                 and not asks_back(answer.text)
             )
         case _:
@@ -103,20 +103,23 @@ def _from_written(answered: Sequence[Prompt], other: str) -> Pairs:
         by_expect[prompt.expect].append(prompt)
     several = len(by_expect) > 1
     cases: list[tuple[Case, Case]] = []
-    for place, prompt in enumerate(answered[:MOST]):
+    for place, prompt in enumerate(answered[:MAX_PAIRS]):
         pool = [p for expect, prompts in by_expect.items() if expect != prompt.expect for p in prompts]
         stranger = pool[place % len(pool)] if several else answered[(place + len(answered) // 2) % len(answered)]
         if stranger.answer == prompt.answer:
             continue
-        others = others_of(prompt, (), "none" if other == "reference" else other)
+        others = baseline_for(prompt, (), "none" if other == "reference" else other)
         cases.append(
-            (Case(prompt, made(prompt.answer or ""), others), Case(prompt, made(stranger.answer or ""), others))
+            (
+                Case(prompt, make_answer(prompt.answer or ""), others),
+                Case(prompt, make_answer(stranger.answer or ""), others),
+            )
         )
     where = "written for prompts of another `expect`" if several else "written for another prompt"
     return Pairs(tuple(cases), f"good: the written answer, bad: one {where}")
 
 
-def _from_rules(trial: Trial, other: str) -> Pairs:
+def _from_rules(trial: PromptAnswers, other: str) -> Pairs:
     """The start model's answers: one that does as expected against one that does as expected elsewhere."""
     fitting: dict[str, list[Answer]] = defaultdict(list)
     for prompt, answers in trial.rows():
@@ -128,6 +131,6 @@ def _from_rules(trial: Trial, other: str) -> Pairs:
         pool = [answer for expect, found in fitting.items() if expect != prompt.expect for answer in found]
         wrong = [answer for answer in pool if not does_as_expected(prompt, answer)]
         if good is not None and wrong and prompt.expect != "any":
-            others = others_of(prompt, answers, other)
+            others = baseline_for(prompt, answers, other)
             cases.append((Case(prompt, good, others), Case(prompt, wrong[len(cases) % len(wrong)], others)))
-    return Pairs(tuple(cases[:MOST]), "the start model's answers, told apart by the rules")
+    return Pairs(tuple(cases[:MAX_PAIRS]), "the start model's answers, told apart by the rules")

@@ -15,19 +15,19 @@ from ppo_cli.records.checks import Check
 from ppo_cli.rewards.audit.cases import Case, Floats, rewards_of
 from ppo_cli.rewards.reward_function import RewardFunction
 
-TRIED = 48
+CASES_SCORED = 48
 """Cases that are scored again; each costs a call where a reward is a service."""
-ALONE = 6
+CASES_SCORED_ALONE = 6
 """Cases that are scored one by one."""
-SAME = 1e-5
+MAX_DIFFERENCE = 1e-5
 """Rewards that differ by less, in units of their spread, are the same: a model in bfloat16 rounds by batch size."""
-NOISY = 0.25
+MAX_NOISE_SHARE = 0.25
 """Noise in units of the spread, from which it drowns what PPO should learn from. Own choice."""
-SLOW = 30.0
+MAX_SECONDS = 30.0
 """Seconds an update that a reward may take before it is worth a word. Own choice."""
 
 
-def contract_checks(
+def scorer_checks(
     reward: RewardFunction,
     cases: Sequence[Case],
     *,
@@ -44,14 +44,14 @@ def contract_checks(
         deterministic: whether every term claims to be.
         clock: seconds.
     """
-    cases = list(cases[:TRIED])
+    cases = list(cases[:CASES_SCORED])
     try:
         begun = clock()
         first = rewards_of(reward, cases)
         seconds = max(clock() - begun, 1e-9)
         again = rewards_of(reward, cases)
         turned = rewards_of(reward, cases[::-1])[::-1]
-        alone = np.concatenate([rewards_of(reward, [case]) for case in cases[:ALONE]])
+        alone = np.concatenate([rewards_of(reward, [case]) for case in cases[:CASES_SCORED_ALONE]])
     except GateError as error:
         return [
             Check(
@@ -64,17 +64,19 @@ def contract_checks(
             )
         ]
     spread = max(float(first.std()), 1e-12)
-    noise = _furthest(first, again) / spread
-    in_company = max(_furthest(first, turned), _furthest(first[:ALONE], alone)) / spread
+    noise = _largest_difference(first, again) / spread
+    in_company = (
+        max(_largest_difference(first, turned), _largest_difference(first[:CASES_SCORED_ALONE], alone)) / spread
+    )
     return [
         _finite(first),
-        _repeats(noise, deterministic),
-        _blind(in_company, noise),
-        _quick(len(cases) / seconds, episodes),
+        _deterministic(noise, deterministic),
+        _independent_of_batch(in_company, noise),
+        _fast_enough(len(cases) / seconds, episodes),
     ]
 
 
-def _furthest(one: Floats, other: Floats) -> float:
+def _largest_difference(one: Floats, other: Floats) -> float:
     return float(np.abs(one - other).max(initial=0.0))
 
 
@@ -88,36 +90,38 @@ def _finite(rewards: Floats) -> Check:
     )
 
 
-def _repeats(noise: float, deterministic: bool) -> Check:
+def _deterministic(noise: float, deterministic: bool) -> Check:
     return Check(
         name="reward repeats itself",
-        outcome="pass" if noise <= SAME else "stop" if noise > NOISY and deterministic else "warn",
-        value="the same twice" if noise <= SAME else f"off by {noise:.0%} of its spread",
-        threshold=f"the same, stop above {NOISY:.0%} of its spread" if deterministic else "a term says that it is not",
+        outcome="pass" if noise <= MAX_DIFFERENCE else "stop" if noise > MAX_NOISE_SHARE and deterministic else "warn",
+        value="the same twice" if noise <= MAX_DIFFERENCE else f"off by {noise:.0%} of its spread",
+        threshold=f"the same, stop above {MAX_NOISE_SHARE:.0%} of its spread"
+        if deterministic
+        else "a term says that it is not",
         reason="what is paid by chance cannot be learnt, and a resumed run would differ",
-        next_step="" if noise <= SAME else "Fix the seed, the temperature or the cache of whatever scores.",
+        next_step="" if noise <= MAX_DIFFERENCE else "Fix the seed, the temperature or the cache of whatever scores.",
     )
 
 
-def _blind(difference: float, noise: float) -> Check:
-    fine = difference <= max(SAME, 2 * noise)
+def _independent_of_batch(difference: float, noise: float) -> Check:
+    fine = difference <= max(MAX_DIFFERENCE, 2 * noise)
     return Check(
         name="reward is blind to the batch",
-        outcome="pass" if fine else "stop" if difference > NOISY else "warn",
+        outcome="pass" if fine else "stop" if difference > MAX_NOISE_SHARE else "warn",
         value="the same alone and in any order" if fine else f"off by {difference:.0%} of its spread",
-        threshold=f"the same, stop above {NOISY:.0%} of its spread",
+        threshold=f"the same, stop above {MAX_NOISE_SHARE:.0%} of its spread",
         reason="else an answer is paid for its neighbours, or scores are handed to the wrong answers",
         next_step="" if fine else "Score each answer by itself and give the scores back in the order of the answers.",
     )
 
 
-def _quick(speed: float, episodes: int) -> Check:
+def _fast_enough(speed: float, episodes: int) -> Check:
     seconds = episodes / speed
     return Check(
         name="reward is quick",
-        outcome="pass" if seconds <= SLOW else "warn",
+        outcome="pass" if seconds <= MAX_SECONDS else "warn",
         value=f"{speed:.0f} answers a second" if speed >= 10 else f"{speed:.2g} answers a second",
-        threshold=f"{SLOW:.0f} s or less an update of {episodes}",
+        threshold=f"{MAX_SECONDS:.0f} s or less an update of {episodes}",
         reason=f"it takes {seconds:.2g} s of every update",
-        next_step="" if seconds <= SLOW else "Score in batches, or use a smaller reward model.",
+        next_step="" if seconds <= MAX_SECONDS else "Score in batches, or use a smaller reward model.",
     )

@@ -15,23 +15,23 @@ import numpy as np
 from scipy import stats
 
 from ppo_cli.behaviours import refusal
-from ppo_cli.records.answers import Scored
+from ppo_cli.records.answers import RewardScore
 from ppo_cli.records.checks import Check
 from ppo_cli.rewards.audit.cases import Case, Floats
-from ppo_cli.text.numbers import number
+from ppo_cli.text.numbers import format_number
 from ppo_cli.text.words import words
 
 BY_LENGTH = 0.6
 """Rank correlation with length from which the reward is mostly a ruler; the threshold of the alarm."""
 BY_PHRASE = 0.6
 """Correlation with the presence of one opening; where it explains over a third of the variance. Own choice."""
-LEAST_USERS = 0.05
+MIN_USERS = 0.05
 """Share of answers that have a phrase, and that have it not, for a correlation to say something."""
 OPENING = 3
 """Words of an opening."""
 
 
-def spread_checks(cases: Sequence[Case], scored: Sequence[Scored]) -> list[Check]:
+def spread_checks(cases: Sequence[Case], scored: Sequence[RewardScore]) -> list[Check]:
     """Range of the reward, and terms that say nothing."""
     rewards = np.array([item.reward for item in scored], dtype=float)
     spread = float(rewards.std())
@@ -39,7 +39,7 @@ def spread_checks(cases: Sequence[Case], scored: Sequence[Scored]) -> list[Check
         Check(
             name="reward has a spread",
             outcome="pass" if spread > 1e-6 else "stop",
-            value=f"{number(rewards.min())} to {number(rewards.max())}, standard deviation {spread:.2f}",
+            value=f"{format_number(rewards.min())} to {format_number(rewards.max())}, standard deviation {spread:.2f}",
             threshold="a standard deviation above 0",
             reason="with equal rewards there is nothing to learn from",
             next_step="" if spread > 1e-6 else "Change reward.terms so that better answers score more.",
@@ -60,7 +60,7 @@ def spread_checks(cases: Sequence[Case], scored: Sequence[Scored]) -> list[Check
     return checks
 
 
-def leaning_checks(cases: Sequence[Case], rewards: Floats) -> list[Check]:
+def shortcut_checks(cases: Sequence[Case], rewards: Floats) -> list[Check]:
     """What of the surface of honest answers the reward goes with."""
     inside = _within(cases, rewards)
     if len(cases) < 3 or inside.std() < 1e-9:
@@ -75,7 +75,7 @@ def leaning_checks(cases: Sequence[Case], rewards: Floats) -> list[Check]:
         Check(
             name="reward is no ruler",
             outcome="pass" if abs(by_length) < BY_LENGTH else "warn",
-            value=f"rank correlation with length {number(by_length)}",
+            value=f"rank correlation with length {format_number(by_length)}",
             threshold=f"below {BY_LENGTH:g} either way",
             reason="PPO finds length long before it finds quality",
             next_step="" if abs(by_length) < BY_LENGTH else "Add a term that a long or a short answer cannot buy.",
@@ -83,7 +83,9 @@ def leaning_checks(cases: Sequence[Case], rewards: Floats) -> list[Check]:
         Check(
             name="reward is no phrase",
             outcome="pass" if abs(by_phrase) < BY_PHRASE else "warn",
-            value=f"strongest {number(by_phrase)}, with '{phrase} …'" if phrase else "no opening is common enough",
+            value=f"strongest {format_number(by_phrase)}, with '{phrase} …'"
+            if phrase
+            else "no opening is common enough",
             threshold=f"below {BY_PHRASE:g} either way",
             reason="an opening that explains the reward will take over",
             next_step="" if abs(by_phrase) < BY_PHRASE else "Reward what the answer does, not how it begins.",
@@ -91,7 +93,7 @@ def leaning_checks(cases: Sequence[Case], rewards: Floats) -> list[Check]:
         Check(
             name="reward does not pay refusing",
             outcome="pass" if by_refusal < BY_PHRASE else "warn",
-            value=f"correlation with refusing {number(by_refusal)} where help is wanted",
+            value=f"correlation with refusing {format_number(by_refusal)} where help is wanted",
             threshold=f"below {BY_PHRASE:g}",
             reason="else the policy learns to refuse whatever it is asked",
             next_step="" if by_refusal < BY_PHRASE else "Add keeps_to_goal, and `expect` to the prompts.",
@@ -126,7 +128,7 @@ def _strongest_opening(cases: Sequence[Case], inside: Floats) -> tuple[str, floa
     common = [
         opening
         for opening, count in sorted(Counter(openings).items())
-        if opening and LEAST_USERS <= count / len(cases) <= 1 - LEAST_USERS
+        if opening and MIN_USERS <= count / len(cases) <= 1 - MIN_USERS
     ]
     found = ("", 0.0)
     for opening in common:
