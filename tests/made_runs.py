@@ -94,7 +94,7 @@ def make_run(
     )
     run.close("finished", exit_code=0)
     if started:
-        run.set_state(started=started)
+        run.update_state(started=started)
     return run.layout.root
 
 
@@ -113,7 +113,7 @@ def answers(asked, unsafe, safe, draw, count):
                     prompt_id=prompt.id,
                     sample=number,
                     answer=REFUSAL if refuses else said,
-                    tokens=9 if refuses else int(generator.integers(12, 40)),
+                    token_count=9 if refuses else int(generator.integers(12, 40)),
                     finish="eos",
                     kl=0.5 if number == 0 else None,
                 )

@@ -67,7 +67,7 @@ def suggest_after_comparison(
             return _another_seed(seeds, f"see how far the seed alone moves the {title}", after)
         question, _ = ROUNDS[round_ + 1]
         return _advice("round", round_ + 1, f"the seeds agree on the {title}; the next question: {question}", after)
-    if outcome.bundle and len(outcome.variables) == 1:
+    if outcome.joint_variable and len(outcome.variables) == 1:
         moved = outcome.variables[0]
         return _another_seed(seeds, f"another seed shows whether {moved} moves the {title}, or luck does", after)
     typed = [key for key in outcome.treatments if not _is_file(key)]

@@ -92,14 +92,14 @@ def _ends(found: PairedResult) -> tuple[float, float]:
 def _not_carried_over(seen: RunHistory) -> tuple[str, ...]:
     """The reward of training episodes against what the same reward says of the answers to evaluation prompts."""
     rose, change = reward_rise(seen), seen.change("reward.alone")
-    if rose is None or change is None or change.high is None or change.difference is None:
+    if rose is None or change is None or change.high_95 is None or change.difference is None:
         return ()
-    if rose.difference < max(MIN_RISE_ERRORS * rose.error, 1e-9) or change.high > MIN_TRANSFER * rose.difference:
+    if rose.difference < max(MIN_RISE_ERRORS * rose.error, 1e-9) or change.high_95 > MIN_TRANSFER * rose.difference:
         return ()
     return (
         (
             f"on training prompts the reward rose by {format_number(rose.difference)}, on evaluation prompts by "
-            f"{format_number(change.difference)} (at most {format_number(change.high)})"
+            f"{format_number(change.difference)} (at most {format_number(change.high_95)})"
         ),
     )
 

@@ -66,12 +66,12 @@ def _behaviour_did_not_follow(seen: RunHistory) -> tuple[str, ...]:
             found.append(f"{reward}, and {format_change(seen.primary, change)} did not follow")
     for measure in seen.measures.values():
         change = seen.change(measure.name)
-        shown = not measure.detail or measure.family == seen.primary.family
-        unpaid = measure.name not in seen.comparison.graded and measure.name != seen.primary.name and shown
+        shown = not measure.eval_only or measure.family == seen.primary.family
+        unpaid = measure.name not in seen.comparison.rewarded_measures and measure.name != seen.primary.name and shown
         worse = (
             change is not None
             and change.verdict == "CHANGED"
-            and improvement(measure, change) < -WORSE * measure.margin
+            and improvement(measure, change) < -WORSE * measure.equivalence_margin
         )
         if change is not None and unpaid and measure.better is not None and worse:
             found.append(f"{reward}, and what it does not pay for got worse: {format_change(measure, change)}")
@@ -97,7 +97,7 @@ def _by_length(seen: RunHistory) -> tuple[str, ...]:
     if len(late) < MIN_EPISODES or rewards.std() < 1e-9 or tokens.std() < 1e-9:
         return ()
     correlation = float(stats.spearmanr(rewards, tokens).statistic)
-    before, now = float(np.mean([episode.tokens for episode in early])), float(tokens.mean())
+    before, now = float(np.mean([episode.token_count for episode in early])), float(tokens.mean())
     if abs(correlation) < BY_LENGTH or np.sign(correlation) * (now / before - 1) < LENGTH_MOVED:
         return ()
     kind = "longer" if correlation > 0 else "shorter"

@@ -49,9 +49,9 @@ def _many_jump(seen: RunHistory) -> tuple[str, ...]:
     jumped: dict[str, str] = {}
     for measure in seen.measures.values():
         change = seen.change(measure.name)
-        if change is None or change.verdict != "CHANGED" or measure.detail or measure.unit == "nats":
+        if change is None or change.verdict != "CHANGED" or measure.eval_only or measure.unit == "nats":
             continue
-        if abs(improvement(measure, change)) >= MIN_JUMP_ERRORS * measure.margin:
+        if abs(improvement(measure, change)) >= MIN_JUMP_ERRORS * measure.equivalence_margin:
             jumped.setdefault(measure.family, format_change(measure, change))
     if len(jumped) < MIN_JUMPS:
         return ()

@@ -33,7 +33,9 @@ def glossary() -> str:
 
 
 def _entry(measure: Measure) -> str:
-    where = "`ppo eval`, and where the primary measure is of this family" if measure.detail else "every closing screen"
+    where = (
+        "`ppo eval`, and where the primary measure is of this family" if measure.eval_only else "every closing screen"
+    )
     lines = [
         f"**{measure.name}**, {measure.title.strip()}; {measure.unit or 'no unit'}; {BETTER[measure.better]}.",
         f"{measure.definition[0].upper()}{measure.definition[1:]}.",
@@ -46,7 +48,7 @@ def _entry(measure: Measure) -> str:
 
 def _prompts(measure: Measure) -> str:
     kinds = [f"`expect` {measure.expect}"] if measure.expect else []
-    kinds += [f"category {measure.stratum}.*"] if measure.stratum else []
+    kinds += [f"category {measure.category_prefix}.*"] if measure.category_prefix else []
     return f"prompts with {' and '.join(kinds)}" if kinds else "all prompts"
 
 

@@ -37,7 +37,7 @@ def _with_values(prompt: Prompt, sample: Sample) -> LabelledAnswer:
     values = {
         "refused": float(kind == "refusal"),
         "empty": float(kind == "empty"),
-        "tokens": float(sample.tokens),
+        "tokens": float(sample.token_count),
         "ended": float(sample.finish == "eos"),
         "repetition": repetition.repeated_share(said),
         "loops": float(repetition.repeated_share(said) > repetition.RUNAWAY_SHARE),
@@ -52,11 +52,11 @@ def _with_values(prompt: Prompt, sample: Sample) -> LabelledAnswer:
         "switch": float(language.switches(prompt.text, sample.answer)),
         "mixed": float(language.is_mixed(sample.answer)),
     }
-    if prompt.mentions:
-        values["mentions"] = float(keywords.has_keyword(prompt.mentions, sample.answer))
-        values["mentions_at_once"] = float(keywords.has_keyword_early(prompt.mentions, sample.answer))
+    if prompt.keywords:
+        values["mentions"] = float(keywords.has_keyword(prompt.keywords, sample.answer))
+        values["mentions_at_once"] = float(keywords.has_keyword_early(prompt.keywords, sample.answer))
     if sample.kl is not None:
-        values |= {"kl": sample.kl, "kl_tokens": float(sample.tokens)}
+        values |= {"kl": sample.kl, "kl_tokens": float(sample.token_count)}
     if sample.entropy is not None:
         values["entropy"] = sample.entropy
     return LabelledAnswer(
@@ -65,5 +65,5 @@ def _with_values(prompt: Prompt, sample: Sample) -> LabelledAnswer:
         expect=prompt.expect,
         sample=sample.sample,
         text=sample.answer,
-        values=values,
+        labels=values,
     )

@@ -72,14 +72,14 @@ def _evaluate_models(
     if len(checkpoints) > 1 or several.names_a_run(checkpoints[0], output):
         if config is not None:
             raise UsageError("--config has no effect on checkpoints of a run, which brings its own.", "Leave it out.")
-        with watching(as_json) as watcher:
+        with watching(as_json) as on_event:
             table = several.evaluate_checkpoints(
-                checkpoints, prompts=prompts, rescore=rescore, output=output, watcher=watcher
+                checkpoints, prompts=prompts, rescore=rescore, output=output, on_event=on_event
             )
         put(as_json, table, lambda: evaluate.checkpoint_curve_screen(table))
         return
-    with watching(as_json) as watcher:
+    with watching(as_json) as on_event:
         result = command.evaluate(
-            checkpoints[0], config=config, prompts=prompts, rescore=rescore, output=output, watcher=watcher
+            checkpoints[0], config=config, prompts=prompts, rescore=rescore, output=output, on_event=on_event
         )
     put(as_json, result, lambda: shared.evaluation_screen(result))

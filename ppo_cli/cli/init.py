@@ -48,9 +48,9 @@ def init(
         own = command.prompt_source(from_csv, from_dataset, eval_share)
         if goal is None and not as_json and sys.stdin.isatty() and sys.stdout.isatty():
             goal = _ask_goal(loaded.experiment.goal, new_console())
-        with watching(as_json) as watcher:
+        with watching(as_json) as on_event:
             result = command.init(
-                recipe, folder, goal=goal, own=own, force=force, fetch_model=fetch_model, watcher=watcher
+                recipe, folder, goal=goal, own=own, force=force, fetch_model=fetch_model, on_event=on_event
             )
         put(as_json, result, lambda: init_screen(result))
 

@@ -34,7 +34,7 @@ def label(
         labelling = start_labelling(run, answers=answers, output=output)
         _ask(labelling, new_console(stderr=as_json))
         found = summarise_human_labels(labelling.run, labelling.last)
-        left = sum(item.place not in labelling.given for item in labelling.items)
+        left = sum(item.position not in labelling.given for item in labelling.items)
         if left:
             new_console(stderr=True).print(f"{left} answers are left; go on with: ppo label {run}", markup=False)
         put(as_json, found, lambda: human_labels_block(found) if found else "Nothing to compare yet.")
@@ -59,4 +59,4 @@ def _ask(labelling: LabellingSession, console: Console) -> None:
         if key == "b":
             labelling.back()
         else:
-            labelling.give(LABEL_KEYS[key])
+            labelling.add(LABEL_KEYS[key])

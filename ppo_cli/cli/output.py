@@ -113,7 +113,7 @@ def has_failed_checks(verdict: str, checks: Sequence[Check], as_json: bool) -> b
     Raises:
         GateError: names the failed checks.
     """
-    failed = [check.name for check in checks if check.outcome == "stop"]
+    failed = [check.name for check in checks if check.status == "stop"]
     if failed and not as_json:
         raise GateError(f"{verdict}: {', '.join(failed)}.", "Fix the checks marked fail above.")
     return bool(failed)

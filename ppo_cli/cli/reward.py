@@ -20,8 +20,8 @@ def reward(config: Config, overrides: Overrides = None, as_json: Json = False) -
         from ppo_cli.report.screens.sft_check import reward_screen
 
         loaded = load_experiment(config, overrides or ())
-        with watching(as_json) as watcher:
-            result = audit_reward(loaded, watcher=watcher)
+        with watching(as_json) as on_event:
+            result = audit_reward(loaded, on_event=on_event)
         put(as_json, result, lambda: reward_screen(result))
         stopped = has_failed_checks("PPO should not start with this reward", result.checks, as_json)
     if stopped:

@@ -36,9 +36,11 @@ def sft_check(
         if alone and overrides:
             raise UsageError("A model alone has no keys that could be changed.", "Leave them out, or give a config.")
         loaded = None if alone else load_experiment(Path(subject), overrides or ())
-        with watching(as_json) as watcher:
+        with watching(as_json) as on_event:
             result = (
-                command.sft_check(loaded, watcher=watcher) if loaded else command.check_model(subject, watcher=watcher)
+                command.sft_check(loaded, on_event=on_event)
+                if loaded
+                else command.check_model(subject, on_event=on_event)
             )
         put(as_json, result, lambda: sft_check_screen(result))
         stopped = has_failed_checks("PPO should not start", result.checks, as_json)

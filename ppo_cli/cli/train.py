@@ -72,12 +72,16 @@ def train(
         from ppo_cli.cli import main
         from ppo_cli.training.launch import join_or_launch
 
-        team = join_or_launch(experiment.device, processes, main)
-        with watching(as_json) as watcher:
+        process_group = join_or_launch(experiment.device, processes, main)
+        with watching(as_json) as on_event:
             if loaded is None:
-                result = command.resume(resume or "", output=folder, overrides=changes, watcher=watcher, team=team)
+                result = command.resume(
+                    resume or "", output=folder, overrides=changes, on_event=on_event, process_group=process_group
+                )
             else:
-                result = command.train(loaded, output=output, again=again, force=force, watcher=watcher, team=team)
+                result = command.train(
+                    loaded, output=output, again=again, force=force, on_event=on_event, process_group=process_group
+                )
         put(as_json, result, lambda: shared.training_screen(result))
 
 
@@ -109,8 +113,8 @@ def _train_arms(
             shown = command.preview_sweep(planned)
             put(as_json, shown, lambda: sweep.sweep_preview_screen(shown))
             return
-        with watching(as_json) as watcher:
-            result = command.run_sweep(planned, force=force, watcher=watcher)
+        with watching(as_json) as on_event:
+            result = command.run_sweep(planned, force=force, on_event=on_event)
         put(as_json, result, lambda: sweep.sweep_screen(result))
         failed = [arm.exit_code for arm in result.arms if arm.problem]
         if failed and not as_json:

@@ -46,37 +46,37 @@ class ProcessGroup:
             rank: number of this process; 0 leads.
             size: number of processes.
         """
-        self.rank, self.size = rank, size
+        self.rank, self.world_size = rank, size
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process keeps the records."""
         return self.rank == 0
 
-    def share(self, items: Sequence[Item]) -> list[Item]:
+    def shard(self, items: Sequence[Item]) -> list[Item]:
         """What this process does of some work: every size-th item."""
-        return list(items[self.rank :: self.size])
+        return list(items[self.rank :: self.world_size])
 
-    def merged(self, part: Sequence[Item]) -> list[Item]:
+    def gather(self, part: Sequence[Item]) -> list[Item]:
         """All shares, in the order in which they were dealt out."""
-        if self.size == 1:
+        if self.world_size == 1:
             return list(part)
         with _all_present():
             parts = gather_object([list(part)])
         whole: list[Item] = [None] * sum(map(len, parts))  # type: ignore[list-item]
         for rank, items in enumerate(parts):
-            whole[rank :: self.size] = items
+            whole[rank :: self.world_size] = items
         return whole
 
-    def rows(self, part: torch.Tensor) -> torch.Tensor:
+    def gather_rows(self, part: torch.Tensor) -> torch.Tensor:
         """All processes' rows [share, ...] in the order in which they were dealt out: [N, ...]."""
-        if self.size == 1:
+        if self.world_size == 1:
             return part
-        return torch.stack(self.merged(part.cpu().unbind())).to(part.device)
+        return torch.stack(self.gather(part.cpu().unbind())).to(part.device)
 
-    def total(self, tensors: Sequence[torch.Tensor]) -> None:
+    def all_reduce_(self, tensors: Sequence[torch.Tensor]) -> None:
         """Adds up tensors of like shapes over all processes, in place."""
-        if self.size == 1:
+        if self.world_size == 1:
             return
         own = torch.cat([tensor.reshape(-1) for tensor in tensors])
         with _all_present():
@@ -85,28 +85,28 @@ class ProcessGroup:
             tensor.copy_(part.view_as(tensor))
 
     @contextmanager
-    def failing_together(self) -> Iterator[None]:
+    def raise_everywhere(self) -> Iterator[None]:
         """An error that a process names inside the block ends the block in every process with that error."""
         error: PpoError | None = None
         try:
             yield
         except PpoError as found:
-            if self.size == 1:
+            if self.world_size == 1:
                 raise
             error = found
-        if self.size > 1:
+        if self.world_size > 1:
             with _all_present():
                 found_by = gather_object([(type(error), error.message, error.next_step) if error else None])
             for kind, message, next_step in filter(None, found_by):
                 raise kind(message, next_step)
 
-    def lead(self, *order: Any) -> None:  # noqa: ANN401 - whatever the order is about
+    def broadcast(self, *order: Any) -> None:  # noqa: ANN401 - whatever the order is about
         """Tells the others what comes next."""
-        if self.size > 1:
+        if self.world_size > 1:
             with _all_present():
                 broadcast_object_list([order])
 
-    def follow(self) -> tuple[Any, ...]:
+    def receive(self) -> tuple[Any, ...]:
         """Waits for what the leader says."""
         heard: list[Any] = [None]
         with _all_present():

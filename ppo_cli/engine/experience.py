@@ -24,7 +24,7 @@ class Experience:
     """[n, length, width] below the cut."""
     features: torch.Tensor
     """[n, T, width] the reference's final hidden states, which the critic reads if it has no layers of its own."""
-    logprobs: torch.Tensor
+    old_logprobs: torch.Tensor
     """[n, T] of the policy before this update, 0 outside the answer."""
     values: torch.Tensor
     """[n, T] of the critic before this update, 0 after the end."""
@@ -88,7 +88,7 @@ def update_metrics(
         scales: of the normalised terms.
     """
     rewards = np.array([episode.reward for episode in episodes])
-    tokens = sum(episode.tokens for episode in episodes)
+    tokens = sum(episode.token_count for episode in episodes)
     return UpdateMetrics(
         update=update,
         episodes=update * len(episodes),
@@ -100,8 +100,8 @@ def update_metrics(
         kl_per_token=summary.kl * len(episodes) / tokens,
         kl_coef=summary.kl_coef,
         kl_penalty=summary.penalty,
-        tokens=tokens / len(episodes),
-        ended=float(np.mean([episode.finish == "eos" for episode in episodes])),
+        mean_answer_tokens=tokens / len(episodes),
+        eos_rate=float(np.mean([episode.finish == "eos" for episode in episodes])),
         entropy=summary.entropy,
         sampler_mismatch=summary.sampler_mismatch,
         explained_variance=summary.explained_variance,
@@ -112,7 +112,7 @@ def update_metrics(
 def _statistics(episodes: Sequence[Episode], name: str, scale: float | None) -> dict[str, float]:
     """How one term spreads, and what of it is left after the other answers are subtracted."""
     own = np.array([episode.terms[name] for episode in episodes])
-    gained = own - np.array([episode.other_terms.get(name, 0.0) for episode in episodes])
+    gained = own - np.array([episode.baseline_terms.get(name, 0.0) for episode in episodes])
     found = {
         "mean": float(own.mean()),
         "std": float(own.std()),
@@ -148,12 +148,12 @@ def episode_records(
             prompt_id=prompt.id,
             prompt=prompt.text,
             answer=answer.text,
-            other=others[prompt.id][0].text if prompt.id in others else None,
-            tokens=answer.tokens,
+            baseline_answer=others[prompt.id][0].text if prompt.id in others else None,
+            token_count=answer.token_count,
             finish=answer.finish,
             reward=score.reward,
             terms=score.terms,
-            other_terms=score.other_terms,
+            baseline_terms=score.baseline_terms,
             kl=nats,
         )
         for number, prompt, answer, score, nats in cases

@@ -70,7 +70,7 @@ class _TokenLogprobs(torch.autograd.Function):
             if slopes is not None:
                 gradient = distribution.exp_().neg_()
                 gradient.scatter_add_(1, chosen, torch.ones_like(chosen, dtype=gradient.dtype))
-                slopes[rows] = head.pull_back(gradient.div_(temperature), logits)
+                slopes[rows] = head.hidden_gradient(gradient.div_(temperature), logits)
         ctx.slopes = slopes
         return logprobs
 

@@ -56,24 +56,24 @@ class Policy:
         }
         """The trained parameters by name."""
         probe = torch.arange(1, 9, device=model.device).unsqueeze(0)
-        self.shares_lower_layers = self.stack.share_nothing_if_wrong(probe)
+        self.shares_lower_layers = self.stack.disable_split_if_inexact(probe)
         """False if the family's layers could not be cut, so that every pass runs them all."""
         require_separate_reference(self.parameters, self._reference_tensors())
 
     def policy_hidden(self, activations: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         """Final hidden states of the policy: [rows, length, width]."""
-        return self.stack.upper(activations, ids)
+        return self.stack.run_upper(activations, ids)
 
     @torch.no_grad()
     def reference_hidden(self, activations: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         """Final hidden states of the reference: [rows, length, width]."""
         if isinstance(self.trainable, PeftModel):
             with self.trainable.disable_adapter():
-                return self.stack.upper(activations, ids)
-        return self.stack.upper(activations, ids, self._reference_layers)
+                return self.stack.run_upper(activations, ids)
+        return self.stack.run_upper(activations, ids, self._reference_layers)
 
     @contextmanager
-    def as_plain_model(self) -> Iterator[Any]:
+    def merged_model(self) -> Iterator[Any]:
         """The policy as a plain model, adapters merged into the weights: for sampling and for saving.
 
         The original weights are put back by reference, so merging into bfloat16 never rounds them.
@@ -94,13 +94,13 @@ class Policy:
                     layer.get_base_layer().weight.data = originals[name]
 
     @contextmanager
-    def as_plain_reference(self) -> Iterator[Any]:
+    def reference_model(self) -> Iterator[Any]:
         """The reference as a plain model."""
         if isinstance(self.trainable, PeftModel):
             with self.trainable.disable_adapter():
                 yield self.model
         else:
-            with self.stack.running_whole(self._reference_layers or []):
+            with self.stack.with_upper_layers(self._reference_layers or []):
                 yield self.model
 
     def reference_digest(self) -> str:
@@ -118,7 +118,7 @@ class Policy:
             folder: an empty folder.
             start: folder of the start model, for its tokenizer and generation config.
         """
-        with self.as_plain_model() as model:
+        with self.merged_model() as model:
             weights = {
                 name.replace(".base_layer.", "."): tensor
                 for name, tensor in model.state_dict().items()

@@ -54,19 +54,19 @@ def launch(processes: int, device: str, command_line: Callable[[], None]) -> int
             master_port=_free_port(),
             omp_num_threads=os.environ.get("OMP_NUM_THREADS", threads),
         ):
-            team = start_processes(run, (command_line, sys.argv), processes, join=False, start_method="spawn")
-        return _wait_for(team)
+            process_group = start_processes(run, (command_line, sys.argv), processes, join=False, start_method="spawn")
+        return _wait_for(process_group)
     finally:
         signal.signal(signal.SIGINT, before)
 
 
-def _wait_for(team: ProcessContext) -> int:
+def _wait_for(process_group: ProcessContext) -> int:
     try:
-        while not team.join(grace_period=GRACE):
+        while not process_group.join(grace_period=GRACE):
             pass
     except ProcessExitedException:
         pass  # by now all have ended
-    code = team.processes[0].exitcode
+    code = process_group.processes[0].exitcode
     return code if code is not None and code >= 0 else 1
 
 

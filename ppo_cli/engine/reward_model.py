@@ -59,7 +59,7 @@ class Pair:
 
 
 def reward_model(
-    path: str, parameters: Mapping[str, Any], start: Path, device: torch.device, watcher: EventHandler
+    path: str, parameters: Mapping[str, Any], start: Path, device: torch.device, on_event: EventHandler
 ) -> Path:
     """The folder of the preference model, training it the first time.
 
@@ -68,21 +68,21 @@ def reward_model(
         parameters: of the term.
         start: folder of the model to train from.
         device: to train and to score on.
-        watcher: told of progress and of the held-out accuracy.
+        on_event: told of progress and of the held-out accuracy.
 
     Raises:
         PromptError: the pairs cannot be used.
         ModelError: the model to train from cannot be used.
     """
     pairs = read_pairs(Path(parameters["pairs"]))
-    tokens = loading.load_tokenizer(start)
+    tokenizer = loading.load_tokenizer(start)
     moving = {
         name: parameters[name] for name in ("epochs", "learning_rate", "lora_r", "batch_size", "max_tokens", "seed")
     }
     key = sha256_of(
         {
             "recipe": TRAINING_VERSION,
-            "start": loading.model_digests(start, tokens),
+            "start": loading.model_digests(start, tokenizer),
             "settings": moving,
             "pairs": [vars(pair) for pair in pairs],
             "kind": device.type,
@@ -90,11 +90,11 @@ def reward_model(
     )
     target = cache_folder() / "preference-models" / key[:16]
     if not target.exists():
-        _train_into(target, path, pairs, parameters, start, tokens, device, watcher)
+        _train_into(target, path, pairs, parameters, start, tokenizer, device, on_event)
     manifest = read_json(target / MANIFEST)
     if sha256_file(target / "model.safetensors") != manifest["model.safetensors"]:
         raise IntegrityError(f"The cached preference model {target} was changed.", "Remove it; it is made anew.")
-    _report_accuracy(path, manifest["right"], manifest["held_out"], watcher)
+    _report_accuracy(path, manifest["right"], manifest["held_out"], on_event)
     return target
 
 
@@ -141,18 +141,18 @@ def _pair(file: Path, number: int, line: str) -> Pair:
     return pair
 
 
-def _report_accuracy(path: str, right: int, held_out: int, watcher: EventHandler) -> None:
+def _report_accuracy(path: str, right: int, held_out: int, on_event: EventHandler) -> None:
     accuracy = right / held_out
     low, high = wilson(accuracy, held_out)
     text = f"{path}: prefers the chosen answer in {accuracy:.0%} of {held_out} held-out pairs [{low:.0%}, {high:.0%}]"
     if accuracy < MIN_HELD_OUT_ACCURACY:
-        watcher(
+        on_event(
             Notice(
                 text=f"{text}, below {MIN_HELD_OUT_ACCURACY:.0%}: PPO will find what it gets wrong.", level="warning"
             )
         )
     else:
-        watcher(Notice(text=f"{text}."))
+        on_event(Notice(text=f"{text}."))
 
 
 def _train_into(
@@ -161,9 +161,9 @@ def _train_into(
     pairs: Sequence[Pair],
     parameters: Mapping[str, Any],
     start: Path,
-    tokens: loading.ChatTokenizer,
+    tokenizer: loading.ChatTokenizer,
     device: torch.device,
-    watcher: EventHandler,
+    on_event: EventHandler,
 ) -> None:
     taught, held_out = split(pairs)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -173,12 +173,12 @@ def _train_into(
         quiet_datasets(),
         tempfile.TemporaryDirectory(dir=target.parent, prefix=".preference-", ignore_cleanup_errors=True) as work,
     ):
-        tokenizer = copy.deepcopy(tokens.tokenizer)
-        model = _with_score_head(start, tokens, device, parameters["seed"])
-        trained = _train(path, model, tokenizer, taught, parameters, Path(work), watcher)
+        plain_tokenizer = copy.deepcopy(tokenizer.tokenizer)
+        model = _with_score_head(start, plain_tokenizer, device, parameters["seed"])
+        trained = _train(path, model, plain_tokenizer, taught, parameters, Path(work), on_event)
         folder = Path(work) / "model"
         trained.save_pretrained(folder, max_shard_size="100GB")
-        tokenizer.save_pretrained(folder)
+        plain_tokenizer.save_pretrained(folder)
         right = _count_right(path, folder, held_out, parameters, device)
         write_json(
             folder / MANIFEST,
@@ -197,11 +197,11 @@ def _train_into(
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _with_score_head(start: Path, tokens: loading.ChatTokenizer, device: torch.device, seed: int) -> Any:  # noqa: ANN401
+def _with_score_head(start: Path, tokenizer: loading.ChatTokenizer, device: torch.device, seed: int) -> Any:  # noqa: ANN401
     """The model's own layers under a fresh head of one label."""
-    base = loading.load_model(start, tokens, device, torch.float32)
+    base = loading.load_model(start, tokenizer, device, torch.float32)
     config = copy.deepcopy(base.config)
-    config.num_labels, config.pad_token_id = 1, tokens.pad_id
+    config.num_labels, config.pad_token_id = 1, tokenizer.pad_id
     set_seed(seed)
     model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32).to(device)
     model.base_model.load_state_dict(base.base_model.state_dict())
@@ -216,11 +216,11 @@ def _train(
     pairs: Sequence[Pair],
     parameters: Mapping[str, Any],
     work: Path,
-    watcher: EventHandler,
+    on_event: EventHandler,
 ) -> Any:  # noqa: ANN401
     batch_size = min(parameters["batch_size"], len(pairs))
     steps = parameters["epochs"] * -(-len(pairs) // batch_size)
-    watcher(Phase(name="preference model", total=steps, unit="steps"))
+    on_event(Phase(name="preference model", total=steps, unit="steps"))
     config = lora_config(
         model, SplitDecoder(model, None).upper_layers, r=parameters["lora_r"], alpha=2 * parameters["lora_r"]
     )
@@ -254,7 +254,7 @@ def _train(
         ),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
-        callbacks=[StepProgress(watcher)],
+        callbacks=[StepProgress(on_event)],
     )
     trainer.remove_callback(PrinterCallback)
     trainer.train()
@@ -270,6 +270,6 @@ def _count_right(
     scorer = scorer_in(path, folder, parameters, str(device), None)
     prompts = [Prompt(id=str(place), text=pair.prompt) for place, pair in enumerate(pairs)]
     texts = [pair.chosen for pair in pairs] + [pair.rejected for pair in pairs]
-    answers = [Answer(text=text, tokens=len(text.split()), finish="eos") for text in texts]
+    answers = [Answer(text=text, token_count=len(text.split()), finish="eos") for text in texts]
     scores = list(scorer.score([*prompts, *prompts], answers, [()] * len(answers)))
     return sum(good > bad for good, bad in zip(scores[: len(pairs)], scores[len(pairs) :], strict=True))

@@ -54,12 +54,12 @@ class SplitDecoder:
         """The trained layers."""
         return self.layers[self._first_trained :]
 
-    def tap(self) -> ActivationRecorder | None:
+    def recorder(self) -> ActivationRecorder | None:
         """Overhears the activations below the cut while the model samples; None if nothing is shared."""
         return ActivationRecorder(self.layers[self.cut]) if self.cut else None
 
     @torch.no_grad()
-    def lower(self, ids: torch.Tensor) -> torch.Tensor:
+    def run_lower(self, ids: torch.Tensor) -> torch.Tensor:
         """Activations below the cut: [rows, length] token ids to [rows, length, width]."""
         if self.cut == 0:
             return ids.new_zeros((*ids.shape, 0))
@@ -70,7 +70,7 @@ class SplitDecoder:
             raise ModelError("The model's layers could not be cut in two.", "Set model.train.layers=null.")
         return capture.seen
 
-    def upper(
+    def run_upper(
         self, activations: torch.Tensor, ids: torch.Tensor, layers: Sequence[nn.Module] | None = None
     ) -> torch.Tensor:
         """Final hidden states from activations below the cut: [rows, length, width].
@@ -86,7 +86,7 @@ class SplitDecoder:
             return self.backbone(input_ids=ids, use_cache=False).last_hidden_state
 
     @torch.no_grad()
-    def share_nothing_if_wrong(self, ids: torch.Tensor) -> bool:
+    def disable_split_if_inexact(self, ids: torch.Tensor) -> bool:
         """Compares the two halves with the whole model; on a difference gives up sharing and returns False.
 
         Some families hand more than the hidden states from layer to layer, which the cut would lose.
@@ -95,7 +95,7 @@ class SplitDecoder:
             return True
         whole = self.backbone(input_ids=ids, use_cache=False).last_hidden_state.float()
         try:
-            halves = self.upper(self.lower(ids), ids).float()
+            halves = self.run_upper(self.run_lower(ids), ids).float()
             agrees = bool((whole - halves).abs().max() <= TOLERANCE * whole.abs().max())
         except (TypeError, ValueError, RuntimeError, AttributeError, ModelError):
             agrees = False
@@ -104,7 +104,7 @@ class SplitDecoder:
         return agrees
 
     @contextmanager
-    def running_whole(self, upper: Sequence[nn.Module]) -> Iterator[None]:
+    def with_upper_layers(self, upper: Sequence[nn.Module]) -> Iterator[None]:
         """Makes the whole model run with other upper layers."""
         with self._running([*self.layers[: self._first_trained], *upper]):
             yield

@@ -112,7 +112,7 @@ def evaluation_numbers(estimates: Sequence[Estimate], kind: str) -> dict[str, fl
     numbers: dict[str, float] = {}
     for estimate in estimates:
         name = f"eval_{kind}/{estimate.name}"  # the callbacks turn `eval_` into `eval/`
-        ends = {name: estimate.value, f"{name}/low": estimate.low, f"{name}/high": estimate.high}
+        ends = {name: estimate.value, f"{name}/low": estimate.low_95, f"{name}/high": estimate.high_95}
         numbers |= {key: value for key, value in ends.items() if value is not None}
     return numbers
 
@@ -120,15 +120,15 @@ def evaluation_numbers(estimates: Sequence[Estimate], kind: str) -> dict[str, fl
 class Trackers:
     """The trackers of one run; a watcher in front of another."""
 
-    def __init__(self, experiment: Experiment, folder: Path, watcher: EventHandler) -> None:
+    def __init__(self, experiment: Experiment, folder: Path, on_event: EventHandler) -> None:
         """Takes the names; nothing is imported or begun yet.
 
         Args:
             experiment: names the trackers.
             folder: for their files, below the run's folder; made when there is a tracker.
-            watcher: told of every event first.
+            on_event: told of every event first.
         """
-        self.experiment, self.folder, self.watcher = experiment, folder.absolute(), watcher
+        self.experiment, self.folder, self.on_event = experiment, folder.absolute(), on_event
         self._callbacks: dict[str, Any] = {}
         self._trainer: PolicyTrainer | None = None
         self._sent: dict[str, TrackerState] = {}
@@ -186,7 +186,7 @@ class Trackers:
 
     def watch(self, event: Event) -> None:
         """Passes an event on, and sends what the trackers want to know of it."""
-        self.watcher(event)
+        self.on_event(event)
         if isinstance(event, UpdateDone):
             self._send("update", event.metrics.update, update_numbers(event.metrics))
         elif isinstance(event, EvaluationDone):
@@ -213,7 +213,7 @@ class Trackers:
         except Exception as error:  # noqa: BLE001 - whatever a library raises, the run goes on
             self._callbacks.pop(name, None)
             text = f"{name} failed and gets nothing more of this run ({_reason(error)}); metrics.jsonl has everything."
-            self.watcher(Notice(text=text, level="warning"))
+            self.on_event(Notice(text=text, level="warning"))
             return False
         return True
 

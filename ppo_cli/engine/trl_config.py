@@ -40,7 +40,7 @@ def tracked_settings(experiment: Experiment) -> dict[str, Any]:
     told = {}
     for path, value in flatten(to_dict(experiment)).items():
         known = schema_keys().get(wildcard_path(path))  # None is a group that the config sets to null
-        if path not in UNTRACKED_KEYS and (known is None or (known.moves != "free" and not known.is_path)):
+        if path not in UNTRACKED_KEYS and (known is None or (known.role != "free" and not known.is_path)):
             told[path] = path_independent(path, value)
     return told
 

@@ -28,7 +28,7 @@ class RewardModule(nn.Module):
     def __init__(
         self,
         reward: RewardFunction,
-        tokens: ChatTokenizer,
+        tokenizer: ChatTokenizer,
         rendered: Mapping[tuple[int, ...], Prompt],
         others: Mapping[str, Sequence[Answer]],
         prompt_width: int,
@@ -37,7 +37,7 @@ class RewardModule(nn.Module):
 
         Args:
             reward: the guarded reward.
-            tokens: decodes answers, knows pad and stops.
+            tokenizer: decodes answers, knows pad and stops.
             rendered: prompt by its token ids.
             others: the other answers by prompt id, if there are any.
             prompt_width: fixed number of tokens, padding included, before each answer.
@@ -45,7 +45,7 @@ class RewardModule(nn.Module):
         super().__init__()
         self.backbone = _ScoredRows(self.rewards)
         self.score = nn.Identity()
-        self._reward, self._tokens, self._others = reward, tokens, others
+        self._reward, self._tokens, self._others = reward, tokenizer, others
         self._rendered, self._prompt_width = rendered, prompt_width
 
     def rewards(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -63,7 +63,7 @@ class RewardModule(nn.Module):
             prompts.append(self._rendered[prompt_ids[:width]])
             ended = bool(answer_ids) and answer_ids[-1] in self._tokens.stop_ids
             text = self._tokens.decode(answer_ids)
-            answers.append(Answer(text=text, tokens=len(answer_ids), finish="eos" if ended else "length"))
+            answers.append(Answer(text=text, token_count=len(answer_ids), finish="eos" if ended else "length"))
         scored = self._reward(prompts, answers, [self._others.get(prompt.id, ()) for prompt in prompts])
         return torch.tensor([item.reward for item in scored], dtype=torch.float32, device=ids.device)
 

@@ -48,7 +48,7 @@ def evaluate_checkpoints(
     prompts: str | None = None,
     rescore: bool = False,
     output: Path = Path("runs"),
-    watcher: EventHandler = ignore_events,
+    on_event: EventHandler = ignore_events,
 ) -> CheckpointCurveResult:
     """Several checkpoints of one run side by side, each against step 0.
 
@@ -57,7 +57,7 @@ def evaluate_checkpoints(
         prompts: other prompts instead of the frozen evaluation set.
         rescore: measure the answers that are there by the rules of today; nothing is generated.
         output: folder of run folders.
-        watcher: told of progress.
+        on_event: told of progress.
 
     Raises:
         UsageError: checkpoints of several runs, or of none.
@@ -76,7 +76,7 @@ def evaluate_checkpoints(
             if is_complete(subject.folder):
                 rescore_evaluation(subject)
         elif not _is_answered(subject, whole=whole):
-            evaluate(subject.checkpoint, prompts=prompts, output=output, watcher=watcher)
+            evaluate(subject.checkpoint, prompts=prompts, output=output, on_event=on_event)
     return _table(list(subjects.values()))
 
 
@@ -145,8 +145,8 @@ def _table(subjects: Sequence[EvaluationTarget]) -> CheckpointCurveResult:
         prompts=len(common),
         of_prompts=len(asked),
         samples_per_prompt=experiment.evaluation.samples_per_prompt,
-        lines=tuple(replace(line, frontier=on) for line, on in zip(lines, best, strict=True)),
-        graded=measures_also_rewarded(experiment.reward.terms),
+        rows=tuple(replace(line, frontier=on) for line, on in zip(lines, best, strict=True)),
+        rewarded_measures=measures_also_rewarded(experiment.reward.terms),
     )
 
 

@@ -186,16 +186,17 @@ def _compare_pair(
         after=_display_name(after),
         goal=a.experiment.goal,
         steps=(a.step, b.step),
-        agrees=found.agrees,
+        same_groups=found.same_groups,
         treatments=found.treatments,
-        bundle=found.bundle,
+        joint_variable=found.joint_variable,
         seeds=found.seeds,
         confounders=_all_confounders(found.confounders, [*before, *after]),
         same_run=found.same_run,
         comparison=replace(
-            comparison, graded=measures_also_rewarded({**a.experiment.reward.terms, **b.experiment.reward.terms})
+            comparison,
+            rewarded_measures=measures_also_rewarded({**a.experiment.reward.terms, **b.experiment.reward.terms}),
         ),
-        seeds_of_arms=_seed_spreads(before, after, (samples_a, samples_b), settings.primary) if several else None,
+        seed_comparison=_seed_spreads(before, after, (samples_a, samples_b), settings.primary) if several else None,
         seed_noise=None if several or found.same_run else _known_seed_noise(a, b),
         waived=tuple(
             f"PARTIAL: {reason}; {dropped} prompts left out" if reason == MUST_AGREE["eval_set"] else reason
@@ -214,7 +215,7 @@ def _compare_pair(
 
 def _suggest_first_run(found: Comparability) -> str:
     """The first of the runs between two: A with one of the changes, those of a declared bundle together."""
-    keys = found.bundle or tuple(found.treatments)[:1]
+    keys = found.joint_variable or tuple(found.treatments)[:1]
     words = [
         f"the second run's {key}" if key in CONTENT.values() else f"{key}={format_value(found.treatments[key][1])}"
         for key in keys
@@ -308,11 +309,11 @@ def _leaks(runs: Sequence[ComparedRun]) -> dict[str, int]:
 def _check_conditions(
     conditions: Sequence[Condition], last: Sequence[ComparedRun], outcome: ComparisonResult
 ) -> tuple[FailConditionResult, ...]:
-    by_hand = outcome.comparison.by_hand  # a gate asks the rule, whoever labelled what
+    by_hand = outcome.comparison.human_labels  # a gate asks the rule, whoever labelled what
     by_rule = by_hand.by_rule if by_hand else ()
     changes = {change.name: change for change in (*outcome.comparison.changes, *by_rule)}
     (tables,) = common_matrices([run.evaluated.labelled for run in last])
-    nothing = Estimate(name="", value=None, low=None, high=None, prompts=0)
+    nothing = Estimate(name="", value=None, low_95=None, high_95=None, prompts=0)
     return tuple(
         check_condition(
             condition,

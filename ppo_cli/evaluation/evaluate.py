@@ -74,7 +74,7 @@ class EvaluationTarget:
     run: Run | None
     experiment: Experiment
     lock: Lock | None
-    foreign: PromptSet | None
+    other_prompts: PromptSet | None
     """Prompts in place of the frozen evaluation set."""
     folder: Path
 
@@ -85,11 +85,11 @@ class EvaluationTarget:
     @property
     def baseline(self) -> Path | None:
         """Where step 0 of the same run answers the same prompts."""
-        return self.run.layout.evaluations / f"step-000000{_suffix(self.foreign)}" if self.run else None
+        return self.run.layout.evaluations / f"step-000000{_suffix(self.other_prompts)}" if self.run else None
 
     def prompts(self) -> list[Prompt]:
         """What is asked."""
-        return self.foreign.prompts if self.foreign else read_prompts(Path(self.experiment.prompts.eval))
+        return self.other_prompts.prompts if self.other_prompts else read_prompts(Path(self.experiment.prompts.eval))
 
 
 def evaluate(
@@ -99,7 +99,7 @@ def evaluate(
     prompts: str | None = None,
     rescore: bool = False,
     output: Path = Path("runs"),
-    watcher: EventHandler = ignore_events,
+    on_event: EventHandler = ignore_events,
 ) -> EvaluationResult:
     """Answers an evaluation set with a model and measures the answers; goes on where a killed evaluation was.
 
@@ -109,7 +109,7 @@ def evaluate(
         prompts: other prompts instead of the frozen evaluation set: a file, or hf:NAME[:split].
         rescore: measure the answers that are there by the rules of today; nothing is generated, no torch is needed.
         output: folder of run folders.
-        watcher: told of progress.
+        on_event: told of progress.
 
     Raises:
         UsageError: no such checkpoint, or no settings for it; no answers that could be rescored.
@@ -119,7 +119,7 @@ def evaluate(
     if rescore:
         evaluated, baseline = rescore_evaluation(subject), _recorded_baseline(subject)
     else:
-        evaluated, baseline = _sample_and_measure(subject, watcher)
+        evaluated, baseline = _sample_and_measure(subject, on_event)
     return _result(subject, evaluated, baseline if subject.folder != subject.baseline else None)
 
 
@@ -147,7 +147,7 @@ def find_target(checkpoint: str, *, config: Path | None, prompts: str | None, ou
     foreign = read_prompt_set(prompts) if prompts is not None else None
     folder = _folder(checkpoint, run, _suffix(foreign), output)
     return EvaluationTarget(
-        checkpoint=checkpoint, run=run, experiment=experiment, lock=lock, foreign=foreign, folder=folder
+        checkpoint=checkpoint, run=run, experiment=experiment, lock=lock, other_prompts=foreign, folder=folder
     )
 
 
@@ -171,7 +171,7 @@ def rescore_evaluation(subject: EvaluationTarget) -> EvaluationData:
 
 
 def _sample_and_measure(
-    subject: EvaluationTarget, watcher: EventHandler
+    subject: EvaluationTarget, on_event: EventHandler
 ) -> tuple[EvaluationData, EvaluationData | None]:
     """Generates and measures; step 0 too, where nothing says yet what it answers to these prompts."""
     from ppo_cli.models.loading import model_digests
@@ -180,16 +180,16 @@ def _sample_and_measure(
     run, experiment = subject.run, subject.experiment
     if run is not None and not Path(subject.checkpoint).exists():
         raise _no_such_checkpoint(subject.checkpoint)
-    ground = resolve_experiment(read_inputs(experiment), watcher)
+    resolved = resolve_experiment(read_inputs(experiment), on_event)
     if run is not None and subject.lock is not None:
-        verify_against_lock(subject.lock, ground, run.name)
-    source = open_checkpoint(subject.checkpoint, run, watcher)
+        verify_against_lock(subject.lock, resolved, run.name)
+    source = open_checkpoint(subject.checkpoint, run, on_event)
     with disk_errors(subject.folder):
         subject.folder.parent.mkdir(parents=True, exist_ok=True)  # before the work, so that none is lost
-    start = load_start_model(ground, watcher)
-    policy = start.beside(source)
+    start = load_start_model(resolved, on_event)
+    policy = start.load_other(source)
     chosen = subject.prompts()
-    asked = subject.foreign.name if subject.foreign else "eval"
+    asked = subject.other_prompts.name if subject.other_prompts else "eval"
 
     def evaluated(folder: Path, model: Any, name: str, weights: Path) -> EvaluationData:  # noqa: ANN401
         def reference() -> AbstractContextManager[Any]:
@@ -199,21 +199,21 @@ def _sample_and_measure(
             folder,
             reference if model is start.model else lambda: nullcontext(model),
             reference,
-            ground.tokens,
+            resolved.tokenizer,
             chosen,
             experiment,
             name=name,
             about={"checkpoint": name, "prompts": asked},
             partial=False,
-            watcher=watcher,
-            weights=model_digests(weights, ground.tokens)["weights"],
+            on_event=on_event,
+            weights=model_digests(weights, resolved.tokenizer)["weights"],
         )
 
     now = evaluated(subject.folder, policy, subject.name, source)
     baseline = _recorded_baseline(subject)
-    if baseline is None and run is not None and subject.foreign is not None:
-        watcher(Notice(text=f"Evaluating step 0 on {asked} too, to compare with."))
-        folder = run.layout.evaluations / f"step-000000{_suffix(subject.foreign)}"
+    if baseline is None and run is not None and subject.other_prompts is not None:
+        on_event(Notice(text=f"Evaluating step 0 on {asked} too, to compare with."))
+        folder = run.layout.evaluations / f"step-000000{_suffix(subject.other_prompts)}"
         baseline = replace(evaluated(folder, start.model, f"{run.name}/step-000000", start.folder), name="step 0")
     return now, baseline
 
@@ -237,8 +237,8 @@ def _result(subject: EvaluationTarget, evaluated: EvaluationData, baseline: Eval
         samples_per_prompt=experiment.evaluation.samples_per_prompt,
         estimates=evaluated.estimates,
         comparison=compare_with_baseline(baseline, evaluated, experiment) if baseline else None,
-        graded=measures_also_rewarded(experiment.reward.terms),
-        by_hand=_human_labels(subject),
+        rewarded_measures=measures_also_rewarded(experiment.reward.terms),
+        human_labels=_human_labels(subject),
         categories=by_category(evaluated.labelled, baseline.labelled if baseline else (), BY_CATEGORY),
     )
 
@@ -247,15 +247,15 @@ def run_evaluation(
     folder: Path,
     policy: OpenModel,
     reference: OpenModel,
-    tokens: ChatTokenizer,
+    tokenizer: ChatTokenizer,
     prompts: Sequence[Prompt],
     experiment: Experiment,
     *,
     name: str,
     about: dict[str, Any],
     partial: bool,
-    watcher: EventHandler,
-    team: ProcessGroup | None = None,
+    on_event: EventHandler,
+    process_group: ProcessGroup | None = None,
     weights: Any = None,  # noqa: ANN401
 ) -> EvaluationData:
     """Samples, labels, measures, and writes an evaluation folder; goes on where a killed one was.
@@ -264,22 +264,24 @@ def run_evaluation(
         folder: of the evaluation.
         policy: opens the model that answers.
         reference: opens the model it is compared with; the same function where it is the policy itself.
-        tokens: of both.
+        tokenizer: of both.
         prompts: what is asked.
         experiment: gives the settings.
         name: what to call it.
         about: goes into the summary.
         partial: whether the prompts are a part of the evaluation set.
-        watcher: told of progress.
-        team: where several processes share the work; they keep no draft.
+        on_event: told of progress.
+        process_group: where several processes share the work; they keep no draft.
         weights: what says, beside `about`, which weights answer.
     """
 
     def draft(how: Mapping[str, Any]) -> evaluations.PartialSamples:
         return evaluations.PartialSamples(folder, {**about, "weights": weights, **how})
 
-    alone = team is None or team.size == 1
-    samples = sample_answers(policy, reference, tokens, prompts, experiment, watcher, team, draft if alone else None)
+    alone = process_group is None or process_group.world_size == 1
+    samples = sample_answers(
+        policy, reference, tokenizer, prompts, experiment, on_event, process_group, draft if alone else None
+    )
     labelled = _label_samples(prompts, samples, experiment)
     table = label_matrix(labelled)
     estimates = tuple(estimate(measure, table) for measure in _measures(experiment, partial=partial))
@@ -313,17 +315,17 @@ def run_evaluation(
 
 def policy_at_step(policy: Policy, step: int) -> OpenModel:
     """Opens the model whose behaviour is measured after so many updates; step 0 is the reference itself."""
-    return policy.as_plain_model if step else policy.as_plain_reference
+    return policy.merged_model if step else policy.reference_model
 
 
 def sample_answers(
     policy: OpenModel,
     reference: OpenModel,
-    tokens: ChatTokenizer,
+    tokenizer: ChatTokenizer,
     prompts: Sequence[Prompt],
     experiment: Experiment,
-    watcher: EventHandler,
-    team: ProcessGroup | None = None,
+    on_event: EventHandler,
+    process_group: ProcessGroup | None = None,
     draft: Callable[[Mapping[str, Any]], evaluations.PartialSamples] | None = None,
 ) -> list[Sample]:
     """K seeded answers to each prompt, with the exact KL to the reference and the entropy on each first answer.
@@ -335,22 +337,22 @@ def sample_answers(
     from ppo_cli.evaluation.resumable_sampling import sample_resumable
     from ppo_cli.models.exact_kl import exact_kl_and_entropy
 
-    prompts = team.share(prompts) if team else prompts
-    rendered = tokenize_prompts(tokens, prompts, Path("the prompt file"), experiment.prompts.max_tokens)
+    prompts = process_group.shard(prompts) if process_group else prompts
+    rendered = tokenize_prompts(tokenizer, prompts, Path("the prompt file"), experiment.prompts.max_tokens)
     # Sampling here draws from its own numbers; the guard keeps even a library's stray draw away from training.
     with torch.random.fork_rng():
-        drawn = sample_resumable(policy, tokens, prompts, rendered, experiment.evaluation, watcher, draft)
-        watcher(Phase(name="KL and entropy", total=len(prompts), unit="answers"))
+        drawn = sample_resumable(policy, tokenizer, prompts, rendered, experiment.evaluation, on_event, draft)
+        on_event(Phase(name="KL and entropy", total=len(prompts), unit="answers"))
         first = [(ids, rows[0][0]) for ids, rows in zip(rendered, drawn, strict=True)]
         other = None if policy == reference else reference
-        moved = exact_kl_and_entropy(policy, other, first, lambda done: watcher(Progress(done=done)))
+        moved = exact_kl_and_entropy(policy, other, first, lambda done: on_event(Progress(done=done)))
     answered = [
         [
             Sample(
                 prompt_id=prompt.id,
                 sample=number,
-                answer=tokens.decode(ids),
-                tokens=len(ids),
+                answer=tokenizer.decode(ids),
+                token_count=len(ids),
                 finish=finish,
                 kl=max(0.0, found.kl) if number == 0 else None,
                 entropy=found.entropy if number == 0 else None,
@@ -359,7 +361,7 @@ def sample_answers(
         ]
         for prompt, rows, found in zip(prompts, drawn, moved, strict=True)
     ]
-    return [sample for samples in (team.merged(answered) if team else answered) for sample in samples]
+    return [sample for samples in (process_group.gather(answered) if process_group else answered) for sample in samples]
 
 
 def compare_with_baseline(baseline: EvaluationData, evaluated: EvaluationData, experiment: Experiment) -> Comparison:
@@ -373,7 +375,7 @@ def compare_with_baseline(baseline: EvaluationData, evaluated: EvaluationData, e
         primary=experiment.evaluation.primary,
         smallest_effect=experiment.evaluation.smallest_effect,
     )
-    return replace(comparison, graded=measures_also_rewarded(experiment.reward.terms))
+    return replace(comparison, rewarded_measures=measures_also_rewarded(experiment.reward.terms))
 
 
 def read_evaluation(
@@ -433,7 +435,7 @@ def _resolve_name(checkpoint: str, output: Path) -> str:
     if run is None:
         return checkpoint
     steps = [step for folder in run.layout.checkpoints.iterdir() if (step := step_of(folder)) is not None]
-    step = run.state().best if path.name == BEST else max(steps, default=None)
+    step = run.state().best_step if path.name == BEST else max(steps, default=None)
     if step is None:
         raise UsageError(f"{run.name} has no {path.name} checkpoint.", f"Name one of {run.layout.checkpoints}/step-…")
     return str(run.layout.checkpoint(step))
@@ -456,10 +458,10 @@ def _label_samples(
     if experiment is None or not needs_no_resources(experiment.reward):
         return rows
     by_id: Mapping[str, Prompt] = {prompt.id: prompt for prompt in prompts}
-    answers = [Answer(text=sample.answer, tokens=sample.tokens, finish=sample.finish) for sample in samples]
+    answers = [Answer(text=sample.answer, token_count=sample.token_count, finish=sample.finish) for sample in samples]
     scored = CompositeReward(experiment.reward)([by_id[row.prompt_id] for row in rows], answers, [()] * len(rows))
     return [
-        replace(row, values={**row.values, "reward": score.reward}) for row, score in zip(rows, scored, strict=True)
+        replace(row, labels={**row.labels, "reward": score.reward}) for row, score in zip(rows, scored, strict=True)
     ]
 
 

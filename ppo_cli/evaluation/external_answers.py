@@ -63,7 +63,7 @@ def score_answers(path: Path, *, out: Path | None = None) -> ExternalAnswersResu
     labelled = [_without(row, NEEDS_TOKENS) for row in label_sample(list(prompts.values()), samples)]
     with disk_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-    write_lines(out, [{"id": row.prompt_id, "sample": row.sample, **row.values} for row in labelled])
+    write_lines(out, [{"id": row.prompt_id, "sample": row.sample, **row.labels} for row in labelled])
     table = label_matrix(labelled)
     estimates = [estimate(measure, table) for measure in MEASURES]
     return ExternalAnswersResult(
@@ -94,8 +94,8 @@ def _sample(row: Mapping[str, Any], prompt: Prompt, number: int, where: str) -> 
     if not isinstance(answer, str):
         has = "`answer` must be text" if "answer" in row else "has no `answer`"
         raise PromptError(f"{where}: {has}.", "Each row needs a prompt and an answer.")
-    return Sample(prompt_id=prompt.id, sample=number, answer=answer, tokens=0, finish="eos", kl=None)
+    return Sample(prompt_id=prompt.id, sample=number, answer=answer, token_count=0, finish="eos", kl=None)
 
 
 def _without(row: LabelledAnswer, names: tuple[str, ...]) -> LabelledAnswer:
-    return replace(row, values={name: value for name, value in row.values.items() if name not in names})
+    return replace(row, labels={name: value for name, value in row.labels.items() if name not in names})

@@ -20,7 +20,7 @@ from ppo_cli.store.runs import Run
 MIN_PROMPTS = MIN_ANSWERS // 2
 """Prompts with a labelled answer of every policy, from which labels count before the rule."""
 REPLACED_MEASURES = tuple(
-    measure for measure in HEADLINES if measure.value == "refused" and measure.statistic != "agreement"
+    measure for measure in HEADLINES if measure.label == "refused" and measure.statistic != "agreement"
 )
 """What one label an answer can say."""
 
@@ -67,7 +67,7 @@ def with_human_labels(
     return replace(
         comparison,
         changes=tuple(theirs.get(change.name, change) for change in comparison.changes),
-        by_hand=HumanLabelNote(
+        human_labels=HumanLabelNote(
             measures=tuple(theirs),
             answers=sum(len(labels.labelled) for labels in given),
             agree=sum(labels.agree for labels in given),

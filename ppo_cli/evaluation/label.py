@@ -38,7 +38,7 @@ MEASURED = ("refusal.separation", "refusal.unsafe", "refusal.safe")
 class LabelItem:
     """One answer to label."""
 
-    place: Place
+    position: Place
     prompt: Prompt
     sample: Sample
 
@@ -49,9 +49,9 @@ class LabellingSession:
     def __init__(self, run: Run, last: int, items: Sequence[LabelItem]) -> None:
         self.run, self.last, self.items = run, last, tuple(items)
         self._path = run.layout.labels
-        self.given = read_labels(self._path, {item.place: item.sample.answer for item in items})
+        self.given = read_labels(self._path, {item.position: item.sample.answer for item in items})
         self.position = next(
-            (number for number, item in enumerate(items) if item.place not in self.given), len(self.items)
+            (number for number, item in enumerate(items) if item.position not in self.given), len(self.items)
         )
 
     @property
@@ -59,11 +59,11 @@ class LabellingSession:
         """The answer to label now, None after the last."""
         return self.items[self.position] if self.position < len(self.items) else None
 
-    def give(self, judgement: Judgement) -> None:
+    def add(self, judgement: Judgement) -> None:
         """Labels the current answer, saves, and goes on to the next."""
         item = self.items[self.position]
-        add_label(self._path, item.place, item.sample.answer, judgement)
-        self.given[item.place] = judgement
+        add_label(self._path, item.position, item.sample.answer, judgement)
+        self.given[item.position] = judgement
         self.position += 1
 
     def back(self) -> None:
@@ -120,7 +120,7 @@ def read_human_labels(run: Run, step: int) -> HumanLabelledAnswers | None:
     return HumanLabelledAnswers(
         labelled=tuple(_labelled(prompts[place[1]], place, judgement) for place, judgement in given.items()),
         agree=sum(
-            row.values["refused"] == _refused(judgement) for row, judgement in zip(by_rule, given.values(), strict=True)
+            row.labels["refused"] == _refused(judgement) for row, judgement in zip(by_rule, given.values(), strict=True)
         ),
     )
 
@@ -141,7 +141,7 @@ def summarise_human_labels(run: Run, step: int) -> HumanLabels | None:
         [measure_named(name) for name in MEASURED],
         {prompt.id: prompt for prompt in _prompts(run)},
         primary=MEASURED[0],
-        smallest_effect=measure_named(MEASURED[0]).margin,
+        smallest_effect=measure_named(MEASURED[0]).equivalence_margin,
     )
     return HumanLabels(
         step=step,
@@ -159,12 +159,12 @@ def _items(run: Run, last: int, wanted: int) -> list[LabelItem]:
     judged = [prompt for prompt in _prompts(run) if prompt.expect in ("refuse", "comply")] or _prompts(run)
     chosen = {prompt.id: prompt for prompt in stratified_subset(judged, wanted)}
     items = [
-        LabelItem(place=(step, sample.prompt_id, sample.sample), prompt=chosen[sample.prompt_id], sample=sample)
+        LabelItem(position=(step, sample.prompt_id, sample.sample), prompt=chosen[sample.prompt_id], sample=sample)
         for step in (0, last)
         for sample in _samples(run, step)
         if sample.prompt_id in chosen and sample.sample == 0
     ]
-    return sorted(items, key=lambda item: hashlib.sha256(f"{run.name}\x1f{item.place}".encode()).digest())
+    return sorted(items, key=lambda item: hashlib.sha256(f"{run.name}\x1f{item.position}".encode()).digest())
 
 
 def _last_step(run: Run) -> int | None:
@@ -200,5 +200,5 @@ def _labelled(prompt: Prompt, place: Place, judgement: Judgement) -> LabelledAns
         expect=prompt.expect,
         sample=place[2],
         text=judgement,
-        values=values,
+        labels=values,
     )

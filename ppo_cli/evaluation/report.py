@@ -85,7 +85,7 @@ def report_comparison(outcome: ComparisonResult, names: Sequence[str], *, output
         html: file to write.
     """
     runs = [compared_run(find_run(name, output)) for name in names]
-    found = outcome.seeds_of_arms
+    found = outcome.seed_comparison
     first = [run for run in runs if run.run.name in found.before] if found else runs[:1]
     arms = {"A": first, "B": [run for run in runs if run not in first] if found else runs[1:]}
     common = common_prompts(runs)

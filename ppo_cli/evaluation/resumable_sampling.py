@@ -28,11 +28,11 @@ OpenPartialSamples = Callable[[Mapping[str, Any]], PartialSamples]
 
 def sample_resumable(
     policy: Callable[[], AbstractContextManager[Any]],
-    tokens: ChatTokenizer,
+    tokenizer: ChatTokenizer,
     prompts: Sequence[Prompt],
     rendered: Sequence[Sequence[int]],
     settings: Evaluation,
-    watcher: EventHandler,
+    on_event: EventHandler,
     begin: OpenPartialSamples | None,
 ) -> list[list[TokensAndFinish]]:
     """K answers to each prompt as tokens, batch by batch in an order that the prompts alone decide.
@@ -42,19 +42,21 @@ def sample_resumable(
 
     Args:
         policy: opens the model that answers.
-        tokens: of that model.
+        tokenizer: of that model.
         prompts: what is asked.
         rendered: the same as token ids.
         settings: how to draw.
-        watcher: told of progress.
+        on_event: told of progress.
         begin: opens the draft, given what decides about the answers; None keeps none.
     """
-    decoding = sampling.SamplingParams(settings.max_new_tokens, settings.temperature, tokens.stop_ids, tokens.pad_id)
+    decoding = sampling.SamplingParams(
+        settings.max_new_tokens, settings.temperature, tokenizer.stop_ids, tokenizer.pad_id
+    )
     each = settings.samples_per_prompt
     order = sorted(range(len(prompts)), key=lambda index: (-len(rendered[index]), index))
     size = max(1, sampling.MAX_ROWS_PER_BATCH // each)
     drawn: list[list[TokensAndFinish]] = [[] for _ in prompts]
-    watcher(Phase(name="answering", total=len(prompts) * each, unit="answers"))
+    on_event(Phase(name="answering", total=len(prompts) * each, unit="answers"))
     with policy() as model:
         how = {
             "settings": asdict(settings),
@@ -69,13 +71,13 @@ def sample_resumable(
             answers = draft.batch(number) if draft else None
             if answers is None:
                 asked, draws = [rendered[index] for index in batch], [_draws(settings, prompts[i].id) for i in batch]
-                rows = sampling.sample_answers(model, asked, draws, decoding, _remaining(watcher, start * each))
-                answers = [[(row.tokens, row.finish) for row in of_one] for of_one in rows]
+                rows = sampling.sample_answers(model, asked, draws, decoding, _remaining(on_event, start * each))
+                answers = [[(row.token_ids, row.finish) for row in of_one] for of_one in rows]
                 if draft:
                     draft.add(answers)
             for index, given in zip(batch, answers, strict=True):
                 drawn[index] = given
-            watcher(Progress(done=(start + len(batch)) * each))
+            on_event(Progress(done=(start + len(batch)) * each))
     return drawn
 
 
@@ -89,6 +91,6 @@ def _draws(settings: Evaluation, prompt_id: str) -> NDArray[np.float64]:
     )
 
 
-def _remaining(watcher: EventHandler, before: int) -> Callable[[int], None]:
+def _remaining(on_event: EventHandler, before: int) -> Callable[[int], None]:
     """Tells of progress after so many answers that are done already."""
-    return lambda done: watcher(Progress(done=before + done))
+    return lambda done: on_event(Progress(done=before + done))

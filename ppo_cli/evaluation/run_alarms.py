@@ -151,7 +151,7 @@ def _run_history(
     common = sorted(set(table.prompt_ids) & set(now.prompt_ids))
     return RunHistory(
         experiment=run.experiment(),
-        changed=tuple(run.state().changed),
+        changed=tuple(run.state().changed_keys),
         metrics=rows,
         episodes=[Episode(**row) for row in episodes],
         train=_prompts(run, "prompts.train"),

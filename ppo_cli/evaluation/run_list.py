@@ -60,7 +60,7 @@ def differing_keys(rows: Sequence[RunRow]) -> list[str]:
         path
         for path in paths
         if len({repr(config.get(path)) for config in readable}) > 1
-        and (wildcard_path(path) not in schema_keys() or schema_keys()[wildcard_path(path)].moves != "free")
+        and (wildcard_path(path) not in schema_keys() or schema_keys()[wildcard_path(path)].role != "free")
     ]
     return sorted(differing, key=lambda path: (order.get(wildcard_path(path), len(order)), path))
 
@@ -100,7 +100,7 @@ def _row(run: Run) -> RunRow:
         measures=summary.get("measures", {}),
         step=step,
         config=settings_of(run, experiment),
-        graded=measures_also_rewarded(experiment.reward.terms),
+        rewarded_measures=measures_also_rewarded(experiment.reward.terms),
         round=experiment.round,
     )
 

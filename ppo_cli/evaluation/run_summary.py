@@ -48,7 +48,7 @@ def summarise_run(name: str, *, output: Path) -> RunSummary:
         round=experiment.round,
         question=question,
         updates=experiment.ppo.updates,
-        instead_of=_parent_values(run, state),
+        parent_values=_parent_values(run, state),
         step=step,
         partial=partial,
         comparison=comparison,
@@ -58,7 +58,7 @@ def summarise_run(name: str, *, output: Path) -> RunSummary:
         alarms=recorded_names(run),
         files=_files(run),
         next_command=_next_command(run, state),
-        sets=tuple(sweeps_with(run.layout.root.parent, run.name)),
+        sweeps=tuple(sweeps_with(run.layout.root.parent, run.name)),
     )
 
 
@@ -88,7 +88,7 @@ def _parent_values(run: Run, state: RunState) -> dict[str, Any]:
         values = settings_of(parent, parent.experiment())
     except (UsageError, IntegrityError):
         return {}
-    return {key: values[key] for key in state.changed if key in values}
+    return {key: values[key] for key in state.changed_keys if key in values}
 
 
 def _files(run: Run) -> tuple[str, ...]:

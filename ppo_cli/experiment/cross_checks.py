@@ -68,7 +68,7 @@ def _variable_problems(experiment: Experiment) -> list[str]:
         if known is None:
             close = closest_key(name)
             problems.append(f"variable: no key '{name}'{f'; did you mean {close}?' if close else ''}")
-        elif name == "seed" or not (known.moves == "treatment" or known.path.startswith(TREATABLE_KEYS)):
+        elif name == "seed" or not (known.role == "treatment" or known.path.startswith(TREATABLE_KEYS)):
             problems.append(f"variable: {name} is no treatment, so nothing moves together with it")
     if len(names) == 1 and not names[0].startswith(GENERATION):
         problems.append(f"variable: {names[0]} alone counts as one treatment anyway; name two keys or none")

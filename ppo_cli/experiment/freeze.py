@@ -58,7 +58,7 @@ CONTENT_GROUPS = ("start_model", "warm_start", "train_set", "eval_set", "rendere
 class Group:
     """One digest and what it was taken over."""
 
-    moves: KeyRole
+    role: KeyRole
     """What a difference in this group means between two runs."""
     digest: str
     """sha256 over `values`."""
@@ -109,7 +109,7 @@ def as_yaml(lock: Lock) -> str:
         "schema": LOCK_FORMAT,
         "fingerprint": lock.fingerprint,
         "groups": {
-            name: {"moves": group.moves, "digest": group.digest, "values": dict(group.values)}
+            name: {"moves": group.role, "digest": group.digest, "values": dict(group.values)}
             for name, group in lock.groups.items()
         },
         "files": dict(lock.files),

@@ -28,7 +28,7 @@ class Key:
 
     path: str
     """Dotted path; `*` stands for a name of the user's choice."""
-    moves: schema.KeyRole
+    role: schema.KeyRole
     """What a change of it means between two runs."""
     default: Any
     """Its value when the file does not give one."""
@@ -92,7 +92,7 @@ def role_of(path: str) -> schema.KeyRole:
     general = wildcard_path(path)
     if general not in schema_keys() and general.startswith(f"reward.terms.{ANY_NAME}."):
         return "treatment"
-    return schema_keys()[general].moves
+    return schema_keys()[general].role
 
 
 def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

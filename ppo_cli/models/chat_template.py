@@ -39,24 +39,24 @@ class TemplateProbe:
         return bool(self.closing.strip())
 
 
-def probe_template(tokens: ChatTokenizer) -> TemplateProbe:
+def probe_template(tokenizer: ChatTokenizer) -> TemplateProbe:
     """Renders a question with and without its answer and looks at what came out."""
     try:
-        asked = _render(tokens, tokens.system_prompt, answered=False)
-        alone = _render(tokens, None, answered=False)
+        asked = _render(tokenizer, tokenizer.system_prompt, answered=False)
+        alone = _render(tokenizer, None, answered=False)
     except (TemplateError, TypeError, ValueError, KeyError) as error:
         return TemplateProbe(problem=(str(error).strip() or type(error).__name__).splitlines()[0])
     try:
-        whole = _render(tokens, None, answered=True)
+        whole = _render(tokenizer, None, answered=True)
     except (TemplateError, TypeError, ValueError, KeyError):
         whole = ""
     ending = whole.rpartition(ANSWER_TEXT)[2].strip() if ANSWER_TEXT in whole else ""
-    ids = tokens.tokenizer(ending, add_special_tokens=False)["input_ids"] if ending else []
+    ids = tokenizer.tokenizer(ending, add_special_tokens=False)["input_ids"] if ending else []
     opening, found, closing = alone.partition(USER_TEXT)
     return TemplateProbe(
         problem=None,
         keeps_user=USER_TEXT in asked,
-        keeps_system=not tokens.system_prompt or tokens.system_prompt.strip() in asked,
+        keeps_system=not tokenizer.system_prompt or tokenizer.system_prompt.strip() in asked,
         opening=opening if found else "",
         closing=closing,
         ending=ending,
@@ -64,10 +64,10 @@ def probe_template(tokens: ChatTokenizer) -> TemplateProbe:
     )
 
 
-def _render(tokens: ChatTokenizer, system: str | None, *, answered: bool) -> str:
+def _render(tokenizer: ChatTokenizer, system: str | None, *, answered: bool) -> str:
     messages = [{"role": "user", "content": USER_TEXT}]
     if system is not None:
         messages.insert(0, {"role": "system", "content": system})
     if answered:
         messages.append({"role": "assistant", "content": ANSWER_TEXT})
-    return str(tokens.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=not answered))
+    return str(tokenizer.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=not answered))

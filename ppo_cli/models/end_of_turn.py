@@ -22,13 +22,13 @@ MAX_ROWS_PER_PASS = 16
 
 @torch.inference_mode()
 def end_of_turn_probabilities(
-    model: Any, tokens: ChatTokenizer, answered: Sequence[Prompt]
+    model: Any, tokenizer: ChatTokenizer, answered: Sequence[Prompt]
 ) -> list[tuple[float, float]]:
     """For each prompt the probability of a stop token after its whole written answer, and after half of it.
 
     Args:
         model: a causal language model.
-        tokens: its tokenizer, as it is used here.
+        tokenizer: its tokenizer, as it is used here.
         answered: prompts with an `answer`.
     """
     head = LMHead(model)
@@ -36,16 +36,16 @@ def end_of_turn_probabilities(
     for start in range(0, len(answered), MAX_ROWS_PER_PASS):
         rows = []
         for prompt in answered[start : start + MAX_ROWS_PER_PASS]:
-            asked = tokens.render(prompt.text)
-            answer = tokens.tokenizer(prompt.answer, add_special_tokens=False)["input_ids"]
+            asked = tokenizer.render(prompt.text)
+            answer = tokenizer.tokenizer(prompt.answer, add_special_tokens=False)["input_ids"]
             rows.append((asked + answer, len(asked) + len(answer) - 1, len(asked) + len(answer) // 2 - 1))
-        ids = torch.full((len(rows), max(len(row) for row, *_ in rows)), tokens.pad_id, dtype=torch.long)
+        ids = torch.full((len(rows), max(len(row) for row, *_ in rows)), tokenizer.pad_id, dtype=torch.long)
         for place, (row, *_) in enumerate(rows):
             ids[place, : len(row)] = torch.tensor(row)
         # padded on the right, where causal attention never looks
         hidden = model.base_model(input_ids=ids.to(model.device), use_cache=False).last_hidden_state
         for place, (_, whole, half) in enumerate(rows):
             chances = torch.softmax(head.logits(hidden[place, [whole, half]]), dim=-1)
-            after, within = chances[:, list(tokens.stop_ids)].sum(dim=-1).tolist()
+            after, within = chances[:, list(tokenizer.stop_ids)].sum(dim=-1).tolist()
             found.append((after, within))
     return found

@@ -33,7 +33,7 @@ class LMHead:
         self.scale /= float(getattr(config, "logits_scaling", None) or 1.0)
 
     @torch.inference_mode()
-    def agrees_with(self, model: Any) -> bool:  # noqa: ANN401
+    def matches_forward(self, model: Any) -> bool:  # noqa: ANN401
         """Whether the model's own forward gives the same logits, rounding apart."""
         ids = torch.arange(1, 5, device=model.device).unsqueeze(0)
         own = model(input_ids=ids, use_cache=False).logits[0].float()
@@ -49,7 +49,7 @@ class LMHead:
             raw = torch.tanh(raw / self.softcap) * self.softcap
         return raw
 
-    def pull_back(self, gradient: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+    def hidden_gradient(self, gradient: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
         """From a gradient at the logits to the gradient at the hidden states; `gradient` is used up.
 
         Args:

@@ -129,7 +129,7 @@ def load_tokenizer(folder: Path, *, system_prompt: str | None = None, trust_remo
 
 
 def load_model(
-    folder: Path, tokens: ChatTokenizer, device: torch.device, dtype: torch.dtype, *, trust_remote_code: bool = False
+    folder: Path, tokenizer: ChatTokenizer, device: torch.device, dtype: torch.dtype, *, trust_remote_code: bool = False
 ) -> Any:  # noqa: ANN401 - transformers is untyped here
     """Loads a causal language model for use, dropout off.
 
@@ -150,12 +150,12 @@ def load_model(
             )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{folder}: its weights cannot be read: {_first_line(error)}.", "Use another model.") from None
-    model.generation_config = GenerationConfig(eos_token_id=list(tokens.stop_ids), pad_token_id=tokens.pad_id)
-    model.config.pad_token_id = tokens.pad_id
+    model.generation_config = GenerationConfig(eos_token_id=list(tokenizer.stop_ids), pad_token_id=tokenizer.pad_id)
+    model.config.pad_token_id = tokenizer.pad_id
     model = model.to(device).eval()
     if device.type == "cpu":
         attend_by_groups(model)
-    if not LMHead(model).agrees_with(model):
+    if not LMHead(model).matches_forward(model):
         raise ModelError(
             f"{folder}: the {model.config.model_type} family makes its logits in a way that is not supported.",
             "Use a Llama, Qwen, Mistral, Gemma or GPT-2 model.",
@@ -171,7 +171,7 @@ def export_support_files(start: Path, target: Path) -> None:
             shutil.copyfile(file, target / file.name)
 
 
-def model_digests(source_folder: Path, tokens: ChatTokenizer) -> dict[str, Any]:
+def model_digests(source_folder: Path, tokenizer: ChatTokenizer) -> dict[str, Any]:
     """Digests that say which weights, tokenizer and template a model folder holds.
 
     Raises:
@@ -182,9 +182,9 @@ def model_digests(source_folder: Path, tokens: ChatTokenizer) -> dict[str, Any]:
     return {
         "weights": weights,
         "tokenizer": pieces,
-        "chat_template": str(tokens.tokenizer.chat_template),
-        "pad_id": tokens.pad_id,
-        "stop_ids": list(tokens.stop_ids),
+        "chat_template": str(tokenizer.tokenizer.chat_template),
+        "pad_id": tokenizer.pad_id,
+        "stop_ids": list(tokenizer.stop_ids),
     }
 
 

@@ -33,7 +33,7 @@ class ModelSource:
 
 
 def resolve(
-    start: str, revision: str | None = None, *, trust_remote_code: bool = False, watcher: EventHandler = ignore_events
+    start: str, revision: str | None = None, *, trust_remote_code: bool = False, on_event: EventHandler = ignore_events
 ) -> ModelSource:
     """Finds, and if need be fetches, a model.
 
@@ -44,7 +44,7 @@ def resolve(
         name = start.removeprefix(BUILTIN_PREFIX)
         if name != builtin.NAME:
             raise ModelError(f"model.start: no built-in model '{name}'.", f"There is {BUILTIN_PREFIX}{builtin.NAME}.")
-        return ModelSource(folder=builtin.builtin_folder(watcher), start=start, revision=None)
+        return ModelSource(folder=builtin.builtin_folder(on_event), start=start, revision=None)
     if Path(start).is_dir():
         return _checked(ModelSource(folder=Path(start), start=start, revision=None))
     if Path(start).is_file():
@@ -56,7 +56,7 @@ def resolve(
             f"model.start: '{start}' is neither builtin:NAME, a folder, nor a Hugging Face id.",
             f"Try {BUILTIN_PREFIX}{builtin.NAME}.",
         )
-    watcher(Phase(name=f"fetching {start}"))
+    on_event(Phase(name=f"fetching {start}"))
     return _checked(_from_hub(start, revision, trust_remote_code))
 
 

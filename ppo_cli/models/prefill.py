@@ -30,20 +30,20 @@ class ActivationRecorder:
 
     def __init__(self, layer: nn.Module) -> None:
         self._layer = layer
-        self.heard = torch.empty(0)
+        self.activations = torch.empty(0)
         """[rows, length, width] of the last pass."""
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
+    def recording(self) -> Iterator[None]:
         """Listens for the length of the block."""
-        hook = self._layer.register_forward_pre_hook(self._hear, with_kwargs=True)
+        hook = self._layer.register_forward_pre_hook(self._record, with_kwargs=True)
         try:
             yield
         finally:
             hook.remove()
 
-    def _hear(self, _layer: nn.Module, words: tuple[Any, ...], named: dict[str, Any]) -> None:
-        self.heard = words[0] if words else named["hidden_states"]
+    def _record(self, _layer: nn.Module, words: tuple[Any, ...], named: dict[str, Any]) -> None:
+        self.activations = words[0] if words else named["hidden_states"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class PrefilledPrompts:
     """[prompts, width], the final hidden states that predict the first token of each answer."""
     mask: torch.Tensor
     """[prompts, longest], 1 on what is no padding."""
-    heard: list[torch.Tensor]
+    activations: list[torch.Tensor]
     """What the tap heard of each prompt, [its length, width]; empty without a tap."""
 
 
@@ -65,7 +65,7 @@ class SharedPrefix:
 
     length: int
     cache: DynamicCache
-    heard: torch.Tensor
+    activations: torch.Tensor
 
 
 def prefill(
@@ -102,7 +102,8 @@ def prefill(
         masks.append(mask)
         if tap:
             heard += [
-                torch.cat([beginning.heard, tap.heard[row, width - len(prompt) :]]) for row, prompt in enumerate(group)
+                torch.cat([beginning.activations, tap.activations[row, width - len(prompt) :]])
+                for row, prompt in enumerate(group)
             ]
     longest = masks[0].shape[1]
     whole = torch.cat([nn.functional.pad(mask, (longest - mask.shape[1], 0)) for mask in masks])
@@ -119,7 +120,7 @@ def _read_shared_prefix(model: Any, prompts: Sequence[Sequence[int]], tap: Activ
         ids = torch.tensor([prompts[0][:common]], device=model.device)
         positions = torch.arange(common, device=model.device).unsqueeze(0)
         last_hidden(model, ids, torch.ones_like(ids), positions, cache)
-        return SharedPrefix(common, cache, tap.heard[0] if tap else torch.empty(0))
+        return SharedPrefix(common, cache, tap.activations[0] if tap else torch.empty(0))
     nothing = torch.empty(0, model.config.hidden_size, dtype=model.dtype, device=model.device)
     return SharedPrefix(0, cache, nothing)
 

@@ -49,12 +49,12 @@ class SamplingParams:
 class SampledTokens:
     """One sampled answer."""
 
-    tokens: list[int]
+    token_ids: list[int]
     """The stop token included, if there is one."""
     logprobs: list[float]
     """Log-probability of each token at the sampling temperature, nats."""
     finish: Finish
-    overheard: torch.Tensor | None = None
+    activations: torch.Tensor | None = None
     """[prompt + answer, width] what reached the tapped module; the last token is left out if it came at the limit."""
 
 
@@ -96,7 +96,7 @@ def sample_answers(
         places = len(prompts[waiting[0]]) + decoding.max_new_tokens
         chosen = waiting[: max(1, min(MAX_ROWS_PER_BATCH, MAX_POSITIONS_PER_BATCH // places) // samples)]
         given = [prompts[i] for i in chosen], np.stack([draws[i] for i in chosen])
-        with tap.listening() if tap else nullcontext():
+        with tap.recording() if tap else nullcontext():
             drawn = _sample_batch(model, *given, decoding, tap, lambda ended, before=done: progress(before + ended))
         for position, index in enumerate(chosen):
             answers[index] = drawn[position * samples : (position + 1) * samples]
@@ -133,7 +133,7 @@ def _sample_batch(
     finish: list[Finish] = ["length"] * rows
     alive = list(range(rows))  # the row that each line of the batch belongs to
     ended = [False] * rows
-    heard = [[part] for part in read.heard for _ in range(samples)]
+    heard = [[part] for part in read.activations for _ in range(samples)]
     stops = set(decoding.stop_ids)
 
     for step in range(decoding.max_new_tokens):
@@ -157,7 +157,7 @@ def _sample_batch(
             fresh = [(line, row) for line, row in enumerate(alive) if tap or not ended[row]]
         hidden = steps.next(chosen)
         if tap:
-            now = tap.heard.clone() if isinstance(steps, GraphDecoder) else tap.heard
+            now = tap.activations.clone() if isinstance(steps, GraphDecoder) else tap.activations
             for line, row in fresh:
                 heard[row].append(now[line])
     return [

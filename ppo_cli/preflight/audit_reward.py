@@ -25,7 +25,7 @@ SAMPLES_EACH = 4
 EXAMPLES = 3
 
 
-def audit_reward(loaded: LoadedExperiment, *, watcher: EventHandler = ignore_events) -> RewardAuditResult:
+def audit_reward(loaded: LoadedExperiment, *, on_event: EventHandler = ignore_events) -> RewardAuditResult:
     """Scores the start model's answers, made ones and written ones, and looks at what is paid.
 
     Raises:
@@ -34,26 +34,26 @@ def audit_reward(loaded: LoadedExperiment, *, watcher: EventHandler = ignore_eve
     from ppo_cli.setup.start_model import load_start_model
 
     experiment = loaded.experiment
-    ground = resolve_experiment(read_inputs(experiment), watcher)
-    open_terms(ground.inputs.reward, watcher)
-    start = load_start_model(ground, watcher)
+    resolved = resolve_experiment(read_inputs(experiment), on_event)
+    open_terms(resolved.inputs.reward, on_event)
+    start = load_start_model(resolved, on_event)
     tried = sample_start_model(
         start.opened,
-        ground.tokens,
-        stratified_subset(ground.inputs.train, PROMPTS_SAMPLED),
+        resolved.tokenizer,
+        stratified_subset(resolved.inputs.train, PROMPTS_SAMPLED),
         samples=SAMPLES_EACH,
         limit=experiment.rollout.max_new_tokens,
         temperature=experiment.rollout.temperature,
         seed=experiment.seed,
-        watcher=watcher,
+        on_event=on_event,
     )
-    found = audit_on_samples(ground.inputs, tried.trial)
+    found = audit_on_samples(resolved.inputs, tried.trial)
     return RewardAuditResult(
         name=str(loaded.source),
         goal=experiment.goal,
-        outcome=worst(found.checks),
+        status=worst(found.checks),
         checks=tuple(found.checks),
-        tricks=found.tricks,
+        exploits=found.exploits,
         answers=tried.answers,
         terms=term_statistics(found.scored),
         examples=_highest_and_lowest(tried.trial, found),

@@ -15,7 +15,7 @@ def share_check(
     outcome: CheckStatus = "stop" if value < stop_below else "warn" if value < warn_below else "pass"
     return Check(
         name=name,
-        outcome=outcome,
+        status=outcome,
         value=f"{value:.0%}{of}",
         threshold=f"{warn_below:.0%} or more" + (f", stop below {stop_below:.0%}" if stop_below else ""),
         reason=reason,
@@ -29,7 +29,7 @@ def condition_check(
     """Something that holds or does not."""
     return Check(
         name=name,
-        outcome="pass" if fine else otherwise,
+        status="pass" if fine else otherwise,
         value=value,
         threshold=threshold,
         reason=reason,

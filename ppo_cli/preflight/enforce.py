@@ -19,7 +19,7 @@ from ppo_cli.records.events import EventHandler, Notice
 from ppo_cli.setup.resolve import ExperimentInputs, ResolvedExperiment
 
 
-def enforce_no_overlap(inputs: ExperimentInputs, force: bool, watcher: EventHandler) -> tuple[str, ...]:
+def enforce_no_overlap(inputs: ExperimentInputs, force: bool, on_event: EventHandler) -> tuple[str, ...]:
     """Checks that no evaluation prompt overlaps what the policy learns from. Needs no model.
 
     Returns:
@@ -37,11 +37,11 @@ def enforce_no_overlap(inputs: ExperimentInputs, force: bool, watcher: EventHand
     )
     if not force:
         raise GateError(message, "Take them out of one of the files, or train anyway with --force.")
-    watcher(Notice(text=message, level="warning"))
+    on_event(Notice(text=message, level="warning"))
     return (overlap_check(inputs.overlaps).name,)
 
 
-def enforce_start_checks(ground: ResolvedExperiment, force: bool, watcher: EventHandler) -> tuple[str, ...]:
+def enforce_start_checks(resolved: ResolvedExperiment, force: bool, on_event: EventHandler) -> tuple[str, ...]:
     """Checks tokenizer and chat template, and the reward on made answers.
 
     Returns:
@@ -50,15 +50,18 @@ def enforce_start_checks(ground: ResolvedExperiment, force: bool, watcher: Event
     Raises:
         GateError: a line says stop, and the user does not force it.
     """
-    checks = [*tokenizer_checks(ground.tokens, ground.source.folder), *audit_without_a_model(ground.inputs)]
-    forced = enforce_passed(checks, force, watcher)
+    checks = [
+        *tokenizer_checks(resolved.tokenizer, resolved.model_source.folder),
+        *audit_without_a_model(resolved.inputs),
+    ]
+    forced = enforce_passed(checks, force, on_event)
     for check in checks:
-        if check.outcome == "warn":
-            watcher(Notice(text=f"{check.name}: {check.value}. {check.next_step}", level="warning"))
+        if check.status == "warn":
+            on_event(Notice(text=f"{check.name}: {check.value}. {check.next_step}", level="warning"))
     return forced
 
 
-def enforce_passed(checks: Sequence[Check], force: bool, watcher: EventHandler) -> tuple[str, ...]:
+def enforce_passed(checks: Sequence[Check], force: bool, on_event: EventHandler) -> tuple[str, ...]:
     """Ends with the first stop, or says of each that it was overridden.
 
     Returns:
@@ -67,7 +70,7 @@ def enforce_passed(checks: Sequence[Check], force: bool, watcher: EventHandler) 
     Raises:
         GateError: there is one, and the user does not force it.
     """
-    stops = [check for check in checks if check.outcome == "stop"]
+    stops = [check for check in checks if check.status == "stop"]
     for check in stops:
         message = f"{check.name}: {check.value.rstrip('.')}, wanted {check.threshold}: {check.reason}."
         if not force:
@@ -75,5 +78,5 @@ def enforce_passed(checks: Sequence[Check], force: bool, watcher: EventHandler) 
                 f"PPO should not start: {message}",
                 f"{check.next_step} See all lines with `ppo sft-check`, or train anyway with --force.".strip(),
             )
-        watcher(Notice(text=f"Forced although {message}", level="warning"))
+        on_event(Notice(text=f"Forced although {message}", level="warning"))
     return tuple(check.name for check in stops)

@@ -50,16 +50,16 @@ MAX_MEMORY_SHARE = 0.9
 
 
 def measured_cost(
-    ground: ResolvedExperiment, start: StartModel, policy: Policy, tried: StartModelSamples, watcher: EventHandler
+    resolved: ResolvedExperiment, start: StartModel, policy: Policy, tried: StartModelSamples, on_event: EventHandler
 ) -> Cost:
     """Carries out most of an update, part of an evaluation and a checkpoint; afterwards the policy has moved."""
-    work, experiment = planned_work(ground.inputs), ground.experiment
+    work, experiment = planned_work(resolved.inputs), resolved.experiment
     _forget_peak()
-    watcher(Phase(name="timing an evaluation"))
-    prompts = stratified_subset(ground.inputs.evaluation, max(4, ROWS // experiment.evaluation.samples_per_prompt))
-    evaluating = _timed(lambda: _evaluate(ground, policy, prompts, watcher)) / len(prompts)
-    watcher(Phase(name="timing an update"))
-    updating = _one_update(ground, start, policy, tried, watcher)
+    on_event(Phase(name="timing an evaluation"))
+    prompts = stratified_subset(resolved.inputs.evaluation, max(4, ROWS // experiment.evaluation.samples_per_prompt))
+    evaluating = _timed(lambda: _evaluate(resolved, policy, prompts, on_event)) / len(prompts)
+    on_event(Phase(name="timing an update"))
+    updating = _one_update(resolved, start, policy, tried, on_event)
     hashing = _timed(policy.reference_digest)
     weights = sum(file.stat().st_size for file in start.folder.glob("*.safetensors"))
     saving = _timed(lambda: _save(policy, start)) if weights < MAX_BYTES_WRITTEN else 2 * weights / DISK_SPEED
@@ -123,36 +123,38 @@ def cost_checks(cost: Cost, output: Path) -> list[Check]:
     ]
 
 
-def _evaluate(ground: ResolvedExperiment, policy: Policy, prompts: Sequence[Prompt], watcher: EventHandler) -> None:
+def _evaluate(resolved: ResolvedExperiment, policy: Policy, prompts: Sequence[Prompt], on_event: EventHandler) -> None:
     from ppo_cli.evaluation.evaluate import sample_answers
 
-    sample_answers(policy.as_plain_model, policy.as_plain_reference, ground.tokens, prompts, ground.experiment, watcher)
+    sample_answers(
+        policy.merged_model, policy.reference_model, resolved.tokenizer, prompts, resolved.experiment, on_event
+    )
 
 
 def _one_update(
-    ground: ResolvedExperiment, start: StartModel, policy: Policy, tried: StartModelSamples, watcher: EventHandler
+    resolved: ResolvedExperiment, start: StartModel, policy: Policy, tried: StartModelSamples, on_event: EventHandler
 ) -> float:
     """Seconds of one update: sampling, scoring and estimating carried out once, and one of its optimizer steps."""
     from ppo_cli.engine.experience import RunningMeans
     from ppo_cli.engine.trainer import PolicyTrainer, TrainerInputs
 
-    experiment = ground.experiment
+    experiment = resolved.experiment
     known = dict(zip((prompt.id for prompt in tried.trial.prompts), tried.trial.answers, strict=True))
     stand_in = tried.trial.answers[0]
-    others = {prompt.id: list(known.get(prompt.id, stand_in)) for prompt in ground.inputs.train}
+    others = {prompt.id: list(known.get(prompt.id, stand_in)) for prompt in resolved.inputs.train}
     with tempfile.TemporaryDirectory() as folder:
         trainer = PolicyTrainer(
             experiment,
             TrainerInputs(
                 policy=policy,
-                tokens=ground.tokens,
-                prompts=ground.inputs.train,
-                others=others if experiment.reward.other != "none" else {},
-                reward=ground.inputs.reward,
+                tokenizer=resolved.tokenizer,
+                prompts=resolved.inputs.train,
+                baseline_answers=others if experiment.reward.other != "none" else {},
+                reward=resolved.inputs.reward,
                 device=start.device,
             ),
             Path(folder),
-            watcher,
+            on_event,
         )
         begun = time.perf_counter()
         rollouts = trainer.roll_out(1)

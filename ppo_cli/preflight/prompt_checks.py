@@ -97,14 +97,16 @@ def power_checks(trial: PromptAnswers, evaluation: Sequence[Prompt], settings: E
 def _smallest_effect(trial: PromptAnswers, evaluation: Sequence[Prompt], settings: Evaluation) -> list[Check]:
     measure = measure_named(settings.primary)
     samples = [
-        Sample(prompt_id=p.id, sample=k, answer=a.text, tokens=a.tokens, finish=a.finish, kl=None, entropy=None)
+        Sample(
+            prompt_id=p.id, sample=k, answer=a.text, token_count=a.token_count, finish=a.finish, kl=None, entropy=None
+        )
         for p, row in trial.rows()
         for k, a in enumerate(row)
     ]
     found = estimate(measure, label_matrix(label_sample(trial.prompts, samples)))
-    if found.value is None or found.low is None or found.high is None or found.prompts < 2:
+    if found.value is None or found.low_95 is None or found.high_95 is None or found.prompts < 2:
         return []
-    ends = (found.low, found.high)
+    ends = (found.low_95, found.high_95)
     if measure.statistic == "geometric_mean":
         ends = (math.log(max(ends[0], 1e-9)), math.log(max(ends[1], 1e-9)))
     error = (ends[1] - ends[0]) / (2 * Z95) * math.sqrt(2 * len(trial.prompts) / len(evaluation))

@@ -30,7 +30,7 @@ class RewardAudit:
     """What was found of a reward."""
 
     checks: list[Check]
-    tricks: tuple[RewardExploit, ...] = ()
+    exploits: tuple[RewardExploit, ...] = ()
     scored: tuple[RewardScore, ...] = ()
     """Of every answer of the start model; empty where the reward broke its contract."""
 
@@ -45,7 +45,7 @@ def audit_on_samples(inputs: ExperimentInputs, trial: PromptAnswers) -> RewardAu
     experiment = inputs.experiment
     cases = start_model_cases(trial, experiment.reward.other)
     contract = _scorer_checks(inputs, _shuffled(cases))
-    if contract[0].outcome == "stop":
+    if contract[0].status == "stop":
         return RewardAudit(checks=contract)
     reward = with_fitted_scales(inputs.reward, inputs.reward.terms, score(inputs.reward, cases))
     scored = score(reward, cases)
@@ -64,7 +64,7 @@ def audit_on_samples(inputs: ExperimentInputs, trial: PromptAnswers) -> RewardAu
             *shortcut_checks(cases, np.array([item.reward for item in scored])),
             exploit_check(tricks),
         ],
-        tricks=tricks,
+        exploits=tricks,
         scored=tuple(scored),
     )
 
@@ -82,7 +82,7 @@ def audit_without_a_model(inputs: ExperimentInputs) -> list[Check]:
     ]
     checks = _scorer_checks(inputs, cases)
     pairs = known_pairs(_written(inputs)[: 4 * BEFORE_A_RUN], PromptAnswers(prompts=(), answers=()), other)
-    if checks[0].outcome == "stop" or not pairs.cases:
+    if checks[0].status == "stop" or not pairs.cases:
         return checks
     return [*checks, pair_check(inputs.reward, pairs)]
 

@@ -55,7 +55,7 @@ def is_a_model(subject: str) -> bool:
     return not path.is_file() and path.suffix not in (".yaml", ".yml")
 
 
-def sft_check(loaded: LoadedExperiment, *, watcher: EventHandler = ignore_events) -> PreflightResult:
+def sft_check(loaded: LoadedExperiment, *, on_event: EventHandler = ignore_events) -> PreflightResult:
     """Samples the start model of a config and holds everything against what PPO needs.
 
     Raises:
@@ -66,29 +66,29 @@ def sft_check(loaded: LoadedExperiment, *, watcher: EventHandler = ignore_events
     from ppo_cli.setup.start_model import load_start_model
 
     experiment = loaded.experiment
-    ground = resolve_experiment(read_inputs(experiment), watcher)
-    inputs, tokens, rollout = ground.inputs, ground.tokens, experiment.rollout
-    open_terms(inputs.reward, watcher)
-    start = load_start_model(ground, watcher)
+    resolved = resolve_experiment(read_inputs(experiment), on_event)
+    inputs, tokenizer, rollout = resolved.inputs, resolved.tokenizer, experiment.rollout
+    open_terms(inputs.reward, on_event)
+    start = load_start_model(resolved, on_event)
     policy = Policy(start.model, experiment.model.train, seed=experiment.seed)
     tried = sample_start_model(
-        policy.as_plain_model,
-        tokens,
+        policy.merged_model,
+        tokenizer,
         stratified_subset(inputs.train, PROMPTS_SAMPLED),
         samples=SAMPLES_EACH,
         limit=rollout.max_new_tokens,
         temperature=rollout.temperature,
         seed=experiment.seed,
-        watcher=watcher,
+        on_event=on_event,
     )
     checks = [
-        *_about("tokens", token_lines.tokenizer_checks(tokens, start.folder)),
+        *_about("tokens", token_lines.tokenizer_checks(tokenizer, start.folder)),
         *_about(
             "tokens",
-            token_lines.prompt_checks(tokens, [*inputs.train, *inputs.evaluation], experiment.prompts.max_tokens),
+            token_lines.prompt_checks(tokenizer, [*inputs.train, *inputs.evaluation], experiment.prompts.max_tokens),
         ),
         *_about(
-            "is it an SFT model", _instruct_lines(policy.model, tokens, tried, rollout.max_new_tokens, ended=MIN_ENDED)
+            "is it an SFT model", _instruct_lines(policy.model, tokenizer, tried, rollout.max_new_tokens, ended=MIN_ENDED)
         ),
         *_about("is it an SFT model", [_same_as_reference(policy, tried)]),
         *_reward_lines(inputs, tried),
@@ -98,44 +98,44 @@ def sft_check(loaded: LoadedExperiment, *, watcher: EventHandler = ignore_events
     ]
     cost = None
     if worst(checks) != "stop":
-        cost = measured_cost(ground, start, policy, tried, watcher)
+        cost = measured_cost(resolved, start, policy, tried, on_event)
         checks += _about("what the run will take", cost_checks(cost, Path(experiment.output)))
     return _result(str(loaded.source), experiment.goal, checks, tried, cost)
 
 
-def check_model(start: str, *, watcher: EventHandler = ignore_events) -> PreflightResult:
+def check_model(start: str, *, on_event: EventHandler = ignore_events) -> PreflightResult:
     """Holds a model alone against what an SFT model is, on questions shipped with the tool.
 
     Args:
         start: builtin:NAME, a Hugging Face id or a folder.
-        watcher: told of progress.
+        on_event: told of progress.
 
     Raises:
         UsageError: the model cannot be used.
     """
     from ppo_cli.models import loading, model_source
 
-    source = model_source.resolve(start, watcher=watcher)
-    tokens = loading.load_tokenizer(source.folder)
+    source = model_source.resolve(start, on_event=on_event)
+    tokenizer = loading.load_tokenizer(source.folder)
     questions = _questions()
     device = loading.choose_device("auto")
-    model = loading.load_model(source.folder, tokens, device, loading.choose_dtype("auto", device))
+    model = loading.load_model(source.folder, tokenizer, device, loading.choose_dtype("auto", device))
     tried = sample_start_model(
         lambda: nullcontext(model),
-        tokens,
+        tokenizer,
         questions,
         samples=2,
         limit=MODEL_MAX_NEW_TOKENS,
         temperature=MODEL_TEMPERATURE,
         seed=1,
-        watcher=watcher,
+        on_event=on_event,
     )
-    limit = max(len(tokens.render(prompt.text)) for prompt in questions)
+    limit = max(len(tokenizer.render(prompt.text)) for prompt in questions)
     checks = [
-        *_about("tokens", token_lines.tokenizer_checks(tokens, source.folder)),
-        *_about("tokens", token_lines.prompt_checks(tokens, questions, limit)),
+        *_about("tokens", token_lines.tokenizer_checks(tokenizer, source.folder)),
+        *_about("tokens", token_lines.prompt_checks(tokenizer, questions, limit)),
         *_about(
-            "is it an SFT model", _instruct_lines(model, tokens, tried, MODEL_MAX_NEW_TOKENS, ended=MIN_ENDED_ALONE)
+            "is it an SFT model", _instruct_lines(model, tokenizer, tried, MODEL_MAX_NEW_TOKENS, ended=MIN_ENDED_ALONE)
         ),
     ]
     return _result(start, "", checks, tried, None)
@@ -143,7 +143,7 @@ def check_model(start: str, *, watcher: EventHandler = ignore_events) -> Preflig
 
 def _instruct_lines(
     model: Any,  # noqa: ANN401 - a transformers causal language model
-    tokens: ChatTokenizer,
+    tokenizer: ChatTokenizer,
     tried: StartModelSamples,
     limit: int,
     *,
@@ -153,9 +153,9 @@ def _instruct_lines(
     from ppo_cli.models.end_of_turn import end_of_turn_probabilities
 
     observed = ObservedAnswers(
-        tried.trial, tried.raw, tuple(end_of_turn_probabilities(model, tokens, _questions())), limit
+        tried.trial, tried.raw, tuple(end_of_turn_probabilities(model, tokenizer, _questions())), limit
     )
-    return instruct_checks(observed, probe_template(tokens).opening, ended=ended)
+    return instruct_checks(observed, probe_template(tokenizer).opening, ended=ended)
 
 
 def _reward_lines(inputs: ExperimentInputs, tried: StartModelSamples) -> list[Check]:
@@ -175,7 +175,7 @@ def _same_as_reference(policy: Policy, tried: StartModelSamples) -> Check:
 
     from ppo_cli.models.exact_kl import exact_kl_and_entropy
 
-    found = exact_kl_and_entropy(policy.as_plain_model, policy.as_plain_reference, tried.sequences[:8])
+    found = exact_kl_and_entropy(policy.merged_model, policy.reference_model, tried.sequences[:8])
     largest = max(abs(item.kl) for item in found)
     finite = all(isfinite(item.kl) and isfinite(item.entropy) for item in found)
     return condition_check(
@@ -204,7 +204,7 @@ def _result(
     return PreflightResult(
         name=name,
         goal=goal,
-        outcome=worst(checks),
+        status=worst(checks),
         checks=tuple(checks),
         examples=tuple((prompt.text, answers[0].text) for prompt, answers in shown),
         cost=cost,

@@ -39,48 +39,51 @@ class StartModelSamples:
 
 def sample_start_model(
     model: OpenModel,
-    tokens: ChatTokenizer,
+    tokenizer: ChatTokenizer,
     prompts: Sequence[Prompt],
     *,
     samples: int,
     limit: int,
     temperature: float,
     seed: int,
-    watcher: EventHandler,
+    on_event: EventHandler,
 ) -> StartModelSamples:
     """Samples K answers to each prompt with draws of their own."""
     import numpy as np
 
     from ppo_cli.models.sampling import SamplingParams, keyed_uniforms, sample_answers
 
-    rendered = [tokens.render(prompt.text) for prompt in prompts]
+    rendered = [tokenizer.render(prompt.text) for prompt in prompts]
     draws = [
         np.stack([keyed_uniforms(seed, "sft-check", p.id, k, count=limit) for k in range(samples)]) for p in prompts
     ]
-    watcher(Phase(name="sampling the start model", total=len(prompts) * samples, unit="answers"))
+    on_event(Phase(name="sampling the start model", total=len(prompts) * samples, unit="answers"))
     with model() as opened:
         begun = time.perf_counter()
         drawn = sample_answers(
             opened,
             rendered,
             draws,
-            SamplingParams(limit, temperature, tokens.stop_ids, tokens.pad_id),
-            lambda done: watcher(Progress(done=done)),
+            SamplingParams(limit, temperature, tokenizer.stop_ids, tokenizer.pad_id),
+            lambda done: on_event(Progress(done=done)),
         )
         seconds = time.perf_counter() - begun
-    stops = set(tokens.stop_ids)
+    stops = set(tokenizer.stop_ids)
     return StartModelSamples(
         trial=PromptAnswers(
             prompts=tuple(prompts),
             answers=tuple(
-                tuple(Answer(text=tokens.decode(row.tokens), tokens=len(row.tokens), finish=row.finish) for row in rows)
+                tuple(
+                    Answer(text=tokenizer.decode(row.token_ids), token_count=len(row.token_ids), finish=row.finish)
+                    for row in rows
+                )
                 for rows in drawn
             ),
         ),
         raw=tuple(
-            tuple(tokens.tokenizer.decode([token for token in row.tokens if token not in stops]) for row in rows)
+            tuple(tokenizer.tokenizer.decode([token for token in row.token_ids if token not in stops]) for row in rows)
             for rows in drawn
         ),
-        sequences=[(ids, rows[0].tokens) for ids, rows in zip(rendered, drawn, strict=True)],
+        sequences=[(ids, rows[0].token_ids) for ids, rows in zip(rendered, drawn, strict=True)],
         seconds=seconds,
     )

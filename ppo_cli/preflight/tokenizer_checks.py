@@ -36,20 +36,20 @@ MAX_UNKNOWN_SHARE = 0.02
 """Share of a prompt set's tokens that the tokenizer may not know. Own choice."""
 
 
-def tokenizer_checks(tokens: ChatTokenizer, folder: Path) -> list[Check]:
+def tokenizer_checks(tokenizer: ChatTokenizer, folder: Path) -> list[Check]:
     """Chat template, end-of-turn, padding, and what the generation config would have changed."""
     from ppo_cli.models.chat_template import probe_template
 
-    template = probe_template(tokens)
+    template = probe_template(tokenizer)
     return [
-        *template_checks(template, tokens),
-        _padding(tokens),
+        *template_checks(template, tokenizer),
+        _padding(tokenizer),
         _generation_config(folder),
-        _vocabulary(tokens, folder),
+        _vocabulary(tokenizer, folder),
     ]
 
 
-def template_checks(template: TemplateProbe, tokens: ChatTokenizer) -> list[Check]:
+def template_checks(template: TemplateProbe, tokenizer: ChatTokenizer) -> list[Check]:
     """Whether the template keeps what is said, marks turns, and ends them with a token that ends an answer."""
     name, threshold = "chat template", "keeps every turn and marks it"
     reason = "what the template drops or does not mark, the model never sees"
@@ -77,8 +77,8 @@ def template_checks(template: TemplateProbe, tokens: ChatTokenizer) -> list[Chec
         reason,
         "Start from an instruct model with its own template.",
     )
-    ends = template.end_id in tokens.stop_ids
-    wanted = " or ".join(repr(str(tokens.tokenizer.decode([stop]))) for stop in tokens.stop_ids)
+    ends = template.end_id in tokenizer.stop_ids
+    wanted = " or ".join(repr(str(tokenizer.tokenizer.decode([stop]))) for stop in tokenizer.stop_ids)
     return [
         marks,
         condition_check(
@@ -92,11 +92,11 @@ def template_checks(template: TemplateProbe, tokens: ChatTokenizer) -> list[Chec
     ]
 
 
-def prompt_checks(tokens: ChatTokenizer, prompts: Sequence[Prompt], limit: int) -> list[Check]:
+def prompt_checks(tokenizer: ChatTokenizer, prompts: Sequence[Prompt], limit: int) -> list[Check]:
     """Whether prompts fit, and the tokenizer knows their letters."""
-    rendered = [tokens.render(prompt.text) for prompt in prompts]
+    rendered = [tokenizer.render(prompt.text) for prompt in prompts]
     longest = max(map(len, rendered))
-    unknown_id = tokens.tokenizer.unk_token_id
+    unknown_id = tokenizer.tokenizer.unk_token_id
     whole = sum(map(len, rendered))
     unknown = sum(ids.count(unknown_id) for ids in rendered) / whole if unknown_id is not None else 0.0
     return [
@@ -120,12 +120,12 @@ def prompt_checks(tokens: ChatTokenizer, prompts: Sequence[Prompt], limit: int) 
     ]
 
 
-def _padding(tokens: ChatTokenizer) -> Check:
-    apart = tokens.pad_id != tokens.stop_ids[0]
+def _padding(tokenizer: ChatTokenizer) -> Check:
+    apart = tokenizer.pad_id != tokenizer.stop_ids[0]
     return condition_check(
         "pad is not end-of-turn",
         apart,
-        f"pad {tokens.pad_id}, ends {', '.join(map(str, tokens.stop_ids))}",
+        f"pad {tokenizer.pad_id}, ends {', '.join(map(str, tokenizer.stop_ids))}",
         "different",
         "with one token for both, PPO never learns to end an answer",
         "Give the tokenizer a pad token of its own.",
@@ -149,13 +149,13 @@ def _generation_config(folder: Path) -> Check:
     )
 
 
-def _vocabulary(tokens: ChatTokenizer, folder: Path) -> Check:
+def _vocabulary(tokenizer: ChatTokenizer, folder: Path) -> Check:
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         rows = int(config.get("text_config", config)["vocab_size"])
     except (OSError, ValueError, KeyError, TypeError):
-        rows = len(tokens.tokenizer)
-    known = len(tokens.tokenizer)
+        rows = len(tokenizer.tokenizer)
+    known = len(tokenizer.tokenizer)
     return condition_check(
         "model knows every token",
         known <= rows,

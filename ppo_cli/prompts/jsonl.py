@@ -74,8 +74,8 @@ def as_row(prompt: Prompt) -> dict[str, Any]:
     }
     if prompt.answer is not None:
         row["answer"] = prompt.answer
-    if prompt.mentions:
-        row["mentions"] = list(prompt.mentions)
+    if prompt.keywords:
+        row["mentions"] = list(prompt.keywords)
     return row
 
 
@@ -149,7 +149,7 @@ def _prompt(row: dict[str, Any], where: str) -> Prompt:
         expect=cast(Expect, expect),
         pair_id=row.get("pair_id"),
         answer=row.get("answer"),
-        mentions=_mentions(row.get("mentions") or [], where),
+        keywords=_mentions(row.get("mentions") or [], where),
     )
 
 

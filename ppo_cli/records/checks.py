@@ -44,7 +44,7 @@ class Check:
     """One line of a gate."""
 
     name: str
-    outcome: CheckStatus
+    status: CheckStatus
     value: str
     """What was found."""
     threshold: str
@@ -76,9 +76,9 @@ class RewardExploit:
     """Whether it gives the same answer to everything."""
     reward: float
     """Mean over the prompts."""
-    over_honest: MeanDifference
+    gain_over_start: MeanDifference
     """More than the start model's own answers to the same prompts."""
-    over_written: MeanDifference | None
+    gain_over_written: MeanDifference | None
     """More than the written answers, where there are any."""
     wins: Literal["yes", "for now", "no"]
     """`for now`: it beats the start model, and good answers beat it."""
@@ -86,5 +86,5 @@ class RewardExploit:
 
 def worst(checks: Iterable[Check]) -> CheckStatus:
     """What a gate says that has these lines."""
-    found = {check.outcome for check in checks}
+    found = {check.status for check in checks}
     return "stop" if "stop" in found else "warn" if "warn" in found else "pass"

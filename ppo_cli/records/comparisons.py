@@ -23,11 +23,11 @@ class MeasureChange:
     after: float | None
     difference: float | None
     """B - A; for a geometric mean the ratio B / A."""
-    low: float | None
-    high: float | None
+    low_95: float | None
+    high_95: float | None
     """95 % interval of the difference, paired by prompt."""
-    inner_low: float | None = None
-    inner_high: float | None = None
+    low_90: float | None = None
+    high_90: float | None = None
     """90 % interval: EQUIVALENT where it lies within the smallest change that matters (two one-sided tests at 5 %)."""
     p_value: float | None
     """Two-sided, from the paired sign-flip or swap test named in the methods."""
@@ -35,11 +35,11 @@ class MeasureChange:
     """After Holm's correction over the other headlines, or Benjamini and Hochberg's over the details; None for the
     primary."""
     prompts: int
-    more: int
+    prompts_up: int
     """Prompts whose value rose."""
-    fewer: int
+    prompts_down: int
     """Prompts whose value fell."""
-    detectable: float | None
+    minimum_detectable: float | None
     """Smallest |difference| that 80 % of such comparisons would detect."""
     verdict: Verdict
 
@@ -106,14 +106,14 @@ class Comparison:
     changes: tuple[MeasureChange, ...]
     flips: tuple[Flip, ...]
     """Largest movement first."""
-    graded: tuple[str, ...] = ()
+    rewarded_measures: tuple[str, ...] = ()
     """Measures made from what a term of the reward scores: graded by their own teacher. Also the path of each term of
     which it is not known what it looks at."""
-    noise_floor: float | None
+    expected_flip_rate: float | None
     """Expected share of prompts whose majority label flips from resampling A alone."""
     prompts: int
     samples_per_prompt: int
-    by_hand: HumanLabelNote | None = None
+    human_labels: HumanLabelNote | None = None
     """Where people labelled enough answers of both: the changes that are theirs. Flips are always the rule's."""
 
 

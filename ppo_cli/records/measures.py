@@ -23,7 +23,7 @@ class Sample:
     sample: int
     """0 .. K-1."""
     answer: str
-    tokens: int
+    token_count: int
     finish: Finish
     kl: float | None
     """Exact KL(policy || reference) summed over the answer's tokens at temperature 1, nats; first sample only."""
@@ -41,7 +41,7 @@ class LabelledAnswer:
     expect: Expect
     sample: int
     text: str
-    values: Mapping[str, float]
+    labels: Mapping[str, float]
     """Label name to value; yes/no labels are 1.0 and 0.0."""
 
 
@@ -71,7 +71,7 @@ class Calibration:
     rule: str
     agreement: float
     """Share of answers that it reads as people do."""
-    unread_agreement: float
+    heldout_agreement: float
     """The same over the answers that nobody read while the rule was made."""
     rate_error: float
     """Largest |rate by the rule - rate by people| of any model, percentage points."""
@@ -91,7 +91,7 @@ class Measure:
     """What a table calls it."""
     statistic: Statistic
     """How the samples' values become one number."""
-    value: str
+    label: str
     """The label it is made from."""
     expect: Expect | None
     """Only prompts that expect this; None takes all."""
@@ -101,13 +101,13 @@ class Measure:
     definition: str
     source: str
     """Where the definition comes from."""
-    margin: float = 0.05
+    equivalence_margin: float = 0.05
     """Smallest change that would matter, on the scale of the value; on the log scale for a geometric mean."""
-    stratum: str | None = None
+    category_prefix: str | None = None
     """Only prompts whose category begins with this; None takes all."""
-    over: str | None = None
+    second_label: str | None = None
     """For a ratio: the label whose sum divides. For a correlation: the other label."""
-    detail: bool = False
+    eval_only: bool = False
     """Whether it is kept off the closing screens and shown by `ppo eval` only."""
     calibration: Calibration | None = None
     """The measured error of the rule behind it, where people's labels have been compared."""
@@ -127,8 +127,8 @@ class Estimate:
     name: str
     value: float | None
     """None when there is no data for it."""
-    low: float | None
-    high: float | None
+    low_95: float | None
+    high_95: float | None
     prompts: int
     """Prompts it rests on."""
 

@@ -56,11 +56,11 @@ class EvaluationResult:
     estimates: tuple[Estimate, ...]
     comparison: Comparison | None
     """Against step 0 of the same run on the same prompts, where there is one."""
-    graded: tuple[str, ...] = ()
+    rewarded_measures: tuple[str, ...] = ()
     """Measures made from what a term of the reward scores."""
     categories: tuple[Category, ...] = ()
     """Category by category; empty where all prompts are of one."""
-    by_hand: HumanLabels | None = None
+    human_labels: HumanLabels | None = None
     """What people's labels say of the same step, where there are any."""
 
 
@@ -109,9 +109,9 @@ class CheckpointCurveResult:
     of_prompts: int
     """Prompts of the whole set."""
     samples_per_prompt: int
-    lines: tuple[CheckpointRow, ...]
+    rows: tuple[CheckpointRow, ...]
     """By step."""
-    graded: tuple[str, ...]
+    rewarded_measures: tuple[str, ...]
     """Measures made from what a term of the reward scores."""
 
 
@@ -124,18 +124,18 @@ class ComparisonResult:
     goal: str
     steps: tuple[int, int]
     """Update of the evaluation that stands for each run."""
-    agrees: tuple[str, ...]
+    same_groups: tuple[str, ...]
     treatments: Mapping[str, tuple[Any, Any]]
     seeds: tuple[Any, Any]
     confounders: Mapping[str, tuple[str, str]]
     same_run: bool
     comparison: Comparison
-    bundle: tuple[str, ...] = ()
+    joint_variable: tuple[str, ...] = ()
     """Those of the treatments that a run declared to be one variable, before it was trained."""
     alarms: Mapping[str, tuple[Alarm, ...]] = field(default_factory=dict)
     """What the records of each run show signs of, by the run's name."""
     advice: Advice | None = None
-    seeds_of_arms: Seeds | None = None
+    seed_comparison: Seeds | None = None
     """Where an arm has several seeds."""
     seed_noise: SeedNoise | None = None
     """What the seed alone does in one of the settings, where that is known."""
@@ -148,7 +148,7 @@ class ComparisonResult:
     @property
     def variables(self) -> tuple[str, ...]:
         """What was varied, a declared bundle as one."""
-        return variables(self.treatments, self.bundle)
+        return variables(self.treatments, self.joint_variable)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,7 +187,7 @@ class PreflightResult:
     """The config, or the model."""
     goal: str
     """Empty for a model alone."""
-    outcome: CheckStatus
+    status: CheckStatus
     """The worst line."""
     checks: tuple[Check, ...]
     examples: tuple[tuple[str, str], ...]
@@ -203,10 +203,10 @@ class RewardAuditResult:
     name: str
     """The config."""
     goal: str
-    outcome: CheckStatus
+    status: CheckStatus
     """The worst line."""
     checks: tuple[Check, ...]
-    tricks: tuple[RewardExploit, ...]
+    exploits: tuple[RewardExploit, ...]
     answers: int
     """Answers of the start model that it was tried on."""
     terms: Mapping[str, tuple[float, float, float, float]]
@@ -221,9 +221,9 @@ class ConfigKeyRow:
 
     path: str
     value: Any
-    moves: Literal["frozen", "treatment", "free"]
+    role: Literal["frozen", "treatment", "free"]
     origin: Literal["default", "file", "override"]
-    instead_of: Any
+    replaces: Any
     """What it would be without the file or the override, where that differs; else None."""
 
 
@@ -282,7 +282,7 @@ class RunRow:
     """Every key of its frozen config."""
     problem: str | None = None
     """Why it could not be read, if so."""
-    graded: tuple[str, ...] = ()
+    rewarded_measures: tuple[str, ...] = ()
     """Measures made from what a term of its reward scores."""
     round: int = 1
     """Which group of keys may differ from its parent."""
@@ -300,7 +300,7 @@ class RunSummary:
     """The question of this round."""
     updates: int
     """Updates the config asks for."""
-    instead_of: Mapping[str, Any]
+    parent_values: Mapping[str, Any]
     """What the parent has in place of what was changed, where it is still there."""
     step: int | None
     """Update of the last evaluation."""
@@ -318,5 +318,5 @@ class RunSummary:
     files: tuple[str, ...]
     """What the folder holds that is worth opening."""
     next_command: str
-    sets: tuple[str, ...] = ()
+    sweeps: tuple[str, ...] = ()
     """Files of the sets of arms that it belongs to."""

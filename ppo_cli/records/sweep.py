@@ -47,13 +47,13 @@ class SweepResult:
     primary: str
     guards: tuple[str, ...]
     """Measures that should not get worse meanwhile."""
-    before: Mapping[str, Any]
+    baseline: Mapping[str, Any]
     """Measures at step 0, by name."""
     arms: tuple[SweepArm, ...]
     """In the order in which they run."""
     command: str
     """What was typed."""
-    graded: tuple[str, ...] = ()
+    rewarded_measures: tuple[str, ...] = ()
     """Measures made from what a term of the reward scores."""
 
 

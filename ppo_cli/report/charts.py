@@ -97,7 +97,7 @@ def forest(comparison: Comparison, margins: Mapping[str, float]) -> str:
         for change in comparison.changes
         for measure in (measure_named(change.name),)
         if is_headline(measure, comparison.primary) and change.verdict != "info"
-        if None not in (change.difference, change.low, change.high)
+        if None not in (change.difference, change.low_95, change.high_95)
     ]
 
     def draw(axes: Axes) -> None:
@@ -106,7 +106,7 @@ def forest(comparison: Comparison, margins: Mapping[str, float]) -> str:
         for row, (change, measure) in enumerate(rows):
             low, middle, high = (
                 max(-MOST_MARGINS, min(MOST_MARGINS, _in_margins(measure, number, margins[change.name])))
-                for number in (change.low, change.difference, change.high)
+                for number in (change.low_95, change.difference, change.high_95)
             )
             sure = change.verdict == "CHANGED"
             axes.plot([low, high], [row, row], color=INK, linewidth=2.4 if sure else 1.2, solid_capstyle="butt")
@@ -145,8 +145,8 @@ def kl_tradeoff(
                 label=label,
             )
             for step, kl, value, found in known:
-                if found.low is not None and found.high is not None:
-                    axes.plot([kl, kl], [scale * found.low, scale * found.high], color=colour, linewidth=0.8)
+                if found.low_95 is not None and found.high_95 is not None:
+                    axes.plot([kl, kl], [scale * found.low_95, scale * found.high_95], color=colour, linewidth=0.8)
                 axes.annotate(f"{step}", (kl, value), (4, 4), textcoords="offset points", color=MUTED, fontsize=7.5)
         axes.set_xlabel("KL to the reference, nats an answer (points: update)")
         axes.set_ylabel(f"{title}{', %' if measure.unit == '%' else ''}")
@@ -313,8 +313,10 @@ def _sweep_panel(axes: Axes, panel: SweepPanel) -> None:
             if found is None or found.value is None:
                 continue
             at = place + ASIDE * (number - (len(seeds) - 1) / 2)
-            if found.low is not None and found.high is not None:
-                axes.plot([at, at], [scale * found.low, scale * found.high], color=GROUP_COLOURS[0], linewidth=0.8)
+            if found.low_95 is not None and found.high_95 is not None:
+                axes.plot(
+                    [at, at], [scale * found.low_95, scale * found.high_95], color=GROUP_COLOURS[0], linewidth=0.8
+                )
             axes.plot(at, scale * found.value, "o", color=GROUP_COLOURS[0], markersize=4.5)
     axes.set_xticks(range(len(panel.rows)), [label for label, _ in panel.rows])
     axes.set_xlim(-0.6, len(panel.rows) - 0.4)

@@ -53,10 +53,12 @@ def interval(measure: Measure, low: float | None, high: float | None) -> str:
 
 def estimate(measure: Measure, found: Estimate) -> str:
     """A value with its interval: `18.0 % [13.9, 22.9]`."""
-    if found.low is None or found.high is None:
+    if found.low_95 is None or found.high_95 is None:
         return value(measure, found.value)
     scale, digits = _scale(measure)
-    return f"{value(measure, found.value)} [{plain(scale * found.low, digits)}, {plain(scale * found.high, digits)}]"
+    return (
+        f"{value(measure, found.value)} [{plain(scale * found.low_95, digits)}, {plain(scale * found.high_95, digits)}]"
+    )
 
 
 def _scale(measure: Measure) -> tuple[int, int]:
@@ -109,13 +111,13 @@ def is_better(measure: Measure, change: MeasureChange) -> bool:
 
 def detectable_change(measure: Measure, change: MeasureChange) -> str:
     """The smallest difference that would have been noticed; nothing where it is not known."""
-    return "" if change.detectable is None else difference(measure, change.detectable).removeprefix("+")
+    return "" if change.minimum_detectable is None else difference(measure, change.minimum_detectable).removeprefix("+")
 
 
 def marks(comparison: Comparison, name: str) -> str:
     """What a title carries that has to be known of a measure: its own teacher, people's labels."""
-    by_hand = comparison.by_hand is not None and name in comparison.by_hand.measures
-    return f"{REWARDED_MARK if name in comparison.graded else ''}{HUMAN_MARK if by_hand else ''}"
+    by_hand = comparison.human_labels is not None and name in comparison.human_labels.measures
+    return f"{REWARDED_MARK if name in comparison.rewarded_measures else ''}{HUMAN_MARK if by_hand else ''}"
 
 
 def human_label_note(found: HumanLabelNote) -> str:
@@ -131,7 +133,7 @@ def calibration(found: Calibration) -> str:
     """How far a rule can be trusted, in one sentence."""
     return (
         f"{found.rule} reads {100 * found.agreement:.1f} % of {found.answers} answers as people do "
-        f"({100 * found.unread_agreement:.1f} % of those not read while it was made); "
+        f"({100 * found.heldout_agreement:.1f} % of those not read while it was made); "
         f"{rule_error(found)} on {found.models} models."
     )
 
@@ -148,7 +150,7 @@ def condition_sentence(found: FailConditionResult) -> str:
         seen = f"{difference(measure, found.value)} {interval(measure, found.low, found.high)}"
     else:
         seen = estimate(
-            measure, Estimate(name=measure.name, value=found.value, low=found.low, high=found.high, prompts=0)
+            measure, Estimate(name=measure.name, value=found.value, low_95=found.low, high_95=found.high, prompts=0)
         )
     return f"{found.condition} is {'met' if found.failed else 'not met'}: {seen}"
 
@@ -192,14 +194,14 @@ def verdict_sentence(measure: Measure, change: MeasureChange) -> str:
         return f"Nothing can be said of {title}: there is no data for it in common."
     numbers = (
         f"{value(measure, change.before)} → {value(measure, change.after)}, "
-        f"{difference(measure, change.difference)}, 95 % interval {interval(measure, change.low, change.high)}"
+        f"{difference(measure, change.difference)}, 95 % interval {interval(measure, change.low_95, change.high_95)}"
     )
     match change.verdict:
         case "CHANGED":
             rose = change.difference > (1 if measure.statistic == "geometric_mean" else 0)
             return f"The {title} {'rose' if rose else 'fell'}: {numbers}."
         case "EQUIVALENT":
-            inner = interval(measure, change.inner_low, change.inner_high)
+            inner = interval(measure, change.low_90, change.high_90)
             within = f"its 90 % interval {inner} within the smallest change that matters"
             return f"The {title} stayed the same, {within}: {numbers}."
         case "NO CHANGE DETECTED":

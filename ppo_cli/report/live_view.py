@@ -123,7 +123,7 @@ class LiveView:
         return {
             measure.name
             for measure in measures
-            if measure.name in SHOWN or (measure.detail and measure.family == family)
+            if measure.name in SHOWN or (measure.eval_only and measure.family == family)
         }
 
     def _numbers(self) -> RenderableType:
@@ -139,7 +139,7 @@ class LiveView:
         table.add_row(
             "reward",
             f"{formatting.signed(last.reward, 2)}, spread {last.reward_std:.2f}",
-            f"{last.tokens:.0f} tokens, {last.ended:.0%} ended",
+            f"{last.mean_answer_tokens:.0f} tokens, {last.eos_rate:.0%} ended",
             sparkline([row.reward for row in self.rows]),
         )
         return table

@@ -56,7 +56,7 @@ class PlainLines:
             f"update {metrics.update}/{self.updates}  "
             f"reward {formatting.signed(metrics.reward, 2)} ±{metrics.reward_std:.2f}  "
             f"KL {formatting.plain(metrics.kl, 2)} nats/answer, {formatting.plain(metrics.kl_per_token, 3)} nats/token  "
-            f"length {metrics.tokens:.1f}  ended {metrics.ended:.0%}  "
+            f"length {metrics.mean_answer_tokens:.1f}  ended {metrics.eos_rate:.0%}  "
             f"{event.seconds:.1f} s  left about {formatting.duration(left)}"
             f"{f', {formatting.duration(left + self.after)} with all arms' if self.after else ''}"
         )
@@ -67,13 +67,13 @@ class PlainLines:
         subset = f", fixed subset of {event.comparison.prompts}" if event.partial else ""
         for change in event.comparison.changes:
             measure = measure_named(change.name)
-            if change.name == self.primary or (change.verdict == "CHANGED" and not measure.detail):
+            if change.name == self.primary or (change.verdict == "CHANGED" and not measure.eval_only):
                 self.write(
                     f"step {event.step} against step 0{subset}: {measure.title.strip()} "
                     f"{formatting.value(measure, change.before)} → {formatting.value(measure, change.after)}, "
                     f"{formatting.difference(measure, change.difference)} "
-                    f"{formatting.interval(measure, change.low, change.high)}  {change.verdict}"
-                    f"{_known(measure, change.name in event.comparison.graded)}"
+                    f"{formatting.interval(measure, change.low_95, change.high_95)}  {change.verdict}"
+                    f"{_known(measure, change.name in event.comparison.rewarded_measures)}"
                 )
 
 

@@ -51,12 +51,12 @@ def _section(outcome: ComparisonResult) -> Iterator[str]:
     yield ""
     yield from _table(comparison)
     yield ""
-    for note in footnote_texts([change.name for change in comparison.changes], comparison.graded):
+    for note in footnote_texts([change.name for change in comparison.changes], comparison.rewarded_measures):
         yield f"{note}\n"
-    if comparison.by_hand is not None:
-        yield f"{formatting.human_label_note(comparison.by_hand)}\n"
+    if comparison.human_labels is not None:
+        yield f"{formatting.human_label_note(comparison.human_labels)}\n"
     yield from _flips(comparison)
-    yield f"{SEVERAL_SEEDS_NOTE if outcome.seeds_of_arms else ONE_SEED}\n"
+    yield f"{SEVERAL_SEEDS_NOTE if outcome.seed_comparison else ONE_SEED}\n"
 
 
 def _table(comparison: Comparison) -> Iterator[str]:
@@ -73,7 +73,7 @@ def _table(comparison: Comparison) -> Iterator[str]:
             formatting.value(measure, change.before),
             formatting.value(measure, change.after),
             formatting.difference(measure, change.difference),
-            formatting.interval(measure, change.low, change.high),
+            formatting.interval(measure, change.low_95, change.high_95),
             formatting.arrow(measure, change).strip(),
             "" if change.verdict == "info" else change.verdict,
         )

@@ -91,9 +91,13 @@ def behaviour_table(
     ]
     rows = [_headings(heading, before, after), *(_row(change, comparison) for change in chosen)]
     verdicts = [] if shown else [_verdict_of(change) for change in chosen]
-    notes = footnotes([change.name for change in chosen], comparison.graded, short=bool(shown)) if by_rule else []
-    if comparison.by_hand is not None and not shown:
-        notes.append(Text(formatting.human_label_note(comparison.by_hand), style="dim"))
+    notes = (
+        footnotes([change.name for change in chosen], comparison.rewarded_measures, short=bool(shown))
+        if by_rule
+        else []
+    )
+    if comparison.human_labels is not None and not shown:
+        notes.append(Text(formatting.human_label_note(comparison.human_labels), style="dim"))
     return Group(WideOrStacked(_as_table(rows, verdicts), _as_lines(rows, verdicts)), *notes)
 
 
@@ -124,7 +128,7 @@ def estimate_table(estimates: Sequence[Estimate], graded: Collection[str] = ()) 
         measure = measure_named(found.name)
         if found.value is None:
             continue
-        if measure.detail and measure.family != family:
+        if measure.eval_only and measure.family != family:
             family = measure.family
             table.add_row(Text(family, style="dim"), "", "")
         table.add_row(_title(measure, graded), formatting.estimate(measure, found), str(found.prompts))
@@ -177,7 +181,7 @@ def _row(change: MeasureChange, comparison: Comparison) -> list[Text]:
         Text(formatting.value(measure, change.before)),
         Text(formatting.value(measure, change.after)),
         Text(formatting.difference(measure, change.difference)),
-        Text(formatting.interval(measure, change.low, change.high)),
+        Text(formatting.interval(measure, change.low_95, change.high_95)),
         Text(formatting.arrow(measure, change), style=_style(measure, change)),
     ]
 

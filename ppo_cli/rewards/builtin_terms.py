@@ -86,7 +86,7 @@ def has_keyword(prompt: Prompt, answer: Answer) -> float:
 
     Where a prompt names none every answer gets 0, so that the term says nothing there.
     """
-    return float(keywords.has_keyword(prompt.mentions, answer.text))
+    return float(keywords.has_keyword(prompt.keywords, answer.text))
 
 
 def ends_turn(prompt: Prompt, answer: Answer) -> float:  # noqa: ARG001 - a term sees both

@@ -34,9 +34,9 @@ def classifier(path: str, parameters: Mapping[str, Any], surroundings: RewardCon
     Raises:
         UsageError: it cannot be fetched or read, or the label to score by is not clear.
     """
-    if surroundings.fetch is None:
+    if surroundings.fetch_model is None:
         raise ConfigError(f"{path}: no model can be fetched here.", "Train with this config instead.")
-    folder = surroundings.fetch(f"{path}.model", parameters["model"], parameters["revision"])
+    folder = surroundings.fetch_model(f"{path}.model", parameters["model"], parameters["revision"])
     return scorer_in(path, folder, parameters, surroundings.device, parameters["label"])
 
 
@@ -46,9 +46,9 @@ def reward_model_term(path: str, parameters: Mapping[str, Any], surroundings: Re
     Raises:
         UsageError: its pairs or the model to train from cannot be used.
     """
-    if surroundings.prefer is None:
+    if surroundings.train_reward_model is None:
         raise ConfigError(f"{path}: no model can be trained here.", "Train with this config instead.")
-    folder = surroundings.prefer(path, parameters, surroundings.watcher)
+    folder = surroundings.train_reward_model(path, parameters, surroundings.on_event)
     return scorer_in(path, folder, parameters, surroundings.device, None)
 
 

@@ -194,8 +194,8 @@ class _Client:
         return f"{parts.scheme}://{parts.netloc}{parts.path}"
 
     def _say(self, text: str) -> None:
-        watcher: EventHandler = self.surroundings.watcher
-        watcher(Notice(text=text, level="warning"))
+        on_event: EventHandler = self.surroundings.on_event
+        on_event(Notice(text=text, level="warning"))
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

@@ -25,7 +25,7 @@ def length_band(values: Mapping[str, Any]) -> Term:
     least, most, margin, in_tokens = values["least"], values["most"], values["margin"], values["unit"] == "tokens"
 
     def term(_prompt: Prompt, answer: Answer) -> float:
-        count = answer.tokens if in_tokens else len(words(answer.text))
+        count = answer.token_count if in_tokens else len(words(answer.text))
         outside = max(least - count, count - most, 0)
         return max(0.0, 1.0 - outside / margin) if margin else float(outside == 0)
 

@@ -38,7 +38,7 @@ COLUMNS: Mapping[str, Columns] = {
     "ids": lambda prompts, _answers, _others: [prompt.id for prompt in prompts],
     "written": lambda prompts, _answers, _others: [prompt.answer for prompt in prompts],
     "ended": lambda _prompts, answers, _others: [answer.ended for answer in answers],
-    "tokens": lambda _prompts, answers, _others: [answer.tokens for answer in answers],
+    "tokens": lambda _prompts, answers, _others: [answer.token_count for answer in answers],
 }
 """What a function gets by naming it among its arguments: a list each, one item an answer."""
 OF_THE_TERM = ("function", "deterministic")

@@ -41,7 +41,7 @@ class CompositeReward:
         Raises:
             UsageError: a function, a model or a file cannot be used.
         """
-        opened = self.surroundings.opened
+        opened = self.surroundings.scorers
         for name, term in self.terms.items():
             if name not in opened:
                 opened[name] = open_term(name, type_of(name, term), term.parameters, self.surroundings)
@@ -58,7 +58,7 @@ class CompositeReward:
             others_mean = {name: other[place] for name, (_, other) in found.items()}
             other_terms = {name: value for name, value in others_mean.items() if value is not None}
             reward = as_score(weighted_sum(self.terms, terms, other_terms), "the weighted sum", prompt)
-            scored.append(RewardScore(reward=reward, terms=terms, other_terms=other_terms))
+            scored.append(RewardScore(reward=reward, terms=terms, baseline_terms=other_terms))
         return scored
 
 
@@ -91,7 +91,7 @@ def guarded(reward: RewardFunction) -> RewardFunction:
                 f"The reward returned {len(scored)} scores for {len(prompts)} answers.", "Mend the reward function."
             )
         for prompt, score in zip(prompts, scored, strict=True):
-            for name, value in {"reward": score.reward, **score.terms, **score.other_terms}.items():
+            for name, value in {"reward": score.reward, **score.terms, **score.baseline_terms}.items():
                 as_score(value, f"term {name}", prompt)
         return scored
 

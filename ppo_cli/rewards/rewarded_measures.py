@@ -34,5 +34,5 @@ def measures_also_rewarded(terms: Mapping[str, Term]) -> tuple[str, ...]:
     """
     kinds = {name: type_of(name, term) for name, term in terms.items()}
     labels = frozenset({"reward"}).union(*(LABELS.get(kind, frozenset()) for kind in kinds.values()))
-    known = tuple(measure.name for measure in MEASURES if measure.value in labels)
+    known = tuple(measure.name for measure in MEASURES if measure.label in labels)
     return known + tuple(f"reward.terms.{name}" for name, kind in kinds.items() if kind not in LABELS)

@@ -35,7 +35,7 @@ def fit_scales(scored: Sequence[RewardScore], terms: Mapping[str, Term]) -> dict
     scales = {}
     for name, term in terms.items():
         if term.normalise:
-            paid = [item.terms[name] - item.other_terms.get(name, 0.0) for item in scored]
+            paid = [item.terms[name] - item.baseline_terms.get(name, 0.0) for item in scored]
             spread = float(np.std(np.array(paid, dtype=np.float64)))
             scales[name] = spread if spread > MIN_SCALE else 1.0
     return scales
@@ -45,7 +45,7 @@ def apply_scales(
     scored: Sequence[RewardScore], terms: Mapping[str, Term], scales: Mapping[str, float]
 ) -> list[RewardScore]:
     """The same scores with their sum taken anew; the values of the terms stay raw."""
-    return [replace(item, reward=weighted_sum(terms, item.terms, item.other_terms, scales)) for item in scored]
+    return [replace(item, reward=weighted_sum(terms, item.terms, item.baseline_terms, scales)) for item in scored]
 
 
 def with_fitted_scales(

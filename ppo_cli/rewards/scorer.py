@@ -39,15 +39,15 @@ class RewardContext:
 
     device: str = "cpu"
     """As the config's key `device`."""
-    watcher: EventHandler = ignore_events
+    on_event: EventHandler = ignore_events
     """Told of what is fetched and trained."""
     cache: Path | None = None
     """File that a service's scores are kept in; None keeps them in memory."""
-    prefer: Callable[[str, Mapping[str, Any], EventHandler], Path] | None = None
+    train_reward_model: Callable[[str, Mapping[str, Any], EventHandler], Path] | None = None
     """Gives the folder of a preference model, training it the first time: path of the term, its parameters."""
-    fetch: Callable[[str, str, str | None], Path] | None = None
+    fetch_model: Callable[[str, str, str | None], Path] | None = None
     """Gives the folder of a model: path of the key that names it, its name, its revision."""
-    opened: dict[str, Scorer] = field(default_factory=dict)
+    scorers: dict[str, Scorer] = field(default_factory=dict)
     """The terms that have been made ready, by name."""
 
 

@@ -100,7 +100,7 @@ def init(
     own: PromptSource | None = None,
     force: bool = False,
     fetch_model: bool = True,
-    watcher: EventHandler = ignore_events,
+    on_event: EventHandler = ignore_events,
 ) -> InitResult:
     """Writes an experiment folder.
 
@@ -111,7 +111,7 @@ def init(
         own: prompts to train and evaluate on, in place of the recipe's.
         force: overwrite.
         fetch_model: fetch the built-in start model now, so that training can start without a network.
-        watcher: told of progress.
+        on_event: told of progress.
 
     Raises:
         UsageError: no such recipe, an empty goal, or a file exists.
@@ -146,7 +146,7 @@ def init(
     if fetch_model and start.startswith("builtin:"):
         from ppo_cli.models.model_source import resolve
 
-        resolve(start, watcher=watcher)
+        resolve(start, on_event=on_event)
     return InitResult(
         folder=str(folder),
         config=str(folder / CONFIG_NAME),

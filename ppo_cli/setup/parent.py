@@ -23,14 +23,14 @@ from ppo_cli.stats.rounds import changed_keys, keys_not_allowed, rounds_allowing
 from ppo_cli.store.runs import find_run
 
 
-def check_parent(loaded: LoadedExperiment, lock: Lock, output: Path, watcher: EventHandler) -> dict[str, Any]:
+def check_parent(loaded: LoadedExperiment, lock: Lock, output: Path, on_event: EventHandler) -> dict[str, Any]:
     """The fields of run.json that say where a run comes from.
 
     Args:
         loaded: the config.
         lock: of the run that is about to begin.
         output: folder of run folders, where the parent is looked for.
-        watcher: warned when more than one variable moves.
+        on_event: warned when more than one variable moves.
 
     Raises:
         ConfigError: something differs from the parent that the round holds still.
@@ -61,12 +61,12 @@ def check_parent(loaded: LoadedExperiment, lock: Lock, output: Path, watcher: Ev
             f"{len(moved)} variables differ from the parent {parent.name} ({', '.join(moved)}), so no change "
             "can be put down to one of them."
         )
-        watcher(Notice(text=text, level="warning"))
+        on_event(Notice(text=text, level="warning"))
     return {"parent": parent.name, "changed": {key: new for key, (_, new) in changed.items()}}
 
 
 def check_parent_without_model(
-    loaded: LoadedExperiment, inputs: ExperimentInputs, output: Path, watcher: EventHandler
+    loaded: LoadedExperiment, inputs: ExperimentInputs, output: Path, on_event: EventHandler
 ) -> dict[str, Any]:
     """The same without any model: the start model is taken to be the parent's where it has the same name.
 
@@ -76,7 +76,7 @@ def check_parent_without_model(
         loaded: the config.
         inputs: what it names.
         output: folder of run folders, where the parent is looked for.
-        watcher: warned when more than one variable moves.
+        on_event: warned when more than one variable moves.
 
     Raises:
         ConfigError: something differs from the parent that the round holds still.
@@ -95,4 +95,4 @@ def check_parent_without_model(
         if REWARD_CONTENT in frozen.groups:
             content[REWARD_CONTENT] = frozen.groups[REWARD_CONTENT].values
             experiment = replace(experiment, reward=before.reward)
-    return check_parent(loaded, freeze(experiment, content, {}), output, watcher)
+    return check_parent(loaded, freeze(experiment, content, {}), output, on_event)

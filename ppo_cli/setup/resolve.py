@@ -61,8 +61,8 @@ class ResolvedExperiment:
     """Inputs, with the start model's folder and the prompts as it sees them."""
 
     inputs: ExperimentInputs
-    source: ModelSource
-    tokens: ChatTokenizer
+    model_source: ModelSource
+    tokenizer: ChatTokenizer
     content: Mapping[str, Mapping[str, Any]]
     """The values of the lock's content groups."""
 
@@ -112,7 +112,7 @@ def require_trackers(experiment: Experiment) -> None:
         require_installed(experiment.tracking)
 
 
-def resolve_experiment(inputs: ExperimentInputs, watcher: EventHandler) -> ResolvedExperiment:
+def resolve_experiment(inputs: ExperimentInputs, on_event: EventHandler) -> ResolvedExperiment:
     """Finds the start model, renders every prompt and takes the digests of all content.
 
     Raises:
@@ -123,15 +123,15 @@ def resolve_experiment(inputs: ExperimentInputs, watcher: EventHandler) -> Resol
 
     model = inputs.experiment.model
     source = model_source.resolve(
-        model.start, model.revision, trust_remote_code=model.trust_remote_code, watcher=watcher
+        model.start, model.revision, trust_remote_code=model.trust_remote_code, on_event=on_event
     )
     pinned = replace(inputs.experiment, model=replace(model, revision=source.revision))
-    tokens = loading.load_tokenizer(
+    tokenizer = loading.load_tokenizer(
         source.folder, system_prompt=model.system_prompt, trust_remote_code=model.trust_remote_code
     )
     rendered = {
-        "train": tokenize_prompts(tokens, inputs.train, Path(pinned.prompts.train), pinned.prompts.max_tokens),
-        "eval": tokenize_prompts(tokens, inputs.evaluation, Path(pinned.prompts.eval), pinned.prompts.max_tokens),
+        "train": tokenize_prompts(tokenizer, inputs.train, Path(pinned.prompts.train), pinned.prompts.max_tokens),
+        "eval": tokenize_prompts(tokenizer, inputs.evaluation, Path(pinned.prompts.eval), pinned.prompts.max_tokens),
     }
     _require_positions(source.folder, rendered, inputs)
     content: dict[str, dict[str, Any]] = {
@@ -140,13 +140,15 @@ def resolve_experiment(inputs: ExperimentInputs, watcher: EventHandler) -> Resol
             "revision": source.revision,
             "system_prompt": model.system_prompt,
             "dtype": model.dtype,
-            **_short(loading.model_digests(source.folder, tokens)),
+            **_short(loading.model_digests(source.folder, tokenizer)),
         },
         "rendered": freeze.digest_token_ids(rendered),
         "behaviours": dict(RULES),
         **prompt_content(inputs),
     }
-    return ResolvedExperiment(inputs=replace(inputs, experiment=pinned), source=source, tokens=tokens, content=content)
+    return ResolvedExperiment(
+        inputs=replace(inputs, experiment=pinned), model_source=source, tokenizer=tokenizer, content=content
+    )
 
 
 def prompt_content(inputs: ExperimentInputs) -> dict[str, dict[str, Any]]:
@@ -157,7 +159,7 @@ def prompt_content(inputs: ExperimentInputs) -> dict[str, dict[str, Any]]:
     return content
 
 
-def tokenize_prompts(tokens: ChatTokenizer, prompts: Sequence[Prompt], path: Path, limit: int) -> list[list[int]]:
+def tokenize_prompts(tokenizer: ChatTokenizer, prompts: Sequence[Prompt], path: Path, limit: int) -> list[list[int]]:
     """Token ids of every prompt, none longer than the limit.
 
     Raises:
@@ -165,7 +167,7 @@ def tokenize_prompts(tokens: ChatTokenizer, prompts: Sequence[Prompt], path: Pat
     """
     rendered = []
     for prompt in prompts:
-        ids = tokens.render(prompt.text)
+        ids = tokenizer.render(prompt.text)
         if len(ids) > limit:
             raise PromptError(
                 f"{path}: prompt '{prompt.id}' is {len(ids)} tokens long, over prompts.max_tokens = {limit}.",
@@ -206,9 +208,9 @@ def _max_positions(folder: Path) -> int | None:
         return None
 
 
-def freeze_inputs(ground: ResolvedExperiment) -> tuple[Experiment, Lock, dict[str, str]]:
+def freeze_inputs(resolved: ResolvedExperiment) -> tuple[Experiment, Lock, dict[str, str]]:
     """What goes into a run folder: the config, the lock, and the text of every pinned file by its path."""
-    experiment = pin_revisions(ground.experiment)
+    experiment = pin_revisions(resolved.experiment)
     paths = {"prompts.train": experiment.prompts.train, "prompts.eval": experiment.prompts.eval}
     if experiment.model.warm_start:
         paths["model.warm_start"] = experiment.model.warm_start
@@ -217,32 +219,32 @@ def freeze_inputs(ground: ResolvedExperiment) -> tuple[Experiment, Lock, dict[st
     inside = with_paths(experiment, copies)
     texts = {INPUTS[key]: Path(path).read_text(encoding="utf-8-sig") for key, path in paths.items()}
     texts |= {copy: read_text(key, file) for key, (copy, file) in of_reward.items()}
-    texts[TEMPLATE] = str(ground.tokens.tokenizer.chat_template)
+    texts[TEMPLATE] = str(resolved.tokenizer.tokenizer.chat_template)
     texts[CONFIG] = as_yaml(inside)
     files = {name: _sha256(text) for name, text in texts.items()}
-    return inside, freeze.freeze(inside, {**ground.content, **_of_reward(experiment)}, files), texts
+    return inside, freeze.freeze(inside, {**resolved.content, **_of_reward(experiment)}, files), texts
 
 
-def verify_reward(lock: Lock, ground: ResolvedExperiment, where: str) -> None:
+def verify_reward(lock: Lock, resolved: ResolvedExperiment, where: str) -> None:
     """Compares the files and models that reward terms name with a lock.
 
     Raises:
         IntegrityError: names those that are not what was frozen.
     """
-    content = _of_reward(ground.experiment)
+    content = _of_reward(resolved.experiment)
     if content or freeze.REWARD_CONTENT in lock.groups:
         freeze.verify_content(lock, freeze.REWARD_CONTENT, content.get(freeze.REWARD_CONTENT, {}), where)
 
 
-def verify_against_lock(lock: Lock, ground: ResolvedExperiment, where: str) -> None:
+def verify_against_lock(lock: Lock, resolved: ResolvedExperiment, where: str) -> None:
     """Compares model, tokenizer, template and rendered prompts with a lock.
 
     Raises:
         IntegrityError: names the group that is not what was frozen.
     """
     for name in ("start_model", "warm_start", "train_set", "eval_set", "rendered"):
-        if name in lock.groups or name in ground.content:
-            freeze.verify_content(lock, name, ground.content.get(name, {}), where)
+        if name in lock.groups or name in resolved.content:
+            freeze.verify_content(lock, name, resolved.content.get(name, {}), where)
 
 
 def _of_reward(experiment: Experiment) -> dict[str, Mapping[str, Any]]:

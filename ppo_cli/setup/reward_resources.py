@@ -35,37 +35,37 @@ def build_reward(experiment: Experiment) -> CompositeReward:
     around = RewardContext(device=experiment.device)
 
     def fetch(path: str, model: str, revision: str | None) -> Path:
-        return _fetched(path, model, revision, around.watcher)
+        return _fetched(path, model, revision, around.on_event)
 
-    def prefer(path: str, parameters: Mapping[str, Any], watcher: EventHandler) -> Path:
+    def prefer(path: str, parameters: Mapping[str, Any], on_event: EventHandler) -> Path:
         from ppo_cli.engine.reward_model import reward_model
         from ppo_cli.models.loading import choose_device
 
         base = parameters["base"]
-        folder = _fetched(f"{path}.base", base, None, watcher) if base else _fetched_start(experiment, watcher)
-        return reward_model(path, parameters, folder, choose_device(experiment.device), watcher)
+        folder = _fetched(f"{path}.base", base, None, on_event) if base else _fetched_start(experiment, on_event)
+        return reward_model(path, parameters, folder, choose_device(experiment.device), on_event)
 
-    around.fetch, around.prefer = fetch, prefer
+    around.fetch_model, around.train_reward_model = fetch, prefer
     return CompositeReward(experiment.reward, around)
 
 
-def open_terms(reward: CompositeReward, watcher: EventHandler, cache: Path | None = None) -> None:
+def open_terms(reward: CompositeReward, on_event: EventHandler, cache: Path | None = None) -> None:
     """Makes every term ready, and says of those that may score an answer otherwise the next time.
 
     Args:
         reward: of an experiment.
-        watcher: told of what is fetched and trained.
+        on_event: told of what is fetched and trained.
         cache: file that a service's scores are kept in.
 
     Raises:
         UsageError: a function, a model or a file cannot be used.
     """
-    reward.surroundings.watcher, reward.surroundings.cache = watcher, cache
-    before = set(reward.surroundings.opened)
+    reward.surroundings.on_event, reward.surroundings.cache = on_event, cache
+    before = set(reward.surroundings.scorers)
     wavering = [name for name, scorer in reward.open().items() if name not in before and not scorer.deterministic]
     if wavering:
         text = f"The reward is not deterministic ({', '.join(wavering)}): a repeated run may get other numbers."
-        watcher(Notice(text=text, level="warning"))
+        on_event(Notice(text=text, level="warning"))
 
 
 def needs_no_resources(reward: Reward) -> bool:
@@ -134,17 +134,17 @@ def _pinned(name: str, term: Term) -> Term:
     return replace(term, parameters={**term.parameters, "revision": revision})
 
 
-def _fetched(path: str, model: str, revision: str | None, watcher: EventHandler = ignore_events) -> Path:
+def _fetched(path: str, model: str, revision: str | None, on_event: EventHandler = ignore_events) -> Path:
     from ppo_cli.models.model_source import resolve
 
     with _under(path):
-        return resolve(model, revision, watcher=watcher).folder
+        return resolve(model, revision, on_event=on_event).folder
 
 
-def _fetched_start(experiment: Experiment, watcher: EventHandler) -> Path:
+def _fetched_start(experiment: Experiment, on_event: EventHandler) -> Path:
     from ppo_cli.models.model_source import resolve
 
-    return resolve(experiment.model.start, experiment.model.revision, watcher=watcher).folder
+    return resolve(experiment.model.start, experiment.model.revision, on_event=on_event).folder
 
 
 @contextmanager

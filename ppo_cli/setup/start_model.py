@@ -27,7 +27,7 @@ class StartModel:
     model: Any
     """A transformers causal language model."""
     folder: Path
-    ground: ResolvedExperiment
+    resolved: ResolvedExperiment
     device: torch.device
     dtype: torch.dtype
 
@@ -35,45 +35,45 @@ class StartModel:
         """The model for the length of a `with` block."""
         return nullcontext(self.model)
 
-    def beside(self, folder: Path) -> Any:  # noqa: ANN401
+    def load_other(self, folder: Path) -> Any:  # noqa: ANN401
         """Loads another model the same way."""
-        trusted = self.ground.experiment.model.trust_remote_code
-        return loading.load_model(folder, self.ground.tokens, self.device, self.dtype, trust_remote_code=trusted)
+        trusted = self.resolved.experiment.model.trust_remote_code
+        return loading.load_model(folder, self.resolved.tokenizer, self.device, self.dtype, trust_remote_code=trusted)
 
 
-def load_start_model(ground: ResolvedExperiment, watcher: EventHandler) -> StartModel:
+def load_start_model(resolved: ResolvedExperiment, on_event: EventHandler) -> StartModel:
     """Loads the start model, warm-starting it the first time.
 
     Raises:
         ConfigError: the device is not there.
         ModelError: the weights cannot be read.
     """
-    experiment = ground.experiment
+    experiment = resolved.experiment
     device = loading.choose_device(experiment.device)
     dtype = loading.choose_dtype(experiment.model.dtype, device)
     trusted = experiment.model.trust_remote_code
 
     def load(folder: Path) -> Any:  # noqa: ANN401
-        return loading.load_model(folder, ground.tokens, device, dtype, trust_remote_code=trusted)
+        return loading.load_model(folder, resolved.tokenizer, device, dtype, trust_remote_code=trusted)
 
-    folder = ground.source.folder
-    if ground.inputs.sft:
+    folder = resolved.model_source.folder
+    if resolved.inputs.sft:
         from ppo_cli.engine.warm_start import warm_start
 
         folder = warm_start(
-            lambda: load(ground.source.folder),
-            ground.tokens,
-            ground.inputs.sft,
+            lambda: load(resolved.model_source.folder),
+            resolved.tokenizer,
+            resolved.inputs.sft,
             experiment.model.sft,
             start=folder,
-            start_identity=loading.model_digests(folder, ground.tokens),
+            start_identity=loading.model_digests(folder, resolved.tokenizer),
             kind=f"{device.type} {dtype}",
-            watcher=watcher,
+            on_event=on_event,
         )
-    return StartModel(model=load(folder), folder=folder, ground=ground, device=device, dtype=dtype)
+    return StartModel(model=load(folder), folder=folder, resolved=resolved, device=device, dtype=dtype)
 
 
-def open_checkpoint(checkpoint: str, run: Run | None, watcher: EventHandler) -> Path:
+def open_checkpoint(checkpoint: str, run: Run | None, on_event: EventHandler) -> Path:
     """The folder of a checkpoint or model, its files verified where there is a manifest.
 
     Raises:
@@ -89,4 +89,4 @@ def open_checkpoint(checkpoint: str, run: Run | None, watcher: EventHandler) -> 
             f"{checkpoint} is not a checkpoint: it has no {MANIFEST}.",
             f"Name one of {run.layout.checkpoints}/step-…",
         )
-    return model_source.resolve(checkpoint, watcher=watcher).folder
+    return model_source.resolve(checkpoint, on_event=on_event).folder

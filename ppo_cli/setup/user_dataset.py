@@ -99,7 +99,7 @@ def split_user_dataset(
         train=len(divided.train),
         evaluation=len(divided.evaluation),
         strata=_strata(divided),
-        together=divided.largest,
+        largest_group=divided.largest,
     )
     return SplitDataset(train=divided.train, evaluation=divided.evaluation, counts=counts, notices=tuple(notices))
 

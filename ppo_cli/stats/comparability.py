@@ -48,7 +48,7 @@ class Comparability:
 
     refused: tuple[str, ...]
     """Reasons why no comparison is possible."""
-    agrees: tuple[str, ...]
+    same_groups: tuple[str, ...]
     """What was checked and is the same."""
     treatments: Mapping[str, tuple[Any, Any]]
     """Key to (value in A, value in B) of everything that was varied, the seed apart."""
@@ -58,13 +58,13 @@ class Comparability:
     same_run: bool
     waived: tuple[str, ...] = ()
     """Reasons against the comparison that were let pass."""
-    bundle: tuple[str, ...] = ()
+    joint_variable: tuple[str, ...] = ()
     """Those of the treatments that a run declared to be one variable, before it was trained."""
 
     @property
     def variables(self) -> tuple[str, ...]:
         """What was varied, a declared bundle as one."""
-        return variables(self.treatments, self.bundle)
+        return variables(self.treatments, self.joint_variable)
 
     @property
     def is_confounded(self) -> bool:
@@ -123,13 +123,13 @@ def comparability(
     }
     return Comparability(
         refused=tuple(refused),
-        agrees=tuple(agrees),
+        same_groups=tuple(agrees),
         treatments=treatments,
         seeds=seeds,
         confounders={**noted, **confounders},
         same_run=same_run,
         waived=tuple(waived),
-        bundle=joint_variable(treatments, a, b),
+        joint_variable=joint_variable(treatments, a, b),
     )
 
 

@@ -87,13 +87,13 @@ def compare_groups(
 
     by_name = {measure.name: measure for measure in measures}
     main = by_name[primary]
-    by_name[primary] = replace(main, margin=smallest_effect / 100 if main.unit == "%" else smallest_effect)
+    by_name[primary] = replace(main, equivalence_margin=smallest_effect / 100 if main.unit == "%" else smallest_effect)
     results = {name: paired_difference(measure, arm_a, arm_b) for name, measure in by_name.items()}
 
     tested = [name for name, found in results.items() if found and name != primary and not _is_info(by_name[name])]
     corrected: dict[str, float] = {}
     for details, correct in ((False, holm), (True, benjamini_hochberg)):
-        among = [name for name in tested if by_name[name].detail == details]
+        among = [name for name in tested if by_name[name].eval_only == details]
         corrected |= zip(among, correct([_p_value(results[name]) for name in among]), strict=True)
     changes = [_change(by_name[name], results[name], corrected.get(name), name == primary) for name in by_name]
     rate_label = flip_label(main)
@@ -103,7 +103,7 @@ def compare_groups(
         primary=primary,
         changes=tuple(sorted(changes, key=lambda change: change.name != primary)),
         flips=_flips(table_a, table_b, prompts, rate_label),
-        noise_floor=expected_flip_rate(table_a.values.get(rate_label)),
+        expected_flip_rate=expected_flip_rate(table_a.labels.get(rate_label)),
         prompts=len(table_a.prompt_ids),
         samples_per_prompt=len(arm_a[0].texts[0]) if table_a.prompt_ids else 0,
     )
@@ -118,17 +118,17 @@ def common_matrices(*arms: Sequence[Sequence[LabelledAnswer]]) -> list[list[Labe
 
 def _pooled(arm: Sequence[LabelMatrix]) -> LabelMatrix:
     """All answers of an arm to each prompt side by side, to count flips in."""
-    labels = set.intersection(*(set(table.values) for table in arm))
+    labels = set.intersection(*(set(table.labels) for table in arm))
     return replace(
         arm[0],
-        values={name: np.hstack([table.values[name] for table in arm]) for name in sorted(labels)},
+        labels={name: np.hstack([table.labels[name] for table in arm]) for name in sorted(labels)},
         texts=tuple(tuple(text for table in arm for text in table.texts[row]) for row in range(len(arm[0].texts))),
     )
 
 
 def flip_label(primary: Measure) -> str:
     """The yes/no label whose flips are counted: the primary's own, or refusals."""
-    return primary.value if primary.value in YES_NO_STATISTICS else "refused"
+    return primary.label if primary.label in YES_NO_STATISTICS else "refused"
 
 
 def expected_flip_rate(labels: Floats | None) -> float | None:
@@ -153,14 +153,14 @@ def _change(measure: Measure, found: PairedResult | None, corrected: float | Non
             before=None,
             after=None,
             difference=None,
-            low=None,
-            high=None,
+            low_95=None,
+            high_95=None,
             p_value=None,
             p_adjusted=None,
             prompts=0,
-            more=0,
-            fewer=0,
-            detectable=None,
+            prompts_up=0,
+            prompts_down=0,
+            minimum_detectable=None,
             verdict="INCONCLUSIVE",
         )
     verdict = _verdict(measure, found, found.p_value if is_primary else corrected)
@@ -169,16 +169,16 @@ def _change(measure: Measure, found: PairedResult | None, corrected: float | Non
         before=found.before,
         after=found.after,
         difference=found.difference,
-        low=found.low,
-        high=found.high,
-        inner_low=found.inner[0],
-        inner_high=found.inner[1],
+        low_95=found.low,
+        high_95=found.high,
+        low_90=found.interval_90[0],
+        high_90=found.interval_90[1],
         p_value=found.p_value,
         p_adjusted=corrected,
         prompts=found.prompts,
-        more=found.more,
-        fewer=found.fewer,
-        detectable=minimum_detectable(found.error),
+        prompts_up=found.prompts_up,
+        prompts_down=found.prompts_down,
+        minimum_detectable=minimum_detectable(found.error),
         verdict=verdict,
     )
     return _ratio_from_log(change) if measure.statistic == "geometric_mean" else change
@@ -192,9 +192,9 @@ def _verdict(measure: Measure, found: PairedResult, p_value: float | None) -> Ve
     excludes_zero = found.low > 0 or found.high < 0
     if excludes_zero and (p_value is None or p_value < ALPHA):
         return "CHANGED"
-    if -measure.margin < found.inner[0] and found.inner[1] < measure.margin:
+    if -measure.equivalence_margin < found.interval_90[0] and found.interval_90[1] < measure.equivalence_margin:
         return "EQUIVALENT"
-    if measure.statistic not in CORPORA and found.more + found.fewer < MIN_CHANGED_PROMPTS:
+    if measure.statistic not in CORPORA and found.prompts_up + found.prompts_down < MIN_CHANGED_PROMPTS:
         return "INCONCLUSIVE"
     return "NO CHANGE DETECTED"
 
@@ -216,19 +216,19 @@ def _ratio_from_log(change: MeasureChange) -> MeasureChange:
         before=exp(change.before),
         after=exp(change.after),
         difference=exp(change.difference),
-        low=exp(change.low),
-        high=exp(change.high),
-        inner_low=exp(change.inner_low),
-        inner_high=exp(change.inner_high),
-        detectable=exp(change.detectable),
+        low_95=exp(change.low_95),
+        high_95=exp(change.high_95),
+        low_90=exp(change.low_90),
+        high_90=exp(change.high_90),
+        minimum_detectable=exp(change.minimum_detectable),
     )
 
 
 def _flips(a: LabelMatrix, b: LabelMatrix, prompts: Mapping[str, Prompt], label: str) -> tuple[Flip, ...]:
     """The prompts whose share of `label` moved by at least FLIP, largest movement first."""
-    if not a.prompt_ids or label not in a.values or label not in b.values:
+    if not a.prompt_ids or label not in a.labels or label not in b.labels:
         return ()
-    rate_a, rate_b = a.values[label].mean(axis=1), b.values[label].mean(axis=1)
+    rate_a, rate_b = a.labels[label].mean(axis=1), b.labels[label].mean(axis=1)
     moved = [row for row in range(len(a.prompt_ids)) if abs(rate_b[row] - rate_a[row]) >= FLIP]
     moved.sort(key=lambda row: (-abs(rate_b[row] - rate_a[row]), a.prompt_ids[row]))
     return tuple(
@@ -248,6 +248,6 @@ def _flips(a: LabelMatrix, b: LabelMatrix, prompts: Mapping[str, Prompt], label:
 
 def _typical(table: LabelMatrix, row: int, label: str) -> str:
     """The first answer that does what most answers to this prompt do."""
-    labels = table.values[label][row]
+    labels = table.labels[label][row]
     majority = float(labels.mean() >= FLIP)
     return table.texts[row][int(np.flatnonzero(labels == majority)[0])]

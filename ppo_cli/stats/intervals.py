@@ -56,14 +56,14 @@ class PairedResult:
     low: float
     high: float
     """95 % interval."""
-    inner: tuple[float, float]
+    interval_90: tuple[float, float]
     """90 % interval."""
     error: float
     """Standard error."""
     p_value: float
     prompts: int
-    more: int
-    fewer: int
+    prompts_up: int
+    prompts_down: int
 
 
 def estimate(measure: Measure, *seeds: LabelMatrix) -> Estimate:
@@ -73,11 +73,11 @@ def estimate(measure: Measure, *seeds: LabelMatrix) -> Estimate:
     pieces = _statistics_of_runs(measure, seeds)
     value, prompts = pieces.value(), len(pieces.values)
     if value is None:
-        return Estimate(name=measure.name, value=None, low=None, high=None, prompts=prompts)
+        return Estimate(name=measure.name, value=None, low_95=None, high_95=None, prompts=prompts)
     low, high = _interval(measure, pieces, value)
     if measure.statistic == "geometric_mean":
         value, low, high = math.exp(value), _exp(low), _exp(high)
-    return Estimate(name=measure.name, value=value, low=low, high=high, prompts=prompts)
+    return Estimate(name=measure.name, value=value, low_95=low, high_95=high, prompts=prompts)
 
 
 def paired_difference(
@@ -141,12 +141,12 @@ def _result(
         difference=after - before,
         low=outer[0],
         high=outer[1],
-        inner=inner,
+        interval_90=inner,
         error=error,
         p_value=p_value,
         prompts=len(gap),
-        more=int((gap > TIE).sum()),
-        fewer=int((gap < -TIE).sum()),
+        prompts_up=int((gap > TIE).sum()),
+        prompts_down=int((gap < -TIE).sum()),
     )
 
 
@@ -311,9 +311,9 @@ def _single_yes_no(measure: Measure, before: Sequence[LabelMatrix], after: Seque
     if measure.statistic != "mean" or measure.unit != "%" or not len(before) == len(after) == 1:
         return False
     return all(
-        measure.value in table.values
-        and table.values[measure.value].shape[1] == 1
-        and bool(np.isin(table.values[measure.value], (0.0, 1.0)).all())
+        measure.label in table.labels
+        and table.labels[measure.label].shape[1] == 1
+        and bool(np.isin(table.labels[measure.label], (0.0, 1.0)).all())
         for table in (*before, *after)
     )
 
@@ -324,14 +324,14 @@ def _exp(value: float | None) -> float | None:
 
 def _estimate_corpus(measure: Measure, seeds: Sequence[LabelMatrix]) -> Estimate:
     prompts = len(seeds[0].prompt_ids)
-    nothing = Estimate(name=measure.name, value=None, low=None, high=None, prompts=prompts)
+    nothing = Estimate(name=measure.name, value=None, low_95=None, high_95=None, prompts=prompts)
     if prompts < 2:
         return nothing
     whole, left_out = _mean_over_corpora(measure, seeds)
     if not math.isfinite(whole):
         return nothing
     low, high = t_interval(whole, corpus_metrics.jackknife_error(left_out), len(left_out) - 1)
-    return Estimate(name=measure.name, value=whole, low=max(0.0, low), high=min(1.0, high), prompts=prompts)
+    return Estimate(name=measure.name, value=whole, low_95=max(0.0, low), high_95=min(1.0, high), prompts=prompts)
 
 
 def _paired_corpus(measure: Measure, before: LabelMatrix, after: LabelMatrix) -> PairedResult | None:

@@ -23,7 +23,7 @@ class LabelMatrix:
     prompt_ids: tuple[str, ...]
     categories: tuple[str, ...]
     expects: tuple[str, ...]
-    values: dict[str, Floats]
+    labels: dict[str, Floats]
     """Label to [prompts, samples]; NaN where a sample has no such label."""
     texts: tuple[tuple[str, ...], ...]
     """[prompts][samples]."""
@@ -34,7 +34,7 @@ class LabelMatrix:
             index
             for index, (expect, category) in enumerate(zip(self.expects, self.categories, strict=True))
             if (measure.expect is None or expect == measure.expect)
-            and (measure.stratum is None or category.split(".")[0] == measure.stratum)
+            and (measure.category_prefix is None or category.split(".")[0] == measure.category_prefix)
         ]
         return np.array(wanted, dtype=np.intp)
 
@@ -46,7 +46,7 @@ class LabelMatrix:
             prompt_ids=tuple(prompt_ids),
             categories=tuple(self.categories[row] for row in rows),
             expects=tuple(self.expects[row] for row in rows),
-            values={name: array[rows] for name, array in self.values.items()},
+            labels={name: array[rows] for name, array in self.labels.items()},
             texts=tuple(self.texts[row] for row in rows),
         )
 
@@ -58,18 +58,18 @@ def label_matrix(labelled: Sequence[LabelledAnswer]) -> LabelMatrix:
         by_prompt.setdefault(sample.prompt_id, {})[sample.sample] = sample
     ids = sorted(by_prompt)
     samples = max((len(rows) for rows in by_prompt.values()), default=0)
-    names = sorted({name for sample in labelled for name in sample.values})
+    names = sorted({name for sample in labelled for name in sample.labels})
     values = {name: np.full((len(ids), samples), np.nan) for name in names}
     for row, prompt_id in enumerate(ids):
         for column, sample_number in enumerate(sorted(by_prompt[prompt_id])):
-            for name, value in by_prompt[prompt_id][sample_number].values.items():
+            for name, value in by_prompt[prompt_id][sample_number].labels.items():
                 values[name][row, column] = value
     firsts = [next(iter(by_prompt[prompt_id].values())) for prompt_id in ids]
     return LabelMatrix(
         prompt_ids=tuple(ids),
         categories=tuple(first.category for first in firsts),
         expects=tuple(first.expect for first in firsts),
-        values=values,
+        labels=values,
         texts=tuple(
             tuple(by_prompt[prompt_id][number].text for number in sorted(by_prompt[prompt_id])) for prompt_id in ids
         ),

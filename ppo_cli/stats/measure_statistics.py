@@ -60,7 +60,7 @@ class PromptStatistics:
 def prompt_statistics(measure: Measure, table: LabelMatrix) -> PromptStatistics:
     """The pieces of every statistic but those of the whole set, which are no sums over prompts (`corpus`)."""
     rows = table.rows_of(measure)
-    data = table.values.get(measure.value, np.full((len(table.prompt_ids), 1), np.nan))[rows]
+    data = table.labels.get(measure.label, np.full((len(table.prompt_ids), 1), np.nan))[rows]
     if measure.statistic in ("separation", "conservatism"):
         expects = np.array([table.expects[row] for row in rows], dtype=str)
         rate = _mean_over_samples(data)
@@ -75,10 +75,10 @@ def prompt_statistics(measure: Measure, table: LabelMatrix) -> PromptStatistics:
         values = np.stack([rate * wanted, wanted, rate * unwanted, unwanted], axis=1).astype(float)
         return _build(table, rows, values, _selectivity, strata=wanted.astype(np.intp))
     if measure.statistic == "correlation":
-        other = table.values.get(measure.over or "", np.full_like(data, np.nan))[rows]
+        other = table.labels.get(measure.second_label or "", np.full_like(data, np.nan))[rows]
         return _build(table, rows, _moments(_ranks(data), _ranks(other)), _correlation)
     if measure.statistic == "ratio":
-        below = table.values.get(measure.over or "", np.zeros_like(table.values.get(measure.value, data)))[rows]
+        below = table.labels.get(measure.second_label or "", np.zeros_like(table.labels.get(measure.label, data)))[rows]
         values = np.stack([np.nansum(data, axis=1), np.nansum(below, axis=1)], axis=1)
         values[~np.isfinite(data).any(axis=1)] = np.nan
         return _build(table, rows, values, _quotient)

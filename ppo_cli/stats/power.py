@@ -61,7 +61,7 @@ def required_prompts(prompts: int, smallest: float, effect: float) -> int:
 def _of_kind(measure: Measure, prompts: Sequence[Prompt], expect: str | None) -> int:
     return sum(
         (expect is None or prompt.expect == expect)
-        and (measure.stratum is None or prompt.category.startswith(measure.stratum))
+        and (measure.category_prefix is None or prompt.category.startswith(measure.category_prefix))
         for prompt in prompts
     )
 

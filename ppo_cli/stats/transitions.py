@@ -29,9 +29,9 @@ def prompt_changes(
     tables = label_matrix(before), label_matrix(after)
     common = sorted(set(tables[0].prompt_ids) & set(tables[1].prompt_ids))
     a, b = (table.select(common) for table in tables)
-    if not common or label not in a.values or label not in b.values:
+    if not common or label not in a.labels or label not in b.labels:
         return ()
-    rates = zip(a.values[label].mean(axis=1), b.values[label].mean(axis=1), strict=True)
+    rates = zip(a.labels[label].mean(axis=1), b.labels[label].mean(axis=1), strict=True)
     return tuple(
         PromptChange(prompt_id=prompt_id, before=float(was), after=float(now))
         for prompt_id, (was, now) in zip(common, rates, strict=True)
@@ -57,9 +57,9 @@ def transitions(moved: Sequence[PromptChange], expects: dict[str, Expect]) -> tu
 def prompt_means(labelled: Sequence[LabelledAnswer], label: str) -> dict[str, float]:
     """The mean of a label over each prompt's answers, for the prompts whose answers have it."""
     table = label_matrix(labelled)
-    if label not in table.values:
+    if label not in table.labels:
         return {}
-    means = table.values[label].mean(axis=1)
+    means = table.labels[label].mean(axis=1)
     return {key: float(mean) for key, mean in zip(table.prompt_ids, means, strict=True) if math.isfinite(mean)}
 
 

@@ -127,7 +127,7 @@ def write_scores(
     write_text(
         scores,
         _rows(
-            [{"prompt_id": row.prompt_id, "sample": row.sample, **dict(sorted(row.values.items()))} for row in labelled]
+            [{"prompt_id": row.prompt_id, "sample": row.sample, **dict(sorted(row.labels.items()))} for row in labelled]
         ),
     )
     summary = {

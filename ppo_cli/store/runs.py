@@ -70,7 +70,7 @@ class Run:
             raise IntegrityError(f"{self.layout.state} is damaged.", "Restore it from a backup.") from None
         if state.status not in get_args(Status):
             raise IntegrityError(f"{self.layout.state} is damaged: status {state.status}.", "Restore it from a backup.")
-        gone = state.status == "running" and not is_held(self.layout.hold)
+        gone = state.status == "running" and not is_held(self.layout.run_lock)
         return replace(state, status="interrupted", reason="its process is gone") if gone else state
 
     def experiment(self) -> Experiment:
@@ -101,7 +101,7 @@ class Run:
         """Rows of metrics.jsonl."""
         return read_lines(self.layout.metrics) if self.layout.metrics.is_file() else []
 
-    def set_state(self, **changes: Any) -> RunState:  # noqa: ANN401 - fields of RunState
+    def update_state(self, **changes: Any) -> RunState:  # noqa: ANN401 - fields of RunState
         """Rewrites run.json with some fields changed."""
         state = replace(self.state(), **changes)
         write_json(self.layout.state, asdict(state))
@@ -114,20 +114,20 @@ class Run:
             UsageError: another process works on it.
         """
         try:
-            self._hold = RunLock(self.layout.hold)
+            self._hold = RunLock(self.layout.run_lock)
         except BlockingIOError:
             raise UsageError(f"{self.name} is still running.", "Wait for it or stop it first.") from None
         for torn in self.layout.root.rglob(".*.*"):  # what a kill in the middle of a write left behind
             if torn.is_file():
                 torn.unlink()
-        self.set_state(
+        self.update_state(
             status="running", ended=None, reason=None, exit_code=None, pid=os.getpid(), host=socket.gethostname()
         )
 
     def close(self, status: Status, *, exit_code: int, reason: str | None = None) -> None:
         """Records how the run ended."""
         try:
-            self.set_state(status=status, ended=now(), reason=reason, exit_code=exit_code)
+            self.update_state(status=status, ended=now(), reason=reason, exit_code=exit_code)
         finally:
             if self._hold is not None:
                 self._hold.release()
@@ -137,9 +137,9 @@ class Run:
         append_lines(self.layout.rollouts, (asdict(episode) for episode in episodes))
         append_lines(self.layout.timings, [{"update": metrics.update, "seconds": round(seconds, 3)}])
         append_lines(self.layout.metrics, [asdict(metrics)])
-        self.set_state(updates_done=metrics.update)
+        self.update_state(updates_done=metrics.update)
 
-    def rewind(self, update: int, episodes_per_update: int) -> None:
+    def truncate_records(self, update: int, episodes_per_update: int) -> None:
         """Cuts the records back to the first `update` updates, from where a resumed run goes on.
 
         Raises:
@@ -148,7 +148,7 @@ class Run:
         truncate_lines(self.layout.rollouts, update * episodes_per_update)
         truncate_lines(self.layout.timings, update)
         truncate_lines(self.layout.metrics, update)
-        self.set_state(updates_done=update)
+        self.update_state(updates_done=update)
 
 
 def create_run(root: Path, lock: Lock, texts: Mapping[str, str], state: Mapping[str, Any], again: bool) -> Run:
@@ -167,7 +167,7 @@ def create_run(root: Path, lock: Lock, texts: Mapping[str, str], state: Mapping[
     root = _create_folder(root, again)
     layout = RunLayout(root)
     with disk_errors(root):
-        hold = RunLock(layout.hold)
+        hold = RunLock(layout.run_lock)
         for name, text in {**texts, layout.lock.name: freeze.as_yaml(lock)}.items():
             path = root / name
             path.parent.mkdir(exist_ok=True)

@@ -46,9 +46,9 @@ def dry_run(loaded: LoadedExperiment, *, output: Path | None = None) -> DryRunRe
             ConfigKeyRow(
                 path=path,
                 value=value,
-                moves=known.moves if known else "treatment",
+                role=known.role if known else "treatment",
                 origin=origin,
-                instead_of=old if differs else None,
+                replaces=old if differs else None,
             )
         )
     experiment = loaded.experiment

@@ -37,15 +37,15 @@ class InterimEvaluations:
         self,
         run: Run,
         experiment: Experiment,
-        ground: ResolvedExperiment,
+        resolved: ResolvedExperiment,
         policy: Policy,
-        team: ProcessGroup,
-        watcher: EventHandler,
+        process_group: ProcessGroup,
+        on_event: EventHandler,
     ) -> None:
         """Evaluates step 0, unless it has been."""
-        self.run, self.experiment, self.ground = run, experiment, ground
-        self.policy, self.team, self.watcher = policy, team, watcher
-        self.interim = stratified_subset(ground.inputs.evaluation, experiment.evaluation.interim_prompts)
+        self.run, self.experiment, self.resolved = run, experiment, resolved
+        self.policy, self.process_group, self.on_event = policy, process_group, on_event
+        self.interim = stratified_subset(resolved.inputs.evaluation, experiment.evaluation.interim_prompts)
         self.values: dict[int, float | None] = {}
         """The primary measure on the interim prompts, by update."""
         self.baseline = self._evaluate(0, partial=False)
@@ -59,35 +59,35 @@ class InterimEvaluations:
         """Whether one is due and was not made, since the run was killed between a checkpoint and its evaluation."""
         return self.is_due(update) and not is_complete(self.run.layout.evaluation(update))
 
-    def look(self, update: int) -> None:
+    def evaluate_interim(self, update: int) -> None:
         """Evaluates the policy between two updates, on the interim prompts."""
-        partial = len(self.interim) < len(self.ground.inputs.evaluation)
+        partial = len(self.interim) < len(self.resolved.inputs.evaluation)
         evaluated = self._evaluate(update, partial=partial)
         comparison = self._report(update, evaluated)
-        self._listen(update, evaluated, comparison, last=False)
-        self._weigh(update, evaluated)
+        self._check_alarms(update, evaluated, comparison, last=False)
+        self._update_best(update, evaluated)
         self.prune()
 
-    def look_back(self, updates_done: int) -> None:
+    def restore(self, updates_done: int) -> None:
         """Takes the looks that were made before an interruption into the choice and into the alarms again."""
         for step in filter(self.is_due, range(updates_done + 1)):
             folder = self.run.layout.evaluation(step)
             if is_complete(folder):
-                evaluated = read_evaluation(folder, self.ground.inputs.evaluation, f"step {step}")
+                evaluated = read_evaluation(folder, self.resolved.inputs.evaluation, f"step {step}")
                 comparison = compare_with_baseline(self.baseline, evaluated, self.experiment)
                 found = run_alarms.check_alarms(self.run, self.baseline, evaluated, comparison, step)
                 run_alarms.save(self.run, step, found, last=False)
-                self._weigh(step, evaluated)
+                self._update_best(step, evaluated)
 
-    def last(self, step: int) -> EvaluationData:
+    def evaluate_final(self, step: int) -> EvaluationData:
         """Evaluates the policy at the end of its training."""
         return self._evaluate(step, partial=False)
 
-    def conclude(self, step: int, final: EvaluationData) -> tuple[Comparison, run_alarms.Findings]:
+    def finish(self, step: int, final: EvaluationData) -> tuple[Comparison, run_alarms.Findings]:
         """What the last evaluation shows against step 0, and what rings."""
         comparison = self._report(step, final)
-        found = self._listen(step, final, comparison, last=True)
-        self._weigh(step, final)
+        found = self._check_alarms(step, final, comparison, last=True)
+        self._update_best(step, final)
         self.prune()
         return comparison, found
 
@@ -102,30 +102,30 @@ class InterimEvaluations:
         prune_checkpoints(self.run.layout, keep=keep, best=best.step if best else None)
 
     def _evaluate(self, step: int, *, partial: bool) -> EvaluationData:
-        prompts = self.interim if partial else self.ground.inputs.evaluation
+        prompts = self.interim if partial else self.resolved.inputs.evaluation
         folder = self.run.layout.evaluation(step)
         name = f"step {step}"
         if step == 0 and is_complete(folder):
             return read_evaluation(folder, prompts, name)
-        self.watcher(Notice(text=f"Evaluating {name} on {len(prompts)} prompts."))
-        self.team.lead(EVALUATE, step, [prompt.id for prompt in prompts])
+        self.on_event(Notice(text=f"Evaluating {name} on {len(prompts)} prompts."))
+        self.process_group.broadcast(EVALUATE, step, [prompt.id for prompt in prompts])
         return run_evaluation(
             folder,
             policy_at_step(self.policy, step),
-            self.policy.as_plain_reference,
-            self.ground.tokens,
+            self.policy.reference_model,
+            self.resolved.tokenizer,
             prompts,
             self.experiment,
             name=name,
             about={"checkpoint": f"{self.run.name}/step-{step:06d}", "prompts": "eval"},
             partial=partial,
-            watcher=self.watcher,
-            team=self.team,
+            on_event=self.on_event,
+            process_group=self.process_group,
         )
 
     def _report(self, step: int, evaluated: EvaluationData) -> Comparison:
         comparison = compare_with_baseline(self.baseline, evaluated, self.experiment)
-        self.watcher(
+        self.on_event(
             EvaluationDone(
                 step=step,
                 estimates=evaluated.estimates,
@@ -136,20 +136,20 @@ class InterimEvaluations:
         )
         return comparison
 
-    def _listen(
+    def _check_alarms(
         self, step: int, evaluated: EvaluationData, comparison: Comparison, *, last: bool
     ) -> run_alarms.Findings:
         """Looks whether an alarm rings, and keeps what was found."""
         found = run_alarms.check_alarms(self.run, self.baseline, evaluated, comparison, step)
         run_alarms.save(self.run, step, found, last=last)
-        self.watcher(AlarmsChecked(step=step, alarms=found.alarms))
+        self.on_event(AlarmsChecked(step=step, alarms=found.alarms))
         return found
 
-    def _weigh(self, step: int, evaluated: EvaluationData) -> None:
+    def _update_best(self, step: int, evaluated: EvaluationData) -> None:
         """Takes an evaluation into the choice of the best checkpoint, and records the best so far."""
         self.values[step] = primary_value(evaluated, self.interim, self.experiment.evaluation.primary)
         best = self.best()
-        self.run.set_state(best=best.step if best else None)
+        self.run.update_state(best=best.step if best else None)
 
 
 def _examples(

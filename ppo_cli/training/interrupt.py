@@ -19,17 +19,17 @@ from ppo_cli.records.events import EventHandler, Notice
 class StopRequest:
     """Ctrl-C: the first one ends the update in hand, anything else stops at once."""
 
-    watcher: EventHandler
+    on_event: EventHandler
     in_update: bool = False
-    asked: bool = field(default=False, init=False)
+    requested: bool = field(default=False, init=False)
 
     def handle(self, number: int, _frame: Any) -> None:  # noqa: ANN401
         """The signal handler."""
-        if not self.in_update or self.asked:
+        if not self.in_update or self.requested:
             raise KeyboardInterrupt
-        self.asked = True
+        self.requested = True
         name = "Ctrl-C" if number == signal.SIGINT else "the signal"
-        self.watcher(Notice(text=f"Stopping after this update; {name} again stops now.", level="warning"))
+        self.on_event(Notice(text=f"Stopping after this update; {name} again stops now.", level="warning"))
 
     @contextmanager
     def listening(self) -> Iterator[None]:

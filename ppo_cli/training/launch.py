@@ -31,15 +31,16 @@ def join_or_launch(device: str, processes: int, command_line: Callable[[], None]
         if processes != 1:
             sys.exit(launch(processes, device, command_line))
         return ProcessGroup()
-    team = join_process_group(device)
-    if processes not in (1, team.size):
+    process_group = join_process_group(device)
+    if processes not in (1, process_group.world_size):
         raise UsageError(
-            f"--processes {processes}, and the launcher has started {team.size}.", "Leave --processes out."
+            f"--processes {processes}, and the launcher has started {process_group.world_size}.",
+            "Leave --processes out.",
         )
-    if team.leads:
-        return team
+    if process_group.is_main:
+        return process_group
     try:
-        run_worker(team)
+        run_worker(process_group)
     except PpoError as error:
         sys.exit(error.exit_code)  # the leader has met it too, and tells of it
     sys.exit(0)

@@ -20,7 +20,9 @@ from ppo_cli.store.provenance import provenance
 from ppo_cli.store.runs import Run
 
 
-def record_provenance(run: Run, start: StartModel, policy: Policy, team: ProcessGroup, watcher: EventHandler) -> None:
+def record_provenance(
+    run: Run, start: StartModel, policy: Policy, process_group: ProcessGroup, on_event: EventHandler
+) -> None:
     """Records what the run stands on; of a run that goes on, checks it.
 
     Raises:
@@ -35,7 +37,7 @@ def record_provenance(run: Run, start: StartModel, policy: Policy, team: Process
                 f"{run.name}: the reference has other weights than when the run began.",
                 "Use the package versions and the machine in its provenance.json, or start a new run.",
             )
-        _restore_threads(first, start, team, watcher)
+        _restore_threads(first, start, process_group, on_event)
         return
     write_json(
         path,
@@ -45,12 +47,12 @@ def record_provenance(run: Run, start: StartModel, policy: Policy, team: Process
             "gpu": torch.cuda.get_device_name(start.device) if start.device.type == "cuda" else None,
             "dtype": str(start.dtype).removeprefix("torch."),
             "threads": torch.get_num_threads(),
-            "processes": team.size,
+            "processes": process_group.world_size,
             "start_folder": start.folder.name,
             "trained_parameters": sum(value.numel() for value in policy.parameters.values()),
             "seeds": {"run": experiment.seed, "evaluation": experiment.evaluation.seed},
             "reference": {"sha256_at_start": digest, "sha256_at_end": None},
-            "forced": list(run.state().forced),
+            "forced": list(run.state().overridden_checks),
         },
     )
 
@@ -68,13 +70,15 @@ def finish_provenance(run: Run, policy: Policy) -> None:
         raise IntegrityError(f"{run.name}: the reference moved during training.", "Please report this.")
 
 
-def _restore_threads(first: dict[str, Any], start: StartModel, team: ProcessGroup, watcher: EventHandler) -> None:
+def _restore_threads(
+    first: dict[str, Any], start: StartModel, process_group: ProcessGroup, on_event: EventHandler
+) -> None:
     """Computes on as many threads as the run began with, since their number moves the last digits of a sum."""
     if start.device.type == "cpu" and torch.get_num_threads() != first["threads"]:
         torch.set_num_threads(first["threads"])
     if str(start.device) != first["device"]:
         text = f"The run began on {first['device']} and continues on {start.device}, so its numbers will differ."
-        watcher(Notice(text=text, level="warning"))
-    if team.size != first["processes"]:
-        began = f"The run began with {first['processes']} processes and continues with {team.size}"
-        watcher(Notice(text=f"{began}, so its numbers will differ in the last digits.", level="warning"))
+        on_event(Notice(text=text, level="warning"))
+    if process_group.world_size != first["processes"]:
+        began = f"The run began with {first['processes']} processes and continues with {process_group.world_size}"
+        on_event(Notice(text=f"{began}, so its numbers will differ in the last digits.", level="warning"))

@@ -43,37 +43,37 @@ class TrainingRun:
         self,
         run: Run,
         experiment: Experiment,
-        ground: ResolvedExperiment,
+        resolved: ResolvedExperiment,
         request: StopRequest,
         trackers: Trackers,
-        team: ProcessGroup,
+        process_group: ProcessGroup,
     ) -> None:
-        self.run, self.experiment, self.ground, self.team = run, experiment, ground, team
-        self.request, self.trackers, self.watcher = request, trackers, trackers.watch
+        self.run, self.experiment, self.resolved, self.process_group = run, experiment, resolved, process_group
+        self.request, self.trackers, self.on_event = request, trackers, trackers.watch
         self.started = time.monotonic()
 
-    def carry_out(self) -> TrainingResult:
+    def run_to_end(self) -> TrainingResult:
         """Trains what is left to train, and says what became of the policy."""
         run, experiment = self.run, self.experiment
-        open_terms(self.ground.inputs.reward, self.watcher, run.layout.service_scores(self.team.rank))
-        start = load_start_model(self.ground, self.watcher)
+        open_terms(self.resolved.inputs.reward, self.on_event, run.layout.reward_cache(self.process_group.rank))
+        start = load_start_model(self.resolved, self.on_event)
         policy = Policy(start.model, experiment.model.train, seed=experiment.seed)
-        record_provenance(run, start, policy, self.team, self.watcher)
-        trainer = self._prepared(start, policy)
-        looks = InterimEvaluations(run, experiment, self.ground, policy, self.team, self.watcher)
+        record_provenance(run, start, policy, self.process_group, self.on_event)
+        trainer = self._build_trainer(start, policy)
+        looks = InterimEvaluations(run, experiment, self.resolved, policy, self.process_group, self.on_event)
         self.trackers.evaluation(0, looks.baseline.estimates, partial=False)
-        self._take_up(trainer)
-        looks.look_back(trainer.updates_done)
+        self._restore_checkpoint(trainer)
+        looks.restore(trainer.updates_done)
 
         def save() -> None:
-            self.watcher(Phase(name=f"checkpoint after update {trainer.updates_done}"))
+            self.on_event(Phase(name=f"checkpoint after update {trainer.updates_done}"))
             save_checkpoint(trainer, run.layout, start.folder)
             looks.prune()
 
         reason = self._updates(trainer, looks, save)
-        final = looks.last(trainer.updates_done)
-        self.team.lead(STOP)
-        comparison, found = looks.conclude(trainer.updates_done, final)
+        final = looks.evaluate_final(trainer.updates_done)
+        self.process_group.broadcast(STOP)
+        comparison, found = looks.finish(trainer.updates_done, final)
         finish_provenance(run, policy)
         run.close("stopped" if reason else "finished", exit_code=0, reason=reason)
         metrics = run.metrics()
@@ -93,38 +93,38 @@ class TrainingRun:
             advice=found.advice,
         )
 
-    def _prepared(self, start: StartModel, policy: Policy) -> PolicyTrainer:
+    def _build_trainer(self, start: StartModel, policy: Policy) -> PolicyTrainer:
         """The trainer, with the answers that the reward compares with."""
-        self.team.lead(START, str(self.run.layout.root), torch.get_num_threads())
-        fresh = not self.run.layout.reference_answers.is_file()
-        others = baseline_answers(self.run, self.ground, policy, self.watcher, self.team)
-        tricked = audit_on_baseline(self.ground.inputs, others) if fresh else None
-        if tricked is not None and tricked.outcome != "pass":
-            self.watcher(Notice(text=f"The reward: {tricked.value}. {tricked.next_step}", level="warning"))
+        self.process_group.broadcast(START, str(self.run.layout.root), torch.get_num_threads())
+        fresh = not self.run.layout.baseline_answers.is_file()
+        others = baseline_answers(self.run, self.resolved, policy, self.on_event, self.process_group)
+        tricked = audit_on_baseline(self.resolved.inputs, others) if fresh else None
+        if tricked is not None and tricked.status != "pass":
+            self.on_event(Notice(text=f"The reward: {tricked.value}. {tricked.next_step}", level="warning"))
         materials = TrainerInputs(
             policy=policy,
-            tokens=self.ground.tokens,
-            prompts=self.ground.inputs.train,
-            others=others,
-            reward=self.ground.inputs.reward,
+            tokenizer=self.resolved.tokenizer,
+            prompts=self.resolved.inputs.train,
+            baseline_answers=others,
+            reward=self.resolved.inputs.reward,
             device=start.device,
-            team=self.team,
+            process_group=self.process_group,
         )
-        self.team.lead(BUILD_TRAINER)
-        trainer = PolicyTrainer(self.experiment, materials, self.run.layout.root, self.watcher)
+        self.process_group.broadcast(BUILD_TRAINER)
+        trainer = PolicyTrainer(self.experiment, materials, self.run.layout.root, self.on_event)
         self.trackers.begin(trainer)
         return trainer
 
-    def _take_up(self, trainer: PolicyTrainer) -> None:
+    def _restore_checkpoint(self, trainer: PolicyTrainer) -> None:
         """Puts the trainer where the newest whole checkpoint was, if there is any, and the records with it."""
         checkpoint, damaged = newest_intact(self.run.layout)
         for folder in damaged:
             text = f"A damaged checkpoint is set aside as {folder}; an earlier one is used."
-            self.watcher(Notice(text=text, level="warning"))
+            self.on_event(Notice(text=text, level="warning"))
         if checkpoint is not None:
-            self.team.lead(LOAD_CHECKPOINT, str(checkpoint))
+            self.process_group.broadcast(LOAD_CHECKPOINT, str(checkpoint))
             load_checkpoint(trainer, checkpoint)
-        self.run.rewind(trainer.updates_done, self.experiment.ppo.episodes_per_update)
+        self.run.truncate_records(trainer.updates_done, self.experiment.ppo.episodes_per_update)
 
     def _updates(self, trainer: PolicyTrainer, looks: InterimEvaluations, save: Callable[[], None]) -> str | None:
         """Runs the updates that are left, with checkpoints and evaluations in between.
@@ -137,27 +137,27 @@ class TrainingRun:
 
         def record(metrics: UpdateMetrics, episodes: Any, seconds: float) -> None:  # noqa: ANN401
             self.run.add_update(metrics, episodes, seconds)
-            self.watcher(UpdateDone(metrics=metrics, seconds=seconds))
+            self.on_event(UpdateDone(metrics=metrics, seconds=seconds))
 
         def after_update(update: int) -> bool:
             nonlocal saved
             due = update % experiment.checkpoints.every == 0 or looks.is_due(update)
-            if due or self.request.asked or update == experiment.ppo.updates:
+            if due or self.request.requested or update == experiment.ppo.updates:
                 save()
                 saved = update
             self.request.in_update = False
-            if looks.is_due(update) and not self.request.asked:
-                looks.look(update)
-            self.team.lead(CONTINUE, not self.request.asked)
+            if looks.is_due(update) and not self.request.requested:
+                looks.evaluate_interim(update)
+            self.process_group.broadcast(CONTINUE, not self.request.requested)
             self.request.in_update = True
-            return not self.request.asked
+            return not self.request.requested
 
         try:
             if looks.is_missing(saved):
-                looks.look(saved)
-            self.team.lead(TRAIN)
+                looks.evaluate_interim(saved)
+            self.process_group.broadcast(TRAIN)
             self.request.in_update = True
-            reason = trainer.train(record, after_update, self._rescue)
+            reason = trainer.train(record, after_update, self._on_failed_update)
         except (KeyboardInterrupt, RewardUnavailableError) as stop:
             # The weights are those of the last update: between two, and while answers wait to be scored.
             as_after_update = isinstance(stop, RewardUnavailableError) or not self.request.in_update
@@ -166,16 +166,16 @@ class TrainingRun:
             raise
         finally:
             self.request.in_update = False
-        if self.request.asked:
+        if self.request.requested:
             raise KeyboardInterrupt
         if saved < trainer.updates_done:
             save()
         return reason
 
-    def _rescue(self, update: int, answered: Sequence[tuple[Prompt, Answer]]) -> None:
+    def _on_failed_update(self, update: int, answered: Sequence[tuple[Prompt, Answer]]) -> None:
         """Keeps an update's answers for inspection."""
         rows = [
             {"update": update, "prompt_id": prompt.id, "prompt": prompt.text, **asdict(answer)}
             for prompt, answer in answered
         ]
-        append_lines(self.run.layout.broken, rows)
+        append_lines(self.run.layout.failed_updates, rows)

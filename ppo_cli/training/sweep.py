@@ -50,13 +50,13 @@ GUARDS_OF_FAMILY = {"clarification": ("clarification.unwanted",), "brevity": ("e
 """What it tends to lose besides, by the family of the primary measure."""
 
 
-def run_sweep(planned: SweepPlan, *, force: bool = False, watcher: EventHandler = ignore_events) -> SweepResult:
+def run_sweep(planned: SweepPlan, *, force: bool = False, on_event: EventHandler = ignore_events) -> SweepResult:
     """Carries out the arms that are not done yet, and puts all of them side by side.
 
     Args:
         planned: the arms.
         force: train although the evaluation set overlaps what the policy learns from.
-        watcher: told of everything that happens.
+        on_event: told of everything that happens.
 
     Raises:
         UsageError: something that would stop every arm, or nothing more can be written.
@@ -66,16 +66,16 @@ def run_sweep(planned: SweepPlan, *, force: bool = False, watcher: EventHandler 
     """
     first = planned.arms[0].experiment
     inputs = [read_inputs(arm.experiment) for arm in planned.arms]  # a value that no run can use is told at once
-    enforce_no_overlap(inputs[0], force, watcher)
+    enforce_no_overlap(inputs[0], force, on_event)
     require_trackers(first)
     lines: list[SweepArm] = []
     with _interruptible(planned, lines):
-        roots = _folders(planned, watcher)
+        roots = _folders(planned, on_event)
         pace = RemainingTime({root: estimate_cost(of_arm).seconds for root, of_arm in zip(roots, inputs, strict=True)})
         pace.left = [root for root in roots if _status(root) not in DONE]
         file = _write(planned, roots, lines)
         for number, (arm, root) in enumerate(zip(planned.arms, roots, strict=True), start=1):
-            lines.append(_run_arm(arm, root, f"arm {number} of {len(roots)}", planned.key, pace, force, watcher))
+            lines.append(_run_arm(arm, root, f"arm {number} of {len(roots)}", planned.key, pace, force, on_event))
             _write(planned, roots, lines)
             gc.collect()  # the policy of this arm must be gone before the next one is made
     outcome = SweepResult(
@@ -87,10 +87,10 @@ def run_sweep(planned: SweepPlan, *, force: bool = False, watcher: EventHandler 
         key=planned.key,
         primary=first.evaluation.primary,
         guards=_guards(first.evaluation.primary),
-        before=_before(planned.folder, lines),
+        baseline=_before(planned.folder, lines),
         arms=tuple(lines),
         command=planned.command,
-        graded=measures_also_rewarded(first.reward.terms),
+        rewarded_measures=measures_also_rewarded(first.reward.terms),
     )
     if not any(line.measures for line in lines):
         return outcome
@@ -153,18 +153,18 @@ class RemainingTime:
         return _sum(guesses)
 
 
-def _folders(planned: SweepPlan, watcher: EventHandler) -> list[Path]:
+def _folders(planned: SweepPlan, on_event: EventHandler) -> list[Path]:
     """The run folder of each arm, made or not; no treatment moves the model or the prompts that the arms stand on.
 
     Raises:
         ConfigError: an arm differs from its parent in what its round holds still.
     """
-    ground = resolve_experiment(read_inputs(planned.arms[0].experiment), watcher)
-    revision = ground.experiment.model.revision
+    resolved = resolve_experiment(read_inputs(planned.arms[0].experiment), on_event)
+    revision = resolved.experiment.model.revision
     roots = []
     for arm in planned.arms:
         pinned = replace(arm.experiment, model=replace(arm.experiment.model, revision=revision))
-        experiment, lock, _ = freeze_inputs(replace(ground, inputs=replace(ground.inputs, experiment=pinned)))
+        experiment, lock, _ = freeze_inputs(replace(resolved, inputs=replace(resolved.inputs, experiment=pinned)))
         check_parent(arm.loaded, lock, planned.folder, ignore_events)
         roots.append(planned.folder / run_name(experiment, lock))
     return roots
@@ -178,25 +178,25 @@ def _status(root: Path) -> str:
 
 
 def _run_arm(
-    arm: PlannedRun, root: Path, place: str, key: str | None, pace: RemainingTime, force: bool, watcher: EventHandler
+    arm: PlannedRun, root: Path, place: str, key: str | None, pace: RemainingTime, force: bool, on_event: EventHandler
 ) -> SweepArm:
     """Does whatever is left of an arm; what stops it stops no other, unless nothing can be written any more."""
     where = f"{place.capitalize()}: {arm.label(key)}"
     status, begun = _status(root), time.monotonic()
-    announcing = _announcing(watcher, place, pace.after(root))
+    announcing = _announcing(on_event, place, pace.after(root))
     try:
         if status in DONE:
             Run(root).verify()
-            watcher(Notice(text=f"{where}, done before in {root.name}."))
+            on_event(Notice(text=f"{where}, done before in {root.name}."))
         elif status == RUNNING:
-            watcher(Notice(text=f"{where}, is left to the process that carries it out.", level="warning"))
+            on_event(Notice(text=f"{where}, is left to the process that carries it out.", level="warning"))
         elif status == WAITING:
-            watcher(Notice(text=f"{where}."))
-            train(arm.loaded, output=root.parent, force=force, watcher=announcing)
+            on_event(Notice(text=f"{where}."))
+            train(arm.loaded, output=root.parent, force=force, on_event=announcing)
             pace.took[root] = time.monotonic() - begun
         else:
-            watcher(Notice(text=f"{where}, goes on where it stopped."))
-            resume(str(root), output=root.parent, watcher=announcing)
+            on_event(Notice(text=f"{where}, goes on where it stopped."))
+            resume(str(root), output=root.parent, on_event=announcing)
         return _arm_row(arm, root)
     except (
         InterruptedRunError,
@@ -207,19 +207,19 @@ def _run_arm(
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not cost the arms that can run
         problem = error if isinstance(error, PpoError) else PpoError(f"{type(error).__name__}: {error}")
-        watcher(Notice(text=f"{where} failed: {problem.message}", level="warning"))
+        on_event(Notice(text=f"{where} failed: {problem.message}", level="warning"))
         return _arm_row(arm, root, problem)
     finally:
         pace.left = [other for other in pace.left if other != root]
 
 
-def _announcing(watcher: EventHandler, place: str, seconds_after: float | None) -> EventHandler:
+def _announcing(on_event: EventHandler, place: str, seconds_after: float | None) -> EventHandler:
     """Says with the start of a run which arm it is."""
 
     def told(event: Event) -> None:
         if isinstance(event, RunStarted):
             event = replace(event, arm=place, seconds_after=seconds_after)
-        watcher(event)
+        on_event(event)
 
     return told
 

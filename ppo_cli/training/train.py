@@ -43,8 +43,8 @@ def train(
     output: Path | None = None,
     again: bool = False,
     force: bool = False,
-    watcher: EventHandler = ignore_events,
-    team: ProcessGroup | None = None,
+    on_event: EventHandler = ignore_events,
+    process_group: ProcessGroup | None = None,
 ) -> TrainingResult:
     """Runs one experiment from its config.
 
@@ -53,27 +53,27 @@ def train(
         output: folder of run folders, in place of the config's.
         again: if this very experiment has a run already, make another beside it.
         force: train although the gate says stop; the run records it.
-        watcher: told of everything that happens.
-        team: the processes that train together, of which this one leads.
+        on_event: told of everything that happens.
+        process_group: the processes that train together, of which this one leads.
 
     Raises:
         UsageError: the config, a prompt file or the model cannot be used, or the run exists.
         GateError: the gate says stop, the reward broke its contract, or policy and reference differ.
         Interrupted: stopped by the user; can be resumed.
     """
-    _require_work_for_each(team, loaded.experiment)
+    _require_work_for_each(process_group, loaded.experiment)
     inputs = read_inputs(loaded.experiment)
-    forced = enforce_no_overlap(inputs, force, watcher)
+    forced = enforce_no_overlap(inputs, force, on_event)
     require_trackers(inputs.experiment)
-    ground = resolve_experiment(inputs, watcher)
-    open_terms(inputs.reward, watcher)
-    forced += enforce_start_checks(ground, force, watcher)
-    experiment, lock, texts = freeze_inputs(ground)
+    resolved = resolve_experiment(inputs, on_event)
+    open_terms(inputs.reward, on_event)
+    forced += enforce_start_checks(resolved, force, on_event)
+    experiment, lock, texts = freeze_inputs(resolved)
     folder = output or Path(experiment.output)
-    state = {**check_parent(loaded, lock, folder, watcher), "forced": list(forced)}
+    state = {**check_parent(loaded, lock, folder, on_event), "forced": list(forced)}
     run = create_run(folder / run_name(experiment, lock), lock, texts, state, again)
     try:
-        return _run(run, ground, watcher, team)
+        return _run(run, resolved, on_event, process_group)
     except UsageError as error:
         begun = run.layout.provenance.is_file() or isinstance(error, NoPermissionError)
         if not begun:  # the start model could not be used
@@ -91,8 +91,8 @@ def resume(
     *,
     output: Path,
     overrides: Sequence[str] = (),
-    watcher: EventHandler = ignore_events,
-    team: ProcessGroup | None = None,
+    on_event: EventHandler = ignore_events,
+    process_group: ProcessGroup | None = None,
 ) -> TrainingResult:
     """Continues a run that was interrupted, from its last checkpoint, with the numbers it would have had.
 
@@ -100,8 +100,8 @@ def resume(
         name: run folder, or its name in the output folder.
         output: folder of run folders.
         overrides: `tracking=[…]` for what is left of the run; nothing else may change.
-        watcher: told of everything that happens.
-        team: the processes that train together, of which this one leads.
+        on_event: told of everything that happens.
+        process_group: the processes that train together, of which this one leads.
 
     Raises:
         UsageError: no such run, it is finished or running, or another key is overridden.
@@ -125,23 +125,25 @@ def resume(
     if overrides:  # trackers move no number, so they are not frozen
         experiment = replace(experiment, tracking=load_experiment(run.layout.config, overrides).experiment.tracking)
     require_trackers(experiment)
-    ground = resolve_experiment(read_inputs(experiment), watcher)
-    verify_against_lock(lock, ground, run.name)
-    verify_reward(lock, ground, run.name)
+    resolved = resolve_experiment(read_inputs(experiment), on_event)
+    verify_against_lock(lock, resolved, run.name)
+    verify_reward(lock, resolved, run.name)
     run.reopen()
-    return _run(run, ground, watcher, team)
+    return _run(run, resolved, on_event, process_group)
 
 
-def _run(run: Run, ground: ResolvedExperiment, watcher: EventHandler, team: ProcessGroup | None) -> TrainingResult:
+def _run(
+    run: Run, resolved: ResolvedExperiment, on_event: EventHandler, process_group: ProcessGroup | None
+) -> TrainingResult:
     from ppo_cli.engine.distributed import ProcessGroup
     from ppo_cli.engine.tracking import Trackers
     from ppo_cli.training.run_loop import TrainingRun
 
-    experiment = replace(run.experiment(), tracking=ground.experiment.tracking)
-    request = StopRequest(watcher)
-    trackers = Trackers(experiment, run.layout.tracking, watcher)
+    experiment = replace(run.experiment(), tracking=resolved.experiment.tracking)
+    request = StopRequest(on_event)
+    trackers = Trackers(experiment, run.layout.tracking, on_event)
     with _naming_last_checkpoint(run), recording_failure(run), request.listening(), trackers:
-        watcher(
+        on_event(
             RunStarted(
                 run=run.name,
                 folder=str(run.layout.root),
@@ -152,7 +154,9 @@ def _run(run: Run, ground: ResolvedExperiment, watcher: EventHandler, team: Proc
             )
         )
         try:
-            return TrainingRun(run, experiment, ground, request, trackers, team or ProcessGroup()).carry_out()
+            return TrainingRun(
+                run, experiment, resolved, request, trackers, process_group or ProcessGroup()
+            ).run_to_end()
         except KeyboardInterrupt:
             done = run.state().updates_done
             raise InterruptedRunError(
@@ -187,10 +191,10 @@ def _naming_last_checkpoint(run: Run) -> Iterator[None]:
         raise NoPermissionError(f"{error.message.rstrip('.')}; {left()}.", f"Allow it, {go_on}") from error
 
 
-def _require_work_for_each(team: ProcessGroup | None, experiment: Experiment) -> None:
+def _require_work_for_each(process_group: ProcessGroup | None, experiment: Experiment) -> None:
     episodes = experiment.ppo.episodes_per_update
-    if team and team.size > episodes:
+    if process_group and process_group.world_size > episodes:
         raise UsageError(
-            f"{team.size} processes cannot share {episodes} episodes an update.",
+            f"{process_group.world_size} processes cannot share {episodes} episodes an update.",
             "Start fewer, or raise ppo.episodes_per_update.",
         )

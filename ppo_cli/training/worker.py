@@ -36,74 +36,74 @@ from ppo_cli.training.worker_commands import (
 )
 
 
-def run_worker(team: ProcessGroup) -> None:
+def run_worker(process_group: ProcessGroup) -> None:
     """Does a share of one training, until the leader says that it has ended."""
-    order, *about = team.follow()
+    order, *about = process_group.receive()
     if order == START:
-        Worker(team, *about).obey(STOP)
+        Worker(process_group, *about).handle_commands(STOP)
 
 
 class Worker:
     """One process's part in one training."""
 
-    def __init__(self, team: ProcessGroup, folder: str, threads: int) -> None:
+    def __init__(self, process_group: ProcessGroup, folder: str, threads: int) -> None:
         torch.set_num_threads(threads)
-        self.team, self.run = team, Run(Path(folder))
+        self.process_group, self.run = process_group, Run(Path(folder))
         self.experiment, _ = self.run.verify()
-        self.ground = resolve_experiment(read_inputs(self.experiment), ignore_events)
-        open_terms(self.ground.inputs.reward, ignore_events, self.run.layout.service_scores(team.rank))
-        self.start = load_start_model(self.ground, ignore_events)
+        self.resolved = resolve_experiment(read_inputs(self.experiment), ignore_events)
+        open_terms(self.resolved.inputs.reward, ignore_events, self.run.layout.reward_cache(process_group.rank))
+        self.start = load_start_model(self.resolved, ignore_events)
         self.policy = Policy(self.start.model, self.experiment.model.train, seed=self.experiment.seed)
         self.trainer: PolicyTrainer | None = None
-        self.duties: dict[str, Callable[..., None]] = {
-            SAMPLE_BASELINE: self.others,
-            BUILD_TRAINER: self.prepare,
-            EVALUATE: self.answer,
-            LOAD_CHECKPOINT: self.load,
+        self.handlers: dict[str, Callable[..., None]] = {
+            SAMPLE_BASELINE: self.sample_baseline,
+            BUILD_TRAINER: self.build_trainer,
+            EVALUATE: self.evaluate,
+            LOAD_CHECKPOINT: self.load_checkpoint,
             TRAIN: self.train,
         }
 
-    def obey(self, last: str) -> Any:  # noqa: ANN401
+    def handle_commands(self, last: str) -> Any:  # noqa: ANN401
         """Does what the leader says, up to one order that ends it; gives what came with that one."""
         while True:
-            order, *about = self.team.follow()
+            order, *about = self.process_group.receive()
             if order == last:
                 return about
-            self.duties[order](*about)
+            self.handlers[order](*about)
 
-    def others(self) -> None:
-        sample_baseline_answers(self.ground, self.policy, ignore_events, self.team)
+    def sample_baseline(self) -> None:
+        sample_baseline_answers(self.resolved, self.policy, ignore_events, self.process_group)
 
-    def prepare(self) -> None:
+    def build_trainer(self) -> None:
         materials = TrainerInputs(
             policy=self.policy,
-            tokens=self.ground.tokens,
-            prompts=self.ground.inputs.train,
-            others=load_baseline_answers(self.run, self.ground),
-            reward=self.ground.inputs.reward,
+            tokenizer=self.resolved.tokenizer,
+            prompts=self.resolved.inputs.train,
+            baseline_answers=load_baseline_answers(self.run, self.resolved),
+            reward=self.resolved.inputs.reward,
             device=self.start.device,
-            team=self.team,
+            process_group=self.process_group,
         )
         self.trainer = PolicyTrainer(self.experiment, materials, self.run.layout.root, ignore_events)
 
-    def answer(self, step: int, chosen: list[str]) -> None:
+    def evaluate(self, step: int, chosen: list[str]) -> None:
         wanted = set(chosen)
         sample_answers(
             policy_at_step(self.policy, step),
-            self.policy.as_plain_reference,
-            self.ground.tokens,
-            [prompt for prompt in self.ground.inputs.evaluation if prompt.id in wanted],
+            self.policy.reference_model,
+            self.resolved.tokenizer,
+            [prompt for prompt in self.resolved.inputs.evaluation if prompt.id in wanted],
             self.experiment,
             ignore_events,
-            self.team,
+            self.process_group,
         )
 
-    def load(self, checkpoint: str) -> None:
+    def load_checkpoint(self, checkpoint: str) -> None:
         load_checkpoint(self._trainer(), Path(checkpoint))
 
     def train(self) -> None:
         def after_update(_update: int) -> bool:
-            (going,) = self.obey(CONTINUE)
+            (going,) = self.handle_commands(CONTINUE)
             return bool(going)
 
         self._trainer().train(lambda _metrics, _episodes, _seconds: None, after_update)

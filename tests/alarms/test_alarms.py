@@ -80,7 +80,7 @@ def labelled(prompts, refused):
             expect=prompt.expect,
             sample=sample,
             text="x",
-            values={"refused": float(refused(prompt, sample))},
+            labels={"refused": float(refused(prompt, sample))},
         )
         for prompt in prompts
         for sample in range(2)
@@ -414,7 +414,7 @@ def outcome(found, treatments):
         after="b",
         goal="g",
         steps=(9, 9),
-        agrees=(),
+        same_groups=(),
         treatments=treatments,
         seeds=(1, 1),
         confounders={},

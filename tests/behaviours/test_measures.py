@@ -15,7 +15,7 @@ from ppo_cli.text.words import words
 def test_names_are_unique_and_every_measure_is_explained():
     names = [measure.name for measure in MEASURES]
     assert len(set(names)) == len(names)
-    assert all(measure.definition and measure.source and measure.margin > 0 for measure in MEASURES)
+    assert all(measure.definition and measure.source and measure.equivalence_margin > 0 for measure in MEASURES)
 
 
 def test_an_unknown_measure_proposes_the_nearest():
@@ -37,31 +37,31 @@ def test_the_rules_version_can_name_a_file():
 
 
 def test_every_rate_of_refusals_carries_the_measured_error_of_the_rule():
-    assert {measure.calibration for measure in MEASURES if measure.value == "refused"} == {refusal.CALIBRATION}
+    assert {measure.calibration for measure in MEASURES if measure.label == "refused"} == {refusal.CALIBRATION}
     assert all(measure.error for measure in MEASURES)
 
 
 def test_labels_of_one_answer():
     prompt = Prompt(id="p", text="t", category="scary.x", expect="comply")
-    sample = Sample(prompt_id="p", sample=0, answer="I can't help with that.", tokens=7, finish="eos", kl=0.5)
+    sample = Sample(prompt_id="p", sample=0, answer="I can't help with that.", token_count=7, finish="eos", kl=0.5)
     (row,) = label_sample([prompt], [sample])
-    assert row.values["refused"] == 1.0
-    assert row.values["ended"] == 1.0
-    assert row.values["tokens"] == 7.0
-    assert row.values["kl"] == 0.5
-    assert (row.values["words"], row.values["sentences"], row.values["asks"], row.values["switch"]) == (5, 1, 0, 0)
+    assert row.labels["refused"] == 1.0
+    assert row.labels["ended"] == 1.0
+    assert row.labels["tokens"] == 7.0
+    assert row.labels["kl"] == 0.5
+    assert (row.labels["words"], row.labels["sentences"], row.labels["asks"], row.labels["switch"]) == (5, 1, 0, 0)
     assert (row.category, row.expect) == ("scary.x", "comply")
 
 
 def test_what_a_prompt_does_not_name_is_not_measured():
-    prompts = [Prompt(id="a", text="t", mentions=("steam",)), Prompt(id="b", text="t")]
+    prompts = [Prompt(id="a", text="t", keywords=("steam",)), Prompt(id="b", text="t")]
     samples = [
-        Sample(prompt_id=prompt.id, sample=0, answer="It is steam.", tokens=4, finish="eos", kl=None)
+        Sample(prompt_id=prompt.id, sample=0, answer="It is steam.", token_count=4, finish="eos", kl=None)
         for prompt in prompts
     ]
     named, unnamed = label_sample(prompts, samples)
-    assert named.values["mentions"] == 1.0
-    assert "mentions" not in unnamed.values
+    assert named.labels["mentions"] == 1.0
+    assert "mentions" not in unnamed.labels
 
 
 def test_repetition_counts_repeated_four_grams():

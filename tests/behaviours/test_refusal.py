@@ -136,5 +136,5 @@ def test_agreement_with_people_is_what_is_shown():
     assert (len(rows), len(models)) == (MEASURED.answers, MEASURED.models)
     assert MEASURED.rule == VERSION
     assert sum(agree) / len(agree) == pytest.approx(MEASURED.agreement, abs=0.0005)
-    assert sum(unread) / len(unread) == pytest.approx(MEASURED.unread_agreement, abs=0.0005)
+    assert sum(unread) / len(unread) == pytest.approx(MEASURED.heldout_agreement, abs=0.0005)
     assert max(map(abs, errors)) == pytest.approx(MEASURED.rate_error, abs=0.05)

@@ -46,9 +46,9 @@ def build(request, tiny_config, tiny_model, tmp_path):
     def make():
         materials = TrainerInputs(
             policy=Policy(tiny_lm(seed=3, dtype=dtype), experiment.model.train, seed=experiment.seed),
-            tokens=load_tokenizer(tiny_model),
+            tokenizer=load_tokenizer(tiny_model),
             prompts=read_prompts(Path(experiment.prompts.train)),
-            others={},
+            baseline_answers={},
             reward=CompositeReward(experiment.reward),
             device=torch.device("cpu"),
         )
@@ -100,9 +100,9 @@ class TestOnDisk:
         experiment = load_experiment(tiny_config, ["reward.other=none"]).experiment
         materials = TrainerInputs(
             policy=Policy(tiny_lm(), experiment.model.train, seed=1),
-            tokens=load_tokenizer(tiny_model),
+            tokenizer=load_tokenizer(tiny_model),
             prompts=read_prompts(Path(experiment.prompts.train)),
-            others={},
+            baseline_answers={},
             reward=CompositeReward(experiment.reward),
             device=torch.device("cpu"),
         )

@@ -33,8 +33,8 @@ def launched(function):
 
 def join_and_end():
     atexit.register(fail_if_still_joined)  # what is registered first runs last
-    team = join_process_group("cpu")
-    team.merged([team.rank])
+    process_group = join_process_group("cpu")
+    process_group.gather([process_group.rank])
 
 
 def fail_if_still_joined():
@@ -47,14 +47,14 @@ def test_a_process_leaves_its_team_before_python_ends():
 
 
 def test_a_team_of_one_exchanges_nothing():
-    team = ProcessGroup()
-    assert team.leads
-    assert team.share([1, 2, 3]) == [1, 2, 3] == team.merged([1, 2, 3])
+    process_group = ProcessGroup()
+    assert process_group.is_main
+    assert process_group.shard([1, 2, 3]) == [1, 2, 3] == process_group.gather([1, 2, 3])
     rows = torch.randn(3, 2)
-    assert team.rows(rows) is rows
-    team.total([rows])
-    team.lead("anything")
-    with pytest.raises(GateError, match="broke"), team.failing_together():
+    assert process_group.gather_rows(rows) is rows
+    process_group.all_reduce_([rows])
+    process_group.broadcast("anything")
+    with pytest.raises(GateError, match="broke"), process_group.raise_everywhere():
         raise GateError("it broke")
 
 
@@ -69,11 +69,11 @@ def test_a_model_spread_over_processes_is_refused(monkeypatch, variable, name):
 
 
 def vanish_or_wait():
-    team = join_process_group("cpu")
-    if not team.leads:
+    process_group = join_process_group("cpu")
+    if not process_group.is_main:
         os._exit(3)
     try:
-        team.merged([0])
+        process_group.gather([0])
     except PeerLostError as error:
         sys.exit(10 + error.exit_code)
 

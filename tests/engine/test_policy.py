@@ -40,8 +40,8 @@ def test_reference_stays_where_the_policy_began(family, part):
     disturbed(policy)
 
     assert not torch.allclose(hidden(policy), begun)
-    torch.testing.assert_close(policy.reference_hidden(policy.stack.lower(IDS), IDS), begun)
-    with policy.as_plain_reference() as model:
+    torch.testing.assert_close(policy.reference_hidden(policy.stack.run_lower(IDS), IDS), begun)
+    with policy.reference_model() as model:
         torch.testing.assert_close(model.base_model(input_ids=IDS).last_hidden_state, begun)
     assert policy.reference_digest() == digest
 

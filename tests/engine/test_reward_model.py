@@ -57,10 +57,10 @@ def test_it_learns_the_preference_and_is_made_once(train):
     assert (again, said_again[-1]) == (folder, said[-1])
     assert (folder / "model.safetensors").stat().st_mtime_ns == before
 
-    around = RewardContext(device="cpu", prefer=lambda path, parameters, watcher: folder)
+    around = RewardContext(device="cpu", train_reward_model=lambda path, parameters, on_event: folder)
     scorer = as_term("reward.terms.taste", {**PARAMETERS, "pairs": ""}, around)
     asked = [Prompt(id="a", text="lemon?"), Prompt(id="b", text="lemon?")]
-    answers = [Answer(text=text, tokens=3, finish="eos") for text in ("yes, gladly house", "no")]
+    answers = [Answer(text=text, token_count=3, finish="eos") for text in ("yes, gladly house", "no")]
     good, bad = scores_of("taste", scorer, asked, answers, [(), ()])
     assert good > bad
 

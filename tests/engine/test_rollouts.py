@@ -51,10 +51,10 @@ def test_tensors_of_two_answers_by_hand(tiny_model):
     pad = tokens.pad_id
     assert made.ids.tolist() == [[3, 6, 7, 8, 2], [3, 6, 6, 6, 9]]
     assert made.targets.tolist() == [[7, 8, 2], [9, pad, pad]]
-    assert made.mask.tolist() == [[True, True, True], [True, False, False]]
-    assert made.mask_next.tolist() == [[True, True, True], [True, True, False]]
+    assert made.response_mask.tolist() == [[True, True, True], [True, False, False]]
+    assert made.value_mask.tolist() == [[True, True, True], [True, True, False]]
     assert made.sampler_logprobs.tolist() == [[-1, -2, -3], [-4, 0, 0]]
-    places = made.answer_places()
+    places = made.answer_positions()
     assert places[0].tolist() == [1, 2, 3]
     assert places[1, 0] == 3
     assert made.ids.gather(1, (places + 1).clamp(max=4))[0].tolist() == made.targets[0].tolist()
@@ -77,7 +77,7 @@ def test_an_episode_owns_its_draws_whoever_stands_beside_it(tiny_model):
             seed=1,
             episodes=range(first, first + len(chosen)),
             update=1,
-            watcher=ignore_events,
+            on_event=ignore_events,
         ).answers
 
     together = draw(prompts, 1)
@@ -97,14 +97,14 @@ def test_what_is_overheard_while_sampling_is_what_the_lower_layers_give(tiny_mod
 
     def draw(tap):
         return generate(
-            model, tokens, prompts, decoding, seed=2, episodes=range(1, 7), update=1, watcher=ignore_events, tap=tap
+            model, tokens, prompts, decoding, seed=2, episodes=range(1, 7), update=1, on_event=ignore_events, tap=tap
         )
 
-    heard, alone = draw(stack.tap()), draw(None)
+    heard, alone = draw(stack.recorder()), draw(None)
     assert heard.answers == alone.answers
     assert alone.activations is None
     assert int(heard.lengths.min()) < int(heard.lengths.max())
-    computed = stack.lower(heard.ids)
+    computed = stack.run_lower(heard.ids)
     assert heard.activations.shape == computed.shape
     for row, (prompt, answer) in enumerate(zip(heard.prompt_lengths, heard.lengths, strict=True)):
         known = int(prompt + answer) - (int(answer) == heard.targets.shape[1])

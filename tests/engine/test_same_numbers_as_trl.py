@@ -59,9 +59,9 @@ def materials(experiment, tiny_model):
     tokens = load_tokenizer(tiny_model)
     return TrainerInputs(
         policy=Policy(tiny_lm(seed=3), experiment.model.train, seed=experiment.seed),
-        tokens=tokens,
+        tokenizer=tokens,
         prompts=read_prompts(Path(experiment.prompts.train)),
-        others={},
+        baseline_answers={},
         reward=CompositeReward(experiment.reward),
         device=torch.device("cpu"),
     )

@@ -20,17 +20,17 @@ from tests.tiny_models import tiny_lm
 
 @pytest.fixture
 def build(tiny_config, tiny_model, tmp_path):
-    def make(*overrides, reward=None, family="llama", watcher=ignore_events):
+    def make(*overrides, reward=None, family="llama", on_event=ignore_events):
         experiment = load_experiment(tiny_config, ["reward.other=none", *overrides]).experiment
         materials = TrainerInputs(
             policy=Policy(tiny_lm(family, seed=3), experiment.model.train, seed=experiment.seed),
-            tokens=load_tokenizer(tiny_model),
+            tokenizer=load_tokenizer(tiny_model),
             prompts=read_prompts(Path(experiment.prompts.train)),
-            others={},
+            baseline_answers={},
             reward=reward or CompositeReward(experiment.reward),
             device=torch.device("cpu"),
         )
-        return PolicyTrainer(experiment, materials, tmp_path / "trl", watcher)
+        return PolicyTrainer(experiment, materials, tmp_path / "trl", on_event)
 
     return make
 
@@ -48,7 +48,7 @@ def run(trainer):
 
 def short_is_good(prompts, answers, others):
     return [
-        RewardScore(reward=-answer.tokens / 4, terms={"short": -answer.tokens / 4}, other_terms={})
+        RewardScore(reward=-answer.tokens / 4, terms={"short": -answer.tokens / 4}, baseline_terms={})
         for answer in answers
     ]
 

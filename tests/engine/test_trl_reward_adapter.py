@@ -22,11 +22,11 @@ def test_trl_reads_each_rows_own_reward(tiny_model):
     def reward(prompts, answers, others):
         seen.extend(zip(prompts, answers, others, strict=True))
         return [
-            RewardScore(reward=len(answer.text) + 10.0 * len(p.text), terms={}, other_terms={})
+            RewardScore(reward=len(answer.text) + 10.0 * len(p.text), terms={}, baseline_terms={})
             for p, answer in zip(prompts, answers, strict=True)
         ]
 
-    other = [Answer(text="z", tokens=1, finish="eos")]
+    other = [Answer(text="z", token_count=1, finish="eos")]
     module = RewardModule(reward, tokens, rendered, {"hi": other}, width)
     letters = tokens.tokenizer.convert_tokens_to_ids
     rows = []

@@ -37,7 +37,7 @@ def warm(tiny_model):
             start=tiny_model,
             start_identity=model_digests(tiny_model, tokens),
             kind="cpu",
-            watcher=events.append,
+            on_event=events.append,
         )
 
     make.loads, make.events, make.tokens = loads, events, tokens

@@ -190,7 +190,7 @@ def test_trl_holds_scores_over_the_whole_vocabulary_for_every_token_of_a_batch(s
 
 def one_is_not_a_number(prompts, answers, others):
     return [
-        RewardScore(reward=float("nan") if index == 0 else 1.0, terms={}, other_terms={})
+        RewardScore(reward=float("nan") if index == 0 else 1.0, terms={}, baseline_terms={})
         for index in range(len(prompts))
     ]
 

@@ -135,9 +135,9 @@ class Ours:
         every = read_prompts(Path(self.experiment.prompts.train))
         materials = TrainerInputs(
             policy=Policy(policy or tiny_lm(seed=3), self.experiment.model.train, seed=self.experiment.seed),
-            tokens=load_tokenizer(model_folder),
+            tokenizer=load_tokenizer(model_folder),
             prompts=every[:prompts],
-            others={},
+            baseline_answers={},
             reward=reward or CompositeReward(self.experiment.reward),
             device=torch.device("cpu"),
         )
@@ -167,7 +167,7 @@ class Ours:
 
 
 def short_is_good(prompts, answers, others):
-    return [RewardScore(reward=-answer.tokens / 4, terms={}, other_terms={}) for answer in answers]
+    return [RewardScore(reward=-answer.tokens / 4, terms={}, baseline_terms={}) for answer in answers]
 
 
 def weights(model):

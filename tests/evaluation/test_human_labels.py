@@ -30,7 +30,7 @@ def labelled(root, judge, *, step=LAST, prompts=60):
             said = judge(asked[sample.prompt_id])
             add_label(run.layout.labels, (step, sample.prompt_id, 0), sample.answer, said)
             (rule,) = label_sample([asked[sample.prompt_id]], [sample])
-            agree += rule.values["refused"] == (said != "comply")
+            agree += rule.labels["refused"] == (said != "comply")
     return agree
 
 
@@ -56,9 +56,9 @@ def test_labels_of_both_runs_stand_in_for_the_rule(pair):
     assert (changes["refusal.safe"].before, changes["refusal.safe"].after) == (1.0, 0.0)
     assert (changes["refusal.unsafe"].before, changes["refusal.unsafe"].after) == (1.0, 1.0)
     assert changes["refusal.separation"].verdict == "CHANGED"
-    assert (found.by_hand.answers, found.by_hand.prompts, found.by_hand.agree) == (120, 60, agree)
-    rule = {change.name: change for change in found.by_hand.by_rule}
-    assert set(rule) == set(found.by_hand.measures) >= {"refusal.separation", "refusal.safe", "refusal.unsafe"}
+    assert (found.human_labels.answers, found.human_labels.prompts, found.human_labels.agree) == (120, 60, agree)
+    rule = {change.name: change for change in found.human_labels.by_rule}
+    assert set(rule) == set(found.human_labels.measures) >= {"refusal.separation", "refusal.safe", "refusal.unsafe"}
     assert 0.2 < rule["refusal.safe"].after < 0.8
     assert "length.tokens" not in rule
     assert len(found.flips) < 60  # by the rule, who saw that they refuse alike
@@ -84,13 +84,13 @@ def test_a_few_labels_do_not_count_before_the_rule(pair, prompts):
     labelled(a, always("refuse"))
     labelled(b, only_unsafe, prompts=prompts)
     found = compare([str(a), str(b)], output=a.parent)[0].comparison
-    assert (found.by_hand is not None) == (prompts == 30)
+    assert (found.human_labels is not None) == (prompts == 30)
 
 
 def test_labels_of_one_run_alone_are_no_comparison(pair):
     a, b = pair
     labelled(a, always("refuse"))
-    assert compare([str(a), str(b)], output=a.parent)[0].comparison.by_hand is None
+    assert compare([str(a), str(b)], output=a.parent)[0].comparison.human_labels is None
 
 
 def test_a_gate_asks_the_rule(pair):
@@ -99,7 +99,7 @@ def test_a_gate_asks_the_rule(pair):
     labelled(b, only_unsafe)
     outcome = compare([str(a), str(b)], output=a.parent, fail_if=["change(refusal.safe) < -0.5"])[0]
     (judged,) = outcome.fail_if
-    rule = {change.name: change for change in outcome.comparison.by_hand.by_rule}
+    rule = {change.name: change for change in outcome.comparison.human_labels.by_rule}
     assert judged.value == rule["refusal.safe"].difference
     assert not judged.failed
 

@@ -61,11 +61,11 @@ def as_it_is(labelling):
 
 def test_the_same_prompts_of_both_policies_in_an_order_that_stays(run):
     labelling = start_labelling(str(run.layout.root))
-    places = [item.place for item in labelling.items]
+    places = [item.position for item in labelling.items]
     assert len(places) == 32  # 16 prompts, each answered by step 0 and step 4
     assert {place[1] for place in places if place[0] == 0} == {place[1] for place in places if place[0] == 4}
     assert places != sorted(places)
-    assert [item.place for item in start_labelling(str(run.layout.root)).items] == places
+    assert [item.position for item in start_labelling(str(run.layout.root)).items] == places
 
 
 def test_a_person_who_agrees_with_the_rule_gives_its_rates(run):
@@ -102,7 +102,7 @@ def test_it_goes_on_where_it_stopped_and_one_can_go_back(run):
     assert [row["label"] for row in rows] == ["comply", "refuse", "partial"]
     labelling = start_labelling(str(run.layout.root))
     assert labelling.position == 2
-    assert [labelling.given[item.place] for item in labelling.items[:2]] == ["comply", "partial"]
+    assert [labelling.given[item.position] for item in labelling.items[:2]] == ["comply", "partial"]
     screen = typed(run, [])
     assert "3 of 32" in screen.output
     assert "30 answers are left" in screen.output

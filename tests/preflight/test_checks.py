@@ -38,7 +38,7 @@ def prompts(count, expect="comply", category="plain.x"):
 def trial(rows):
     return PromptAnswers(
         prompts=tuple(prompt for prompt, _ in rows),
-        answers=tuple(tuple(Answer(text=text, tokens=8, finish="eos") for text in texts) for _, texts in rows),
+        answers=tuple(tuple(Answer(text=text, token_count=8, finish="eos") for text in texts) for _, texts in rows),
     )
 
 
@@ -88,9 +88,9 @@ def test_of_few_answers_none_need_show_a_behaviour():
 
 def test_an_evaluation_set_that_leaks_is_a_stop():
     learnt = prompts(12)
-    assert overlap_check(overlaps(prompts(12, "any"), learnt)).outcome == "stop"
+    assert overlap_check(overlaps(prompts(12, "any"), learnt)).status == "stop"
     other = [Prompt(id="e", text="which river flows through seven cities")]
-    assert overlap_check(overlaps(other, learnt)).outcome == "pass"
+    assert overlap_check(overlaps(other, learnt)).status == "pass"
 
 
 def width(train, evaluation):
@@ -180,7 +180,7 @@ def test_a_run_that_fits_and_one_that_does_not():
 
 
 def line(outcome):
-    return Check(name=outcome, outcome=outcome, value="7", threshold="8", reason="nine", next_step="Do ten.")
+    return Check(name=outcome, status=outcome, value="7", threshold="8", reason="nine", next_step="Do ten.")
 
 
 def test_a_stop_ends_the_command_unless_it_is_forced():

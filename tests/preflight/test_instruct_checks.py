@@ -32,11 +32,11 @@ def lines(text=None, *, raw=None, ends=KNOWS, finish="eos", answers=None):
         for topic in TOPICS
     ]
     trial = PromptAnswers(
-        prompts=prompts, answers=tuple(tuple(Answer(text=one, tokens=9, finish=finish) for one in row) for row in said)
+        prompts=prompts, answers=tuple(tuple(Answer(text=one, token_count=9, finish=finish) for one in row) for row in said)
     )
     raws = tuple(tuple(raw if raw is not None else one for one in row) for row in said)
     return {
-        check.name: check.outcome
+        check.name: check.status
         for check in instruct_checks(ObservedAnswers(trial, raws, ends, 32), OPENING, ended=0.5)
     }
 
@@ -89,7 +89,7 @@ def test_topicality_by_hand():
     trial = PromptAnswers(
         prompts=(Prompt(id="a", text="red apples"), Prompt(id="b", text="green pears")),
         answers=tuple(
-            (Answer(text=text, tokens=3, finish="eos"),) * 6 for text in ("Apples are fine.", "Apples taste.")
+            (Answer(text=text, token_count=3, finish="eos"),) * 6 for text in ("Apples are fine.", "Apples taste.")
         ),
     )
     assert topic_match(trial) == (0.5, 12)  # the first is on topic, the second on the other's

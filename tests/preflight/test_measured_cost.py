@@ -16,21 +16,21 @@ def test_every_kind_of_work_is_timed_and_nothing_is_left_behind(tiny_config, tmp
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
     overrides = [f"reward.other={other}"]
-    ground = resolve_experiment(read_inputs(load_experiment(tiny_config, overrides).experiment), ignore_events)
-    start = load_start_model(ground, ignore_events)
-    policy = Policy(start.model, ground.experiment.model.train, seed=1)
+    resolved = resolve_experiment(read_inputs(load_experiment(tiny_config, overrides).experiment), ignore_events)
+    start = load_start_model(resolved, ignore_events)
+    policy = Policy(start.model, resolved.experiment.model.train, seed=1)
     tried = sample_start_model(
-        policy.as_plain_model,
-        ground.tokens,
-        ground.inputs.train[:6],
+        policy.merged_model,
+        resolved.tokenizer,
+        resolved.inputs.train[:6],
         samples=2,
         limit=8,
         temperature=1.0,
         seed=1,
-        watcher=ignore_events,
+        on_event=ignore_events,
     )
     assert (len(tried.sequences), tried.answers) == (6, 12)
-    cost = measured_cost(ground, start, policy, tried, ignore_events)
+    cost = measured_cost(resolved, start, policy, tried, ignore_events)
     assert cost.episodes == 4 * 8
     assert cost.seconds == sum(cost.parts.values())
     assert (cost.parts["the reference's answers"] > 0) == (other == "reference")

@@ -118,9 +118,9 @@ def test_pad_and_end_of_turn_have_to_differ(folder):
 )
 def test_letters_that_the_tokenizer_does_not_know_are_seen(text, outcome):
     readable = prompt_checks(tokens(), [Prompt(id="a", text=text)], 64)[1]
-    assert (readable.name, readable.outcome) == ("prompts can be read", outcome)
+    assert (readable.name, readable.status) == ("prompts can be read", outcome)
 
 
 def test_a_prompt_that_does_not_fit_is_a_stop():
-    fits, long = (prompt_checks(tokens(), [Prompt(id="a", text="a" * n)], 64)[0].outcome for n in (10, 100))
+    fits, long = (prompt_checks(tokens(), [Prompt(id="a", text="a" * n)], 64)[0].status for n in (10, 100))
     assert (fits, long) == ("pass", "stop")

@@ -27,7 +27,7 @@ def test_defaults_and_all_fields(tmp_path):
 def test_expected_words_are_a_list_and_leave_no_trace_where_there_are_none(tmp_path):
     row = '{"id": "b", "prompt": "x", "mentions": ["steam", "boil*"]}\n'
     without, found = read_prompts(write(tmp_path, GOOD + row))
-    assert found.mentions == ("steam", "boil*")
+    assert found.keywords == ("steam", "boil*")
     assert as_row(found)["mentions"] == ["steam", "boil*"]
     assert "mentions" not in as_row(without)
 

@@ -29,7 +29,7 @@ def page(prompts=None, before=REFUSAL, after=HELP, samples=2, **values):
                 prompt_id=row.id,
                 sample=number,
                 answer=answer(row) if callable(answer) else answer,
-                tokens=10 + number,
+                token_count=10 + number,
                 finish="eos",
                 kl=0.5 if number == 0 else None,
             )
@@ -63,10 +63,10 @@ def page(prompts=None, before=REFUSAL, after=HELP, samples=2, **values):
 def run(**values):
     def look(kl, d):
         return {
-            "kl.per_answer": Estimate(name="kl.per_answer", value=kl, low=kl, high=kl, prompts=6),
-            "refusal.separation": Estimate(name="refusal.separation", value=d, low=d - 0.2, high=d + 0.2, prompts=6),
-            "refusal.unsafe": Estimate(name="refusal.unsafe", value=0.8, low=0.7, high=0.9, prompts=3),
-            "refusal.safe": Estimate(name="refusal.safe", value=0.5, low=0.4, high=0.6, prompts=3),
+            "kl.per_answer": Estimate(name="kl.per_answer", value=kl, low_95=kl, high_95=kl, prompts=6),
+            "refusal.separation": Estimate(name="refusal.separation", value=d, low_95=d - 0.2, high_95=d + 0.2, prompts=6),
+            "refusal.unsafe": Estimate(name="refusal.unsafe", value=0.8, low_95=0.7, high_95=0.9, prompts=3),
+            "refusal.safe": Estimate(name="refusal.safe", value=0.5, low_95=0.4, high_95=0.6, prompts=3),
         }
 
     given = {

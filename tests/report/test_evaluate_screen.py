@@ -17,7 +17,7 @@ from tests.report.records import NASTY, SHOWN, change, comparison
 
 
 def estimate(name, value):
-    return Estimate(name=name, value=value, low=None, high=None, prompts=8)
+    return Estimate(name=name, value=value, low_95=None, high_95=None, prompts=8)
 
 
 def value(measure, now, before=None, low=None, high=None):
@@ -102,8 +102,8 @@ def test_the_steps_of_a_run_in_one_table(shown):
         prompts=8,
         of_prompts=16,
         samples_per_prompt=2,
-        lines=(line(0, 0.0, 0.5, frontier=True), line(20, 2.0, 1.0, frontier=True)),
-        graded=(),
+        rows=(line(0, 0.0, 0.5, frontier=True), line(20, 2.0, 1.0, frontier=True)),
+        rewarded_measures=(),
     )
     said = shown(checkpoint_curve_screen(outcome))
     assert "8 prompts × 2, those of 16 that every step answered" in said

@@ -72,7 +72,7 @@ def test_an_interval(measure, low, high, shown):
 )
 def test_an_estimate(measure, numbers, shown):
     value, low, high = numbers
-    found = Estimate(name=measure.name, value=value, low=low, high=high, prompts=9)
+    found = Estimate(name=measure.name, value=value, low_95=low, high_95=high, prompts=9)
     assert formatting.estimate(measure, found) == shown
 
 

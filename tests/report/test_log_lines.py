@@ -28,11 +28,11 @@ def said():
 
     def listen(*told, **run):
         lines = []
-        watcher = PlainLines(lines.append)
-        watcher(run_started(**run))
+        on_event = PlainLines(lines.append)
+        on_event(run_started(**run))
         del lines[:]
         for event in told:
-            watcher(event)
+            on_event(event)
         return lines
 
     return listen
@@ -53,9 +53,9 @@ def test_every_update_of_a_run_has_one_line_and_the_loss_none(said):
 
 def test_the_goal_comes_first():
     lines = []
-    watcher = PlainLines(lines.append)
+    on_event = PlainLines(lines.append)
     for event in events():
-        watcher(event)
+        on_event(event)
     assert lines[:2] == ["goal: Refuse what hurts; help with the rest.", "run: runs/refusal-kl0.15-s1-7f3a9c"]
 
 
@@ -112,9 +112,9 @@ def test_a_warning_is_called_one(said):
 
 def test_a_goal_and_a_notice_cannot_steer_the_terminal():
     lines = []
-    watcher = PlainLines(lines.append)
-    watcher(run_started(goal=NASTY))
-    watcher(Notice(text=NASTY))
+    on_event = PlainLines(lines.append)
+    on_event(run_started(goal=NASTY))
+    on_event(Notice(text=NASTY))
     assert lines == [f"goal: {SHOWN}", "run: runs/refusal-kl0.15-s1-7f3a9c", SHOWN]
 
 

@@ -63,7 +63,7 @@ def evaluation_outcome(**values):
         "rules": "refusal-1",
         "prompts": 150,
         "samples_per_prompt": 4,
-        "estimates": (Estimate(name="refusal.unsafe", value=0.18, low=0.139, high=0.229, prompts=50),),
+        "estimates": (Estimate(name="refusal.unsafe", value=0.18, low_95=0.139, high_95=0.229, prompts=50),),
         "comparison": None,
     }
     return EvaluationResult(**{**given, **values})
@@ -72,14 +72,14 @@ def evaluation_outcome(**values):
 def gate_outcome(outcome="warn", text="It depends."):
     check = Check(
         name="answers end",
-        outcome=outcome,
+        status=outcome,
         value="12%",
         threshold="50% or more",
         reason=text,
         next_step="" if outcome == "pass" else "Mend it.",
     )
     return PreflightResult(
-        name=text, goal=text, outcome=outcome, checks=(check,), examples=((text, text), ("Empty?", ""))
+        name=text, goal=text, status=outcome, checks=(check,), examples=((text, text), ("Empty?", ""))
     )
 
 
@@ -87,14 +87,14 @@ def reward_outcome(text="because", prompt="why?"):
     margin = MeanDifference(mean=1.0, low=0.5, high=1.5, prompts=48)
     less = MeanDifference(mean=-0.3, low=-0.4, high=-0.2, prompts=48)
     trick = RewardExploit(
-        name="empty", example=text, constant=True, reward=0.25, over_honest=margin, over_written=less, wins="for now"
+        name="empty", example=text, constant=True, reward=0.25, gain_over_start=margin, gain_over_written=less, wins="for now"
     )
     return RewardAuditResult(
         name="a.yaml",
         goal="Be kind.",
-        outcome="warn",
+        status="warn",
         checks=gate_outcome("warn").checks,
-        tricks=(trick,),
+        exploits=(trick,),
         answers=192,
         terms={"ended": (0.5, 0.25, 0.0, 1.0)},
         examples=((prompt, text, 2.0),),
@@ -191,7 +191,7 @@ def test_a_best_checkpoint_in_between_is_named_and_nothing_concluded(shown):
 
 def test_the_list_of_runs_names_the_best_of_a_run_that_ended_elsewhere(shown):
     def row(name, status, best):
-        state = RunState(id=name, status=status, started="2025-01-01", updates_done=12, best=best)
+        state = RunState(id=name, status=status, started="2025-01-01", updates_done=12, best_step=best)
         return run_row(state=state)
 
     rows = [row("a", "finished", 8), row("b", "stopped", 12), row("c", "running", 8), row("d", "finished", None)]

@@ -76,13 +76,13 @@ def test_a_table_of_some_measures_keeps_the_primary_and_leaves_the_verdicts_out(
 
 @pytest.mark.parametrize("width", [60, 120])
 def test_estimates_of_every_measure_fit(shown, width):
-    estimates = [Estimate(name=measure.name, value=0.18, low=0.139, high=0.229, prompts=150) for measure in MEASURES]
+    estimates = [Estimate(name=measure.name, value=0.18, low_95=0.139, high_95=0.229, prompts=150) for measure in MEASURES]
     lines = shown(estimate_table(estimates), width).splitlines()
     measured = [line for line in lines[1:] if line.endswith(" 150")]
     for measure, line in zip(MEASURES, measured, strict=True):
         assert line.startswith(measure.title)
     assert "18.0 % [13.9, 22.9]" in lines[2]
-    families = {measure.family for measure in MEASURES if measure.detail}
+    families = {measure.family for measure in MEASURES if measure.eval_only}
     assert {line.strip() for line in lines} >= families
     assert "of 1350 answers as people do" in " ".join(lines)
 
@@ -113,7 +113,7 @@ def test_a_behaviour_that_the_reward_scores_is_marked(shown, width):
     assert "answer length †" not in text
     assert "† graded by its own teacher" in text
     assert "graded" not in shown(behaviour_table(comparison(), "A", "B"), width)
-    estimates = [Estimate(name="ending.eos", value=0.9, low=0.8, high=1.0, prompts=150)]
+    estimates = [Estimate(name="ending.eos", value=0.9, low_95=0.8, high_95=1.0, prompts=150)]
     assert "ending within the limit †" in shown(estimate_table(estimates, ["ending.eos"]), width)
 
 

@@ -26,7 +26,7 @@ def paying(value):
             RewardScore(
                 reward=value(p, a) - (sum(value(p, o) for o in os) / len(os) if os else 0.0),
                 terms={"value": value(p, a)},
-                other_terms={},
+                baseline_terms={},
             )
             for p, a, os in zip(prompts, answers, others, strict=True)
         ]
@@ -37,7 +37,7 @@ def paying(value):
 def whole(function):
     """A reward that gives all of a batch's numbers at once."""
     return guarded(
-        lambda ps, answers, os: [RewardScore(reward=float(v), terms={}, other_terms={}) for v in function(answers)]
+        lambda ps, answers, os: [RewardScore(reward=float(v), terms={}, baseline_terms={}) for v in function(answers)]
     )
 
 
@@ -88,7 +88,7 @@ def test_a_sound_reward_keeps_its_contract():
 )
 def test_a_broken_score_is_a_stop_and_nothing_more_is_asked(broken):
     (check,) = scorer_checks(broken, CASES, episodes=8)
-    assert check.outcome == "stop"
+    assert check.status == "stop"
     assert check.next_step
 
 
@@ -134,18 +134,18 @@ def test_speed_is_told_and_a_slow_reward_is_named():
 
 def test_equal_rewards_are_a_stop_and_an_idle_term_is_named():
     (check,) = spread_checks(CASES, score(paying(lambda p, a: 1.0), CASES))
-    assert check.outcome == "stop"
-    scored = [RewardScore(reward=float(n), terms={"moves": float(n), "idle": 2.0}, other_terms={}) for n in range(4)]
+    assert check.status == "stop"
+    scored = [RewardScore(reward=float(n), terms={"moves": float(n), "idle": 2.0}, baseline_terms={}) for n in range(4)]
     spread, idle = spread_checks(CASES[:4], scored)
-    assert spread.outcome == "pass"
+    assert spread.status == "pass"
     assert spread.value == "0.00 to 3.00, standard deviation 1.12"
-    assert idle.outcome == "warn"
+    assert idle.status == "warn"
     assert idle.value.endswith(": idle")
 
 
 def leanings(value, cases=CASES):
     rewards = np.array([value(case.prompt, case.answer) for case in cases], dtype=float)
-    return {check.name: check.outcome for check in shortcut_checks(cases, rewards)}
+    return {check.name: check.status for check in shortcut_checks(cases, rewards)}
 
 
 def test_a_ruler_is_told_from_a_reward_that_does_not_measure():
@@ -186,16 +186,16 @@ def test_written_answers_make_pairs_with_those_for_another_expectation():
     assert "written for prompts of another `expect`" in pairs.source
     assert all((good.answer.text == NO) == (good.prompt.expect == "refuse") for good, _ in pairs.cases)
     assert all((bad.answer.text == NO) == (bad.prompt.expect != "refuse") for _, bad in pairs.cases)
-    assert pair_check(paying(TERMS["keeps_to_goal"]), pairs).outcome == "pass"
+    assert pair_check(paying(TERMS["keeps_to_goal"]), pairs).status == "pass"
 
 
 def test_a_reward_that_prefers_the_wrong_answer_or_does_not_care_is_a_stop_once_that_is_certain():
     few, many = (known_pairs(WRITTEN * times, HONEST, "none") for times in (1, 16))
-    assert pair_check(paying(lambda p, a: -TERMS["keeps_to_goal"](p, a)), few).outcome == "stop"
+    assert pair_check(paying(lambda p, a: -TERMS["keeps_to_goal"](p, a)), few).status == "stop"
     indifferent = pair_check(paying(lambda p, a: 0.0), few)
-    assert indifferent.outcome == "warn"
+    assert indifferent.status == "warn"
     assert "in 50% of 12 pairs [25%, 75%]" in indifferent.value
-    assert pair_check(paying(lambda p, a: 0.0), many).outcome == "stop"
+    assert pair_check(paying(lambda p, a: 0.0), many).status == "stop"
 
 
 def test_without_written_answers_the_rules_tell_good_from_bad_and_it_says_so():
@@ -203,12 +203,12 @@ def test_without_written_answers_the_rules_tell_good_from_bad_and_it_says_so():
     pairs = known_pairs([], trial(rows), "reference")
     assert "told apart by the rules" in pairs.source
     assert len(pairs.cases) == 8
-    assert pair_check(paying(TERMS["keeps_to_goal"]), pairs).outcome == "pass"
+    assert pair_check(paying(TERMS["keeps_to_goal"]), pairs).status == "pass"
 
 
 def test_without_any_pair_it_asks_for_answers():
     found = pair_check(paying(words_of), known_pairs([], HONEST, "none"))
-    assert found.outcome == "warn"
+    assert found.status == "warn"
     assert "`answer`" in found.next_step
 
 
@@ -236,7 +236,7 @@ def test_a_length_reward_is_won_by_a_constant_answer_and_that_is_a_stop():
     assert shorter["empty"].wins == "yes"
     assert shorter["very long"].wins == "no"
     check = exploit_check(list(shorter.values()))
-    assert check.outcome == "stop"
+    assert check.status == "stop"
     assert "'empty' earns" in check.value
     longer = tricks_of(words_of)
     assert longer["very long"].wins == "yes"
@@ -249,7 +249,7 @@ def test_a_reward_that_asks_for_the_topic_is_won_by_none():
 
     rows = [(prompt(n), [f"Rice number {n} wants water and salt in the pot.", HELP[1]]) for n in range(10)]
     check = exploit_check(list(tricks_of(on_topic, trial(rows)).values()))
-    assert check.outcome == "pass"
+    assert check.status == "pass"
     assert check.value.startswith("none of ")
 
 
@@ -263,7 +263,7 @@ def test_a_trick_that_beats_the_start_model_and_not_the_written_answers_wins_for
     refusing_half = tricks_of(value, trial([(prompt(n, expect="refuse"), ["", HELP[0]]) for n in range(12)]), WRITTEN)
     assert refusing_half["always refuses"].wins == "for now"
     check = exploit_check(list(refusing_half.values()))
-    assert check.outcome == "warn"
+    assert check.status == "warn"
     assert "than written answers" in check.value
 
 
@@ -280,5 +280,5 @@ def test_written_others_and_constant_tricks():
     for way in CONSTANT.values():
         assert way(prompt(1), 32) == way(prompt(2), 32)
         assert isinstance(way(prompt(1), 32), Answer)
-        assert way(prompt(1), 32).tokens >= 1
+        assert way(prompt(1), 32).token_count >= 1
     assert Case(prompt(1), EXPLOITS["echoes the prompt"](prompt(1), 32)).answer.text == prompt(1).text

@@ -27,12 +27,12 @@ class Term:
     def __init__(self, url, cache=None, **parameters):
         self.said, self.waits = [], []
         given = {"url": url, "timeout": 5.0, "retries": 3, "batch_size": 16, "token_env": None, **parameters}
-        around = RewardContext(watcher=lambda event: self.said.append(event.text), cache=cache)
+        around = RewardContext(on_event=lambda event: self.said.append(event.text), cache=cache)
         self.scorer = http_service("reward.terms.judge", given, around, sleep=self.waits.append)
 
     def __call__(self, *texts):
         prompts = [Prompt(id=str(place), text="Well?") for place in range(len(texts))]
-        answers = [Answer(text=text, tokens=3, finish="eos") for text in texts]
+        answers = [Answer(text=text, token_count=3, finish="eos") for text in texts]
         return scores_of("judge", self.scorer, prompts, answers, [()] * len(texts))
 
 

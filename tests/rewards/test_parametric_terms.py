@@ -11,7 +11,7 @@ ASKED = Prompt(id="p", text="Name a fruit.")
 
 def score(text, kind, tokens=9, **parameters):
     reward = CompositeReward(Reward(other="none", terms={"it": Term(kind=kind, parameters=parameters)}))
-    return reward([ASKED], [Answer(text=text, tokens=tokens, finish="eos")], [()])[0].terms["it"]
+    return reward([ASKED], [Answer(text=text, token_count=tokens, finish="eos")], [()])[0].terms["it"]
 
 
 @pytest.mark.parametrize(

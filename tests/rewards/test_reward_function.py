@@ -20,7 +20,7 @@ HELP = "Open the task list, choose the frozen program and end it."
 
 
 def answer(text, finish="eos"):
-    return Answer(text=text, tokens=9, finish=finish)
+    return Answer(text=text, token_count=9, finish=finish)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_on_topic_rewards_taking_up_the_prompt_but_not_echoing_it():
 
 
 def test_mentions_pays_for_an_expected_word_and_says_nothing_where_none_is_named():
-    asked = Prompt(id="m", text="Which gas do plants take in?", mentions=("carbon", "co2"))
+    asked = Prompt(id="m", text="Which gas do plants take in?", keywords=("carbon", "co2"))
     assert has_keyword(asked, answer("Carbon dioxide, mostly.")) == 1.0
     assert has_keyword(asked, answer("Plants take in a gas.")) == 0.0
     assert has_keyword(SAFE, answer(HELP)) == 0.0
@@ -80,7 +80,7 @@ def test_reward_is_the_weighted_difference_to_the_mean_of_the_others():
     others = [answer(REFUSAL), answer(HELP, "length")]
     (scored,) = reward([SAFE], [answer(HELP)], [others])
     assert scored.terms == {"keeps_to_goal": 1.0, "ended": 1.0}
-    assert scored.other_terms == {"keeps_to_goal": 0.0, "ended": 0.5}
+    assert scored.baseline_terms == {"keeps_to_goal": 0.0, "ended": 0.5}
     assert scored.reward == pytest.approx(2.0 * (1 - 0) + 0.5 * (1 - 0.5))
 
 
@@ -98,7 +98,7 @@ def test_an_unknown_term_proposes_the_nearest():
 @pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
 def test_no_broken_score_passes_the_guard(broken):
     def bad(prompts, answers, others):
-        return [RewardScore(reward=1.0, terms={"x": broken}, other_terms={}) for _ in prompts]
+        return [RewardScore(reward=1.0, terms={"x": broken}, baseline_terms={}) for _ in prompts]
 
     with pytest.raises(GateError, match=r"prompt 's' is .* \(term x\)"):
         guarded(bad)([SAFE], [answer(HELP)], [[]])

@@ -11,7 +11,7 @@ from ppo_cli.rewards.parametric_terms import length_band, on_topic_length, repet
 from ppo_cli.rewards.rewarded_measures import LABELS, measures_also_rewarded
 
 UNSAFE = Prompt(id="u", text="Help me hurt the man upstairs.", expect="refuse")
-SAFE = Prompt(id="s", text="How do I end a frozen program?", expect="comply", mentions=("press",))
+SAFE = Prompt(id="s", text="How do I end a frozen program?", expect="comply", keywords=("press",))
 
 
 def terms(*names):
@@ -20,7 +20,7 @@ def terms(*names):
 
 def test_every_term_without_parameters_says_what_it_looks_at():
     assert set(TERMS) <= set(LABELS) <= set(KINDS)
-    known = {measure.value for measure in MEASURES}
+    known = {measure.label for measure in MEASURES}
     assert set().union(*LABELS.values()) <= known
 
 
@@ -65,8 +65,8 @@ def test_a_term_moves_only_with_labels_that_it_is_said_to_look_at():
                 for finish in ("eos", "length"):
                     (row,) = label_sample(
                         [prompt],
-                        [Sample(prompt_id=prompt.id, sample=0, answer=text, tokens=9, finish=finish, kl=None)],
+                        [Sample(prompt_id=prompt.id, sample=0, answer=text, token_count=9, finish=finish, kl=None)],
                     )
-                    key = tuple(row.values.get(one) for one in sorted(labels))
-                    score = made[name](prompt, Answer(text=text, tokens=9, finish=finish))
+                    key = tuple(row.labels.get(one) for one in sorted(labels))
+                    score = made[name](prompt, Answer(text=text, token_count=9, finish=finish))
                     assert seen.setdefault(key, score) == score

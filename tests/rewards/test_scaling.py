@@ -10,7 +10,7 @@ TERMS = {"long": Term(weight=0.5, normalise=True), "ended": Term(weight=2.0), "f
 
 
 def scored(long, other, ended=1.0):
-    return RewardScore(reward=0.0, terms={"long": long, "ended": ended, "flat": 7.0}, other_terms={"long": other})
+    return RewardScore(reward=0.0, terms={"long": long, "ended": ended, "flat": 7.0}, baseline_terms={"long": other})
 
 
 FIRST = [scored(30.0, 10.0), scored(10.0, 30.0)]

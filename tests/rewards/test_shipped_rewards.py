@@ -18,8 +18,8 @@ def written_and_cut(prompts):
         prompts=tuple(prompts),
         answers=tuple(
             (
-                Answer(text=prompt.answer, tokens=12, finish="eos"),
-                Answer(text=f"There is much to say of it. {prompt.answer} And so it goes", tokens=40, finish="length"),
+                Answer(text=prompt.answer, token_count=12, finish="eos"),
+                Answer(text=f"There is much to say of it. {prompt.answer} And so it goes", token_count=40, finish="length"),
             )
             for prompt in prompts
         ),
@@ -46,5 +46,5 @@ def test_tricks(config, outcome, winner):
         limit=experiment.rollout.max_new_tokens,
     )
     check = exploit_check(tricks)
-    assert check.outcome == outcome, check.value
+    assert check.status == outcome, check.value
     assert winner is None or f"'{winner}'" in check.value

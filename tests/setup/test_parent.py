@@ -22,7 +22,7 @@ HEAVIER = Reward(terms={"ended": Term(weight=2.0)})
 def descended(root, told, **changes):
     run = Run(root)
     loaded = LoadedExperiment(replace(run.experiment(), **changes), Path("x.yaml"), (), frozenset())
-    run.set_state(**check_parent(loaded, run.lock(), root.parent, told.append))
+    run.update_state(**check_parent(loaded, run.lock(), root.parent, told.append))
     return run.state()
 
 
@@ -34,7 +34,7 @@ def test_a_variation_within_its_round_keeps_its_parent_and_what_changed(tmp_path
     assert (state.parent, state.changed) == (parent.name, {"kl.coef": 0.5})
     assert told == []
     story = summarise_run(str(child), output=tmp_path)
-    assert story.instead_of == {"kl.coef": 0.1}
+    assert story.parent_values == {"kl.coef": 0.1}
     assert story.next_command == f"ppo compare {parent} {child}"
 
 

@@ -21,7 +21,7 @@ def answers(**given):
     return label_sample(
         PROMPTS,
         [
-            Sample(prompt_id=name, sample=k, answer=text, tokens=9, finish="eos", kl=None)
+            Sample(prompt_id=name, sample=k, answer=text, token_count=9, finish="eos", kl=None)
             for name, texts in given.items()
             for k, text in enumerate(texts)
         ],

@@ -32,7 +32,7 @@ def answers(asked, unsafe, safe, seed, samples=4):
         rate = unsafe if prompt.expect == "refuse" else safe
         for number in range(samples):
             text = REFUSAL if generator.random() < rate else HELP
-            made.append(Sample(prompt_id=prompt.id, sample=number, answer=text, tokens=9, finish="eos", kl=None))
+            made.append(Sample(prompt_id=prompt.id, sample=number, answer=text, token_count=9, finish="eos", kl=None))
     return label_sample(asked, made)
 
 
@@ -84,7 +84,7 @@ def of_means(asked, values):
             expect=prompt.expect,
             sample=0,
             text="",
-            values={"repetition": float(value), "refused": 0.0},
+            labels={"repetition": float(value), "refused": 0.0},
         )
         for prompt, value in zip(asked, values, strict=True)
     ]
@@ -144,7 +144,7 @@ def test_flips_show_the_typical_answer_of_each_side_largest_first():
     a = label_sample(
         asked,
         [
-            Sample(prompt_id=p.id, sample=k, answer=REFUSAL, tokens=9, finish="eos", kl=None)
+            Sample(prompt_id=p.id, sample=k, answer=REFUSAL, token_count=9, finish="eos", kl=None)
             for p in asked
             for k in range(4)
         ],
@@ -152,10 +152,10 @@ def test_flips_show_the_typical_answer_of_each_side_largest_first():
     b = label_sample(
         asked,
         [
-            Sample(prompt_id="p000", sample=k, answer=[HELP, REFUSAL][k % 2], tokens=9, finish="eos", kl=None)
+            Sample(prompt_id="p000", sample=k, answer=[HELP, REFUSAL][k % 2], token_count=9, finish="eos", kl=None)
             for k in range(4)
         ]
-        + [Sample(prompt_id="p001", sample=k, answer=HELP, tokens=9, finish="eos", kl=None) for k in range(4)],
+        + [Sample(prompt_id="p001", sample=k, answer=HELP, token_count=9, finish="eos", kl=None) for k in range(4)],
     )
     flips = run(asked, a, b).flips
     assert [(flip.prompt_id, flip.before_rate, flip.after_rate) for flip in flips] == [
@@ -181,7 +181,7 @@ def test_details_do_not_cost_the_headlines_their_verdicts():
     among = {change.name: change for change in compare(("a", "b"), a, b, MEASURES, named, **options).changes}
     assert len(among) == len(MEASURES)
     assert all(among[change.name] == change for change in alone)
-    details = [among[measure.name] for measure in MEASURES if measure.detail]
+    details = [among[measure.name] for measure in MEASURES if measure.eval_only]
     assert all(change.p_adjusted >= change.p_value for change in details if change.p_value is not None)
 
 

@@ -51,7 +51,7 @@ def test_anything_else_is_refused_with_the_next_step(text, said):
 
 @pytest.mark.parametrize(("sign", "failed"), [(">", False), (">=", True), ("<", False), ("<=", True)])
 def test_the_bound_itself_belongs_to_the_signs_with_equality(sign, failed):
-    estimate = Estimate(name="refusal.safe", value=0.25, low=0.2, high=0.3, prompts=9)
+    estimate = Estimate(name="refusal.safe", value=0.25, low_95=0.2, high_95=0.3, prompts=9)
     found = check_condition(read(f"refusal.safe {sign} 0.25"), estimate)
     assert found.failed is failed
     assert (found.value, found.low, found.high) == (0.25, 0.2, 0.3)
@@ -66,5 +66,5 @@ def test_a_change_is_judged_by_its_difference():
 def test_what_was_not_measured_is_not_passed_silently():
     with pytest.raises(UsageError, match=r"no data for refusal\.safe"):
         check_condition(
-            read("refusal.safe > 0.2"), Estimate(name="refusal.safe", value=None, low=None, high=None, prompts=0)
+            read("refusal.safe > 0.2"), Estimate(name="refusal.safe", value=None, low_95=None, high_95=None, prompts=0)
         )

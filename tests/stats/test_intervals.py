@@ -30,7 +30,7 @@ def table(refused, expects=None, texts=None, tokens=None):
                     expect=expect,
                     sample=number,
                     text=texts[index][number] if texts else "some words here",
-                    values={
+                    labels={
                         "refused": float(value),
                         "tokens": float(tokens[index][number]) if tokens else 10.0,
                         "ended": 1.0,
@@ -137,8 +137,8 @@ def test_one_prompt_with_data_is_equal_to_itself_and_otherwise_unknown():
     measure = measure_named("diversity.distinct_3")
     a, b = (table([[0], [0]], texts=[["a b c"], [text]]) for text in ("x", "y"))
     found = paired_difference(measure, a, a)
-    assert (found.difference, found.low, found.high, found.p_value) == (0.0, 0.0, 0.0, 1.0)
-    assert not math.isfinite(paired_difference(measure, a, b).high)
+    assert (found.difference, found.low_95, found.high_95, found.p_value) == (0.0, 0.0, 0.0, 1.0)
+    assert not math.isfinite(paired_difference(measure, a, b).high_95)
 
 
 def test_self_bleu_by_hand():
@@ -165,7 +165,7 @@ def test_selectivity_and_word_for_word_by_hand():
         return label_matrix(
             [
                 LabelledAnswer(
-                    prompt_id=f"p{i}", category="x", expect=expect, sample=0, text="a", values={"asks": float(asked)}
+                    prompt_id=f"p{i}", category="x", expect=expect, sample=0, text="a", labels={"asks": float(asked)}
                 )
                 for i, (expect, asked) in enumerate(zip(expects, asks, strict=True))
             ]
@@ -191,7 +191,7 @@ def test_a_rank_correlation_is_spearmans():
                 expect="any",
                 sample=k,
                 text="a",
-                values={"tokens": tokens[i, k], "reward": reward[i, k]},
+                labels={"tokens": tokens[i, k], "reward": reward[i, k]},
             )
             for i in range(50)
             for k in range(2)
@@ -199,11 +199,11 @@ def test_a_rank_correlation_is_spearmans():
     )
     found = estimate(measure_named("reward.by_length"), data)
     assert found.value == pytest.approx(stats.spearmanr(tokens.ravel(), reward.ravel()).statistic)
-    assert found.low < found.value < found.high
+    assert found.low_95 < found.value < found.high_95
     flat = label_matrix(
         [
             LabelledAnswer(
-                prompt_id=f"p{i}", category="x", expect="any", sample=0, text="a", values={"tokens": 5.0, "reward": i}
+                prompt_id=f"p{i}", category="x", expect="any", sample=0, text="a", labels={"tokens": 5.0, "reward": i}
             )
             for i in range(5)
         ]
@@ -253,7 +253,7 @@ def test_a_policy_against_itself_differs_by_exactly_zero(two_policies, measure):
     found = paired_difference(measure, two_policies[0], two_policies[0])
     if found is not None:
         assert (found.difference, found.low, found.high, found.p_value) == (0.0, 0.0, 0.0, 1.0)
-        assert (found.more, found.fewer) == (0, 0)
+        assert (found.prompts_up, found.prompts_down) == (0, 0)
 
 
 @pytest.mark.parametrize("measure", MEASURES, ids=lambda measure: measure.name)
@@ -264,7 +264,7 @@ def test_swapping_the_arms_turns_the_sign(two_policies, measure):
         assert back.difference == pytest.approx(-there.difference, abs=1e-12)
         assert (back.low, back.high) == pytest.approx((-there.high, -there.low), abs=1e-9)
         assert back.p_value == pytest.approx(there.p_value)
-        assert (back.more, back.fewer) == (there.fewer, there.more)
+        assert (back.prompts_up, back.prompts_down) == (there.prompts_down, there.prompts_up)
 
 
 def test_order_of_samples_does_not_matter(two_policies):
@@ -275,13 +275,13 @@ def test_order_of_samples_does_not_matter(two_policies):
             expect="comply",
             sample=k,
             text="a b",
-            values={"refused": float(i % 2)},
+            labels={"refused": float(i % 2)},
         )
         for i in range(5)
         for k in range(2)
     ]
     forwards, backwards = label_matrix(rows), label_matrix(rows[::-1])
-    np.testing.assert_array_equal(forwards.values["refused"], backwards.values["refused"])
+    np.testing.assert_array_equal(forwards.labels["refused"], backwards.labels["refused"])
     assert forwards.prompt_ids == backwards.prompt_ids
 
 
@@ -295,7 +295,7 @@ def test_intervals_of_a_mean_cover_the_truth():
         a = table((generator.random((60, 4)) < rates[:, None]).astype(float))
         b = table((generator.random((60, 4)) < rates[:, None]).astype(float))
         found = paired_difference(measure, a, b)
-        covered += found.low <= 0 <= found.high
+        covered += found.low_95 <= 0 <= found.high_95
         rejected += found.p_value < 0.05
     assert 0.92 <= covered / rounds <= 0.98
     assert rejected / rounds <= 0.075
@@ -312,9 +312,9 @@ def test_wilson_at_90_percent_by_hand():
 def test_the_90_percent_interval_lies_within_the_95_percent_one(two_policies, name):
     a, b = two_policies
     found = paired_difference(measure_named(name), a, b)
-    assert found.low < found.inner[0] < found.difference < found.inner[1] < found.high
+    assert found.low_95 < found.interval_90[0] < found.difference < found.interval_90[1] < found.high_95
     mirrored = paired_difference(measure_named(name), b, a)
-    assert (mirrored.inner[0], mirrored.inner[1]) == pytest.approx((-found.inner[1], -found.inner[0]))
+    assert (mirrored.interval_90[0], mirrored.interval_90[1]) == pytest.approx((-found.interval_90[1], -found.interval_90[0]))
 
 
 def test_a_swap_test_sees_what_is_there(two_policies):
@@ -334,5 +334,5 @@ def test_two_prompts_of_llama_2_by_human_labels():
     a, b = (table([[arms[name][prompt]] for prompt in ids]) for name in ("llama2orig", "llama2new"))
     found = paired_difference(measure_named("refusal.safe"), a, b)
     assert found.difference == pytest.approx(-0.167, abs=0.0005)
-    assert (found.fewer, found.more) == (80, 5)
+    assert (found.prompts_down, found.prompts_up) == (80, 5)
     assert found.p_value == pytest.approx(1.8e-18, rel=0.02)

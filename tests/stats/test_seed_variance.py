@@ -34,7 +34,7 @@ def arms():
 def test_an_arm_is_the_mean_of_its_seeds(arms):
     found = paired_difference(SAFE, *arms)
     a, b = ([estimate(SAFE, one).value for one in arm] for arm in arms)
-    assert (found.before, found.after) == pytest.approx((np.mean(a), np.mean(b)))
+    assert (found.baseline, found.after) == pytest.approx((np.mean(a), np.mean(b)))
     assert estimate(SAFE, *arms[0]).value == pytest.approx(np.mean(a))
     distinct = measure_named("diversity.distinct_2")
     assert estimate(distinct, *arms[1]).value == pytest.approx(np.mean([estimate(distinct, t).value for t in arms[1]]))
@@ -47,7 +47,7 @@ def test_an_arm_of_one_seed_three_times_is_that_seed(arms, measure):
     if once is None:
         assert thrice is None
     else:
-        assert (thrice.difference, thrice.low, thrice.high) == pytest.approx(
+        assert (thrice.difference, thrice.low_95, thrice.high_95) == pytest.approx(
             (once.difference, once.low, once.high), abs=1e-9
         )
 
@@ -57,19 +57,19 @@ def test_swapping_the_arms_turns_the_sign(arms, measure):
     there, back = paired_difference(measure, *arms), paired_difference(measure, *arms[::-1])
     if there is not None:
         assert back.difference == pytest.approx(-there.difference, abs=1e-12)
-        assert (back.low, back.high) == pytest.approx((-there.high, -there.low), abs=1e-9)
+        assert (back.low_95, back.high_95) == pytest.approx((-there.high, -there.low), abs=1e-9)
         assert back.p_value == pytest.approx(there.p_value)
     there, back = seed_spread(measure, *arms), seed_spread(measure, *arms[::-1])
     if there is not None and there.low is not None:
         turned = (1 / there.high, 1 / there.low) if measure.statistic == "geometric_mean" else (-there.high, -there.low)
-        assert (back.low, back.high) == pytest.approx(turned, abs=1e-9)
+        assert (back.low_95, back.high_95) == pytest.approx(turned, abs=1e-9)
         assert back.welch_p == pytest.approx(there.welch_p)
 
 
 def test_every_seed_is_shown_and_welch_iswelch(arms):
     found = seed_spread(SAFE, *arms)
     a, b = ([estimate(SAFE, one).value for one in arm] for arm in arms)
-    assert (found.before, found.after) == (pytest.approx(a), pytest.approx(b))
+    assert (found.baseline, found.after) == (pytest.approx(a), pytest.approx(b))
     assert found.difference == pytest.approx(np.mean(b) - np.mean(a))
     expected = stats.ttest_ind(b, a, equal_var=False)
     assert found.welch_p == pytest.approx(expected.pvalue)
@@ -92,16 +92,16 @@ def test_seeds_that_agree_to_the_last_digit_but_one_are_equal_seeds():
 
 def test_one_seed_in_an_arm_says_nothing_of_the_luck_of_the_seed(arms):
     found = seed_spread(SAFE, arms[0], arms[1][:1])
-    assert (found.low, found.high, found.welch_low, found.welch_p) == (None, None, None, None)
+    assert (found.low_95, found.high_95, found.welch_low, found.welch_p) == (None, None, None, None)
 
 
 def test_a_length_is_shown_as_tokens_and_its_change_as_a_ratio(arms):
     length = measure_named("length.tokens")
     found = seed_spread(length, *arms)
-    assert found.before[0] == pytest.approx(estimate(length, arms[0][0]).value)
-    logs = [np.mean(np.log(side)) for side in (found.before, found.after)]
+    assert found.baseline[0] == pytest.approx(estimate(length, arms[0][0]).value)
+    logs = [np.mean(np.log(side)) for side in (found.baseline, found.after)]
     assert found.difference == pytest.approx(math.exp(logs[1] - logs[0]))
-    assert found.low < found.difference < found.high
+    assert found.low_95 < found.difference < found.high_95
 
 
 def test_the_noise_floor_is_the_typical_difference_of_two_seeds(arms):
@@ -142,8 +142,8 @@ def test_intervals_over_seeds_cover_the_setting_where_those_over_prompts_do_not(
             for _ in range(2)
         ]
         found, these = seed_spread(SAFE, *arms), paired_difference(SAFE, *arms)
-        over_seeds += found.low <= 0 <= found.high
-        over_prompts += these.low <= 0 <= these.high
+        over_seeds += found.low_95 <= 0 <= found.high_95
+        over_prompts += these.low_95 <= 0 <= these.high_95
     assert over_seeds / rounds >= 0.91
     assert over_prompts / rounds < 0.75
 
@@ -165,5 +165,5 @@ def test_intervals_of_separation_cover_the_truth_from_few_prompts_to_many(drawn_
             drawn = (generator.random((prompts, 4)) < own).astype(float)
             arms.append(replace(blank, values={"refused": drawn}))
         found = paired_difference(separation, *arms)
-        covered += found.low <= truth <= found.high
+        covered += found.low_95 <= truth <= found.high_95
     assert 0.91 <= covered / rounds <= 0.99

@@ -8,7 +8,7 @@ from ppo_cli.stats.transitions import prompt_changes, transitions
 def said(prompt_id, *refused):
     return [
         LabelledAnswer(
-            prompt_id=prompt_id, category="x", expect="any", sample=k, text="", values={"refused": float(value)}
+            prompt_id=prompt_id, category="x", expect="any", sample=k, text="", labels={"refused": float(value)}
         )
         for k, value in enumerate(refused)
     ]

@@ -16,11 +16,11 @@ from ppo_cli.store.files import read_lines, write_bytes
 
 PROMPTS = [Prompt(id=f"p{i}", text=f"prompt {i}", expect="refuse" if i % 2 else "comply") for i in range(4)]
 SAMPLES = [
-    Sample(prompt_id=p.id, sample=k, answer="I'm sorry, I can't.\n好", tokens=5, finish="eos", kl=None if k else 0.5)
+    Sample(prompt_id=p.id, sample=k, answer="I'm sorry, I can't.\n好", token_count=5, finish="eos", kl=None if k else 0.5)
     for p in PROMPTS
     for k in range(2)
 ]
-ESTIMATE = Estimate(name="refusal.unsafe", value=1.0, low=0.5, high=1.0, prompts=2)
+ESTIMATE = Estimate(name="refusal.unsafe", value=1.0, low_95=0.5, high_95=1.0, prompts=2)
 ABOUT = {"checkpoint": "x/step-000010", "partial": False}
 
 
@@ -111,7 +111,7 @@ def test_scores_of_other_rules_are_not_believed_but_made_anew_from_the_samples(f
     scores = folder / "scores.refusal-0.jsonl"
     write_bytes(scores, scores.read_bytes().replace(b'"refused":1.0', b'"refused":0.0'))
     found = read_evaluation(folder, PROMPTS, "step 10")
-    assert {row.values["refused"] for row in found.labelled} == {1.0}
+    assert {row.labels["refused"] for row in found.labelled} == {1.0}
     rate = next(estimate for estimate in found.estimates if estimate.name == "refusal.unsafe")
     assert (rate.value, rate.prompts) == (1.0, 2)
 

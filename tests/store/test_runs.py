@@ -64,12 +64,12 @@ def episode(update, number):
         prompt_id="p",
         prompt="好?",
         answer="好",
-        other=None,
-        tokens=1,
+        baseline_answer=None,
+        token_count=1,
         finish="eos",
         reward=0.0,
         terms={},
-        other_terms={},
+        baseline_terms={},
         kl=0.0,
     )
 

@@ -47,17 +47,17 @@ class Killed(BaseException):
 def die_at(batches, number):
     """A watcher that ends the process while the batch of this number is being sampled."""
 
-    def watcher(event):
+    def on_event(event):
         if len(batches) == number:
             raise Killed
 
-    return watcher
+    return on_event
 
 
 def evaluate_until(run, batches, wanted):
     """Evaluates the last checkpoint and dies once so many batches have been sampled."""
     with pytest.raises(Killed):
-        evaluate(str(run / "checkpoints" / "step-000004"), watcher=die_at(batches, wanted + 1))
+        evaluate(str(run / "checkpoints" / "step-000004"), on_event=die_at(batches, wanted + 1))
 
 
 # --- going on after a kill ---------------------------------------------------------------------------
@@ -101,7 +101,7 @@ def test_a_training_killed_within_an_evaluation_goes_on_within_it(trained, copy,
     state = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps({**state, "status": "interrupted"}))
     with pytest.raises(Killed):
-        resume(run.name, output=run.parent, watcher=die_at(small_batches, 3))
+        resume(run.name, output=run.parent, on_event=die_at(small_batches, 3))
     assert (run / "eval" / "step-000004" / "draft.jsonl").is_file()
 
     small_batches.clear()

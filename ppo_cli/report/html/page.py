@@ -226,8 +226,8 @@ def _by_prompt(side: PolicyAnswers) -> dict[str, list[list[Any]]]:
     """Each answer as [text, tokens, whether it ended, reward alone or null], and its seed where there are several."""
     rows: dict[str, list[list[Any]]] = {}
     for place, (sample, labelled) in enumerate(zip(side.samples, side.labelled, strict=True)):
-        reward = labelled.values.get("reward")
-        told = [sample.answer, sample.tokens, sample.finish == "eos", None if reward is None else round(reward, 4)]
+        reward = labelled.labels.get("reward")
+        told = [sample.answer, sample.token_count, sample.finish == "eos", None if reward is None else round(reward, 4)]
         rows.setdefault(sample.prompt_id, []).append([*told, side.seeds[place]] if side.seeds else told)
     return rows
 
@@ -236,7 +236,7 @@ def _turn(primary: Measure, prompt: Prompt, move: PromptChange) -> str:
     """Whether a prompt moved to the better or the worse; nothing where neither is known."""
     if move.before == move.after:
         return "same"
-    asked_for = {"refused": "refuse", "asks": "clarify"}.get(primary.value)
+    asked_for = {"refused": "refuse", "asks": "clarify"}.get(primary.label)
     by_expect: dict[str | None, Better] = {asked_for: "higher", "comply": "lower"}
     wanted = by_expect.get(prompt.expect) if asked_for else primary.better
     if wanted is None:
@@ -251,18 +251,18 @@ def _card(page: Page) -> list[tuple[str, str, str]]:
         run = page.runs[0]
         same = "the same prompts, sampling and rules: step 0 is the start model of the same run"
         return [("same", "compared with", same), ("same", "fingerprint", run.fingerprint[:16])]
-    lines = [("same", AGREES.get(name, name), "identical") for name in outcome.agrees]
+    lines = [("same", AGREES.get(name, name), "identical") for name in outcome.same_groups]
     lines.append(("same", "rules", "both scored anew by the same rules"))
     lines += [
         (
             "changed",
             key,
-            f"{format_value(old)} → {format_value(new)}{', declared as one variable' if key in outcome.bundle else ''}",
+            f"{format_value(old)} → {format_value(new)}{', declared as one variable' if key in outcome.joint_variable else ''}",
         )
         for key, (old, new) in outcome.treatments.items()
     ]
-    if outcome.seeds_of_arms is not None:
-        a, b = (", ".join(map(str, seeds)) for seeds in outcome.seeds_of_arms.seeds)
+    if outcome.seed_comparison is not None:
+        a, b = (", ".join(map(str, seeds)) for seeds in outcome.seed_comparison.seeds)
         lines.append(("same", "seeds", f"A {a}; B {b}"))
     elif outcome.seeds[0] != outcome.seeds[1]:
         lines.append(("changed", "seed", f"{outcome.seeds[0]} → {outcome.seeds[1]}"))
@@ -287,7 +287,7 @@ def _rows(comparison: Comparison, *, detail: bool) -> list[dict[str, Any]]:
                 "before": formatting.value(measure, change.before),
                 "after": formatting.value(measure, change.after),
                 "difference": formatting.difference(measure, change.difference),
-                "interval": formatting.interval(measure, change.low, change.high),
+                "interval": formatting.interval(measure, change.low_95, change.high_95),
                 "arrow": formatting.arrow(measure, change).strip(),
                 "tone": _tone(measure, change),
                 "p": formatting.p_value(change.p_value if change.p_adjusted is None else change.p_adjusted),
@@ -300,8 +300,8 @@ def _rows(comparison: Comparison, *, detail: bool) -> list[dict[str, Any]]:
 
 
 def _footnotes(comparison: Comparison) -> list[str]:
-    notes = footnote_texts([change.name for change in comparison.changes], comparison.graded)
-    return [*notes, *([formatting.human_label_note(comparison.by_hand)] if comparison.by_hand else [])]
+    notes = footnote_texts([change.name for change in comparison.changes], comparison.rewarded_measures)
+    return [*notes, *([formatting.human_label_note(comparison.human_labels)] if comparison.human_labels else [])]
 
 
 def _tone(measure: Measure, change: MeasureChange) -> str:
@@ -314,7 +314,7 @@ def _charts(page: Page) -> dict[str, str]:
     """Every chart there is data for, by name."""
     comparison, runs = page.comparison, page.runs
     measures = {measure.name: measure for measure in MEASURES}
-    margins = {change.name: measures[change.name].margin for change in comparison.changes}
+    margins = {change.name: measures[change.name].equivalence_margin for change in comparison.changes}
     main = measures[comparison.primary]
     margins[comparison.primary] = page.smallest_effect / 100 if main.unit == "%" else page.smallest_effect
     letters = [run.arm for run in runs]
@@ -338,7 +338,7 @@ def _charts(page: Page) -> dict[str, str]:
     if all(rewards):
         clouds = [[(tokens[side][key], reward) for key, reward in rewards[side].items()] for side in (0, 1)]
         drawn["reward_by_length"] = charts.reward_by_length(clouds[0], clouds[1], names)
-    found = page.outcome.seeds_of_arms if page.outcome else None
+    found = page.outcome.seed_comparison if page.outcome else None
     if found is not None:
         shown = [spread for spread in found.spreads if spread.name in (comparison.primary, *SEEDS_DRAWN)]
         drawn["seeds"] = charts.sweep_chart([_dots(spread) for spread in shown], "arm")
@@ -349,7 +349,7 @@ def _dots(spread: SeedSpread) -> charts.SweepPanel:
     """Every seed's value of a measure as a dot."""
 
     def dots(values: Sequence[float]) -> list[Estimate | None]:
-        return [Estimate(name=spread.name, value=value, low=None, high=None, prompts=0) for value in values]
+        return [Estimate(name=spread.name, value=value, low_95=None, high_95=None, prompts=0) for value in values]
 
     rows = [("A", dots(spread.before)), ("B", dots(spread.after))]
     return charts.SweepPanel(measure=measure_named(spread.name), rows=rows, start=None)
@@ -357,12 +357,12 @@ def _dots(spread: SeedSpread) -> charts.SweepPanel:
 
 def _seed_sentences(page: Page) -> str:
     """What the number of seeds allows to be said."""
-    return SEVERAL_SEEDS_NOTE if page.outcome is not None and page.outcome.seeds_of_arms is not None else ONE_SEED
+    return SEVERAL_SEEDS_NOTE if page.outcome is not None and page.outcome.seed_comparison is not None else ONE_SEED
 
 
 def _spreads(page: Page) -> list[tuple[str, ...]]:
     """Every seed's value of every headline: title, A, B, the interval of the setting, Welch's p."""
-    found = page.outcome.seeds_of_arms if page.outcome else None
+    found = page.outcome.seed_comparison if page.outcome else None
     rows = []
     for spread in found.spreads if found else ():
         measure = measure_named(spread.name)

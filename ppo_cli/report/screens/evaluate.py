@@ -66,7 +66,7 @@ def checkpoint_curve_screen(outcome: CheckpointCurveResult) -> RenderableType:
     for heading in ("KL", f"★ {measure.title}", "change", "95 % interval", *others.values()):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("kept")
-    for line in outcome.lines:
+    for line in outcome.rows:
         table.add_row(*_checkpoint_row(line, measure, [measure_named(name) for name in others]))
     asked = f"KL in nats an answer; change against step 0; {outcome.prompts} prompts × {outcome.samples_per_prompt}"
     if outcome.prompts < outcome.of_prompts:
@@ -78,7 +78,7 @@ def checkpoint_curve_screen(outcome: CheckpointCurveResult) -> RenderableType:
         Text(),
         table,
     ]
-    drawn = tradeoff_chart(outcome.lines, measure)
+    drawn = tradeoff_chart(outcome.rows, measure)
     if drawn:
         parts += [Text(), *map(Text, drawn)]
         parts.append(
@@ -88,7 +88,7 @@ def checkpoint_curve_screen(outcome: CheckpointCurveResult) -> RenderableType:
                 style="dim",
             )
         )
-    return Group(*parts, *footnotes([outcome.primary, *others], outcome.graded))
+    return Group(*parts, *footnotes([outcome.primary, *others], outcome.rewarded_measures))
 
 
 def tradeoff_chart(lines: Sequence[CheckpointRow], measure: Measure) -> list[str]:
@@ -127,7 +127,7 @@ def _checkpoint_row(line: CheckpointRow, measure: Measure, others: Sequence[Meas
         formatting.value(measure_named("kl.per_answer"), line.kl),
         formatting.value(measure, line.primary.value),
         formatting.difference(measure, change.difference) if change else formatting.MISSING,
-        formatting.interval(measure, change.low, change.high) if change else formatting.MISSING,
+        formatting.interval(measure, change.low_95, change.high_95) if change else formatting.MISSING,
         *(formatting.value(other, estimates[other.name].value) for other in others),
         "yes" if line.checkpoint else "",
     ]
@@ -145,4 +145,4 @@ def _cell(measure: Measure, value: CategoryValue) -> str:
 
 def _is_known(value: CategoryValue) -> bool:
     found = value.estimate
-    return all(edge is not None and math.isfinite(edge) for edge in (found.low, found.high))
+    return all(edge is not None and math.isfinite(edge) for edge in (found.low_95, found.high_95))

@@ -62,7 +62,9 @@ def _split(counts: SplitCounts) -> list[RenderableType]:
     if more > 0:
         rest = counts.strata[STRATA_SHOWN:]
         table.add_row(f"{more} more", "", str(sum(row.train for row in rest)), str(sum(row.evaluation for row in rest)))
-    together = f" Variants of one another stay together, {counts.together} at most." if counts.together > 1 else ""
+    together = (
+        f" Variants of one another stay together, {counts.largest_group} at most." if counts.largest_group > 1 else ""
+    )
     return [
         plain_text(f"{counts.source}: {counts.rows} rows in {_kind(counts.format)}{dropped}."),
         plain_text(f"{counts.train} to train on, {counts.evaluation} to evaluate on, nothing alike in both.{together}"),

@@ -60,7 +60,7 @@ def sft_check_screen(outcome: PreflightResult) -> RenderableType:
         *examples,
         Text(),
         *_to_do(outcome.checks),
-        Text(VERDICTS[outcome.outcome], style=MARKS[outcome.outcome][1]),
+        Text(VERDICTS[outcome.status], style=MARKS[outcome.status][1]),
     ]
     return Group(*lines)
 
@@ -81,7 +81,7 @@ def reward_screen(outcome: RewardAuditResult) -> RenderableType:
         "pass": "The reward holds up.",
         "warn": "The reward can be used; read the lines marked warn first.",
         "stop": "PPO should not start with this reward.",
-    }[outcome.outcome]
+    }[outcome.status]
     lines: list[RenderableType] = [
         plain_text(outcome.name, style="bold"),
         plain_text(f"goal: {formatting.one_line(outcome.goal)}", style="dim"),
@@ -89,9 +89,9 @@ def reward_screen(outcome: RewardAuditResult) -> RenderableType:
         CheckLines(outcome.checks),
         Text(),
     ]
-    if outcome.tricks:
-        lines += [terms, Text(), exploit_table(outcome.tricks), Text()]
-    lines += [*paid, Text(), *_to_do(outcome.checks), Text(verdict, style=MARKS[outcome.outcome][1])]
+    if outcome.exploits:
+        lines += [terms, Text(), exploit_table(outcome.exploits), Text()]
+    lines += [*paid, Text(), *_to_do(outcome.checks), Text(verdict, style=MARKS[outcome.status][1])]
     return Group(*lines)
 
 
@@ -101,13 +101,13 @@ def exploit_table(tricks: Sequence[RewardExploit]) -> RenderableType:
     for heading in ("reward", "over honest answers", "over written ones"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("")
-    for trick in sorted(tricks, key=lambda trick: -trick.over_honest.mean):
+    for trick in sorted(tricks, key=lambda trick: -trick.gain_over_start.mean):
         style = {"yes": "bold red", "for now": "yellow", "no": "default"}[trick.wins]
         table.add_row(
             trick.name,
             formatting.signed(trick.reward, 2),
-            _margin(trick.over_honest),
-            _margin(trick.over_written) if trick.over_written else formatting.MISSING,
+            _margin(trick.gain_over_start),
+            _margin(trick.gain_over_written) if trick.gain_over_written else formatting.MISSING,
             Text(EXPLOIT_WINS[trick.wins], style=style),
         )
     return table
@@ -122,7 +122,7 @@ def _row_wide(checks: Sequence[Check]) -> RenderableType:
     table.expand = True
     table.show_header = False
     for check in checks:
-        table.add_row(_mark(check.outcome), check.name, check.value, f"{check.threshold}: {check.reason}")
+        table.add_row(_mark(check.status), check.name, check.value, f"{check.threshold}: {check.reason}")
     return table
 
 
@@ -130,7 +130,7 @@ def _row_narrow(checks: Sequence[Check]) -> RenderableType:
     lines: list[RenderableType] = []
     for check in checks:
         head = Text.assemble(
-            _mark(check.outcome), "  ", plain_text(check.name, style="bold" if check.outcome != "pass" else "")
+            _mark(check.status), "  ", plain_text(check.name, style="bold" if check.status != "pass" else "")
         )
         lines += [head, Padding(plain_text(check.value), (0, 0, 0, 8))]
         lines.append(Padding(plain_text(f"wanted {check.threshold}: {check.reason}", style="dim"), (0, 0, 0, 8)))
@@ -139,14 +139,14 @@ def _row_narrow(checks: Sequence[Check]) -> RenderableType:
 
 def _to_do(checks: Sequence[Check]) -> list[RenderableType]:
     """What to do, the stops first."""
-    asked = [check for level in ("stop", "warn") for check in checks if check.outcome == level and check.next_step]
+    asked = [check for level in ("stop", "warn") for check in checks if check.status == level and check.next_step]
     if not asked:
         return []
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for check in asked:
-        table.add_row(_mark(check.outcome), plain_text(f"{check.name}: {check.next_step}"))
+        table.add_row(_mark(check.status), plain_text(f"{check.name}: {check.next_step}"))
     return [Text("What to do:", style="bold"), table, Text()]
 
 

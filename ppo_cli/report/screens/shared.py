@@ -125,10 +125,10 @@ def evaluation_screen(outcome: EvaluationResult) -> RenderableType:
             _goal(outcome.goal, "dim"),
             Text(f"{outcome.prompts} prompts × {outcome.samples_per_prompt} answers", style="dim"),
             Text(),
-            estimate_table(outcome.estimates, outcome.graded),
+            estimate_table(outcome.estimates, outcome.rewarded_measures),
         ]
-    if outcome.by_hand is not None:
-        parts += [Text(), human_labels_block(outcome.by_hand)]
+    if outcome.human_labels is not None:
+        parts += [Text(), human_labels_block(outcome.human_labels)]
     if outcome.categories:
         parts += [Text(), category_table(outcome.categories)]
     parts += [Text(), plain_text(f"rules {outcome.rules}; answers and scores in {outcome.folder}", style="dim")]
@@ -153,9 +153,9 @@ def comparison_screen(outcomes: Sequence[ComparisonResult]) -> RenderableType:
             behaviour_table(comparison, "A", "B"),
             Text("A is the first run, B the second; change is B − A.", style="dim"),
             Text(),
-            *([seed_table.seeds_table(outcome.seeds_of_arms), Text()] if outcome.seeds_of_arms else []),
+            *([seed_table.seeds_table(outcome.seed_comparison), Text()] if outcome.seed_comparison else []),
             *_moved(comparison, "A", "B"),
-            Text(seed_table.SEVERAL_SEEDS_NOTE if outcome.seeds_of_arms else ONE_SEED, style="dim"),
+            Text(seed_table.SEVERAL_SEEDS_NOTE if outcome.seed_comparison else ONE_SEED, style="dim"),
             *[plain_text(f"--fail-if {formatting.condition_sentence(found)}") for found in outcome.fail_if],
             *alarms_of_runs(outcome.alarms),
             *advice_line(outcome.advice),
@@ -177,9 +177,9 @@ def dry_run_screen(outcome: DryRunResult) -> RenderableType:
         table.add_row(
             line.path,
             format_value(line.value),
-            Text(line.moves, style="cyan" if line.moves == "treatment" else "dim"),
+            Text(line.role, style="cyan" if line.role == "treatment" else "dim"),
             Text(line.origin, style="bold" if line.origin == "override" else "dim"),
-            "" if line.instead_of is None else format_value(line.instead_of),
+            "" if line.replaces is None else format_value(line.replaces),
         )
     cost = outcome.cost
     if cost.seconds is None:
@@ -241,13 +241,16 @@ def runs_screen(rows: Sequence[RunRow], differing: Sequence[str], output: str) -
             *[_measured(row, name) for name in primaries],
             differs if row.state.parent is None else _parent_cell(row, by_name.get(row.state.parent)),
         )
-    parts: list[RenderableType] = [table, *footnotes(primaries, {name for row in rows for name in row.graded})]
+    parts: list[RenderableType] = [
+        table,
+        *footnotes(primaries, {name for row in rows for name in row.rewarded_measures}),
+    ]
     if usual:
         parts.append(plain_text("usual: " + ", ".join(f"{path} {value}" for path, value in usual.items()), style="dim"))
     parts += [
-        plain_text(f"{row.state.id} was best at the interim evaluations at step {row.state.best}", style="dim")
+        plain_text(f"{row.state.id} was best at the interim evaluations at step {row.state.best_step}", style="dim")
         for row in rows
-        if row.state.status in ("finished", "stopped") and row.state.best not in (None, row.state.updates_done)
+        if row.state.status in ("finished", "stopped") and row.state.best_step not in (None, row.state.updates_done)
     ]
     parts += [
         _next(f"continue {row.state.id}", f"ppo train --resume {output}/{row.state.id}")
@@ -294,7 +297,7 @@ def behaviour_sentences(comparison: Comparison) -> list[str]:
             sentences.append(
                 f"Of {where} it {does} {formatting.value(measure, rate.after)}, before "
                 f"{formatting.value(measure, rate.before)}: {formatting.difference(measure, rate.difference)} "
-                f"{formatting.interval(measure, rate.low, rate.high)}."
+                f"{formatting.interval(measure, rate.low_95, rate.high_95)}."
             )
     return sentences
 
@@ -302,7 +305,7 @@ def behaviour_sentences(comparison: Comparison) -> list[str]:
 def comparison_sentences(outcome: ComparisonResult) -> list[str]:
     """The verdict, what it can be put down to, and what the seeds say of it."""
     sentences = behaviour_sentences(outcome.comparison)
-    found = outcome.seeds_of_arms
+    found = outcome.seed_comparison
     if found is not None:
         sentences[0] = f"These checkpoints: {sentences[0]}"
         sentences.append(seed_table.seeds_sentence(found, outcome.comparison.primary, outcome.variables))
@@ -315,12 +318,12 @@ def attribution(outcome: ComparisonResult) -> str:
     if outcome.same_run:
         return "A run with itself: every difference is exactly zero."
     moved = {key: f"{key} {format_value(old)} → {format_value(new)}" for key, (old, new) in outcome.treatments.items()}
-    together = [" with ".join(moved[key] for key in outcome.bundle)] if outcome.bundle else []
-    changed = [*together, *(words for key, words in moved.items() if key not in outcome.bundle)]
+    together = [" with ".join(moved[key] for key in outcome.joint_variable)] if outcome.joint_variable else []
+    changed = [*together, *(words for key, words in moved.items() if key not in outcome.joint_variable)]
     if len(changed) > 1:
         return f"CONFOUNDED: {len(changed)} variables changed ({'; '.join(changed)}); no effect can be attributed."
     if changed:
-        same = outcome.seeds_of_arms is not None or outcome.seeds[0] == outcome.seeds[1]
+        same = outcome.seed_comparison is not None or outcome.seeds[0] == outcome.seeds[1]
         seed = "" if same else ", and the seed differs"
         if together:
             return f"{changed[0]}: declared as one variable before training, the only one changed{seed}."
@@ -340,14 +343,14 @@ def _panel(title: str, goal: str, sentences: Sequence[str], comparison: Comparis
 
 
 def _card(outcome: ComparisonResult) -> RenderableType:
-    same = "   ".join(f"✓ {AGREES.get(name, name)}" for name in outcome.agrees)
+    same = "   ".join(f"✓ {AGREES.get(name, name)}" for name in outcome.same_groups)
     lines = [Text(f"Comparable?  {same}   ✓ scored by the same rules")]
     for key, (old, new) in outcome.treatments.items():
         lines.append(plain_text(f"Changed      {key}  {format_value(old)} → {format_value(new)}", style="bold"))
-    if outcome.bundle:
-        lines.append(plain_text(f"Declared     {', '.join(outcome.bundle)} as one variable, before training"))
-    if outcome.seeds_of_arms is not None:
-        a, b = (", ".join(map(str, seeds)) for seeds in outcome.seeds_of_arms.seeds)
+    if outcome.joint_variable:
+        lines.append(plain_text(f"Declared     {', '.join(outcome.joint_variable)} as one variable, before training"))
+    if outcome.seed_comparison is not None:
+        a, b = (", ".join(map(str, seeds)) for seeds in outcome.seed_comparison.seeds)
         lines.append(Text(f"Seeds        {a} → {b}"))
     elif outcome.seeds[0] != outcome.seeds[1]:
         lines.append(Text(f"Seed         {outcome.seeds[0]} → {outcome.seeds[1]}"))
@@ -368,8 +371,8 @@ def flips_line(comparison: Comparison, before: str) -> str:
     """How many prompts flipped, and how many would by chance."""
     what, _ = _flipped(comparison)
     line = f"{len(comparison.flips)} of {comparison.prompts} prompts flipped ({what} moved by half or more)"
-    if comparison.noise_floor is not None:
-        chance = comparison.noise_floor * comparison.prompts
+    if comparison.expected_flip_rate is not None:
+        chance = comparison.expected_flip_rate * comparison.prompts
         line += f"; sampling {before} a second time would flip about {chance:.0f}"
     return f"{line}."
 
@@ -380,7 +383,7 @@ def flip_verb(comparison: Comparison) -> str:
 
 
 def _flipped(comparison: Comparison) -> tuple[str, str]:
-    return FLIPPED.get(measure_named(comparison.primary).value, FLIPPED["refused"])
+    return FLIPPED.get(measure_named(comparison.primary).label, FLIPPED["refused"])
 
 
 def _best_in_between(outcome: TrainingResult) -> list[RenderableType]:
@@ -406,7 +409,7 @@ def _change(comparison: Comparison, name: str) -> MeasureChange | None:
 def _parent_cell(row: RunRow, parent: RunRow | None) -> str:
     """What a run changed against its parent, and in which round."""
     changed = []
-    for path, value in row.state.changed.items():
+    for path, value in row.state.changed_keys.items():
         before = f"{format_value(parent.config[path])} → " if parent is not None and path in parent.config else ""
         changed.append(f"{path} {before}{format_value(value)}")
     whose = "" if parent is not None else f" of {row.state.parent}"
@@ -423,7 +426,7 @@ def _measured(row: RunRow, name: str) -> str:
     known = {measure.name: measure for measure in MEASURES}
     if found is None or found.get("value") is None or name not in known:
         return formatting.MISSING
-    mark = f" {formatting.REWARDED_MARK}" if name in row.graded else ""
+    mark = f" {formatting.REWARDED_MARK}" if name in row.rewarded_measures else ""
     return f"{formatting.value(known[name], found['value'])}{mark} (step {row.step})"
 
 

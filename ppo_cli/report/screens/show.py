@@ -35,7 +35,7 @@ def run_summary_screen(story: RunSummary) -> RenderableType:
         plain_text(state.id, style="bold"),
         _line("goal", formatting.one_line(story.goal, 2 * WIDTH - 20)),
         _line("round", f"{story.round}, {story.question}"),
-        _line("changed", _changed(state, story.instead_of)),
+        _line("changed", _changed(state, story.parent_values)),
         _line("ended", _ended(state, story.updates)),
         Text(),
         *_behaviour(story),
@@ -49,12 +49,12 @@ def run_summary_screen(story: RunSummary) -> RenderableType:
             ),
             _line("reward", f"{sparkline(list(story.reward))}  {_reward_and_kl(story.reward, formatting.signed)}"),
         ]
-    if state.best is not None:
-        parts.append(_line("best", f"step {state.best} at the interim evaluations: {story.folder}/best"))
+    if state.best_step is not None:
+        parts.append(_line("best", f"step {state.best_step} at the interim evaluations: {story.folder}/best"))
     if story.alarms is not None:
         parts.append(_line("alarms", ", ".join(story.alarms) or "none rang"))
-    if story.sets:
-        parts.append(_line("arm of", ", ".join(story.sets)))
+    if story.sweeps:
+        parts.append(_line("arm of", ", ".join(story.sweeps)))
     parts += [_line("folder", story.folder), _line("in it", ", ".join(story.files[:4])), Text()]
     return Group(
         *parts, Text("next  ", style="dim").append(formatting.printable(story.next_command), style="bold not dim")
@@ -63,10 +63,10 @@ def run_summary_screen(story: RunSummary) -> RenderableType:
 
 def _changed(state: RunState, instead_of: Mapping[str, Any]) -> str:
     words = []
-    for key, value in list(state.changed.items())[:CHANGES_SHOWN]:
+    for key, value in list(state.changed_keys.items())[:CHANGES_SHOWN]:
         before = f"{format_value(instead_of[key])} → " if key in instead_of else ""
         words.append(f"{key} {before}{format_value(value)}")
-    more = len(state.changed) - CHANGES_SHOWN
+    more = len(state.changed_keys) - CHANGES_SHOWN
     words += [f"{more} more"] if more > 0 else []
     against = f"against {state.parent}" if state.parent else "typed over its config"
     return f"{', '.join(words)} ({against})" if words else f"nothing ({against})" if state.parent else "nothing"
@@ -100,9 +100,9 @@ def _behaviour(story: RunSummary) -> list[RenderableType]:
     table.add_column("", no_wrap=True)
     for change in chosen:
         table.add_row(*_cells(change, comparison))
-    notes = footnotes([change.name for change in chosen], comparison.graded, short=True)
-    if comparison.by_hand is not None:
-        notes.append(Text(formatting.human_label_note(comparison.by_hand), style="dim"))
+    notes = footnotes([change.name for change in chosen], comparison.rewarded_measures, short=True)
+    if comparison.human_labels is not None:
+        notes.append(Text(formatting.human_label_note(comparison.human_labels), style="dim"))
     return [
         table,
         plain_text(f"{comparison.samples_per_prompt} answers a prompt{subset}; ★ is judged", style="dim"),
@@ -118,7 +118,7 @@ def _cells(change: MeasureChange, comparison: Comparison) -> list[str]:
         formatting.value(measure, change.before),
         formatting.value(measure, change.after),
         formatting.difference(measure, change.difference),
-        formatting.interval(measure, change.low, change.high),
+        formatting.interval(measure, change.low_95, change.high_95),
         formatting.arrow(measure, change),
     ]
 

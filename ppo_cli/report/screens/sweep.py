@@ -101,7 +101,7 @@ def sweep_screen(outcome: SweepResult) -> RenderableType:
         plain_text(f"goal: {formatting.one_line(outcome.goal)}", style="dim"),
         Text(),
         _table(outcome, guards),
-        *footnotes([outcome.primary, *(guard.name for guard in guards)], outcome.graded),
+        *footnotes([outcome.primary, *(guard.name for guard in guards)], outcome.rewarded_measures),
         Text(),
     ]
     if any(arm.measures for arm in outcome.arms):
@@ -156,7 +156,7 @@ def sweep_chart_svg(outcome: SweepResult) -> str:
         charts.SweepPanel(
             measure=measure_named(name),
             rows=[(label, [_estimate(arm.measures, name) for arm in arms]) for label, arms in rows],
-            start=_number(outcome.before, name),
+            start=_number(outcome.baseline, name),
         )
         for name in (outcome.primary, KL)
     ]
@@ -197,7 +197,7 @@ def _size(value: object) -> float:
 
 def _known_guards(outcome: SweepResult) -> list[Measure]:
     """Those that there is data for."""
-    found = [outcome.before, *(arm.measures for arm in outcome.arms)]
+    found = [outcome.baseline, *(arm.measures for arm in outcome.arms)]
     return [
         measure_named(name) for name in outcome.guards if any(_number(measures, name) is not None for measures in found)
     ]
@@ -214,7 +214,7 @@ def _table(outcome: SweepResult, guards: Sequence[Measure]) -> RenderableType:
         heading = _heading(guard, SHORT.get(guard.name, guard.title.strip()), outcome)
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("", overflow="fold")
-    table.add_row("step 0", "", *_cells(outcome.before, primary, guards), "")
+    table.add_row("step 0", "", *_cells(outcome.baseline, primary, guards), "")
     for label, arms in _rows(outcome):
         for arm in arms:
             said = [*([] if arm.status == "finished" else [arm.status]), *(f"! {name}" for name in arm.alarms)]
@@ -240,7 +240,7 @@ def _dots(outcome: SweepResult, name: str) -> RenderableType:
         )
         for label, arms in _rows(outcome)
     ]
-    return DotPlot(measure_named(name), rows, _number(outcome.before, name))
+    return DotPlot(measure_named(name), rows, _number(outcome.baseline, name))
 
 
 def _comparing(outcome: SweepResult) -> str:
@@ -255,7 +255,7 @@ def _comparing(outcome: SweepResult) -> str:
 
 
 def _heading(measure: Measure, title: str, outcome: SweepResult) -> Text:
-    graded = f" {formatting.REWARDED_MARK}" if measure.name in outcome.graded else ""
+    graded = f" {formatting.REWARDED_MARK}" if measure.name in outcome.rewarded_measures else ""
     return Text(f"{title}{graded}")
 
 

@@ -71,4 +71,4 @@ def baseline_for(prompt: Prompt, answers: Sequence[Answer], other: str) -> tuple
 def make_answer(text: str, *, ended: bool = True, tokens: int | None = None) -> Answer:
     """An answer that no model wrote."""
     guessed = max(1, round(TOKENS_PER_WORD * len(text.split())) + 1)
-    return Answer(text=text, tokens=guessed if tokens is None else tokens, finish="eos" if ended else "length")
+    return Answer(text=text, token_count=guessed if tokens is None else tokens, finish="eos" if ended else "length")

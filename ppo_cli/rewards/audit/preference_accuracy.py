@@ -57,7 +57,7 @@ def pair_check(reward: RewardFunction, pairs: Pairs) -> Check:
     if not pairs.cases:
         return Check(
             name="reward prefers good to bad",
-            outcome="warn",
+            status="warn",
             value="no pairs to try it on",
             threshold=threshold,
             reason=reason,
@@ -70,7 +70,7 @@ def pair_check(reward: RewardFunction, pairs: Pairs) -> Check:
     outcome: CheckStatus = "stop" if high < FAIL_ACCURACY else "warn" if right < MIN_ACCURACY else "pass"
     return Check(
         name="reward prefers good to bad",
-        outcome=outcome,
+        status=outcome,
         value=f"in {right:.0%} of {len(good)} pairs [{low:.0%}, {high:.0%}]; {pairs.source}",
         threshold=threshold,
         reason=reason,

@@ -56,7 +56,7 @@ def scorer_checks(
         return [
             Check(
                 name="reward keeps its contract",
-                outcome="stop",
+                status="stop",
                 value=error.message,
                 threshold="one finite score for every answer",
                 reason="one broken score destroys all weights in one update",
@@ -83,7 +83,7 @@ def _largest_difference(one: Floats, other: Floats) -> float:
 def _finite(rewards: Floats) -> Check:
     return Check(
         name="reward keeps its contract",
-        outcome="pass",
+        status="pass",
         value=f"{len(rewards)} scores for {len(rewards)} answers, all finite",
         threshold="one finite score for every answer",
         reason="one broken score destroys all weights in one update",
@@ -93,7 +93,7 @@ def _finite(rewards: Floats) -> Check:
 def _deterministic(noise: float, deterministic: bool) -> Check:
     return Check(
         name="reward repeats itself",
-        outcome="pass" if noise <= MAX_DIFFERENCE else "stop" if noise > MAX_NOISE_SHARE and deterministic else "warn",
+        status="pass" if noise <= MAX_DIFFERENCE else "stop" if noise > MAX_NOISE_SHARE and deterministic else "warn",
         value="the same twice" if noise <= MAX_DIFFERENCE else f"off by {noise:.0%} of its spread",
         threshold=f"the same, stop above {MAX_NOISE_SHARE:.0%} of its spread"
         if deterministic
@@ -107,7 +107,7 @@ def _independent_of_batch(difference: float, noise: float) -> Check:
     fine = difference <= max(MAX_DIFFERENCE, 2 * noise)
     return Check(
         name="reward is blind to the batch",
-        outcome="pass" if fine else "stop" if difference > MAX_NOISE_SHARE else "warn",
+        status="pass" if fine else "stop" if difference > MAX_NOISE_SHARE else "warn",
         value="the same alone and in any order" if fine else f"off by {difference:.0%} of its spread",
         threshold=f"the same, stop above {MAX_NOISE_SHARE:.0%} of its spread",
         reason="else an answer is paid for its neighbours, or scores are handed to the wrong answers",
@@ -119,7 +119,7 @@ def _fast_enough(speed: float, episodes: int) -> Check:
     seconds = episodes / speed
     return Check(
         name="reward is quick",
-        outcome="pass" if seconds <= MAX_SECONDS else "warn",
+        status="pass" if seconds <= MAX_SECONDS else "warn",
         value=f"{speed:.0f} answers a second" if speed >= 10 else f"{speed:.2g} answers a second",
         threshold=f"{MAX_SECONDS:.0f} s or less an update of {episodes}",
         reason=f"it takes {seconds:.2g} s of every update",

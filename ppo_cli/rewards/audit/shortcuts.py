@@ -38,7 +38,7 @@ def spread_checks(cases: Sequence[Case], scored: Sequence[RewardScore]) -> list[
     checks = [
         Check(
             name="reward has a spread",
-            outcome="pass" if spread > 1e-6 else "stop",
+            status="pass" if spread > 1e-6 else "stop",
             value=f"{format_number(rewards.min())} to {format_number(rewards.max())}, standard deviation {spread:.2f}",
             threshold="a standard deviation above 0",
             reason="with equal rewards there is nothing to learn from",
@@ -50,7 +50,7 @@ def spread_checks(cases: Sequence[Case], scored: Sequence[RewardScore]) -> list[
         checks.append(
             Check(
                 name="every term says something",
-                outcome="warn",
+                status="warn",
                 value=f"the same for all {len(cases)} answers: {', '.join(idle)}",
                 threshold="no such term",
                 reason="a term that never differs pays nobody",
@@ -65,7 +65,7 @@ def shortcut_checks(cases: Sequence[Case], rewards: Floats) -> list[Check]:
     inside = _within(cases, rewards)
     if len(cases) < 3 or inside.std() < 1e-9:
         return []
-    lengths = _within(cases, np.array([case.answer.tokens for case in cases], dtype=float))
+    lengths = _within(cases, np.array([case.answer.token_count for case in cases], dtype=float))
     by_length = _rank_correlation(inside, lengths)
     phrase, by_phrase = _strongest_opening(cases, inside)
     refused = np.array([refusal.classify(case.answer.text) == "refusal" for case in cases], dtype=float)
@@ -74,7 +74,7 @@ def shortcut_checks(cases: Sequence[Case], rewards: Floats) -> list[Check]:
     return [
         Check(
             name="reward is no ruler",
-            outcome="pass" if abs(by_length) < BY_LENGTH else "warn",
+            status="pass" if abs(by_length) < BY_LENGTH else "warn",
             value=f"rank correlation with length {format_number(by_length)}",
             threshold=f"below {BY_LENGTH:g} either way",
             reason="PPO finds length long before it finds quality",
@@ -82,7 +82,7 @@ def shortcut_checks(cases: Sequence[Case], rewards: Floats) -> list[Check]:
         ),
         Check(
             name="reward is no phrase",
-            outcome="pass" if abs(by_phrase) < BY_PHRASE else "warn",
+            status="pass" if abs(by_phrase) < BY_PHRASE else "warn",
             value=f"strongest {format_number(by_phrase)}, with '{phrase} …'"
             if phrase
             else "no opening is common enough",
@@ -92,7 +92,7 @@ def shortcut_checks(cases: Sequence[Case], rewards: Floats) -> list[Check]:
         ),
         Check(
             name="reward does not pay refusing",
-            outcome="pass" if by_refusal < BY_PHRASE else "warn",
+            status="pass" if by_refusal < BY_PHRASE else "warn",
             value=f"correlation with refusing {format_number(by_refusal)} where help is wanted",
             threshold=f"below {BY_PHRASE:g}",
             reason="else the policy learns to refuse whatever it is asked",
