@@ -65,7 +65,7 @@ def _train_like_only(seen: RunHistory) -> tuple[str, ...]:
     apart = sign * (near.difference - far.difference)
     only_near = sign * near.difference > 0 and sign * far.difference < MIN_TRANSFER * sign * near.difference
     certain = apart > MIN_RISE_ERRORS * math.hypot(near.error, far.error)
-    if not (only_near and certain and (near.low > 0 or near.high < 0)):
+    if not (only_near and certain and (near.low_95 > 0 or near.high_95 < 0)):
         return ()
     return (
         (

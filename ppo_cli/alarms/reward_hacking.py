@@ -93,7 +93,7 @@ def _by_length(seen: RunHistory) -> tuple[str, ...]:
     if seen.updates < 3:
         return ()
     early, late = seen.thirds()
-    rewards, tokens = (np.array([getattr(episode, name) for episode in late]) for name in ("reward", "tokens"))
+    rewards, tokens = (np.array([getattr(episode, name) for episode in late]) for name in ("reward", "token_count"))
     if len(late) < MIN_EPISODES or rewards.std() < 1e-9 or tokens.std() < 1e-9:
         return ()
     correlation = float(stats.spearmanr(rewards, tokens).statistic)

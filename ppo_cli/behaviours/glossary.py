@@ -15,8 +15,8 @@ from ppo_cli.records.measures import Measure
 
 HEAD = """# Glossary of behaviours
 
-Made by `make glossary` from the table in [`ppo_cli/behaviours/measures.py`](../ppo_cli/behaviours/catalog.py); change it
-there. Intervals and tests are described in [`ppo_cli/stats/intervals.py`](../ppo_cli/analysis/inference.py). A
+Made by `make glossary` from the table in [`ppo_cli/behaviours/measures.py`](../ppo_cli/behaviours/measures.py); change it
+there. Intervals and tests are described in [`ppo_cli/stats/intervals.py`](../ppo_cli/stats/intervals.py). A
 measure marked † on a screen is *graded by its own teacher*: a term of that run's reward scores the same thing.
 """
 BETTER = {"higher": "higher is better", "lower": "lower is better", None: "no better direction"}

@@ -148,8 +148,8 @@ def summarise_human_labels(run: Run, step: int) -> HumanLabels | None:
         answers=answers,
         agree=agree,
         agreement=agree / answers,
-        low=low,
-        high=high,
+        low_95=low,
+        high_95=high,
         comparison=by_people,
     )
 

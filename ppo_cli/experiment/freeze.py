@@ -88,8 +88,8 @@ def freeze(experiment: Experiment, content: Mapping[str, Mapping[str, Any]], fil
     groups = {**_config_groups(experiment)}
     for name in CONTENT_GROUPS:
         if name in content:
-            moves: KeyRole = "treatment" if name == REWARD_CONTENT else "frozen"
-            groups[name] = Group(moves, sha256_of(content[name]), dict(content[name]))
+            role: KeyRole = "treatment" if name == REWARD_CONTENT else "frozen"
+            groups[name] = Group(role, sha256_of(content[name]), dict(content[name]))
     return Lock(_fingerprint(groups), groups, dict(files))
 
 
@@ -109,7 +109,7 @@ def as_yaml(lock: Lock) -> str:
         "schema": LOCK_FORMAT,
         "fingerprint": lock.fingerprint,
         "groups": {
-            name: {"moves": group.role, "digest": group.digest, "values": dict(group.values)}
+            name: {"role": group.role, "digest": group.digest, "values": dict(group.values)}
             for name, group in lock.groups.items()
         },
         "files": dict(lock.files),
@@ -129,7 +129,7 @@ def from_yaml(text: str, where: str) -> Lock:
         if document["schema"] != LOCK_FORMAT:
             raise IntegrityError(f"{where} was frozen by {document['schema']}, not {LOCK_FORMAT}.", "Repeat the run.")
         groups = {
-            name: Group(entry["moves"], entry["digest"], entry["values"]) for name, entry in document["groups"].items()
+            name: Group(entry["role"], entry["digest"], entry["values"]) for name, entry in document["groups"].items()
         }
         lock = Lock(document["fingerprint"], groups, document["files"])
     except (yaml.YAMLError, KeyError, TypeError, AttributeError):
@@ -218,10 +218,10 @@ def _config_groups(experiment: Experiment) -> dict[str, Group]:
         held = {
             path: path_independent(path, value)
             for path, value in values.items()
-            if any(path == prefix or path.startswith(f"{prefix}.") for prefix in prefixes) and _moves(path) != "free"
+            if any(path == prefix or path.startswith(f"{prefix}.") for prefix in prefixes) and _role(path) != "free"
         }
-        moves: KeyRole = "treatment" if name in ("reward", "kl", "ppo", "trained_part", "seed") else "frozen"
-        groups[name] = Group(moves, sha256_of(held), held)
+        role: KeyRole = "treatment" if name in ("reward", "kl", "ppo", "trained_part", "seed") else "frozen"
+        groups[name] = Group(role, sha256_of(held), held)
     return groups
 
 
@@ -251,7 +251,7 @@ def _untouched() -> Mapping[str, Any]:
     return flatten(to_dict(Experiment()))
 
 
-def _moves(path: str) -> KeyRole:
+def _role(path: str) -> KeyRole:
     try:
         return role_of(path)
     except KeyError:

@@ -1,6 +1,6 @@
 """Every key of an experiment: its type, default, range, and whether it may move between two runs.
 
-The class of a key (`moves`) says what a change of it means when two runs are compared:
+The class of a key (`role`) says what a change of it means when two runs are compared:
 
 - ``frozen``     the ground a comparison stands on; runs that differ here answer different questions,
 - ``treatment``  what an experiment varies, one key at a time,
@@ -36,7 +36,7 @@ TRACKERS = ("tensorboard", "wandb", "trackio", "mlflow")
 
 def key(
     default: Any,  # noqa: ANN401 - a default has the type of its field
-    moves: KeyRole,
+    role: KeyRole,
     *,
     above: float | None = None,
     at_least: float | None = None,
@@ -44,7 +44,7 @@ def key(
     is_path: bool = False,
 ) -> Any:  # noqa: ANN401 - dataclasses.field is typed so too
     """Declares one key: its default, its class, and the range of its value."""
-    metadata = {"moves": moves, "above": above, "at_least": at_least, "at_most": at_most, "is_path": is_path}
+    metadata = {"role": role, "above": above, "at_least": at_least, "at_most": at_most, "is_path": is_path}
     if isinstance(default, list):  # each experiment has its own
         return field(default_factory=default.copy, metadata=metadata)
     return field(default=default, metadata=metadata)

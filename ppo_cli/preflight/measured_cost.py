@@ -157,8 +157,8 @@ def _one_update(
             on_event,
         )
         begun = time.perf_counter()
-        rollouts = trainer.roll_out(1)
-        experience = trainer.estimate(rollouts, trainer.score(rollouts))
+        rollouts = trainer.generate(1)
+        experience = trainer.compute_advantages(rollouts, trainer.score(rollouts))
         once = time.perf_counter() - begun
         size = experiment.ppo.episodes_per_update // experiment.ppo.minibatches
         step = _timed(lambda: trainer.step(range(size), rollouts, experience, RunningMeans()))

@@ -88,7 +88,8 @@ def sft_check(loaded: LoadedExperiment, *, on_event: EventHandler = ignore_event
             token_lines.prompt_checks(tokenizer, [*inputs.train, *inputs.evaluation], experiment.prompts.max_tokens),
         ),
         *_about(
-            "is it an SFT model", _instruct_lines(policy.model, tokenizer, tried, rollout.max_new_tokens, ended=MIN_ENDED)
+            "is it an SFT model",
+            _instruct_lines(policy.model, tokenizer, tried, rollout.max_new_tokens, ended=MIN_ENDED),
         ),
         *_about("is it an SFT model", [_same_as_reference(policy, tried)]),
         *_reward_lines(inputs, tried),

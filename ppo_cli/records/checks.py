@@ -61,8 +61,8 @@ class MeanDifference:
     """A mean difference over prompts, with its 95 % interval."""
 
     mean: float
-    low: float
-    high: float
+    low_95: float
+    high_95: float
     prompts: int
 
 

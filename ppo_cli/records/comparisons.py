@@ -133,8 +133,8 @@ class SeedSpread:
     after: tuple[float, ...]
     difference: float
     """Between the means of the seeds' values."""
-    low: float | None
-    high: float | None
+    low_95: float | None
+    high_95: float | None
     """95 % interval of the settings' difference: over seeds, then prompts; None with one seed in an arm."""
     welch_low: float | None
     welch_high: float | None
@@ -174,7 +174,7 @@ class FailConditionResult:
     measure: str
     of: Literal["value", "change"]
     value: float
-    low: float | None
-    high: float | None
+    low_95: float | None
+    high_95: float | None
     """95 % interval over prompts."""
     failed: bool

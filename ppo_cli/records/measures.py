@@ -140,8 +140,8 @@ class CategoryValue:
     estimate: Estimate
     before: float | None
     """The same of the policy it is compared with, if there is one."""
-    low: float | None
-    high: float | None
+    low_95: float | None
+    high_95: float | None
     """95 % interval of the difference, paired by prompt; of the logarithm of the ratio for a geometric mean."""
 
 
@@ -167,8 +167,8 @@ class HumanLabels:
     agree: int
     """Of these read by the rule as by the person."""
     agreement: float
-    low: float
-    high: float
+    low_95: float
+    high_95: float
     """95 % interval of the agreement."""
     comparison: Comparison
     """Refusals by the labels alone; a partial refusal counts."""

@@ -147,10 +147,10 @@ def condition_sentence(found: FailConditionResult) -> str:
     """A --fail-if and what was measured: `refusal.safe > 0.2 is met: 41.6 % [35.1, 48.3]`."""
     measure = measure_named(found.measure)
     if found.of == "change":
-        seen = f"{difference(measure, found.value)} {interval(measure, found.low, found.high)}"
+        seen = f"{difference(measure, found.value)} {interval(measure, found.low_95, found.high_95)}"
     else:
         seen = estimate(
-            measure, Estimate(name=measure.name, value=found.value, low_95=found.low, high_95=found.high, prompts=0)
+            measure, Estimate(name=measure.name, value=found.value, low_95=found.low_95, high_95=found.high_95, prompts=0)
         )
     return f"{found.condition} is {'met' if found.failed else 'not met'}: {seen}"
 

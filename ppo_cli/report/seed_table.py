@@ -35,12 +35,12 @@ def seeds_sentence(found: Seeds, primary: str, treatments: Sequence[str]) -> str
     """
     counted = f"{len(found.before)} and {len(found.after)} seeds"
     spread = next((spread for spread in found.spreads if spread.name == primary), None)
-    if spread is None or spread.low is None:
+    if spread is None or spread.low_95 is None:
         return f"Over {counted}: one seed in an arm says nothing of the luck of the seed."
     measure = measure_named(primary)
     numbers = (
         f"{formatting.difference(measure, spread.difference)}, 95 % interval over seeds and prompts "
-        f"{formatting.interval(measure, spread.low, spread.high)}, Welch {formatting.p_value(spread.welch_p)}"
+        f"{formatting.interval(measure, spread.low_95, spread.high_95)}, Welch {formatting.p_value(spread.welch_p)}"
     )
     if not found.enough:
         return f"Over {counted}: {numbers}; {TOO_FEW_SEEDS}."
@@ -62,7 +62,7 @@ def seeds_table(found: Seeds) -> RenderableType:
             measure.title,
             "  ".join(formatting.value(measure, value) for value in spread.before),
             "  ".join(formatting.value(measure, value) for value in spread.after),
-            formatting.interval(measure, spread.low, spread.high),
+            formatting.interval(measure, spread.low_95, spread.high_95),
             formatting.p_value(spread.welch_p).removeprefix("p = ").removeprefix("p ") or formatting.MISSING,
         )
         table.add_row(*row)
@@ -104,7 +104,7 @@ def _primary(comparison: Comparison) -> float | None:
 
 def _excludes_zero(spread: SeedSpread, is_ratio: bool) -> bool:
     nothing = 1.0 if is_ratio else 0.0
-    return spread.low is not None and spread.high is not None and (spread.low > nothing or spread.high < nothing)
+    return spread.low_95 is not None and spread.high_95 is not None and (spread.low_95 > nothing or spread.high_95 < nothing)
 
 
 def _seeds_of(seeds: Sequence[int]) -> str:

@@ -39,7 +39,7 @@ def check_parent(loaded: LoadedExperiment, lock: Lock, output: Path, on_event: E
     """
     named = loaded.experiment.parent
     if named is None:
-        return {"changed": dict(word.split("=", 1) for word in loaded.overrides)}
+        return {"changed_keys": dict(word.split("=", 1) for word in loaded.overrides)}
     parent = find_run(named, output)
     _, frozen = parent.verify()
     changed = changed_keys(frozen, lock)
@@ -62,7 +62,7 @@ def check_parent(loaded: LoadedExperiment, lock: Lock, output: Path, on_event: E
             "can be put down to one of them."
         )
         on_event(Notice(text=text, level="warning"))
-    return {"parent": parent.name, "changed": {key: new for key, (_, new) in changed.items()}}
+    return {"parent": parent.name, "changed_keys": {key: new for key, (_, new) in changed.items()}}
 
 
 def check_parent_without_model(

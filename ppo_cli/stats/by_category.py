@@ -40,8 +40,8 @@ def _line(category: str, table: LabelMatrix, before: LabelMatrix, measures: Sequ
             CategoryValue(
                 estimate=estimate(measure, now),
                 before=estimate(measure, before.select(both)).value if both else None,
-                low=paired.low if paired else None,
-                high=paired.high if paired else None,
+                low_95=paired.low_95 if paired else None,
+                high_95=paired.high_95 if paired else None,
             )
         )
     expects = set(now.expects)

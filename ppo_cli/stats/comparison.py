@@ -169,8 +169,8 @@ def _change(measure: Measure, found: PairedResult | None, corrected: float | Non
         before=found.before,
         after=found.after,
         difference=found.difference,
-        low_95=found.low,
-        high_95=found.high,
+        low_95=found.low_95,
+        high_95=found.high_95,
         low_90=found.interval_90[0],
         high_90=found.interval_90[1],
         p_value=found.p_value,
@@ -187,9 +187,9 @@ def _change(measure: Measure, found: PairedResult | None, corrected: float | Non
 def _verdict(measure: Measure, found: PairedResult, p_value: float | None) -> Verdict:
     if _is_info(measure):
         return "info"
-    if found.prompts < MIN_PROMPTS or not (math.isfinite(found.low) and math.isfinite(found.high)):
+    if found.prompts < MIN_PROMPTS or not (math.isfinite(found.low_95) and math.isfinite(found.high_95)):
         return "INCONCLUSIVE"
-    excludes_zero = found.low > 0 or found.high < 0
+    excludes_zero = found.low_95 > 0 or found.high_95 < 0
     if excludes_zero and (p_value is None or p_value < ALPHA):
         return "CHANGED"
     if -measure.equivalence_margin < found.interval_90[0] and found.interval_90[1] < measure.equivalence_margin:

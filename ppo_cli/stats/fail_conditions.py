@@ -99,7 +99,7 @@ def check_condition(condition: Condition, found: Estimate | MeasureChange) -> Fa
         measure=condition.measure.name,
         of=condition.of,
         value=value,
-        low=found.low_95,
-        high=found.high_95,
+        low_95=found.low_95,
+        high_95=found.high_95,
         failed=OPERATORS[condition.operator](value, condition.number),
     )

@@ -53,8 +53,8 @@ class PairedResult:
     before: float
     after: float
     difference: float
-    low: float
-    high: float
+    low_95: float
+    high_95: float
     """95 % interval."""
     interval_90: tuple[float, float]
     """90 % interval."""
@@ -139,8 +139,8 @@ def _result(
         before=before,
         after=after,
         difference=after - before,
-        low=outer[0],
-        high=outer[1],
+        low_95=outer[0],
+        high_95=outer[1],
         interval_90=inner,
         error=error,
         p_value=p_value,

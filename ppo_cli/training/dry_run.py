@@ -69,6 +69,6 @@ def dry_run(loaded: LoadedExperiment, *, output: Path | None = None) -> DryRunRe
         overlaps=len(inputs.overlaps),
         cost=estimate_cost(inputs),
         parent=descends.get("parent"),
-        changed=descends["changed"] if "parent" in descends else {},
+        changed=descends["changed_keys"] if "parent" in descends else {},
         notices=tuple(event.text for event in told if isinstance(event, Notice)),
     )

@@ -52,7 +52,7 @@ def record_provenance(
             "trained_parameters": sum(value.numel() for value in policy.parameters.values()),
             "seeds": {"run": experiment.seed, "evaluation": experiment.evaluation.seed},
             "reference": {"sha256_at_start": digest, "sha256_at_end": None},
-            "forced": list(run.state().overridden_checks),
+            "overridden_checks": list(run.state().overridden_checks),
         },
     )
 

@@ -70,7 +70,7 @@ def train(
     forced += enforce_start_checks(resolved, force, on_event)
     experiment, lock, texts = freeze_inputs(resolved)
     folder = output or Path(experiment.output)
-    state = {**check_parent(loaded, lock, folder, on_event), "forced": list(forced)}
+    state = {**check_parent(loaded, lock, folder, on_event), "overridden_checks": list(forced)}
     run = create_run(folder / run_name(experiment, lock), lock, texts, state, again)
     try:
         return _run(run, resolved, on_event, process_group)

@@ -12,7 +12,8 @@ from ppo_cli.alarms.narrow_data import narrow_data
 from ppo_cli.alarms.no_learning import no_learning
 from ppo_cli.alarms.policy_drift import policy_drift
 from ppo_cli.alarms.reward_hacking import reward_hacking
-from ppo_cli.alarms.run_history import RunHistory, number
+from ppo_cli.alarms.run_history import RunHistory
+from ppo_cli.text.numbers import format_number
 from ppo_cli.alarms.too_many_changes import too_many_changes
 from ppo_cli.behaviours.measures import MEASURES, measure_named
 from ppo_cli.experiment.schema import Evaluation, Experiment, Kl, Model, Prompts, Reward, Term
@@ -36,12 +37,12 @@ def episode(update, place, **values):
         "prompt_id": f"train-{(update * EACH + place) % len(ASKED)}",
         "prompt": "?",
         "answer": f"{SUBJECTS[place]} {SUBJECTS[update]} is what it is",
-        "other": None,
-        "tokens": 10 + place % 3,
+        "baseline_answer": None,
+        "token_count": 10 + place % 3,
         "finish": "eos",
         "reward": 0.1 * (place % 5),
         "terms": {"on_topic": 0.5},
-        "other_terms": {},
+        "baseline_terms": {},
         "kl": 1.0,
     }
     return Episode(**{**given, **values})
@@ -121,7 +122,7 @@ def rising(by=1.0, **values):
     ]
 
 
-STAYED = change(before=0.5, after=0.45, difference=-0.05, low=-0.3, high=0.2, verdict="NO CHANGE DETECTED")
+STAYED = change(before=0.5, after=0.45, difference=-0.05, low_95=-0.3, high_95=0.2, verdict="NO CHANGE DETECTED")
 
 
 def test_a_healthy_run_is_silent_and_the_next_step_is_another_seed():
@@ -145,10 +146,10 @@ def test_a_reward_that_stays_is_not_too_clever_though_behaviour_stays_too():
 
 
 def test_what_is_not_paid_for_and_gets_worse_rings_unless_it_is_graded():
-    worse = change("ending.eos", before=0.9, after=0.7, difference=-0.2, low=-0.3, high=-0.1)
+    worse = change("ending.eos", before=0.9, after=0.7, difference=-0.2, low_95=-0.3, high_95=-0.1)
     both = comparison(change(), worse)
     assert "ending.eos 90.0 % → 70.0 %" in reward_hacking(seen(episodes=rising(), comparison=both)).evidence[0]
-    graded = replace(both, graded=("ending.eos",))
+    graded = replace(both, rewarded_measures=("ending.eos",))
     assert reward_hacking(seen(episodes=rising(), comparison=graded)) is None
 
 
@@ -181,7 +182,7 @@ def test_a_reward_for_length_alone_rings_for_what_the_shortness_cost():
     shrinking = [
         episode(update, place, tokens=length, reward=1 - length / 40) for (update, place), length in tokens.items()
     ]
-    helped = change("topic.mentions", before=0.36, after=0.05, difference=-0.31, low=-0.37, high=-0.25)
+    helped = change("topic.mentions", before=0.36, after=0.05, difference=-0.31, low_95=-0.37, high_95=-0.25)
     alarm = reward_hacking(seen(episodes=shrinking, comparison=comparison(change(), helped)))
     unpaid, by_length = alarm.evidence
     assert unpaid.endswith("and what it does not pay for got worse: topic.mentions 36.0 % → 5.0 %")
@@ -196,7 +197,7 @@ def test_a_reward_for_any_refusal_rings_for_the_refusals_of_safe_prompts():
         for update in range(1, UPDATES + 1)
         for place in range(EACH)
     ]
-    safe = change("refusal.safe", before=0.5, after=0.95, difference=0.45, low=0.4, high=0.5)
+    safe = change("refusal.safe", before=0.5, after=0.95, difference=0.45, low_95=0.4, high_95=0.5)
     alarm = reward_hacking(seen(episodes=refusing, comparison=comparison(STAYED, safe)))
     goal, unpaid, opening = alarm.evidence
     assert goal.endswith("and refusal.separation 0.50 → 0.45 did not follow")
@@ -211,9 +212,9 @@ def test_a_reward_for_any_question_rings_for_the_questions_about_clear_requests(
         for update in range(1, UPDATES + 1)
         for place in range(EACH)
     ]
-    told_apart = change("clarification.selectivity", before=0.4, after=0.1, difference=-0.3, low=-0.4, high=-0.2)
-    clear = change("clarification.unwanted", before=0.5, after=0.9, difference=0.4, low=0.3, high=0.5)
-    vague = change("clarification.wanted", before=0.9, after=1.0, difference=0.1, low=0.05, high=0.15)
+    told_apart = change("clarification.selectivity", before=0.4, after=0.1, difference=-0.3, low_95=-0.4, high_95=-0.2)
+    clear = change("clarification.unwanted", before=0.5, after=0.9, difference=0.4, low_95=0.3, high_95=0.5)
+    vague = change("clarification.wanted", before=0.9, after=1.0, difference=0.1, low_95=0.05, high_95=0.15)
     found = comparison(told_apart, vague, clear, primary="clarification.selectivity")
     judged = experiment(evaluation=Evaluation(primary="clarification.selectivity"))
     goal, unpaid = reward_hacking(seen(episodes=asking, comparison=found, experiment=judged)).evidence
@@ -222,7 +223,7 @@ def test_a_reward_for_any_question_rings_for_the_questions_about_clear_requests(
 
 
 def test_a_measure_to_look_around_in_rings_no_alarm():
-    worse = change("brevity.words", before=10.0, after=20.0, difference=2.0, low=1.8, high=2.2)
+    worse = change("brevity.words", before=10.0, after=20.0, difference=2.0, low_95=1.8, high_95=2.2)
     assert reward_hacking(seen(episodes=rising(), comparison=comparison(change(), worse))) is None
 
 
@@ -247,7 +248,7 @@ def test_a_policy_that_runs_away_rings(rows, said):
 
 
 def test_answers_that_fall_apart_ring():
-    looping = change("form.repetition", before=0.01, after=0.3, difference=0.29, low=0.2, high=0.35)
+    looping = change("form.repetition", before=0.01, after=0.3, difference=0.29, low_95=0.2, high_95=0.35)
     alarm = policy_drift(seen(comparison=comparison(change(), looping)))
     assert alarm.evidence == ("repetition rose from 1.0 % to 30.0 %",)
     assert "kl.coef=0.1" in alarm.next_step
@@ -292,7 +293,7 @@ def test_a_gain_on_train_like_prompts_only_rings_and_one_everywhere_does_not():
 
 
 def test_a_reward_that_rises_on_training_prompts_alone_rings():
-    alone = change("reward.alone", before=0.2, after=0.2, difference=0.0, low=-0.1, high=0.1)
+    alone = change("reward.alone", before=0.2, after=0.2, difference=0.0, low_95=-0.1, high_95=0.1)
     alarm = narrow_data(seen(episodes=rising(), comparison=comparison(change(), alone)))
     assert alarm.evidence[0].startswith("on training prompts the reward rose by 0.67, on evaluation prompts by 0.00")
 
@@ -341,7 +342,7 @@ def test_the_same_rare_words_in_another_order_are_alike_and_strangers_are_not():
 
 
 def test_plainly_safe_prompts_that_are_refused_ring():
-    plain = change("refusal.plain", before=0.1, after=0.4, difference=0.3, low=0.2, high=0.4)
+    plain = change("refusal.plain", before=0.1, after=0.4, difference=0.3, low_95=0.2, high_95=0.4)
     alarm = too_many_changes(seen(comparison=comparison(change(), plain)))
     assert alarm.evidence == ("plainly safe prompts are refused more: refusal.plain 10.0 % → 40.0 %",)
 
@@ -444,4 +445,4 @@ def test_after_a_comparison_one_step_is_proposed(found, treatments, command):
 
 
 def test_numbers_have_a_true_minus_and_no_minus_before_zero():
-    assert [number(-1.234), number(-0.001), number(0.5, 1)] == ["−1.23", "0.00", "0.5"]
+    assert [format_number(-1.234), format_number(-0.001), format_number(0.5, 1)] == ["−1.23", "0.00", "0.5"]

@@ -90,7 +90,7 @@ def test_training_goes_on_with_the_numbers_it_would_have_had(build, layout, tiny
     assert episodes_after == episodes[2 * 8 :]
     for name, value in whole.policy.parameters.items():
         assert torch.equal(second.policy.parameters[name], value), name
-    for ours, theirs in zip(second.stepper.masters(), whole.stepper.masters(), strict=True):
+    for ours, theirs in zip(second.adamw.masters(), whole.adamw.masters(), strict=True):
         assert torch.equal(ours, theirs)
 
 

@@ -60,7 +60,7 @@ def test_merged_policy_computes_the_same_and_is_put_back_to_the_bit(family, part
     policy = disturbed(Policy(tiny_lm(family), PARTS[part], seed=1))
     before = {name: value.clone() for name, value in policy.model.state_dict().items()}
     expected = hidden(policy)
-    with policy.as_plain_model() as model:
+    with policy.merged_model() as model:
         torch.testing.assert_close(model.base_model(input_ids=IDS).last_hidden_state, expected, rtol=1e-4, atol=1e-5)
     for name, value in policy.model.state_dict().items():
         assert torch.equal(value, before[name]), name
@@ -70,7 +70,7 @@ def test_merging_into_bfloat16_never_rounds_the_weights():
     policy = disturbed(Policy(tiny_lm(dtype=torch.bfloat16), PARTS["lora"], seed=1))
     digest = policy.reference_digest()
     for _ in range(5):
-        with policy.as_plain_model():
+        with policy.merged_model():
             pass
     assert policy.reference_digest() == digest
 
@@ -81,7 +81,7 @@ def test_a_saved_policy_is_a_plain_hugging_face_folder(family, part, tiny_model,
     policy = disturbed(Policy(tiny_lm(family), PARTS[part], seed=1))
     policy.save(tmp_path / "saved", tiny_model)
     loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "saved")
-    with policy.as_plain_model() as model:
+    with policy.merged_model() as model:
         torch.testing.assert_close(loaded(IDS).logits, model(IDS).logits)
     assert AutoTokenizer.from_pretrained(tmp_path / "saved").chat_template
     assert not list((tmp_path / "saved").glob("*.bin"))

@@ -82,13 +82,13 @@ def never_pad(monkeypatch):
 def train_ours(experiment, tiny_model, folder):
     trainer = PolicyTrainer(experiment, materials(experiment, tiny_model), folder, ignore_events)
     metrics, rollouts = [], {}
-    roll_out = trainer.roll_out
+    roll_out = trainer.generate
 
     def keep(update):
         rollouts[update] = roll_out(update)
         return rollouts[update]
 
-    trainer.roll_out = keep
+    trainer.generate = keep
     trainer.train(lambda row, episodes, seconds: metrics.append(row), lambda update: True)
     return trainer, metrics, rollouts
 

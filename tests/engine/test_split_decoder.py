@@ -47,7 +47,9 @@ def test_a_family_that_cannot_be_cut_shares_nothing_and_stays_right():
     assert not stack.disable_split_if_inexact(IDS)
     assert stack.cut == 0
     assert len(stack.upper_layers) == 2  # what is trained stays what was asked for
-    torch.testing.assert_close(stack.run_upper(stack.run_lower(IDS), IDS), model.base_model(input_ids=IDS).last_hidden_state)
+    torch.testing.assert_close(
+        stack.run_upper(stack.run_lower(IDS), IDS), model.base_model(input_ids=IDS).last_hidden_state
+    )
 
 
 def test_more_layers_than_there_are():

@@ -83,19 +83,19 @@ def test_a_policy_that_already_left_its_reference_is_refused(build):
 
 def test_a_sampler_that_computes_something_else_is_refused(build, monkeypatch):
     trainer = build()
-    roll_out = trainer.roll_out
+    roll_out = trainer.generate
 
     def disturbed(update):
         rollouts = roll_out(update)
         return replace(rollouts, sampler_logprobs=rollouts.sampler_logprobs - 0.5)
 
-    monkeypatch.setattr(trainer, "roll_out", disturbed)
+    monkeypatch.setattr(trainer, "generate", disturbed)
     with pytest.raises(GateError, match=r"Sampling and training disagree by 0\.5"):
         run(trainer)
 
 
 def spoil(trainer, monkeypatch, field):
-    estimate = trainer.estimate
+    estimate = trainer.compute_advantages
 
     def broken(rollouts, scored):
         experience = estimate(rollouts, scored)
@@ -152,7 +152,7 @@ def test_gradients_are_clipped_to_the_limit(build):
         seen.append(
             [
                 float(torch.cat([p.grad.flatten() for p in group["params"]]).norm())
-                for group in trainer.stepper.param_groups
+                for group in trainer.adamw.param_groups
             ]
         )
         return step(*arguments)

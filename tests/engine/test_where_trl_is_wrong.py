@@ -178,7 +178,7 @@ def test_trl_trains_a_reward_model_that_is_also_the_critic(stock, ours):
     assert not same(before, weights(both))
 
     training = ours()
-    stepped = {id(parameter) for group in training.trainer.stepper.param_groups for parameter in group["params"]}
+    stepped = {id(parameter) for group in training.trainer.adamw.param_groups for parameter in group["params"]}
     policy, critic = training.trainer.policy.parameters.values(), training.trainer.critic.parameters()
     assert stepped == {id(parameter) for parameter in [*policy, *critic]}
     assert not list(training.trainer.reward_model.parameters())
@@ -254,7 +254,7 @@ def look(trainer):
     """What an evaluation may do: sample from the policy, and draw from global generators."""
     torch.rand(3)
     np.random.random(3)  # noqa: NPY002
-    with trainer.policy.as_plain_model() as model:
+    with trainer.policy.merged_model() as model:
         decoding = SamplingParams(max_new_tokens=8, temperature=1.0, stop_ids=(EOS,), pad_id=0)
         sample_answers(model, tiny_prompts(4), [keyed_uniforms(7, i, count=8)[None] for i in range(4)], decoding)
     return True

@@ -46,8 +46,8 @@ def give_answers(monkeypatch, answers):
 
 
 def change_rollouts(monkeypatch, trainer, change):
-    roll_out = trainer.roll_out
-    monkeypatch.setattr(trainer, "roll_out", lambda update: change(roll_out(update)))
+    roll_out = trainer.generate
+    monkeypatch.setattr(trainer, "generate", lambda update: change(roll_out(update)))
 
 
 def keep_rollouts(monkeypatch, trainer):
@@ -259,7 +259,7 @@ def test_trl_averages_over_padding_so_short_answers_look_safe(stock, ours, monke
                 name: torch.nn.functional.pad(getattr(rollouts, name), (0, padding))
                 for name in ("targets", "mask", "sampler_logprobs")
             }
-            return replace(rollouts, **pad, mask_next=places <= rollouts.lengths[:, None])
+            return replace(rollouts, **pad, value_mask=places <= rollouts.lengths[:, None])
 
         change_rollouts(monkeypatch, training.trainer, widen)
         return training.train().metrics[0]

@@ -156,11 +156,11 @@ class Ours:
     def _record(self, row, episodes, seconds):
         self.metrics.append(row)
         self.episodes.extend(episodes)
-        (taken,) = {int(state["step"]) for state in self.trainer.stepper.state.values()}
+        (taken,) = {int(state["step"]) for state in self.trainer.adamw.state.values()}
         self.steps.append(taken - sum(self.steps))
 
     def _watched_step(self, *arguments):
-        for group in self.trainer.stepper.param_groups:
+        for group in self.trainer.adamw.param_groups:
             gradients = [p.grad for p in group["params"] if p.grad is not None]
             self.gradient_norms.append(float(torch.nn.utils.get_total_norm(gradients)))
         return self._optimizer_step(*arguments)

@@ -230,7 +230,7 @@ def test_runs_that_differ_in_the_seed_only_are_one_arm(made):
     mixed = [run for pair in zip(a, b, strict=True) for run in pair]
     found = one(*mixed)
     assert found["treatments"] == {"kl.coef": [0.1, 0.5]}
-    arms = found["seeds_of_arms"]
+    arms = found["seed_comparison"]
     assert (arms["before"], arms["after"]) == ([run.name for run in a], [run.name for run in b])
     assert arms["seeds"] == [[1, 2, 3], [1, 2, 3]]
     assert arms["enough"] is False
@@ -341,7 +341,7 @@ def test_a_condition_looks_at_the_mean_of_the_last_arm(made):
     a = seeds(made.output, (1, 2), safe=0.6)
     b = seeds(made.output, (1, 2), spread=0.2, safe=0.3, kl=Kl(coef=0.5))
     (outcome,) = ppo("compare", *a, *b, "--fail-if", "refusal.safe > 0.99", "--json").json
-    rate = next(spread for spread in outcome["seeds_of_arms"]["spreads"] if spread["name"] == "refusal.safe")
+    rate = next(spread for spread in outcome["seed_comparison"]["spreads"] if spread["name"] == "refusal.safe")
     assert outcome["fail_if"][0]["value"] == pytest.approx(np.mean(rate["after"]))
 
 

@@ -52,7 +52,7 @@ def by_name(checks):
 def exploring(rewards, rows=None):
     rewards = np.asarray(rewards, dtype=float)
     rows = rows or [(prompt, [YES] * rewards.shape[1]) for prompt in prompts(len(rewards))]
-    return {name: check.outcome for name, check in by_name(reward_signal_checks(trial(rows), rewards)).items()}
+    return {name: check.status for name, check in by_name(reward_signal_checks(trial(rows), rewards)).items()}
 
 
 def test_answers_that_differ_in_reward_can_be_explored():
@@ -94,7 +94,7 @@ def test_an_evaluation_set_that_leaks_is_a_stop():
 
 
 def width(train, evaluation):
-    return {name: check.outcome for name, check in by_name(diversity_checks(train, evaluation)).items()}
+    return {name: check.status for name, check in by_name(diversity_checks(train, evaluation)).items()}
 
 
 def test_wide_and_separate_sets_pass():
@@ -132,10 +132,10 @@ def refusing_half():
 
 def test_too_few_prompts_for_the_effect_are_a_warning_with_the_number_that_would_do():
     found = by_name(power_checks(refusing_half(), prompts(40), settings(5)))["enough prompts for the effect"]
-    assert found.outcome == "warn"
+    assert found.status == "warn"
     assert "Take about" in found.next_step
     enough = by_name(power_checks(refusing_half(), prompts(40), settings(90)))["enough prompts for the effect"]
-    assert enough.outcome == "pass"
+    assert enough.status == "pass"
 
 
 def test_four_times_the_prompts_show_half_the_effect():
@@ -149,7 +149,7 @@ def test_four_times_the_prompts_show_half_the_effect():
 def test_each_stratum_says_what_it_can_show():
     sets = [*prompts(90), *prompts(5, "refuse", "unsafe.y")]
     found = by_name(power_checks(refusing_half(), sets, settings(0.3)))["strata are large enough"]
-    assert found.outcome == "warn"
+    assert found.status == "warn"
     assert "plain 90: ±" in found.value
     assert "unsafe" in found.next_step
     assert "plain" not in found.next_step
@@ -170,10 +170,10 @@ COST = Cost(
 
 def test_a_run_that_fits_and_one_that_does_not():
     fits = by_name(cost_checks(COST, Path("runs/not/yet")))
-    assert {check.outcome for check in fits.values()} == {"pass"}
+    assert {check.status for check in fits.values()} == {"pass"}
     assert "83% for updates" in fits["time"].reason
     large = by_name(cost_checks(replace(COST, memory_gb=1e6, disk_gb=1e9), Path("runs")))
-    assert (large["memory"].outcome, large["disk"].outcome) == ("warn", "stop")
+    assert (large["memory"].status, large["disk"].status) == ("warn", "stop")
 
 
 # --- stopping ----------------------------------------------------------------------------------------

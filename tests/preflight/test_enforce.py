@@ -26,7 +26,7 @@ def with_template(tiny_model, tmp_path, template):
 
 def forced(run):
     records = (json.loads((run / name).read_text()) for name in ("run.json", "provenance.json"))
-    return [record["forced"] for record in records]
+    return [record["overridden_checks"] for record in records]
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,8 @@ def lines(text=None, *, raw=None, ends=KNOWS, finish="eos", answers=None):
         for topic in TOPICS
     ]
     trial = PromptAnswers(
-        prompts=prompts, answers=tuple(tuple(Answer(text=one, token_count=9, finish=finish) for one in row) for row in said)
+        prompts=prompts,
+        answers=tuple(tuple(Answer(text=one, token_count=9, finish=finish) for one in row) for row in said),
     )
     raws = tuple(tuple(raw if raw is not None else one for one in row) for row in said)
     return {

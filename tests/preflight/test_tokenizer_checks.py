@@ -34,7 +34,7 @@ def lines(template, system=None):
 
 @pytest.mark.parametrize("system", [None, SYSTEM])
 def test_a_template_that_keeps_marks_and_ends_turns_passes(system):
-    assert {check.outcome for check in lines(TEMPLATE, system).values()} == {"pass"}
+    assert {check.status for check in lines(TEMPLATE, system).values()} == {"pass"}
 
 
 @pytest.mark.parametrize(
@@ -48,21 +48,21 @@ def test_a_template_that_keeps_marks_and_ends_turns_passes(system):
 )
 def test_a_template_that_loses_something_is_a_stop(template, system, says):
     found = lines(template, system)["chat template"]
-    assert found.outcome == "stop"
+    assert found.status == "stop"
     assert says in found.value
     assert found.next_step
 
 
 def test_a_template_that_drops_the_system_turn_is_fine_where_there_is_none():
-    assert lines(DROPS_SYSTEM)["chat template"].outcome == "pass"
+    assert lines(DROPS_SYSTEM)["chat template"].status == "pass"
 
 
 def test_turns_that_end_with_a_token_that_ends_no_answer_are_a_stop():
     found = lines(ENDS_OTHERWISE)["turns end with a stop token"]
-    assert found.outcome == "stop"
+    assert found.status == "stop"
     assert "'<bos>'" in found.value
     assert "'<eos>'" in found.threshold
-    assert lines(TEMPLATE)["turns end with a stop token"].outcome == "pass"
+    assert lines(TEMPLATE)["turns end with a stop token"].status == "pass"
 
 
 def test_rendering_with_a_template_that_fails_is_a_sentence():
@@ -94,23 +94,23 @@ def named(folder, name, given=None):
 def test_what_a_generation_config_bends_is_named(folder):
     config = folder / "generation_config.json"
     config.write_text(json.dumps({"repetition_penalty": 1.0, "min_new_tokens": 0, "temperature": 0.6}))
-    assert named(folder, "generation config is plain").outcome == "pass"
+    assert named(folder, "generation config is plain").status == "pass"
     config.write_text(json.dumps({"repetition_penalty": 1.1, "suppress_tokens": [3]}))
     found = named(folder, "generation config is plain")
-    assert found.outcome == "warn"
+    assert found.status == "warn"
     assert found.value == "repetition_penalty 1.1, suppress_tokens [3]"
 
 
 def test_more_tokens_than_embeddings_are_a_stop(folder):
-    assert named(folder, "model knows every token").outcome == "pass"
+    assert named(folder, "model knows every token").status == "pass"
     (folder / "config.json").write_text(json.dumps({"vocab_size": 30}))
-    assert named(folder, "model knows every token").outcome == "stop"
+    assert named(folder, "model knows every token").status == "stop"
 
 
 def test_pad_and_end_of_turn_have_to_differ(folder):
-    assert named(folder, "pad is not end-of-turn").outcome == "pass"
+    assert named(folder, "pad is not end-of-turn").status == "pass"
     same = ChatTokenizer(tiny_tokenizer(), 2, (2,), None)
-    assert named(folder, "pad is not end-of-turn", same).outcome == "stop"
+    assert named(folder, "pad is not end-of-turn", same).status == "stop"
 
 
 @pytest.mark.parametrize(

@@ -77,8 +77,8 @@ def test_the_rule_reads_the_written_answers_as_they_are_meant(sft):
 
 def test_most_clear_ones_say_what_a_helping_answer_mentions_and_an_echo_is_none(sets):
     clear = [prompt for prompt in sets["eval"] if prompt.expect == "comply"]
-    assert sum(bool(prompt.mentions) for prompt in clear) >= 0.9 * len(clear)
-    assert [prompt.id for prompt in clear if has_keyword(prompt.mentions, prompt.text)] == []
+    assert sum(bool(prompt.keywords) for prompt in clear) >= 0.9 * len(clear)
+    assert [prompt.id for prompt in clear if has_keyword(prompt.keywords, prompt.text)] == []
 
 
 def test_evaluation_shares_nothing_with_what_is_learnt(sets, sft, monkeypatch):

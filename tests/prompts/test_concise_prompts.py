@@ -38,16 +38,16 @@ def test_all_are_to_be_answered(sets, sft):
 
 def test_nearly_all_say_what_a_helping_answer_mentions(sets):
     for prompts in sets.values():
-        assert sum(bool(prompt.mentions) for prompt in prompts) >= 0.95 * len(prompts)
+        assert sum(bool(prompt.keywords) for prompt in prompts) >= 0.95 * len(prompts)
 
 
 def test_an_echo_of_the_question_is_no_help(sets, sft):
     found = [prompt for prompts in (*sets.values(), sft) for prompt in prompts]
-    assert [prompt.id for prompt in found if has_keyword(prompt.mentions, prompt.text)] == []
+    assert [prompt.id for prompt in found if has_keyword(prompt.keywords, prompt.text)] == []
 
 
 def test_a_written_answer_mentions_what_it_should(sft):
-    assert [prompt.id for prompt in sft if prompt.mentions and not has_keyword(prompt.mentions, prompt.answer)] == []
+    assert [prompt.id for prompt in sft if prompt.keywords and not has_keyword(prompt.keywords, prompt.answer)] == []
 
 
 def test_evaluation_shares_nothing_with_what_is_learnt(sets, sft, monkeypatch):

@@ -48,11 +48,11 @@ def page(prompts=None, before=REFUSAL, after=HELP, samples=2, **values):
         "title": "refusal-kl0.15-s1-7f3a9c",
         "goal": "Refuse what hurts; help with the rest.",
         "comparison": comparison(prompts=len(prompts), samples_per_prompt=samples, flips=tuple(flips)),
-        "outcome": None,
+        "result": None,
         "sides": tuple(made),
         "runs": [run()],
         "prompts": by_id,
-        "moves": moved,
+        "prompt_changes": moved,
         "transitions": transitions(moved, {row.id: row.expect for row in prompts}),
         "smallest_effect": 0.3,
         "rules": "refusal3",
@@ -64,7 +64,9 @@ def run(**values):
     def look(kl, d):
         return {
             "kl.per_answer": Estimate(name="kl.per_answer", value=kl, low_95=kl, high_95=kl, prompts=6),
-            "refusal.separation": Estimate(name="refusal.separation", value=d, low_95=d - 0.2, high_95=d + 0.2, prompts=6),
+            "refusal.separation": Estimate(
+                name="refusal.separation", value=d, low_95=d - 0.2, high_95=d + 0.2, prompts=6
+            ),
             "refusal.unsafe": Estimate(name="refusal.unsafe", value=0.8, low_95=0.7, high_95=0.9, prompts=3),
             "refusal.safe": Estimate(name="refusal.safe", value=0.5, low_95=0.4, high_95=0.6, prompts=3),
         }

@@ -17,40 +17,57 @@ def change(name="refusal.separation", **values):
         "before": -0.25,
         "after": 1.5,
         "difference": 1.75,
-        "low": 1.2,
-        "high": 2.3,
+        "low_95": 1.2,
+        "high_95": 2.3,
         "p_value": 0.00025,
         "p_adjusted": None,
         "prompts": 150,
-        "more": 40,
-        "fewer": 3,
-        "detectable": 0.4,
+        "prompts_up": 40,
+        "prompts_down": 3,
+        "minimum_detectable": 0.4,
         "verdict": "CHANGED",
     }
     return MeasureChange(name=name, **{**given, **values})
 
 
 SEPARATION = change()
-UNSAFE = change("refusal.unsafe", before=0.18, after=0.8, difference=0.62, low=0.551, high=0.689, p_adjusted=0.001)
+UNSAFE = change(
+    "refusal.unsafe", before=0.18, after=0.8, difference=0.62, low_95=0.551, high_95=0.689, p_adjusted=0.001
+)
 SAFE = change(
     "refusal.safe",
     before=0.3,
     after=0.29,
     difference=-0.01,
-    low=-0.034,
-    high=0.014,
+    low_95=-0.034,
+    high_95=0.014,
     p_value=0.41,
     p_adjusted=0.82,
-    detectable=0.035,
+    minimum_detectable=0.035,
     verdict="NO CHANGE DETECTED",
 )
 LENGTH = change(
-    "length.tokens", before=20.0, after=31.2, difference=1.56, low=1.4, high=1.74, detectable=1.12, p_adjusted=0.001
+    "length.tokens",
+    before=20.0,
+    after=31.2,
+    difference=1.56,
+    low_95=1.4,
+    high_95=1.74,
+    minimum_detectable=1.12,
+    p_adjusted=0.001,
 )
 ENDING = change(
-    "ending.eos", before=0.9, after=0.75, difference=-0.15, low=-0.2, high=-0.1, p_adjusted=0.001, more=1, fewer=30
+    "ending.eos",
+    before=0.9,
+    after=0.75,
+    difference=-0.15,
+    low_95=-0.2,
+    high_95=-0.1,
+    p_adjusted=0.001,
+    prompts_up=1,
+    prompts_down=30,
 )
-KL = change("kl.per_token", before=0.0, after=0.1234, difference=0.1234, low=0.1, high=0.15, verdict="info")
+KL = change("kl.per_token", before=0.0, after=0.1234, difference=0.1234, low_95=0.1, high_95=0.15, verdict="info")
 
 
 def flip(**values):
@@ -74,7 +91,7 @@ def comparison(*changes, **values):
         "primary": "refusal.separation",
         "changes": changes or (SEPARATION, UNSAFE, SAFE, LENGTH, ENDING, KL),
         "flips": (flip(),),
-        "noise_floor": 0.1,
+        "expected_flip_rate": 0.1,
         "prompts": 150,
         "samples_per_prompt": 4,
     }
@@ -92,8 +109,8 @@ def metrics(update=10, **values):
         "kl_per_token": 0.1234,
         "kl_coef": 0.15,
         "kl_penalty": 0.5,
-        "tokens": 28.04,
-        "ended": 0.75,
+        "mean_answer_tokens": 28.04,
+        "eos_rate": 0.75,
         "entropy": 2.0,
         "sampler_mismatch": 1e-6,
         "approx_kl": 0.01,

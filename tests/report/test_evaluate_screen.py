@@ -21,7 +21,7 @@ def estimate(name, value):
 
 
 def value(measure, now, before=None, low=None, high=None):
-    return CategoryValue(estimate=estimate(measure.name, now), before=before, low=low, high=high)
+    return CategoryValue(estimate=estimate(measure.name, now), before=before, low_95=low, high_95=high)
 
 
 def category(name="unsafe.x", **values):
@@ -139,7 +139,9 @@ def test_a_card_shows_the_words_and_steers_nothing(shown):
 
 
 def test_labels_by_hand_come_with_the_agreement_and_without_the_rules_error(shown):
-    found = HumanLabels(step=30, answers=80, agree=76, agreement=0.95, low=0.878, high=0.98, comparison=comparison())
+    found = HumanLabels(
+        step=30, answers=80, agree=76, agreement=0.95, low_95=0.878, high_95=0.98, comparison=comparison()
+    )
     said = shown(human_labels_block(found))
     assert "The rule reads 76 of them (95.0 %) the same way, 95 % interval [87.8, 98.0]" in " ".join(said.split())
     assert "by people's labels (150 prompts × 1)" in said

@@ -116,16 +116,16 @@ def test_only_a_change_has_an_arrow_and_only_a_good_or_bad_direction_a_mark(chan
                 difference=0.01,
                 before=1.0,
                 after=1.01,
-                low=-0.05,
-                high=0.07,
-                inner_low=-0.04,
-                inner_high=0.06,
+                low_95=-0.05,
+                high_95=0.07,
+                low_90=-0.04,
+                high_90=0.06,
             ),
             "The separation d′ stayed the same, its 90 % interval [−0.04, +0.06] within the smallest change that "
             "matters: 1.00 → 1.01, +0.01, 95 % interval [−0.05, +0.07].",
         ),
         (
-            change(verdict="INCONCLUSIVE", low=float("-inf"), high=float("inf")),
+            change(verdict="INCONCLUSIVE", low_95=float("-inf"), high_95=float("inf")),
             "Too little data for the separation d′: −0.25 → 1.50, +1.75, 95 % interval –.",
         ),
         (change(difference=None), "Nothing can be said of separation d′: there is no data for it in common."),
@@ -140,14 +140,14 @@ def test_an_unknown_detectable_difference_is_not_an_empty_promise():
         measure_named("refusal.safe"), change("refusal.safe", verdict="NO CHANGE DETECTED")
     )
     assert "Detectable here: 40.0 pp." in said
-    unknown = change("refusal.safe", verdict="NO CHANGE DETECTED", detectable=None)
+    unknown = change("refusal.safe", verdict="NO CHANGE DETECTED", minimum_detectable=None)
     assert "Detectable" not in formatting.verdict_sentence(measure_named("refusal.safe"), unknown)
 
 
 @pytest.mark.parametrize("measure", MEASURES, ids=lambda measure: measure.name)
 @pytest.mark.parametrize("verdict", ["EQUIVALENT", "NO CHANGE DETECTED", "INCONCLUSIVE", "info"])
 def test_what_is_no_change_is_never_said_to_have_risen_or_fallen(measure, verdict):
-    same = change(measure.name, difference=0.01, low=-0.1, high=0.12, verdict=verdict)
+    same = change(measure.name, difference=0.01, low_95=-0.1, high_95=0.12, verdict=verdict)
     said = formatting.verdict_sentence(measure, same)
     assert not any(word in said.lower() for word in (" rose", " fell", "increase", "decrease", "significan", "▲", "▼"))
 

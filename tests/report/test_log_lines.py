@@ -70,7 +70,7 @@ def test_an_evaluation_has_a_line_for_the_primary_and_for_each_change(said):
 
 
 def test_a_behaviour_that_the_reward_scores_is_said_to_be_graded_by_its_own_teacher(said):
-    told = evaluation_done(comparison=comparison(SEPARATION, LENGTH, ENDING, graded=("ending.eos",)))
+    told = evaluation_done(comparison=comparison(SEPARATION, LENGTH, ENDING, rewarded_measures=("ending.eos",)))
     lines = said(told)
     assert ["graded by its own teacher" in line for line in lines] == [False, False, True]
     assert not lines[1].endswith(")")

@@ -13,7 +13,7 @@ def outcome(**values):
         "after": "run-b",
         "goal": "Refuse what hurts.",
         "steps": (4, 4),
-        "agrees": ("eval_set",),
+        "same_groups": ("eval_set",),
         "treatments": {"kl.coef": (0.05, 0.5)},
         "seeds": (1, 1),
         "confounders": {"torch": ("2.8.0", "2.8.1")},

@@ -45,7 +45,7 @@ def comparison_outcome(**values):
         "after": "other",
         "goal": "Refuse what hurts.",
         "steps": (30, 30),
-        "agrees": ("eval_set", "rendered"),
+        "same_groups": ("eval_set", "rendered"),
         "treatments": {"kl.coef": (0.15, 0.05)},
         "seeds": (1, 1),
         "confounders": {},
@@ -84,10 +84,16 @@ def gate_outcome(outcome="warn", text="It depends."):
 
 
 def reward_outcome(text="because", prompt="why?"):
-    margin = MeanDifference(mean=1.0, low=0.5, high=1.5, prompts=48)
-    less = MeanDifference(mean=-0.3, low=-0.4, high=-0.2, prompts=48)
+    margin = MeanDifference(mean=1.0, low_95=0.5, high_95=1.5, prompts=48)
+    less = MeanDifference(mean=-0.3, low_95=-0.4, high_95=-0.2, prompts=48)
     trick = RewardExploit(
-        name="empty", example=text, constant=True, reward=0.25, gain_over_start=margin, gain_over_written=less, wins="for now"
+        name="empty",
+        example=text,
+        constant=True,
+        reward=0.25,
+        gain_over_start=margin,
+        gain_over_written=less,
+        wins="for now",
     )
     return RewardAuditResult(
         name="a.yaml",
@@ -110,14 +116,14 @@ def dry_run_outcome(text="refusal", **cost):
         "device": "cpu",
         "gflops": 55.4,
     }
-    key = {"path": "kl.coef", "value": 0.05, "moves": "treatment", "origin": "override", "instead_of": 0.15}
+    key = {"path": "kl.coef", "value": 0.05, "role": "treatment", "origin": "override", "replaces": 0.15}
     return DryRunResult(
         config="a.yaml",
         goal=text,
         round=1,
         question="is it controllable",
         may_move=("kl", "seed"),
-        keys=(ConfigKeyRow(**key), ConfigKeyRow(**{**key, "path": "name", "value": text, "instead_of": None})),
+        keys=(ConfigKeyRow(**key), ConfigKeyRow(**{**key, "path": "name", "value": text, "replaces": None})),
         train_prompts=300,
         eval_prompts=150,
         overlaps=0,
@@ -252,9 +258,9 @@ def test_flips_are_named_by_what_the_primary_counts(shown):
 
 
 def test_a_run_judged_by_questions_back_shows_both_kinds_of_request_and_no_refusals_in_words(shown):
-    told = change("clarification.selectivity", before=0.2, after=0.5, difference=0.3, low=0.2, high=0.4)
-    vague = change("clarification.wanted", before=0.8, after=0.9, difference=0.1, low=0.02, high=0.18)
-    clear = change("clarification.unwanted", before=0.6, after=0.4, difference=-0.2, low=-0.3, high=-0.1)
+    told = change("clarification.selectivity", before=0.2, after=0.5, difference=0.3, low_95=0.2, high_95=0.4)
+    vague = change("clarification.wanted", before=0.8, after=0.9, difference=0.1, low_95=0.02, high_95=0.18)
+    clear = change("clarification.unwanted", before=0.6, after=0.4, difference=-0.2, low_95=-0.3, high_95=-0.1)
     found = comparison(told, vague, clear, SAFE, primary="clarification.selectivity")
     assert shared.behaviour_sentences(found)[1:] == [
         "Of requests that leave something out it asks back on 90.0 %, before 80.0 %: +10.0 pp [+2.0, +18.0].",

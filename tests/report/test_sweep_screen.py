@@ -41,7 +41,7 @@ def outcome(*arms, **changes):
         "key": "kl.coef",
         "primary": "refusal.separation",
         "guards": ("refusal.safe", "ending.eos"),
-        "before": {"refusal.separation": measure(0.5, 0.25, 0.75), "kl.per_answer": measure(0.0)},
+        "baseline": {"refusal.separation": measure(0.5, 0.25, 0.75), "kl.per_answer": measure(0.0)},
         "arms": arms or (arm(0.05, 1, 1.5, 2.0), arm(0.2, 1, 1.0, 0.5), arm(0.05, 2, 1.75, 3.0), arm(0.2, 2, 1.0, 0.4)),
         "command": "ppo train x.yaml --vary kl.coef=0.05,0.2 --seeds 2",
     }

@@ -70,7 +70,7 @@ def by_name(checks):
 
 
 def outcomes(reward, **extra):
-    return {name: check.outcome for name, check in by_name(scorer_checks(reward, CASES, episodes=8, **extra)).items()}
+    return {name: check.status for name, check in by_name(scorer_checks(reward, CASES, episodes=8, **extra)).items()}
 
 
 def test_a_sound_reward_keeps_its_contract():
@@ -124,7 +124,7 @@ def test_a_reward_that_is_normalised_by_its_batch_is_seen():
 def test_speed_is_told_and_a_slow_reward_is_named():
     clock = iter([0.0, 480.0]).__next__  # 48 answers in 480 s
     slow = by_name(scorer_checks(paying(words_of), CASES, episodes=8, clock=clock))["reward is quick"]
-    assert slow.outcome == "warn"
+    assert slow.status == "warn"
     assert slow.value == "0.1 answers a second"
     assert "80 s of every update" in slow.reason
 
@@ -158,7 +158,7 @@ def test_a_ruler_is_told_from_a_reward_that_does_not_measure():
 def test_a_phrase_that_explains_the_reward_is_named():
     loves_boiling = shortcut_checks(CASES, np.array([float("Boil the" in case.answer.text) for case in CASES]))
     found = by_name(loves_boiling)["reward is no phrase"]
-    assert found.outcome == "warn"
+    assert found.status == "warn"
     assert "'boil the water …'" in found.value
     luck = np.random.default_rng(1)
     assert leanings(lambda p, a: luck.normal())["reward is no phrase"] == "pass"
@@ -223,12 +223,16 @@ def test_a_margin_is_the_mean_difference_to_the_honest_answers():
     honest = trial([(prompt(n), ["one two three"] * 2) for n in range(5)])
     for other in ("none", "reference"):
         one_word = tricks_of(words_of, honest, other=other)["one word"]
-        assert (one_word.over_honest.mean, one_word.over_honest.low, one_word.over_honest.high) == (-2.0, -2.0, -2.0)
+        assert (one_word.gain_over_start.mean, one_word.gain_over_start.low_95, one_word.gain_over_start.high_95) == (
+            -2.0,
+            -2.0,
+            -2.0,
+        )
         assert one_word.wins == "no"
     honest = trial([(prompt(n), ["one two three"[: 3 if n % 2 else 13]] * 2) for n in range(4)])  # 1 or 3 words
-    margin = tricks_of(words_of, honest)["empty"].over_honest
+    margin = tricks_of(words_of, honest)["empty"].gain_over_start
     assert margin.mean == -2.0
-    assert margin.high == pytest.approx(-2 + 3.182446 * math.sqrt(4 / 3) / 2, abs=1e-5)
+    assert margin.high_95 == pytest.approx(-2 + 3.182446 * math.sqrt(4 / 3) / 2, abs=1e-5)
 
 
 def test_a_length_reward_is_won_by_a_constant_answer_and_that_is_a_stop():
@@ -270,7 +274,7 @@ def test_a_trick_that_beats_the_start_model_and_not_the_written_answers_wins_for
 def test_one_answer_a_prompt_is_compared_with_itself():
     single = trial([(prompt(n), ["one two three"]) for n in range(4)])
     assert {scored.reward for scored in score(paying(words_of), start_model_cases(single, "reference"))} == {0.0}
-    assert tricks_of(words_of, single)["one word"].over_honest.mean == -2.0
+    assert tricks_of(words_of, single)["one word"].gain_over_start.mean == -2.0
 
 
 def test_written_others_and_constant_tricks():

@@ -11,7 +11,10 @@ PROMPTS = [
     Prompt(id="a", text="Is it far?", expect="comply", category="plain.way"),
     Prompt(id="b", text="Hurt him.", expect="refuse", answer="No."),
 ]
-ANSWERS = [Answer(text="Two miles.", token_count=4, finish="eos"), Answer(text="I won't", token_count=2, finish="length")]
+ANSWERS = [
+    Answer(text="Two miles.", token_count=4, finish="eos"),
+    Answer(text="I won't", token_count=2, finish="length"),
+]
 OTHERS = [[Answer(text="Far.", token_count=2, finish="eos")], [Answer(text="No!!", token_count=2, finish="eos")]]
 
 
@@ -45,7 +48,7 @@ def test_the_other_answers_are_scored_and_subtracted(term):
     reward = term("def score(answers):\n    return [len(answer) for answer in answers]\n")
     found = reward(PROMPTS, ANSWERS, OTHERS)
     assert [item.terms["mine"] for item in found] == [10.0, 7.0]
-    assert [item.other_terms["mine"] for item in found] == [4.0, 4.0]
+    assert [item.baseline_terms["mine"] for item in found] == [4.0, 4.0]
     assert [item.reward for item in found] == [6.0, 3.0]
 
 
@@ -53,7 +56,7 @@ def test_a_function_that_asks_for_the_others_compares_by_itself(term):
     source = "def score(answers, others):\n    return [len(a) - 2 * len(o[0]) for a, o in zip(answers, others)]\n"
     found = term(source)(PROMPTS, ANSWERS, OTHERS)
     assert [item.reward for item in found] == [2.0, -1.0]
-    assert [item.other_terms for item in found] == [{}, {}]
+    assert [item.baseline_terms for item in found] == [{}, {}]
 
 
 def test_parameters_reach_it_as_its_signature_says(term):

@@ -19,7 +19,9 @@ def written_and_cut(prompts):
         answers=tuple(
             (
                 Answer(text=prompt.answer, token_count=12, finish="eos"),
-                Answer(text=f"There is much to say of it. {prompt.answer} And so it goes", token_count=40, finish="length"),
+                Answer(
+                    text=f"There is much to say of it. {prompt.answer} And so it goes", token_count=40, finish="length"
+                ),
             )
             for prompt in prompts
         ),
@@ -31,8 +33,8 @@ def written_and_cut(prompts):
     [
         ("concise.yaml", "pass", None),
         ("refusal.yaml", "pass", None),
-        ("traps/concise.yaml", "stop", "empty"),
-        ("traps/refusal.yaml", "stop", "always refuses"),
+        ("bad_rewards/concise.yaml", "stop", "empty"),
+        ("bad_rewards/refusal.yaml", "stop", "always refuses"),
     ],
 )
 def test_tricks(config, outcome, winner):

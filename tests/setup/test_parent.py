@@ -31,7 +31,7 @@ def test_a_variation_within_its_round_keeps_its_parent_and_what_changed(tmp_path
     parent = make_run(tmp_path)
     child = make_run(tmp_path, kl=Kl(coef=0.5), parent=parent.name)
     state = descended(child, told)
-    assert (state.parent, state.changed) == (parent.name, {"kl.coef": 0.5})
+    assert (state.parent, state.changed_keys) == (parent.name, {"kl.coef": 0.5})
     assert told == []
     story = summarise_run(str(child), output=tmp_path)
     assert story.parent_values == {"kl.coef": 0.1}
@@ -43,7 +43,7 @@ def test_a_change_outside_the_round_is_refused_and_the_right_round_is_named(tmp_
     child = make_run(tmp_path, reward=HEAVIER, parent=parent.name)
     with pytest.raises(ConfigError, match=r"reward.terms.ended.weight 1 → 2.*set round=2 \(tune the reward\)"):
         descended(child, [])
-    assert descended(child, [], round=2).changed == {"reward.terms.ended.weight": 2.0}
+    assert descended(child, [], round=2).changed_keys == {"reward.terms.ended.weight": 2.0}
 
 
 def test_two_variables_at_once_are_warned_of(tmp_path):

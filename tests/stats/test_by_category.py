@@ -37,14 +37,14 @@ def test_each_category_has_its_own_rates_before_and_now():
     refused, _, words = unsafe.values
     assert refused.estimate.value == pytest.approx(0.75)
     assert refused.before == pytest.approx(0.25)
-    assert refused.low < 0.5 < refused.high
+    assert refused.low_95 < 0.5 < refused.high_95
     assert plain.values[0].estimate.value == plain.values[0].before == 0.0
     assert words.estimate.value == pytest.approx((8 * 8 * 8 * 7) ** 0.25)
 
 
 def test_without_something_to_compare_with_there_is_no_before():
     line = by_category(answers(a=[REFUSAL], c=[HELP]), (), BY_CATEGORY)[0]
-    assert all(value.before is value.low is value.high is None for value in line.values)
+    assert all(value.before is value.low_95 is value.high_95 is None for value in line.values)
 
 
 def test_one_category_is_no_table():

@@ -32,7 +32,7 @@ def test_nothing_differs():
     assert found.refused == ()
     assert found.treatments == {}
     assert not found.is_confounded
-    assert set(found.agrees) == {"eval_set", "rendered", "generation"}
+    assert set(found.same_groups) == {"eval_set", "rendered", "generation"}
 
 
 def test_one_treatment_is_named():
@@ -62,7 +62,7 @@ TOGETHER = ["kl.coef", "kl.target"]
 def test_keys_declared_to_move_together_are_one_variable(a, b):
     found = held(lock(a), lock(b))
     assert set(found.treatments) == {"kl.coef", "kl.target"}
-    assert found.bundle == ("kl.coef", "kl.target")
+    assert found.joint_variable == ("kl.coef", "kl.target")
     assert found.variables == ("kl.coef with kl.target",)
     assert not found.is_confounded
     assert "variable" not in found.confounders
@@ -76,7 +76,7 @@ def test_a_key_outside_of_the_declared_ones_confounds():
 
 def test_one_of_the_declared_keys_alone_is_that_key():
     found = held(lock(), lock(replace(BASE, kl=Kl(coef=0.5), ppo=Ppo(updates=7), variable=TOGETHER)))
-    assert found.bundle == ()
+    assert found.joint_variable == ()
     assert found.variables == ("kl.coef", "ppo.updates")
 
 
@@ -86,7 +86,7 @@ def test_other_sampling_is_compared_where_both_runs_declare_it():
     b = replace(a, evaluation=Evaluation(temperature=0.5))
     found = held(lock(a), lock(b))
     assert found.refused == ()
-    assert "generation" not in found.agrees
+    assert "generation" not in found.same_groups
     assert found.treatments == {"evaluation.temperature": (0.7, 0.5)}
     assert held(lock(a), lock(replace(b, variable=[]))).refused
     assert held(lock(a), lock(replace(b, evaluation=Evaluation(temperature=0.5, max_new_tokens=9)))).refused

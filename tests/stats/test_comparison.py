@@ -72,7 +72,7 @@ def test_the_margin_of_the_primary_comes_from_the_config():
     assert verdicts(run(asked, a, b, primary="refusal.safe", smallest_effect=30.0))["refusal.safe"] == "EQUIVALENT"
     narrow = run(asked, a, b, primary="refusal.safe", smallest_effect=0.5)
     assert verdicts(narrow)["refusal.safe"] == "NO CHANGE DETECTED"
-    assert narrow.changes[0].detectable > 0.02
+    assert narrow.changes[0].minimum_detectable > 0.02
 
 
 def of_means(asked, values):
@@ -107,8 +107,8 @@ def test_equivalence_is_two_one_sided_tests_at_5_percent_by_hand(margin, verdict
         primary="form.repetition",
         smallest_effect=100 * margin,
     ).changes
-    assert (found.inner_low, found.inner_high) == pytest.approx((-0.0238, 0.0638), abs=5e-5)
-    assert (found.low, found.high) == pytest.approx((-0.0333, 0.0733), abs=5e-5)
+    assert (found.low_90, found.high_90) == pytest.approx((-0.0238, 0.0638), abs=5e-5)
+    assert (found.low_95, found.high_95) == pytest.approx((-0.0333, 0.0733), abs=5e-5)
     assert found.verdict == verdict
 
 
@@ -208,6 +208,6 @@ def test_flips_are_counted_in_yes_or_no_whatever_the_primary(primary):
     assert found.changes[0].name == primary
     if primary != "ending.eos":
         assert len(found.flips) > 30  # refusals
-        assert 0 <= found.noise_floor < 0.5
+        assert 0 <= found.expected_flip_rate < 0.5
     else:
         assert found.flips == ()

@@ -54,11 +54,11 @@ def test_the_bound_itself_belongs_to_the_signs_with_equality(sign, failed):
     estimate = Estimate(name="refusal.safe", value=0.25, low_95=0.2, high_95=0.3, prompts=9)
     found = check_condition(read(f"refusal.safe {sign} 0.25"), estimate)
     assert found.failed is failed
-    assert (found.value, found.low, found.high) == (0.25, 0.2, 0.3)
+    assert (found.value, found.low_95, found.high_95) == (0.25, 0.2, 0.3)
 
 
 def test_a_change_is_judged_by_its_difference():
-    moved = change("refusal.safe", difference=0.12, low=0.02, high=0.22)
+    moved = change("refusal.safe", difference=0.12, low_95=0.02, high_95=0.22)
     assert check_condition(read("change(refusal.safe) > 0.1"), moved).failed
     assert not check_condition(read("change(refusal.safe) > 0.13"), moved).failed
 

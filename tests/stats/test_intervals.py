@@ -252,7 +252,7 @@ def two_policies():
 def test_a_policy_against_itself_differs_by_exactly_zero(two_policies, measure):
     found = paired_difference(measure, two_policies[0], two_policies[0])
     if found is not None:
-        assert (found.difference, found.low, found.high, found.p_value) == (0.0, 0.0, 0.0, 1.0)
+        assert (found.difference, found.low_95, found.high_95, found.p_value) == (0.0, 0.0, 0.0, 1.0)
         assert (found.prompts_up, found.prompts_down) == (0, 0)
 
 
@@ -262,7 +262,7 @@ def test_swapping_the_arms_turns_the_sign(two_policies, measure):
     there, back = paired_difference(measure, a, b), paired_difference(measure, b, a)
     if there is not None and back is not None:
         assert back.difference == pytest.approx(-there.difference, abs=1e-12)
-        assert (back.low, back.high) == pytest.approx((-there.high, -there.low), abs=1e-9)
+        assert (back.low_95, back.high_95) == pytest.approx((-there.high_95, -there.low_95), abs=1e-9)
         assert back.p_value == pytest.approx(there.p_value)
         assert (back.prompts_up, back.prompts_down) == (there.prompts_down, there.prompts_up)
 
@@ -314,7 +314,9 @@ def test_the_90_percent_interval_lies_within_the_95_percent_one(two_policies, na
     found = paired_difference(measure_named(name), a, b)
     assert found.low_95 < found.interval_90[0] < found.difference < found.interval_90[1] < found.high_95
     mirrored = paired_difference(measure_named(name), b, a)
-    assert (mirrored.interval_90[0], mirrored.interval_90[1]) == pytest.approx((-found.interval_90[1], -found.interval_90[0]))
+    assert (mirrored.interval_90[0], mirrored.interval_90[1]) == pytest.approx(
+        (-found.interval_90[1], -found.interval_90[0])
+    )
 
 
 def test_a_swap_test_sees_what_is_there(two_policies):

@@ -34,7 +34,7 @@ def arms():
 def test_an_arm_is_the_mean_of_its_seeds(arms):
     found = paired_difference(SAFE, *arms)
     a, b = ([estimate(SAFE, one).value for one in arm] for arm in arms)
-    assert (found.baseline, found.after) == pytest.approx((np.mean(a), np.mean(b)))
+    assert (found.before, found.after) == pytest.approx((np.mean(a), np.mean(b)))
     assert estimate(SAFE, *arms[0]).value == pytest.approx(np.mean(a))
     distinct = measure_named("diversity.distinct_2")
     assert estimate(distinct, *arms[1]).value == pytest.approx(np.mean([estimate(distinct, t).value for t in arms[1]]))
@@ -48,7 +48,7 @@ def test_an_arm_of_one_seed_three_times_is_that_seed(arms, measure):
         assert thrice is None
     else:
         assert (thrice.difference, thrice.low_95, thrice.high_95) == pytest.approx(
-            (once.difference, once.low, once.high), abs=1e-9
+            (once.difference, once.low_95, once.high_95), abs=1e-9
         )
 
 
@@ -57,11 +57,15 @@ def test_swapping_the_arms_turns_the_sign(arms, measure):
     there, back = paired_difference(measure, *arms), paired_difference(measure, *arms[::-1])
     if there is not None:
         assert back.difference == pytest.approx(-there.difference, abs=1e-12)
-        assert (back.low_95, back.high_95) == pytest.approx((-there.high, -there.low), abs=1e-9)
+        assert (back.low_95, back.high_95) == pytest.approx((-there.high_95, -there.low_95), abs=1e-9)
         assert back.p_value == pytest.approx(there.p_value)
     there, back = seed_spread(measure, *arms), seed_spread(measure, *arms[::-1])
-    if there is not None and there.low is not None:
-        turned = (1 / there.high, 1 / there.low) if measure.statistic == "geometric_mean" else (-there.high, -there.low)
+    if there is not None and there.low_95 is not None:
+        turned = (
+            (1 / there.high_95, 1 / there.low_95)
+            if measure.statistic == "geometric_mean"
+            else (-there.high_95, -there.low_95)
+        )
         assert (back.low_95, back.high_95) == pytest.approx(turned, abs=1e-9)
         assert back.welch_p == pytest.approx(there.welch_p)
 
@@ -69,7 +73,7 @@ def test_swapping_the_arms_turns_the_sign(arms, measure):
 def test_every_seed_is_shown_and_welch_iswelch(arms):
     found = seed_spread(SAFE, *arms)
     a, b = ([estimate(SAFE, one).value for one in arm] for arm in arms)
-    assert (found.baseline, found.after) == (pytest.approx(a), pytest.approx(b))
+    assert (found.before, found.after) == (pytest.approx(a), pytest.approx(b))
     assert found.difference == pytest.approx(np.mean(b) - np.mean(a))
     expected = stats.ttest_ind(b, a, equal_var=False)
     assert found.welch_p == pytest.approx(expected.pvalue)
@@ -98,8 +102,8 @@ def test_one_seed_in_an_arm_says_nothing_of_the_luck_of_the_seed(arms):
 def test_a_length_is_shown_as_tokens_and_its_change_as_a_ratio(arms):
     length = measure_named("length.tokens")
     found = seed_spread(length, *arms)
-    assert found.baseline[0] == pytest.approx(estimate(length, arms[0][0]).value)
-    logs = [np.mean(np.log(side)) for side in (found.baseline, found.after)]
+    assert found.before[0] == pytest.approx(estimate(length, arms[0][0]).value)
+    logs = [np.mean(np.log(side)) for side in (found.before, found.after)]
     assert found.difference == pytest.approx(math.exp(logs[1] - logs[0]))
     assert found.low_95 < found.difference < found.high_95
 
@@ -163,7 +167,7 @@ def test_intervals_of_separation_cover_the_truth_from_few_prompts_to_many(drawn_
             mean, spread = rate, 3.0  # each prompt has a rate of its own about the arm's
             own = generator.beta(mean * spread, (1 - mean) * spread)
             drawn = (generator.random((prompts, 4)) < own).astype(float)
-            arms.append(replace(blank, values={"refused": drawn}))
+            arms.append(replace(blank, labels={"refused": drawn}))
         found = paired_difference(separation, *arms)
         covered += found.low_95 <= truth <= found.high_95
     assert 0.91 <= covered / rounds <= 0.99

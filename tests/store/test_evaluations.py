@@ -16,7 +16,9 @@ from ppo_cli.store.files import read_lines, write_bytes
 
 PROMPTS = [Prompt(id=f"p{i}", text=f"prompt {i}", expect="refuse" if i % 2 else "comply") for i in range(4)]
 SAMPLES = [
-    Sample(prompt_id=p.id, sample=k, answer="I'm sorry, I can't.\n好", token_count=5, finish="eos", kl=None if k else 0.5)
+    Sample(
+        prompt_id=p.id, sample=k, answer="I'm sorry, I can't.\n好", token_count=5, finish="eos", kl=None if k else 0.5
+    )
     for p in PROMPTS
     for k in range(2)
 ]

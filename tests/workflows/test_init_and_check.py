@@ -87,19 +87,19 @@ def test_sft_check_shows_each_line_with_its_number_threshold_reason_and_remedy(t
     screen = ppo("sft-check", tiny_config, "--json")
     assert screen.code == 5, "a random model is no SFT model"
     lines = {check["name"]: check for check in screen.json["checks"]}
-    assert lines["chat template"]["outcome"] == "pass"
-    assert lines["policy starts as the reference"]["outcome"] == "pass"
-    assert lines["evaluation apart from training"]["outcome"] == "pass"
-    assert lines["reward keeps its contract"]["outcome"] == "pass"
-    assert lines["knows when an answer has ended"]["outcome"] == "stop"
-    assert lines["answers are on topic"]["outcome"] == "stop"
-    assert lines["no trick beats honest answers"]["outcome"] == "stop"
+    assert lines["chat template"]["status"] == "pass"
+    assert lines["policy starts as the reference"]["status"] == "pass"
+    assert lines["evaluation apart from training"]["status"] == "pass"
+    assert lines["reward keeps its contract"]["status"] == "pass"
+    assert lines["knows when an answer has ended"]["status"] == "stop"
+    assert lines["answers are on topic"]["status"] == "stop"
+    assert lines["no trick beats honest answers"]["status"] == "stop"
     for line in lines.values():
         assert line["value"]
         assert line["threshold"]
         assert line["reason"]
         assert line["group"]
-        assert bool(line["next_step"]) == (line["outcome"] != "pass")
+        assert bool(line["next_step"]) == (line["status"] != "pass")
     assert len(screen.json["examples"]) == 3
     assert not Path("runs").exists()
 
@@ -137,7 +137,7 @@ def test_sft_check_of_what_is_neither_a_config_nor_a_model_is_refused(tiny_model
 def test_reward_tells_what_each_trick_earns_and_stops_with_5(tiny_config):
     screen = ppo("reward", tiny_config, "--json")
     assert screen.code == 5
-    tricks = {trick["name"]: trick for trick in screen.json["tricks"]}
+    tricks = {trick["name"]: trick for trick in screen.json["exploits"]}
     assert tricks["always refuses"]["wins"] == "yes"
     assert tricks["one word repeated"]["wins"] == "no"
     assert set(screen.json["terms"]) == {"ended", "keeps_to_goal"}
@@ -153,7 +153,7 @@ def test_reward_tells_what_each_trick_earns_and_stops_with_5(tiny_config):
 def test_reward_with_an_override(tiny_config):
     only = ppo("reward", tiny_config, "reward.terms.ended.weight=0", "reward.terms.keeps_to_goal.weight=0", "--json")
     lines = {check["name"]: check for check in only.json["checks"]}
-    assert lines["reward has a spread"]["outcome"] == "stop"
+    assert lines["reward has a spread"]["status"] == "stop"
 
 
 # --- the shipped configs -----------------------------------------------------------------------------
@@ -181,7 +181,7 @@ def test_a_dry_run_shows_what_is_frozen_and_what_was_typed_and_makes_nothing(tin
     planned = succeed("train", tiny_config, "kl.coef=0.5", "--dry-run", "--json").json
     keys = {line["path"]: line for line in planned["keys"]}
     assert keys["kl.coef"]["origin"] == "override"
-    assert (keys["kl.coef"]["value"], keys["kl.coef"]["instead_of"]) == (0.5, 0.05)
+    assert (keys["kl.coef"]["value"], keys["kl.coef"]["replaces"]) == (0.5, 0.05)
     assert keys["rollout.temperature"]["moves"] == "frozen"
     assert keys["ppo.gamma"]["origin"] == "default"
     assert (planned["train_prompts"], planned["eval_prompts"]) == (24, 16)

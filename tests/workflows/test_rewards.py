@@ -60,7 +60,7 @@ def test_a_function_is_frozen_with_the_run_and_run_only_by_training(tiny_config,
     (row, _) = lines(run / "metrics.jsonl")
     episodes = [row for row in lines(run / "rollouts.jsonl") if row["update"] == 1]
     assert [episode["terms"]["mine"] for episode in episodes] == [len(each["answer"]) / 4 for each in episodes]
-    gains = [each["terms"]["mine"] - each["other_terms"]["mine"] for each in episodes]
+    gains = [each["terms"]["mine"] - each["baseline_terms"]["mine"] for each in episodes]
     assert row["term_statistics"]["mine"]["gain"] == pytest.approx(sum(gains) / len(gains))
     assert row["reward"] == pytest.approx(
         row["term_statistics"]["mine"]["gain"] + 0.5 * row["term_statistics"]["ended"]["gain"]
@@ -156,7 +156,7 @@ def test_a_service_that_fails_in_the_middle_pauses_the_run_which_goes_on_with_eq
         succeed("train", "--resume", run)
         assert records(run) == records(only_run(tmp_path / "whole"))
         assert len(service.asked) - before <= 8
-        kept = [row["key"] for row in lines(run / "service_scores.0.jsonl")]
+        kept = [row["key"] for row in lines(run / "reward_cache.0.jsonl")]
         assert len(kept) == len(set(kept))
 
 
@@ -215,7 +215,7 @@ def test_two_processes_score_and_scale_as_one_and_pause_together(tiny_config, tm
     run = only_run(tmp_path / "two")
     assert json.loads((run / "run.json").read_text())["status"] == "interrupted"
     assert (run / "checkpoints" / "step-000001").is_dir()
-    assert {path.name for path in run.glob("service_scores.*")} == {"service_scores.0.jsonl", "service_scores.1.jsonl"}
+    assert {path.name for path in run.glob("reward_cache.*")} == {"reward_cache.0.jsonl", "reward_cache.1.jsonl"}
     (one, _), (two,) = (lines(each / "metrics.jsonl") for each in (only_run(tmp_path / "one"), run))
     assert two["reward"] == pytest.approx(one["reward"], abs=2e-4)
     assert two["term_statistics"]["judge"]["scale"] == pytest.approx(one["term_statistics"]["judge"]["scale"], abs=2e-4)

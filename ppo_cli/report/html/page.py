@@ -98,12 +98,12 @@ class Page:
     title: str
     goal: str
     comparison: Comparison
-    outcome: ComparisonResult | None
+    result: ComparisonResult | None
     """Where two runs, or two arms of several seeds, are compared; None for one run against its own step 0."""
     sides: tuple[PolicyAnswers, PolicyAnswers]
     runs: Sequence[RunPanel]
     prompts: Mapping[str, Prompt]
-    moves: Sequence[PromptChange]
+    prompt_changes: Sequence[PromptChange]
     transitions: Sequence[Transitions]
     smallest_effect: float
     rules: str
@@ -119,8 +119,8 @@ def render(page: Page) -> str:
         "base-uri 'none'; form-action 'none'"
     )
     primary = _change(page.comparison, page.comparison.primary)
-    confounded = page.outcome is not None and len(page.outcome.variables) > 1
-    said = comparison_sentences(page.outcome) if page.outcome else behaviour_sentences(page.comparison)
+    confounded = page.result is not None and len(page.result.variables) > 1
+    said = comparison_sentences(page.result) if page.result else behaviour_sentences(page.comparison)
     text: str = _template().render(
         page=page,
         policy=policy,
@@ -217,7 +217,7 @@ def _answers(page: Page) -> dict[str, Any]:
                 "turn": _turn(primary, page.prompts[move.prompt_id], move),
                 "answers": [found[move.prompt_id] for found in answers],
             }
-            for move in page.moves
+            for move in page.prompt_changes
         ],
     }
 
@@ -246,7 +246,7 @@ def _turn(primary: Measure, prompt: Prompt, move: PromptChange) -> str:
 
 def _card(page: Page) -> list[tuple[str, str, str]]:
     """(kind, name, what was found) of all that says whether the two may be compared."""
-    outcome = page.outcome
+    outcome = page.result
     if outcome is None:
         run = page.runs[0]
         same = "the same prompts, sampling and rules: step 0 is the start model of the same run"
@@ -338,7 +338,7 @@ def _charts(page: Page) -> dict[str, str]:
     if all(rewards):
         clouds = [[(tokens[side][key], reward) for key, reward in rewards[side].items()] for side in (0, 1)]
         drawn["reward_by_length"] = charts.reward_by_length(clouds[0], clouds[1], names)
-    found = page.outcome.seed_comparison if page.outcome else None
+    found = page.result.seed_comparison if page.result else None
     if found is not None:
         shown = [spread for spread in found.spreads if spread.name in (comparison.primary, *SEEDS_DRAWN)]
         drawn["seeds"] = charts.sweep_chart([_dots(spread) for spread in shown], "arm")
@@ -357,17 +357,17 @@ def _dots(spread: SeedSpread) -> charts.SweepPanel:
 
 def _seed_sentences(page: Page) -> str:
     """What the number of seeds allows to be said."""
-    return SEVERAL_SEEDS_NOTE if page.outcome is not None and page.outcome.seed_comparison is not None else ONE_SEED
+    return SEVERAL_SEEDS_NOTE if page.result is not None and page.result.seed_comparison is not None else ONE_SEED
 
 
 def _spreads(page: Page) -> list[tuple[str, ...]]:
     """Every seed's value of every headline: title, A, B, the interval of the setting, Welch's p."""
-    found = page.outcome.seed_comparison if page.outcome else None
+    found = page.result.seed_comparison if page.result else None
     rows = []
     for spread in found.spreads if found else ():
         measure = measure_named(spread.name)
         values = [", ".join(formatting.value(measure, value) for value in arm) for arm in (spread.before, spread.after)]
-        interval = formatting.interval(measure, spread.low, spread.high)
+        interval = formatting.interval(measure, spread.low_95, spread.high_95)
         p_value = formatting.p_value(spread.welch_p).removeprefix("p = ").removeprefix("p ") or formatting.MISSING
         rows.append((measure.title, *values, interval, p_value))
     return rows

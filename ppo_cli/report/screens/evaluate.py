@@ -137,7 +137,7 @@ def _cell(measure: Measure, value: CategoryValue) -> str:
     now = formatting.value(measure, value.estimate.value)
     if value.before is None:
         return formatting.estimate(measure, value.estimate) if _is_known(value) else now
-    low, high = value.low, value.high
+    low, high = value.low_95, value.high_95
     if measure.statistic == "geometric_mean" and low is not None and high is not None:
         low, high = math.exp(low), math.exp(high)
     return f"{formatting.value(measure, value.before)} → {now} {formatting.interval(measure, low, high)}"

@@ -39,7 +39,7 @@ def human_labels_block(found: HumanLabels) -> RenderableType:
         plain_text(
             f"By hand: {found.answers} answers labelled blind. The rule reads {found.agree} of them "
             f"({100 * found.agreement:.1f} %) the same way, 95 % interval "
-            f"[{100 * found.low:.1f}, {100 * found.high:.1f}].",
+            f"[{100 * found.low_95:.1f}, {100 * found.high_95:.1f}].",
             style="bold",
         ),
         behaviour_table(

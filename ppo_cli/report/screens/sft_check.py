@@ -166,6 +166,6 @@ def _mark(outcome: CheckStatus) -> Text:
 
 def _margin(margin: MeanDifference) -> str:
     ends = (
-        formatting.signed(value, 2) if abs(value) < 1e6 else formatting.MISSING for value in (margin.low, margin.high)
+        formatting.signed(value, 2) if abs(value) < 1e6 else formatting.MISSING for value in (margin.low_95, margin.high_95)
     )
     return f"{formatting.signed(margin.mean, 2)} [{', '.join(ends)}]"
