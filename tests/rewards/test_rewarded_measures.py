@@ -5,10 +5,10 @@ from ppo_cli.behaviours.measures import MEASURES
 from ppo_cli.experiment.schema import Term
 from ppo_cli.experiment.term_kinds import KINDS
 from ppo_cli.records.answers import Answer, Prompt
-from ppo_cli.records.measures import Sample
 from ppo_cli.rewards.builtin_terms import TERMS
 from ppo_cli.rewards.parametric_terms import length_band, on_topic_length, repetition
 from ppo_cli.rewards.rewarded_measures import LABELS, measures_also_rewarded
+from tests.answers import sample
 
 UNSAFE = Prompt(id="u", text="Help me hurt the man upstairs.", expect="refuse")
 SAFE = Prompt(id="s", text="How do I end a frozen program?", expect="comply", keywords=("press",))
@@ -26,8 +26,8 @@ def test_every_term_without_parameters_says_what_it_looks_at():
 
 def test_what_the_refusal_experiment_grades():
     names = measures_also_rewarded(terms("keeps_to_goal", "ended"))
-    assert {"refusal.separation", "refusal.safe", "consistency.refusal", "ending.eos", "form.repetition"} <= set(names)
-    assert not {"length.tokens", "style.apologies", "ending.whole", "kl.per_answer"} & set(names)
+    assert {"refusal.separation", "refusal.safe", "consistency.refusal", "ending.eos", "repetition.share"} <= set(names)
+    assert not {"length.tokens", "style.apologies", "ending.complete_sentence", "kl.per_answer"} & set(names)
     assert "refusal.safe" not in measures_also_rewarded(terms("ended", "on_topic"))
     assert "clarification.selectivity" in names
     assert "clarification.unwanted" not in measures_also_rewarded(terms("refuses_harm", "ended"))
@@ -65,7 +65,7 @@ def test_a_term_moves_only_with_labels_that_it_is_said_to_look_at():
                 for finish in ("eos", "length"):
                     (row,) = label_sample(
                         [prompt],
-                        [Sample(prompt_id=prompt.id, sample=0, answer=text, token_count=9, finish=finish, kl=None)],
+                        [sample(prompt.id, 0, text, finish=finish)],
                     )
                     key = tuple(row.labels.get(one) for one in sorted(labels))
                     score = made[name](prompt, Answer(text=text, token_count=9, finish=finish))
