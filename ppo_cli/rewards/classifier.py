@@ -36,7 +36,7 @@ def classifier(path: str, parameters: Mapping[str, Any], surroundings: RewardCon
     """
     if surroundings.fetch_model is None:
         raise ConfigError(
-            f"{path}: this command fetches no reward model.", "Use `ppo train`, `ppo sft-check` or `ppo reward`."
+            f"{path}: this command fetches no reward model.", "Use the command `train`, `sft-check` or `reward`."
         )
     folder = surroundings.fetch_model(f"{path}.model", parameters["model"], parameters["revision"])
     return scorer_in(path, folder, parameters, surroundings.device, parameters["label"])
@@ -50,7 +50,7 @@ def reward_model_term(path: str, parameters: Mapping[str, Any], surroundings: Re
     """
     if surroundings.train_reward_model is None:
         raise ConfigError(
-            f"{path}: this command trains no reward model.", "Use `ppo train`, `ppo sft-check` or `ppo reward`."
+            f"{path}: this command trains no reward model.", "Use the command `train`, `sft-check` or `reward`."
         )
     folder = surroundings.train_reward_model(path, parameters, surroundings.on_event)
     return scorer_in(path, folder, parameters, surroundings.device, None)
