@@ -1,0 +1,117 @@
+"""Checks across the groups of a config: contradictions between keys, and settings that can have no effect.
+
+A setting without effect is an error: whoever wrote it believes that it changes something.
+
+Not here: the range of a single key (`schema`), contradictions within a reward term (`term_types`), files.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+
+from ppo_cli.experiment.problems import Problem
+from ppo_cli.experiment.schema import TRACKERS, Experiment, Ppo
+from ppo_cli.experiment.schema_index import closest_key, key_of
+
+FOLDER_NAME = re.compile(r"\w[\w.,=@+-]{0,99}")
+GENERATION = ("evaluation.temperature", "evaluation.max_new_tokens")
+"""How evaluations sample; runs that differ in it are compared only where both declare it."""
+FROZEN_TREATMENTS = ("model.start", "model.warm_start", "prompts.train", "rollout.", *GENERATION)
+"""Frozen keys whose difference counts as a treatment when two runs are compared."""
+MIN_EPISODES_PER_MINIBATCH = 4
+"""Fewer episodes give no variance to normalise by."""
+MIN_EPISODES_FOR_WHITENING = 8
+"""TRL's own lower bound of episodes per minibatch for whitened rewards."""
+
+
+def contradictions(experiment: Experiment) -> list[Problem]:
+    """All contradictions between keys whose single values are in range."""
+    ppo, kl, evaluation = experiment.ppo, experiment.kl, experiment.evaluation
+    problems = []
+    if not experiment.goal.strip():
+        problems.append(Problem("goal", "must be one plain sentence that says what to align to, got nothing"))
+    if not FOLDER_NAME.fullmatch(experiment.name):
+        words = f"must be usable as a folder name without spaces, got '{experiment.name[:100]}'"
+        problems.append(Problem("name", words))
+    if not experiment.reward.terms:
+        words = "at least one term is needed, for example matches_expect: {weight: 1.0}"
+        problems.append(Problem("reward.terms", words))
+    problems += _minibatch_problems(ppo)
+    if kl.target is not None and kl.stop_at is not None and kl.target >= kl.stop_at:
+        problems.append(Problem("kl.target", f"{kl.target:g} must lie below kl.stop_at = {kl.stop_at:g}"))
+    if kl.target is not None and kl.coef == 0:
+        problems.append(Problem("kl.coef", "0 cannot be steered towards kl.target; start from a positive value"))
+    if ppo.warmup_updates >= ppo.updates and ppo.warmup_updates > 0:
+        words = f"{ppo.warmup_updates} must be less than ppo.updates = {ppo.updates}"
+        problems.append(Problem("ppo.warmup_updates", words))
+    if evaluation.temperature == 0 and evaluation.samples_per_prompt > 1:
+        words = "at temperature 0 all samples are the same; set it to 1"
+        problems.append(Problem("evaluation.samples_per_prompt", words))
+    return problems + _joint_treatment_problems(experiment.joint_treatment) + _tracking_problems(experiment.tracking)
+
+
+def _minibatch_problems(ppo: Ppo) -> list[Problem]:
+    size, rest = divmod(ppo.episodes_per_update, ppo.minibatches)
+    if rest:
+        words = f"{ppo.minibatches} does not divide ppo.episodes_per_update = {ppo.episodes_per_update}"
+        return [Problem("ppo.minibatches", words)]
+    if size < MIN_EPISODES_PER_MINIBATCH:
+        words = f"leaves {size} episodes per minibatch; at least {MIN_EPISODES_PER_MINIBATCH} are needed"
+        return [Problem("ppo.minibatches", words)]
+    if ppo.whiten_rewards and size < MIN_EPISODES_FOR_WHITENING:
+        words = f"needs at least {MIN_EPISODES_FOR_WHITENING} episodes per minibatch"
+        return [Problem("ppo.whiten_rewards", words)]
+    return []
+
+
+def _joint_treatment_problems(names: Sequence[str]) -> list[Problem]:
+    """A joint treatment names two or more keys whose change would count as a treatment."""
+    wrong = [f"{name} is named twice" for name in dict.fromkeys(names) if names.count(name) > 1]
+    for name in dict.fromkeys(names):
+        key = key_of(name)
+        if key is None:
+            guess = closest_key(name)
+            wrong.append(f"no key '{name}'{f'; did you mean {guess}?' if guess else ''}")
+        elif name == "seed" or not (key.role == "treatment" or key.path.startswith(FROZEN_TREATMENTS)):
+            wrong.append(f"{name} is no treatment, so it cannot be part of one")
+    if len(names) == 1 and not names[0].startswith(GENERATION):
+        wrong.append(f"{names[0]} alone counts as one treatment anyway; name two keys or none")
+    return [Problem("joint_treatment", words) for words in wrong]
+
+
+def _tracking_problems(names: Sequence[str]) -> list[Problem]:
+    wrong = [f"{name} is named twice" for name in TRACKERS if names.count(name) > 1]
+    for name in names:
+        if name not in TRACKERS:
+            close = difflib.get_close_matches(name.lower(), TRACKERS, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(TRACKERS)}"
+            wrong.append(f"no tracker '{name}'; {hint}")
+    return [Problem("tracking", words) for words in wrong]
+
+
+def without_effect(experiment: Experiment, given: frozenset[str]) -> list[Problem]:
+    """The keys among those given that can change nothing, each with what it needs."""
+    is_hub_model = not experiment.model.start.startswith(("builtin:", "/"))
+    conditions = [
+        ("kl.horizon", experiment.kl.target is not None, "kl.target is set"),
+        (
+            "kl.estimator",
+            experiment.kl.coef > 0 or experiment.kl.target is not None,
+            "kl.coef is above 0 or kl.target is set",
+        ),
+        ("reward.baseline_samples", experiment.reward.baseline == "reference", "reward.baseline is reference"),
+        ("evaluation.interim_prompts", experiment.evaluation.every > 0, "evaluation.every is above 0"),
+        ("model.revision", is_hub_model, "model.start is a Hugging Face id"),
+    ]
+    conditions += [
+        (path, experiment.model.warm_start is not None, "model.warm_start names a file")
+        for path in sorted(given)
+        if path.startswith("model.sft.")
+    ]
+    return [
+        Problem(path, f"has no effect unless {need}; remove it")
+        for path, has_effect, need in conditions
+        if path in given and not has_effect
+    ]
