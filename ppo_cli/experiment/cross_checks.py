@@ -18,11 +18,11 @@ from ppo_cli.experiment.schema_index import closest_key, key_of
 FOLDER_NAME = re.compile(r"\w[\w.,=@+-]{0,99}")
 GENERATION = ("evaluation.temperature", "evaluation.max_new_tokens")
 """How evaluations sample; runs that differ in it are compared only where both declare it."""
-FROZEN_TREATMENTS = ("model.start", "model.warm_start", "prompts.train", "rollout.", *GENERATION)
+TREATABLE_KEYS = ("model.start", "model.warm_start", "prompts.train", "rollout.", *GENERATION)
 """Frozen keys whose difference counts as a treatment when two runs are compared."""
-MIN_EPISODES_PER_MINIBATCH = 4
+MIN_MINIBATCH_EPISODES = 4
 """Fewer episodes give no variance to normalise by."""
-MIN_EPISODES_FOR_WHITENING = 8
+MIN_WHITENING_EPISODES = 8
 """TRL's own lower bound of episodes per minibatch for whitened rewards."""
 
 
@@ -57,11 +57,11 @@ def _minibatch_problems(ppo: Ppo) -> list[Problem]:
     if rest:
         words = f"{ppo.minibatches} does not divide ppo.episodes_per_update = {ppo.episodes_per_update}"
         return [Problem("ppo.minibatches", words)]
-    if size < MIN_EPISODES_PER_MINIBATCH:
-        words = f"leaves {size} episodes per minibatch; at least {MIN_EPISODES_PER_MINIBATCH} are needed"
+    if size < MIN_MINIBATCH_EPISODES:
+        words = f"leaves {size} episodes per minibatch; at least {MIN_MINIBATCH_EPISODES} are needed"
         return [Problem("ppo.minibatches", words)]
-    if ppo.whiten_rewards and size < MIN_EPISODES_FOR_WHITENING:
-        words = f"needs at least {MIN_EPISODES_FOR_WHITENING} episodes per minibatch"
+    if ppo.whiten_rewards and size < MIN_WHITENING_EPISODES:
+        words = f"needs at least {MIN_WHITENING_EPISODES} episodes per minibatch"
         return [Problem("ppo.whiten_rewards", words)]
     return []
 
@@ -74,7 +74,7 @@ def _joint_treatment_problems(names: Sequence[str]) -> list[Problem]:
         if key is None:
             guess = closest_key(name)
             wrong.append(f"no key '{name}'{f'; did you mean {guess}?' if guess else ''}")
-        elif name == "seed" or not (key.role == "treatment" or key.path.startswith(FROZEN_TREATMENTS)):
+        elif name == "seed" or not (key.role == "treatment" or key.path.startswith(TREATABLE_KEYS)):
             wrong.append(f"{name} is no treatment, so it cannot be part of one")
     if len(names) == 1 and not names[0].startswith(GENERATION):
         wrong.append(f"{names[0]} alone counts as one treatment anyway; name two keys or none")
