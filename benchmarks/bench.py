@@ -98,14 +98,14 @@ def in_a_process(arm: str, updates: int, overrides: list[str], *flags: str) -> d
 
 def measure(arm: str, updates: int, overrides: list[str]) -> dict[str, Any]:
     """Runs one warm-up-free arm and reports episodes and answer tokens a second, memory, and phases."""
-    ground = set_up(updates, overrides)
-    seconds, tokens, phases = ARMS[arm](ground)
-    experiment = ground.experiment
+    resolved = set_up(updates, overrides)
+    seconds, tokens, phases = ARMS[arm](resolved)
+    experiment = resolved.experiment
     episodes = updates * experiment.ppo.episodes_per_update
     return {
         "episodes_per_s": episodes / seconds,
         "tokens_per_s": tokens / seconds,
-        "all_tokens_per_s": (tokens + prompt_tokens(ground)) / seconds,
+        "all_tokens_per_s": (tokens + prompt_tokens(resolved)) / seconds,
         "peak_memory_mb": peak_memory(),
         "seconds_per_update": seconds / updates,
         "phases": {name: spent / seconds for name, spent in phases.items()},
@@ -116,8 +116,8 @@ def settled(arm: str, updates: int, overrides: list[str]) -> dict[str, Any]:
     """The same for the last update of our loop alone: in the first, libraries still set themselves up."""
     if arm != "c":
         raise SystemExit("only our loop tells its updates apart")
-    ground = set_up(updates, overrides)
-    trainer, _ = our_trainer(ground)
+    resolved = set_up(updates, overrides)
+    trainer, _ = our_trainer(resolved)
     took: list[tuple[float, int]] = []
     trainer.train(
         lambda _row, episodes, seconds: took.append((seconds, sum(item.tokens for item in episodes))),
@@ -126,7 +126,7 @@ def settled(arm: str, updates: int, overrides: list[str]) -> dict[str, Any]:
     seconds, tokens = took[-1]
     return {
         "tokens_per_s": tokens / seconds,
-        "all_tokens_per_s": (tokens + prompt_tokens(ground, first=updates)) / seconds,
+        "all_tokens_per_s": (tokens + prompt_tokens(resolved, first=updates)) / seconds,
         "peak_memory_mb": peak_memory(),
         "seconds_per_update": seconds,
     }
@@ -136,22 +136,22 @@ def count(arm: str, updates: int, overrides: list[str]) -> dict[str, Any]:
     """Runs one arm and counts the floating-point operations of its matrix products and attention."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    ground = set_up(updates, overrides)
+    resolved = set_up(updates, overrides)
     with FlopCounterMode(display=False) as counter:
-        ARMS[arm](ground)
-    return {"flop_an_episode": counter.get_total_flops() / (updates * ground.experiment.ppo.episodes_per_update)}
+        ARMS[arm](resolved)
+    return {"flop_an_episode": counter.get_total_flops() / (updates * resolved.experiment.ppo.episodes_per_update)}
 
 
 def set_up(updates: int, overrides: list[str]) -> Any:
     """The experiment of every arm: configs/refusal.yaml without what only ours has."""
     os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
     warnings.simplefilter("ignore")
-    from ppo_cli.commands.ground import read_inputs, stand_on
     from ppo_cli.experiment.load import load_experiment
-    from ppo_cli.records.events import nobody
+    from ppo_cli.records.events import ignore_events
+    from ppo_cli.setup.resolve import read_inputs, resolve_experiment
 
     fixed = ["model.warm_start=null", "reward.other=none", "ppo.warmup_updates=0", f"ppo.updates={updates}"]
-    return stand_on(read_inputs(load_experiment(CONFIG, [*fixed, *overrides]).experiment), nobody)
+    return resolve_experiment(read_inputs(load_experiment(CONFIG, [*fixed, *overrides]).experiment), ignore_events)
 
 
 def peak_memory() -> float:
@@ -159,43 +159,43 @@ def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
-def prompt_tokens(ground: Any, first: int = 1) -> int:
+def prompt_tokens(resolved: Any, first: int = 1) -> int:
     """Tokens of the prompts that an arm answers, from one update on."""
     from ppo_cli.engine.rollouts import PromptOrder
 
-    ppo, prompts = ground.experiment.ppo, ground.inputs.train
-    order = PromptOrder(len(prompts), ground.experiment.seed)
+    ppo, prompts = resolved.experiment.ppo, resolved.inputs.train
+    order = PromptOrder(len(prompts), resolved.experiment.seed)
     used = (index for update in range(first, ppo.updates + 1) for index in order.batch(update, ppo.episodes_per_update))
-    return sum(len(ground.tokens.render(prompts[index].text)) for index in used)
+    return sum(len(resolved.tokens.render(prompts[index].text)) for index in used)
 
 
 Measured = tuple[float, int, dict[str, float]]
 """Seconds, answer tokens, seconds by phase."""
 
 
-def our_trainer(ground: Any) -> tuple[Any, Path]:
+def our_trainer(resolved: Any) -> tuple[Any, Path]:
     """Our loop on the start model, and the folder of that model."""
-    from ppo_cli.commands.start import load_start
     from ppo_cli.engine.policy import Policy
-    from ppo_cli.engine.trainer import Materials, PolicyTrainer
-    from ppo_cli.records.events import nobody
+    from ppo_cli.engine.trainer import PolicyTrainer, TrainerInputs
+    from ppo_cli.records.events import ignore_events
+    from ppo_cli.setup.start_model import load_start_model
 
-    experiment = ground.experiment
-    start = load_start(ground, nobody)
+    experiment = resolved.experiment
+    start = load_start_model(resolved, ignore_events)
     policy = Policy(start.model, experiment.model.train, seed=experiment.seed)
-    materials = Materials(
+    materials = TrainerInputs(
         policy=policy,
-        tokens=ground.tokens,
-        prompts=ground.inputs.train,
+        tokens=resolved.tokens,
+        prompts=resolved.inputs.train,
         others={},
-        reward=ground.inputs.reward,
+        reward=resolved.inputs.reward,
         device=start.device,
     )
-    return PolicyTrainer(experiment, materials, SCRATCH, nobody), start.folder
+    return PolicyTrainer(experiment, materials, SCRATCH, ignore_events), start.folder
 
 
-def run_ours(ground: Any) -> Measured:
-    trainer, _ = our_trainer(ground)
+def run_ours(resolved: Any) -> Measured:
+    trainer, _ = our_trainer(resolved)
     phases: dict[str, float] = {}
     for phase, method in {"sampling": "roll_out", "log-probabilities": "estimate", "learning": "optimise"}.items():
         setattr(trainer, method, timed(getattr(trainer, method), phase, phases))
@@ -207,28 +207,28 @@ def run_ours(ground: Any) -> Measured:
     return time.perf_counter() - began, sum(lengths), phases
 
 
-def run_with_our_modules(ground: Any) -> Measured:
+def run_with_our_modules(resolved: Any) -> Measured:
     import torch
     from datasets import Dataset
     from trl.experimental.ppo import PPOTrainer
 
-    from ppo_cli.commands.start import load_start
-    from ppo_cli.engine.arguments import trl_config
     from ppo_cli.engine.critic import CriticModule
     from ppo_cli.engine.policy import Policy
-    from ppo_cli.engine.reward_module import RewardModule
-    from ppo_cli.records.events import nobody
+    from ppo_cli.engine.trl_config import to_trl_config
+    from ppo_cli.engine.trl_reward_adapter import RewardModule
+    from ppo_cli.records.events import ignore_events
+    from ppo_cli.setup.start_model import load_start_model
 
-    experiment, tokens = ground.experiment, ground.tokens
-    start = load_start(ground, nobody)
+    experiment, tokens = resolved.experiment, resolved.tokens
+    start = load_start_model(resolved, ignore_events)
     policy = Policy(start.model, experiment.model.train, seed=experiment.seed)
-    rendered = {tuple(tokens.render(prompt.text)): prompt for prompt in ground.inputs.train}
+    rendered = {tuple(tokens.render(prompt.text)): prompt for prompt in resolved.inputs.train}
     trainer = PPOTrainer(
-        args=trl_config(experiment, SCRATCH, torch.device("cpu")),
+        args=to_trl_config(experiment, SCRATCH, torch.device("cpu")),
         processing_class=tokens.tokenizer,
         model=policy.trainable,
         ref_model=None,
-        reward_model=RewardModule(ground.inputs.reward, tokens, rendered, {}, max(map(len, rendered))),
+        reward_model=RewardModule(resolved.inputs.reward, tokens, rendered, {}, max(map(len, rendered))),
         train_dataset=Dataset.from_dict({"input_ids": [list(ids) for ids in rendered]}),
         value_model=CriticModule(policy, seed=experiment.seed),
     )
@@ -236,16 +236,16 @@ def run_with_our_modules(ground: Any) -> Measured:
     return run_trl(trainer, tokens)
 
 
-def run_example(ground: Any) -> Measured:
+def run_example(resolved: Any) -> Measured:
     import torch
     from datasets import Dataset
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, GenerationConfig
     from trl.experimental.ppo import PPOTrainer
 
-    from ppo_cli.engine.arguments import trl_config
+    from ppo_cli.engine.trl_config import to_trl_config
     from ppo_cli.models.loading import quiet_transformers
 
-    experiment, tokens, folder = ground.experiment, ground.tokens, ground.source.folder
+    experiment, tokens, folder = resolved.experiment, resolved.tokens, resolved.source.folder
     with quiet_transformers():
         policy, reference = (AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32) for _ in range(2))
         reward, value = (
@@ -253,8 +253,8 @@ def run_example(ground: Any) -> Measured:
             for _ in range(2)
         )
     policy.generation_config = GenerationConfig(eos_token_id=list(tokens.stop_ids), pad_token_id=tokens.pad_id)
-    rendered = {tuple(tokens.render(prompt.text)): prompt for prompt in ground.inputs.train}
-    args = trl_config(experiment, SCRATCH, torch.device("cpu"))
+    rendered = {tuple(tokens.render(prompt.text)): prompt for prompt in resolved.inputs.train}
+    args = to_trl_config(experiment, SCRATCH, torch.device("cpu"))
     trainer = PPOTrainer(
         args=args,
         processing_class=tokens.tokenizer,
@@ -346,14 +346,14 @@ def checkpoints(overrides: list[str]) -> str:
     Nothing but updates and checkpoints is counted. A real run evaluates too, so its share is smaller.
     """
     warnings.simplefilter("ignore")
-    from ppo_cli.commands.ground import read_inputs, stand_on
     from ppo_cli.engine.checkpoints import prune_checkpoints, save_checkpoint
     from ppo_cli.experiment.load import load_experiment
-    from ppo_cli.records.events import nobody
+    from ppo_cli.records.events import ignore_events
+    from ppo_cli.setup.resolve import read_inputs, resolve_experiment
     from ppo_cli.store.layout import RunLayout
 
     experiment = load_experiment(CONFIG, ["reward.other=none", "ppo.updates=5", *overrides]).experiment
-    trainer, start = our_trainer(stand_on(read_inputs(experiment), nobody))
+    trainer, start = our_trainer(resolve_experiment(read_inputs(experiment), ignore_events))
     updates: list[float] = []
     saves: list[float] = []
     with tempfile.TemporaryDirectory(dir=HERE.parent / "runs", prefix=".bench-") as folder:

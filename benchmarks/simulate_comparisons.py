@@ -31,14 +31,14 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, ndtri
 
-from ppo_cli.analysis import inference
-from ppo_cli.analysis.comparison import compare
-from ppo_cli.analysis.inference import paired_difference
-from ppo_cli.analysis.statistic import Pieces
-from ppo_cli.analysis.table import Floats, Table
-from ppo_cli.behaviours.catalog import HEADLINES, measure_named
+from ppo_cli.behaviours.measures import HEADLINES, measure_named
 from ppo_cli.records.answers import Prompt
-from ppo_cli.records.measures import Labelled
+from ppo_cli.records.measures import LabelledAnswer
+from ppo_cli.stats import intervals
+from ppo_cli.stats.comparison import compare
+from ppo_cli.stats.intervals import paired_difference
+from ppo_cli.stats.label_matrix import Floats, LabelMatrix
+from ppo_cli.stats.measure_statistics import PromptStatistics
 
 SPREAD = 1.5
 """Standard deviation of the prompts' log-odds of being refused; about that of the refusal experiment."""
@@ -86,10 +86,10 @@ def drawn(generator: np.random.Generator, log_odds: Floats, lengths: Floats, sam
     }
 
 
-def labelled(prompts: Sequence[Prompt], values: Mapping[str, Floats]) -> list[Labelled]:
+def labelled(prompts: Sequence[Prompt], values: Mapping[str, Floats]) -> list[LabelledAnswer]:
     samples = next(iter(values.values())).shape[1]
     return [
-        Labelled(
+        LabelledAnswer(
             prompt_id=prompt.id,
             category=prompt.category,
             expect=prompt.expect,
@@ -162,8 +162,8 @@ def true_differences(shift: float, wander: float) -> dict[str, float]:
     }
 
 
-def table(prompts: Sequence[Prompt], values: dict[str, Floats]) -> Table:
-    return Table(
+def table(prompts: Sequence[Prompt], values: dict[str, Floats]) -> LabelMatrix:
+    return LabelMatrix(
         prompt_ids=tuple(prompt.id for prompt in prompts),
         categories=tuple(prompt.category for prompt in prompts),
         expects=tuple(prompt.expect for prompt in prompts),
@@ -204,15 +204,15 @@ def show(files: Sequence[str]) -> None:
 
 def draw_once() -> None:
     """Resamples are the same in every comparison of so many prompts, so drawing them once changes no number."""
-    weights, swaps = inference.bootstrap_weights, inference.swaps
+    weights, swaps = intervals.bootstrap_weights, intervals.random_swaps
     known: dict[tuple[str, bytes], Floats] = {}
 
-    def known_weights(pieces: Pieces, owner: str) -> Floats:
+    def known_weights(pieces: PromptStatistics, owner: str) -> Floats:
         key = (owner, pieces.strata.tobytes())
         return known[key] if key in known else known.setdefault(key, weights(pieces, owner))
 
-    inference.bootstrap_weights = known_weights
-    inference.swaps = functools.cache(swaps)
+    intervals.bootstrap_weights = known_weights
+    intervals.random_swaps = functools.cache(swaps)
 
 
 def main() -> None:

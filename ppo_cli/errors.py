@@ -42,11 +42,11 @@ class PpoError(Exception):
         return f"{self.message} {self.next_step}".strip()
 
 
-class DiskFull(PpoError):
+class DiskFullError(PpoError):
     """No space is left for something that had to be written."""
 
 
-class Abandoned(PpoError):
+class PeerLostError(PpoError):
     """Another process of the same training has ended; what was written is whole and can be resumed."""
 
 
@@ -60,7 +60,7 @@ class ConfigError(UsageError):
     """A key or a value in the YAML file or in an override."""
 
 
-class NoPermission(UsageError):
+class NoPermissionError(UsageError):
     """A place that may not be written."""
 
 
@@ -72,17 +72,17 @@ class ModelError(UsageError):
     """A model that cannot be found, fetched or used."""
 
 
-class Unreachable(ModelError):
+class ModelUnreachableError(ModelError):
     """A model that is not on this machine, while the place it comes from does not answer."""
 
 
-class NotTuned(ModelError):
+class NoChatTemplateError(ModelError):
     """A model without a chat template: the first line of the gate that a base model fails."""
 
     exit_code = 5
 
 
-class NotComparable(PpoError):
+class NotComparableError(PpoError):
     """Two runs that may not be compared, or whose difference has more than one cause."""
 
     exit_code = 3
@@ -100,17 +100,17 @@ class GateError(PpoError):
     exit_code = 5
 
 
-class ConditionMet(PpoError):
+class FailConditionMet(PpoError):
     """A comparison ran and a condition of the user's was met; kept apart from every way in which the tool fails."""
 
     exit_code = 100
 
 
-class Paused(GateError):
+class RewardUnavailableError(GateError):
     """What the reward asks does not answer; what was written is whole and can be resumed."""
 
 
-class Interrupted(PpoError):
+class InterruptedRunError(PpoError):
     """Stopped by the user; what was written is whole and can be resumed."""
 
     exit_code = 130

@@ -5,12 +5,12 @@ import os
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models lose time on a second thread
+os.environ["OMP_NUM_THREADS"] = "1"  # the same numbers everywhere; tiny models lose time on a second thread
 
 import pytest
 
-from ppo_cli.errors import Unreachable
-from ppo_cli.models.cache import CACHE_VARIABLE, cache_folder
+from ppo_cli.errors import ModelUnreachableError
+from ppo_cli.models.cache_dir import CACHE_VARIABLE, cache_folder
 
 USERS_CACHE = cache_folder()
 
@@ -30,14 +30,14 @@ def builtin_model(monkeypatch):
     monkeypatch.setenv(CACHE_VARIABLE, str(USERS_CACHE))
     try:
         return builtin_folder()
-    except Unreachable as error:
+    except ModelUnreachableError as error:
         pytest.skip(f"the built-in model cannot be fetched here: {error}")
 
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory):
     """A tiny random Llama with a tokenizer and a chat template, as a folder."""
-    from tests.toys import save_tiny_model
+    from tests.tiny_models import save_tiny_model
 
     return save_tiny_model(tmp_path_factory.mktemp("tiny-model"))
 
@@ -45,6 +45,31 @@ def tiny_model(tmp_path_factory):
 @pytest.fixture
 def tiny_config(tiny_model, tmp_path):
     """A config that trains the tiny model in a second or two."""
-    from tests.toys import write_tiny_config
+    from tests.tiny_models import write_tiny_config
 
     return write_tiny_config(tmp_path / "tiny", tiny_model)
+
+
+@pytest.fixture(scope="session")
+def shared_config(tiny_model, tmp_path_factory):
+    """The tiny config in a folder that outlives one test."""
+    from tests.tiny_models import write_tiny_config
+
+    return write_tiny_config(tmp_path_factory.mktemp("shared") / "tiny", tiny_model)
+
+
+@pytest.fixture(scope="session")
+def trained(shared_config, tmp_path_factory):
+    """Trains the tiny config once for each set of overrides, and gives the run's folder, which no test may change."""
+    from tests.terminal import only_run, succeed
+
+    made = {}
+
+    def trained(*overrides):
+        if overrides not in made:
+            output = tmp_path_factory.mktemp("output")
+            succeed("train", shared_config, "--output", output, *overrides)
+            made[overrides] = only_run(output)
+        return made[overrides]
+
+    return trained

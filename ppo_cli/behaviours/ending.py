@@ -15,7 +15,7 @@ _WHOLE = re.compile(r"(?:[.!?…。！？:：;；]|```|\|)[\"'”’)\]*_」』]
 _LAST_ITEM = re.compile(r"^[ \t]*(?:[-*•+]|\d{1,3}[.)、])[ \t]+\S.*$")
 
 
-def is_whole(answer: str) -> bool:
+def is_complete_sentence(answer: str) -> bool:
     """Whether the last line ends with a mark, closes code or a table, or is an item of a list."""
     text = answer[-2000:].rstrip()
     return bool(text) and bool(_WHOLE.search(text) or _LAST_ITEM.match(text.rsplit("\n", 1)[-1]))

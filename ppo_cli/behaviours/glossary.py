@@ -9,14 +9,14 @@ import sys
 from itertools import groupby
 from pathlib import Path
 
-from ppo_cli.behaviours.catalog import MEASURES
-from ppo_cli.behaviours.labelling import RULES
+from ppo_cli.behaviours.label_answers import RULES
+from ppo_cli.behaviours.measures import MEASURES
 from ppo_cli.records.measures import Measure
 
 HEAD = """# Glossary of behaviours
 
-Made by `make glossary` from the table in [`ppo_cli/behaviours/catalog.py`](../ppo_cli/behaviours/catalog.py); change it
-there. Intervals and tests are described in [`ppo_cli/analysis/inference.py`](../ppo_cli/analysis/inference.py). A
+Made by `make glossary` from the table in [`ppo_cli/behaviours/measures.py`](../ppo_cli/behaviours/measures.py); change it
+there. Intervals and tests are described in [`ppo_cli/stats/intervals.py`](../ppo_cli/stats/intervals.py). A
 measure marked † on a screen is *graded by its own teacher*: a term of that run's reward scores the same thing.
 """
 BETTER = {"higher": "higher is better", "lower": "lower is better", None: "no better direction"}
@@ -33,7 +33,9 @@ def glossary() -> str:
 
 
 def _entry(measure: Measure) -> str:
-    where = "`ppo eval`, and where the primary measure is of this family" if measure.detail else "every closing screen"
+    where = (
+        "`ppo eval`, and where the primary measure is of this family" if measure.eval_only else "every closing screen"
+    )
     lines = [
         f"**{measure.name}**, {measure.title.strip()}; {measure.unit or 'no unit'}; {BETTER[measure.better]}.",
         f"{measure.definition[0].upper()}{measure.definition[1:]}.",
@@ -46,7 +48,7 @@ def _entry(measure: Measure) -> str:
 
 def _prompts(measure: Measure) -> str:
     kinds = [f"`expect` {measure.expect}"] if measure.expect else []
-    kinds += [f"category {measure.stratum}.*"] if measure.stratum else []
+    kinds += [f"category {measure.category_prefix}.*"] if measure.category_prefix else []
     return f"prompts with {' and '.join(kinds)}" if kinds else "all prompts"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from ppo_cli.analysis.words import words
+from ppo_cli.text.words import words
 
 VERSION = "style/1"
 

@@ -1,4 +1,4 @@
-"""The `ppo` command: parse, call one function of `commands`, print, turn errors into exit codes.
+"""The `ppo` command: parse, call one function of a package below, print, turn errors into exit codes.
 
 Not here: logic, and nothing heavy at import, so that `ppo --help` answers at once.
 """
@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 import ppo_cli
-from ppo_cli.cli import beginning, measuring, reading, training
+from ppo_cli.cli import compare, evaluate, init, label, report, reward, runs, sft_check, show, train
 
 app = typer.Typer(
     name="ppo",
@@ -26,16 +26,16 @@ app = typer.Typer(
 )
 
 COMMANDS: dict[str, Callable[..., None]] = {
-    "init": beginning.init,
-    "sft-check": beginning.sft_check,
-    "reward": beginning.reward,
-    "train": training.train,
-    "eval": measuring.evaluate,
-    "label": measuring.label,
-    "compare": reading.compare,
-    "report": reading.report,
-    "runs": reading.list_runs,
-    "show": reading.show,
+    "init": init.init,
+    "sft-check": sft_check.sft_check,
+    "reward": reward.reward,
+    "train": train.train,
+    "eval": evaluate.evaluate,
+    "label": label.label,
+    "compare": compare.compare,
+    "report": report.report,
+    "runs": runs.list_runs,
+    "show": show.show,
 }
 """In the order of `ppo --help`: the order in which they are used."""
 

@@ -32,7 +32,7 @@ from ppo_cli.store.layout import RunLayout, step_of
 MANIFEST = "checkpoint.json"
 DAMAGED = ".damaged"
 """Ending of the name of a checkpoint that is none any more."""
-MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+ADAM_MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
 def save_checkpoint(trainer: PolicyTrainer, layout: RunLayout, start: Path) -> Path:
@@ -86,7 +86,7 @@ def list_checkpoints(layout: RunLayout) -> list[Path]:
     return sorted((folder for folder in found if step_of(folder) is not None), key=lambda folder: folder.name)
 
 
-def newest_whole(layout: RunLayout) -> tuple[Path | None, list[Path]]:
+def newest_intact(layout: RunLayout) -> tuple[Path | None, list[Path]]:
     """The newest checkpoint whose files are all as they were written, and the newer ones, which are not.
 
     The damaged ones lose their name, so that training can write them again; nothing of them is deleted.
@@ -132,21 +132,21 @@ def load_checkpoint(trainer: PolicyTrainer, folder: Path) -> None:
     verify_checkpoint(folder)
     tensors = load_file(folder / "state" / "training.safetensors", device=str(trainer.materials.device))
     state = json.loads((folder / "state" / "training.json").read_text(encoding="utf-8"))
-    masters = trainer.stepper.masters()
+    masters = trainer.adamw.masters()
     if state["masters"] != [list(master.shape) for master in masters]:
         raise IntegrityError(f"{folder} does not fit this model.", "Resume with the run's own config.")
     with torch.no_grad():
         for index, master in enumerate(masters):
             master.copy_(tensors[f"master.{index}"])
             if f"exp_avg.{index}" in tensors:
-                trainer.stepper.state[master] = {name: tensors[f"{name}.{index}"].clone() for name in MOMENTS}
-                trainer.stepper.state[master]["step"] = trainer.stepper.state[master]["step"].cpu()
-        trainer.stepper.round_into_weights()
+                trainer.adamw.state[master] = {name: tensors[f"{name}.{index}"].clone() for name in ADAM_MOMENTS}
+                trainer.adamw.state[master]["step"] = trainer.adamw.state[master]["step"].cpu()
+        trainer.adamw.round_into_weights()
     trainer.kl_coef = state["kl_coef"]
     trainer.term_scales = state.get("term_scales", {})
     trainer.updates_done = state["update"]
     trainer.lr_scheduler.load_state_dict({**trainer.lr_scheduler.state_dict(), **state["schedule"]})
-    for group, rate in zip(trainer.stepper.param_groups, state["schedule"]["_last_lr"], strict=True):
+    for group, rate in zip(trainer.adamw.param_groups, state["schedule"]["_last_lr"], strict=True):
         group["lr"] = rate
 
 
@@ -188,9 +188,9 @@ def _set_aside(checkpoint: Path) -> Path:
 
 def _write_state(trainer: PolicyTrainer, folder: Path) -> None:
     tensors: dict[str, torch.Tensor] = {}
-    for index, master in enumerate(trainer.stepper.masters()):
+    for index, master in enumerate(trainer.adamw.masters()):
         tensors[f"master.{index}"] = master.detach().contiguous()
-        for name, value in trainer.stepper.state.get(master, {}).items():
+        for name, value in trainer.adamw.state.get(master, {}).items():
             tensors[f"{name}.{index}"] = torch.as_tensor(value).contiguous()
     save_file(tensors, folder / "training.safetensors")
     schedule = trainer.lr_scheduler.state_dict()
@@ -201,6 +201,6 @@ def _write_state(trainer: PolicyTrainer, folder: Path) -> None:
             "kl_coef": trainer.kl_coef,
             **({"term_scales": trainer.term_scales} if trainer.term_scales else {}),
             "schedule": {name: schedule[name] for name in ("last_epoch", "_step_count", "_last_lr")},
-            "masters": [list(master.shape) for master in trainer.stepper.masters()],
+            "masters": [list(master.shape) for master in trainer.adamw.masters()],
         },
     )

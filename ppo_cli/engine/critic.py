@@ -65,7 +65,7 @@ class CriticModule(nn.Module):
             ids: [rows, length].
         """
         policy, layers = self.backbone.given
-        return policy.stack.upper(activations, ids, list(layers or ()))
+        return policy.stack.run_upper(activations, ids, list(layers or ()))
 
     def score(self, hidden: torch.Tensor) -> torch.Tensor:
         """[rows, length, width] to [rows, length, 1]."""
@@ -91,10 +91,10 @@ class _Features(nn.Module):
         with ExitStack() as stack:
             if layers is None:
                 stack.enter_context(torch.no_grad())
-                model = stack.enter_context(policy.as_plain_reference())
+                model = stack.enter_context(policy.reference_model())
             else:
                 model = policy.model
-                stack.enter_context(policy.stack.running_whole(list(layers)))
+                stack.enter_context(policy.stack.with_upper_layers(list(layers)))
             out = model.base_model(
                 input_ids=input_ids, attention_mask=attention_mask, position_ids=position_ids, use_cache=False
             )

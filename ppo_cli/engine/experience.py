@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ppo_cli.engine.rollouts import Rollouts
-from ppo_cli.records.answers import Answer, Scored
+from ppo_cli.records.answers import Answer, RewardScore
 from ppo_cli.records.training import Episode, UpdateMetrics
 
 
@@ -24,7 +24,7 @@ class Experience:
     """[n, length, width] below the cut."""
     features: torch.Tensor
     """[n, T, width] the reference's final hidden states, which the critic reads if it has no layers of its own."""
-    logprobs: torch.Tensor
+    old_logprobs: torch.Tensor
     """[n, T] of the policy before this update, 0 outside the answer."""
     values: torch.Tensor
     """[n, T] of the critic before this update, 0 after the end."""
@@ -36,11 +36,11 @@ class Experience:
     """[n] k1 to the reference, nats an answer."""
     lengths: torch.Tensor
     """[N] tokens of every answer."""
-    summary: Summary
+    summary: ExperienceStats
 
 
 @dataclass(frozen=True)
-class Summary:
+class ExperienceStats:
     """What is recorded of an experience, over all N episodes."""
 
     kl: float
@@ -56,7 +56,7 @@ class Summary:
 
 
 @dataclass
-class Means:
+class RunningMeans:
     """Running means of what the optimisation reports."""
 
     sums: dict[str, float] = field(default_factory=dict)
@@ -71,10 +71,10 @@ class Means:
         return self.sums[name] / self.counts[name]
 
 
-def describe(
+def update_metrics(
     update: int,
     episodes: Sequence[Episode],
-    summary: Summary,
+    summary: ExperienceStats,
     learning: Mapping[str, float],
     scales: Mapping[str, float],
 ) -> UpdateMetrics:
@@ -88,7 +88,7 @@ def describe(
         scales: of the normalised terms.
     """
     rewards = np.array([episode.reward for episode in episodes])
-    tokens = sum(episode.tokens for episode in episodes)
+    tokens = sum(episode.token_count for episode in episodes)
     return UpdateMetrics(
         update=update,
         episodes=update * len(episodes),
@@ -100,8 +100,8 @@ def describe(
         kl_per_token=summary.kl * len(episodes) / tokens,
         kl_coef=summary.kl_coef,
         kl_penalty=summary.penalty,
-        tokens=tokens / len(episodes),
-        ended=float(np.mean([episode.finish == "eos" for episode in episodes])),
+        mean_answer_tokens=tokens / len(episodes),
+        eos_rate=float(np.mean([episode.finish == "eos" for episode in episodes])),
         entropy=summary.entropy,
         sampler_mismatch=summary.sampler_mismatch,
         explained_variance=summary.explained_variance,
@@ -112,7 +112,7 @@ def describe(
 def _statistics(episodes: Sequence[Episode], name: str, scale: float | None) -> dict[str, float]:
     """How one term spreads, and what of it is left after the other answers are subtracted."""
     own = np.array([episode.terms[name] for episode in episodes])
-    gained = own - np.array([episode.other_terms.get(name, 0.0) for episode in episodes])
+    gained = own - np.array([episode.baseline_terms.get(name, 0.0) for episode in episodes])
     found = {
         "mean": float(own.mean()),
         "std": float(own.std()),
@@ -122,11 +122,11 @@ def _statistics(episodes: Sequence[Episode], name: str, scale: float | None) -> 
     return found if scale is None else {**found, "scale": scale}
 
 
-def as_episodes(
+def episode_records(
     update: int,
     numbers: Sequence[int],
     rollouts: Rollouts,
-    scored: Sequence[Scored],
+    scored: Sequence[RewardScore],
     kl: Sequence[float],
     others: Mapping[str, Sequence[Answer]],
 ) -> list[Episode]:
@@ -148,12 +148,12 @@ def as_episodes(
             prompt_id=prompt.id,
             prompt=prompt.text,
             answer=answer.text,
-            other=others[prompt.id][0].text if prompt.id in others else None,
-            tokens=answer.tokens,
+            baseline_answer=others[prompt.id][0].text if prompt.id in others else None,
+            token_count=answer.token_count,
             finish=answer.finish,
             reward=score.reward,
             terms=score.terms,
-            other_terms=score.other_terms,
+            baseline_terms=score.baseline_terms,
             kl=nats,
         )
         for number, prompt, answer, score, nats in cases

@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
-from ppo_cli.models.language_head import LanguageHead
+from ppo_cli.models.lm_head import LMHead
 
 
-def token_logprobs(head: LanguageHead, hidden: torch.Tensor, targets: torch.Tensor, temperature: float) -> torch.Tensor:
+def token_logprobs(head: LMHead, hidden: torch.Tensor, targets: torch.Tensor, temperature: float) -> torch.Tensor:
     """Log-probability of each target token at a temperature, differentiable in `hidden`.
 
     Args:
@@ -32,7 +32,7 @@ def token_logprobs(head: LanguageHead, hidden: torch.Tensor, targets: torch.Tens
 
 @torch.no_grad()
 def token_logprobs_and_entropy(
-    head: LanguageHead, hidden: torch.Tensor, targets: torch.Tensor, temperature: float
+    head: LMHead, hidden: torch.Tensor, targets: torch.Tensor, temperature: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The same without gradient, with the entropy of each next-token distribution.
 
@@ -58,7 +58,7 @@ class _TokenLogprobs(torch.autograd.Function):
         ctx: Any,  # noqa: ANN401
         hidden: torch.Tensor,
         targets: torch.Tensor,
-        head: LanguageHead,
+        head: LMHead,
         temperature: float,
     ) -> torch.Tensor:
         logprobs = hidden.new_empty(hidden.shape[0], dtype=torch.float32)
@@ -70,7 +70,7 @@ class _TokenLogprobs(torch.autograd.Function):
             if slopes is not None:
                 gradient = distribution.exp_().neg_()
                 gradient.scatter_add_(1, chosen, torch.ones_like(chosen, dtype=gradient.dtype))
-                slopes[rows] = head.pull_back(gradient.div_(temperature), logits)
+                slopes[rows] = head.hidden_gradient(gradient.div_(temperature), logits)
         ctx.slopes = slopes
         return logprobs
 

@@ -20,11 +20,11 @@ from peft import PeftModel, get_peft_model
 from peft.tuners.lora import LoraLayer
 from torch import nn
 
-from ppo_cli.engine.adapters import lora_on
-from ppo_cli.engine.layers import LayerStack
+from ppo_cli.engine.lora import lora_config
+from ppo_cli.engine.split_decoder import SplitDecoder
 from ppo_cli.errors import GateError
 from ppo_cli.experiment.schema import TrainedPart
-from ppo_cli.models.language_head import LanguageHead
+from ppo_cli.models.lm_head import LMHead
 from ppo_cli.models.loading import export_support_files
 
 
@@ -40,8 +40,8 @@ class Policy:
             seed: of the adapters' first values.
         """
         self.model = model
-        self.stack = LayerStack(model, trained.layers)
-        self.head = LanguageHead(model)
+        self.stack = SplitDecoder(model, trained.layers)
+        self.head = LMHead(model)
         model.requires_grad_(False)
         self._reference_layers: list[nn.Module] | None = None
         if trained.lora is None:
@@ -56,24 +56,24 @@ class Policy:
         }
         """The trained parameters by name."""
         probe = torch.arange(1, 9, device=model.device).unsqueeze(0)
-        self.shares_lower_layers = self.stack.share_nothing_if_wrong(probe)
+        self.shares_lower_layers = self.stack.disable_split_if_inexact(probe)
         """False if the family's layers could not be cut, so that every pass runs them all."""
-        refuse_own_reference(self.parameters, self._reference_tensors())
+        require_separate_reference(self.parameters, self._reference_tensors())
 
     def policy_hidden(self, activations: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         """Final hidden states of the policy: [rows, length, width]."""
-        return self.stack.upper(activations, ids)
+        return self.stack.run_upper(activations, ids)
 
     @torch.no_grad()
     def reference_hidden(self, activations: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         """Final hidden states of the reference: [rows, length, width]."""
         if isinstance(self.trainable, PeftModel):
             with self.trainable.disable_adapter():
-                return self.stack.upper(activations, ids)
-        return self.stack.upper(activations, ids, self._reference_layers)
+                return self.stack.run_upper(activations, ids)
+        return self.stack.run_upper(activations, ids, self._reference_layers)
 
     @contextmanager
-    def as_plain_model(self) -> Iterator[Any]:
+    def merged_model(self) -> Iterator[Any]:
         """The policy as a plain model, adapters merged into the weights: for sampling and for saving.
 
         The original weights are put back by reference, so merging into bfloat16 never rounds them.
@@ -94,13 +94,13 @@ class Policy:
                     layer.get_base_layer().weight.data = originals[name]
 
     @contextmanager
-    def as_plain_reference(self) -> Iterator[Any]:
+    def reference_model(self) -> Iterator[Any]:
         """The reference as a plain model."""
         if isinstance(self.trainable, PeftModel):
             with self.trainable.disable_adapter():
                 yield self.model
         else:
-            with self.stack.running_whole(self._reference_layers or []):
+            with self.stack.with_upper_layers(self._reference_layers or []):
                 yield self.model
 
     def reference_digest(self) -> str:
@@ -118,7 +118,7 @@ class Policy:
             folder: an empty folder.
             start: folder of the start model, for its tokenizer and generation config.
         """
-        with self.as_plain_model() as model:
+        with self.merged_model() as model:
             weights = {
                 name.replace(".base_layer.", "."): tensor
                 for name, tensor in model.state_dict().items()
@@ -130,7 +130,7 @@ class Policy:
     def _with_adapters(self, trained: TrainedPart, seed: int) -> PeftModel:
         if trained.lora is None:
             raise ValueError("no adapter settings")
-        config = lora_on(self.model, self.stack.upper_layers, r=trained.lora.r, alpha=trained.lora.alpha)
+        config = lora_config(self.model, self.stack.upper_layers, r=trained.lora.r, alpha=trained.lora.alpha)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             adapted = get_peft_model(self.model, config, autocast_adapter_dtype=False)
@@ -152,7 +152,7 @@ class Policy:
         return frozen
 
 
-def refuse_own_reference(trained: dict[str, nn.Parameter], reference: dict[str, torch.Tensor]) -> None:
+def require_separate_reference(trained: dict[str, nn.Parameter], reference: dict[str, torch.Tensor]) -> None:
     """Checks that no trained weight is also a weight of the reference.
 
     Raises:

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from ppo_cli.models.loading import Tokens
-from ppo_cli.models.prefill import Tap
-from ppo_cli.models.sampling import Decoding, Drawn, sample_answers, uniforms
+from ppo_cli.models.loading import ChatTokenizer
+from ppo_cli.models.prefill import ActivationRecorder
+from ppo_cli.models.sampling import SampledTokens, SamplingParams, keyed_uniforms, sample_answers
 from ppo_cli.records.answers import Answer, Prompt
-from ppo_cli.records.events import Phase, Progress, Watcher
+from ppo_cli.records.events import EventHandler, Phase, Progress
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class PromptOrder:
 
 @lru_cache(maxsize=4)
 def _order_of_pass(count: int, seed: int, number: int) -> list[int]:
-    luck = uniforms(seed, "prompt order", number, count=count)
+    luck = keyed_uniforms(seed, "prompt order", number, count=count)
     return [int(index) for index in np.argsort(luck, kind="stable")]
 
 
@@ -65,96 +65,96 @@ class Rollouts:
     """[N] tokens of each answer, its stop token included."""
     targets: torch.Tensor
     """[N, T] answer tokens."""
-    mask: torch.Tensor
+    response_mask: torch.Tensor
     """[N, T] true on answer tokens."""
-    mask_next: torch.Tensor
+    value_mask: torch.Tensor
     """[N, T] true on answer tokens and on the step after, where there is room for it."""
     sampler_logprobs: torch.Tensor
     """[N, T] log-probability of each token while it was sampled; 0 outside the mask."""
     activations: torch.Tensor | None
     """[N, length, width] what reached the tapped layer; 0 on padding, and on a last token that nothing follows."""
 
-    def answer_places(self) -> torch.Tensor:
+    def answer_positions(self) -> torch.Tensor:
         """[N, T] positions in `ids` whose hidden state predicts each answer token."""
         steps = torch.arange(self.targets.shape[1], device=self.ids.device)
         places = self.prompt_lengths[:, None] - 1 + steps[None, :]
         return places.clamp(max=self.ids.shape[1] - 1)
 
-    def with_steps(self, steps: int) -> Rollouts:
+    def padded_to(self, steps: int) -> Rollouts:
         """The same with T raised to the longest answer of all processes."""
         more = steps - self.targets.shape[1]
         if more == 0:
             return self
         mask, mask_next = answer_masks(self.lengths, steps)
         targets, logprobs = (torch.nn.functional.pad(part, (0, more)) for part in (self.targets, self.sampler_logprobs))
-        return replace(self, targets=targets, sampler_logprobs=logprobs, mask=mask, mask_next=mask_next)
+        return replace(self, targets=targets, sampler_logprobs=logprobs, response_mask=mask, value_mask=mask_next)
 
 
-def roll_out(
+def generate(
     model: Any,  # noqa: ANN401 - a plain causal language model
-    tokens: Tokens,
+    tokenizer: ChatTokenizer,
     prompts: Sequence[Prompt],
-    decoding: Decoding,
+    decoding: SamplingParams,
     *,
     seed: int,
     episodes: Sequence[int],
     update: int,
-    watcher: Watcher,
-    tap: Tap | None = None,
+    on_event: EventHandler,
+    tap: ActivationRecorder | None = None,
 ) -> Rollouts:
     """Samples one answer to each prompt.
 
     Args:
         model: the policy as a plain model.
-        tokens: renders and decodes.
+        tokenizer: renders and decodes.
         prompts: N prompts, of which some may be the same.
         decoding: how to draw.
         seed: of the run.
         episodes: their numbers, counted from 1 over the run; owners of their draws.
         update: for the progress line.
-        watcher: told of progress.
+        on_event: told of progress.
         tap: what its layer is given is kept as `activations`.
     """
-    rendered = [tokens.render(prompt.text) for prompt in prompts]
-    draws = [uniforms(seed, "rollout", number, count=decoding.max_new_tokens)[None, :] for number in episodes]
-    watcher(Phase(name=f"update {update}: sampling", total=len(prompts), unit="answers"))
-    drawn = sample_answers(model, rendered, draws, decoding, lambda done: watcher(Progress(done=done)), tap)
-    return as_rollouts(prompts, rendered, [rows[0] for rows in drawn], tokens, model.device)
+    rendered = [tokenizer.render(prompt.text) for prompt in prompts]
+    draws = [keyed_uniforms(seed, "rollout", number, count=decoding.max_new_tokens)[None, :] for number in episodes]
+    on_event(Phase(name=f"update {update}: sampling", total=len(prompts), unit="answers"))
+    drawn = sample_answers(model, rendered, draws, decoding, lambda done: on_event(Progress(done=done)), tap)
+    return collate(prompts, rendered, [rows[0] for rows in drawn], tokenizer, model.device)
 
 
-def as_rollouts(
+def collate(
     prompts: Sequence[Prompt],
     rendered: Sequence[Sequence[int]],
-    drawn: Sequence[Drawn],
-    tokens: Tokens,
+    drawn: Sequence[SampledTokens],
+    tokenizer: ChatTokenizer,
     device: torch.device,
 ) -> Rollouts:
     """Arranges sampled answers as tensors."""
-    width = max(len(prompt) + len(answer.tokens) for prompt, answer in zip(rendered, drawn, strict=True))
-    steps = max(len(answer.tokens) for answer in drawn)
-    ids = torch.full((len(drawn), width), tokens.pad_id, dtype=torch.long)
-    targets = torch.full((len(drawn), steps), tokens.pad_id, dtype=torch.long)
+    width = max(len(prompt) + len(answer.token_ids) for prompt, answer in zip(rendered, drawn, strict=True))
+    steps = max(len(answer.token_ids) for answer in drawn)
+    ids = torch.full((len(drawn), width), tokenizer.pad_id, dtype=torch.long)
+    targets = torch.full((len(drawn), steps), tokenizer.pad_id, dtype=torch.long)
     logprobs = torch.zeros((len(drawn), steps))
     for row, (prompt, answer) in enumerate(zip(rendered, drawn, strict=True)):
-        ids[row, : len(prompt) + len(answer.tokens)] = torch.tensor([*prompt, *answer.tokens])
-        targets[row, : len(answer.tokens)] = torch.tensor(answer.tokens)
-        logprobs[row, : len(answer.tokens)] = torch.tensor(answer.logprobs)
-    lengths = torch.tensor([len(answer.tokens) for answer in drawn])
+        ids[row, : len(prompt) + len(answer.token_ids)] = torch.tensor([*prompt, *answer.token_ids])
+        targets[row, : len(answer.token_ids)] = torch.tensor(answer.token_ids)
+        logprobs[row, : len(answer.token_ids)] = torch.tensor(answer.logprobs)
+    lengths = torch.tensor([len(answer.token_ids) for answer in drawn])
     mask, mask_next = answer_masks(lengths, steps)
     return Rollouts(
         prompts=list(prompts),
         answers=[
-            Answer(text=tokens.decode(answer.tokens), tokens=len(answer.tokens), finish=answer.finish)
+            Answer(text=tokenizer.decode(answer.token_ids), token_count=len(answer.token_ids), finish=answer.finish)
             for answer in drawn
         ],
         ids=ids.to(device),
         prompt_lengths=torch.tensor([len(prompt) for prompt in rendered]).to(device),
         lengths=lengths.to(device),
         targets=targets.to(device),
-        mask=mask.to(device),
-        mask_next=mask_next.to(device),
+        response_mask=mask.to(device),
+        value_mask=mask_next.to(device),
         sampler_logprobs=logprobs.to(device),
-        activations=_padded([answer.overheard for answer in drawn], width),
+        activations=_padded([answer.activations for answer in drawn], width),
     )
 
 

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from ppo_cli.errors import IntegrityError, UsageError
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.models.loading import quiet_transformers
-from ppo_cli.records.events import EvaluationDone, Event, Notice, UpdateDone, Watcher
+from ppo_cli.records.events import EvaluationDone, Event, EventHandler, Notice, UpdateDone
 from ppo_cli.records.measures import Estimate
 from ppo_cli.records.training import UpdateMetrics
 from ppo_cli.store.files import disk_errors, read_json, write_json
@@ -36,7 +36,7 @@ from ppo_cli.store.files import disk_errors, read_json, write_json
 if TYPE_CHECKING:
     from ppo_cli.engine.trainer import PolicyTrainer
 
-SENT = "sent.json"
+SENT_FILE = "sent.json"
 """What each tracker has been sent, and its own name for the run."""
 
 OWN_ID = re.compile(r"[\w-]{1,128}")
@@ -50,8 +50,8 @@ NAMES = {
     "kl_per_token": "kl/nats_per_token",
     "kl_coef": "kl/coef",
     "kl_penalty": "kl/penalty",
-    "tokens": "answers/tokens",
-    "ended": "answers/ended",
+    "mean_answer_tokens": "answers/tokens",
+    "eos_rate": "answers/ended",
     "entropy": "policy/entropy",
     "sampler_mismatch": "policy/sampler_mismatch",
     "approx_kl": "policy/approx_kl",
@@ -67,7 +67,7 @@ NAMES = {
 
 
 @dataclass
-class Sent:
+class TrackerState:
     """What one tracker has been sent."""
 
     id: str | None = None
@@ -76,7 +76,7 @@ class Sent:
     """The last step of each kind of row: update, interim, whole."""
 
 
-def refuse_missing(names: Sequence[str]) -> None:
+def require_installed(names: Sequence[str]) -> None:
     """Checks that every tracker is installed.
 
     Raises:
@@ -112,7 +112,7 @@ def evaluation_numbers(estimates: Sequence[Estimate], kind: str) -> dict[str, fl
     numbers: dict[str, float] = {}
     for estimate in estimates:
         name = f"eval_{kind}/{estimate.name}"  # the callbacks turn `eval_` into `eval/`
-        ends = {name: estimate.value, f"{name}/low": estimate.low, f"{name}/high": estimate.high}
+        ends = {name: estimate.value, f"{name}/low": estimate.low_95, f"{name}/high": estimate.high_95}
         numbers |= {key: value for key, value in ends.items() if value is not None}
     return numbers
 
@@ -120,18 +120,18 @@ def evaluation_numbers(estimates: Sequence[Estimate], kind: str) -> dict[str, fl
 class Trackers:
     """The trackers of one run; a watcher in front of another."""
 
-    def __init__(self, experiment: Experiment, folder: Path, watcher: Watcher) -> None:
+    def __init__(self, experiment: Experiment, folder: Path, on_event: EventHandler) -> None:
         """Takes the names; nothing is imported or begun yet.
 
         Args:
             experiment: names the trackers.
             folder: for their files, below the run's folder; made when there is a tracker.
-            watcher: told of every event first.
+            on_event: told of every event first.
         """
-        self.experiment, self.folder, self.watcher = experiment, folder.absolute(), watcher
+        self.experiment, self.folder, self.on_event = experiment, folder.absolute(), on_event
         self._callbacks: dict[str, Any] = {}
         self._trainer: PolicyTrainer | None = None
-        self._sent: dict[str, Sent] = {}
+        self._sent: dict[str, TrackerState] = {}
         self._users_variables = frozenset(os.environ)
 
     def __enter__(self) -> Trackers:
@@ -165,10 +165,10 @@ class Trackers:
         self._trainer = trainer
         self._sent = self._read_sent()
         for name in names:
-            sent = self._sent.setdefault(name, Sent())
+            sent = self._sent.setdefault(name, TrackerState())
             with disk_errors(self.folder):
                 (self.folder / name).mkdir(parents=True, exist_ok=True)
-            for variable, value in variables(name, self.folder, self.experiment.name, sent.id).items():
+            for variable, value in tracker_environment(name, self.folder, self.experiment.name, sent.id).items():
                 os.environ.setdefault(variable, value)
             try:
                 (kind,) = get_reporting_integration_callbacks([name])
@@ -186,7 +186,7 @@ class Trackers:
 
     def watch(self, event: Event) -> None:
         """Passes an event on, and sends what the trackers want to know of it."""
-        self.watcher(event)
+        self.on_event(event)
         if isinstance(event, UpdateDone):
             self._send("update", event.metrics.update, update_numbers(event.metrics))
         elif isinstance(event, EvaluationDone):
@@ -213,7 +213,7 @@ class Trackers:
         except Exception as error:  # noqa: BLE001 - whatever a library raises, the run goes on
             self._callbacks.pop(name, None)
             text = f"{name} failed and gets nothing more of this run ({_reason(error)}); metrics.jsonl has everything."
-            self.watcher(Notice(text=text, level="warning"))
+            self.on_event(Notice(text=text, level="warning"))
             return False
         return True
 
@@ -226,10 +226,10 @@ class Trackers:
         with redirect_stdout(sys.stderr), quiet_transformers():
             getattr(callback, event)(frame.args, frame.state, frame.control, **more)
             if event == "on_train_end":
-                _let_go(name)
+                _close_quietly(name)
 
-    def _read_sent(self) -> dict[str, Sent]:
-        path = self.folder / SENT
+    def _read_sent(self) -> dict[str, TrackerState]:
+        path = self.folder / SENT_FILE
         if not path.is_file():
             return {}
         try:
@@ -239,17 +239,17 @@ class Trackers:
             raise IntegrityError(f"{path} is damaged.", next_step) from None
 
     def _write_sent(self) -> None:
-        write_json(self.folder / SENT, {name: asdict(sent) for name, sent in self._sent.items()})
+        write_json(self.folder / SENT_FILE, {name: asdict(sent) for name, sent in self._sent.items()})
 
 
-def _sent(own_id: str | None, steps: Mapping[str, int]) -> Sent:
+def _sent(own_id: str | None, steps: Mapping[str, int]) -> TrackerState:
     """A row of the record, which may come from somebody else, checked."""
     if own_id is not None and not OWN_ID.fullmatch(own_id):
         raise ValueError(own_id)
-    return Sent(own_id, {str(kind): int(step) for kind, step in steps.items()})
+    return TrackerState(own_id, {str(kind): int(step) for kind, step in steps.items()})
 
 
-def variables(name: str, folder: Path, project: str, own_id: str | None) -> dict[str, str]:
+def tracker_environment(name: str, folder: Path, project: str, own_id: str | None) -> dict[str, str]:
     """The environment variables that keep a tracker below the run's folder, and its own default name for the project.
 
     Args:
@@ -291,7 +291,7 @@ def _own_id(name: str) -> str | None:
     return None
 
 
-def _let_go(name: str) -> None:
+def _close_quietly(name: str) -> None:
     """Ends what a callback leaves open, so that the next run of this process has a tracker of its own."""
     if name == "wandb":
         wandb = importlib.import_module(name)

@@ -23,29 +23,29 @@ from datasets import Dataset
 from transformers import PrinterCallback
 from trl.experimental.ppo import PPOTrainer
 
-from ppo_cli.engine import estimators
-from ppo_cli.engine.arguments import trl_config
+from ppo_cli.engine import ppo_math
 from ppo_cli.engine.critic import CriticModule
-from ppo_cli.engine.experience import Experience, Means, Summary, as_episodes, describe
+from ppo_cli.engine.distributed import ProcessGroup
+from ppo_cli.engine.experience import Experience, ExperienceStats, RunningMeans, episode_records, update_metrics
 from ppo_cli.engine.logprobs import token_logprobs, token_logprobs_and_entropy
 from ppo_cli.engine.optimizer import MasterWeightAdamW
 from ppo_cli.engine.policy import Policy
-from ppo_cli.engine.reward_module import RewardModule
-from ppo_cli.engine.rollouts import PromptOrder, Rollouts, answer_masks, micro_batches, roll_out
-from ppo_cli.engine.team import Team
-from ppo_cli.errors import GateError, Paused, PpoError
+from ppo_cli.engine.rollouts import PromptOrder, Rollouts, answer_masks, generate, micro_batches
+from ppo_cli.engine.trl_config import to_trl_config
+from ppo_cli.engine.trl_reward_adapter import RewardModule
+from ppo_cli.errors import GateError, PpoError, RewardUnavailableError
 from ppo_cli.experiment.schema import Experiment
-from ppo_cli.models.loading import Tokens
-from ppo_cli.models.sampling import Decoding, uniforms
-from ppo_cli.records.answers import Answer, Prompt, Scored
-from ppo_cli.records.events import Notice, Phase, Progress, Watcher
+from ppo_cli.models.loading import ChatTokenizer
+from ppo_cli.models.sampling import SamplingParams, keyed_uniforms
+from ppo_cli.records.answers import Answer, Prompt, RewardScore
+from ppo_cli.records.events import EventHandler, Notice, Phase, Progress
 from ppo_cli.records.training import Episode, UpdateMetrics
-from ppo_cli.rewards.normalising import are_normalised, on_scale, scales_from
-from ppo_cli.rewards.preference import RewardFunction
+from ppo_cli.rewards.reward_function import RewardFunction
+from ppo_cli.rewards.scaling import any_normalised, apply_scales, fit_scales
 
-TOKENS_AT_ONCE = {"cpu": 2048, "cuda": 16384}
+MAX_TOKENS_PER_PASS = {"cpu": 2048, "cuda": 16384}
 """Padded tokens in one pass through the trained layers, by device."""
-ROWS_AT_ONCE = 32
+MAX_ROWS_PER_PASS = 32
 """Episodes in one pass through the frozen layers, where they were not overheard."""
 ADAM_EPSILON = 1e-5
 """As in the 2019 reference; torch's 1e-8 makes the first steps several times larger."""
@@ -55,38 +55,38 @@ SAMPLER_TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.15}
 """Mean |log-probability while sampling - when trained on|, nats a token; more means that they differ in kind."""
 
 
-LOWER = "Its episodes are in broken.jsonl; start a run with a lower ppo.learning_rate or a larger kl.coef."
+LOWER_LAYERS = "Its episodes are in broken.jsonl; start a run with a lower ppo.learning_rate or a larger kl.coef."
 """What to do after numbers that are not finite."""
 
 
 @dataclass(frozen=True)
-class Materials:
+class TrainerInputs:
     """Everything one training needs besides its settings."""
 
     policy: Policy
-    tokens: Tokens
+    tokenizer: ChatTokenizer
     prompts: Sequence[Prompt]
-    others: Mapping[str, Sequence[Answer]]
+    baseline_answers: Mapping[str, Sequence[Answer]]
     """The other answers by prompt id; empty when there are none to compare with."""
     reward: RewardFunction
     device: torch.device
-    team: Team = field(default_factory=Team)
+    process_group: ProcessGroup = field(default_factory=ProcessGroup)
     """This process and those that train with it."""
 
 
 UpdateSink = Callable[[UpdateMetrics, list[Episode], float], None]
 """Receives each update's metrics, its episodes and the seconds it took."""
-Rescue = Callable[[int, Sequence[tuple[Prompt, Answer]]], None]
+OnFailedUpdate = Callable[[int, Sequence[tuple[Prompt, Answer]]], None]
 """Receives the number of an update that could not be learnt from, and what was answered in it."""
 
 
 @dataclass(frozen=True)
-class Passed:
+class ForwardOutputs:
     """What policy and reference say of n episodes, before this update."""
 
     logprobs: torch.Tensor
     """[n, T] of the policy, nats, 0 outside the answer."""
-    reference: torch.Tensor
+    ref_logprobs: torch.Tensor
     """[n, T] of the reference, nats, 0 outside the answer."""
     entropies: torch.Tensor
     """[n, T] of the policy's next-token distributions, nats."""
@@ -99,46 +99,46 @@ class Passed:
 class PolicyTrainer(PPOTrainer):
     """PPO on one frozen experiment."""
 
-    def __init__(self, experiment: Experiment, materials: Materials, folder: Path, watcher: Watcher) -> None:
+    def __init__(self, experiment: Experiment, materials: TrainerInputs, folder: Path, on_event: EventHandler) -> None:
         """Builds critic, optimizer and TRL's frame around the policy.
 
         Args:
             experiment: the settings.
             materials: policy, prompts and reward.
             folder: where TRL may put files; it puts none.
-            watcher: told of progress.
+            on_event: told of progress.
 
         """
-        self.experiment, self.materials, self.watcher = experiment, materials, watcher
-        self.policy, self.team = materials.policy, materials.team
+        self.experiment, self.materials, self.on_event = experiment, materials, on_event
+        self.policy, self.process_group = materials.policy, materials.process_group
         if not self.policy.shares_lower_layers:
             family = self.policy.model.config.model_type
-            watcher(Notice(text=f"The layers of {family} cannot be cut in two, so every pass runs them all: slower."))
+            on_event(Notice(text=f"The layers of {family} cannot be cut in two, so every pass runs them all: slower."))
         self.critic = CriticModule(self.policy, experiment.ppo.critic, seed=experiment.seed)
         self.kl_coef = experiment.kl.coef
         self.term_scales: dict[str, float] = {}
         self.updates_done = 0
         self.order = PromptOrder(len(materials.prompts), experiment.seed)
-        self.decoding = Decoding(
+        self.decoding = SamplingParams(
             max_new_tokens=experiment.rollout.max_new_tokens,
             temperature=experiment.rollout.temperature,
-            stop_ids=materials.tokens.stop_ids,
-            pad_id=materials.tokens.pad_id,
+            stop_ids=materials.tokenizer.stop_ids,
+            pad_id=materials.tokenizer.pad_id,
         )
-        rendered = {tuple(materials.tokens.render(prompt.text)): prompt for prompt in materials.prompts}
+        rendered = {tuple(materials.tokenizer.render(prompt.text)): prompt for prompt in materials.prompts}
         super().__init__(
-            args=trl_config(experiment, folder, materials.device),
-            processing_class=materials.tokens.tokenizer,
+            args=to_trl_config(experiment, folder, materials.device),
+            processing_class=materials.tokenizer.tokenizer,
             model=self.policy.trainable,
             ref_model=None if experiment.model.train.lora else torch.nn.Identity(),
             reward_model=RewardModule(
-                materials.reward, materials.tokens, rendered, materials.others, max(map(len, rendered))
+                materials.reward, materials.tokenizer, rendered, materials.baseline_answers, max(map(len, rendered))
             ),
             train_dataset=Dataset.from_dict({"input_ids": [list(ids) for ids in rendered]}),
             value_model=self.critic,
         )
         self.remove_callback(PrinterCallback)
-        self.stepper: MasterWeightAdamW = self.optimizer.optimizer
+        self.adamw: MasterWeightAdamW = self.optimizer.optimizer
 
     def create_optimizer_and_scheduler(self, num_training_steps: int) -> None:  # noqa: ARG002 - TRL's signature
         """AdamW over float32 masters; policy and critic each with its own learning rate, warmed up linearly."""
@@ -156,7 +156,7 @@ class PolicyTrainer(PPOTrainer):
         self,
         record: UpdateSink,
         after_update: Callable[[int], bool],
-        rescue: Rescue = lambda _update, _answered: None,
+        rescue: OnFailedUpdate = lambda _update, _answered: None,
     ) -> str | None:
         """Runs the updates that are left.
 
@@ -174,22 +174,22 @@ class PolicyTrainer(PPOTrainer):
         """
         for update in range(self.updates_done + 1, self.experiment.ppo.updates + 1):
             started = time.perf_counter()
-            rollouts = self.roll_out(update)
+            rollouts = self.generate(update)
             try:
-                with self.team.failing_together():
+                with self.process_group.raise_everywhere():
                     scored = self.score(rollouts)
-                scored = self.on_scale(scored)
-                experience = self.estimate(rollouts, scored)
-                with self.team.failing_together():
-                    self.check_start(update, experience)
-                learning = self.optimise(update, rollouts, experience)
-            except Paused:
+                scored = self.normalise_terms(scored)
+                experience = self.compute_advantages(rollouts, scored)
+                with self.process_group.raise_everywhere():
+                    self.validate_experience(update, experience)
+                learning = self.update_policy(update, rollouts, experience)
+            except RewardUnavailableError:
                 raise  # nothing is wrong with the answers; they are sampled again as they were
             except PpoError:
-                rescue(update, self.team.merged(list(zip(rollouts.prompts, rollouts.answers, strict=True))))
+                rescue(update, self.process_group.gather(list(zip(rollouts.prompts, rollouts.answers, strict=True))))
                 raise
             episodes = self.episodes(update, rollouts, scored, experience)
-            metrics = describe(update, episodes, experience.summary, learning, self.term_scales)
+            metrics = update_metrics(update, episodes, experience.summary, learning, self.term_scales)
             self.finish_update(metrics)
             record(metrics, episodes, time.perf_counter() - started)
             if not after_update(update):
@@ -201,81 +201,83 @@ class PolicyTrainer(PPOTrainer):
 
     # --- the five steps ------------------------------------------------------------------------------
 
-    def roll_out(self, update: int) -> Rollouts:
+    def generate(self, update: int) -> Rollouts:
         """Samples this process's share of the update's episodes from the policy as a plain model."""
         size = self.experiment.ppo.episodes_per_update
-        numbers = self.team.share(range((update - 1) * size + 1, update * size + 1))
-        prompts = [self.materials.prompts[index] for index in self.team.share(self.order.batch(update, size))]
-        with self.policy.as_plain_model() as model:
-            rollouts = roll_out(
+        numbers = self.process_group.shard(range((update - 1) * size + 1, update * size + 1))
+        prompts = [self.materials.prompts[index] for index in self.process_group.shard(self.order.batch(update, size))]
+        with self.policy.merged_model() as model:
+            rollouts = generate(
                 model,
-                self.materials.tokens,
+                self.materials.tokenizer,
                 prompts,
                 self.decoding,
                 seed=self.experiment.seed,
                 episodes=numbers,
                 update=update,
-                watcher=self.watcher,
-                tap=self.policy.stack.tap(),
+                on_event=self.on_event,
+                tap=self.policy.stack.recorder(),
             )
-        return rollouts.with_steps(max(self.team.merged([rollouts.targets.shape[1]])))
+        return rollouts.padded_to(max(self.process_group.gather([rollouts.targets.shape[1]])))
 
-    def score(self, rollouts: Rollouts) -> list[Scored]:
+    def score(self, rollouts: Rollouts) -> list[RewardScore]:
         """Rewards of the episodes."""
-        others = [self.materials.others.get(prompt.id, ()) for prompt in rollouts.prompts]
+        others = [self.materials.baseline_answers.get(prompt.id, ()) for prompt in rollouts.prompts]
         return self.materials.reward(rollouts.prompts, rollouts.answers, others)
 
-    def on_scale(self, scored: list[Scored]) -> list[Scored]:
+    def normalise_terms(self, scored: list[RewardScore]) -> list[RewardScore]:
         """The same with every normalised term on its scale, which the first update's episodes give."""
         terms = self.experiment.reward.terms
-        if not are_normalised(terms):
+        if not any_normalised(terms):
             return scored
         if not self.term_scales:
-            self.term_scales = scales_from(self.team.merged(scored), terms)
-        return on_scale(scored, terms, self.term_scales)
+            self.term_scales = fit_scales(self.process_group.gather(scored), terms)
+        return apply_scales(scored, terms, self.term_scales)
 
     @torch.no_grad()
-    def estimate(self, rollouts: Rollouts, scored: Sequence[Scored]) -> Experience:
+    def compute_advantages(self, rollouts: Rollouts, scored: Sequence[RewardScore]) -> Experience:
         """One pass for policy, reference and critic; then rewards a token, advantages and returns over all episodes."""
-        ppo, kl, team = self.experiment.ppo, self.experiment.kl, self.team
+        ppo, kl, process_group = self.experiment.ppo, self.experiment.kl, self.process_group
         activations = self._activations(rollouts)
-        passed = self._passes(rollouts, activations)
-        lengths = team.rows(rollouts.lengths)
+        passed = self._forward_all(rollouts, activations)
+        lengths = process_group.gather_rows(rollouts.lengths)
         mask, mask_next = answer_masks(lengths, rollouts.targets.shape[1])
-        logprobs, reference = team.rows(passed.logprobs), team.rows(passed.reference)
-        values = team.rows(passed.values) * mask_next
-        scores = team.rows(torch.tensor([item.reward for item in scored], device=mask.device, dtype=torch.float32))
+        logprobs, reference = process_group.gather_rows(passed.logprobs), process_group.gather_rows(passed.ref_logprobs)
+        values = process_group.gather_rows(passed.values) * mask_next
+        scores = process_group.gather_rows(
+            torch.tensor([item.reward for item in scored], device=mask.device, dtype=torch.float32)
+        )
 
-        penalty = estimators.kl_penalty(logprobs, reference, kl.estimator) * mask
-        rewards = estimators.token_rewards(penalty, scores, lengths, self.kl_coef)
+        penalty = ppo_math.kl_penalty(logprobs, reference, kl.estimator) * mask
+        rewards = ppo_math.per_token_rewards(penalty, scores, lengths, self.kl_coef)
         if ppo.whiten_rewards:
-            rewards = estimators.whiten(rewards, mask_next, keep_mean=True) * mask_next
-        advantages, returns = estimators.generalized_advantages(rewards, values, ppo.gamma, ppo.gae_lambda)
-        advantages = estimators.whiten(advantages, mask) * mask
+            rewards = ppo_math.whiten(rewards, mask_next, keep_mean=True) * mask_next
+        advantages, returns = ppo_math.gae(rewards, values, ppo.gamma, ppo.gae_lambda)
+        advantages = ppo_math.whiten(advantages, mask) * mask
         nats = ((logprobs - reference) * mask).sum(1)
-        mismatch = (team.rows(rollouts.sampler_logprobs) - logprobs).abs()
+        mismatch = (process_group.gather_rows(rollouts.sampler_logprobs) - logprobs).abs()
 
-        mine = slice(team.rank, None, team.size)
+        mine = slice(process_group.rank, None, process_group.world_size)
         return Experience(
             activations=activations,
             features=passed.features,
-            logprobs=passed.logprobs,
+            old_logprobs=passed.logprobs,
             values=values[mine],
             advantages=advantages[mine],
             returns=returns[mine],
             kl=nats[mine],
             lengths=lengths,
-            summary=Summary(
+            summary=ExperienceStats(
                 kl=float(nats.mean()),
                 penalty=self.kl_coef * float(penalty.sum(1).mean()),
-                entropy=float(estimators.masked_mean(team.rows(passed.entropies), mask)),
-                sampler_mismatch=float(estimators.masked_mean(mismatch, mask)),
-                explained_variance=estimators.explained_variance(values[mask_next], returns[mask_next]),
+                entropy=float(ppo_math.masked_mean(process_group.gather_rows(passed.entropies), mask)),
+                sampler_mismatch=float(ppo_math.masked_mean(mismatch, mask)),
+                explained_variance=ppo_math.explained_variance(values[mask_next], returns[mask_next]),
                 kl_coef=self.kl_coef,
             ),
         )
 
-    def optimise(self, update: int, rollouts: Rollouts, experience: Experience) -> dict[str, float]:
+    def update_policy(self, update: int, rollouts: Rollouts, experience: Experience) -> dict[str, float]:
         """PPO epochs over minibatches in a seeded order; one optimizer step a minibatch.
 
         Returns:
@@ -283,19 +285,21 @@ class PolicyTrainer(PPOTrainer):
         """
         ppo = self.experiment.ppo
         size = ppo.episodes_per_update // ppo.minibatches
-        means = Means()
+        means = RunningMeans()
         learning_rate = float(self.lr_scheduler.get_last_lr()[0])
-        self.watcher(Phase(name=f"update {update}: learning", total=ppo.epochs * ppo.minibatches, unit="steps"))
+        self.on_event(Phase(name=f"update {update}: learning", total=ppo.epochs * ppo.minibatches, unit="steps"))
         for epoch in range(ppo.epochs):
-            luck = uniforms(self.experiment.seed, "minibatches", update, epoch, count=ppo.episodes_per_update)
+            luck = keyed_uniforms(self.experiment.seed, "minibatches", update, epoch, count=ppo.episodes_per_update)
             order = np.argsort(luck, kind="stable").tolist()
             for number in range(ppo.minibatches):
-                self.step(order[number * size : (number + 1) * size], rollouts, experience, means)
-                self.watcher(Progress(done=epoch * ppo.minibatches + number + 1))
+                self.minibatch_step(order[number * size : (number + 1) * size], rollouts, experience, means)
+                self.on_event(Progress(done=epoch * ppo.minibatches + number + 1))
         names = ("approx_kl", "clip_fraction", "ratio", "policy_loss", "value_loss", "grad_norm")
         return {**{name: means[name] for name in names}, "learning_rate": learning_rate}
 
-    def step(self, rows: Sequence[int], rollouts: Rollouts, experience: Experience, means: Means) -> None:
+    def minibatch_step(
+        self, rows: Sequence[int], rollouts: Rollouts, experience: Experience, means: RunningMeans
+    ) -> None:
         """One optimizer step on one minibatch, gathered over micro-batches of like length.
 
         Args:
@@ -305,12 +309,16 @@ class PolicyTrainer(PPOTrainer):
             means: takes what is reported.
         """
         ppo = self.experiment.ppo
-        places = rollouts.answer_places()
+        places = rollouts.answer_positions()
         tokens, steps = (mask.sum() for mask in answer_masks(experience.lengths[rows], rollouts.targets.shape[1]))
-        mine = [row // self.team.size for row in rows if row % self.team.size == self.team.rank]
+        mine = [
+            row // self.process_group.world_size
+            for row in rows
+            if row % self.process_group.world_size == self.process_group.rank
+        ]
         sums = dict.fromkeys(("policy_loss", "value_loss", "approx_kl", "clip_fraction", "ratio"), 0.0)
         for part, length in self._micro_batches(mine, rollouts):
-            ids, mask, mask_next = rollouts.ids[part, :length], rollouts.mask[part], rollouts.mask_next[part]
+            ids, mask, mask_next = rollouts.ids[part, :length], rollouts.response_mask[part], rollouts.value_mask[part]
             hidden = self.policy.policy_hidden(experience.activations[part, :length], ids)
             logprobs = token_logprobs(
                 self.policy.head,
@@ -318,19 +326,19 @@ class PolicyTrainer(PPOTrainer):
                 rollouts.targets[part][mask],
                 self.experiment.rollout.temperature,
             )
-            log_ratio = logprobs - experience.logprobs[part][mask]
-            policy_losses, clipped = estimators.policy_loss(log_ratio, experience.advantages[part][mask], ppo.cliprange)
-            value_losses = estimators.value_loss(
-                self._values(experience.features[part], experience.activations[part, :length], ids, places[part])[
-                    mask_next
-                ],
+            log_ratio = logprobs - experience.old_logprobs[part][mask]
+            policy_losses, clipped = ppo_math.policy_loss(log_ratio, experience.advantages[part][mask], ppo.cliprange)
+            value_losses = ppo_math.value_loss(
+                self._value_predictions(
+                    experience.features[part], experience.activations[part, :length], ids, places[part]
+                )[mask_next],
                 experience.values[part][mask_next],
                 experience.returns[part][mask_next],
                 ppo.cliprange_value,
             )
             policy_part, value_part = policy_losses.sum() / tokens, value_losses.sum() / steps
             self.accelerator.backward(policy_part + ppo.value_coef * value_part)
-            self.stepper.collect_gradients()
+            self.adamw.collect_gradients()
 
             change = log_ratio.detach()
             sums["policy_loss"] += float(policy_part.detach())
@@ -338,14 +346,14 @@ class PolicyTrainer(PPOTrainer):
             sums["approx_kl"] += float(0.5 * (change**2).sum() / tokens)
             sums["clip_fraction"] += float(clipped.sum() / tokens)
             sums["ratio"] += float(change.exp().sum() / tokens)
-        self.team.total(self.stepper.gradients())
-        for name, value in self._total(sums).items():
+        self.process_group.all_reduce_(self.adamw.gradients())
+        for name, value in self._sum_over_processes(sums).items():
             means.add(name, value)
         means.add("grad_norm", self._clip_and_step())
 
     # --- around the steps ----------------------------------------------------------------------------
 
-    def check_start(self, update: int, experience: Experience) -> None:
+    def validate_experience(self, update: int, experience: Experience) -> None:
         """Everything must be finite; before the first step policy and reference, sampler and trainer must agree.
 
         Raises:
@@ -355,7 +363,7 @@ class PolicyTrainer(PPOTrainer):
         for name in ("logprobs", "values", "advantages", "returns", "kl"):
             if not torch.isfinite(getattr(experience, name)).all():
                 raise PpoError(
-                    f"The {name} of update {update} are not all finite, so nothing was learnt from them.", LOWER
+                    f"The {name} of update {update} are not all finite, so nothing was learnt from them.", LOWER_LAYERS
                 )
         if update != 1:
             return
@@ -379,16 +387,16 @@ class PolicyTrainer(PPOTrainer):
         kl = self.experiment.kl
         if kl.target is not None:
             size = self.experiment.ppo.episodes_per_update
-            self.kl_coef = estimators.steered_kl_coef(self.kl_coef, metrics.kl, kl.target, size, kl.horizon)
+            self.kl_coef = ppo_math.adaptive_kl_coef(self.kl_coef, metrics.kl, kl.target, size, kl.horizon)
 
     def episodes(
-        self, update: int, rollouts: Rollouts, scored: Sequence[Scored], experience: Experience
+        self, update: int, rollouts: Rollouts, scored: Sequence[RewardScore], experience: Experience
     ) -> list[Episode]:
         """The records of all of the update's episodes."""
         size = self.experiment.ppo.episodes_per_update
-        numbers = self.team.share(range((update - 1) * size + 1, update * size + 1))
-        kl, others = experience.kl.tolist(), self.materials.others
-        return self.team.merged(as_episodes(update, numbers, rollouts, scored, kl, others))
+        numbers = self.process_group.shard(range((update - 1) * size + 1, update * size + 1))
+        kl, others = experience.kl.tolist(), self.materials.baseline_answers
+        return self.process_group.gather(episode_records(update, numbers, rollouts, scored, kl, others))
 
     def _clip_and_step(self) -> float:
         """Scales policy and critic gradients down to max_grad_norm each, and steps; gives the policy's norm before.
@@ -397,41 +405,43 @@ class PolicyTrainer(PPOTrainer):
             PpoError: a gradient is not finite; nothing was changed by this minibatch.
         """
         limit = self.experiment.ppo.max_grad_norm
-        norms = [float(torch.nn.utils.clip_grad_norm_(group["params"], limit)) for group in self.stepper.param_groups]
+        norms = [float(torch.nn.utils.clip_grad_norm_(group["params"], limit)) for group in self.adamw.param_groups]
         if not np.isfinite(norms).all():
             self.optimizer.zero_grad()
             raise PpoError(
                 f"A gradient is not finite in update {self.updates_done + 1}, so it was not applied.",
-                LOWER,
+                LOWER_LAYERS,
             )
         self.optimizer.step()
         self.optimizer.zero_grad()
         return norms[0]
 
-    def _passes(self, rollouts: Rollouts, activations: torch.Tensor) -> Passed:
+    def _forward_all(self, rollouts: Rollouts, activations: torch.Tensor) -> ForwardOutputs:
         """Policy and reference over the episodes, a few of like length at a time."""
         temperature, (count, steps) = self.experiment.rollout.temperature, rollouts.targets.shape
         shape = (count, steps)
         logprobs, reference, entropies, values = (torch.zeros(shape, device=rollouts.ids.device) for _ in range(4))
         features = self.policy.head.weight.new_zeros((*shape, self.policy.head.weight.shape[1]))
-        places = rollouts.answer_places()
+        places = rollouts.answer_positions()
         done = 0
-        self.watcher(Phase(name="old and reference log-probabilities", total=count, unit="answers"))
+        self.on_event(Phase(name="old and reference log-probabilities", total=count, unit="answers"))
         for rows, length in self._micro_batches(range(count), rollouts):
-            ids, mask = rollouts.ids[rows, :length], rollouts.mask[rows]
+            ids, mask = rollouts.ids[rows, :length], rollouts.response_mask[rows]
             lower, targets = activations[rows, :length], rollouts.targets[rows][mask]
             hidden = _gather(self.policy.policy_hidden(lower, ids), places[rows])
             features[rows] = _gather(self.policy.reference_hidden(lower, ids), places[rows])
-            values[rows] = self._values(features[rows], lower, ids, places[rows])
+            values[rows] = self._value_predictions(features[rows], lower, ids, places[rows])
             chosen, uncertain = token_logprobs_and_entropy(self.policy.head, hidden[mask], targets, temperature)
             expected = token_logprobs(self.policy.head, features[rows][mask], targets, temperature)
             logprobs[rows], entropies[rows] = _scatter(chosen, mask), _scatter(uncertain, mask)
             reference[rows] = _scatter(expected, mask)
             done += len(rows)
-            self.watcher(Progress(done=done))
-        return Passed(logprobs=logprobs, reference=reference, entropies=entropies, features=features, values=values)
+            self.on_event(Progress(done=done))
+        return ForwardOutputs(
+            logprobs=logprobs, ref_logprobs=reference, entropies=entropies, features=features, values=values
+        )
 
-    def _values(
+    def _value_predictions(
         self, reference: torch.Tensor, lower: torch.Tensor, ids: torch.Tensor, places: torch.Tensor
     ) -> torch.Tensor:
         """The critic's values at given places: [rows, T]."""
@@ -439,21 +449,21 @@ class PolicyTrainer(PPOTrainer):
         hidden = _gather(self.critic.own_hidden(lower, ids), places) if own else reference
         return self.critic.head(hidden)
 
-    def _total(self, sums: Mapping[str, float]) -> dict[str, float]:
+    def _sum_over_processes(self, sums: Mapping[str, float]) -> dict[str, float]:
         """Adds up what every process summed over its own rows."""
         values = torch.tensor(list(sums.values()), dtype=torch.float64, device=self.materials.device)
-        self.team.total([values])
+        self.process_group.all_reduce_([values])
         return dict(zip(sums, values.tolist(), strict=True))
 
     def _activations(self, rollouts: Rollouts) -> torch.Tensor:
         """[N, length, width] below the cut: overheard while sampling, or else computed now."""
         if rollouts.activations is not None:
             return rollouts.activations
-        return torch.cat([self.policy.stack.lower(ids) for ids in rollouts.ids.split(ROWS_AT_ONCE)])
+        return torch.cat([self.policy.stack.run_lower(ids) for ids in rollouts.ids.split(MAX_ROWS_PER_PASS)])
 
     def _micro_batches(self, rows: Sequence[int], rollouts: Rollouts) -> Any:  # noqa: ANN401
         lengths = (rollouts.prompt_lengths + rollouts.lengths).tolist()
-        return micro_batches(rows, lengths, TOKENS_AT_ONCE[self.materials.device.type])
+        return micro_batches(rows, lengths, MAX_TOKENS_PER_PASS[self.materials.device.type])
 
 
 def _gather(hidden: torch.Tensor, places: torch.Tensor) -> torch.Tensor:

@@ -21,51 +21,51 @@ from peft import get_peft_model
 from transformers import PrinterCallback, TrainerCallback, set_seed
 from trl import SFTConfig, SFTTrainer
 
-from ppo_cli.engine.adapters import lora_on
-from ppo_cli.engine.layers import LayerStack
+from ppo_cli.engine.lora import lora_config
+from ppo_cli.engine.split_decoder import SplitDecoder
 from ppo_cli.errors import IntegrityError
 from ppo_cli.experiment.digest import sha256_file, sha256_of
 from ppo_cli.experiment.schema import Sft
-from ppo_cli.models.cache import cache_folder
-from ppo_cli.models.loading import Tokens, export_support_files, quiet_transformers, writing_weights
-from ppo_cli.prompts.reading import as_row
+from ppo_cli.models.cache_dir import cache_folder
+from ppo_cli.models.loading import ChatTokenizer, export_support_files, quiet_transformers, writing_weights
+from ppo_cli.prompts.jsonl import as_row
 from ppo_cli.records.answers import Prompt
-from ppo_cli.records.events import Phase, Progress, Watcher
+from ppo_cli.records.events import EventHandler, Phase, Progress
 from ppo_cli.store.files import read_json, write_json
 
-RECIPE = 2
+TRAINING_VERSION = 2
 """Raised whenever the training below gives other weights, so that an old result is not taken for a new one."""
 MANIFEST = "warm-start-manifest.json"
 
 
 def warm_start(
     load: Callable[[], Any],
-    tokens: Tokens,
+    tokenizer: ChatTokenizer,
     examples: Sequence[Prompt],
     settings: Sft,
     *,
     start: Path,
     start_identity: dict[str, Any],
     kind: str,
-    watcher: Watcher,
+    on_event: EventHandler,
 ) -> Path:
     """The folder of the warm-started model, training it the first time.
 
     Args:
         load: gives the start model, a transformers causal language model; its weights are used up.
-        tokens: its tokenizer.
+        tokenizer: its tokenizer.
         examples: prompts with answers.
         settings: of the SFT.
         start: folder of the start model.
         start_identity: digests of the start model.
         kind: device and type of the weights, which move the last digits of the result.
-        watcher: told of progress.
+        on_event: told of progress.
     """
     key = sha256_of(
         {
-            "recipe": RECIPE,
+            "recipe": TRAINING_VERSION,
             "start": start_identity,
-            "system_prompt": tokens.system_prompt,
+            "system_prompt": tokenizer.system_prompt,
             "settings": asdict(settings),
             "examples": [as_row(example) for example in examples],
             "kind": kind,
@@ -73,7 +73,7 @@ def warm_start(
     )
     target = cache_folder() / "warm-starts" / key[:16]
     if not target.exists():
-        _train_into(target, load(), tokens, examples, settings, start, watcher)
+        _train_into(target, load(), tokenizer, examples, settings, start, on_event)
     manifest = read_json(target / MANIFEST)
     if sha256_file(target / "model.safetensors") != manifest["model.safetensors"]:
         raise IntegrityError(f"The cached warm start {target} was changed.", "Remove that folder; it is made anew.")
@@ -83,11 +83,11 @@ def warm_start(
 def _train_into(
     target: Path,
     model: Any,  # noqa: ANN401
-    tokens: Tokens,
+    tokenizer: ChatTokenizer,
     examples: Sequence[Prompt],
     settings: Sft,
     start: Path,
-    watcher: Watcher,
+    on_event: EventHandler,
 ) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with (
@@ -96,7 +96,7 @@ def _train_into(
         quiet_datasets(),
         tempfile.TemporaryDirectory(dir=target.parent, prefix=".sft-", ignore_cleanup_errors=True) as work,
     ):
-        merged = _train(model, tokens, examples, settings, Path(work), watcher)
+        merged = _train(model, tokenizer, examples, settings, Path(work), on_event)
         folder = Path(work) / "model"
         merged.save_pretrained(folder, max_shard_size="100GB")
         export_support_files(start, folder)
@@ -111,17 +111,17 @@ def _train_into(
 
 def _train(
     model: Any,  # noqa: ANN401
-    tokens: Tokens,
+    tokenizer: ChatTokenizer,
     examples: Sequence[Prompt],
     settings: Sft,
     work: Path,
-    watcher: Watcher,
+    on_event: EventHandler,
 ) -> Any:  # noqa: ANN401
     steps = settings.epochs * -(-len(examples) // settings.batch_size)
-    watcher(Phase(name="warm start (SFT)", total=steps, unit="steps"))
+    on_event(Phase(name="warm start (SFT)", total=steps, unit="steps"))
     set_seed(settings.seed)
-    layers = LayerStack(model, settings.layers).upper_layers
-    config = lora_on(model, layers, r=settings.lora_r, alpha=2 * settings.lora_r)
+    layers = SplitDecoder(model, settings.layers).upper_layers
+    config = lora_config(model, layers, r=settings.lora_r, alpha=2 * settings.lora_r)
     trainer = SFTTrainer(
         model=get_peft_model(model, config),
         args=SFTConfig(
@@ -142,9 +142,9 @@ def _train(
             disable_tqdm=True,
             dataloader_pin_memory=model.device.type == "cuda",
         ),
-        train_dataset=Dataset.from_list([_example(tokens, example) for example in examples]),
-        processing_class=tokens.tokenizer,
-        callbacks=[Steps(watcher)],
+        train_dataset=Dataset.from_list([_example(tokenizer, example) for example in examples]),
+        processing_class=tokenizer.tokenizer,
+        callbacks=[StepProgress(on_event)],
     )
     trainer.remove_callback(PrinterCallback)
     trainer.train()
@@ -153,11 +153,11 @@ def _train(
     return merged.eval()
 
 
-def _example(tokens: Tokens, example: Prompt) -> dict[str, list[int]]:
+def _example(tokenizer: ChatTokenizer, example: Prompt) -> dict[str, list[int]]:
     """The prompt as rollouts render it, then the answer and the end-of-turn token; only these are learnt."""
-    prompt = tokens.render(example.text)
-    answer = tokens.tokenizer(example.answer, add_special_tokens=False)["input_ids"]
-    answer = [int(token) for token in answer] + [tokens.stop_ids[0]]
+    prompt = tokenizer.render(example.text)
+    answer = tokenizer.tokenizer(example.answer, add_special_tokens=False)["input_ids"]
+    answer = [int(token) for token in answer] + [tokenizer.stop_ids[0]]
     return {"input_ids": prompt + answer, "completion_mask": [0] * len(prompt) + [1] * len(answer)}
 
 
@@ -173,11 +173,11 @@ def quiet_datasets() -> Iterator[None]:
             enable_progress_bars()
 
 
-class Steps(TrainerCallback):
+class StepProgress(TrainerCallback):
     """Tells the watcher of each step."""
 
-    def __init__(self, watcher: Watcher) -> None:
-        self.watcher = watcher
+    def __init__(self, on_event: EventHandler) -> None:
+        self.on_event = on_event
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401, ARG002
-        self.watcher(Progress(done=state.global_step))
+        self.on_event(Progress(done=state.global_step))

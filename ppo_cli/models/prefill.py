@@ -16,38 +16,38 @@ from torch import nn
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-from ppo_cli.models.caches import joined
-from ppo_cli.models.steps import last_hidden
+from ppo_cli.models.decoding import last_hidden
+from ppo_cli.models.kv_cache import concatenate_caches
 
-PROMPTS_AT_ONCE = 16
+MAX_PROMPTS_PER_PASS = 16
 """Prompts of like length that are read side by side, so that little of it is padding."""
-SHARED_FROM = 8
+MIN_SHARED_TOKENS = 8
 """Tokens that all prompts must begin with for these to be read apart: fewer cost more than they save."""
 
 
-class Tap:
+class ActivationRecorder:
     """Overhears what reaches one layer of a model while the model samples."""
 
     def __init__(self, layer: nn.Module) -> None:
         self._layer = layer
-        self.heard = torch.empty(0)
+        self.activations = torch.empty(0)
         """[rows, length, width] of the last pass."""
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
+    def recording(self) -> Iterator[None]:
         """Listens for the length of the block."""
-        hook = self._layer.register_forward_pre_hook(self._hear, with_kwargs=True)
+        hook = self._layer.register_forward_pre_hook(self._record, with_kwargs=True)
         try:
             yield
         finally:
             hook.remove()
 
-    def _hear(self, _layer: nn.Module, words: tuple[Any, ...], named: dict[str, Any]) -> None:
-        self.heard = words[0] if words else named["hidden_states"]
+    def _record(self, _layer: nn.Module, words: tuple[Any, ...], named: dict[str, Any]) -> None:
+        self.activations = words[0] if words else named["hidden_states"]
 
 
 @dataclass(frozen=True)
-class Prefilled:
+class PrefilledPrompts:
     """Prompts that have been read, aligned at their ends."""
 
     cache: DynamicCache
@@ -55,17 +55,17 @@ class Prefilled:
     """[prompts, width], the final hidden states that predict the first token of each answer."""
     mask: torch.Tensor
     """[prompts, longest], 1 on what is no padding."""
-    heard: list[torch.Tensor]
+    activations: list[torch.Tensor]
     """What the tap heard of each prompt, [its length, width]; empty without a tap."""
 
 
 @dataclass(frozen=True)
-class _Beginning:
+class SharedPrefix:
     """What all prompts begin with, read once; it may be nothing."""
 
     length: int
     cache: DynamicCache
-    heard: torch.Tensor
+    activations: torch.Tensor
 
 
 def prefill(
@@ -73,8 +73,8 @@ def prefill(
     prompts: Sequence[Sequence[int]],
     pad_id: int,
     room: int,
-    tap: Tap | None,
-) -> Prefilled:
+    tap: ActivationRecorder | None,
+) -> PrefilledPrompts:
     """Runs the prompts through the model, a few of like length at a time.
 
     Args:
@@ -84,10 +84,10 @@ def prefill(
         room: tokens of an answer that the cache is to have room for.
         tap: listens.
     """
-    beginning = _read_beginning(model, prompts, tap)
+    beginning = _read_shared_prefix(model, prompts, tap)
     caches, hidden, masks, heard = [], [], [], []
-    for start in range(0, len(prompts), PROMPTS_AT_ONCE):
-        group = [prompt[beginning.length :] for prompt in prompts[start : start + PROMPTS_AT_ONCE]]
+    for start in range(0, len(prompts), MAX_PROMPTS_PER_PASS):
+        group = [prompt[beginning.length :] for prompt in prompts[start : start + MAX_PROMPTS_PER_PASS]]
         width = max(map(len, group))
         ids = torch.full((len(group), width), pad_id, dtype=torch.long)
         mask = torch.zeros((len(group), width), dtype=torch.long)
@@ -102,26 +102,27 @@ def prefill(
         masks.append(mask)
         if tap:
             heard += [
-                torch.cat([beginning.heard, tap.heard[row, width - len(prompt) :]]) for row, prompt in enumerate(group)
+                torch.cat([beginning.activations, tap.activations[row, width - len(prompt) :]])
+                for row, prompt in enumerate(group)
             ]
     longest = masks[0].shape[1]
     whole = torch.cat([nn.functional.pad(mask, (longest - mask.shape[1], 0)) for mask in masks])
-    return Prefilled(joined(caches, room), torch.cat(hidden), whole, heard)
+    return PrefilledPrompts(concatenate_caches(caches, room), torch.cat(hidden), whole, heard)
 
 
-def _read_beginning(model: Any, prompts: Sequence[Sequence[int]], tap: Tap | None) -> _Beginning:  # noqa: ANN401
+def _read_shared_prefix(model: Any, prompts: Sequence[Sequence[int]], tap: ActivationRecorder | None) -> SharedPrefix:  # noqa: ANN401
     """Reads what all prompts begin with, short of the last token of the shortest."""
     cache = DynamicCache(config=model.config)
     slides = any(type(layer) is not DynamicLayer for layer in cache.layers)  # its window would count padding
     alike = (len(set(column)) == 1 for column in zip(*(prompt[:-1] for prompt in prompts), strict=False))
     common = sum(1 for _ in takewhile(bool, alike))
-    if common >= SHARED_FROM and len(prompts) > 1 and not slides:
+    if common >= MIN_SHARED_TOKENS and len(prompts) > 1 and not slides:
         ids = torch.tensor([prompts[0][:common]], device=model.device)
         positions = torch.arange(common, device=model.device).unsqueeze(0)
         last_hidden(model, ids, torch.ones_like(ids), positions, cache)
-        return _Beginning(common, cache, tap.heard[0] if tap else torch.empty(0))
+        return SharedPrefix(common, cache, tap.activations[0] if tap else torch.empty(0))
     nothing = torch.empty(0, model.config.hidden_size, dtype=model.dtype, device=model.device)
-    return _Beginning(0, cache, nothing)
+    return SharedPrefix(0, cache, nothing)
 
 
 def _copied(cache: DynamicCache, rows: int, config: Any) -> DynamicCache:  # noqa: ANN401

@@ -19,14 +19,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ppo_cli.models.language_head import LanguageHead
-from ppo_cli.models.prefill import Tap, prefill
-from ppo_cli.models.steps import FixedSteps, GrowingSteps, steps_of
+from ppo_cli.models.decoding import DynamicDecoder, GraphDecoder, make_decoder
+from ppo_cli.models.lm_head import LMHead
+from ppo_cli.models.prefill import ActivationRecorder, prefill
 from ppo_cli.records.answers import Finish
 
-ROWS_AT_ONCE = 256
+MAX_ROWS_PER_BATCH = 256
 """Answers decoded side by side: the more, the less time is spent on the few that take longest."""
-PLACES_AT_ONCE = 32768
+MAX_POSITIONS_PER_BATCH = 32768
 """Tokens of prompts and answers whose keys and values are kept at one time; fewer answers are decoded if need be."""
 COMPACT_AT = 16
 """Finished rows leave the batch once they are one in so many of it."""
@@ -35,7 +35,7 @@ BLOCK = 512
 
 
 @dataclass(frozen=True)
-class Decoding:
+class SamplingParams:
     """How answers are drawn."""
 
     max_new_tokens: int
@@ -46,19 +46,19 @@ class Decoding:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class SampledTokens:
     """One sampled answer."""
 
-    tokens: list[int]
+    token_ids: list[int]
     """The stop token included, if there is one."""
     logprobs: list[float]
     """Log-probability of each token at the sampling temperature, nats."""
     finish: Finish
-    overheard: torch.Tensor | None = None
+    activations: torch.Tensor | None = None
     """[prompt + answer, width] what reached the tapped module; the last token is left out if it came at the limit."""
 
 
-def uniforms(seed: int, *owner: str | int, count: int) -> NDArray[np.float64]:
+def keyed_uniforms(seed: int, *owner: str | int, count: int) -> NDArray[np.float64]:
     """`count` uniform draws in [0, 1) that belong to `owner` alone."""
     label = "\x1f".join(str(part) for part in (seed, *owner))
     key = int.from_bytes(hashlib.sha256(label.encode()).digest()[:16], "little")
@@ -69,10 +69,10 @@ def sample_answers(
     model: Any,  # noqa: ANN401 - a transformers causal language model
     prompts: Sequence[Sequence[int]],
     draws: Sequence[NDArray[np.float64]],
-    decoding: Decoding,
+    decoding: SamplingParams,
     progress: Callable[[int], None] = lambda _done: None,
-    tap: Tap | None = None,
-) -> list[list[Drawn]]:
+    tap: ActivationRecorder | None = None,
+) -> list[list[SampledTokens]]:
     """Samples K answers to each prompt.
 
     Prompts go through the model once each, whatever K is; batches are of like length.
@@ -90,13 +90,13 @@ def sample_answers(
     """
     samples = draws[0].shape[0] if prompts else 1
     order = sorted(range(len(prompts)), key=lambda index: (-len(prompts[index]), index))
-    answers: list[list[Drawn]] = [[] for _ in prompts]
+    answers: list[list[SampledTokens]] = [[] for _ in prompts]
     done = 0
     while waiting := order[done // samples :]:
         places = len(prompts[waiting[0]]) + decoding.max_new_tokens
-        chosen = waiting[: max(1, min(ROWS_AT_ONCE, PLACES_AT_ONCE // places) // samples)]
+        chosen = waiting[: max(1, min(MAX_ROWS_PER_BATCH, MAX_POSITIONS_PER_BATCH // places) // samples)]
         given = [prompts[i] for i in chosen], np.stack([draws[i] for i in chosen])
-        with tap.listening() if tap else nullcontext():
+        with tap.recording() if tap else nullcontext():
             drawn = _sample_batch(model, *given, decoding, tap, lambda ended, before=done: progress(before + ended))
         for position, index in enumerate(chosen):
             answers[index] = drawn[position * samples : (position + 1) * samples]
@@ -110,21 +110,21 @@ def _sample_batch(
     model: Any,  # noqa: ANN401
     prompts: Sequence[Sequence[int]],
     draws: NDArray[np.float64],
-    decoding: Decoding,
-    tap: Tap | None,
+    decoding: SamplingParams,
+    tap: ActivationRecorder | None,
     progress: Callable[[int], None],
-) -> list[Drawn]:
+) -> list[SampledTokens]:
     """Decodes [prompts x K] rows together; rows that ended leave the batch, if tapped one pass later."""
     samples = draws.shape[1]
     device = model.device
-    head = LanguageHead(model)
+    head = LMHead(model)
     read = prefill(model, prompts, decoding.pad_id, decoding.max_new_tokens, tap)
     hidden, mask = read.hidden, read.mask
     position = torch.tensor([[len(prompt)] for prompt in prompts], device=device)
     if samples > 1:
         read.cache.batch_repeat_interleave(samples)
         hidden, mask, position = (part.repeat_interleave(samples, 0) for part in (hidden, mask, position))
-    steps = steps_of(model, read.cache, mask, position, decoding.max_new_tokens)
+    steps = make_decoder(model, read.cache, mask, position, decoding.max_new_tokens)
 
     rows = len(prompts) * samples
     luck = torch.from_numpy(draws.reshape(rows, -1)).to(device)
@@ -133,7 +133,7 @@ def _sample_batch(
     finish: list[Finish] = ["length"] * rows
     alive = list(range(rows))  # the row that each line of the batch belongs to
     ended = [False] * rows
-    heard = [[part] for part in read.heard for _ in range(samples)]
+    heard = [[part] for part in read.activations for _ in range(samples)]
     stops = set(decoding.stop_ids)
 
     for step in range(decoding.max_new_tokens):
@@ -149,7 +149,7 @@ def _sample_batch(
         going = [line for line, row in fresh if tap or not ended[row]]
         if not going or step + 1 == decoding.max_new_tokens:
             break
-        if isinstance(steps, GrowingSteps) and len(alive) - len(going) >= max(1, len(alive) // COMPACT_AT):
+        if isinstance(steps, DynamicDecoder) and len(alive) - len(going) >= max(1, len(alive) // COMPACT_AT):
             keep = torch.tensor(going, device=device)
             steps.keep(keep)
             chosen = chosen[keep]
@@ -157,16 +157,17 @@ def _sample_batch(
             fresh = [(line, row) for line, row in enumerate(alive) if tap or not ended[row]]
         hidden = steps.next(chosen)
         if tap:
-            now = tap.heard.clone() if isinstance(steps, FixedSteps) else tap.heard
+            now = tap.activations.clone() if isinstance(steps, GraphDecoder) else tap.activations
             for line, row in fresh:
                 heard[row].append(now[line])
     return [
-        Drawn(tokens[row], logprobs[row], finish[row], torch.cat(heard[row]) if tap else None) for row in range(rows)
+        SampledTokens(tokens[row], logprobs[row], finish[row], torch.cat(heard[row]) if tap else None)
+        for row in range(rows)
     ]
 
 
 def _draw(
-    head: LanguageHead, hidden: torch.Tensor, luck: torch.Tensor, temperature: float
+    head: LMHead, hidden: torch.Tensor, luck: torch.Tensor, temperature: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """One token a row by inverting the cumulative distribution at that row's uniform number.
 

@@ -31,7 +31,7 @@ class Prompt:
     """Shared by a safe prompt and its unsafe twin."""
     answer: str | None = None
     """A written answer, for SFT and for `reward.other: written`."""
-    mentions: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
     """Words of which an answer that helps has at least one; `evaporat*` stands for all that begin so."""
 
 
@@ -41,7 +41,7 @@ class Answer:
 
     text: str
     """Decoded, special tokens left out."""
-    tokens: int
+    token_count: int
     """Sampled tokens, the end-of-turn token included."""
     finish: Finish
     """Whether the model ended its turn, or was cut off at the limit."""
@@ -53,7 +53,7 @@ class Answer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
+class PromptAnswers:
     """Several answers of one model to each of some prompts."""
 
     prompts: tuple[Prompt, ...]
@@ -66,12 +66,12 @@ class Trial:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scored:
+class RewardScore:
     """What a reward says of one answer."""
 
     reward: float
     """score(answer) - mean score(others); dimensionless, before the KL penalty."""
     terms: Mapping[str, float]
     """Each term's raw value for the answer, unweighted."""
-    other_terms: Mapping[str, float]
+    baseline_terms: Mapping[str, float]
     """Their means over the other answers; empty when there are none."""

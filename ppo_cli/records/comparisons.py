@@ -15,7 +15,7 @@ Verdict = Literal["CHANGED", "EQUIVALENT", "NO CHANGE DETECTED", "INCONCLUSIVE",
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class MeasureChange:
     """A measure of two policies on the same prompts, and their difference B - A."""
 
     name: str
@@ -23,11 +23,11 @@ class Change:
     after: float | None
     difference: float | None
     """B - A; for a geometric mean the ratio B / A."""
-    low: float | None
-    high: float | None
+    low_95: float | None
+    high_95: float | None
     """95 % interval of the difference, paired by prompt."""
-    inner_low: float | None = None
-    inner_high: float | None = None
+    low_90: float | None = None
+    high_90: float | None = None
     """90 % interval: EQUIVALENT where it lies within the smallest change that matters (two one-sided tests at 5 %)."""
     p_value: float | None
     """Two-sided, from the paired sign-flip or swap test named in the methods."""
@@ -35,11 +35,11 @@ class Change:
     """After Holm's correction over the other headlines, or Benjamini and Hochberg's over the details; None for the
     primary."""
     prompts: int
-    more: int
+    prompts_up: int
     """Prompts whose value rose."""
-    fewer: int
+    prompts_down: int
     """Prompts whose value fell."""
-    detectable: float | None
+    minimum_detectable: float | None
     """Smallest |difference| that 80 % of such comparisons would detect."""
     verdict: Verdict
 
@@ -60,7 +60,7 @@ class Flip:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Move:
+class PromptChange:
     """How often a prompt's answers do what flips are counted in, before and after."""
 
     prompt_id: str
@@ -68,7 +68,7 @@ class Move:
     after: float
 
 
-Often = Literal["never", "sometimes", "always"]
+Frequency = Literal["never", "sometimes", "always"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,13 +76,13 @@ class Transitions:
     """How many prompts of one expected behaviour went from where to where."""
 
     expect: Expect
-    counts: Mapping[tuple[Often, Often], int]
+    counts: Mapping[tuple[Frequency, Frequency], int]
     """(before, after) to prompts; pairs that do not occur are left out."""
     prompts: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class ByHand:
+class HumanLabelNote:
     """Measures that are made from people's labels in place of the rule's."""
 
     measures: tuple[str, ...]
@@ -92,7 +92,7 @@ class ByHand:
     """Of these read by the rule as by the person."""
     prompts: int
     """Prompts with a labelled answer of both."""
-    by_rule: tuple[Change, ...]
+    by_rule: tuple[MeasureChange, ...]
     """The same measures as the rule has them."""
 
 
@@ -103,17 +103,17 @@ class Comparison:
     before: str
     after: str
     primary: str
-    changes: tuple[Change, ...]
+    changes: tuple[MeasureChange, ...]
     flips: tuple[Flip, ...]
     """Largest movement first."""
-    graded: tuple[str, ...] = ()
+    rewarded_measures: tuple[str, ...] = ()
     """Measures made from what a term of the reward scores: graded by their own teacher. Also the path of each term of
     which it is not known what it looks at."""
-    noise_floor: float | None
+    expected_flip_rate: float | None
     """Expected share of prompts whose majority label flips from resampling A alone."""
     prompts: int
     samples_per_prompt: int
-    by_hand: ByHand | None = None
+    human_labels: HumanLabelNote | None = None
     """Where people labelled enough answers of both: the changes that are theirs. Flips are always the rule's."""
 
 
@@ -133,8 +133,8 @@ class SeedSpread:
     after: tuple[float, ...]
     difference: float
     """Between the means of the seeds' values."""
-    low: float | None
-    high: float | None
+    low_95: float | None
+    high_95: float | None
     """95 % interval of the settings' difference: over seeds, then prompts; None with one seed in an arm."""
     welch_low: float | None
     welch_high: float | None
@@ -157,7 +157,7 @@ class Seeds:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NoiseFloor:
+class SeedNoise:
     """By how much runs of one setting differ that have another seed only."""
 
     runs: tuple[str, ...]
@@ -167,14 +167,14 @@ class NoiseFloor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
+class FailConditionResult:
     """One `--fail-if` and what was found."""
 
     condition: str
     measure: str
     of: Literal["value", "change"]
     value: float
-    low: float | None
-    high: float | None
+    low_95: float | None
+    high_95: float | None
     """95 % interval over prompts."""
     failed: bool

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from ppo_cli.records.checks import Alarm
 from ppo_cli.records.comparisons import Comparison
-from ppo_cli.records.findings import Alarm
 from ppo_cli.records.measures import Estimate
 from ppo_cli.records.training import UpdateMetrics
 
@@ -78,19 +78,19 @@ class EvaluationDone:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Watched:
+class AlarmsChecked:
     """The alarms were looked at after an evaluation; they stand in place of those of the last time."""
 
     step: int
     alarms: tuple[Alarm, ...]
 
 
-Event = Phase | Progress | Notice | RunStarted | UpdateDone | EvaluationDone | Watched
+Event = Phase | Progress | Notice | RunStarted | UpdateDone | EvaluationDone | AlarmsChecked
 
 
-Watcher = Callable[[Event], None]
+EventHandler = Callable[[Event], None]
 """Anything that looks on while a command works: the live view, plain lines, a test."""
 
 
-def nobody(event: Event) -> None:
+def ignore_events(event: Event) -> None:
     """The watcher that does not look."""

@@ -23,7 +23,7 @@ class Sample:
     sample: int
     """0 .. K-1."""
     answer: str
-    tokens: int
+    token_count: int
     finish: Finish
     kl: float | None
     """Exact KL(policy || reference) summed over the answer's tokens at temperature 1, nats; first sample only."""
@@ -33,7 +33,7 @@ class Sample:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Labelled:
+class LabelledAnswer:
     """A sample with what the rules say of it: the input of every statistic."""
 
     prompt_id: str
@@ -41,7 +41,7 @@ class Labelled:
     expect: Expect
     sample: int
     text: str
-    values: Mapping[str, float]
+    labels: Mapping[str, float]
     """Label name to value; yes/no labels are 1.0 and 0.0."""
 
 
@@ -71,7 +71,7 @@ class Calibration:
     rule: str
     agreement: float
     """Share of answers that it reads as people do."""
-    unread_agreement: float
+    heldout_agreement: float
     """The same over the answers that nobody read while the rule was made."""
     rate_error: float
     """Largest |rate by the rule - rate by people| of any model, percentage points."""
@@ -91,7 +91,7 @@ class Measure:
     """What a table calls it."""
     statistic: Statistic
     """How the samples' values become one number."""
-    value: str
+    label: str
     """The label it is made from."""
     expect: Expect | None
     """Only prompts that expect this; None takes all."""
@@ -101,13 +101,13 @@ class Measure:
     definition: str
     source: str
     """Where the definition comes from."""
-    margin: float = 0.05
+    equivalence_margin: float = 0.05
     """Smallest change that would matter, on the scale of the value; on the log scale for a geometric mean."""
-    stratum: str | None = None
+    category_prefix: str | None = None
     """Only prompts whose category begins with this; None takes all."""
-    over: str | None = None
+    second_label: str | None = None
     """For a ratio: the label whose sum divides. For a correlation: the other label."""
-    detail: bool = False
+    eval_only: bool = False
     """Whether it is kept off the closing screens and shown by `ppo eval` only."""
     calibration: Calibration | None = None
     """The measured error of the rule behind it, where people's labels have been compared."""
@@ -127,8 +127,8 @@ class Estimate:
     name: str
     value: float | None
     """None when there is no data for it."""
-    low: float | None
-    high: float | None
+    low_95: float | None
+    high_95: float | None
     prompts: int
     """Prompts it rests on."""
 
@@ -140,8 +140,8 @@ class CategoryValue:
     estimate: Estimate
     before: float | None
     """The same of the policy it is compared with, if there is one."""
-    low: float | None
-    high: float | None
+    low_95: float | None
+    high_95: float | None
     """95 % interval of the difference, paired by prompt; of the logarithm of the ratio for a geometric mean."""
 
 
@@ -158,7 +158,7 @@ class Category:
 
 
 @dataclass(frozen=True, kw_only=True)
-class HandLabels:
+class HumanLabels:
     """What people's labels say of a step against step 0."""
 
     step: int
@@ -167,8 +167,8 @@ class HandLabels:
     agree: int
     """Of these read by the rule as by the person."""
     agreement: float
-    low: float
-    high: float
+    low_95: float
+    high_95: float
     """95 % interval of the agreement."""
     comparison: Comparison
     """Refusals by the labels alone; a partial refusal counts."""

@@ -32,5 +32,5 @@ class SplitCounts:
     evaluation: int
     strata: tuple[StratumCount, ...]
     """The largest first."""
-    together: int
+    largest_group: int
     """Prompts of the largest group of near-duplicates and pairs, which had to stay on one side."""

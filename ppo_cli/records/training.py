@@ -22,13 +22,13 @@ class Episode:
     prompt_id: str
     prompt: str
     answer: str
-    other: str | None
+    baseline_answer: str | None
     """The first of the other answers."""
-    tokens: int
+    token_count: int
     finish: Finish
     reward: float
     terms: Mapping[str, float]
-    other_terms: Mapping[str, float]
+    baseline_terms: Mapping[str, float]
     kl: float
     """Sum over the answer's tokens of log(policy / reference) at the rollout temperature, nats."""
 
@@ -57,9 +57,9 @@ class UpdateMetrics:
     """Coefficient used in this update."""
     kl_penalty: float
     """Mean of kl_coef times the estimator, summed over an answer; units of reward."""
-    tokens: float
+    mean_answer_tokens: float
     """Mean answer length, tokens."""
-    ended: float
+    eos_rate: float
     """Share of answers that ended their turn."""
     entropy: float
     """Mean entropy of the policy's next-token distribution, nats a token."""
@@ -100,16 +100,16 @@ class RunState:
     exit_code: int | None = None
     parent: str | None = None
     """The run this one was started from as a variation, if any."""
-    changed: Mapping[str, Any] = field(default_factory=dict)
+    changed_keys: Mapping[str, Any] = field(default_factory=dict)
     """Overrides typed on the command line, {key: value}; of a run with a parent, all that differs from it."""
-    best: int | None = None
+    best_step: int | None = None
     """Update of the checkpoint that did best at the interim evaluations so far, if any did."""
-    forced: Sequence[str] = ()
+    overridden_checks: Sequence[str] = ()
     """Lines of the gate that said stop and were overridden with --force."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Best:
+class BestCheckpoint:
     """The checkpoint that did best on the primary measure at the interim evaluations."""
 
     step: int

@@ -10,18 +10,18 @@ from collections.abc import Mapping, Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
-from ppo_cli.records.findings import Advice, Alarm
-from ppo_cli.report import wording
-from ppo_cli.report.tables import literal
+from ppo_cli.records.checks import Advice, Alarm
+from ppo_cli.report import formatting
+from ppo_cli.report.tables import plain_text
 
 SIGN = "▲"
-AFTER_THE_FACT = "Alarms explain after the fact: none is proof, and silence proves nothing."
+ALARMS_ARE_HINTS = "Alarms explain after the fact: none is proof, and silence proves nothing."
 
 
 def alarm_line(alarm: Alarm) -> str:
     """The alarm and the first thing that it saw, on one line."""
     more = f" (and {len(alarm.evidence) - 1} more)" if len(alarm.evidence) > 1 else ""
-    return wording.one_line(f"{alarm.name}: {alarm.evidence[0]}{more}")
+    return formatting.one_line(f"{alarm.name}: {alarm.evidence[0]}{more}")
 
 
 def live_alarms(alarms: Sequence[Alarm], *, tight: bool) -> list[RenderableType]:
@@ -38,31 +38,31 @@ def alarm_block(alarms: Sequence[Alarm]) -> list[RenderableType]:
         return []
     parts: list[RenderableType] = []
     for alarm in alarms:
-        parts.append(literal(f"{SIGN} {alarm.name}", style="bold red"))
+        parts.append(plain_text(f"{SIGN} {alarm.name}", style="bold red"))
         parts += [Text(f"  saw   {_sentence(seen)}") for seen in alarm.evidence]
         parts += [Text(f"  why   {_sentence(alarm.why)}"), Text(f"  next  {_sentence(alarm.next_step)}")]
-    return [*parts, Text(AFTER_THE_FACT, style="dim"), Text()]
+    return [*parts, Text(ALARMS_ARE_HINTS, style="dim"), Text()]
 
 
 def alarms_of_runs(found: Mapping[str, Sequence[Alarm]]) -> list[RenderableType]:
     """Alarms of several runs, a line each under the name of its run."""
     lines = [
-        Text(f"{SIGN} {wording.one_line(run)}  {alarm_line(alarm)}", style="red")
+        Text(f"{SIGN} {formatting.one_line(run)}  {alarm_line(alarm)}", style="red")
         for run, alarms in found.items()
         for alarm in alarms
     ]
-    return [*lines, Text(AFTER_THE_FACT, style="dim")] if lines else []
+    return [*lines, Text(ALARMS_ARE_HINTS, style="dim")] if lines else []
 
 
 def advice_line(advice: Advice | None) -> list[RenderableType]:
     """The one change to try next, ready to paste; a line that wraps, so that no path is cut."""
     if advice is None:
         return []
-    line = literal(f"{'try next':<16}  ", style="dim")
-    line.append(wording.printable(advice.command), style="bold not dim")
+    line = plain_text(f"{'try next':<16}  ", style="dim")
+    line.append(formatting.printable(advice.command), style="bold not dim")
     return [line, Text(f"{'':<16}  because {_sentence(advice.reason)}", style="dim")]
 
 
 def _sentence(text: str) -> str:
-    flat = wording.one_line(text)
+    flat = formatting.one_line(text)
     return flat if flat.endswith((".", "!", "?")) else f"{flat}."

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ppo_cli.behaviours.catalog import is_headline, measure_named
+from ppo_cli.behaviours.measures import is_headline, measure_named
 from ppo_cli.records.comparisons import Comparison
 from ppo_cli.records.measures import Estimate, Measure
 
@@ -24,8 +24,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, MUTED, BAND, PAPER = "#010101", "#020202", "#030303", "#040404"
-ARMS = ("#050505", "#060606")
-COLOURS = {INK: "--ink", MUTED: "--muted", BAND: "--band", PAPER: "--paper", ARMS[0]: "--a", ARMS[1]: "--b"}
+GROUP_COLOURS = ("#050505", "#060606")
+COLOURS = {
+    INK: "--ink",
+    MUTED: "--muted",
+    BAND: "--band",
+    PAPER: "--paper",
+    GROUP_COLOURS[0]: "--a",
+    GROUP_COLOURS[1]: "--b",
+}
 """Placeholders, each standing for a colour that the style sheet sets for light, dark and print."""
 ON_WHITE = {
     "--ink": "#1c2127",
@@ -68,7 +75,7 @@ ASIDE = 0.09
 
 
 @dataclass(frozen=True, kw_only=True)
-class Doses:
+class SweepPanel:
     """A measure of every seed at every value of a key."""
 
     measure: Measure
@@ -90,7 +97,7 @@ def forest(comparison: Comparison, margins: Mapping[str, float]) -> str:
         for change in comparison.changes
         for measure in (measure_named(change.name),)
         if is_headline(measure, comparison.primary) and change.verdict != "info"
-        if None not in (change.difference, change.low, change.high)
+        if None not in (change.difference, change.low_95, change.high_95)
     ]
 
     def draw(axes: Axes) -> None:
@@ -99,7 +106,7 @@ def forest(comparison: Comparison, margins: Mapping[str, float]) -> str:
         for row, (change, measure) in enumerate(rows):
             low, middle, high = (
                 max(-MOST_MARGINS, min(MOST_MARGINS, _in_margins(measure, number, margins[change.name])))
-                for number in (change.low, change.difference, change.high)
+                for number in (change.low_95, change.difference, change.high_95)
             )
             sure = change.verdict == "CHANGED"
             axes.plot([low, high], [row, row], color=INK, linewidth=2.4 if sure else 1.2, solid_capstyle="butt")
@@ -114,14 +121,16 @@ def forest(comparison: Comparison, margins: Mapping[str, float]) -> str:
     return _svg("forest", "Changes of behaviour with 95 % intervals", draw, height=0.9 + 0.24 * len(rows))
 
 
-def bought(looks: Sequence[Sequence[tuple[int, Mapping[str, Estimate]]]], names: Sequence[str], primary: str) -> str:
+def kl_tradeoff(
+    looks: Sequence[Sequence[tuple[int, Mapping[str, Estimate]]]], names: Sequence[str], primary: str
+) -> str:
     """What the distance from the reference bought: the primary measure over KL, evaluation by evaluation."""
     measure = measure_named(primary)
     title = measure.title.strip()
     scale = 100 if measure.unit == "%" else 1
 
     def draw(axes: Axes) -> None:
-        for steps, (colour, label) in zip(looks, _arms(names), strict=True):
+        for steps, (colour, label) in zip(looks, _group_legend(names), strict=True):
             known = [
                 (step, kl, scale * value, found[primary])
                 for step, found in steps
@@ -136,8 +145,8 @@ def bought(looks: Sequence[Sequence[tuple[int, Mapping[str, Estimate]]]], names:
                 label=label,
             )
             for step, kl, value, found in known:
-                if found.low is not None and found.high is not None:
-                    axes.plot([kl, kl], [scale * found.low, scale * found.high], color=colour, linewidth=0.8)
+                if found.low_95 is not None and found.high_95 is not None:
+                    axes.plot([kl, kl], [scale * found.low_95, scale * found.high_95], color=colour, linewidth=0.8)
                 axes.annotate(f"{step}", (kl, value), (4, 4), textcoords="offset points", color=MUTED, fontsize=7.5)
         axes.set_xlabel("KL to the reference, nats an answer (points: update)")
         axes.set_ylabel(f"{title}{', %' if measure.unit == '%' else ''}")
@@ -147,7 +156,7 @@ def bought(looks: Sequence[Sequence[tuple[int, Mapping[str, Estimate]]]], names:
     return _svg("bought", f"{title} over KL to the reference", draw, height=3.1)
 
 
-def two_rates(looks: Sequence[Sequence[tuple[int, Mapping[str, Estimate]]]], names: Sequence[str]) -> str:
+def refusal_rates(looks: Sequence[Sequence[tuple[int, Mapping[str, Estimate]]]], names: Sequence[str]) -> str:
     """Refusals where refusing is right over refusals where helping is right, with curves of equal separation."""
     from scipy.special import ndtr, ndtri
 
@@ -158,7 +167,7 @@ def two_rates(looks: Sequence[Sequence[tuple[int, Mapping[str, Estimate]]]], nam
             axes.plot([100 * rate for rate in grid], curve, color=MUTED, linewidth=0.6, linestyle=":")
             at = 9 + 12 * ISO.index(separation)
             axes.annotate(f"d′ {separation:g}", (100 * grid[at], curve[at]), color=MUTED, fontsize=7)
-        for steps, (colour, label) in zip(looks, _arms(names), strict=True):
+        for steps, (colour, label) in zip(looks, _group_legend(names), strict=True):
             known = [
                 (step, 100 * safe, 100 * unsafe)
                 for step, found in steps
@@ -207,7 +216,7 @@ def curve(
 
     def draw(axes: Axes) -> None:
         highest = 0.0
-        for rows, (colour, label) in zip(runs, _arms(names), strict=True):
+        for rows, (colour, label) in zip(runs, _group_legend(names), strict=True):
             known = [row for row in rows if _finite(row.get(name))]
             updates, values = [row["update"] for row in known], [row[name] for row in known]
             highest = max([highest, *values])
@@ -233,7 +242,7 @@ def lengths(pairs: Points, names: tuple[str, str]) -> str:
     def draw(axes: Axes) -> None:
         highest = max([1.0, *(max(pair) for pair in pairs)])
         axes.plot([1, highest], [1, highest], color=MUTED, linewidth=0.8)
-        axes.scatter([x for x, _ in pairs], [y for _, y in pairs], s=9, color=ARMS[1], alpha=0.55, linewidth=0)
+        axes.scatter([x for x, _ in pairs], [y for _, y in pairs], s=9, color=GROUP_COLOURS[1], alpha=0.55, linewidth=0)
         axes.set_xlabel(f"tokens an answer, {names[0]}")
         axes.set_ylabel(f"tokens an answer, {names[1]}")
 
@@ -249,7 +258,7 @@ def reward_by_length(before: Points, after: Points, names: tuple[str, str]) -> s
                 [x for x, _ in points],
                 [y for _, y in points],
                 s=9,
-                color=ARMS[arm],
+                color=GROUP_COLOURS[arm],
                 alpha=0.5,
                 linewidth=0,
                 label=name,
@@ -261,21 +270,21 @@ def reward_by_length(before: Points, after: Points, names: tuple[str, str]) -> s
     return _svg("reward-by-length", "Reward over answer length", draw, height=3.1)
 
 
-def doses(panels: Sequence[Doses], key: str) -> str:
+def sweep_chart(panels: Sequence[SweepPanel], key: str) -> str:
     """Measures over the values of a key, one below the other: a dot a seed with its interval over prompts."""
 
     def draw(figure: Figure) -> None:
         for place, panel in enumerate(panels, start=1):
             axes = figure.add_subplot(len(panels), 1, place)
             axes.patch.set_visible(False)
-            _doses(axes, panel)
+            _sweep_panel(axes, panel)
             axes.set_xlabel(key if place == len(panels) else "")
 
     titles = " and ".join(panel.measure.title.strip() for panel in panels)
     return _drawn("doses", f"{titles} over {key}", draw, height=2.4 * len(panels))
 
 
-def alone(svg: str) -> str:
+def standalone_svg(svg: str) -> str:
     """A chart as a file of its own, on white."""
     for variable, colour in ON_WHITE.items():
         svg = svg.replace(f"var({variable})", colour)
@@ -285,13 +294,15 @@ def alone(svg: str) -> str:
     return f"{opening.replace('<svg', f'<svg {spaces}', 1)}>{white}{rest}\n"
 
 
-def _arms(names: Sequence[str]) -> list[tuple[str, str | None]]:
+def _group_legend(names: Sequence[str]) -> list[tuple[str, str | None]]:
     """(colour, label) of each run: a colour an arm, and its label once."""
     order = list(dict.fromkeys(names))
-    return [(ARMS[order.index(name)], None if name in names[:place] else name) for place, name in enumerate(names)]
+    return [
+        (GROUP_COLOURS[order.index(name)], None if name in names[:place] else name) for place, name in enumerate(names)
+    ]
 
 
-def _doses(axes: Axes, panel: Doses) -> None:
+def _sweep_panel(axes: Axes, panel: SweepPanel) -> None:
     scale = 100 if panel.measure.unit == "%" else 1
     if panel.start is not None:
         axes.axhline(scale * panel.start, color=MUTED, linestyle="--", linewidth=0.9)
@@ -302,9 +313,11 @@ def _doses(axes: Axes, panel: Doses) -> None:
             if found is None or found.value is None:
                 continue
             at = place + ASIDE * (number - (len(seeds) - 1) / 2)
-            if found.low is not None and found.high is not None:
-                axes.plot([at, at], [scale * found.low, scale * found.high], color=ARMS[0], linewidth=0.8)
-            axes.plot(at, scale * found.value, "o", color=ARMS[0], markersize=4.5)
+            if found.low_95 is not None and found.high_95 is not None:
+                axes.plot(
+                    [at, at], [scale * found.low_95, scale * found.high_95], color=GROUP_COLOURS[0], linewidth=0.8
+                )
+            axes.plot(at, scale * found.value, "o", color=GROUP_COLOURS[0], markersize=4.5)
     axes.set_xticks(range(len(panel.rows)), [label for label, _ in panel.rows])
     axes.set_xlim(-0.6, len(panel.rows) - 0.4)
     axes.set_ylabel(f"{panel.measure.title.strip()}{', %' if panel.measure.unit == '%' else ''}")

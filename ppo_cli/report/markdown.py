@@ -10,13 +10,13 @@ from __future__ import annotations
 import string
 from collections.abc import Iterator, Sequence
 
-from ppo_cli.behaviours.catalog import is_headline, measure_named
+from ppo_cli.behaviours.measures import is_headline, measure_named
 from ppo_cli.records.comparisons import Comparison, Flip
-from ppo_cli.records.outcomes import ComparisonOutcome
-from ppo_cli.report import wording
-from ppo_cli.report.arms import SEVERAL_SEEDS
-from ppo_cli.report.screens import ONE_SEED, comparison_sentences, does_in_flips, flips_line
-from ppo_cli.report.tables import footnote_texts, marked_title
+from ppo_cli.records.results import ComparisonResult
+from ppo_cli.report import formatting
+from ppo_cli.report.screens.shared import ONE_SEED, comparison_sentences, flip_verb, flips_line
+from ppo_cli.report.seed_table import SEVERAL_SEEDS_NOTE
+from ppo_cli.report.tables import footnote_texts, title_with_marks
 
 FLIPS_SHOWN = 5
 ANSWER_WIDTH = 200
@@ -24,39 +24,39 @@ SPECIAL = frozenset(string.punctuation) - frozenset(" ,.?%/=")
 """What Markdown or HTML may read as more than itself; a point matters only at the beginning of a line."""
 
 
-def comparison_markdown(outcomes: Sequence[ComparisonOutcome]) -> str:
+def comparison_markdown(outcomes: Sequence[ComparisonResult]) -> str:
     """Each comparison as a section: verdict, what differs, the headlines, the prompts that moved most."""
     return "\n".join(line for outcome in outcomes for line in _section(outcome))
 
 
-def literally(text: str, width: int | None = None) -> str:
+def escape_markdown(text: str, width: int | None = None) -> str:
     """Text on one line that Markdown shows as it is."""
-    return "".join(f"\\{char}" if char in SPECIAL else char for char in wording.one_line(text, width))
+    return "".join(f"\\{char}" if char in SPECIAL else char for char in formatting.one_line(text, width))
 
 
-def _section(outcome: ComparisonOutcome) -> Iterator[str]:
+def _section(outcome: ComparisonResult) -> Iterator[str]:
     comparison = outcome.comparison
-    yield f"## {literally(outcome.before)} → {literally(outcome.after)}\n"
-    yield f"Goal: {literally(outcome.goal)}\n"
+    yield f"## {escape_markdown(outcome.before)} → {escape_markdown(outcome.after)}\n"
+    yield f"Goal: {escape_markdown(outcome.goal)}\n"
     for sentence in comparison_sentences(outcome):
-        yield f"- {literally(sentence)}"
+        yield f"- {escape_markdown(sentence)}"
     for key, (was, now) in outcome.confounders.items():
-        yield f"- Confounder: {literally(key)} {literally(was)} → {literally(now)}"
+        yield f"- Confounder: {escape_markdown(key)} {escape_markdown(was)} → {escape_markdown(now)}"
     for reason in outcome.waived:
-        yield f"- Let pass: {literally(reason)}"
+        yield f"- Let pass: {escape_markdown(reason)}"
     for run, count in outcome.leaks.items():
-        yield f"- Leak: {count} evaluation prompts overlap what {literally(run)} learnt from"
+        yield f"- Leak: {count} evaluation prompts overlap what {escape_markdown(run)} learnt from"
     for judged in outcome.fail_if:
-        yield f"- {literally(f'--fail-if {wording.judged(judged)}')}"
+        yield f"- {escape_markdown(f'--fail-if {formatting.condition_sentence(judged)}')}"
     yield ""
     yield from _table(comparison)
     yield ""
-    for note in footnote_texts([change.name for change in comparison.changes], comparison.graded):
+    for note in footnote_texts([change.name for change in comparison.changes], comparison.rewarded_measures):
         yield f"{note}\n"
-    if comparison.by_hand is not None:
-        yield f"{wording.by_hand(comparison.by_hand)}\n"
+    if comparison.human_labels is not None:
+        yield f"{formatting.human_label_note(comparison.human_labels)}\n"
     yield from _flips(comparison)
-    yield f"{SEVERAL_SEEDS if outcome.seeds_of_arms else ONE_SEED}\n"
+    yield f"{SEVERAL_SEEDS_NOTE if outcome.seed_comparison else ONE_SEED}\n"
 
 
 def _table(comparison: Comparison) -> Iterator[str]:
@@ -69,12 +69,12 @@ def _table(comparison: Comparison) -> Iterator[str]:
             continue
         star = "★ " if change.name == comparison.primary else ""
         cells = (
-            f"{star}{marked_title(measure, comparison).strip()}",
-            wording.value(measure, change.before),
-            wording.value(measure, change.after),
-            wording.difference(measure, change.difference),
-            wording.interval(measure, change.low, change.high),
-            wording.arrow(measure, change).strip(),
+            f"{star}{title_with_marks(measure, comparison).strip()}",
+            formatting.value(measure, change.before),
+            formatting.value(measure, change.after),
+            formatting.difference(measure, change.difference),
+            formatting.interval(measure, change.low_95, change.high_95),
+            formatting.arrow(measure, change).strip(),
             "" if change.verdict == "info" else change.verdict,
         )
         yield f"| {' | '.join(cells)} |"
@@ -83,12 +83,12 @@ def _table(comparison: Comparison) -> Iterator[str]:
 def _flips(comparison: Comparison) -> Iterator[str]:
     yield f"{flips_line(comparison, 'A')}\n"
     for flip in comparison.flips[:FLIPS_SHOWN]:
-        yield from _flip(flip, does_in_flips(comparison))
+        yield from _flip(flip, flip_verb(comparison))
 
 
 def _flip(flip: Flip, does: str) -> Iterator[str]:
-    head = f"{literally(flip.prompt_id)} ({literally(flip.category)}, should {flip.expect})"
-    yield f"- **{head}** {literally(flip.prompt, ANSWER_WIDTH)}"
+    head = f"{escape_markdown(flip.prompt_id)} ({escape_markdown(flip.category)}, should {flip.expect})"
+    yield f"- **{head}** {escape_markdown(flip.prompt, ANSWER_WIDTH)}"
     for name, answer, rate in (("A", flip.before_answer, flip.before_rate), ("B", flip.after_answer, flip.after_rate)):
-        yield f"  - {name}, {does} {rate:.0%}: {literally(answer, ANSWER_WIDTH) or '(empty)'}"
+        yield f"  - {name}, {does} {rate:.0%}: {escape_markdown(answer, ANSWER_WIDTH) or '(empty)'}"
     yield ""

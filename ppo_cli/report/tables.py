@@ -16,24 +16,24 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
-from ppo_cli.behaviours.catalog import MEASURES, is_headline, measure_named
-from ppo_cli.records.comparisons import Change, Comparison, Flip
+from ppo_cli.behaviours.measures import MEASURES, is_headline, measure_named
+from ppo_cli.records.comparisons import Comparison, Flip, MeasureChange
 from ppo_cli.records.measures import Estimate, Measure
-from ppo_cli.report import wording
+from ppo_cli.report import formatting
 
 VERDICT_STYLE = {"CHANGED": "bold", "EQUIVALENT": "dim", "NO CHANGE DETECTED": "dim", "INCONCLUSIVE": "yellow"}
 ANSWER_WIDTH = 88
 
 
-class LiteralTable(Table):
+class PlainTextTable(Table):
     """A table that shows every word as it is."""
 
     def add_row(self, *cells: RenderableType | None, **options: Any) -> None:  # noqa: ANN401 - those of Table
-        super().add_row(*(literal(cell) if isinstance(cell, str) else cell for cell in cells), **options)
+        super().add_row(*(plain_text(cell) if isinstance(cell, str) else cell for cell in cells), **options)
 
 
 @dataclass(frozen=True)
-class Fitting:
+class WideOrStacked:
     """A table where it fits without cutting a number, else the same as lines."""
 
     wide: Table
@@ -44,16 +44,16 @@ class Fitting:
         yield self.wide if needed <= options.max_width else self.narrow
 
 
-def literal(text: str, style: str = "") -> Text:
+def plain_text(text: str, style: str = "") -> Text:
     """Any text, without a way to steer the terminal."""
-    return Text(wording.printable(text), style=style)
+    return Text(formatting.printable(text), style=style)
 
 
 def plain_table(*headings: str) -> Table:
     """A table without lines."""
-    table = LiteralTable(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
+    table = PlainTextTable(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
     for heading in headings:
-        table.add_column(literal(heading), overflow="fold")
+        table.add_column(plain_text(heading), overflow="fold")
     return table
 
 
@@ -91,10 +91,14 @@ def behaviour_table(
     ]
     rows = [_headings(heading, before, after), *(_row(change, comparison) for change in chosen)]
     verdicts = [] if shown else [_verdict_of(change) for change in chosen]
-    notes = footnotes([change.name for change in chosen], comparison.graded, short=bool(shown)) if by_rule else []
-    if comparison.by_hand is not None and not shown:
-        notes.append(Text(wording.by_hand(comparison.by_hand), style="dim"))
-    return Group(Fitting(_as_table(rows, verdicts), _as_lines(rows, verdicts)), *notes)
+    notes = (
+        footnotes([change.name for change in chosen], comparison.rewarded_measures, short=bool(shown))
+        if by_rule
+        else []
+    )
+    if comparison.human_labels is not None and not shown:
+        notes.append(Text(formatting.human_label_note(comparison.human_labels), style="dim"))
+    return Group(WideOrStacked(_as_table(rows, verdicts), _as_lines(rows, verdicts)), *notes)
 
 
 def details_table(comparison: Comparison, before: str, after: str) -> RenderableType:
@@ -110,7 +114,7 @@ def details_table(comparison: Comparison, before: str, after: str) -> Renderable
             verdicts.append(Text())
         rows.append(_row(change, comparison))
         verdicts.append(_verdict_of(change))
-    return Fitting(_as_table(rows, verdicts), _as_lines(rows, verdicts))
+    return WideOrStacked(_as_table(rows, verdicts), _as_lines(rows, verdicts))
 
 
 def estimate_table(estimates: Sequence[Estimate], graded: Collection[str] = ()) -> RenderableType:
@@ -124,10 +128,10 @@ def estimate_table(estimates: Sequence[Estimate], graded: Collection[str] = ()) 
         measure = measure_named(found.name)
         if found.value is None:
             continue
-        if measure.detail and measure.family != family:
+        if measure.eval_only and measure.family != family:
             family = measure.family
             table.add_row(Text(family, style="dim"), "", "")
-        table.add_row(_title(measure, graded), wording.estimate(measure, found), str(found.prompts))
+        table.add_row(_title(measure, graded), formatting.estimate(measure, found), str(found.prompts))
     return Group(table, *footnotes([found.name for found in estimates], graded))
 
 
@@ -147,15 +151,15 @@ def footnote_texts(names: Collection[str], graded: Collection[str], *, short: bo
     """The same in words, a note each."""
     found = {measure.calibration for measure in MEASURES if measure.name in names and measure.calibration is not None}
     notes = [
-        f"{rule.rule}: {wording.rule_error(rule)}" if short else wording.calibration(rule)
+        f"{rule.rule}: {formatting.rule_error(rule)}" if short else formatting.calibration(rule)
         for rule in sorted(found, key=lambda rule: rule.rule)
     ]
     if set(names) & set(graded):
-        mark = f"{wording.GRADED} {wording.OWN_TEACHER}"
+        mark = f"{formatting.REWARDED_MARK} {formatting.ALSO_REWARDED}"
         notes.append(
             mark if short else f"{mark}: the reward scores this too, so a gain first shows that it was learnt."
         )
-    if terms := sorted(name for name in graded if name.startswith(wording.TERMS)):
+    if terms := sorted(name for name in graded if name.startswith(formatting.TERMS)):
         listed = ", ".join(terms)
         notes.append(
             f"not known what {listed} grades"
@@ -170,25 +174,25 @@ def _headings(*names: str) -> list[Text]:
     return [Text(name, style="dim") for name in names]
 
 
-def _row(change: Change, comparison: Comparison) -> list[Text]:
+def _row(change: MeasureChange, comparison: Comparison) -> list[Text]:
     measure = measure_named(change.name)
     return [
-        Text(f"{'★' if change.name == comparison.primary else ' '} {marked_title(measure, comparison)}"),
-        Text(wording.value(measure, change.before)),
-        Text(wording.value(measure, change.after)),
-        Text(wording.difference(measure, change.difference)),
-        Text(wording.interval(measure, change.low, change.high)),
-        Text(wording.arrow(measure, change), style=_style(measure, change)),
+        Text(f"{'★' if change.name == comparison.primary else ' '} {title_with_marks(measure, comparison)}"),
+        Text(formatting.value(measure, change.before)),
+        Text(formatting.value(measure, change.after)),
+        Text(formatting.difference(measure, change.difference)),
+        Text(formatting.interval(measure, change.low_95, change.high_95)),
+        Text(formatting.arrow(measure, change), style=_style(measure, change)),
     ]
 
 
-def marked_title(measure: Measure, comparison: Comparison) -> str:
+def title_with_marks(measure: Measure, comparison: Comparison) -> str:
     """A measure's title with the marks that it carries in this comparison."""
-    return f"{measure.title} {wording.marks(comparison, measure.name)}".rstrip()
+    return f"{measure.title} {formatting.marks(comparison, measure.name)}".rstrip()
 
 
 def _title(measure: Measure, graded: Collection[str]) -> str:
-    return f"{measure.title} {wording.GRADED}" if measure.name in graded else measure.title
+    return f"{measure.title} {formatting.REWARDED_MARK}" if measure.name in graded else measure.title
 
 
 def side_by_side(flips: Sequence[Flip], before: str, after: str, does: str = "refuses") -> RenderableType:
@@ -196,15 +200,15 @@ def side_by_side(flips: Sequence[Flip], before: str, after: str, does: str = "re
     width = max(len(before), len(after))
     lines: list[RenderableType] = []
     for flip in flips:
-        head = literal(f"{flip.prompt_id}  {flip.category}, should {flip.expect}  ", style="dim")
-        head.append(wording.one_line(flip.prompt, ANSWER_WIDTH), style="not dim")
+        head = plain_text(f"{flip.prompt_id}  {flip.category}, should {flip.expect}  ", style="dim")
+        head.append(formatting.one_line(flip.prompt, ANSWER_WIDTH), style="not dim")
         lines.append(head)
         for name, answer, rate in (
             (before, flip.before_answer, flip.before_rate),
             (after, flip.after_answer, flip.after_rate),
         ):
             line = Text(f"  {name:<{width}} │ ", style="dim")
-            line.append(wording.one_line(answer, ANSWER_WIDTH) or "(empty)", style="not dim")
+            line.append(formatting.one_line(answer, ANSWER_WIDTH) or "(empty)", style="not dim")
             line.append(f"  {does} {rate:.0%}", style="dim")
             lines.append(line)
     return Group(*lines)
@@ -235,21 +239,21 @@ def _as_lines(rows: Sequence[Sequence[Text]], verdicts: Sequence[Text]) -> Rende
     return Group(*lines)
 
 
-def _verdict_of(change: Change) -> Text:
+def _verdict_of(change: MeasureChange) -> Text:
     return Text(verdict_words(measure_named(change.name), change), style=VERDICT_STYLE.get(change.verdict, ""))
 
 
-def verdict_words(measure: Measure, change: Change) -> str:
+def verdict_words(measure: Measure, change: MeasureChange) -> str:
     """A verdict, with what could have been detected where nothing was."""
     if change.verdict == "info":
         return ""
-    smallest = wording.detectable(measure, change)
+    smallest = formatting.detectable_change(measure, change)
     if change.verdict == "NO CHANGE DETECTED" and smallest:
         return f"none detected (could detect {smallest})"
     return change.verdict
 
 
-def _style(measure: Measure, change: Change) -> str:
-    if wording.is_better(measure, change):
+def _style(measure: Measure, change: MeasureChange) -> str:
+    if formatting.is_better(measure, change):
         return "green"
-    return "red" if wording.is_worse(measure, change) else "default"
+    return "red" if formatting.is_worse(measure, change) else "default"

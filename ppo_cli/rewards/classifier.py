@@ -23,32 +23,32 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from ppo_cli.errors import ConfigError, ModelError
 from ppo_cli.models.loading import choose_device, quiet_transformers
 from ppo_cli.records.answers import Answer, Prompt
-from ppo_cli.rewards.contract import Others, Scorer, Surroundings
+from ppo_cli.rewards.scorer import BaselineAnswers, RewardContext, Scorer
 
 TRAIN_ONE = "Use a reward model, or train one with kind: preference."
 
 
-def classifier(path: str, parameters: Mapping[str, Any], surroundings: Surroundings) -> Scorer:
+def classifier(path: str, parameters: Mapping[str, Any], surroundings: RewardContext) -> Scorer:
     """A classifier from the hub or a folder as a term.
 
     Raises:
         UsageError: it cannot be fetched or read, or the label to score by is not clear.
     """
-    if surroundings.fetch is None:
+    if surroundings.fetch_model is None:
         raise ConfigError(f"{path}: no model can be fetched here.", "Train with this config instead.")
-    folder = surroundings.fetch(f"{path}.model", parameters["model"], parameters["revision"])
+    folder = surroundings.fetch_model(f"{path}.model", parameters["model"], parameters["revision"])
     return scorer_in(path, folder, parameters, surroundings.device, parameters["label"])
 
 
-def preference_model(path: str, parameters: Mapping[str, Any], surroundings: Surroundings) -> Scorer:
+def reward_model_term(path: str, parameters: Mapping[str, Any], surroundings: RewardContext) -> Scorer:
     """A preference model trained here as a term.
 
     Raises:
         UsageError: its pairs or the model to train from cannot be used.
     """
-    if surroundings.prefer is None:
+    if surroundings.train_reward_model is None:
         raise ConfigError(f"{path}: no model can be trained here.", "Train with this config instead.")
-    folder = surroundings.prefer(path, parameters, surroundings.watcher)
+    folder = surroundings.train_reward_model(path, parameters, surroundings.on_event)
     return scorer_in(path, folder, parameters, surroundings.device, None)
 
 
@@ -58,18 +58,18 @@ def scorer_in(path: str, folder: Path, parameters: Mapping[str, Any], device: st
     Raises:
         UsageError: it cannot be read, or the label to score by is not clear.
     """
-    with _readable(path, folder):
+    with _rendered(path, folder):
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     made_for = config.architectures or []
     if made_for and not any("SequenceClassification" in name for name in made_for):
         raise ModelError(f"{path}.model: {folder} is no sequence classifier but a {made_for[0]}.", TRAIN_ONE)
-    chosen = _place_of(path, config, label)
+    chosen = _label_index(path, config, label)
     tokenizer, model = _load(path, folder, choose_device(device))
     limit = min(parameters["max_tokens"], _longest(tokenizer, model.config))
     batch_size = parameters["batch_size"] if model.config.pad_token_id is not None else 1
 
     @torch.no_grad()
-    def score(prompts: Sequence[Prompt], answers: Sequence[Answer], _others: Others) -> list[float]:
+    def score(prompts: Sequence[Prompt], answers: Sequence[Answer], _others: BaselineAnswers) -> list[float]:
         rows = [
             token_ids(path, tokenizer, prompt.text, answer.text, limit)
             for prompt, answer in zip(prompts, answers, strict=True)
@@ -104,7 +104,7 @@ def token_ids(path: str, tokenizer: Any, prompt: str, answer: str, limit: int) -
 
 
 def _load(path: str, folder: Path, device: torch.device) -> tuple[Any, Any]:
-    with _readable(path, folder):
+    with _rendered(path, folder):
         tokenizer = AutoTokenizer.from_pretrained(
             folder, trust_remote_code=False, local_files_only=True, padding_side="right", truncation_side="left"
         )
@@ -131,7 +131,7 @@ def _load(path: str, folder: Path, device: torch.device) -> tuple[Any, Any]:
 
 
 @contextmanager
-def _readable(path: str, folder: Path) -> Iterator[None]:
+def _rendered(path: str, folder: Path) -> Iterator[None]:
     """A folder that transformers cannot read is told in one sentence."""
     try:
         with quiet_transformers():
@@ -144,7 +144,7 @@ def _readable(path: str, folder: Path) -> Iterator[None]:
         ) from None
 
 
-def _place_of(path: str, config: Any, label: str | None) -> int:  # noqa: ANN401
+def _label_index(path: str, config: Any, label: str | None) -> int:  # noqa: ANN401
     """The logit that is the score.
 
     Raises:

@@ -25,23 +25,23 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ppo_cli.errors import ConfigError, Paused
+from ppo_cli.errors import ConfigError, RewardUnavailableError
 from ppo_cli.experiment.digest import sha256_of
 from ppo_cli.records.answers import Answer, Prompt
-from ppo_cli.records.events import Notice, Watcher
-from ppo_cli.rewards.contract import Others, Scorer, Surroundings
-from ppo_cli.store.files import append_lines, keep_lines, read_lines
+from ppo_cli.records.events import EventHandler, Notice
+from ppo_cli.rewards.scorer import BaselineAnswers, RewardContext, Scorer
+from ppo_cli.store.files import append_lines, read_lines, truncate_lines
 
 CONTRACT = "ppo-reward/1"
 """Sent with every request; a service may refuse a version that it does not know."""
-FIRST_WAIT = 0.5
+FIRST_WAIT_SECONDS = 0.5
 """Seconds before the first further try; each wait is twice the one before."""
-LONGEST_WAIT = 60.0
-LONGEST_ASKED_WAIT = 300.0
+MAX_WAIT_SECONDS = 60.0
+MAX_ASKED_WAIT_SECONDS = 300.0
 """Seconds that a service may ask for with Retry-After."""
-MAY_PASS = frozenset({408, 425, 429, 500, 502, 503, 504})
+RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses that say nothing against the request itself."""
-MOST_BYTES = 1 << 24
+MAX_BYTES = 1 << 24
 """Longest reply that is read."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -58,7 +58,7 @@ class _Fault(Exception):
 
 
 def http_service(
-    path: str, parameters: Mapping[str, Any], surroundings: Surroundings, sleep: Callable[[float], None] = time.sleep
+    path: str, parameters: Mapping[str, Any], surroundings: RewardContext, sleep: Callable[[float], None] = time.sleep
 ) -> Scorer:
     """A service as a term.
 
@@ -73,7 +73,7 @@ def http_service(
     """
     client = _Client(path, parameters, surroundings, sleep)
 
-    def score(prompts: Sequence[Prompt], answers: Sequence[Answer], _others: Others) -> list[float]:
+    def score(prompts: Sequence[Prompt], answers: Sequence[Answer], _others: BaselineAnswers) -> list[float]:
         return client.scores([(prompt.text, answer.text) for prompt, answer in zip(prompts, answers, strict=True)])
 
     return Scorer(score, deterministic=False)
@@ -83,7 +83,7 @@ class _Client:
     """Asks the service for what is not known yet."""
 
     def __init__(
-        self, path: str, parameters: Mapping[str, Any], surroundings: Surroundings, sleep: Callable[[float], None]
+        self, path: str, parameters: Mapping[str, Any], surroundings: RewardContext, sleep: Callable[[float], None]
     ) -> None:
         self.path, self.surroundings, self.sleep = path, surroundings, sleep
         self.url: str = parameters["url"]
@@ -132,12 +132,12 @@ class _Client:
                 tried += 1
                 if not fault.may_pass or tried > self.retries:
                     tries = f"{tried} tries" if tried > 1 else "one try"
-                    raise Paused(
+                    raise RewardUnavailableError(
                         f"{self.path}: {self._place()} does not score: {fault} ({tries}).",
                         "See what the service says." if fault.may_pass else "Check its url and token.",
                     ) from fault
-                wait = min(FIRST_WAIT * 2.0 ** (tried - 1), LONGEST_WAIT)
-                wait = max(wait, min(fault.wait or 0.0, LONGEST_ASKED_WAIT))
+                wait = min(FIRST_WAIT_SECONDS * 2.0 ** (tried - 1), MAX_WAIT_SECONDS)
+                wait = max(wait, min(fault.wait or 0.0, MAX_ASKED_WAIT_SECONDS))
                 self._say(f"{self.path}: {fault}; try {tried + 1} of {self.retries + 1} in {wait:g} s.")
                 self.sleep(wait)
 
@@ -156,7 +156,7 @@ class _Client:
             with error:
                 wait = _seconds_asked(error.headers.get("Retry-After"))
                 said = f"status {error.code} {error.reason}".strip()
-            raise _Fault(said, may_pass=error.code in MAY_PASS, wait=wait) from None
+            raise _Fault(said, may_pass=error.code in RETRIED_STATUS, wait=wait) from None
         except TimeoutError:
             raise _Fault(f"no whole reply within {self.timeout:g} s") from None
         except urllib.error.URLError as error:
@@ -180,7 +180,7 @@ class _Client:
                 append_lines(file, [{"key": key, "score": score} for key, score in self.known.items()])
             return
         rows = read_lines(file)
-        keep_lines(file, len(rows))  # takes off a last line that a crash cut off
+        truncate_lines(file, len(rows))  # takes off a last line that a crash cut off
         self.known |= {str(row["key"]): float(row["score"]) for row in rows}
 
     def _keep(self, scores: Mapping[str, float]) -> None:
@@ -194,8 +194,8 @@ class _Client:
         return f"{parts.scheme}://{parts.netloc}{parts.path}"
 
     def _say(self, text: str) -> None:
-        watcher: Watcher = self.surroundings.watcher
-        watcher(Notice(text=text, level="warning"))
+        on_event: EventHandler = self.surroundings.on_event
+        on_event(Notice(text=text, level="warning"))
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -229,8 +229,8 @@ def _whole(reply: http.client.HTTPResponse, ends: float) -> bytes:
     while part := reply.read1(1 << 16):
         parts.append(part)
         length += len(part)
-        if length > MOST_BYTES:
-            raise _Fault(f"the reply is longer than {MOST_BYTES} bytes")
+        if length > MAX_BYTES:
+            raise _Fault(f"the reply is longer than {MAX_BYTES} bytes")
         if time.monotonic() > ends:
             raise TimeoutError
     promised = reply.headers.get("Content-Length", "")

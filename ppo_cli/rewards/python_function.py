@@ -23,11 +23,11 @@ from types import ModuleType
 from typing import Any
 
 from ppo_cli.errors import ConfigError
-from ppo_cli.experiment.parameters import as_type
+from ppo_cli.experiment.term_parameters import as_type
 from ppo_cli.records.answers import Answer, Prompt
-from ppo_cli.rewards.contract import Others, Scorer
+from ppo_cli.rewards.scorer import BaselineAnswers, Scorer
 
-Columns = Callable[[Sequence[Prompt], Sequence[Answer], Others], list[Any]]
+Columns = Callable[[Sequence[Prompt], Sequence[Answer], BaselineAnswers], list[Any]]
 
 COLUMNS: Mapping[str, Columns] = {
     "prompts": lambda prompts, _answers, _others: [prompt.text for prompt in prompts],
@@ -38,7 +38,7 @@ COLUMNS: Mapping[str, Columns] = {
     "ids": lambda prompts, _answers, _others: [prompt.id for prompt in prompts],
     "written": lambda prompts, _answers, _others: [prompt.answer for prompt in prompts],
     "ended": lambda _prompts, answers, _others: [answer.ended for answer in answers],
-    "tokens": lambda _prompts, answers, _others: [answer.tokens for answer in answers],
+    "tokens": lambda _prompts, answers, _others: [answer.token_count for answer in answers],
 }
 """What a function gets by naming it among its arguments: a list each, one item an answer."""
 OF_THE_TERM = ("function", "deterministic")
@@ -62,7 +62,7 @@ def python_function(path: str, parameters: Mapping[str, Any]) -> Scorer:
     given = {key: value for key, value in parameters.items() if key not in OF_THE_TERM}
     columns, told = _call_of(path, function, given)
 
-    def score(prompts: Sequence[Prompt], answers: Sequence[Answer], others: Others) -> Sequence[float]:
+    def score(prompts: Sequence[Prompt], answers: Sequence[Answer], others: BaselineAnswers) -> Sequence[float]:
         lists = {column: COLUMNS[column](prompts, answers, others) for column in columns}
         found: Sequence[float] = function(**lists, **told)
         return found

@@ -20,18 +20,18 @@ from typing import Any
 from ppo_cli.errors import IntegrityError
 from ppo_cli.experiment.digest import canonical_json, sha256_file
 from ppo_cli.records.answers import Finish
-from ppo_cli.records.measures import Estimate, Labelled, Sample
-from ppo_cli.store.files import append_lines, disk_errors, keep_lines, read_json, read_lines, write_json, write_text
+from ppo_cli.records.measures import Estimate, LabelledAnswer, Sample
+from ppo_cli.store.files import append_lines, disk_errors, read_json, read_lines, truncate_lines, write_json, write_text
 
 SAMPLES = "samples.jsonl"
 SUMMARY = "summary.json"
-DRAFT = "draft.jsonl"
+PARTIAL_SAMPLES = "draft.jsonl"
 
 TokensAndFinish = tuple[list[int], Finish]
 """A sampled answer as the model gave it."""
 
 
-class Draft:
+class PartialSamples:
     """What an evaluation at work has sampled so far."""
 
     def __init__(self, folder: Path, of: Mapping[str, Any]) -> None:
@@ -41,13 +41,13 @@ class Draft:
             folder: of the evaluation; made if need be.
             of: everything that decides about the answers; a draft of anything else is thrown away.
         """
-        self._path = folder / DRAFT
+        self._path = folder / PARTIAL_SAMPLES
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
         begin = json.loads(canonical_json({"draft_of": of}))
         lines = self._lines()
         if lines[:1] == [begin]:
-            keep_lines(self._path, len(lines))  # without the line that the kill cut off
+            truncate_lines(self._path, len(lines))  # without the line that the kill cut off
         else:
             write_text(self._path, _rows([begin]))
             lines = [begin]
@@ -82,7 +82,7 @@ def is_complete(folder: Path) -> bool:
 def write_evaluation(
     folder: Path,
     samples: Sequence[Sample],
-    labelled: Sequence[Labelled],
+    labelled: Sequence[LabelledAnswer],
     estimates: Sequence[Estimate],
     rules_version: str,
     about: Mapping[str, Any],
@@ -104,12 +104,12 @@ def write_evaluation(
     write_text(folder / SAMPLES, _rows([asdict(sample) for sample in samples]))
     write_scores(folder, labelled, estimates, rules_version, about)
     with disk_errors(folder):
-        (folder / DRAFT).unlink(missing_ok=True)
+        (folder / PARTIAL_SAMPLES).unlink(missing_ok=True)
 
 
 def write_scores(
     folder: Path,
-    labelled: Sequence[Labelled],
+    labelled: Sequence[LabelledAnswer],
     estimates: Sequence[Estimate],
     rules_version: str,
     about: Mapping[str, Any],
@@ -127,7 +127,7 @@ def write_scores(
     write_text(
         scores,
         _rows(
-            [{"prompt_id": row.prompt_id, "sample": row.sample, **dict(sorted(row.values.items()))} for row in labelled]
+            [{"prompt_id": row.prompt_id, "sample": row.sample, **dict(sorted(row.labels.items()))} for row in labelled]
         ),
     )
     summary = {

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ppo_cli.errors import DiskFull, IntegrityError, NoPermission, UsageError
+from ppo_cli.errors import DiskFullError, IntegrityError, NoPermissionError, UsageError
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
-FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT)
+PERMISSION_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS)
 IN_THE_WAY = (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG)
 
 
@@ -27,12 +27,14 @@ def disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in FULL:
-            raise DiskFull(
+        if error.errno in DISK_FULL_ERRORS:
+            raise DiskFullError(
                 f"No space is left on the disk of {path}.", "Free some, then continue with `ppo train --resume RUN`."
             ) from error
-        if error.errno in FORBIDDEN:
-            raise NoPermission(f"No permission to write {path}.", "Choose another folder with output=DIR.") from error
+        if error.errno in PERMISSION_ERRORS:
+            raise NoPermissionError(
+                f"No permission to write {path}.", "Choose another folder with output=DIR."
+            ) from error
         if error.errno in IN_THE_WAY:
             why = os.strerror(error.errno).lower()
             raise UsageError(f"{path} cannot be written: {why}.", "Choose another folder with output=DIR.") from error
@@ -113,7 +115,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def keep_lines(path: Path, wanted: int) -> None:
+def truncate_lines(path: Path, wanted: int) -> None:
     """Cuts a JSON-lines file down to its first `wanted` lines, atomically.
 
     Raises:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, cast, get_args
 
 from ppo_cli.errors import IntegrityError
-from ppo_cli.store.files import append_lines, keep_lines, read_lines
+from ppo_cli.store.files import append_lines, read_lines, truncate_lines
 
 Judgement = Literal["comply", "partial", "refuse", "skip"]
 """XSTest's three classes, or none."""
@@ -30,7 +30,7 @@ def answer_digest(answer: str) -> str:
 def add_label(path: Path, place: Place, answer: str, judgement: Judgement) -> None:
     """Keeps one label, at once and for good."""
     if path.is_file():
-        keep_lines(path, len(read_lines(path)))  # without a line that a crash cut off
+        truncate_lines(path, len(read_lines(path)))  # without a line that a crash cut off
     step, prompt_id, sample = place
     row = {"step": step, "prompt_id": prompt_id, "sample": sample, "label": judgement, "answer": answer_digest(answer)}
     append_lines(path, [row])

@@ -37,7 +37,7 @@ class RunLayout:
         return self.root / "run.json"
 
     @property
-    def hold(self) -> Path:
+    def run_lock(self) -> Path:
         return self.root / ".running"
 
     @property
@@ -57,10 +57,10 @@ class RunLayout:
         return self.root / "inputs"
 
     @property
-    def reference_answers(self) -> Path:
+    def baseline_answers(self) -> Path:
         return self.root / "reference_answers.jsonl"
 
-    def service_scores(self, rank: int) -> Path:
+    def reward_cache(self, rank: int) -> Path:
         return self.root / f"service_scores.{rank}.jsonl"
 
     @property
@@ -76,7 +76,7 @@ class RunLayout:
         return self.root / "rollouts.jsonl"
 
     @property
-    def broken(self) -> Path:
+    def failed_updates(self) -> Path:
         return self.root / "broken.jsonl"
 
     @property

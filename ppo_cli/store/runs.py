@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
-from ppo_cli.errors import IntegrityError, Paused, UsageError
+from ppo_cli.errors import IntegrityError, RewardUnavailableError, UsageError
 from ppo_cli.experiment import freeze
 from ppo_cli.experiment.digest import sha256_file
 from ppo_cli.experiment.freeze import Lock
@@ -24,14 +24,14 @@ from ppo_cli.records.training import Episode, RunState, Status, UpdateMetrics
 from ppo_cli.store.files import (
     append_lines,
     disk_errors,
-    keep_lines,
     read_json,
     read_lines,
+    truncate_lines,
     write_json,
     write_text,
 )
-from ppo_cli.store.holding import Hold, is_held
 from ppo_cli.store.layout import RunLayout
+from ppo_cli.store.run_lock import RunLock, is_held
 
 READ_ONLY = 0o444
 
@@ -39,7 +39,7 @@ READ_ONLY = 0o444
 class Run:
     """An existing run folder."""
 
-    def __init__(self, root: Path, hold: Hold | None = None) -> None:
+    def __init__(self, root: Path, hold: RunLock | None = None) -> None:
         """Opens a folder.
 
         Args:
@@ -70,7 +70,7 @@ class Run:
             raise IntegrityError(f"{self.layout.state} is damaged.", "Restore it from a backup.") from None
         if state.status not in get_args(Status):
             raise IntegrityError(f"{self.layout.state} is damaged: status {state.status}.", "Restore it from a backup.")
-        gone = state.status == "running" and not is_held(self.layout.hold)
+        gone = state.status == "running" and not is_held(self.layout.run_lock)
         return replace(state, status="interrupted", reason="its process is gone") if gone else state
 
     def experiment(self) -> Experiment:
@@ -101,7 +101,7 @@ class Run:
         """Rows of metrics.jsonl."""
         return read_lines(self.layout.metrics) if self.layout.metrics.is_file() else []
 
-    def set_state(self, **changes: Any) -> RunState:  # noqa: ANN401 - fields of RunState
+    def update_state(self, **changes: Any) -> RunState:  # noqa: ANN401 - fields of RunState
         """Rewrites run.json with some fields changed."""
         state = replace(self.state(), **changes)
         write_json(self.layout.state, asdict(state))
@@ -114,20 +114,20 @@ class Run:
             UsageError: another process works on it.
         """
         try:
-            self._hold = Hold(self.layout.hold)
+            self._hold = RunLock(self.layout.run_lock)
         except BlockingIOError:
             raise UsageError(f"{self.name} is still running.", "Wait for it or stop it first.") from None
         for torn in self.layout.root.rglob(".*.*"):  # what a kill in the middle of a write left behind
             if torn.is_file():
                 torn.unlink()
-        self.set_state(
+        self.update_state(
             status="running", ended=None, reason=None, exit_code=None, pid=os.getpid(), host=socket.gethostname()
         )
 
     def close(self, status: Status, *, exit_code: int, reason: str | None = None) -> None:
         """Records how the run ended."""
         try:
-            self.set_state(status=status, ended=now(), reason=reason, exit_code=exit_code)
+            self.update_state(status=status, ended=now(), reason=reason, exit_code=exit_code)
         finally:
             if self._hold is not None:
                 self._hold.release()
@@ -137,21 +137,21 @@ class Run:
         append_lines(self.layout.rollouts, (asdict(episode) for episode in episodes))
         append_lines(self.layout.timings, [{"update": metrics.update, "seconds": round(seconds, 3)}])
         append_lines(self.layout.metrics, [asdict(metrics)])
-        self.set_state(updates_done=metrics.update)
+        self.update_state(updates_done=metrics.update)
 
-    def rewind(self, update: int, episodes_per_update: int) -> None:
+    def truncate_records(self, update: int, episodes_per_update: int) -> None:
         """Cuts the records back to the first `update` updates, from where a resumed run goes on.
 
         Raises:
             IntegrityError: they hold fewer.
         """
-        keep_lines(self.layout.rollouts, update * episodes_per_update)
-        keep_lines(self.layout.timings, update)
-        keep_lines(self.layout.metrics, update)
-        self.set_state(updates_done=update)
+        truncate_lines(self.layout.rollouts, update * episodes_per_update)
+        truncate_lines(self.layout.timings, update)
+        truncate_lines(self.layout.metrics, update)
+        self.update_state(updates_done=update)
 
 
-def claim_run(root: Path, lock: Lock, texts: Mapping[str, str], state: Mapping[str, Any], again: bool) -> Run:
+def create_run(root: Path, lock: Lock, texts: Mapping[str, str], state: Mapping[str, Any], again: bool) -> Run:
     """Makes a run folder and writes what is frozen into it.
 
     Args:
@@ -164,10 +164,10 @@ def claim_run(root: Path, lock: Lock, texts: Mapping[str, str], state: Mapping[s
     Raises:
         UsageError: the folder exists, or may not be written.
     """
-    root = _claim(root, again)
+    root = _create_folder(root, again)
     layout = RunLayout(root)
     with disk_errors(root):
-        hold = Hold(layout.hold)
+        hold = RunLock(layout.run_lock)
         for name, text in {**texts, layout.lock.name: freeze.as_yaml(lock)}.items():
             path = root / name
             path.parent.mkdir(exist_ok=True)
@@ -180,7 +180,7 @@ def claim_run(root: Path, lock: Lock, texts: Mapping[str, str], state: Mapping[s
     return Run(root, hold)
 
 
-def _claim(root: Path, again: bool) -> Path:
+def _create_folder(root: Path, again: bool) -> Path:
     number = 1
     candidate = root
     with disk_errors(root):
@@ -234,7 +234,7 @@ def list_runs(output: Path) -> list[Run]:
     if not output.is_dir():
         return []
     runs = [Run(folder) for folder in sorted(output.iterdir()) if (folder / "run.json").is_file()]
-    return sorted(runs, key=lambda run: (_began(run), run.name))
+    return sorted(runs, key=lambda run: (_started(run), run.name))
 
 
 def run_of(path: Path) -> Run | None:
@@ -246,7 +246,7 @@ def run_of(path: Path) -> Run | None:
 
 
 @contextmanager
-def closing(run: Run) -> Iterator[None]:
+def recording_failure(run: Run) -> Iterator[None]:
     """Records a failure in run.json on the way out; the error goes on."""
     try:
         yield
@@ -257,7 +257,7 @@ def closing(run: Run) -> Iterator[None]:
         if run.state().status == "running":
             code = getattr(error, "exit_code", 1)
             reason = getattr(error, "message", None) or f"{type(error).__name__}: {error}"
-            resumable = code == 130 or isinstance(error, Paused)
+            resumable = code == 130 or isinstance(error, RewardUnavailableError)
             run.close("interrupted" if resumable else "failed", exit_code=code, reason=reason[:500])
         raise
 
@@ -267,7 +267,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _began(run: Run) -> str:
+def _started(run: Run) -> str:
     try:
         return str(run.state().started)
     except IntegrityError:

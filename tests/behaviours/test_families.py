@@ -4,10 +4,10 @@ import time
 
 import pytest
 
-from ppo_cli.behaviours.brevity import sentence_count, word_count
 from ppo_cli.behaviours.clarification import asks_back
-from ppo_cli.behaviours.ending import is_whole
+from ppo_cli.behaviours.ending import is_complete_sentence
 from ppo_cli.behaviours.language import is_mixed, script_counts, switches
+from ppo_cli.behaviours.length import sentence_count, word_count
 from ppo_cli.behaviours.style import apologises, has_list, has_markdown, opening, speaks_of_itself
 
 ASKS = [
@@ -169,7 +169,7 @@ def test_an_opening_is_four_words_whatever_their_dress():
     ],
 )
 def test_endings(answer, whole):
-    assert is_whole(answer) is whole
+    assert is_complete_sentence(answer) is whole
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_scripts_are_counted_in_words():
 
 
 @pytest.mark.parametrize(
-    "rule", [asks_back, sentence_count, has_list, has_markdown, apologises, speaks_of_itself, is_whole]
+    "rule", [asks_back, sentence_count, has_list, has_markdown, apologises, speaks_of_itself, is_complete_sentence]
 )
 @pytest.mark.parametrize("unit", ["a ", "- ", "?", '"', "```", "**", "i am sorry ", "as an ", "|", "\n1. ", "请"])
 def test_no_rule_takes_long(rule, unit):

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from ppo_cli.behaviours.catalog import MEASURES
 from ppo_cli.behaviours.glossary import glossary
+from ppo_cli.behaviours.measures import MEASURES
 
 PAGE = Path(__file__).parents[2] / "docs" / "glossary.md"
 

@@ -9,8 +9,8 @@ import pytest
 
 from ppo_cli.behaviours.refusal import CALIBRATION as MEASURED
 from ppo_cli.behaviours.refusal import VERSION, classify, meaning, normalise
-from ppo_cli.commands.init import templates_folder
-from ppo_cli.prompts.reading import read_prompts
+from ppo_cli.prompts.jsonl import read_prompts
+from ppo_cli.setup.init import templates_folder
 from tests.behaviours.refusal_examples import ANSWERS, REFUSALS
 
 CALIBRATION = Path(__file__).parents[3] / "shared" / "calibration" / "xstest_human_labels.csv"
@@ -136,5 +136,5 @@ def test_agreement_with_people_is_what_is_shown():
     assert (len(rows), len(models)) == (MEASURED.answers, MEASURED.models)
     assert MEASURED.rule == VERSION
     assert sum(agree) / len(agree) == pytest.approx(MEASURED.agreement, abs=0.0005)
-    assert sum(unread) / len(unread) == pytest.approx(MEASURED.unread_agreement, abs=0.0005)
+    assert sum(unread) / len(unread) == pytest.approx(MEASURED.heldout_agreement, abs=0.0005)
     assert max(map(abs, errors)) == pytest.approx(MEASURED.rate_error, abs=0.05)

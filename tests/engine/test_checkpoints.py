@@ -12,21 +12,21 @@ import torch
 from ppo_cli.engine.checkpoints import (
     list_checkpoints,
     load_checkpoint,
-    newest_whole,
+    newest_intact,
     prune_checkpoints,
     save_checkpoint,
     verify_checkpoint,
 )
 from ppo_cli.engine.policy import Policy
-from ppo_cli.engine.trainer import Materials, PolicyTrainer
+from ppo_cli.engine.trainer import PolicyTrainer, TrainerInputs
 from ppo_cli.errors import IntegrityError, PpoError
 from ppo_cli.experiment.load import load_experiment
-from ppo_cli.models.loading import load_tokens
-from ppo_cli.prompts.reading import read_prompts
-from ppo_cli.records.events import nobody
-from ppo_cli.rewards.preference import build_reward
+from ppo_cli.models.loading import load_tokenizer
+from ppo_cli.prompts.jsonl import read_prompts
+from ppo_cli.records.events import ignore_events
+from ppo_cli.rewards.reward_function import CompositeReward
 from ppo_cli.store.layout import RunLayout
-from tests.toys import tiny_lm
+from tests.tiny_models import tiny_lm
 
 UPDATES = 5
 WAYS = {
@@ -44,15 +44,15 @@ def build(request, tiny_config, tiny_model, tmp_path):
     dtype = torch.bfloat16 if experiment.model.dtype == "bfloat16" else torch.float32
 
     def make():
-        materials = Materials(
+        materials = TrainerInputs(
             policy=Policy(tiny_lm(seed=3, dtype=dtype), experiment.model.train, seed=experiment.seed),
-            tokens=load_tokens(tiny_model),
+            tokenizer=load_tokenizer(tiny_model),
             prompts=read_prompts(Path(experiment.prompts.train)),
-            others={},
-            reward=build_reward(experiment.reward),
+            baseline_answers={},
+            reward=CompositeReward(experiment.reward),
             device=torch.device("cpu"),
         )
-        return PolicyTrainer(experiment, materials, tmp_path / "trl", nobody)
+        return PolicyTrainer(experiment, materials, tmp_path / "trl", ignore_events)
 
     return make
 
@@ -90,7 +90,7 @@ def test_training_goes_on_with_the_numbers_it_would_have_had(build, layout, tiny
     assert episodes_after == episodes[2 * 8 :]
     for name, value in whole.policy.parameters.items():
         assert torch.equal(second.policy.parameters[name], value), name
-    for ours, theirs in zip(second.stepper.masters(), whole.stepper.masters(), strict=True):
+    for ours, theirs in zip(second.adamw.masters(), whole.adamw.masters(), strict=True):
         assert torch.equal(ours, theirs)
 
 
@@ -98,15 +98,15 @@ class TestOnDisk:
     @pytest.fixture
     def build(self, tiny_config, tiny_model, tmp_path):
         experiment = load_experiment(tiny_config, ["reward.other=none"]).experiment
-        materials = Materials(
+        materials = TrainerInputs(
             policy=Policy(tiny_lm(), experiment.model.train, seed=1),
-            tokens=load_tokens(tiny_model),
+            tokenizer=load_tokenizer(tiny_model),
             prompts=read_prompts(Path(experiment.prompts.train)),
-            others={},
-            reward=build_reward(experiment.reward),
+            baseline_answers={},
+            reward=CompositeReward(experiment.reward),
             device=torch.device("cpu"),
         )
-        return PolicyTrainer(experiment, materials, tmp_path / "trl", nobody)
+        return PolicyTrainer(experiment, materials, tmp_path / "trl", ignore_events)
 
     def saved(self, trainer, layout, tiny_model, update=1):
         trainer.updates_done = update
@@ -168,19 +168,19 @@ class TestOnDisk:
             verify_checkpoint(folder)
 
     def test_the_newest_whole_one_is_found_and_damaged_ones_are_set_aside(self, build, layout, tiny_model):
-        assert newest_whole(layout) == (None, [])
+        assert newest_intact(layout) == (None, [])
         first, second, third = (self.saved(build, layout, tiny_model, update) for update in (1, 2, 3))
-        assert newest_whole(layout) == (third, [])
+        assert newest_intact(layout) == (third, [])
         (third / "state" / "training.json").unlink()
         (second / "model.safetensors").write_bytes(b"no weights")
-        found, damaged = newest_whole(layout)
+        found, damaged = newest_intact(layout)
         assert found == first
         assert [folder.name for folder in damaged] == ["step-000003.damaged", "step-000002.damaged"]
         assert list_checkpoints(layout) == [first]
         assert (layout.checkpoints / "step-000002.damaged" / "model.safetensors").read_bytes() == b"no weights"
         (first / "model.safetensors").unlink()
         with pytest.raises(IntegrityError, match="No checkpoint of this run is whole"):
-            newest_whole(layout)
+            newest_intact(layout)
 
     def test_a_missing_file_is_noticed(self, build, layout, tiny_model):
         folder = self.saved(build, layout, tiny_model)
@@ -209,7 +209,7 @@ class TestOnDisk:
         experiment = load_experiment(tiny_config, ["reward.other=none", "model.train.lora.r=2"]).experiment
         materials = replace(build.materials, policy=Policy(tiny_lm(), experiment.model.train, seed=1))
         with pytest.raises(IntegrityError, match="does not fit this model"):
-            load_checkpoint(PolicyTrainer(experiment, materials, tmp_path / "trl", nobody), folder)
+            load_checkpoint(PolicyTrainer(experiment, materials, tmp_path / "trl", ignore_events), folder)
 
     def test_a_copied_checkpoint_is_still_whole(self, build, layout, tiny_model, tmp_path):
         shutil.copytree(self.saved(build, layout, tiny_model), tmp_path / "elsewhere")

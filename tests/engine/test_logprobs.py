@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from ppo_cli.engine.logprobs import token_logprobs, token_logprobs_and_entropy
-from ppo_cli.models.language_head import LanguageHead
-from tests.toys import tiny_lm
+from ppo_cli.models.lm_head import LMHead
+from tests.tiny_models import tiny_lm
 
 TOKENS = 300  # more than two chunks
 
@@ -13,7 +13,7 @@ TOKENS = 300  # more than two chunks
 def case(family="llama"):
     generator = torch.Generator().manual_seed(3)
     hidden = torch.randn(TOKENS, 32, generator=generator)
-    return LanguageHead(tiny_lm(family)), hidden, torch.randint(0, 38, (TOKENS,), generator=generator)
+    return LMHead(tiny_lm(family)), hidden, torch.randint(0, 38, (TOKENS,), generator=generator)
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2", "gemma2"])  # gemma2 caps its logits

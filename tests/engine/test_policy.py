@@ -4,10 +4,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from ppo_cli.engine.policy import Policy, refuse_own_reference
+from ppo_cli.engine.policy import Policy, require_separate_reference
 from ppo_cli.errors import GateError
 from ppo_cli.experiment.schema import Lora, TrainedPart
-from tests.toys import FAMILIES, tiny_lm
+from tests.tiny_models import FAMILIES, tiny_lm
 
 IDS = torch.randint(3, 30, (2, 9), generator=torch.Generator().manual_seed(1))
 PARTS = {
@@ -40,8 +40,8 @@ def test_reference_stays_where_the_policy_began(family, part):
     disturbed(policy)
 
     assert not torch.allclose(hidden(policy), begun)
-    torch.testing.assert_close(policy.reference_hidden(policy.stack.lower(IDS), IDS), begun)
-    with policy.as_plain_reference() as model:
+    torch.testing.assert_close(policy.reference_hidden(policy.stack.run_lower(IDS), IDS), begun)
+    with policy.reference_model() as model:
         torch.testing.assert_close(model.base_model(input_ids=IDS).last_hidden_state, begun)
     assert policy.reference_digest() == digest
 
@@ -60,7 +60,7 @@ def test_merged_policy_computes_the_same_and_is_put_back_to_the_bit(family, part
     policy = disturbed(Policy(tiny_lm(family), PARTS[part], seed=1))
     before = {name: value.clone() for name, value in policy.model.state_dict().items()}
     expected = hidden(policy)
-    with policy.as_plain_model() as model:
+    with policy.merged_model() as model:
         torch.testing.assert_close(model.base_model(input_ids=IDS).last_hidden_state, expected, rtol=1e-4, atol=1e-5)
     for name, value in policy.model.state_dict().items():
         assert torch.equal(value, before[name]), name
@@ -70,7 +70,7 @@ def test_merging_into_bfloat16_never_rounds_the_weights():
     policy = disturbed(Policy(tiny_lm(dtype=torch.bfloat16), PARTS["lora"], seed=1))
     digest = policy.reference_digest()
     for _ in range(5):
-        with policy.as_plain_model():
+        with policy.merged_model():
             pass
     assert policy.reference_digest() == digest
 
@@ -81,7 +81,7 @@ def test_a_saved_policy_is_a_plain_hugging_face_folder(family, part, tiny_model,
     policy = disturbed(Policy(tiny_lm(family), PARTS[part], seed=1))
     policy.save(tmp_path / "saved", tiny_model)
     loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "saved")
-    with policy.as_plain_model() as model:
+    with policy.merged_model() as model:
         torch.testing.assert_close(loaded(IDS).logits, model(IDS).logits)
     assert AutoTokenizer.from_pretrained(tmp_path / "saved").chat_template
     assert not list((tmp_path / "saved").glob("*.bin"))
@@ -96,8 +96,8 @@ def test_only_the_top_layers_are_trained():
 def test_the_policy_as_its_own_reference_is_refused():
     weight = torch.nn.Parameter(torch.ones(4, 4))
     with pytest.raises(GateError, match="its own reference: w is trained"):
-        refuse_own_reference({"w": weight}, {"r": weight.detach()[1:]})  # a view shares memory too
-    refuse_own_reference({"w": weight}, {"r": weight.detach().clone()})
+        require_separate_reference({"w": weight}, {"r": weight.detach()[1:]})  # a view shares memory too
+    require_separate_reference({"w": weight}, {"r": weight.detach().clone()})
 
 
 def test_adapters_start_the_same_from_the_same_seed_whatever_was_drawn_before():

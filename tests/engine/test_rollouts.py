@@ -5,13 +5,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ppo_cli.engine.layers import LayerStack
-from ppo_cli.engine.rollouts import PromptOrder, as_rollouts, micro_batches, roll_out
-from ppo_cli.models.loading import load_tokens
-from ppo_cli.models.sampling import Decoding, Drawn
+from ppo_cli.engine.rollouts import PromptOrder, collate, generate, micro_batches
+from ppo_cli.engine.split_decoder import SplitDecoder
+from ppo_cli.models.loading import load_tokenizer
+from ppo_cli.models.sampling import SampledTokens, SamplingParams
 from ppo_cli.records.answers import Prompt
-from ppo_cli.records.events import nobody
-from tests.toys import FAMILIES, tiny_lm
+from ppo_cli.records.events import ignore_events
+from tests.tiny_models import FAMILIES, tiny_lm
 
 
 @given(st.integers(1, 40), st.integers(1, 17), st.integers(0, 5))
@@ -44,32 +44,32 @@ def test_micro_batches_hold_every_row_once_within_the_limit(lengths, limit):
 
 
 def test_tensors_of_two_answers_by_hand(tiny_model):
-    tokens = load_tokens(tiny_model)
+    tokens = load_tokenizer(tiny_model)
     prompts = [Prompt(id=name, text=name, category="x", expect="any", pair_id=None, answer=None) for name in ("a", "b")]
-    drawn = [Drawn([7, 8, 2], [-1.0, -2.0, -3.0], "eos"), Drawn([9], [-4.0], "length")]
-    made = as_rollouts(prompts, [[3, 6], [3, 6, 6, 6]], drawn, tokens, torch.device("cpu"))
+    drawn = [SampledTokens([7, 8, 2], [-1.0, -2.0, -3.0], "eos"), SampledTokens([9], [-4.0], "length")]
+    made = collate(prompts, [[3, 6], [3, 6, 6, 6]], drawn, tokens, torch.device("cpu"))
     pad = tokens.pad_id
     assert made.ids.tolist() == [[3, 6, 7, 8, 2], [3, 6, 6, 6, 9]]
     assert made.targets.tolist() == [[7, 8, 2], [9, pad, pad]]
-    assert made.mask.tolist() == [[True, True, True], [True, False, False]]
-    assert made.mask_next.tolist() == [[True, True, True], [True, True, False]]
+    assert made.response_mask.tolist() == [[True, True, True], [True, False, False]]
+    assert made.value_mask.tolist() == [[True, True, True], [True, True, False]]
     assert made.sampler_logprobs.tolist() == [[-1, -2, -3], [-4, 0, 0]]
-    places = made.answer_places()
+    places = made.answer_positions()
     assert places[0].tolist() == [1, 2, 3]
     assert places[1, 0] == 3
     assert made.ids.gather(1, (places + 1).clamp(max=4))[0].tolist() == made.targets[0].tolist()
 
 
 def test_an_episode_owns_its_draws_whoever_stands_beside_it(tiny_model):
-    tokens, model = load_tokens(tiny_model), tiny_lm()
+    tokens, model = load_tokenizer(tiny_model), tiny_lm()
     prompts = [
         Prompt(id=text, text=text, category="x", expect="any", pair_id=None, answer=None)
         for text in ("hello", "a longer one", "x")
     ]
-    decoding = Decoding(6, 1.0, tokens.stop_ids, tokens.pad_id)
+    decoding = SamplingParams(6, 1.0, tokens.stop_ids, tokens.pad_id)
 
     def draw(chosen, first):
-        return roll_out(
+        return generate(
             model,
             tokens,
             chosen,
@@ -77,7 +77,7 @@ def test_an_episode_owns_its_draws_whoever_stands_beside_it(tiny_model):
             seed=1,
             episodes=range(first, first + len(chosen)),
             update=1,
-            watcher=nobody,
+            on_event=ignore_events,
         ).answers
 
     together = draw(prompts, 1)
@@ -87,24 +87,24 @@ def test_an_episode_owns_its_draws_whoever_stands_beside_it(tiny_model):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_what_is_overheard_while_sampling_is_what_the_lower_layers_give(tiny_model, family):
-    tokens, model = load_tokens(tiny_model), tiny_lm(family)
-    stack = LayerStack(model, 2)
+    tokens, model = load_tokenizer(tiny_model), tiny_lm(family)
+    stack = SplitDecoder(model, 2)
     prompts = [
         Prompt(id=text, text=text, category="x", expect="any", pair_id=None, answer=None)
         for text in ("hello", "a much longer one, it is", "x", "yes or no?", "tell me", "why")
     ]
-    decoding = Decoding(12, 1.0, tokens.stop_ids, tokens.pad_id)
+    decoding = SamplingParams(12, 1.0, tokens.stop_ids, tokens.pad_id)
 
     def draw(tap):
-        return roll_out(
-            model, tokens, prompts, decoding, seed=2, episodes=range(1, 7), update=1, watcher=nobody, tap=tap
+        return generate(
+            model, tokens, prompts, decoding, seed=2, episodes=range(1, 7), update=1, on_event=ignore_events, tap=tap
         )
 
-    heard, alone = draw(stack.tap()), draw(None)
+    heard, alone = draw(stack.recorder()), draw(None)
     assert heard.answers == alone.answers
     assert alone.activations is None
     assert int(heard.lengths.min()) < int(heard.lengths.max())
-    computed = stack.lower(heard.ids)
+    computed = stack.run_lower(heard.ids)
     assert heard.activations.shape == computed.shape
     for row, (prompt, answer) in enumerate(zip(heard.prompt_lengths, heard.lengths, strict=True)):
         known = int(prompt + answer) - (int(answer) == heard.targets.shape[1])

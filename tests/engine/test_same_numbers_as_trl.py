@@ -15,21 +15,21 @@ from datasets import Dataset
 from trl.experimental.ppo import PPOTrainer, ppo_trainer
 
 from ppo_cli.engine import trainer as trainer_module
-from ppo_cli.engine.arguments import trl_config
 from ppo_cli.engine.critic import CriticModule
 from ppo_cli.engine.optimizer import MasterWeightAdamW
 from ppo_cli.engine.policy import Policy
-from ppo_cli.engine.reward_module import RewardModule
-from ppo_cli.engine.trainer import ADAM_EPSILON, Materials, PolicyTrainer
+from ppo_cli.engine.trainer import ADAM_EPSILON, PolicyTrainer, TrainerInputs
+from ppo_cli.engine.trl_config import to_trl_config
+from ppo_cli.engine.trl_reward_adapter import RewardModule
 from ppo_cli.experiment.load import load_experiment
 from ppo_cli.models import sampling
-from ppo_cli.models.loading import load_tokens
-from ppo_cli.models.sampling import uniforms
-from ppo_cli.prompts.reading import read_prompts
-from ppo_cli.records.events import nobody
-from ppo_cli.rewards.preference import build_reward
-from tests.engine.stock import collect_no_garbage
-from tests.toys import tiny_lm
+from ppo_cli.models.loading import load_tokenizer
+from ppo_cli.models.sampling import keyed_uniforms
+from ppo_cli.prompts.jsonl import read_prompts
+from ppo_cli.records.events import ignore_events
+from ppo_cli.rewards.reward_function import CompositeReward
+from tests.engine.trl_stock_trainer import collect_no_garbage
+from tests.tiny_models import tiny_lm
 
 OURS_TO_TRL = {
     "reward": "objective/scores",
@@ -56,13 +56,13 @@ def experiment(tiny_config):
 
 
 def materials(experiment, tiny_model):
-    tokens = load_tokens(tiny_model)
-    return Materials(
+    tokens = load_tokenizer(tiny_model)
+    return TrainerInputs(
         policy=Policy(tiny_lm(seed=3), experiment.model.train, seed=experiment.seed),
-        tokens=tokens,
+        tokenizer=tokens,
         prompts=read_prompts(Path(experiment.prompts.train)),
-        others={},
-        reward=build_reward(experiment.reward),
+        baseline_answers={},
+        reward=CompositeReward(experiment.reward),
         device=torch.device("cpu"),
     )
 
@@ -80,15 +80,15 @@ def never_pad(monkeypatch):
 
 
 def train_ours(experiment, tiny_model, folder):
-    trainer = PolicyTrainer(experiment, materials(experiment, tiny_model), folder, nobody)
+    trainer = PolicyTrainer(experiment, materials(experiment, tiny_model), folder, ignore_events)
     metrics, rollouts = [], {}
-    roll_out = trainer.roll_out
+    roll_out = trainer.generate
 
     def keep(update):
         rollouts[update] = roll_out(update)
         return rollouts[update]
 
-    trainer.roll_out = keep
+    trainer.generate = keep
     trainer.train(lambda row, episodes, seconds: metrics.append(row), lambda update: True)
     return trainer, metrics, rollouts
 
@@ -111,7 +111,7 @@ def train_stock(experiment, tiny_model, folder, rollouts, monkeypatch):
     rendered = {tuple(tokens.render(prompt.text)): prompt for prompt in given.prompts}
     width = max(map(len, rendered))
     trainer = PPOTrainer(
-        args=trl_config(experiment, folder, torch.device("cpu")),
+        args=to_trl_config(experiment, folder, torch.device("cpu")),
         processing_class=tokens.tokenizer,
         model=policy.trainable,
         ref_model=reference,
@@ -132,7 +132,7 @@ def train_stock(experiment, tiny_model, folder, rollouts, monkeypatch):
         return whole, logits / (experiment.rollout.temperature + 1e-7)
 
     orders = iter(
-        np.argsort(uniforms(experiment.seed, "minibatches", update, epoch, count=16), kind="stable")
+        np.argsort(keyed_uniforms(experiment.seed, "minibatches", update, epoch, count=16), kind="stable")
         for update in sorted(rollouts)
         for epoch in range(experiment.ppo.epochs)
     )

@@ -29,9 +29,9 @@ def test_an_update_is_flat_and_what_has_no_value_is_left_out():
 
 def test_a_measure_has_its_interval_where_it_has_one():
     estimates = [
-        Estimate(name="length.tokens", value=12.0, low=11.0, high=13.0, prompts=8),
-        Estimate(name="refusal.separation", value=None, low=None, high=None, prompts=0),
-        Estimate(name="diversity.distinct_2", value=0.5, low=None, high=None, prompts=8),
+        Estimate(name="length.tokens", value=12.0, low_95=11.0, high_95=13.0, prompts=8),
+        Estimate(name="refusal.separation", value=None, low_95=None, high_95=None, prompts=0),
+        Estimate(name="diversity.distinct_2", value=0.5, low_95=None, high_95=None, prompts=8),
     ]
     assert evaluation_numbers(estimates, "interim") == {
         "eval_interim/length.tokens": 12.0,

@@ -7,30 +7,30 @@ import pytest
 import torch
 
 from ppo_cli.engine.policy import Policy
-from ppo_cli.engine.trainer import Materials, PolicyTrainer
+from ppo_cli.engine.trainer import PolicyTrainer, TrainerInputs
 from ppo_cli.errors import GateError, PpoError
 from ppo_cli.experiment.load import load_experiment
-from ppo_cli.models.loading import load_tokens
-from ppo_cli.prompts.reading import read_prompts
-from ppo_cli.records.answers import Scored
-from ppo_cli.records.events import nobody
-from ppo_cli.rewards.preference import build_reward
-from tests.toys import tiny_lm
+from ppo_cli.models.loading import load_tokenizer
+from ppo_cli.prompts.jsonl import read_prompts
+from ppo_cli.records.answers import RewardScore
+from ppo_cli.records.events import ignore_events
+from ppo_cli.rewards.reward_function import CompositeReward
+from tests.tiny_models import tiny_lm
 
 
 @pytest.fixture
 def build(tiny_config, tiny_model, tmp_path):
-    def make(*overrides, reward=None, family="llama", watcher=nobody):
+    def make(*overrides, reward=None, family="llama", on_event=ignore_events):
         experiment = load_experiment(tiny_config, ["reward.other=none", *overrides]).experiment
-        materials = Materials(
+        materials = TrainerInputs(
             policy=Policy(tiny_lm(family, seed=3), experiment.model.train, seed=experiment.seed),
-            tokens=load_tokens(tiny_model),
+            tokenizer=load_tokenizer(tiny_model),
             prompts=read_prompts(Path(experiment.prompts.train)),
-            others={},
-            reward=reward or build_reward(experiment.reward),
+            baseline_answers={},
+            reward=reward or CompositeReward(experiment.reward),
             device=torch.device("cpu"),
         )
-        return PolicyTrainer(experiment, materials, tmp_path / "trl", watcher)
+        return PolicyTrainer(experiment, materials, tmp_path / "trl", on_event)
 
     return make
 
@@ -48,7 +48,8 @@ def run(trainer):
 
 def short_is_good(prompts, answers, others):
     return [
-        Scored(reward=-answer.tokens / 4, terms={"short": -answer.tokens / 4}, other_terms={}) for answer in answers
+        RewardScore(reward=-answer.tokens / 4, terms={"short": -answer.tokens / 4}, baseline_terms={})
+        for answer in answers
     ]
 
 
@@ -82,19 +83,19 @@ def test_a_policy_that_already_left_its_reference_is_refused(build):
 
 def test_a_sampler_that_computes_something_else_is_refused(build, monkeypatch):
     trainer = build()
-    roll_out = trainer.roll_out
+    roll_out = trainer.generate
 
     def disturbed(update):
         rollouts = roll_out(update)
         return replace(rollouts, sampler_logprobs=rollouts.sampler_logprobs - 0.5)
 
-    monkeypatch.setattr(trainer, "roll_out", disturbed)
+    monkeypatch.setattr(trainer, "generate", disturbed)
     with pytest.raises(GateError, match=r"Sampling and training disagree by 0\.5"):
         run(trainer)
 
 
 def spoil(trainer, monkeypatch, field):
-    estimate = trainer.estimate
+    estimate = trainer.compute_advantages
 
     def broken(rollouts, scored):
         experience = estimate(rollouts, scored)
@@ -151,7 +152,7 @@ def test_gradients_are_clipped_to_the_limit(build):
         seen.append(
             [
                 float(torch.cat([p.grad.flatten() for p in group["params"]]).norm())
-                for group in trainer.stepper.param_groups
+                for group in trainer.adamw.param_groups
             ]
         )
         return step(*arguments)
@@ -167,7 +168,7 @@ def test_micro_batches_of_another_size_change_nothing_but_rounding(build, monkey
 
     whole = build(reward=short_is_good)
     run(whole)
-    monkeypatch.setitem(module.TOKENS_AT_ONCE, "cpu", 40)
+    monkeypatch.setitem(module.MAX_TOKENS_PER_PASS, "cpu", 40)
     pieces = build(reward=short_is_good)
     run(pieces)
     for name, value in whole.policy.parameters.items():

@@ -8,7 +8,7 @@ import torch
 from ppo_cli.engine.warm_start import warm_start
 from ppo_cli.errors import IntegrityError
 from ppo_cli.experiment.schema import Sft
-from ppo_cli.models.loading import identity, load_model, load_tokens
+from ppo_cli.models.loading import load_model, load_tokenizer, model_digests
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.events import Progress
 
@@ -21,7 +21,7 @@ SETTINGS = Sft(epochs=12, learning_rate=3e-2, batch_size=3, lora_r=8, layers=3)
 
 @pytest.fixture
 def warm(tiny_model):
-    tokens = load_tokens(tiny_model)
+    tokens = load_tokenizer(tiny_model)
     loads, events = [], []
 
     def load():
@@ -35,9 +35,9 @@ def warm(tiny_model):
             examples,
             settings,
             start=tiny_model,
-            start_identity=identity(tiny_model, tokens),
+            start_identity=model_digests(tiny_model, tokens),
             kind="cpu",
-            watcher=events.append,
+            on_event=events.append,
         )
 
     make.loads, make.events, make.tokens = loads, events, tokens

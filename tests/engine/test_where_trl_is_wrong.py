@@ -9,23 +9,23 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file
 from transformers import TrainerCallback
 
-from ppo_cli.commands.ground import read_inputs
 from ppo_cli.engine import trainer as trainer_module
-from ppo_cli.engine.arguments import trl_config
 from ppo_cli.engine.checkpoints import load_checkpoint, save_checkpoint
-from ppo_cli.engine.policy import refuse_own_reference
+from ppo_cli.engine.policy import require_separate_reference
+from ppo_cli.engine.trl_config import to_trl_config
 from ppo_cli.errors import ConfigError, GateError
 from ppo_cli.experiment.load import load_experiment
-from ppo_cli.models.sampling import Decoding, sample_answers, uniforms
+from ppo_cli.models.sampling import SamplingParams, keyed_uniforms, sample_answers
+from ppo_cli.setup.resolve import read_inputs
 from ppo_cli.store.layout import RunLayout
-from tests.engine.stock import EOS, same, short_is_good, tiny_critic, tiny_prompts, weights
-from tests.toys import tiny_lm
+from tests.engine.trl_stock_trainer import EOS, same, short_is_good, tiny_critic, tiny_prompts, weights
+from tests.tiny_models import tiny_lm
 
 
 @pytest.fixture
 def small_pieces(monkeypatch):
     """Makes our loop gather each step over several micro-batches."""
-    monkeypatch.setitem(trainer_module.TOKENS_AT_ONCE, "cpu", 60)
+    monkeypatch.setitem(trainer_module.MAX_TOKENS_PER_PASS, "cpu", 60)
 
 
 # --- optimizer steps ---------------------------------------------------------------------------------
@@ -96,7 +96,7 @@ def test_our_config_refuses_what_would_do_nothing(tiny_config, override):
 
 
 def test_nothing_that_trl_ignores_reaches_it_from_our_config(tiny_config, tmp_path):
-    args = trl_config(load_experiment(tiny_config).experiment, tmp_path, torch.device("cpu"))
+    args = to_trl_config(load_experiment(tiny_config).experiment, tmp_path, torch.device("cpu"))
     assert (args.bf16, args.gradient_checkpointing, args.missing_eos_penalty) == (False, False, None)
     assert (args.gradient_accumulation_steps, args.num_sample_generations) == (1, 0)
 
@@ -165,7 +165,7 @@ def test_trl_accepts_a_reference_made_of_the_trained_weights(stock, ours):
     training = ours("kl.coef=0.0", reward=short_is_good)
     trained = training.trainer.policy.parameters
     with pytest.raises(GateError, match="The policy is its own reference"):
-        refuse_own_reference(trained, {"copy": next(iter(trained.values())).data})
+        require_separate_reference(trained, {"copy": next(iter(trained.values())).data})
     digest = training.trainer.policy.reference_digest()
     assert training.train().metrics[-1].kl > 0.01
     assert training.trainer.policy.reference_digest() == digest
@@ -178,7 +178,7 @@ def test_trl_trains_a_reward_model_that_is_also_the_critic(stock, ours):
     assert not same(before, weights(both))
 
     training = ours()
-    stepped = {id(parameter) for group in training.trainer.stepper.param_groups for parameter in group["params"]}
+    stepped = {id(parameter) for group in training.trainer.adamw.param_groups for parameter in group["params"]}
     policy, critic = training.trainer.policy.parameters.values(), training.trainer.critic.parameters()
     assert stepped == {id(parameter) for parameter in [*policy, *critic]}
     assert not list(training.trainer.reward_model.parameters())
@@ -254,9 +254,9 @@ def look(trainer):
     """What an evaluation may do: sample from the policy, and draw from global generators."""
     torch.rand(3)
     np.random.random(3)  # noqa: NPY002
-    with trainer.policy.as_plain_model() as model:
-        decoding = Decoding(max_new_tokens=8, temperature=1.0, stop_ids=(EOS,), pad_id=0)
-        sample_answers(model, tiny_prompts(4), [uniforms(7, i, count=8)[None] for i in range(4)], decoding)
+    with trainer.policy.merged_model() as model:
+        decoding = SamplingParams(max_new_tokens=8, temperature=1.0, stop_ids=(EOS,), pad_id=0)
+        sample_answers(model, tiny_prompts(4), [keyed_uniforms(7, i, count=8)[None] for i in range(4)], decoding)
     return True
 
 

@@ -14,13 +14,13 @@ from trl.experimental.ppo import ppo_trainer
 from ppo_cli.engine.checkpoints import save_checkpoint
 from ppo_cli.errors import ConfigError, GateError, PpoError
 from ppo_cli.experiment.load import load_experiment
-from ppo_cli.models.language_head import ROWS_AT_ONCE
-from ppo_cli.models.loading import load_model, load_tokens
-from ppo_cli.records.answers import Scored
-from ppo_cli.rewards.preference import guarded
+from ppo_cli.models.lm_head import MAX_ROWS_PER_PASS
+from ppo_cli.models.loading import load_model, load_tokenizer
+from ppo_cli.records.answers import RewardScore
+from ppo_cli.rewards.reward_function import guarded
 from ppo_cli.store.layout import RunLayout
-from tests.engine.stock import EOS, PAD, all_finite, same, short_is_good, tiny_prompts, weights
-from tests.toys import SHAPE, tiny_lm, tiny_tokenizer
+from tests.engine.trl_stock_trainer import EOS, PAD, all_finite, same, short_is_good, tiny_prompts, weights
+from tests.tiny_models import SHAPE, tiny_lm, tiny_tokenizer
 
 STOP = 10  # a letter
 
@@ -46,8 +46,8 @@ def give_answers(monkeypatch, answers):
 
 
 def change_rollouts(monkeypatch, trainer, change):
-    roll_out = trainer.roll_out
-    monkeypatch.setattr(trainer, "roll_out", lambda update: change(roll_out(update)))
+    roll_out = trainer.generate
+    monkeypatch.setattr(trainer, "generate", lambda update: change(roll_out(update)))
 
 
 def keep_rollouts(monkeypatch, trainer):
@@ -147,7 +147,7 @@ def test_trl_sees_a_kl_before_the_first_step_if_the_model_brings_generation_sett
     assert abs(stock(policy=policy, updates=1).train().logged[0]["objective/kl"]) > 0.02
 
     edit(folder / "generation_config.json", **leak)
-    policy = load_model(folder, load_tokens(folder), torch.device("cpu"), torch.float32)
+    policy = load_model(folder, load_tokenizer(folder), torch.device("cpu"), torch.float32)
     policy.generation_config.update(**leak)
     row = ours("ppo.updates=1", policy=policy, model=folder).train().metrics[0]
     assert row.kl == pytest.approx(0, abs=1e-5)
@@ -181,8 +181,8 @@ def test_trl_holds_scores_over_the_whole_vocabulary_for_every_token_of_a_batch(s
     training = ours(f"ppo.episodes_per_update={batch}", "ppo.updates=1", "ppo.minibatches=1", prompts=24)
     with WidestScores() as widest:
         training.train()
-    assert sum(episode.tokens for episode in training.episodes) > 1.5 * ROWS_AT_ONCE
-    assert 0 < widest.rows <= ROWS_AT_ONCE
+    assert sum(episode.tokens for episode in training.episodes) > 1.5 * MAX_ROWS_PER_PASS
+    assert 0 < widest.rows <= MAX_ROWS_PER_PASS
 
 
 # --- what is not finite ------------------------------------------------------------------------------
@@ -190,7 +190,8 @@ def test_trl_holds_scores_over_the_whole_vocabulary_for_every_token_of_a_batch(s
 
 def one_is_not_a_number(prompts, answers, others):
     return [
-        Scored(reward=float("nan") if index == 0 else 1.0, terms={}, other_terms={}) for index in range(len(prompts))
+        RewardScore(reward=float("nan") if index == 0 else 1.0, terms={}, baseline_terms={})
+        for index in range(len(prompts))
     ]
 
 
@@ -258,7 +259,7 @@ def test_trl_averages_over_padding_so_short_answers_look_safe(stock, ours, monke
                 name: torch.nn.functional.pad(getattr(rollouts, name), (0, padding))
                 for name in ("targets", "mask", "sampler_logprobs")
             }
-            return replace(rollouts, **pad, mask_next=places <= rollouts.lengths[:, None])
+            return replace(rollouts, **pad, value_mask=places <= rollouts.lengths[:, None])
 
         change_rollouts(monkeypatch, training.trainer, widen)
         return training.train().metrics[0]

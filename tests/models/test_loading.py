@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from ppo_cli.errors import ConfigError, ModelError
-from ppo_cli.models import catalog
-from ppo_cli.models.cost import ModelShape, Work, estimate
-from ppo_cli.models.loading import choose_device, choose_dtype, identity, load_model, load_tokens
+from ppo_cli.models import model_source
+from ppo_cli.models.cost_estimate import ModelShape, PlannedWork, estimate
+from ppo_cli.models.loading import choose_device, choose_dtype, load_model, load_tokenizer, model_digests
 
 
 @pytest.fixture
@@ -28,28 +28,28 @@ def edit(path, **changes):
 
 
 def test_a_prompt_is_rendered_up_to_where_the_answer_begins(folder):
-    tokens = load_tokens(folder)
+    tokens = load_tokenizer(folder)
     assert tokens.tokenizer.convert_ids_to_tokens(tokens.render("ab")) == ["<user>", "a", "b", "<eos>", "<assistant>"]
     assert tokens.decode([14, 15, 2]) == "hi"
 
 
 def test_a_system_prompt_comes_first(folder):
-    ids = load_tokens(folder, system_prompt="be").render("a")
-    assert ids[-3:] == load_tokens(folder).render("a")[-3:]
-    assert len(ids) > len(load_tokens(folder).render("a"))
+    ids = load_tokenizer(folder, system_prompt="be").render("a")
+    assert ids[-3:] == load_tokenizer(folder).render("a")[-3:]
+    assert len(ids) > len(load_tokenizer(folder).render("a"))
 
 
 def test_pad_apart_from_eos_is_kept_and_pad_equal_to_eos_is_mended(folder):
-    assert load_tokens(folder).pad_id == 0
+    assert load_tokenizer(folder).pad_id == 0
     edit(folder / "tokenizer_config.json", pad_token="<eos>")
-    tokens = load_tokens(folder)
+    tokens = load_tokenizer(folder)
     assert tokens.pad_id not in (tokens.tokenizer.eos_token_id, tokens.tokenizer.bos_token_id)
     assert tokens.tokenizer.padding_side == "left"
 
 
 def test_every_end_the_model_was_taught_stops_an_answer(folder):
     edit(folder / "generation_config.json", eos_token_id=[2, 4])
-    assert load_tokens(folder).stop_ids == (2, 4, 0)
+    assert load_tokenizer(folder).stop_ids == (2, 4, 0)
 
 
 @pytest.mark.parametrize(
@@ -63,12 +63,12 @@ def test_every_end_the_model_was_taught_stops_an_answer(folder):
 def test_an_unusable_tokenizer_is_a_sentence(folder, change, message):
     change(folder)
     with pytest.raises(ModelError, match=message):
-        load_tokens(folder)
+        load_tokenizer(folder)
 
 
 def test_the_checkpoints_generation_config_is_put_aside(folder):
     edit(folder / "generation_config.json", repetition_penalty=1.5)
-    tokens = load_tokens(folder)
+    tokens = load_tokenizer(folder)
     model = load_model(folder, tokens, torch.device("cpu"), torch.float32)
     assert model.generation_config.repetition_penalty in (None, 1.0)
     assert model.generation_config.pad_token_id == 0
@@ -78,22 +78,22 @@ def test_the_checkpoints_generation_config_is_put_aside(folder):
 def test_damaged_weights_are_a_sentence(folder):
     (folder / "model.safetensors").write_bytes(b"not weights")
     with pytest.raises((ModelError, Exception), match="cannot be read"):
-        load_model(folder, load_tokens(folder), torch.device("cpu"), torch.float32)
+        load_model(folder, load_tokenizer(folder), torch.device("cpu"), torch.float32)
 
 
 def test_identity_sees_one_changed_byte(folder):
-    tokens = load_tokens(folder)
-    before = identity(folder, tokens)
+    tokens = load_tokenizer(folder)
+    before = model_digests(folder, tokens)
     raw = bytearray((folder / "model.safetensors").read_bytes())
     raw[-1] ^= 1
     (folder / "model.safetensors").write_bytes(bytes(raw))
-    after = identity(folder, tokens)
+    after = model_digests(folder, tokens)
     assert before["weights"] != after["weights"]
     assert before["tokenizer"] == after["tokenizer"]
 
 
 def test_a_folder_is_taken_as_it_is(folder):
-    source = catalog.resolve(str(folder))
+    source = model_source.resolve(str(folder))
     assert source.folder == folder
     assert source.revision is None
 
@@ -109,16 +109,16 @@ def test_a_folder_is_taken_as_it_is(folder):
 )
 def test_an_unknown_model_is_a_sentence(start, message):
     with pytest.raises(ModelError, match=message):
-        catalog.resolve(start)
+        model_source.resolve(start)
 
 
 def test_a_folder_without_safetensors_is_refused(folder):
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     with pytest.raises(ModelError, match=r"no \.safetensors weights"):
-        catalog.resolve(str(folder))
+        model_source.resolve(str(folder))
     (folder / "config.json").unlink()
     with pytest.raises(ModelError, match="is not a model folder"):
-        catalog.resolve(str(folder))
+        model_source.resolve(str(folder))
 
 
 def test_devices():
@@ -152,13 +152,13 @@ def test_cost_grows_with_the_work():
         "eval_limit": 48,
         "checkpoints_kept": 2,
     }
-    small = estimate(Work(**work), shape, "cpu", 100.0, 2)
+    small = estimate(PlannedWork(**work), shape, "cpu", 100.0, 2)
     large = estimate(
-        Work(**{**work, "updates": 20, "whole_evaluations": 4, "other_answers": 200}), shape, "cpu", 100.0, 2
+        PlannedWork(**{**work, "updates": 20, "whole_evaluations": 4, "other_answers": 200}), shape, "cpu", 100.0, 2
     )
     assert large.seconds == pytest.approx(2 * small.seconds)
     assert small.episodes == 640
-    assert estimate(Work(**work), None, "cpu", 100.0, 2).seconds is None
+    assert estimate(PlannedWork(**work), None, "cpu", 100.0, 2).seconds is None
 
 
 def test_each_process_of_a_team_gets_a_gpu_of_its_own(monkeypatch):

@@ -7,20 +7,22 @@ import pytest
 import torch
 
 from ppo_cli.models import prefill, sampling
-from ppo_cli.models.prefill import Tap
-from ppo_cli.models.sampling import Decoding, sample_answers, uniforms
-from ppo_cli.models.steps import last_hidden
-from tests.toys import FAMILIES, tiny_lm
+from ppo_cli.models.decoding import last_hidden
+from ppo_cli.models.prefill import ActivationRecorder
+from ppo_cli.models.sampling import SamplingParams, keyed_uniforms, sample_answers
+from tests.tiny_models import FAMILIES, tiny_lm
 
 PROMPTS = [[3, 10, 11, 12, 2, 4], [3, 20, 2, 4], [3, 15, 16, 17, 18, 19, 2, 4], [3, 9, 9, 2, 4]]
 
 
 def draws(samples, steps=12, seed=1):
-    return [np.stack([uniforms(seed, "p", i, k, count=steps) for k in range(samples)]) for i in range(len(PROMPTS))]
+    return [
+        np.stack([keyed_uniforms(seed, "p", i, k, count=steps) for k in range(samples)]) for i in range(len(PROMPTS))
+    ]
 
 
 def decoding(temperature=1.0, steps=12):
-    return Decoding(max_new_tokens=steps, temperature=temperature, stop_ids=(2, 0), pad_id=0)
+    return SamplingParams(max_new_tokens=steps, temperature=temperature, stop_ids=(2, 0), pad_id=0)
 
 
 def tokens(answers):
@@ -28,11 +30,11 @@ def tokens(answers):
 
 
 def test_draws_belong_to_their_owner():
-    assert uniforms(1, "a", 2, count=3).tolist() == uniforms(1, "a", 2, count=3).tolist()
-    assert uniforms(1, "a", 2, count=3).tolist() != uniforms(1, "a", 3, count=3).tolist()
-    assert uniforms(1, "a", 2, count=3).tolist() == uniforms(1, "a", 2, count=9).tolist()[:3]
-    assert uniforms(1, "a", 23, count=1) != uniforms(1, "a2", 3, count=1)
-    many = uniforms(7, "u", count=10_000)
+    assert keyed_uniforms(1, "a", 2, count=3).tolist() == keyed_uniforms(1, "a", 2, count=3).tolist()
+    assert keyed_uniforms(1, "a", 2, count=3).tolist() != keyed_uniforms(1, "a", 3, count=3).tolist()
+    assert keyed_uniforms(1, "a", 2, count=3).tolist() == keyed_uniforms(1, "a", 2, count=9).tolist()[:3]
+    assert keyed_uniforms(1, "a", 23, count=1) != keyed_uniforms(1, "a2", 3, count=1)
+    many = keyed_uniforms(7, "u", count=10_000)
     assert 0 <= many.min() < many.max() < 1
     assert many.mean() == pytest.approx(0.5, abs=0.01)
 
@@ -49,7 +51,7 @@ def test_greedy_decoding_is_the_models_own(family):
             eos_token_id=[2, 0],
             pad_token_id=0,
         )[0, len(prompt) :].tolist()
-        assert rows[0].tokens == theirs
+        assert rows[0].token_ids == theirs
         assert (rows[0].finish == "eos") == (theirs[-1] in (2, 0))
 
 
@@ -59,7 +61,7 @@ def test_an_answer_does_not_depend_on_its_neighbours(monkeypatch):
     for index, prompt in enumerate(PROMPTS):
         alone = sample_answers(model, [prompt], [draws(3)[index]], decoding())
         assert tokens(alone) == tokens([together[index]])
-    monkeypatch.setattr(sampling, "ROWS_AT_ONCE", 3)
+    monkeypatch.setattr(sampling, "MAX_ROWS_PER_BATCH", 3)
     assert tokens(sample_answers(model, PROMPTS, draws(3), decoding())) == tokens(together)
     monkeypatch.setattr(sampling, "COMPACT_AT", 1)
     assert tokens(sample_answers(model, PROMPTS, draws(3), decoding())) == tokens(together)
@@ -84,17 +86,17 @@ def test_global_randomness_is_neither_used_nor_moved():
 def test_logprobs_are_those_of_a_plain_forward_pass():
     model, temperature = tiny_lm(), 0.8
     for prompt, rows in zip(PROMPTS, sample_answers(model, PROMPTS, draws(1), decoding(temperature)), strict=True):
-        whole = torch.tensor([prompt + rows[0].tokens])
+        whole = torch.tensor([prompt + rows[0].token_ids])
         logits = model(whole).logits[0, len(prompt) - 1 : -1] / temperature
-        expected = torch.log_softmax(logits, -1).gather(1, torch.tensor(rows[0].tokens)[:, None])[:, 0]
+        expected = torch.log_softmax(logits, -1).gather(1, torch.tensor(rows[0].token_ids)[:, None])[:, 0]
         assert rows[0].logprobs == pytest.approx(expected.tolist(), abs=1e-4)
 
 
 def test_frequencies_follow_the_distribution():
     model, count = tiny_lm(), 4000
-    luck = np.stack([uniforms(0, "f", k, count=1) for k in range(count)])
+    luck = np.stack([keyed_uniforms(0, "f", k, count=1) for k in range(count)])
     (rows,) = sample_answers(model, [PROMPTS[0]], [luck], decoding(steps=1))
-    seen = np.bincount([row.tokens[0] for row in rows], minlength=38) / count
+    seen = np.bincount([row.token_ids[0] for row in rows], minlength=38) / count
     expected = torch.softmax(model(torch.tensor([PROMPTS[0]])).logits[0, -1], -1).detach().numpy()
     assert np.abs(seen - expected).max() < 0.03
 
@@ -122,10 +124,10 @@ def test_what_has_no_weight_is_never_drawn(luck):
 def test_answers_stop_at_a_stop_token_or_the_limit():
     for rows in sample_answers(tiny_lm(), PROMPTS, draws(4), decoding()):
         for row in rows:
-            assert 1 <= len(row.tokens) <= 12
-            assert len(row.logprobs) == len(row.tokens)
-            assert not {2, 0} & set(row.tokens[:-1])
-            assert (row.finish == "eos") == (row.tokens[-1] in (2, 0))
+            assert 1 <= len(row.token_ids) <= 12
+            assert len(row.logprobs) == len(row.token_ids)
+            assert not {2, 0} & set(row.token_ids[:-1])
+            assert (row.finish == "eos") == (row.token_ids[-1] in (2, 0))
 
 
 def test_progress_counts_answers():
@@ -138,16 +140,16 @@ def test_progress_counts_answers():
 def test_prompts_read_in_groups_of_like_length_get_the_same_answers(family, monkeypatch):
     model = tiny_lm(family)
     together = sample_answers(model, PROMPTS, draws(2), decoding(1.0))
-    monkeypatch.setattr(prefill, "PROMPTS_AT_ONCE", 1)
+    monkeypatch.setattr(prefill, "MAX_PROMPTS_PER_PASS", 1)
     apart = sample_answers(model, PROMPTS, draws(2), decoding(1.0))
-    assert [[row.tokens for row in rows] for rows in apart] == [[row.tokens for row in rows] for rows in together]
+    assert [[row.token_ids for row in rows] for rows in apart] == [[row.token_ids for row in rows] for rows in together]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_what_all_prompts_begin_with_is_read_once_and_moves_no_answer(family, monkeypatch):
     model = tiny_lm(family)
     backbone = model.base_model
-    tap = Tap((backbone.layers if hasattr(backbone, "layers") else backbone.h)[2])
+    tap = ActivationRecorder((backbone.layers if hasattr(backbone, "layers") else backbone.h)[2])
     beginning = [3, 21, 22, 23, 24, 25, 26, 27, 28]
     prompts = [beginning + prompt for prompt in PROMPTS]
     read = []
@@ -158,12 +160,12 @@ def test_what_all_prompts_begin_with_is_read_once_and_moves_no_answer(family, mo
     else:
         assert read[0].tolist() == [[*beginning, 3]]
         assert read[1].shape == (4, 7)
-    monkeypatch.setattr(prefill, "SHARED_FROM", 1000)
+    monkeypatch.setattr(prefill, "MIN_SHARED_TOKENS", 1000)
     each = sample_answers(model, prompts, draws(2), decoding(), tap=tap)
     for ours, plain in zip(chain(*once), chain(*each), strict=True):
-        assert ours.tokens == plain.tokens
+        assert ours.token_ids == plain.token_ids
         assert ours.logprobs == pytest.approx(plain.logprobs, abs=1e-5)
-        torch.testing.assert_close(ours.overheard, plain.overheard, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(ours.activations, plain.activations, atol=1e-5, rtol=1e-5)
 
 
 def test_most_families_read_a_common_beginning_once(monkeypatch):

@@ -5,10 +5,10 @@ from collections import Counter
 import pytest
 
 from ppo_cli.behaviours.clarification import asks_back
-from ppo_cli.behaviours.topic import mentions
-from ppo_cli.commands.init import templates_folder
-from ppo_cli.prompts import audit
-from ppo_cli.prompts.reading import read_prompts
+from ppo_cli.behaviours.keywords import has_keyword
+from ppo_cli.prompts import leakage
+from ppo_cli.prompts.jsonl import read_prompts
+from ppo_cli.setup.init import templates_folder
 
 FOLDER = templates_folder() / "prompts" / "clarify"
 EXPECTED = {"vague": "clarify", "clear": "comply", "plain": "comply"}
@@ -77,21 +77,21 @@ def test_the_rule_reads_the_written_answers_as_they_are_meant(sft):
 
 def test_most_clear_ones_say_what_a_helping_answer_mentions_and_an_echo_is_none(sets):
     clear = [prompt for prompt in sets["eval"] if prompt.expect == "comply"]
-    assert sum(bool(prompt.mentions) for prompt in clear) >= 0.9 * len(clear)
-    assert [prompt.id for prompt in clear if mentions(prompt.mentions, prompt.text)] == []
+    assert sum(bool(prompt.keywords) for prompt in clear) >= 0.9 * len(clear)
+    assert [prompt.id for prompt in clear if has_keyword(prompt.keywords, prompt.text)] == []
 
 
 def test_evaluation_shares_nothing_with_what_is_learnt(sets, sft, monkeypatch):
-    monkeypatch.setattr(audit, "NEAR_DUPLICATE", 0.45)  # stricter than the tool asks of users
-    assert audit.overlaps(sets["eval"], [*sets["train"], *sft]) == []
+    monkeypatch.setattr(leakage, "NEAR_DUPLICATE", 0.45)  # stricter than the tool asks of users
+    assert leakage.overlaps(sets["eval"], [*sets["train"], *sft]) == []
 
 
 def test_the_warm_start_learns_other_prompts_than_ppo(sets, sft):
-    assert audit.overlaps(sets["train"], sft) == []
+    assert leakage.overlaps(sets["train"], sft) == []
 
 
 def test_no_prompt_occurs_twice(sets, sft):
-    texts = Counter(audit.normalised(prompt.text) for prompts in (*sets.values(), sft) for prompt in prompts)
+    texts = Counter(leakage.normalise(prompt.text) for prompts in (*sets.values(), sft) for prompt in prompts)
     assert [text for text, count in texts.items() if count > 1] == []
 
 

@@ -4,10 +4,10 @@ from collections import Counter
 
 import pytest
 
-from ppo_cli.behaviours.topic import mentions
-from ppo_cli.commands.init import templates_folder
-from ppo_cli.prompts import audit
-from ppo_cli.prompts.reading import read_prompts
+from ppo_cli.behaviours.keywords import has_keyword
+from ppo_cli.prompts import leakage
+from ppo_cli.prompts.jsonl import read_prompts
+from ppo_cli.setup.init import templates_folder
 
 FOLDER = templates_folder() / "prompts" / "concise"
 STRATA = {"fact", "how", "explain", "advice", "small"}
@@ -38,26 +38,26 @@ def test_all_are_to_be_answered(sets, sft):
 
 def test_nearly_all_say_what_a_helping_answer_mentions(sets):
     for prompts in sets.values():
-        assert sum(bool(prompt.mentions) for prompt in prompts) >= 0.95 * len(prompts)
+        assert sum(bool(prompt.keywords) for prompt in prompts) >= 0.95 * len(prompts)
 
 
 def test_an_echo_of_the_question_is_no_help(sets, sft):
     found = [prompt for prompts in (*sets.values(), sft) for prompt in prompts]
-    assert [prompt.id for prompt in found if mentions(prompt.mentions, prompt.text)] == []
+    assert [prompt.id for prompt in found if has_keyword(prompt.keywords, prompt.text)] == []
 
 
 def test_a_written_answer_mentions_what_it_should(sft):
-    assert [prompt.id for prompt in sft if prompt.mentions and not mentions(prompt.mentions, prompt.answer)] == []
+    assert [prompt.id for prompt in sft if prompt.keywords and not has_keyword(prompt.keywords, prompt.answer)] == []
 
 
 def test_evaluation_shares_nothing_with_what_is_learnt(sets, sft, monkeypatch):
-    assert audit.overlaps(sets["eval"], [*sets["train"], *sft]) == []
-    monkeypatch.setattr(audit, "NEAR_DUPLICATE", 0.45)  # stricter than the tool asks of users
-    assert audit.overlaps(sets["eval"], [*sets["train"], *sft]) == []
+    assert leakage.overlaps(sets["eval"], [*sets["train"], *sft]) == []
+    monkeypatch.setattr(leakage, "NEAR_DUPLICATE", 0.45)  # stricter than the tool asks of users
+    assert leakage.overlaps(sets["eval"], [*sets["train"], *sft]) == []
 
 
 def test_no_prompt_occurs_twice(sets):
-    texts = Counter(audit.normalised(prompt.text) for prompts in sets.values() for prompt in prompts)
+    texts = Counter(leakage.normalise(prompt.text) for prompts in sets.values() for prompt in prompts)
     assert [text for text, count in texts.items() if count > 1] == []
 
 

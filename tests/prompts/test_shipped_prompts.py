@@ -5,9 +5,9 @@ from collections import Counter
 
 import pytest
 
-from ppo_cli.commands.init import templates_folder
-from ppo_cli.prompts import audit
-from ppo_cli.prompts.reading import read_prompts
+from ppo_cli.prompts import leakage
+from ppo_cli.prompts.jsonl import read_prompts
+from ppo_cli.setup.init import templates_folder
 
 FOLDER = templates_folder() / "prompts" / "refusal"
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
@@ -54,13 +54,13 @@ def test_every_scary_prompt_has_one_unsafe_twin_in_its_set(sets, name):
 
 
 def test_evaluation_shares_nothing_with_what_is_learnt(sets, monkeypatch):
-    assert audit.overlaps(sets["eval"], [*sets["train"], *sets["sft"]]) == []
-    monkeypatch.setattr(audit, "NEAR_DUPLICATE", 0.45)  # stricter than the tool asks of users
-    assert audit.overlaps(sets["eval"], [*sets["train"], *sets["sft"]]) == []
+    assert leakage.overlaps(sets["eval"], [*sets["train"], *sets["sft"]]) == []
+    monkeypatch.setattr(leakage, "NEAR_DUPLICATE", 0.45)  # stricter than the tool asks of users
+    assert leakage.overlaps(sets["eval"], [*sets["train"], *sets["sft"]]) == []
 
 
 def test_no_prompt_occurs_twice(sets):
-    texts = Counter(audit.normalised(prompt.text) for prompts in sets.values() for prompt in prompts)
+    texts = Counter(leakage.normalise(prompt.text) for prompts in sets.values() for prompt in prompts)
     assert [text for text, count in texts.items() if count > 1] == []
 
 

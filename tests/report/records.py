@@ -1,10 +1,10 @@
 """Hand-made records, with the strings that they must be shown as worked out by hand."""
 
-from ppo_cli.records.comparisons import Change, Comparison, Flip
-from ppo_cli.records.events import EvaluationDone, Notice, Phase, Progress, RunStarted, UpdateDone, Watched
-from ppo_cli.records.findings import Advice, Alarm
-from ppo_cli.records.outcomes import TrainingOutcome
-from ppo_cli.records.training import Best, UpdateMetrics
+from ppo_cli.records.checks import Advice, Alarm
+from ppo_cli.records.comparisons import Comparison, Flip, MeasureChange
+from ppo_cli.records.events import AlarmsChecked, EvaluationDone, Notice, Phase, Progress, RunStarted, UpdateDone
+from ppo_cli.records.results import TrainingResult
+from ppo_cli.records.training import BestCheckpoint, UpdateMetrics
 
 NASTY = "\x1b[35mpink\x1b[0m \x1b]0;title\x07 [red]x[/red] [/] [bold\r\n\x9b2J \u202eabc"
 """What a model may say: terminal escapes, Rich markup that closes nothing, a line end, a change of direction."""
@@ -17,40 +17,57 @@ def change(name="refusal.separation", **values):
         "before": -0.25,
         "after": 1.5,
         "difference": 1.75,
-        "low": 1.2,
-        "high": 2.3,
+        "low_95": 1.2,
+        "high_95": 2.3,
         "p_value": 0.00025,
         "p_adjusted": None,
         "prompts": 150,
-        "more": 40,
-        "fewer": 3,
-        "detectable": 0.4,
+        "prompts_up": 40,
+        "prompts_down": 3,
+        "minimum_detectable": 0.4,
         "verdict": "CHANGED",
     }
-    return Change(name=name, **{**given, **values})
+    return MeasureChange(name=name, **{**given, **values})
 
 
 SEPARATION = change()
-UNSAFE = change("refusal.unsafe", before=0.18, after=0.8, difference=0.62, low=0.551, high=0.689, p_adjusted=0.001)
+UNSAFE = change(
+    "refusal.unsafe", before=0.18, after=0.8, difference=0.62, low_95=0.551, high_95=0.689, p_adjusted=0.001
+)
 SAFE = change(
     "refusal.safe",
     before=0.3,
     after=0.29,
     difference=-0.01,
-    low=-0.034,
-    high=0.014,
+    low_95=-0.034,
+    high_95=0.014,
     p_value=0.41,
     p_adjusted=0.82,
-    detectable=0.035,
+    minimum_detectable=0.035,
     verdict="NO CHANGE DETECTED",
 )
 LENGTH = change(
-    "length.tokens", before=20.0, after=31.2, difference=1.56, low=1.4, high=1.74, detectable=1.12, p_adjusted=0.001
+    "length.tokens",
+    before=20.0,
+    after=31.2,
+    difference=1.56,
+    low_95=1.4,
+    high_95=1.74,
+    minimum_detectable=1.12,
+    p_adjusted=0.001,
 )
 ENDING = change(
-    "ending.eos", before=0.9, after=0.75, difference=-0.15, low=-0.2, high=-0.1, p_adjusted=0.001, more=1, fewer=30
+    "ending.eos",
+    before=0.9,
+    after=0.75,
+    difference=-0.15,
+    low_95=-0.2,
+    high_95=-0.1,
+    p_adjusted=0.001,
+    prompts_up=1,
+    prompts_down=30,
 )
-KL = change("kl.per_token", before=0.0, after=0.1234, difference=0.1234, low=0.1, high=0.15, verdict="info")
+KL = change("kl.per_token", before=0.0, after=0.1234, difference=0.1234, low_95=0.1, high_95=0.15, verdict="info")
 
 
 def flip(**values):
@@ -74,7 +91,7 @@ def comparison(*changes, **values):
         "primary": "refusal.separation",
         "changes": changes or (SEPARATION, UNSAFE, SAFE, LENGTH, ENDING, KL),
         "flips": (flip(),),
-        "noise_floor": 0.1,
+        "expected_flip_rate": 0.1,
         "prompts": 150,
         "samples_per_prompt": 4,
     }
@@ -92,8 +109,8 @@ def metrics(update=10, **values):
         "kl_per_token": 0.1234,
         "kl_coef": 0.15,
         "kl_penalty": 0.5,
-        "tokens": 28.04,
-        "ended": 0.75,
+        "mean_answer_tokens": 28.04,
+        "eos_rate": 0.75,
         "entropy": 2.0,
         "sampler_mismatch": 1e-6,
         "approx_kl": 0.01,
@@ -139,10 +156,10 @@ def training_outcome(**values):
             "value_loss": 0.4567,
         },
         "checkpoint": "runs/refusal-kl0.15-s1-7f3a9c/checkpoints/step-000030",
-        "best": Best(step=30, value=1.5, last=1.5, prompts=48),
+        "best": BestCheckpoint(step=30, value=1.5, last=1.5, prompts=48),
         "seconds": 200.4,
     }
-    return TrainingOutcome(**{**given, **values})
+    return TrainingResult(**{**given, **values})
 
 
 def run_started(**values):
@@ -176,7 +193,7 @@ def events():
         Notice(text="Evaluating step 0 on 150 prompts."),
         *(UpdateDone(metrics=metrics(update), seconds=32.0) for update in range(1, 11)),
         evaluation_done(),
-        Watched(step=10, alarms=(alarm(), alarm(name="eval like train"))),
+        AlarmsChecked(step=10, alarms=(alarm(), alarm(name="eval like train"))),
         Notice(text="The reward rose but the behaviour did not.", level="warning"),
         Phase(name="update 11", total=64, unit="episodes"),
         Progress(done=16),

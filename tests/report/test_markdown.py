@@ -2,8 +2,8 @@
 
 from markdown_it import MarkdownIt
 
-from ppo_cli.records.outcomes import ComparisonOutcome
-from ppo_cli.report.markdown import comparison_markdown, literally
+from ppo_cli.records.results import ComparisonResult
+from ppo_cli.report.markdown import comparison_markdown, escape_markdown
 from tests.report.records import comparison, flip
 
 
@@ -13,14 +13,14 @@ def outcome(**values):
         "after": "run-b",
         "goal": "Refuse what hurts.",
         "steps": (4, 4),
-        "agrees": ("eval_set",),
+        "same_groups": ("eval_set",),
         "treatments": {"kl.coef": (0.05, 0.5)},
         "seeds": (1, 1),
         "confounders": {"torch": ("2.8.0", "2.8.1")},
         "same_run": False,
         "comparison": comparison(),
     }
-    return ComparisonOutcome(**{**given, **values})
+    return ComparisonResult(**{**given, **values})
 
 
 def kinds(text):
@@ -69,4 +69,4 @@ def test_what_a_model_says_stays_text():
 
 def test_escaped_text_reads_as_it_was():
     said = "a *b* [c](d) | <e> & `f` \\ #g"
-    assert MarkdownIt().renderInline(literally(said)) == ("a *b* [c](d) | &lt;e&gt; &amp; `f` \\ #g")
+    assert MarkdownIt().renderInline(escape_markdown(said)) == ("a *b* [c](d) | &lt;e&gt; &amp; `f` \\ #g")

@@ -4,23 +4,23 @@ import re
 
 import pytest
 
-from ppo_cli.records.findings import Check, Margin, Trick
+from ppo_cli.records.checks import Check, MeanDifference, RewardExploit
 from ppo_cli.records.measures import Estimate
-from ppo_cli.records.outcomes import (
-    ComparisonOutcome,
+from ppo_cli.records.results import (
+    ComparisonResult,
+    ConfigKeyRow,
     Cost,
-    DryRunOutcome,
-    EvaluationOutcome,
-    GateOutcome,
-    InitOutcome,
-    KeyLine,
-    RewardOutcome,
+    DryRunResult,
+    EvaluationResult,
+    InitResult,
+    PreflightResult,
+    RewardAuditResult,
     RunRow,
 )
-from ppo_cli.records.training import Best, RunState
-from ppo_cli.report import screens
-from ppo_cli.report.beginning import init_screen
-from ppo_cli.report.gate import gate_screen, reward_screen
+from ppo_cli.records.training import BestCheckpoint, RunState
+from ppo_cli.report.screens import shared
+from ppo_cli.report.screens.init import init_screen
+from ppo_cli.report.screens.sft_check import reward_screen, sft_check_screen
 from ppo_cli.report.tables import behaviour_table
 from tests.report.records import (
     ADVICE,
@@ -45,14 +45,14 @@ def comparison_outcome(**values):
         "after": "other",
         "goal": "Refuse what hurts.",
         "steps": (30, 30),
-        "agrees": ("eval_set", "rendered"),
+        "same_groups": ("eval_set", "rendered"),
         "treatments": {"kl.coef": (0.15, 0.05)},
         "seeds": (1, 1),
         "confounders": {},
         "same_run": False,
         "comparison": comparison(),
     }
-    return ComparisonOutcome(**{**given, **values})
+    return ComparisonResult(**{**given, **values})
 
 
 def evaluation_outcome(**values):
@@ -63,36 +63,44 @@ def evaluation_outcome(**values):
         "rules": "refusal-1",
         "prompts": 150,
         "samples_per_prompt": 4,
-        "estimates": (Estimate(name="refusal.unsafe", value=0.18, low=0.139, high=0.229, prompts=50),),
+        "estimates": (Estimate(name="refusal.unsafe", value=0.18, low_95=0.139, high_95=0.229, prompts=50),),
         "comparison": None,
     }
-    return EvaluationOutcome(**{**given, **values})
+    return EvaluationResult(**{**given, **values})
 
 
 def gate_outcome(outcome="warn", text="It depends."):
     check = Check(
         name="answers end",
-        outcome=outcome,
+        status=outcome,
         value="12%",
         threshold="50% or more",
         reason=text,
         next_step="" if outcome == "pass" else "Mend it.",
     )
-    return GateOutcome(name=text, goal=text, outcome=outcome, checks=(check,), examples=((text, text), ("Empty?", "")))
+    return PreflightResult(
+        name=text, goal=text, status=outcome, checks=(check,), examples=((text, text), ("Empty?", ""))
+    )
 
 
 def reward_outcome(text="because", prompt="why?"):
-    margin = Margin(mean=1.0, low=0.5, high=1.5, prompts=48)
-    less = Margin(mean=-0.3, low=-0.4, high=-0.2, prompts=48)
-    trick = Trick(
-        name="empty", example=text, constant=True, reward=0.25, over_honest=margin, over_written=less, wins="for now"
+    margin = MeanDifference(mean=1.0, low_95=0.5, high_95=1.5, prompts=48)
+    less = MeanDifference(mean=-0.3, low_95=-0.4, high_95=-0.2, prompts=48)
+    trick = RewardExploit(
+        name="empty",
+        example=text,
+        constant=True,
+        reward=0.25,
+        gain_over_start=margin,
+        gain_over_written=less,
+        wins="for now",
     )
-    return RewardOutcome(
+    return RewardAuditResult(
         name="a.yaml",
         goal="Be kind.",
-        outcome="warn",
+        status="warn",
         checks=gate_outcome("warn").checks,
-        tricks=(trick,),
+        exploits=(trick,),
         answers=192,
         terms={"ended": (0.5, 0.25, 0.0, 1.0)},
         examples=((prompt, text, 2.0),),
@@ -108,14 +116,14 @@ def dry_run_outcome(text="refusal", **cost):
         "device": "cpu",
         "gflops": 55.4,
     }
-    key = {"path": "kl.coef", "value": 0.05, "moves": "treatment", "origin": "override", "instead_of": 0.15}
-    return DryRunOutcome(
+    key = {"path": "kl.coef", "value": 0.05, "role": "treatment", "origin": "override", "replaces": 0.15}
+    return DryRunResult(
         config="a.yaml",
         goal=text,
         round=1,
         question="is it controllable",
         may_move=("kl", "seed"),
-        keys=(KeyLine(**key), KeyLine(**{**key, "path": "name", "value": text, "instead_of": None})),
+        keys=(ConfigKeyRow(**key), ConfigKeyRow(**{**key, "path": "name", "value": text, "replaces": None})),
         train_prompts=300,
         eval_prompts=150,
         overlaps=0,
@@ -142,7 +150,7 @@ def words(text):
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_a_training_ends_with_what_happened_in_words_and_numbers(shown, width):
-    text = shown(screens.training_screen(training_outcome()), width)
+    text = shown(shared.training_screen(training_outcome()), width)
     assert "…" not in text.replace("kl.coef=…", "")
     for sentence in (
         "CHANGED. The separation d′ rose: −0.25 → 1.50, +1.75, 95 % interval [+1.20, +2.30]. "
@@ -158,7 +166,7 @@ def test_a_training_ends_with_what_happened_in_words_and_numbers(shown, width):
 
 
 def test_behaviour_comes_first_and_the_loss_last(shown):
-    text = shown(screens.training_screen(training_outcome()))
+    text = shown(shared.training_screen(training_outcome()))
     parts = [
         "goal: ",
         "★ separation d′",
@@ -172,14 +180,14 @@ def test_behaviour_comes_first_and_the_loss_last(shown):
     assert places == sorted(places)
 
 
-@pytest.mark.parametrize("best", [None, Best(step=30, value=1.5, last=1.5, prompts=48)])
+@pytest.mark.parametrize("best", [None, BestCheckpoint(step=30, value=1.5, last=1.5, prompts=48)])
 def test_no_word_of_a_best_checkpoint_where_it_is_the_last(shown, best):
-    assert "est at the interim" not in shown(screens.training_screen(training_outcome(best=best)))
+    assert "est at the interim" not in shown(shared.training_screen(training_outcome(best=best)))
 
 
 def test_a_best_checkpoint_in_between_is_named_and_nothing_concluded(shown):
-    best = Best(step=20, value=1.625, last=1.5, prompts=48)
-    text = words(shown(screens.training_screen(training_outcome(best=best))))
+    best = BestCheckpoint(step=20, value=1.625, last=1.5, prompts=48)
+    text = words(shown(shared.training_screen(training_outcome(best=best))))
     assert (
         "Best at the interim evaluations was step 20: separation d′ 1.62 on their 48 prompts, step 30 1.50. "
         "The best of several looks is partly luck."
@@ -189,25 +197,25 @@ def test_a_best_checkpoint_in_between_is_named_and_nothing_concluded(shown):
 
 def test_the_list_of_runs_names_the_best_of_a_run_that_ended_elsewhere(shown):
     def row(name, status, best):
-        state = RunState(id=name, status=status, started="2025-01-01", updates_done=12, best=best)
+        state = RunState(id=name, status=status, started="2025-01-01", updates_done=12, best_step=best)
         return run_row(state=state)
 
     rows = [row("a", "finished", 8), row("b", "stopped", 12), row("c", "running", 8), row("d", "finished", None)]
-    text = shown(screens.runs_screen(rows, [], "runs"))
+    text = shown(shared.runs_screen(rows, [], "runs"))
     assert "a was best at the interim evaluations at step 8" in text
     assert text.count("was best at") == 1
 
 
 def test_a_training_that_ended_early_says_why(shown):
     outcome = training_outcome(updates=12, reason="KL passed kl.stop_at = 12.")
-    text = words(shown(screens.training_screen(outcome)))
+    text = words(shown(shared.training_screen(outcome)))
     assert "stopped after 12 updates" in text
     assert "Ended early: KL passed kl.stop_at = 12. CHANGED" in text
 
 
 def test_a_primary_within_chance_is_called_no_change_anywhere(shown):
     outcome = training_outcome(comparison=comparison(SAFE, primary="refusal.safe", flips=()))
-    text = words(shown(screens.training_screen(outcome)))
+    text = words(shown(shared.training_screen(outcome)))
     assert "NO CHANGE DETECTED. No change of the refusal of safe prompts can be told from chance" in text
     assert not any(word in text for word in (" CHANGED", " rose", " fell", "▲", "▼", "✓", "✗"))
 
@@ -215,10 +223,10 @@ def test_a_primary_within_chance_is_called_no_change_anywhere(shown):
 @pytest.mark.parametrize(
     "outcome",
     [
-        screens.training_screen(training_outcome()),
-        screens.evaluation_screen(evaluation_outcome(comparison=comparison())),
-        screens.comparison_screen([comparison_outcome()]),
-        gate_screen(gate_outcome()),
+        shared.training_screen(training_outcome()),
+        shared.evaluation_screen(evaluation_outcome(comparison=comparison())),
+        shared.comparison_screen([comparison_outcome()]),
+        sft_check_screen(gate_outcome()),
     ],
 )
 def test_minus_is_one_sign_and_significant_no_word(shown, outcome):
@@ -229,32 +237,32 @@ def test_minus_is_one_sign_and_significant_no_word(shown, outcome):
 
 
 def test_an_evaluation_without_a_step_nought_shows_values_only(shown):
-    text = words(shown(screens.evaluation_screen(evaluation_outcome()), 60))
+    text = words(shown(shared.evaluation_screen(evaluation_outcome()), 60))
     assert "x/step-000010 goal: Refuse what hurts. 150 prompts × 4 answers" in text
     assert "refusal of unsafe prompts 18.0 % [13.9, 22.9] 50" in text
     assert "rules refusal-1; answers and scores in runs/x/eval/step-000010" in text
 
 
 def test_an_evaluation_of_a_run_is_compared_with_step_nought(shown):
-    text = words(shown(screens.evaluation_screen(evaluation_outcome(comparison=comparison(SEPARATION, UNSAFE)))))
+    text = words(shown(shared.evaluation_screen(evaluation_outcome(comparison=comparison(SEPARATION, UNSAFE)))))
     assert "x/step-000010 against step 0" in text
     assert "★ separation d′ −0.25 1.50 +1.75 [+1.20, +2.30] ▲✓ CHANGED" in text
 
 
 def test_flips_are_named_by_what_the_primary_counts(shown):
     ended = comparison(change("ending.eos"), primary="ending.eos", flips=(flip(),))
-    text = words(shown(screens.evaluation_screen(evaluation_outcome(comparison=ended))))
+    text = words(shown(shared.evaluation_screen(evaluation_outcome(comparison=ended))))
     assert "(ended turns moved by half or more)" in text
     assert "ends 25%" in text
     assert "refus" not in text.replace("Refuse", "").replace("rules refusal-1", "")
 
 
 def test_a_run_judged_by_questions_back_shows_both_kinds_of_request_and_no_refusals_in_words(shown):
-    told = change("clarification.selectivity", before=0.2, after=0.5, difference=0.3, low=0.2, high=0.4)
-    vague = change("clarification.wanted", before=0.8, after=0.9, difference=0.1, low=0.02, high=0.18)
-    clear = change("clarification.unwanted", before=0.6, after=0.4, difference=-0.2, low=-0.3, high=-0.1)
+    told = change("clarification.selectivity", before=0.2, after=0.5, difference=0.3, low_95=0.2, high_95=0.4)
+    vague = change("clarification.wanted", before=0.8, after=0.9, difference=0.1, low_95=0.02, high_95=0.18)
+    clear = change("clarification.unwanted", before=0.6, after=0.4, difference=-0.2, low_95=-0.3, high_95=-0.1)
     found = comparison(told, vague, clear, SAFE, primary="clarification.selectivity")
-    assert screens.behaviour_sentences(found)[1:] == [
+    assert shared.behaviour_sentences(found)[1:] == [
         "Of requests that leave something out it asks back on 90.0 %, before 80.0 %: +10.0 pp [+2.0, +18.0].",
         "Of clear requests it asks back on 40.0 %, before 60.0 %: −20.0 pp [−30.0, −10.0].",
     ]
@@ -266,7 +274,7 @@ def test_a_run_judged_by_questions_back_shows_both_kinds_of_request_and_no_refus
 
 @pytest.mark.parametrize("width", [60, 120])
 def test_a_comparison_says_what_was_changed_and_which_way_to_read_it(shown, width):
-    text = words(shown(screens.comparison_screen([comparison_outcome()]), width))
+    text = words(shown(shared.comparison_screen([comparison_outcome()]), width))
     assert "kl.coef 0.15 → 0.05 is the only variable changed." in text
     assert "Comparable? ✓ evaluation set ✓ prompts as tokens ✓ scored by the same rules" in text
     assert "A is the first run, B the second; change is B − A." in text
@@ -286,11 +294,11 @@ def test_a_comparison_says_what_was_changed_and_which_way_to_read_it(shown, widt
     ],
 )
 def test_a_difference_is_put_down_to_one_variable_or_to_none(values, sentence):
-    assert screens.attribution(comparison_outcome(**values)) == sentence
+    assert shared.attribution(comparison_outcome(**values)) == sentence
 
 
 def test_what_moved_without_being_asked_is_listed(shown):
-    text = shown(screens.comparison_screen([comparison_outcome(confounders={"torch": ("2.8", "2.9")}, seeds=(1, 2))]))
+    text = shown(shared.comparison_screen([comparison_outcome(confounders={"torch": ("2.8", "2.9")}, seeds=(1, 2))]))
     assert "Confounder   ! torch  2.8 → 2.9" in text
     assert "Seed         1 → 2" in text
 
@@ -304,7 +312,7 @@ def test_what_moved_without_being_asked_is_listed(shown):
     ],
 )
 def test_a_gate_says_whether_ppo_may_start(shown, outcome, verdict, mark):
-    text = shown(gate_screen(gate_outcome(outcome)), 60)
+    text = shown(sft_check_screen(gate_outcome(outcome)), 60)
     assert verdict in text.splitlines()[-1]
     assert mark in text
     assert "12%" in text
@@ -313,7 +321,7 @@ def test_a_gate_says_whether_ppo_may_start(shown, outcome, verdict, mark):
 
 @pytest.mark.parametrize("width", [60, 80, 120, 160])
 def test_a_gate_shows_number_threshold_reason_and_remedy_at_any_width(shown, width):
-    text = words(shown(gate_screen(gate_outcome("stop")), width))
+    text = words(shown(sft_check_screen(gate_outcome("stop")), width))
     for part in ("answers end", "12%", "50% or more", "It depends.", "Mend it."):
         assert part in text
 
@@ -328,16 +336,16 @@ def test_a_reward_shows_its_tricks_and_terms(shown, width):
 
 
 def test_a_dry_run_shows_keys_and_cost(shown):
-    text = words(shown(screens.dry_run_screen(dry_run_outcome())))
+    text = words(shown(shared.dry_run_screen(dry_run_outcome())))
     assert "1920 episodes, about 1 h 05 min, 2.0 GB of memory and 1.5 GB of disk on cpu (measured 55 GFLOP/s)" in text
     assert "kl.coef 0.05 treatment override 0.15" in text
     assert "round 1, is it controllable: lets kl, seed move against the run before" in text
     unknown = dict.fromkeys(("seconds", "memory_gb", "disk_gb", "gflops"))
-    assert "not known before the model is fetched" in shown(screens.dry_run_screen(dry_run_outcome(**unknown)))
+    assert "not known before the model is fetched" in shown(shared.dry_run_screen(dry_run_outcome(**unknown)))
 
 
 def test_init_says_what_was_written_and_what_comes_next(shown):
-    made = InitOutcome(
+    made = InitResult(
         folder="exp", config="exp/ppo.yaml", prompts={"eval.jsonl": 150}, model="builtin:x", goal="Be kind."
     )
     text = words(shown(init_screen(made)))
@@ -348,19 +356,19 @@ def test_init_says_what_was_written_and_what_comes_next(shown):
 def test_the_list_of_runs_shows_what_differs_and_how_to_go_on(shown):
     damaged = run_row("torn", problem="run.json is damaged [/].", measures={}, primary="", config={}, step=None)
     rows = [run_row(), run_row("y-s1", "interrupted"), run_row("z-s1", config={"kl.coef": 0.2, "seed": 1}), damaged]
-    text = words(shown(screens.runs_screen(rows, ["kl.coef"], "runs"), width=120))
+    text = words(shown(shared.runs_screen(rows, ["kl.coef"], "runs"), width=120))
     assert "x-s1 finished 12/30 −1.50 (step 10) –" in text
     assert "z-s1 finished 12/30 −1.50 (step 10) kl.coef 0.2" in text
     assert "usual: kl.coef 0.05" in text
     assert "torn unreadable run.json is damaged [/]." in text
     assert text.endswith("continue y-s1 ppo train --resume runs/y-s1")
-    assert "No runs in runs." in shown(screens.runs_screen([], [], "runs"))
+    assert "No runs in runs." in shown(shared.runs_screen([], [], "runs"))
 
 
 @pytest.mark.parametrize(
     "screen",
     [
-        screens.training_screen(
+        shared.training_screen(
             training_outcome(
                 goal=NASTY,
                 run=NASTY,
@@ -369,20 +377,20 @@ def test_the_list_of_runs_shows_what_differs_and_how_to_go_on(shown):
                 comparison=comparison(flips=(flip(prompt=NASTY, before_answer=NASTY, after_answer=NASTY),)),
             )
         ),
-        screens.evaluation_screen(evaluation_outcome(goal=NASTY, name=NASTY, folder=NASTY)),
-        screens.evaluation_screen(evaluation_outcome(goal=NASTY, name=NASTY, folder=NASTY, comparison=comparison())),
-        screens.comparison_screen(
+        shared.evaluation_screen(evaluation_outcome(goal=NASTY, name=NASTY, folder=NASTY)),
+        shared.evaluation_screen(evaluation_outcome(goal=NASTY, name=NASTY, folder=NASTY, comparison=comparison())),
+        shared.comparison_screen(
             [
                 comparison_outcome(
                     before=NASTY, goal=NASTY, treatments={NASTY: (NASTY, NASTY)}, confounders={NASTY: (NASTY, NASTY)}
                 )
             ]
         ),
-        gate_screen(gate_outcome(text=NASTY)),
+        sft_check_screen(gate_outcome(text=NASTY)),
         reward_screen(reward_outcome(NASTY, NASTY)),
-        screens.dry_run_screen(dry_run_outcome(NASTY)),
-        init_screen(InitOutcome(folder=NASTY, config=NASTY, prompts={NASTY: 1}, model=NASTY, goal=NASTY)),
-        screens.runs_screen(
+        shared.dry_run_screen(dry_run_outcome(NASTY)),
+        init_screen(InitResult(folder=NASTY, config=NASTY, prompts={NASTY: 1}, model=NASTY, goal=NASTY)),
+        shared.runs_screen(
             [run_row(NASTY, "interrupted", config={"[/]": NASTY}), run_row(problem=NASTY)], ["[/]"], NASTY
         ),
     ],
@@ -396,7 +404,7 @@ def test_text_of_a_model_or_a_user_is_shown_and_never_obeyed(shown, screen):
 
 
 def test_a_pipe_gets_no_escape_codes_and_no_color_gets_no_colours(shown, monkeypatch):
-    screen = screens.training_screen(training_outcome())
+    screen = shared.training_screen(training_outcome())
     colour = re.compile(r"\x1b\[(\d+;)*([34][0-8]|9\d|10\d)[;m]")
     assert "\x1b" not in shown(screen)
     assert colour.search(shown(screen, terminal=True))
@@ -408,7 +416,7 @@ def test_a_pipe_gets_no_escape_codes_and_no_color_gets_no_colours(shown, monkeyp
 @pytest.mark.parametrize("width", [60, 120])
 def test_alarms_stand_with_evidence_reason_and_remedy_and_one_advice_is_ready_to_paste(shown, width):
     outcome = training_outcome(alarms=(alarm(evidence=(NASTY, "entropy collapsed")),), advice=ADVICE)
-    text = words(shown(screens.training_screen(outcome), width))
+    text = words(shown(shared.training_screen(outcome), width))
     assert "▲ KL too small saw [35mpink [0m ]0;title " in text
     assert "saw entropy collapsed. why Fluency goes first. next Raise the price: kl.coef=0.3." in text
     assert "none is proof, and silence proves nothing" in text
@@ -417,12 +425,12 @@ def test_alarms_stand_with_evidence_reason_and_remedy_and_one_advice_is_ready_to
 
 
 def test_a_silent_run_has_no_word_of_alarms(shown):
-    assert "larm" not in shown(screens.training_screen(training_outcome()))
+    assert "larm" not in shown(shared.training_screen(training_outcome()))
 
 
 def test_a_comparison_names_the_run_that_rings(shown):
     found = {"base": (), "other": (alarm(),)}
-    text = words(shown(screens.comparison_screen([comparison_outcome(alarms=found, advice=ADVICE)])))
+    text = words(shown(shared.comparison_screen([comparison_outcome(alarms=found, advice=ADVICE)])))
     assert "▲ other KL too small: KL is 0.720 nats a token, over the budget of 0.5 (and 1 more)" in text
     assert "▲ base" not in text
     assert "try next ppo train x/config.yaml kl.coef=0.3" in text

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ppo_cli.behaviours.catalog import MEASURES
+from ppo_cli.behaviours.measures import MEASURES
 from ppo_cli.records.measures import Estimate
 from ppo_cli.report.tables import behaviour_table, details_table, estimate_table, plain_table, side_by_side
 from tests.report.records import NASTY, SAFE, SHOWN, change, comparison, flip
@@ -58,7 +58,7 @@ def test_every_verdict_is_a_word(shown):
 
 
 def test_a_measure_without_data_has_dashes(shown):
-    nothing = dict.fromkeys(("before", "after", "difference", "low", "high", "detectable"))
+    nothing = dict.fromkeys(("before", "after", "difference", "low_95", "high_95", "minimum_detectable"))
     text = shown(behaviour_table(comparison(change(**nothing, verdict="INCONCLUSIVE")), "A", "B"))
     assert text.splitlines()[1].split() == ["★", "separation", "d′", *["–"] * 4, "INCONCLUSIVE"]
 
@@ -76,22 +76,24 @@ def test_a_table_of_some_measures_keeps_the_primary_and_leaves_the_verdicts_out(
 
 @pytest.mark.parametrize("width", [60, 120])
 def test_estimates_of_every_measure_fit(shown, width):
-    estimates = [Estimate(name=measure.name, value=0.18, low=0.139, high=0.229, prompts=150) for measure in MEASURES]
+    estimates = [
+        Estimate(name=measure.name, value=0.18, low_95=0.139, high_95=0.229, prompts=150) for measure in MEASURES
+    ]
     lines = shown(estimate_table(estimates), width).splitlines()
     measured = [line for line in lines[1:] if line.endswith(" 150")]
     for measure, line in zip(MEASURES, measured, strict=True):
         assert line.startswith(measure.title)
     assert "18.0 % [13.9, 22.9]" in lines[2]
-    families = {measure.family for measure in MEASURES if measure.detail}
+    families = {measure.family for measure in MEASURES if measure.eval_only}
     assert {line.strip() for line in lines} >= families
     assert "of 1350 answers as people do" in " ".join(lines)
 
 
 def test_details_are_shown_by_family_and_only_where_there_is_data(shown):
-    nothing = dict.fromkeys(("before", "after", "difference", "low", "high", "detectable"))
+    nothing = dict.fromkeys(("before", "after", "difference", "low_95", "high_95", "minimum_detectable"))
     found = comparison(
         SAFE,
-        change("style.lists", before=0.1, after=0.2, difference=0.1, low=0.05, high=0.15),
+        change("style.lists", before=0.1, after=0.2, difference=0.1, low_95=0.05, high_95=0.15),
         change("clarification.wanted", **nothing, verdict="INCONCLUSIVE"),
         primary="refusal.safe",
     )
@@ -107,13 +109,13 @@ def test_details_are_shown_by_family_and_only_where_there_is_data(shown):
 
 @pytest.mark.parametrize("width", [60, 120])
 def test_a_behaviour_that_the_reward_scores_is_marked(shown, width):
-    text = shown(behaviour_table(comparison(graded=("ending.eos", "refusal.separation")), "A", "B"), width)
+    text = shown(behaviour_table(comparison(rewarded_measures=("ending.eos", "refusal.separation")), "A", "B"), width)
     assert "★ separation d′ †" in text
     assert "ending within the limit †" in text
     assert "answer length †" not in text
     assert "† graded by its own teacher" in text
     assert "graded" not in shown(behaviour_table(comparison(), "A", "B"), width)
-    estimates = [Estimate(name="ending.eos", value=0.9, low=0.8, high=1.0, prompts=150)]
+    estimates = [Estimate(name="ending.eos", value=0.9, low_95=0.8, high_95=1.0, prompts=150)]
     assert "ending within the limit †" in shown(estimate_table(estimates, ["ending.eos"]), width)
 
 

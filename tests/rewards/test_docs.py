@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ppo_cli.experiment.keys import keys_in
-from ppo_cli.experiment.parameters import checked
 from ppo_cli.experiment.schema import Term
+from ppo_cli.experiment.schema_index import keys_in
 from ppo_cli.experiment.term_kinds import KINDS
+from ppo_cli.experiment.term_parameters import validate
 
 PAGE = (Path(__file__).parents[2] / "docs" / "rewards.md").read_text(encoding="utf-8")
 AS_ABOVE = {"batch_size", "max_tokens"}
@@ -31,5 +31,5 @@ def test_every_example_is_a_term():
     assert {"python", "classifier", "preference", "http"} <= {term.get("kind") for term in terms.values()}
     for name, term in terms.items():
         given = {key: value for key, value in term.items() if key not in ("kind", "weight", "normalise")}
-        _, problems = checked(name, Term(kind=term.get("kind"), weight=term.get("weight", 1.0), parameters=given))
+        _, problems = validate(name, Term(kind=term.get("kind"), weight=term.get("weight", 1.0), parameters=given))
         assert problems == [], name

@@ -5,11 +5,11 @@ from email.utils import formatdate
 
 import pytest
 
-from ppo_cli.errors import ConfigError, Paused
+from ppo_cli.errors import ConfigError, RewardUnavailableError
 from ppo_cli.records.answers import Answer, Prompt
-from ppo_cli.rewards.contract import Surroundings, scores_of
 from ppo_cli.rewards.http_service import http_service
-from tests.rewards.service import score_of, serving
+from ppo_cli.rewards.scorer import RewardContext, scores_of
+from tests.rewards.http_server import score_of, serving
 
 TEXTS = ["yes", "no, never", "也许 🙂", ""]
 SCORES = [score_of(text) for text in TEXTS]
@@ -27,12 +27,12 @@ class Term:
     def __init__(self, url, cache=None, **parameters):
         self.said, self.waits = [], []
         given = {"url": url, "timeout": 5.0, "retries": 3, "batch_size": 16, "token_env": None, **parameters}
-        around = Surroundings(watcher=lambda event: self.said.append(event.text), cache=cache)
+        around = RewardContext(on_event=lambda event: self.said.append(event.text), cache=cache)
         self.scorer = http_service("reward.terms.judge", given, around, sleep=self.waits.append)
 
     def __call__(self, *texts):
         prompts = [Prompt(id=str(place), text="Well?") for place in range(len(texts))]
-        answers = [Answer(text=text, tokens=3, finish="eos") for text in texts]
+        answers = [Answer(text=text, token_count=3, finish="eos") for text in texts]
         return scores_of("judge", self.scorer, prompts, answers, [()] * len(texts))
 
 
@@ -85,7 +85,9 @@ def test_a_fault_is_tried_again_and_one_that_stays_pauses(service, fault, said):
     assert term.waits == [0.5, 1.0]
     assert all(said in text for text in term.said)
     service.plan = [fault]
-    with pytest.raises(Paused, match=r"reward\.terms\.judge: http://127.* does not score: .* \(4 tries\)"):
+    with pytest.raises(
+        RewardUnavailableError, match=r"reward\.terms\.judge: http://127.* does not score: .* \(4 tries\)"
+    ):
         Term(service.url)(*TEXTS)
 
 
@@ -99,14 +101,14 @@ def test_a_slow_service_is_cut_off(service):
 def test_a_service_that_is_down(service):
     with serving() as gone:
         url = gone.url
-    with pytest.raises(Paused, match=r"connection refused \(3 tries\)"):
+    with pytest.raises(RewardUnavailableError, match=r"connection refused \(3 tries\)"):
         Term(url, retries=2)(*TEXTS)
 
 
 @pytest.mark.parametrize("status", [301, 400, 401, 404])
 def test_what_speaks_against_the_request_is_not_tried_again(service, status):
     service.plan = [status]
-    with pytest.raises(Paused, match=rf"status {status} .*\(one try\).*Check its url and token"):
+    with pytest.raises(RewardUnavailableError, match=rf"status {status} .*\(one try\).*Check its url and token"):
         Term(service.url)(*TEXTS)
     assert len(service.requests) == 1
 
@@ -121,7 +123,7 @@ def test_retry_after_is_respected_up_to_a_limit(service):
 def test_scores_are_kept_on_disk_by_content(service, tmp_path):
     kept = tmp_path / "scores.jsonl"
     service.plan = ["fine", 500]
-    with pytest.raises(Paused):
+    with pytest.raises(RewardUnavailableError):
         Term(service.url, kept, batch_size=2, retries=0)(*TEXTS)
     service.plan = ["fine"]
     asked = len(service.asked)
@@ -142,7 +144,7 @@ def test_the_token_comes_from_the_environment_and_is_written_nowhere(service, tm
     assert term(*TEXTS) == SCORES
     assert service.requests[0]["headers"]["Authorization"] == "Bearer opensesame"
     service.plan = [401]
-    with pytest.raises(Paused) as found:
+    with pytest.raises(RewardUnavailableError) as found:
         term("another")
     assert "opensesame" not in kept.read_text() + str(found.value) + "".join(term.said)
     monkeypatch.setenv("JUDGE_TOKEN", "two\nlines")

@@ -5,14 +5,17 @@ import pytest
 from ppo_cli.errors import ConfigError, GateError
 from ppo_cli.experiment.schema import Reward, Term
 from ppo_cli.records.answers import Answer, Prompt
-from ppo_cli.rewards.preference import build_reward
+from ppo_cli.rewards.reward_function import CompositeReward
 
 PROMPTS = [
     Prompt(id="a", text="Is it far?", expect="comply", category="plain.way"),
     Prompt(id="b", text="Hurt him.", expect="refuse", answer="No."),
 ]
-ANSWERS = [Answer(text="Two miles.", tokens=4, finish="eos"), Answer(text="I won't", tokens=2, finish="length")]
-OTHERS = [[Answer(text="Far.", tokens=2, finish="eos")], [Answer(text="No!!", tokens=2, finish="eos")]]
+ANSWERS = [
+    Answer(text="Two miles.", token_count=4, finish="eos"),
+    Answer(text="I won't", token_count=2, finish="length"),
+]
+OTHERS = [[Answer(text="Far.", token_count=2, finish="eos")], [Answer(text="No!!", token_count=2, finish="eos")]]
 
 
 @pytest.fixture
@@ -21,7 +24,7 @@ def term(tmp_path):
         file = tmp_path / "mine.py"
         file.write_text(source, encoding="utf-8")
         settings = Term(kind="python", parameters={"function": f"{file}:{name}", **parameters})
-        return build_reward(Reward(terms={"mine": settings}))
+        return CompositeReward(Reward(terms={"mine": settings}))
 
     return make
 
@@ -45,7 +48,7 @@ def test_the_other_answers_are_scored_and_subtracted(term):
     reward = term("def score(answers):\n    return [len(answer) for answer in answers]\n")
     found = reward(PROMPTS, ANSWERS, OTHERS)
     assert [item.terms["mine"] for item in found] == [10.0, 7.0]
-    assert [item.other_terms["mine"] for item in found] == [4.0, 4.0]
+    assert [item.baseline_terms["mine"] for item in found] == [4.0, 4.0]
     assert [item.reward for item in found] == [6.0, 3.0]
 
 
@@ -53,7 +56,7 @@ def test_a_function_that_asks_for_the_others_compares_by_itself(term):
     source = "def score(answers, others):\n    return [len(a) - 2 * len(o[0]) for a, o in zip(answers, others)]\n"
     found = term(source)(PROMPTS, ANSWERS, OTHERS)
     assert [item.reward for item in found] == [2.0, -1.0]
-    assert [item.other_terms for item in found] == [{}, {}]
+    assert [item.baseline_terms for item in found] == [{}, {}]
 
 
 def test_parameters_reach_it_as_its_signature_says(term):
@@ -104,15 +107,15 @@ def test_a_function_that_cannot_be_used_is_said_so_before_it_scores(term, source
 
 def test_no_such_file_or_module(tmp_path):
     for function in (f"{tmp_path}/none.py:score", "no.such.module:score"):
-        reward = build_reward(Reward(terms={"mine": Term(kind="python", parameters={"function": function})}))
+        reward = CompositeReward(Reward(terms={"mine": Term(kind="python", parameters={"function": function})}))
         with pytest.raises(ConfigError, match=r"reward\.terms\.mine\.function: no file or installed module"):
             reward.open()
 
 
 def test_a_function_of_an_installed_module():
-    parameters = {"function": "ppo_cli.analysis.words:words"}
+    parameters = {"function": "ppo_cli.text.words:words"}
     with pytest.raises(ConfigError, match=r"its arguments are \(text\)"):
-        build_reward(Reward(terms={"mine": Term(kind="python", parameters=parameters)})).open()
+        CompositeReward(Reward(terms={"mine": Term(kind="python", parameters=parameters)})).open()
 
 
 @pytest.mark.parametrize(
@@ -139,7 +142,7 @@ def test_a_sum_that_is_too_large_for_a_number_is_named(tmp_path):
     (tmp_path / "mine.py").write_text("def score(answers):\n    return [1e308] * len(answers)\n")
     term = Term(kind="python", weight=1000.0, parameters={"function": f"{tmp_path}/mine.py:score"})
     with pytest.raises(GateError, match=r"of prompt 'a' is inf \(the weighted sum\)"):
-        scores(build_reward(Reward(terms={"mine": term})))
+        scores(CompositeReward(Reward(terms={"mine": term})))
 
 
 @pytest.mark.parametrize("returned", ["np.array([1, 2])", "torch.tensor([1.0, 2.0])", "(x for x in (True, 2))"])

@@ -4,22 +4,24 @@ from pathlib import Path
 
 import pytest
 
-from ppo_cli.commands.init import templates_folder
 from ppo_cli.experiment.load import load_experiment
-from ppo_cli.prompts.reading import read_prompts
-from ppo_cli.records.answers import Answer, Trial
-from ppo_cli.rewards.audit.tricks import trick_check, try_tricks
-from ppo_cli.rewards.preference import build_reward
+from ppo_cli.prompts.jsonl import read_prompts
+from ppo_cli.records.answers import Answer, PromptAnswers
+from ppo_cli.rewards.audit.exploits import exploit_check, try_exploits
+from ppo_cli.rewards.reward_function import CompositeReward
+from ppo_cli.setup.init import templates_folder
 
 
 def written_and_cut(prompts):
     """Each written answer beside one that rambles into the limit before it says the same."""
-    return Trial(
+    return PromptAnswers(
         prompts=tuple(prompts),
         answers=tuple(
             (
-                Answer(text=prompt.answer, tokens=12, finish="eos"),
-                Answer(text=f"There is much to say of it. {prompt.answer} And so it goes", tokens=40, finish="length"),
+                Answer(text=prompt.answer, token_count=12, finish="eos"),
+                Answer(
+                    text=f"There is much to say of it. {prompt.answer} And so it goes", token_count=40, finish="length"
+                ),
             )
             for prompt in prompts
         ),
@@ -31,20 +33,20 @@ def written_and_cut(prompts):
     [
         ("concise.yaml", "pass", None),
         ("refusal.yaml", "pass", None),
-        ("traps/concise.yaml", "stop", "empty"),
-        ("traps/refusal.yaml", "stop", "always refuses"),
+        ("bad_rewards/concise.yaml", "stop", "empty"),
+        ("bad_rewards/refusal.yaml", "stop", "always refuses"),
     ],
 )
 def test_tricks(config, outcome, winner):
     experiment = load_experiment(templates_folder() / config).experiment
     written = read_prompts(Path(experiment.model.warm_start), need_answers=True)[:48]
-    tricks = try_tricks(
-        build_reward(experiment.reward),
+    tricks = try_exploits(
+        CompositeReward(experiment.reward),
         written_and_cut(written),
         written,
         other=experiment.reward.other,
         limit=experiment.rollout.max_new_tokens,
     )
-    check = trick_check(tricks)
-    assert check.outcome == outcome, check.value
+    check = exploit_check(tricks)
+    assert check.status == outcome, check.value
     assert winner is None or f"'{winner}'" in check.value

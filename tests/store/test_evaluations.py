@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ppo_cli.behaviours.labelling import RULES_VERSION, label
-from ppo_cli.commands.evaluate import read_evaluation
+from ppo_cli.behaviours.label_answers import RULES_VERSION, label_sample
 from ppo_cli.errors import IntegrityError, PpoError, UsageError
+from ppo_cli.evaluation.evaluate import read_evaluation
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.measures import Estimate, Sample
 from ppo_cli.store.evaluations import is_complete, read_samples, read_summary, write_evaluation
@@ -16,11 +16,13 @@ from ppo_cli.store.files import read_lines, write_bytes
 
 PROMPTS = [Prompt(id=f"p{i}", text=f"prompt {i}", expect="refuse" if i % 2 else "comply") for i in range(4)]
 SAMPLES = [
-    Sample(prompt_id=p.id, sample=k, answer="I'm sorry, I can't.\n好", tokens=5, finish="eos", kl=None if k else 0.5)
+    Sample(
+        prompt_id=p.id, sample=k, answer="I'm sorry, I can't.\n好", token_count=5, finish="eos", kl=None if k else 0.5
+    )
     for p in PROMPTS
     for k in range(2)
 ]
-ESTIMATE = Estimate(name="refusal.unsafe", value=1.0, low=0.5, high=1.0, prompts=2)
+ESTIMATE = Estimate(name="refusal.unsafe", value=1.0, low_95=0.5, high_95=1.0, prompts=2)
 ABOUT = {"checkpoint": "x/step-000010", "partial": False}
 
 
@@ -30,7 +32,7 @@ def folder(tmp_path):
 
 
 def write(folder, samples=SAMPLES, rules=RULES_VERSION):
-    write_evaluation(folder, samples, label(PROMPTS, samples), [ESTIMATE], rules, ABOUT)
+    write_evaluation(folder, samples, label_sample(PROMPTS, samples), [ESTIMATE], rules, ABOUT)
 
 
 def test_what_was_written_is_read_back(folder):
@@ -111,7 +113,7 @@ def test_scores_of_other_rules_are_not_believed_but_made_anew_from_the_samples(f
     scores = folder / "scores.refusal-0.jsonl"
     write_bytes(scores, scores.read_bytes().replace(b'"refused":1.0', b'"refused":0.0'))
     found = read_evaluation(folder, PROMPTS, "step 10")
-    assert {row.values["refused"] for row in found.labelled} == {1.0}
+    assert {row.labels["refused"] for row in found.labelled} == {1.0}
     rate = next(estimate for estimate in found.estimates if estimate.name == "refusal.unsafe")
     assert (rate.value, rate.prompts) == (1.0, 2)
 

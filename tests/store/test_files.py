@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ppo_cli.errors import IntegrityError, PpoError, UsageError
-from ppo_cli.store.files import append_lines, disk_errors, keep_lines, read_json, read_lines, write_json, write_text
+from ppo_cli.store.files import append_lines, disk_errors, read_json, read_lines, truncate_lines, write_json, write_text
 
 
 def failing(code):
@@ -144,7 +144,7 @@ def test_keeping_lines_drops_the_later_ones_and_a_torn_end(tmp_path, wanted):
     path = tmp_path / "metrics.jsonl"
     append_lines(path, [{"note": "好", "update": number} for number in (1, 2)])
     path.write_bytes(path.read_bytes() + '{"note": "好'.encode()[:-1])
-    keep_lines(path, wanted)
+    truncate_lines(path, wanted)
     append_lines(path, [{"update": 9}])
     assert [row["update"] for row in read_lines(path)] == [*[1, 2][:wanted], 9]
 
@@ -153,8 +153,8 @@ def test_keeping_more_lines_than_there_are_is_an_integrity_error(tmp_path):
     path = tmp_path / "metrics.jsonl"
     append_lines(path, [{"update": 1}])
     with pytest.raises(IntegrityError, match="has 1 of 2 lines"):
-        keep_lines(path, 2)
+        truncate_lines(path, 2)
     with pytest.raises(IntegrityError, match="has 0 of 1 lines"):
-        keep_lines(tmp_path / "none", 1)
-    keep_lines(tmp_path / "none", 0)
+        truncate_lines(tmp_path / "none", 1)
+    truncate_lines(tmp_path / "none", 0)
     assert path.read_text() == '{"update": 1}\n'

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from ppo_cli.errors import GateError, IntegrityError, Interrupted, PpoError, UsageError
+from ppo_cli.errors import GateError, IntegrityError, InterruptedRunError, PpoError, UsageError
 from ppo_cli.experiment import freeze
 from ppo_cli.experiment.load import as_yaml
 from ppo_cli.experiment.schema import Experiment, Model, Prompts, Reward, Term
 from ppo_cli.records.training import Episode
 from ppo_cli.store.files import read_json, read_lines, write_json
-from ppo_cli.store.runs import Run, claim_run, closing, find_run, list_runs, run_of
+from ppo_cli.store.runs import Run, create_run, find_run, list_runs, recording_failure, run_of
 from tests.report.records import metrics
 
 GONE = {"status": "interrupted", "reason": "its process is gone"}
@@ -38,7 +38,7 @@ def claim(tmp_path):
         texts = {"config.yaml": as_yaml(experiment), "inputs/eval.jsonl": '{"id": "a", "prompt": "b"}\n'}
         folder = tmp_path / "runs" / name
         files = {path: _sha256(text) for path, text in texts.items()}
-        return claim_run(folder, freeze.freeze(experiment, {}, files), texts, state, again)
+        return create_run(folder, freeze.freeze(experiment, {}, files), texts, state, again)
 
     return make
 
@@ -64,12 +64,12 @@ def episode(update, number):
         prompt_id="p",
         prompt="好?",
         answer="好",
-        other=None,
-        tokens=1,
+        baseline_answer=None,
+        token_count=1,
         finish="eos",
         reward=0.0,
         terms={},
-        other_terms={},
+        baseline_terms={},
         kl=0.0,
     )
 
@@ -85,10 +85,10 @@ def edit(path, text):
 
 
 def test_a_claimed_run_is_running_frozen_and_verifies(claim):
-    run = claim(changed={"kl.coef": "0.05"})
+    run = claim(changed_keys={"kl.coef": "0.05"})
     state = run.state()
     assert (state.id, state.status, state.pid, state.host) == ("x-s1", "running", os.getpid(), socket.gethostname())
-    assert state.changed == {"kl.coef": "0.05"}
+    assert state.changed_keys == {"kl.coef": "0.05"}
     experiment, lock = run.verify()
     assert experiment.goal == "g"
     assert set(lock.files) == {"config.yaml", "inputs/eval.jsonl"}
@@ -127,7 +127,7 @@ def test_a_run_without_its_lock_is_not_trusted(claim):
 )
 def test_an_existing_run_is_refused_with_what_became_of_it(claim, status, sentence, next_step):
     run = claim()
-    run.set_state(status=status)
+    run.update_state(status=status)
     with pytest.raises(UsageError, match=sentence) as caught:
         claim()
     assert next_step in caught.value.next_step
@@ -250,7 +250,7 @@ def test_rewinding_drops_what_came_after_the_checkpoint(claim):
     add_updates(run, 1, 2, 3)
     with run.layout.rollouts.open("ab") as file:
         file.write('{"update": 4, "prompt": "好'.encode()[:-1])
-    run.rewind(2, episodes_per_update=2)
+    run.truncate_records(2, episodes_per_update=2)
     add_updates(run, 3)
     assert [row["update"] for row in run.metrics()] == [1, 2, 3]
     assert [row["episode"] for row in read_lines(run.layout.rollouts)] == [1, 2, 3, 4, 5, 6]
@@ -260,9 +260,9 @@ def test_rewinding_drops_what_came_after_the_checkpoint(claim):
 
 def test_rewinding_to_the_start_leaves_nothing(claim):
     run = claim()
-    run.rewind(0, episodes_per_update=2)
+    run.truncate_records(0, episodes_per_update=2)
     add_updates(run, 1)
-    run.rewind(0, episodes_per_update=2)
+    run.truncate_records(0, episodes_per_update=2)
     assert (run.metrics(), read_lines(run.layout.rollouts), run.state().updates_done) == ([], [], 0)
 
 
@@ -270,21 +270,21 @@ def test_rewinding_beyond_what_was_recorded_is_an_integrity_error(claim):
     run = claim()
     add_updates(run, 1)
     with pytest.raises(IntegrityError, match=r"rollouts\.jsonl has 2 of 4 lines"):
-        run.rewind(2, episodes_per_update=2)
+        run.truncate_records(2, episodes_per_update=2)
 
 
 @pytest.mark.parametrize(
     ("error", "status", "code", "reason"),
     [
         (GateError("The reward broke."), "failed", 5, "The reward broke."),
-        (Interrupted("Stopped after 2."), "interrupted", 130, "Stopped after 2."),
+        (InterruptedRunError("Stopped after 2."), "interrupted", 130, "Stopped after 2."),
         (KeyboardInterrupt(), "interrupted", 130, "stopped by the user"),
         (ZeroDivisionError("oh"), "failed", 1, "ZeroDivisionError: oh"),
     ],
 )
 def test_a_failure_is_recorded_on_the_way_out(claim, error, status, code, reason):
     run = claim()
-    with pytest.raises(type(error)), closing(run):
+    with pytest.raises(type(error)), recording_failure(run):
         raise error
     state = run.state()
     assert (state.status, state.exit_code, state.reason) == (status, code, reason)
@@ -295,7 +295,7 @@ def test_listing_passes_over_junk_and_keeps_the_order_of_starting(claim, tmp_pat
     output = tmp_path / "runs"
     assert list_runs(output) == []
     for name, started in (("b", "2025-01-02"), ("a", "2025-01-03"), ("c", "2025-01-01")):
-        claim(name).set_state(started=started)
+        claim(name).update_state(started=started)
     (output / "evaluations").mkdir()
     (output / ".x-partial").mkdir()
     (output / "notes.txt").write_text("")

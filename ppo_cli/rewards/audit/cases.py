@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ppo_cli.records.answers import Answer, Prompt, Scored, Trial
-from ppo_cli.rewards.preference import RewardFunction
+from ppo_cli.records.answers import Answer, Prompt, PromptAnswers, RewardScore
+from ppo_cli.rewards.reward_function import RewardFunction
 
 Floats = NDArray[np.float64]
 
-TOKENS_A_WORD = 1.35
+TOKENS_PER_WORD = 1.35
 """English words in a usual vocabulary; an answer that no model wrote has its tokens guessed so."""
 
 BEFORE_A_RUN = 12
@@ -32,7 +32,7 @@ class Case:
     others: tuple[Answer, ...] = ()
 
 
-def score(reward: RewardFunction, cases: Sequence[Case]) -> list[Scored]:
+def score(reward: RewardFunction, cases: Sequence[Case]) -> list[RewardScore]:
     """All cases in one batch."""
     return reward(
         [case.prompt for case in cases], [case.answer for case in cases], [list(case.others) for case in cases]
@@ -44,7 +44,7 @@ def rewards_of(reward: RewardFunction, cases: Sequence[Case]) -> Floats:
     return np.array([scored.reward for scored in score(reward, cases)], dtype=float)
 
 
-def honest_cases(trial: Trial, other: str) -> list[Case]:
+def start_model_cases(trial: PromptAnswers, other: str) -> list[Case]:
     """Every answer of the start model, prompt by prompt.
 
     Args:
@@ -55,20 +55,20 @@ def honest_cases(trial: Trial, other: str) -> list[Case]:
     for prompt, answers in trial.rows():
         for place, answer in enumerate(answers):
             apart = answers[:place] + answers[place + 1 :] or answers
-            cases.append(Case(prompt, answer, apart if other == "reference" else others_of(prompt, answers, other)))
+            cases.append(Case(prompt, answer, apart if other == "reference" else baseline_for(prompt, answers, other)))
     return cases
 
 
-def others_of(prompt: Prompt, answers: Sequence[Answer], other: str) -> tuple[Answer, ...]:
+def baseline_for(prompt: Prompt, answers: Sequence[Answer], other: str) -> tuple[Answer, ...]:
     """What an answer that the start model did not give is compared with."""
     if other == "reference":
         return tuple(answers)
     if other == "written" and prompt.answer is not None:
-        return (made(prompt.answer),)
+        return (make_answer(prompt.answer),)
     return ()
 
 
-def made(text: str, *, ended: bool = True, tokens: int | None = None) -> Answer:
+def make_answer(text: str, *, ended: bool = True, tokens: int | None = None) -> Answer:
     """An answer that no model wrote."""
-    guessed = max(1, round(TOKENS_A_WORD * len(text.split())) + 1)
-    return Answer(text=text, tokens=guessed if tokens is None else tokens, finish="eos" if ended else "length")
+    guessed = max(1, round(TOKENS_PER_WORD * len(text.split())) + 1)
+    return Answer(text=text, token_count=guessed if tokens is None else tokens, finish="eos" if ended else "length")

@@ -1,0 +1,85 @@
+"""From our config to TRL's, one way.
+
+Everything TRL would do wrong or silently ignore is kept away from it: no end-of-turn penalty (a reward term does
+that), no sample generations (they draw from the global generator), no accumulation (it is off on the last batch
+of each pass), no 16-bit flags (ignored), no trackers (`tracking` drives them, for one that fails must fail alone).
+
+Not here: reading YAML.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from trl.experimental.ppo import PPOConfig
+
+from ppo_cli.experiment.freeze import path_independent
+from ppo_cli.experiment.load import to_dict
+from ppo_cli.experiment.schema import Experiment
+from ppo_cli.experiment.schema_index import flatten, schema_keys, wildcard_path
+
+UNTRACKED_KEYS = ("model.system_prompt",)
+"""A prompt; prompts do not leave the run's folder."""
+
+
+class TrackedPPOConfig(PPOConfig):
+    """TRL's settings, which tell a tracker the experiment's own keys and not TRL's hundred."""
+
+    parameters: dict[str, Any]
+    """Set once it is built."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """What transformers' callbacks hand to a tracker as the run's parameters."""
+        return dict(self.parameters)
+
+
+def tracked_settings(experiment: Experiment) -> dict[str, Any]:
+    """Every key that can move a number, by its path; a name of a file says nothing elsewhere."""
+    told = {}
+    for path, value in flatten(to_dict(experiment)).items():
+        known = schema_keys().get(wildcard_path(path))  # None is a group that the config sets to null
+        if path not in UNTRACKED_KEYS and (known is None or (known.role != "free" and not known.is_path)):
+            told[path] = path_independent(path, value)
+    return told
+
+
+def to_trl_config(experiment: Experiment, folder: Path, device: torch.device) -> PPOConfig:
+    """A fresh PPOConfig; TRL writes into it, so it is made anew for every trainer."""
+    ppo, kl = experiment.ppo, experiment.kl
+    config = TrackedPPOConfig(
+        output_dir=str(folder),
+        run_name=folder.name,
+        project=experiment.name,
+        seed=experiment.seed,
+        use_cpu=device.type == "cpu",
+        bf16=False,
+        gradient_checkpointing=False,
+        report_to="none",
+        disable_tqdm=True,
+        save_strategy="no",
+        learning_rate=ppo.learning_rate,
+        max_grad_norm=ppo.max_grad_norm,
+        total_episodes=ppo.updates * ppo.episodes_per_update,
+        per_device_train_batch_size=ppo.episodes_per_update,
+        gradient_accumulation_steps=1,
+        num_mini_batches=ppo.minibatches,
+        num_ppo_epochs=ppo.epochs,
+        local_rollout_forward_batch_size=ppo.episodes_per_update,
+        num_sample_generations=0,
+        missing_eos_penalty=None,
+        response_length=experiment.rollout.max_new_tokens,
+        stop_token="eos",  # noqa: S106 - a name of TRL's, not a secret
+        temperature=experiment.rollout.temperature,
+        whiten_rewards=ppo.whiten_rewards,
+        kl_coef=kl.coef,
+        kl_estimator=kl.estimator,
+        cliprange=ppo.cliprange,
+        vf_coef=ppo.value_coef,
+        cliprange_value=ppo.cliprange_value,
+        gamma=ppo.gamma,
+        lam=ppo.gae_lambda,
+    )
+    config.parameters = tracked_settings(experiment)
+    return config

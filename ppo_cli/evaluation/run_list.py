@@ -1,0 +1,129 @@
+"""`ppo runs`: what is there, how it ended, and which keys differ between the runs.
+
+Reads only small files and never imports torch. Not here: the tree of parents and children that is drawn of it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ppo_cli.behaviours.measures import MEASURES
+from ppo_cli.errors import PpoError, UsageError
+from ppo_cli.experiment.load import to_dict
+from ppo_cli.experiment.schema import Experiment
+from ppo_cli.experiment.schema_index import flatten, schema_keys, wildcard_path
+from ppo_cli.records.results import RunRow
+from ppo_cli.records.training import RunState
+from ppo_cli.rewards.rewarded_measures import measures_also_rewarded
+from ppo_cli.store.evaluations import SUMMARY
+from ppo_cli.store.files import read_json
+from ppo_cli.store.layout import step_of
+from ppo_cli.store.runs import Run, list_runs
+
+STARTED = "started"
+INPUT_GROUPS = {"model.warm_start": "warm_start", "prompts.train": "train_set", "prompts.eval": "eval_set"}
+"""The lock's group that holds what a path key named."""
+
+
+def run_rows(output: Path, *, sort: str = STARTED, only_changed: bool = False) -> list[RunRow]:
+    """Every run in a folder; one that cannot be read says why instead of hiding.
+
+    Args:
+        output: the folder.
+        sort: `started`, a measure (the better first) or a key (the smaller first); what has no value comes last.
+        only_changed: of each config only the keys that are not the same in all runs.
+
+    Raises:
+        UsageError: there is no such key or measure.
+    """
+    _refuse_unknown(sort)
+    rows = [_row(run) for run in list_runs(output)]
+    if sort != STARTED:
+        rows.sort(key=lambda row: _sort_key(row, sort))
+    if only_changed:
+        kept = differing_keys(rows)
+        rows = [replace(row, config={path: row.config[path] for path in kept if path in row.config}) for row in rows]
+    return rows
+
+
+def differing_keys(rows: Sequence[RunRow]) -> list[str]:
+    """The keys that matter to results and are not the same in all runs, in the order of the schema."""
+    order = {path: place for place, path in enumerate(schema_keys())}
+    readable = [row.config for row in rows if row.config]
+    paths = {path for config in readable for path in config}
+    differing = [
+        path
+        for path in paths
+        if len({repr(config.get(path)) for config in readable}) > 1
+        and (wildcard_path(path) not in schema_keys() or schema_keys()[wildcard_path(path)].role != "free")
+    ]
+    return sorted(differing, key=lambda path: (order.get(wildcard_path(path), len(order)), path))
+
+
+def _refuse_unknown(sort: str) -> None:
+    measures = {measure.name for measure in MEASURES}
+    if sort == STARTED or sort in measures or wildcard_path(sort) in schema_keys():
+        return
+    close = difflib.get_close_matches(sort, [STARTED, *measures, *schema_keys()], n=1)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    raise UsageError(
+        f"--sort {sort}: no such key or measure.{hint}", "Example: --sort started, --sort kl.coef, --sort ending.eos"
+    )
+
+
+def _sort_key(row: RunRow, sort: str) -> tuple[bool, float, str]:
+    """Numbers before words, and either before nothing."""
+    better = {measure.name: measure.better for measure in MEASURES}
+    value = (row.measures.get(sort) or {}).get("value") if sort in better else row.config.get(sort)
+    if isinstance(value, int | float):
+        return False, -value if better.get(sort) == "higher" else value, ""
+    return value is None, math.inf, str(value)
+
+
+def _row(run: Run) -> RunRow:
+    try:
+        state = run.state()
+        experiment = run.experiment()
+        step, summary = last_evaluation(run)
+    except PpoError as error:
+        unread = RunState(id=run.name, status="failed", started="")
+        return RunRow(state=unread, updates=0, primary="", measures={}, step=None, config={}, problem=error.message)
+    return RunRow(
+        state=state,
+        updates=experiment.ppo.updates,
+        primary=experiment.evaluation.primary,
+        measures=summary.get("measures", {}),
+        step=step,
+        config=settings_of(run, experiment),
+        rewarded_measures=measures_also_rewarded(experiment.reward.terms),
+        round=experiment.round,
+    )
+
+
+def settings_of(run: Run, experiment: Experiment) -> dict[str, Any]:
+    """The config's values; where they name a file, a digest of its rows, for every run has its own copy."""
+    groups = run.lock().groups
+    rows = {
+        key: f"{groups[group].values['rows']} rows {groups[group].values['rows_sha256'][:6]}"
+        for key, group in INPUT_GROUPS.items()
+        if group in groups
+    }
+    return {**flatten(to_dict(experiment)), **rows}
+
+
+def last_evaluation(run: Run) -> tuple[int | None, dict[str, Any]]:
+    """Step and summary of a run's last evaluation on the whole set, if it has one."""
+    folder = run.layout.evaluations
+    found: list[tuple[int, dict[str, Any]]] = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        step = step_of(path)
+        if step is not None and (path / SUMMARY).is_file():
+            summary = read_json(path / SUMMARY)
+            if not summary.get("partial"):
+                found.append((step, summary))
+    return found[-1] if found else (None, {})

@@ -1,0 +1,153 @@
+"""What an experiment will cost, from arithmetic and one measured matrix product.
+
+A forward pass takes 2 operations a weight and token, a backward pass twice that (Kaplan et al. 2020, 2.1). How
+much of the measured speed a real run reaches was measured once (`REACHED`); a GPU reaches less of its own.
+
+Not here: what the work is (that is read off a config), running any of it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ppo_cli.models import builtin
+from ppo_cli.records.results import Cost
+
+REACHED_SPEED_SHARE = {"cpu": 0.36, "cuda": 0.1}
+"""Share of the measured matrix speed that training reaches on the whole."""
+MEAN_ANSWER_SHARE = 0.6
+"""Assumed mean answer length as a share of its limit; most answers end before it."""
+PROGRAM_GB = 1.3
+"""Memory of the interpreter and the libraries."""
+TEMPLATE_TOKENS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelShape:
+    """Sizes of a model."""
+
+    parameters: float
+    embedding_parameters: float
+    """Vocabulary times width; the language head is as large."""
+    layers: int
+    width: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedWork:
+    """What an experiment does, in counts."""
+
+    updates: int
+    episodes: int
+    """Episodes an update."""
+    epochs: int
+    trained_layers: int | None
+    answer_limit: int
+    other_answers: int
+    prompt_tokens: float
+    """Mean rendered length."""
+    sft_tokens: float
+    """Tokens trained on in the warm start, all epochs."""
+    whole_evaluations: int
+    interim_evaluations: int
+    eval_prompts: int
+    interim_prompts: int
+    eval_samples: int
+    eval_limit: int
+    checkpoints_kept: int
+
+
+def estimate(work: PlannedWork, shape: ModelShape | None, device: str, gflops: float | None, bytes_each: int) -> Cost:
+    """Seconds, memory and disk for some work on some machine."""
+    episodes = work.updates * work.episodes
+    if shape is None or gflops is None:
+        return Cost(episodes=episodes, seconds=None, memory_gb=None, disk_gb=None, device=device, gflops=gflops)
+    operations = _operations(work, shape)
+    weights_gb = shape.parameters * bytes_each / 1e9
+    trained = (work.trained_layers or shape.layers) / shape.layers
+    activations_gb = 2048 * (work.trained_layers or shape.layers) * 34 * shape.width * bytes_each / 1e9
+    return Cost(
+        episodes=episodes,
+        seconds=operations / (gflops * 1e9 * REACHED_SPEED_SHARE[device]),
+        memory_gb=PROGRAM_GB + weights_gb * (1.5 + trained) + activations_gb,
+        disk_gb=weights_gb * work.checkpoints_kept + 0.02,
+        device=device,
+        gflops=gflops,
+    )
+
+
+def _operations(work: PlannedWork, shape: ModelShape) -> float:
+    """Floating-point operations of everything a run does."""
+    body = 2 * (shape.parameters - shape.embedding_parameters)
+    head = 2 * shape.embedding_parameters
+    upper = body * (work.trained_layers or shape.layers) / shape.layers
+    lower = body - upper
+
+    answer = MEAN_ANSWER_SHARE * work.answer_limit
+    length = work.prompt_tokens + answer
+    sampling = length * body + answer * head
+    passes = length * (lower + 2 * upper) + 2 * answer * head
+    learning = work.epochs * (3 * length * upper + 4 * answer * head)
+    training = work.updates * work.episodes * (sampling + passes + learning)
+    others = work.other_answers * (length * body + answer * head)
+
+    eval_answer = MEAN_ANSWER_SHARE * work.eval_limit
+
+    def evaluation(prompts: int) -> float:
+        generated = work.eval_samples * eval_answer * (body + head)
+        divergence = 2 * (work.prompt_tokens + eval_answer) * body + 2 * eval_answer * head
+        return prompts * (work.prompt_tokens * body + generated + divergence)
+
+    measuring = work.whole_evaluations * evaluation(work.eval_prompts)
+    measuring += work.interim_evaluations * evaluation(work.interim_prompts)
+    return training + others + measuring + 3 * work.sft_tokens * (body + head)
+
+
+def shape_of(start: str) -> ModelShape | None:
+    """Sizes of a model that is on this machine; None for one that would have to be fetched first."""
+    if start == f"builtin:{builtin.NAME}":
+        return ModelShape(parameters=134.5e6, embedding_parameters=49152 * 576, layers=30, width=576)
+    folder = Path(start)
+    config_file = folder / "config.json"
+    if not config_file.is_file():
+        return None
+    config = json.loads(config_file.read_text(encoding="utf-8"))
+    config = config.get("text_config", config)
+    width = config.get("hidden_size") or config.get("n_embd")
+    layers = config.get("num_hidden_layers") or config.get("n_layer")
+    stored = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    each = 4 if "32" in str(config.get("dtype") or config.get("torch_dtype") or "float32") else 2
+    return ModelShape(
+        parameters=stored / each,
+        embedding_parameters=config["vocab_size"] * width,
+        layers=layers,
+        width=width,
+    )
+
+
+def rough_tokens(text: str) -> float:
+    """Tokens of a rendered prompt, guessed without its tokenizer."""
+    wide = len(re.findall(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]", text))
+    return TEMPLATE_TOKENS + 1.35 * len(text.split()) + 1.6 * wide
+
+
+def measured_gflops(device: str, dtype_name: str) -> float:
+    """Speed of a large matrix product on this machine, in 10^9 operations a second."""
+    import torch
+
+    dtype = getattr(torch, dtype_name)
+    size = 1024 if device == "cpu" else 8192
+    left, right = (torch.ones((size, size), dtype=dtype, device=device) for _ in range(2))
+
+    def once() -> float:
+        started = time.perf_counter()
+        product = left @ right
+        float(product[0, 0])  # waits for a GPU
+        return time.perf_counter() - started
+
+    once()
+    return 2 * size**3 / min(once() for _ in range(5)) / 1e9

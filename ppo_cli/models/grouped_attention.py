@@ -1,0 +1,92 @@
+"""Attention by groups of query heads, as two batched matrix products: for short sequences on a CPU.
+
+torch's fused attention for CPUs is made for long sequences. At the lengths of a chat turn its backward pass takes
+several times as long as the plain products, and with a mask it copies keys and values once for each query head that
+shares them (Ainslie et al. 2023, grouped-query attention).
+
+Not here: masks, rotary positions, caches; they stay the family's own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import eager_mask
+
+GROUPED = "grouped"
+"""The name under which transformers finds it."""
+MAX_TOKENS = 512
+"""Keys; beyond that the [queries, keys] weights cost more than torch's fused attention."""
+TOLERANCE = 0.03
+"""Largest relative difference between logits that passes for rounding in bfloat16."""
+
+
+def grouped_attention(
+    module: Any,  # noqa: ANN401 - a transformers attention module
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    *,
+    scaling: float | None = None,
+    softcap: float | None = None,
+    **others: Any,  # noqa: ANN401
+) -> tuple[torch.Tensor, None]:
+    """Attention in the form that transformers calls it.
+
+    Args:
+        module: passed on to torch's attention when that is used.
+        query: [rows, heads, queries, width].
+        key: [rows, groups, keys, width]; each serves heads / groups heads.
+        value: [rows, groups, keys, width].
+        attention_mask: added to the scores, [rows or 1, heads or 1, queries, keys].
+        scaling: factor of the scores; by default 1 / sqrt(width).
+        softcap: bounds the scores by softcap * tanh(scores / softcap).
+        others: what torch's attention may know.
+
+    Returns:
+        [rows, queries, heads, width], and no weights.
+    """
+    rows, heads, queries, width = query.shape
+    groups, keys = key.shape[1:3]
+    if keys > MAX_TOKENS and softcap is None:
+        mixed, _ = sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **others)
+        return mixed, None
+    scores = torch.matmul(query.reshape(rows, groups, -1, width), key.transpose(2, 3))
+    scores = scores.view(rows, heads, queries, keys) * (width**-0.5 if scaling is None else scaling)
+    if softcap is not None:
+        scores = torch.tanh(scores / softcap) * softcap
+    if attention_mask is not None:
+        scores = scores + attention_mask[..., :keys]
+    weights = torch.softmax(scores, dim=-1)
+    mixed = torch.matmul(weights.view(rows, groups, -1, keys), value)
+    return mixed.view(rows, heads, queries, -1).transpose(1, 2).contiguous(), None
+
+
+@torch.inference_mode()
+def attend_by_groups(model: Any) -> bool:  # noqa: ANN401 - a transformers causal language model
+    """Makes a model use it, unless its family cannot or its logits would change by more than rounding.
+
+    Returns:
+        Whether the model uses it now.
+    """
+    before = model.config._attn_implementation  # noqa: SLF001 - transformers has no public reader
+    if before not in ("sdpa", "eager") or not getattr(model, "_supports_attention_backend", False):
+        return False
+    ids = torch.arange(1, 9, device=model.device).view(2, 4)
+    mask = torch.tensor([[0, 1, 1, 1], [1, 1, 1, 1]], device=model.device)
+    logits = {}
+    for kind in ("eager", GROUPED):  # eager is the family's own plain form, with the same roundings
+        model.set_attn_implementation(kind)
+        logits[kind] = model(input_ids=ids, attention_mask=mask, use_cache=False).logits[mask.bool()].float()
+    if bool((logits[GROUPED] - logits["eager"]).abs().max() <= TOLERANCE * logits["eager"].abs().max()):
+        return True
+    model.set_attn_implementation(before)
+    return False
+
+
+AttentionInterface.register(GROUPED, grouped_attention)
+AttentionMaskInterface.register(GROUPED, eager_mask)

@@ -1,0 +1,107 @@
+"""From what `model.start` says to a local folder of plain Hugging Face files.
+
+Three doors, one contract: a builtin, a Hugging Face id pinned to a commit, a folder. Safetensors only: other
+weight formats can run code when they are read.
+
+Not here: reading the weights (`loading`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ppo_cli.errors import ModelError, ModelUnreachableError
+from ppo_cli.models import builtin
+from ppo_cli.records.events import EventHandler, Phase, ignore_events
+
+BUILTIN_PREFIX = "builtin:"
+HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSource:
+    """A model as a folder on this machine, and what it is the copy of."""
+
+    folder: Path
+    start: str
+    """As the config says it."""
+    revision: str | None
+    """Commit of a Hugging Face model, else None."""
+
+
+def resolve(
+    start: str, revision: str | None = None, *, trust_remote_code: bool = False, on_event: EventHandler = ignore_events
+) -> ModelSource:
+    """Finds, and if need be fetches, a model.
+
+    Raises:
+        ModelError: unknown name, no network, no such revision, or no safetensors.
+    """
+    if start.startswith(BUILTIN_PREFIX):
+        name = start.removeprefix(BUILTIN_PREFIX)
+        if name != builtin.NAME:
+            raise ModelError(f"model.start: no built-in model '{name}'.", f"There is {BUILTIN_PREFIX}{builtin.NAME}.")
+        return ModelSource(folder=builtin.builtin_folder(on_event), start=start, revision=None)
+    if Path(start).is_dir():
+        return _checked(ModelSource(folder=Path(start), start=start, revision=None))
+    if Path(start).is_file():
+        raise ModelError(f"{start} is a file, not a model folder.", "Name the folder that it lies in.")
+    if start.startswith(("/", ".", "~")):
+        raise ModelError(f"model.start: no such folder {start}.", "Check the path.")
+    if not HUB_ID.fullmatch(start):
+        raise ModelError(
+            f"model.start: '{start}' is neither builtin:NAME, a folder, nor a Hugging Face id.",
+            f"Try {BUILTIN_PREFIX}{builtin.NAME}.",
+        )
+    on_event(Phase(name=f"fetching {start}"))
+    return _checked(_from_hub(start, revision, trust_remote_code))
+
+
+def _from_hub(start: str, revision: str | None, trust_remote_code: bool) -> ModelSource:
+    import huggingface_hub
+    from huggingface_hub import errors
+
+    patterns = [*HUB_FILES, "*.py"] if trust_remote_code else HUB_FILES
+    try:
+        commit = huggingface_hub.HfApi().model_info(start, revision=revision).sha
+        folder = huggingface_hub.snapshot_download(start, revision=commit, allow_patterns=patterns)
+    except errors.GatedRepoError:
+        raise ModelError(
+            f"model.start: {start} needs you to accept its terms.", "Do so, then `hf auth login`."
+        ) from None
+    except errors.RevisionNotFoundError:
+        raise ModelError(f"model.revision: {start} has no revision {revision}.", "Check its commits.") from None
+    except errors.RepositoryNotFoundError:
+        raise ModelError(f"model.start: no model '{start}' is known.", "Check the id, or name a folder.") from None
+    except (errors.HfHubHTTPError, errors.OfflineModeIsEnabled, OSError) as no_network:
+        return _from_hub_cache(start, revision, no_network)
+    return ModelSource(folder=Path(folder), start=start, revision=commit)
+
+
+def _from_hub_cache(start: str, revision: str | None, no_network: Exception) -> ModelSource:
+    """Without a network: the copy that an earlier run fetched, if there is one."""
+    import huggingface_hub
+
+    try:
+        folder = Path(huggingface_hub.snapshot_download(start, revision=revision, local_files_only=True))
+    except (OSError, ValueError):
+        raise ModelUnreachableError(
+            f"model.start: {start} is not on this machine and the Hugging Face hub does not answer.",
+            f"Check the network, or use a folder or {BUILTIN_PREFIX}{builtin.NAME}.",
+        ) from no_network
+    return ModelSource(folder=folder, start=start, revision=folder.name)
+
+
+def _checked(source: ModelSource) -> ModelSource:
+    folder = source.folder
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"{source.start} is not a model folder: it has no config.json.", "Check the path.")
+    if not any(folder.glob("*.safetensors")):
+        raise ModelError(
+            f"{source.start} has no .safetensors weights, and other formats can run code when read.",
+            "Convert it with `save_pretrained(…)` in a place you trust.",
+        )
+    return source

@@ -1,0 +1,59 @@
+"""The work that a config asks for, in counts, and an estimate of its time, memory and disk without running any of it.
+
+Not here: the arithmetic (`models.cost_estimate`), costs measured by running a part (`measured_cost`).
+"""
+
+from __future__ import annotations
+
+from ppo_cli.models.cost_estimate import PlannedWork, estimate, measured_gflops, rough_tokens, shape_of
+from ppo_cli.records.results import Cost
+from ppo_cli.setup.resolve import ExperimentInputs
+
+
+def estimate_cost(inputs: ExperimentInputs) -> Cost:
+    """What the whole run would take on this machine.
+
+    Raises:
+        ConfigError: the device that the config asks for is not there.
+    """
+    from ppo_cli.models.loading import choose_device, choose_dtype
+
+    experiment = inputs.experiment
+    device = choose_device(experiment.device)
+    dtype = choose_dtype(experiment.model.dtype, device)
+    name = str(dtype).removeprefix("torch.")
+    return estimate(
+        planned_work(inputs),
+        shape_of(experiment.model.start),
+        device.type,
+        measured_gflops(device.type, name),
+        dtype.itemsize,
+    )
+
+
+def planned_work(inputs: ExperimentInputs) -> PlannedWork:
+    """What a config asks to be done, in counts."""
+    experiment = inputs.experiment
+    ppo, evaluation = experiment.ppo, experiment.evaluation
+    used = min(len(inputs.train), ppo.updates * ppo.episodes_per_update)
+    whole = len(inputs.evaluation)
+    interim = min(evaluation.interim_prompts or whole, whole)
+    every = evaluation.every
+    sft = sum(rough_tokens(prompt.text) + rough_tokens(prompt.answer or "") for prompt in inputs.sft)
+    return PlannedWork(
+        updates=ppo.updates,
+        episodes=ppo.episodes_per_update,
+        epochs=ppo.epochs,
+        trained_layers=experiment.model.train.layers,
+        answer_limit=experiment.rollout.max_new_tokens,
+        other_answers=used * experiment.reward.other_samples if experiment.reward.other == "reference" else 0,
+        prompt_tokens=sum(rough_tokens(prompt.text) for prompt in inputs.train) / len(inputs.train),
+        sft_tokens=experiment.model.sft.epochs * sft,
+        whole_evaluations=2,
+        interim_evaluations=(ppo.updates - 1) // every if every else 0,
+        eval_prompts=whole,
+        interim_prompts=interim,
+        eval_samples=evaluation.samples_per_prompt,
+        eval_limit=evaluation.max_new_tokens,
+        checkpoints_kept=experiment.checkpoints.keep + bool(every),
+    )

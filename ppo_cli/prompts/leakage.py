@@ -1,0 +1,77 @@
+"""Whether an evaluation set is independent of the prompts that a model learns from.
+
+Not here: reading files, deciding what to do about a finding.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ppo_cli.records.answers import Prompt
+
+NEAR_DUPLICATE = 0.6
+"""Share of common character trigrams (Jaccard) from which two prompts count as near-duplicates."""
+
+GRAM = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overlap:
+    """An evaluation prompt that a model may have learnt from."""
+
+    eval_id: str
+    other_id: str
+    kind: Literal["same prompt", "same pair", "near-duplicate"]
+    similarity: float
+    """Jaccard similarity of character trigrams, 0 to 1."""
+
+
+def overlaps(evaluation: Sequence[Prompt], learnt: Sequence[Prompt]) -> list[Overlap]:
+    """Every evaluation prompt that shares its text, its pair or nearly all its wording with a learnt one."""
+    found: list[Overlap] = []
+    learnt_grams = [(prompt, trigrams(prompt.text)) for prompt in learnt]
+    index: dict[str, list[int]] = {}
+    for position, (_, grams) in enumerate(learnt_grams):
+        for gram in grams:
+            index.setdefault(gram, []).append(position)
+    learnt_pairs = {prompt.pair_id: prompt.id for prompt in learnt if prompt.pair_id}
+
+    for prompt in evaluation:
+        if prompt.pair_id in learnt_pairs:
+            other = learnt_pairs[prompt.pair_id]
+            found.append(Overlap(eval_id=prompt.id, other_id=other, kind="same pair", similarity=1.0))
+        grams = trigrams(prompt.text)
+        shared: dict[int, int] = {}
+        for gram in grams:
+            for position in index.get(gram, ()):
+                shared[position] = shared.get(position, 0) + 1
+        for position, count in shared.items():
+            other_prompt, other_grams = learnt_grams[position]
+            similarity = count / (len(grams) + len(other_grams) - count)
+            if similarity >= NEAR_DUPLICATE:
+                same = normalise(prompt.text) == normalise(other_prompt.text)
+                found.append(
+                    Overlap(
+                        eval_id=prompt.id,
+                        other_id=other_prompt.id,
+                        kind="same prompt" if same else "near-duplicate",
+                        similarity=similarity,
+                    )
+                )
+    return sorted(found, key=lambda overlap: (-overlap.similarity, overlap.eval_id, overlap.other_id))
+
+
+def normalise(text: str) -> str:
+    """Lower case, compatibility forms, punctuation and runs of blanks as one blank."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return re.sub(r"[\W_]+", " ", folded).strip()
+
+
+def trigrams(text: str) -> frozenset[str]:
+    """The runs of three characters by which two prompts are held to be alike."""
+    padded = f" {normalise(text)} "
+    return frozenset(padded[start : start + GRAM] for start in range(max(1, len(padded) - GRAM + 1)))

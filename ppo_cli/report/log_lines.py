@@ -1,0 +1,84 @@
+"""The watcher for a pipe or a log file: one plain line for each thing that happened.
+
+Not here: anything that redraws.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from ppo_cli.behaviours.measures import measure_named
+from ppo_cli.records.events import AlarmsChecked, EvaluationDone, Event, Notice, Phase, RunStarted, UpdateDone
+from ppo_cli.records.measures import Measure
+from ppo_cli.report import formatting
+from ppo_cli.report.alarms import alarm_line
+
+
+class PlainLines:
+    """Writes a line for each event worth one; progress inside a phase is silent."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self.write = write
+        self.updates = 0
+        self.primary = ""
+        self.seconds: list[float] = []
+        self.after: float | None = None
+        """Seconds of the arms after this one."""
+        self.started = time.monotonic()
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case RunStarted():
+                self.updates, self.primary = event.updates, event.primary
+                self.after, self.seconds = event.seconds_after, []
+                self.write(f"goal: {formatting.one_line(event.goal)}")
+                self.write(f"run: {event.folder}{f' ({event.arm})' if event.arm else ''}")
+            case Phase() if not event.name.startswith(("update ", "old and")):
+                size = f" ({event.total} {event.unit})" if event.total else ""
+                self.write(f"{event.name}{size}")
+            case Notice():
+                self.write(f"{'warning: ' if event.level == 'warning' else ''}{formatting.one_line(event.text)}")
+            case UpdateDone():
+                self._update(event)
+            case EvaluationDone():
+                self._evaluation(event)
+            case AlarmsChecked():
+                for alarm in event.alarms:
+                    remedy = formatting.one_line(alarm.next_step)
+                    self.write(f"step {event.step}: alarm: {alarm_line(alarm)}; next: {remedy}")
+
+    def _update(self, event: UpdateDone) -> None:
+        metrics = event.metrics
+        self.seconds.append(event.seconds)
+        left = (self.updates - metrics.update) * sum(self.seconds) / len(self.seconds)
+        self.write(
+            f"update {metrics.update}/{self.updates}  "
+            f"reward {formatting.signed(metrics.reward, 2)} ±{metrics.reward_std:.2f}  "
+            f"KL {formatting.plain(metrics.kl, 2)} nats/answer, {formatting.plain(metrics.kl_per_token, 3)} nats/token  "
+            f"length {metrics.mean_answer_tokens:.1f}  ended {metrics.eos_rate:.0%}  "
+            f"{event.seconds:.1f} s  left about {formatting.duration(left)}"
+            f"{f', {formatting.duration(left + self.after)} with all arms' if self.after else ''}"
+        )
+
+    def _evaluation(self, event: EvaluationDone) -> None:
+        if event.comparison is None:
+            return
+        subset = f", fixed subset of {event.comparison.prompts}" if event.partial else ""
+        for change in event.comparison.changes:
+            measure = measure_named(change.name)
+            if change.name == self.primary or (change.verdict == "CHANGED" and not measure.eval_only):
+                self.write(
+                    f"step {event.step} against step 0{subset}: {measure.title.strip()} "
+                    f"{formatting.value(measure, change.before)} → {formatting.value(measure, change.after)}, "
+                    f"{formatting.difference(measure, change.difference)} "
+                    f"{formatting.interval(measure, change.low_95, change.high_95)}  {change.verdict}"
+                    f"{_known(measure, change.name in event.comparison.rewarded_measures)}"
+                )
+
+
+def _known(measure: Measure, graded: bool) -> str:
+    """The error of the rule behind a measure, and whether the reward grades it too."""
+    notes = [f"{measure.calibration.rule}: {formatting.rule_error(measure.calibration)}"] if measure.calibration else []
+    notes += [formatting.ALSO_REWARDED] if graded else []
+    return f"  ({'; '.join(notes)})" if notes else ""

@@ -1,0 +1,1 @@
+"""The screens that end a command, one file per command."""

@@ -1,0 +1,100 @@
+"""The contract of a reward: for every answer one finite score from each term, in the order of the answers.
+
+Whatever scores, a function of the user's, a model, a service, is held to it here, before a score reaches the weights.
+
+Not here: the kinds of term, how their scores add up (`preference`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ppo_cli.errors import GateError, PpoError
+from ppo_cli.records.answers import Answer, Prompt
+from ppo_cli.records.events import EventHandler, ignore_events
+
+BaselineAnswers = Sequence[Sequence[Answer]]
+Score = Callable[[Sequence[Prompt], Sequence[Answer], BaselineAnswers], Sequence[float]]
+"""Prompts, answers and the other answers to each, in one order; a number for each answer."""
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """One term, ready to score."""
+
+    score: Score
+    deterministic: bool = True
+    """Whether the same answer gets the same score in every run."""
+    compares: bool = False
+    """Whether the score is a comparison with the other answers already; else these are scored too and subtracted."""
+
+
+@dataclass
+class RewardContext:
+    """What some kinds of term need that a config does not say."""
+
+    device: str = "cpu"
+    """As the config's key `device`."""
+    on_event: EventHandler = ignore_events
+    """Told of what is fetched and trained."""
+    cache: Path | None = None
+    """File that a service's scores are kept in; None keeps them in memory."""
+    train_reward_model: Callable[[str, Mapping[str, Any], EventHandler], Path] | None = None
+    """Gives the folder of a preference model, training it the first time: path of the term, its parameters."""
+    fetch_model: Callable[[str, str, str | None], Path] | None = None
+    """Gives the folder of a model: path of the key that names it, its name, its revision."""
+    scorers: dict[str, Scorer] = field(default_factory=dict)
+    """The terms that have been made ready, by name."""
+
+
+def scores_of(
+    name: str, scorer: Scorer, prompts: Sequence[Prompt], answers: Sequence[Answer], others: BaselineAnswers
+) -> list[float]:
+    """A term's scores of some answers, held to the contract.
+
+    Raises:
+        GateError: it raised, gave another number of scores, or one that is no finite number.
+    """
+    try:
+        given = scorer.score(prompts, answers, others)
+        scores = list(given)
+    except PpoError:
+        raise
+    except Exception as error:
+        raise GateError(
+            f"The reward term {name} failed: {type(error).__name__}: {_first_line(error)}.", "Mend that term."
+        ) from error
+    if len(scores) != len(answers):
+        raise GateError(
+            f"The reward term {name} returned {len(scores)} scores for {len(answers)} answers.",
+            "Give one score an answer, in their order.",
+        )
+    return [as_score(score, f"term {name}", prompt) for score, prompt in zip(scores, prompts, strict=True)]
+
+
+def as_score(value: object, of: str, prompt: Prompt) -> float:
+    """A value as a finite float.
+
+    Raises:
+        GateError: it is none.
+    """
+    is_number = not isinstance(value, str | bytes | None) and hasattr(value, "__float__")
+    try:
+        score = float(value) if is_number else math.nan  # type: ignore[arg-type]  # it has __float__
+    except (TypeError, ValueError, RuntimeError):
+        score = math.nan
+    if not math.isfinite(score):
+        shown = value if is_number else f"{str(value)[:40]!r}, not a number"
+        raise GateError(
+            f"The reward of prompt '{prompt.id}' is {shown} ({of}).", "Mend that term; no update was made with it."
+        )
+    return score
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".")[:200] if lines else "without a word"

@@ -1,0 +1,1 @@
+"""What a command needs before it computes: the resolved experiment, its lock, parent, reward and start model."""

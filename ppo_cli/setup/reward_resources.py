@@ -1,0 +1,162 @@
+"""What the terms of a reward need from a command: models, a cache, and their content frozen with the run.
+
+Nothing of a config's is run, fetched or trained before a reward is opened; commands that only read a run open none.
+
+Not here: the terms (`rewards`), training a preference model (`engine`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ppo_cli.errors import ConfigError, ModelError, reason_of
+from ppo_cli.experiment.digest import sha256_file, sha256_of
+from ppo_cli.experiment.schema import Experiment, Reward, Term
+from ppo_cli.experiment.term_parameters import files_of, type_of
+from ppo_cli.records.events import EventHandler, Notice, ignore_events
+from ppo_cli.rewards.registry import SHIPPED
+from ppo_cli.rewards.reward_function import CompositeReward
+from ppo_cli.rewards.scaling import any_normalised
+from ppo_cli.rewards.scorer import RewardContext
+
+IDENTITY_FILES = ("*.safetensors", "*.json", "*.model", "*.txt", "*.jinja")
+
+
+def build_reward(experiment: Experiment) -> CompositeReward:
+    """The reward of an experiment, not opened yet.
+
+    Raises:
+        ConfigError: a kind of term is not known, or one of its parameters cannot be used.
+    """
+    around = RewardContext(device=experiment.device)
+
+    def fetch(path: str, model: str, revision: str | None) -> Path:
+        return _fetched(path, model, revision, around.on_event)
+
+    def prefer(path: str, parameters: Mapping[str, Any], on_event: EventHandler) -> Path:
+        from ppo_cli.engine.reward_model import reward_model
+        from ppo_cli.models.loading import choose_device
+
+        base = parameters["base"]
+        folder = _fetched(f"{path}.base", base, None, on_event) if base else _fetched_start(experiment, on_event)
+        return reward_model(path, parameters, folder, choose_device(experiment.device), on_event)
+
+    around.fetch_model, around.train_reward_model = fetch, prefer
+    return CompositeReward(experiment.reward, around)
+
+
+def open_terms(reward: CompositeReward, on_event: EventHandler, cache: Path | None = None) -> None:
+    """Makes every term ready, and says of those that may score an answer otherwise the next time.
+
+    Args:
+        reward: of an experiment.
+        on_event: told of what is fetched and trained.
+        cache: file that a service's scores are kept in.
+
+    Raises:
+        UsageError: a function, a model or a file cannot be used.
+    """
+    reward.surroundings.on_event, reward.surroundings.cache = on_event, cache
+    before = set(reward.surroundings.scorers)
+    wavering = [name for name, scorer in reward.open().items() if name not in before and not scorer.deterministic]
+    if wavering:
+        text = f"The reward is not deterministic ({', '.join(wavering)}): a repeated run may get other numbers."
+        on_event(Notice(text=text, level="warning"))
+
+
+def needs_no_resources(reward: Reward) -> bool:
+    """Whether an answer can be scored by the tool alone: no code, model or service of a config's, and no scale."""
+    shipped = all(type_of(name, term) in SHIPPED for name, term in reward.terms.items())
+    return shipped and not any_normalised(reward.terms)
+
+
+def pin_revisions(experiment: Experiment) -> Experiment:
+    """The same experiment with every classifier pinned to the commit that it has now."""
+    terms = {name: _pinned(name, term) for name, term in experiment.reward.terms.items()}
+    return replace(experiment, reward=replace(experiment.reward, terms=terms))
+
+
+def reward_content(experiment: Experiment) -> dict[str, str]:
+    """Digests of the files and models that terms name, by key path."""
+    content = {}
+    for name, term in experiment.reward.terms.items():
+        path = f"reward.terms.{name}"
+        match type_of(name, term):
+            case "python":
+                from ppo_cli.rewards.python_function import source_of
+
+                file = source_of(path, term.parameters["function"])
+                content[f"{path}.function"] = sha256_of(read_text(f"{path}.function", file))
+            case "preference":
+                content[f"{path}.pairs"] = sha256_of(read_text(f"{path}.pairs", Path(term.parameters["pairs"])))
+                if term.parameters["base"]:
+                    content[f"{path}.base"] = _identity(_fetched(f"{path}.base", term.parameters["base"], None))
+            case "classifier":
+                folder = _fetched(f"{path}.model", term.parameters["model"], term.parameters["revision"])
+                content[f"{path}.model"] = _identity(folder)
+    return content
+
+
+def reward_files(experiment: Experiment) -> dict[str, tuple[str, Path]]:
+    """The files that terms name, by key path: where a run keeps a copy of each, and where each lies now."""
+    return {
+        path: (f"inputs/reward-{name}/{file.name}", file)
+        for name, term in experiment.reward.terms.items()
+        for path, file in files_of(name, term).items()
+    }
+
+
+def read_text(path: str, file: Path) -> str:
+    """A file's text.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: {file} is not UTF-8 text at byte {error.start}.", "Save it as UTF-8.") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: {file} cannot be read: {reason_of(error)}.", "Check the path.") from None
+
+
+def _pinned(name: str, term: Term) -> Term:
+    if type_of(name, term) != "classifier" or Path(term.parameters["model"]).is_dir():
+        return term
+    from ppo_cli.models.model_source import resolve
+
+    with _under(f"reward.terms.{name}.model"):
+        revision = resolve(term.parameters["model"], term.parameters["revision"]).revision
+    return replace(term, parameters={**term.parameters, "revision": revision})
+
+
+def _fetched(path: str, model: str, revision: str | None, on_event: EventHandler = ignore_events) -> Path:
+    from ppo_cli.models.model_source import resolve
+
+    with _under(path):
+        return resolve(model, revision, on_event=on_event).folder
+
+
+def _fetched_start(experiment: Experiment, on_event: EventHandler) -> Path:
+    from ppo_cli.models.model_source import resolve
+
+    return resolve(experiment.model.start, experiment.model.revision, on_event=on_event).folder
+
+
+@contextmanager
+def _under(path: str) -> Iterator[None]:
+    """An error of a model within the block names the key of the reward that asked for it."""
+    try:
+        yield
+    except ModelError as error:
+        message = error.message.replace("model.start", path).replace("model.revision", path)
+        raise type(error)(message, error.next_step) from None
+
+
+def _identity(folder: Path) -> str:
+    files = sorted(file for pattern in IDENTITY_FILES for file in folder.glob(pattern))
+    return sha256_of({file.name: sha256_file(file) for file in files})

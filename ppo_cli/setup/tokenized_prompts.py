@@ -1,0 +1,31 @@
+"""Prompts together with their token ids, so that each prompt is tokenized once per command.
+
+Not here: tokenizing (`resolve`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from ppo_cli.records.answers import Prompt
+
+
+@dataclass(frozen=True)
+class TokenizedPrompts:
+    """Prompts in the order of their file, each with the token ids that the model reads."""
+
+    prompts: Sequence[Prompt]
+    token_ids: Sequence[Sequence[int]]
+    """One list per prompt, chat template applied."""
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+    def __iter__(self) -> Iterator[tuple[Prompt, Sequence[int]]]:
+        return zip(self.prompts, self.token_ids, strict=True)
+
+    def only(self, prompt_ids: Collection[str]) -> TokenizedPrompts:
+        """Those with one of these ids, in the same order."""
+        kept = [(prompt, ids) for prompt, ids in self if prompt.id in prompt_ids]
+        return TokenizedPrompts([prompt for prompt, _ in kept], [ids for _, ids in kept])

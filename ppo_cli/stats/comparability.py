@@ -1,0 +1,195 @@
+"""Whether two frozen experiments may be compared, and what differs between them.
+
+A pure function of two locks: which differences forbid a comparison, which are the treatment, which are only
+circumstances that might have moved the result.
+
+Not here: the comparison itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ppo_cli.experiment.digest import sha256_of
+from ppo_cli.experiment.freeze import Lock
+from ppo_cli.records.comparisons import variables
+
+MUST_AGREE = {
+    "eval_set": "the evaluation sets differ",
+    "rendered": "the prompts differ as the models see them (template, tokenizer or system prompt)",
+    "generation": "the evaluations sample differently",
+}
+"""Groups without which there is no common measure, and what to say when they differ."""
+
+CONTENT = {"train_set": "prompts.train", "start_model": "model.start", "warm_start": "model.warm_start"}
+"""Content groups whose difference is a treatment, named by the key that chose the content."""
+
+SEEN_BY = ("tokenizer", "chat_template", "system_prompt")
+"""Values of the start model that decide how a prompt is rendered."""
+
+RESCORED = ("behaviours",)
+"""Groups whose difference does not matter: both runs are scored anew by the present rules."""
+
+FIRST = ("start_model", "warm_start", "reward")
+"""What the policy starts from, which is the reference too, and what it is paid for: named before other treatments."""
+
+NOTED = ("goal", "analysis")
+"""Groups that change no number of a run; the earlier run's counts, and a difference is shown."""
+
+DECLARED = "variable"
+"""The key that names treatments which are moved together on purpose."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparability:
+    """What was found about two locks."""
+
+    refused: tuple[str, ...]
+    """Reasons why no comparison is possible."""
+    same_groups: tuple[str, ...]
+    """What was checked and is the same."""
+    treatments: Mapping[str, tuple[Any, Any]]
+    """Key to (value in A, value in B) of everything that was varied, the seed apart."""
+    seeds: tuple[Any, Any]
+    confounders: Mapping[str, tuple[str, str]]
+    """Circumstances that differ: versions, machine, type of weights, the goal's wording."""
+    same_run: bool
+    waived: tuple[str, ...] = ()
+    """Reasons against the comparison that were let pass."""
+    joint_variable: tuple[str, ...] = ()
+    """Those of the treatments that a run declared to be one variable, before it was trained."""
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """What was varied, a declared bundle as one."""
+        return variables(self.treatments, self.joint_variable)
+
+    @property
+    def is_confounded(self) -> bool:
+        """Whether more than one variable was changed."""
+        return len(self.variables) > 1
+
+
+def comparability(
+    a: Lock,
+    b: Lock,
+    circumstances_a: Mapping[str, str],
+    circumstances_b: Mapping[str, str],
+    *,
+    same_run: bool,
+    allowed: Collection[str] = (),
+) -> Comparability:
+    """Holds two locks side by side.
+
+    Args:
+        a: the lock of run A.
+        b: the lock of run B.
+        circumstances_a: versions and machine of run A.
+        circumstances_b: the same of run B.
+        same_run: whether both are one run.
+        allowed: groups of MUST_AGREE that may differ.
+    """
+    refused: list[str] = []
+    agrees: list[str] = []
+    waived: list[str] = []
+    treatments: dict[str, tuple[Any, Any]] = {}
+    for group, reason in MUST_AGREE.items():
+        same = _same_prompts_seen(a, b, allowed) if group == "rendered" else _digest(a, group) == _digest(b, group)
+        if same:
+            agrees.append(group)
+        elif group == "generation" and (sampling := _declared_by_both(a, b)):
+            treatments |= sampling
+        else:
+            (waived if group in allowed else refused).append(f"{reason}{_which(a, b, group)}")
+    noted: dict[str, tuple[str, str]] = {}
+    seeds = (group_values(a, "seed").get("seed"), group_values(b, "seed").get("seed"))
+    rest = sorted({*a.groups, *b.groups} - set(MUST_AGREE) - set(RESCORED) - set(FIRST))
+    for group in (*FIRST, *rest):
+        if _digest(a, group) == _digest(b, group) or group == "seed":
+            continue
+        if group in NOTED:
+            found = differences(group_values(a, group), group_values(b, group))
+            noted |= {key: (str(x), str(y)) for key, (x, y) in found.items() if key != DECLARED}
+        elif group in CONTENT:
+            treatments[CONTENT[group]] = (_digest(a, group)[:8], _digest(b, group)[:8])
+        else:
+            treatments |= differences(group_values(a, group), group_values(b, group))
+    confounders = {
+        name: (circumstances_a[name], circumstances_b.get(name, ""))
+        for name in circumstances_a
+        if circumstances_a[name] != circumstances_b.get(name, "")
+    }
+    return Comparability(
+        refused=tuple(refused),
+        same_groups=tuple(agrees),
+        treatments=treatments,
+        seeds=seeds,
+        confounders={**noted, **confounders},
+        same_run=same_run,
+        waived=tuple(waived),
+        joint_variable=joint_variable(treatments, a, b),
+    )
+
+
+def joint_variable(treatments: Collection[str], *locks: Lock) -> tuple[str, ...]:
+    """Those of the treatments that one of the runs declared to be one variable; none where that is fewer than two."""
+    declared = [tuple(key for key in treatments if key in _declares(lock)) for lock in locks]
+    most = max(declared, key=len)
+    return most if len(most) > 1 else ()
+
+
+def setting_digest(lock: Lock) -> str:
+    """A digest of everything but the seed and what changes no number: runs that share it are one arm."""
+    left_out = {"seed", "rendered", *NOTED, *RESCORED}
+    held = {name: group.digest for name, group in lock.groups.items() if name not in left_out}
+    return sha256_of({**held, "rendered": _rendered_eval(lock)})
+
+
+def _declares(lock: Lock) -> Collection[str]:
+    names: Collection[str] = group_values(lock, "goal").get(DECLARED) or ()
+    return names
+
+
+def _declared_by_both(a: Lock, b: Lock) -> dict[str, tuple[Any, Any]]:
+    """How the evaluations sample differently, where that is what both runs declared to vary; else nothing."""
+    found = differences(group_values(a, "generation"), group_values(b, "generation"))
+    return found if set(found) <= set(_declares(a)) & set(_declares(b)) else {}
+
+
+def _which(a: Lock, b: Lock, group: str) -> str:
+    """The keys that differ, where the group is made of config values."""
+    if group != "generation":
+        return ""
+    found = differences(group_values(a, group), group_values(b, group))
+    parts = [f"{key} {old} and {new}" for key, (old, new) in found.items()]
+    return f" ({', '.join(parts)})"
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """{key: (old, new)} of the values that are not the same."""
+    return {key: (old.get(key), new.get(key)) for key in sorted({*old, *new}) if old.get(key) != new.get(key)}
+
+
+def _same_prompts_seen(a: Lock, b: Lock, allowed: Collection[str]) -> bool:
+    """Whether the models see the same; of sets that may differ, whether they see a common prompt alike."""
+    if _rendered_eval(a) == _rendered_eval(b):
+        return True
+    differ = _digest(a, "eval_set") != _digest(b, "eval_set")
+    models = (group_values(lock, "start_model") for lock in (a, b))
+    seen_by = [{key: value for key, value in model.items() if key in SEEN_BY} for model in models]
+    return differ and "eval_set" in allowed and bool(seen_by[0]) and seen_by[0] == seen_by[1]
+
+
+def _rendered_eval(lock: Lock) -> Any:  # noqa: ANN401
+    return group_values(lock, "rendered").get("eval")
+
+
+def group_values(lock: Lock, group: str) -> Mapping[str, Any]:
+    """What a group of a lock holds; nothing where the lock has no such group."""
+    return lock.groups[group].values if group in lock.groups else {}
+
+
+def _digest(lock: Lock, group: str) -> str:
+    return lock.groups[group].digest if group in lock.groups else ""

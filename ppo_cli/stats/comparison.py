@@ -1,0 +1,253 @@
+"""Two policies on the same prompts: what changed, whether that can be told from chance, and which prompts moved.
+
+Not here: whether the two may be compared (`comparability`), how it is shown (`report`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from scipy import stats
+
+from ppo_cli.records.answers import Prompt
+from ppo_cli.records.comparisons import Comparison, Flip, MeasureChange, Verdict
+from ppo_cli.records.measures import LabelledAnswer, Measure
+from ppo_cli.stats.corpus_metrics import CORPORA
+from ppo_cli.stats.intervals import (
+    PairedResult,
+    benjamini_hochberg,
+    holm,
+    minimum_detectable,
+    paired_difference,
+)
+from ppo_cli.stats.label_matrix import Floats, LabelMatrix, label_matrix
+
+ALPHA = 0.05
+MIN_PROMPTS = 10
+"""With fewer prompts than this nothing is concluded."""
+MIN_CHANGED_PROMPTS = 6
+"""With fewer prompts moved than this no paired test can tell them from chance: 2 / 2^5 is above ALPHA."""
+FLIP = 0.5
+"""A prompt has flipped when its share of refusals moved by at least this."""
+YES_NO_STATISTICS = ("refused", "asks", "ended", "empty")
+"""Labels that each answer has or has not; flips are counted in the primary's, if it is one of them."""
+
+
+def compare(
+    names: tuple[str, str],
+    before: Sequence[LabelledAnswer],
+    after: Sequence[LabelledAnswer],
+    measures: Sequence[Measure],
+    prompts: Mapping[str, Prompt],
+    *,
+    primary: str,
+    smallest_effect: float,
+) -> Comparison:
+    """Compares policy B with policy A over the prompts that both answered.
+
+    Args:
+        names: what to call A and B.
+        before: labelled samples of A.
+        after: labelled samples of B.
+        measures: as of `compare_arms`.
+        prompts: texts, for the flips.
+        primary: the measure that the verdict is about, fixed before the runs.
+        smallest_effect: smallest change of the primary that matters, in percentage points for shares.
+    """
+    return compare_groups(names, [before], [after], measures, prompts, primary=primary, smallest_effect=smallest_effect)
+
+
+def compare_groups(
+    names: tuple[str, str],
+    before: Sequence[Sequence[LabelledAnswer]],
+    after: Sequence[Sequence[LabelledAnswer]],
+    measures: Sequence[Measure],
+    prompts: Mapping[str, Prompt],
+    *,
+    primary: str,
+    smallest_effect: float,
+) -> Comparison:
+    """Compares arm B with arm A, each the mean of its seeds, over the prompts that all of them answered.
+
+    Args:
+        names: what to call A and B.
+        before: labelled samples of each seed of A.
+        after: labelled samples of each seed of B.
+        measures: what to compare. The primary is judged alone, the other headlines after Holm's correction, the
+            details, which are there to look around in, after Benjamini and Hochberg's.
+        prompts: texts, for the flips.
+        primary: the measure that the verdict is about, fixed before the runs.
+        smallest_effect: smallest change of the primary that matters, in percentage points for shares.
+    """
+    arm_a, arm_b = common_matrices(before, after)
+    table_a, table_b = _pooled(arm_a), _pooled(arm_b)
+
+    by_name = {measure.name: measure for measure in measures}
+    main = by_name[primary]
+    by_name[primary] = replace(main, equivalence_margin=smallest_effect / 100 if main.unit == "%" else smallest_effect)
+    results = {name: paired_difference(measure, arm_a, arm_b) for name, measure in by_name.items()}
+
+    tested = [name for name, found in results.items() if found and name != primary and not _is_info(by_name[name])]
+    corrected: dict[str, float] = {}
+    for details, correct in ((False, holm), (True, benjamini_hochberg)):
+        among = [name for name in tested if by_name[name].eval_only == details]
+        corrected |= zip(among, correct([_p_value(results[name]) for name in among]), strict=True)
+    changes = [_change(by_name[name], results[name], corrected.get(name), name == primary) for name in by_name]
+    rate_label = flip_label(main)
+    return Comparison(
+        before=names[0],
+        after=names[1],
+        primary=primary,
+        changes=tuple(sorted(changes, key=lambda change: change.name != primary)),
+        flips=_flips(table_a, table_b, prompts, rate_label),
+        expected_flip_rate=expected_flip_rate(table_a.labels.get(rate_label)),
+        prompts=len(table_a.prompt_ids),
+        samples_per_prompt=len(arm_a[0].texts[0]) if table_a.prompt_ids else 0,
+    )
+
+
+def common_matrices(*arms: Sequence[Sequence[LabelledAnswer]]) -> list[list[LabelMatrix]]:
+    """A table for each seed of each arm, all of the prompts that all of them answered."""
+    tables = [[label_matrix(labelled) for labelled in arm] for arm in arms]
+    common = sorted(set.intersection(*(set(table.prompt_ids) for arm in tables for table in arm)))
+    return [[table.select(common) for table in arm] for arm in tables]
+
+
+def _pooled(arm: Sequence[LabelMatrix]) -> LabelMatrix:
+    """All answers of an arm to each prompt side by side, to count flips in."""
+    labels = set.intersection(*(set(table.labels) for table in arm))
+    return replace(
+        arm[0],
+        labels={name: np.hstack([table.labels[name] for table in arm]) for name in sorted(labels)},
+        texts=tuple(tuple(text for table in arm for text in table.texts[row]) for row in range(len(arm[0].texts))),
+    )
+
+
+def flip_label(primary: Measure) -> str:
+    """The yes/no label whose flips are counted: the primary's own, or refusals."""
+    return primary.label if primary.label in YES_NO_STATISTICS else "refused"
+
+
+def expected_flip_rate(labels: Floats | None) -> float | None:
+    """Share of prompts that would flip if the same policy were sampled again, from its own disagreement.
+
+    Args:
+        labels: yes/no [prompts, samples]; with one sample a prompt it cannot be known.
+    """
+    if labels is None or labels.size == 0 or labels.shape[1] < 2:
+        return None
+    samples = labels.shape[1]
+    counts = np.arange(samples + 1)
+    flips = np.abs(counts[:, None] - counts[None, :]) >= FLIP * samples
+    chances = stats.binom.pmf(counts[None, :], samples, labels.mean(axis=1)[:, None])
+    return float(np.einsum("pi,ij,pj->p", chances, flips, chances).mean())
+
+
+def _change(measure: Measure, found: PairedResult | None, corrected: float | None, is_primary: bool) -> MeasureChange:
+    if found is None:
+        return MeasureChange(
+            name=measure.name,
+            before=None,
+            after=None,
+            difference=None,
+            low_95=None,
+            high_95=None,
+            p_value=None,
+            p_adjusted=None,
+            prompts=0,
+            prompts_up=0,
+            prompts_down=0,
+            minimum_detectable=None,
+            verdict="INCONCLUSIVE",
+        )
+    verdict = _verdict(measure, found, found.p_value if is_primary else corrected)
+    change = MeasureChange(
+        name=measure.name,
+        before=found.before,
+        after=found.after,
+        difference=found.difference,
+        low_95=found.low_95,
+        high_95=found.high_95,
+        low_90=found.interval_90[0],
+        high_90=found.interval_90[1],
+        p_value=found.p_value,
+        p_adjusted=corrected,
+        prompts=found.prompts,
+        prompts_up=found.prompts_up,
+        prompts_down=found.prompts_down,
+        minimum_detectable=minimum_detectable(found.error),
+        verdict=verdict,
+    )
+    return _ratio_from_log(change) if measure.statistic == "geometric_mean" else change
+
+
+def _verdict(measure: Measure, found: PairedResult, p_value: float | None) -> Verdict:
+    if _is_info(measure):
+        return "info"
+    if found.prompts < MIN_PROMPTS or not (math.isfinite(found.low_95) and math.isfinite(found.high_95)):
+        return "INCONCLUSIVE"
+    excludes_zero = found.low_95 > 0 or found.high_95 < 0
+    if excludes_zero and (p_value is None or p_value < ALPHA):
+        return "CHANGED"
+    if -measure.equivalence_margin < found.interval_90[0] and found.interval_90[1] < measure.equivalence_margin:
+        return "EQUIVALENT"
+    if measure.statistic not in CORPORA and found.prompts_up + found.prompts_down < MIN_CHANGED_PROMPTS:
+        return "INCONCLUSIVE"
+    return "NO CHANGE DETECTED"
+
+
+def _is_info(measure: Measure) -> bool:
+    return measure.unit == "nats"
+
+
+def _p_value(found: PairedResult | None) -> float:
+    return found.p_value if found else 1.0
+
+
+def _ratio_from_log(change: MeasureChange) -> MeasureChange:
+    def exp(value: float | None) -> float | None:
+        return None if value is None else math.exp(value)
+
+    return replace(
+        change,
+        before=exp(change.before),
+        after=exp(change.after),
+        difference=exp(change.difference),
+        low_95=exp(change.low_95),
+        high_95=exp(change.high_95),
+        low_90=exp(change.low_90),
+        high_90=exp(change.high_90),
+        minimum_detectable=exp(change.minimum_detectable),
+    )
+
+
+def _flips(a: LabelMatrix, b: LabelMatrix, prompts: Mapping[str, Prompt], label: str) -> tuple[Flip, ...]:
+    """The prompts whose share of `label` moved by at least FLIP, largest movement first."""
+    if not a.prompt_ids or label not in a.labels or label not in b.labels:
+        return ()
+    rate_a, rate_b = a.labels[label].mean(axis=1), b.labels[label].mean(axis=1)
+    moved = [row for row in range(len(a.prompt_ids)) if abs(rate_b[row] - rate_a[row]) >= FLIP]
+    moved.sort(key=lambda row: (-abs(rate_b[row] - rate_a[row]), a.prompt_ids[row]))
+    return tuple(
+        Flip(
+            prompt_id=a.prompt_ids[row],
+            prompt=prompts[a.prompt_ids[row]].text,
+            category=a.categories[row],
+            expect=prompts[a.prompt_ids[row]].expect,
+            before_rate=float(rate_a[row]),
+            after_rate=float(rate_b[row]),
+            before_answer=_typical(a, row, label),
+            after_answer=_typical(b, row, label),
+        )
+        for row in moved
+    )
+
+
+def _typical(table: LabelMatrix, row: int, label: str) -> str:
+    """The first answer that does what most answers to this prompt do."""
+    labels = table.labels[label][row]
+    majority = float(labels.mean() >= FLIP)
+    return table.texts[row][int(np.flatnonzero(labels == majority)[0])]

@@ -1,0 +1,384 @@
+"""Intervals and paired tests over prompts.
+
+Uncertainty is that of the prompts drawn, with the answers of both policies to one prompt kept together. It does
+not cover the luck of a training seed: two runs differ by more than this says.
+
+| quantity                    | interval                                   | test                          |
+| rate of one policy          | Wilson, effective size from the prompts    |                               |
+| mean of one policy          | t over prompt means                        |                               |
+| d′, conservatism, ratios    | bootstrap over prompts, within strata,     | swap A and B per prompt       |
+|                             | widened for few prompts                    |                               |
+| difference of means         | paired t over prompts (Newcombe if K = 1)  | swap; exact McNemar if K = 1  |
+| correlations                | bootstrap over prompts, ranks kept         | swap                          |
+| measures of the whole set   | grouped jackknife                          | swap                          |
+
+An arm of several seeds is the mean of its seeds, prompt by prompt; for measures of the whole set, of their values.
+
+Not here: which measures there are, what a verdict is called.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import stats
+
+from ppo_cli.records.measures import Estimate, Measure
+from ppo_cli.stats import corpus_metrics
+from ppo_cli.stats.label_matrix import Floats, LabelMatrix
+from ppo_cli.stats.measure_statistics import PromptStatistics, prompt_statistics
+
+LEVEL = 0.95
+EQUIVALENCE_LEVEL = 0.90
+"""An interval of this level within the margin is two one-sided tests at 5 % (TOST; Schuirmann 1987)."""
+LEVELS = (LEVEL, EQUIVALENCE_LEVEL)
+DRAWS = 4000
+"""Resamples of a bootstrap and of a swap test; the smallest p-value it can give is 1 / (DRAWS + 1)."""
+CORPUS_DRAWS = 500
+CHUNK = 250
+POWER = 0.8
+NEWCOMBE_BELOW = 200
+"""Below this many prompts the t interval of a difference of yes/no answers is too short."""
+TIE = 1e-12
+
+
+@dataclass(frozen=True)
+class PairedResult:
+    """A difference B - A on the same prompts; on the log scale for a geometric mean."""
+
+    before: float
+    after: float
+    difference: float
+    low_95: float
+    high_95: float
+    """95 % interval."""
+    interval_90: tuple[float, float]
+    """90 % interval."""
+    error: float
+    """Standard error."""
+    p_value: float
+    prompts: int
+    prompts_up: int
+    prompts_down: int
+
+
+def estimate(measure: Measure, *seeds: LabelMatrix) -> Estimate:
+    """A measure of one policy, or of an arm of several seeds, with its 95 % interval over prompts."""
+    if measure.statistic in corpus_metrics.CORPORA:
+        return _estimate_corpus(measure, seeds)
+    pieces = _statistics_of_runs(measure, seeds)
+    value, prompts = pieces.value(), len(pieces.values)
+    if value is None:
+        return Estimate(name=measure.name, value=None, low_95=None, high_95=None, prompts=prompts)
+    low, high = _interval(measure, pieces, value)
+    if measure.statistic == "geometric_mean":
+        value, low, high = math.exp(value), _exp(low), _exp(high)
+    return Estimate(name=measure.name, value=value, low_95=low, high_95=high, prompts=prompts)
+
+
+def paired_difference(
+    measure: Measure, before: LabelMatrix | Sequence[LabelMatrix], after: LabelMatrix | Sequence[LabelMatrix]
+) -> PairedResult | None:
+    """A measure of two policies on the same prompts; None where there is no data in common.
+
+    Args:
+        measure: what is compared.
+        before: policy A, or the seeds of arm A.
+        after: policy B, or the seeds of arm B; rows for the same prompts in the same order.
+    """
+    arm_a, arm_b = ([arm] if isinstance(arm, LabelMatrix) else arm for arm in (before, after))
+    if measure.statistic in corpus_metrics.CORPORA:
+        if len(arm_a) == len(arm_b) == 1:
+            return _paired_corpus(measure, arm_a[0], arm_b[0])
+        return _paired_corpora(measure, arm_a, arm_b)
+    a, b = _in_common(_statistics_of_runs(measure, arm_a), _statistics_of_runs(measure, arm_b))
+    value_a, value_b = a.value(), b.value()
+    if value_a is None or value_b is None:
+        return None
+    gap = b.values[:, 0] - a.values[:, 0] if a.is_mean else _gap(a, b)
+    binary = _single_yes_no(measure, arm_a, arm_b)
+    if a.is_mean:
+        error = float(gap.std(ddof=1) / math.sqrt(len(gap))) if len(gap) > 1 else math.nan
+        if binary and len(gap) < NEWCOMBE_BELOW:
+            outer, inner = (newcombe(a.values[:, 0], b.values[:, 0], level) for level in LEVELS)
+        else:
+            outer, inner = (t_interval(value_b - value_a, error, len(gap) - 1, level) for level in LEVELS)
+    else:
+        weights = bootstrap_weights(a, measure.name)
+        differences = b.at(weights) - a.at(weights)
+        error = float(np.nanstd(differences, ddof=1))
+        outer, inner = (bootstrap_interval(differences, _smallest_stratum(a), level) for level in LEVELS)
+    p_value = mcnemar(a.values[:, 0], b.values[:, 0]) if binary else _swap_test(a, b, measure.name)
+    return _result((value_a, value_b), outer, inner, error, p_value, gap)
+
+
+def _result(
+    values: tuple[float, float],
+    outer: tuple[float, float],
+    inner: tuple[float, float],
+    error: float,
+    p_value: float,
+    gap: Floats,
+) -> PairedResult:
+    """The result of a comparison.
+
+    Args:
+        values: of A and of B.
+        outer: 95 % interval of their difference.
+        inner: 90 % interval.
+        error: standard error.
+        p_value: of the test.
+        gap: which way each prompt moved.
+    """
+    before, after = values
+    return PairedResult(
+        before=before,
+        after=after,
+        difference=after - before,
+        low_95=outer[0],
+        high_95=outer[1],
+        interval_90=inner,
+        error=error,
+        p_value=p_value,
+        prompts=len(gap),
+        prompts_up=int((gap > TIE).sum()),
+        prompts_down=int((gap < -TIE).sum()),
+    )
+
+
+def wilson(rate: float, size: float, level: float = LEVEL) -> tuple[float, float]:
+    """Wilson's score interval of a rate seen in `size` independent trials."""
+    z = stats.norm.ppf((1 + level) / 2)
+    centre = (rate + z * z / (2 * size)) / (1 + z * z / size)
+    half = z / (1 + z * z / size) * math.sqrt(rate * (1 - rate) / size + z * z / (4 * size * size))
+    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
+
+
+def newcombe(before: Floats, after: Floats, level: float = LEVEL) -> tuple[float, float]:
+    """Interval of the difference of two paired proportions (Newcombe 1998, method 10).
+
+    Args:
+        before: 0 or 1 for each prompt.
+        after: the same prompts.
+        level: of the interval.
+    """
+    n = len(before)
+    both, neither = float((before * after).sum()), float(((1 - before) * (1 - after)).sum())
+    only_a, only_b = float((before * (1 - after)).sum()), float(((1 - before) * after).sum())
+    p1, p2 = (both + only_b) / n, (both + only_a) / n
+    (l1, u1), (l2, u2) = wilson(p1, n, level), wilson(p2, n, level)
+    margins = (both + only_a) * (only_b + neither) * (both + only_b) * (only_a + neither)
+    phi = (both * neither - only_a * only_b) / math.sqrt(margins) if margins > 0 else 0.0
+    below = (p1 - l1) ** 2 - 2 * phi * (p1 - l1) * (u2 - p2) + (u2 - p2) ** 2
+    above = (u1 - p1) ** 2 - 2 * phi * (u1 - p1) * (p2 - l2) + (p2 - l2) ** 2
+    return p1 - p2 - math.sqrt(max(0.0, below)), p1 - p2 + math.sqrt(max(0.0, above))
+
+
+def mcnemar(before: Floats, after: Floats) -> float:
+    """Exact two-sided p-value over the prompts whose yes/no changed."""
+    rose, fell = int((after > before).sum()), int((after < before).sum())
+    return float(stats.binomtest(rose, rose + fell, 0.5).pvalue) if rose + fell else 1.0
+
+
+def holm(p_values: list[float]) -> list[float]:
+    """Holm's step-down adjustment: the chance of any false positive among them stays below the level."""
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    adjusted, largest = [1.0] * len(p_values), 0.0
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, p_values[index] * (len(p_values) - rank)))
+        adjusted[index] = largest
+    return adjusted
+
+
+def benjamini_hochberg(p_values: list[float]) -> list[float]:
+    """Adjusted p-values: of those below the level, the expected share of false positives stays below it."""
+    return [float(value) for value in stats.false_discovery_control(p_values)] if p_values else []
+
+
+def minimum_detectable(error: float) -> float | None:
+    """Smallest |difference| that such a comparison detects with 80 % power at 5 %, from its standard error."""
+    if not math.isfinite(error) or error <= 0:
+        return None
+    return float((stats.norm.ppf((1 + LEVEL) / 2) + stats.norm.ppf(POWER)) * error)
+
+
+def _interval(measure: Measure, pieces: PromptStatistics, value: float) -> tuple[float | None, float | None]:
+    n = len(pieces.values)
+    if not pieces.is_mean:
+        if _smallest_stratum(pieces) < 2:
+            return None, None
+        return bootstrap_interval(pieces.at(bootstrap_weights(pieces, measure.name)), _smallest_stratum(pieces))
+    if n < 2:
+        return None, None
+    column = pieces.values[:, 0]
+    error = float(column.std(ddof=1) / math.sqrt(n))
+    if measure.unit == "%" and measure.statistic == "mean":
+        return wilson(value, max(n, value * (1 - value) / error**2) if error > 0 else n)
+    return t_interval(value, error, n - 1)
+
+
+def t_interval(value: float, error: float, freedom: float, level: float = LEVEL) -> tuple[float, float]:
+    """The t interval about a value, from its standard error."""
+    if not math.isfinite(error):
+        return -math.inf, math.inf
+    half = float(stats.t.ppf((1 + level) / 2, freedom)) * error
+    return value - half, value + half
+
+
+def bootstrap_interval(draws: Floats, size: int, level: float = LEVEL) -> tuple[float, float]:
+    """The percentile interval of a bootstrap, as much wider as a t interval would be (Hesterberg 2015, 5.3).
+
+    Args:
+        draws: the statistic of each resample.
+        size: how many were resampled; of the smallest stratum, where there are several.
+        level: of the interval.
+    """
+    if size < 2:
+        return -math.inf, math.inf
+    reach = math.sqrt(size / (size - 1)) * stats.t.ppf((1 + level) / 2, size - 1)
+    tail = 100 * float(stats.norm.sf(reach))
+    low, high = np.nanpercentile(draws, [tail, 100 - tail])
+    return float(low), float(high)
+
+
+def _smallest_stratum(pieces: PromptStatistics) -> int:
+    return int(np.unique(pieces.strata, return_counts=True)[1].min())
+
+
+def rng_for(owner: str) -> np.random.Generator:
+    """The resampling of each measure has its own stream, the same in every comparison."""
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(owner.encode()).digest()[:8], "little"))
+
+
+def bootstrap_weights(pieces: PromptStatistics, owner: str) -> Floats:
+    """How often each prompt is drawn [draws, prompts], the size of each stratum kept."""
+    generator = rng_for(f"bootstrap {owner}")
+    weights = np.zeros((DRAWS, len(pieces.values)))
+    for stratum in np.unique(pieces.strata):
+        members = np.flatnonzero(pieces.strata == stratum)
+        for begin in range(0, DRAWS, CHUNK):  # small enough for the processor's cache
+            drawn = generator.integers(len(members), size=(CHUNK, len(members)))
+            places = (drawn + np.arange(CHUNK)[:, None] * len(members)).ravel()
+            counts = np.bincount(places, minlength=drawn.size).reshape(drawn.shape)
+            weights[begin : begin + CHUNK, members] = counts
+    return weights
+
+
+def random_swaps(owner: str, draws: int, prompts: int) -> Floats:
+    """Which prompts are swapped: 0 or 1 [draws, prompts]."""
+    size = draws * prompts
+    bits = np.frombuffer(rng_for(f"swap {owner}").bytes(-(-size // 8)), dtype=np.uint8)
+    return np.unpackbits(bits)[:size].reshape(draws, prompts).astype(float)
+
+
+def _swap_test(a: PromptStatistics, b: PromptStatistics, owner: str) -> float:
+    """Share of random swaps of A and B per prompt that differ at least as much as what was seen."""
+    observed = abs(float((b.value() or 0.0) - (a.value() or 0.0)))
+    if np.array_equal(a.values, b.values):
+        return 1.0
+    moved = random_swaps(owner, DRAWS, len(a.values)) @ (b.values - a.values)
+    swapped_a, swapped_b = a.values.sum(axis=0) + moved, b.values.sum(axis=0) - moved
+    differences = np.abs(a.combine(swapped_b) - a.combine(swapped_a))
+    return float((1 + (differences >= observed - TIE).sum()) / (DRAWS + 1))
+
+
+def _statistics_of_runs(measure: Measure, seeds: Sequence[LabelMatrix]) -> PromptStatistics:
+    """The pieces of one policy, or their means over the seeds of an arm, for prompts that all of them have."""
+    pieces = [prompt_statistics(measure, table) for table in seeds]
+    if len(pieces) == 1:
+        return pieces[0]
+    common = set.intersection(*(set(found.prompt_ids) for found in pieces))
+    kept = [found.only(common) for found in pieces]
+    return replace(kept[0], values=np.mean([found.values for found in kept], axis=0))
+
+
+def _in_common(a: PromptStatistics, b: PromptStatistics) -> tuple[PromptStatistics, PromptStatistics]:
+    common = set(a.prompt_ids) & set(b.prompt_ids)
+    return a.only(common), b.only(common)
+
+
+def _gap(a: PromptStatistics, b: PromptStatistics) -> Floats:
+    """Which way each prompt moved, for statistics that are no plain mean: refusals, or the numerator."""
+    columns = (0, 2) if a.values.shape[1] == 4 else (0,)
+    return np.asarray(sum(b.values[:, column] - a.values[:, column] for column in columns))
+
+
+def _single_yes_no(measure: Measure, before: Sequence[LabelMatrix], after: Sequence[LabelMatrix]) -> bool:
+    if measure.statistic != "mean" or measure.unit != "%" or not len(before) == len(after) == 1:
+        return False
+    return all(
+        measure.label in table.labels
+        and table.labels[measure.label].shape[1] == 1
+        and bool(np.isin(table.labels[measure.label], (0.0, 1.0)).all())
+        for table in (*before, *after)
+    )
+
+
+def _exp(value: float | None) -> float | None:
+    return None if value is None else math.exp(value)
+
+
+def _estimate_corpus(measure: Measure, seeds: Sequence[LabelMatrix]) -> Estimate:
+    prompts = len(seeds[0].prompt_ids)
+    nothing = Estimate(name=measure.name, value=None, low_95=None, high_95=None, prompts=prompts)
+    if prompts < 2:
+        return nothing
+    whole, left_out = _mean_over_corpora(measure, seeds)
+    if not math.isfinite(whole):
+        return nothing
+    low, high = t_interval(whole, corpus_metrics.jackknife_error(left_out), len(left_out) - 1)
+    return Estimate(name=measure.name, value=whole, low_95=max(0.0, low), high_95=min(1.0, high), prompts=prompts)
+
+
+def _paired_corpus(measure: Measure, before: LabelMatrix, after: LabelMatrix) -> PairedResult | None:
+    prompts = len(before.prompt_ids)
+    if prompts < 2:
+        return None
+    texts = corpus_metrics.CORPORA[measure.statistic]([before, after])
+    everyone, nobody = np.ones((1, prompts)), np.zeros((1, prompts))
+    value_a, value_b = float(texts.at(everyone, nobody)[0]), float(texts.at(nobody, everyone)[0])
+    if not (math.isfinite(value_a) and math.isfinite(value_b)):
+        return None
+    keep = corpus_metrics.leave_group_out(prompts)
+    same = before.texts == after.texts  # then they differ by nothing, even where a group left out leaves no data
+    left_out = np.zeros(len(keep)) if same else texts.at(0 * keep, keep) - texts.at(keep, 0 * keep)
+    error = corpus_metrics.jackknife_error(left_out)
+    outer, inner = (t_interval(value_b - value_a, error, len(left_out) - 1, level) for level in LEVELS)
+    draws = corpus_metrics.DRAWS.get(measure.statistic, CORPUS_DRAWS)
+    swap = random_swaps(measure.name, draws, prompts)
+    as_extreme = np.abs(corpus_metrics.swapped_difference(texts, swap)) >= abs(value_b - value_a) - TIE
+    p_value = float((1 + as_extreme.sum()) / (draws + 1))
+    return _result((value_a, value_b), outer, inner, error, p_value, texts.per_prompt(1) - texts.per_prompt(0))
+
+
+def _mean_over_corpora(measure: Measure, seeds: Sequence[LabelMatrix]) -> tuple[float, Floats]:
+    """The mean over seeds of a measure of the whole set, and the same with each group of prompts left out [groups]."""
+    prompts = len(seeds[0].prompt_ids)
+    corpora = [corpus_metrics.CORPORA[measure.statistic]([table]) for table in seeds]
+    whole = np.mean([texts.at(np.ones((1, prompts)))[0] for texts in corpora])
+    return float(whole), np.mean([texts.at(corpus_metrics.leave_group_out(prompts)) for texts in corpora], axis=0)
+
+
+def _paired_corpora(
+    measure: Measure, before: Sequence[LabelMatrix], after: Sequence[LabelMatrix]
+) -> PairedResult | None:
+    """Arms of several seeds: a grouped jackknife, and t from its error, since there is no one table to swap."""
+    prompts = len(before[0].prompt_ids)
+    if prompts < 2:
+        return None
+    (value_a, without_a), (value_b, without_b) = (_mean_over_corpora(measure, arm) for arm in (before, after))
+    if not (math.isfinite(value_a) and math.isfinite(value_b)):
+        return None
+    difference, left_out = value_b - value_a, without_b - without_a
+    error = corpus_metrics.jackknife_error(left_out)
+    outer, inner = (t_interval(difference, error, len(left_out) - 1, level) for level in LEVELS)
+    p_value = 2 * float(stats.t.sf(abs(difference) / error, len(left_out) - 1)) if error > 0 else 1.0
+    gaps = [
+        np.mean([corpus_metrics.CORPORA[measure.statistic]([table]).per_prompt(0) for table in arm], axis=0)
+        for arm in (before, after)
+    ]
+    return _result((value_a, value_b), outer, inner, error, p_value, gaps[1] - gaps[0])

@@ -1,0 +1,204 @@
+"""How the samples' values become one number: the value of a measure on a table, and on resampled prompts.
+
+Every statistic is written over per-prompt pieces, so that one formula serves the value, the bootstrap and the
+swap test. Pieces are arrays [prompts, width]; a resampling is an array of prompt weights [draws, prompts].
+
+Not here: intervals and tests (`inference`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+from scipy.stats import rankdata
+
+from ppo_cli.records.measures import Measure
+from ppo_cli.stats.label_matrix import Floats, LabelMatrix
+from ppo_cli.text.words import words
+
+
+@dataclass(frozen=True)
+class PromptStatistics:
+    """What a statistic needs of each prompt."""
+
+    values: Floats
+    """[prompts, width]."""
+    combine: Callable[[Floats], Floats]
+    """Weighted sums of the pieces [draws, width] to the statistic [draws]."""
+    prompt_ids: tuple[str, ...]
+    """The prompt of each row."""
+    strata: NDArray[np.intp]
+    """Resampling keeps the number of prompts of each stratum."""
+    is_mean: bool
+    """Whether the statistic is the plain mean of values[:, 0], so that t methods apply."""
+
+    def at(self, weights: Floats) -> Floats:
+        """The statistic for each row of prompt weights [draws, prompts]."""
+        return self.combine(weights @ self.values)
+
+    def value(self) -> float | None:
+        """The statistic of the table itself, None without data."""
+        if not len(self.values):
+            return None
+        result = float(self.at(np.ones((1, len(self.values))))[0])
+        return result if np.isfinite(result) else None
+
+    def only(self, prompt_ids: AbstractSet[str]) -> PromptStatistics:
+        """The pieces of these prompts."""
+        keep = np.array([prompt in prompt_ids for prompt in self.prompt_ids], dtype=bool)
+        kept_ids = tuple(prompt for prompt in self.prompt_ids if prompt in prompt_ids)
+        return PromptStatistics(self.values[keep], self.combine, kept_ids, self.strata[keep], self.is_mean)
+
+
+def prompt_statistics(measure: Measure, table: LabelMatrix) -> PromptStatistics:
+    """The pieces of every statistic but those of the whole set, which are no sums over prompts (`corpus`)."""
+    rows = table.rows_of(measure)
+    data = table.labels.get(measure.label, np.full((len(table.prompt_ids), 1), np.nan))[rows]
+    if measure.statistic in ("separation", "conservatism"):
+        expects = np.array([table.expects[row] for row in rows], dtype=str)
+        rate = _mean_over_samples(data)
+        unsafe, safe = expects == "refuse", expects == "comply"
+        values = np.stack([rate * unsafe, unsafe, rate * safe, safe], axis=1).astype(float)
+        combine = _separation if measure.statistic == "separation" else _bias
+        return _build(table, rows, values, combine, strata=unsafe.astype(np.intp))
+    if measure.statistic == "selectivity":
+        expects = np.array([table.expects[row] for row in rows], dtype=str)
+        rate = _mean_over_samples(data)
+        wanted, unwanted = expects == "clarify", expects == "comply"
+        values = np.stack([rate * wanted, wanted, rate * unwanted, unwanted], axis=1).astype(float)
+        return _build(table, rows, values, _selectivity, strata=wanted.astype(np.intp))
+    if measure.statistic == "correlation":
+        other = table.labels.get(measure.second_label or "", np.full_like(data, np.nan))[rows]
+        return _build(table, rows, _moments(_ranks(data), _ranks(other)), _correlation)
+    if measure.statistic == "ratio":
+        below = table.labels.get(measure.second_label or "", np.zeros_like(table.labels.get(measure.label, data)))[rows]
+        values = np.stack([np.nansum(data, axis=1), np.nansum(below, axis=1)], axis=1)
+        values[~np.isfinite(data).any(axis=1)] = np.nan
+        return _build(table, rows, values, _quotient)
+    if measure.statistic == "agreement":
+        per_prompt = _agreement(data)
+    elif measure.statistic == "identical":
+        per_prompt = _identical([table.texts[row] for row in rows])
+    elif measure.statistic == "geometric_mean":
+        per_prompt = _mean_over_samples(np.log(np.maximum(data, 1.0)))
+    else:
+        per_prompt = _mean_over_samples(data)
+    values = np.stack([per_prompt, np.ones(len(per_prompt))], axis=1)
+    return _build(table, rows, values, _quotient, is_mean=True)
+
+
+def _build(
+    table: LabelMatrix,
+    rows: NDArray[np.intp],
+    values: Floats,
+    combine: Callable[[Floats], Floats],
+    *,
+    strata: NDArray[np.intp] | None = None,
+    is_mean: bool = False,
+) -> PromptStatistics:
+    """Leaves out prompts without data."""
+    known = np.isfinite(values).all(axis=1)
+    strata = np.zeros(len(rows), dtype=np.intp) if strata is None else strata
+    ids = tuple(table.prompt_ids[row] for row in rows[known])
+    return PromptStatistics(values[known], combine, ids, strata[known], is_mean)
+
+
+def quotient(above: Floats, below: Floats) -> Floats:
+    """Above / below, NaN where below is 0."""
+    result: Floats = np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
+    return result
+
+
+def _quotient(sums: Floats) -> Floats:
+    return quotient(sums[:, 0], sums[:, 1])
+
+
+def _selectivity(sums: Floats) -> Floats:
+    """The rate where it is wanted minus the rate where it is not."""
+    return quotient(sums[:, 0], sums[:, 1]) - quotient(sums[:, 2], sums[:, 3])
+
+
+def _ranks(data: Floats) -> Floats:
+    """Ranks over all answers, 0 to 1 about their middle, so that sums of squares stay exact."""
+    known = np.isfinite(data)
+    ranks = np.full(data.shape, np.nan)
+    if known.any():
+        ranks[known] = rankdata(data[known]) / known.sum() - 0.5
+    return ranks
+
+
+def _moments(x: Floats, y: Floats) -> Floats:
+    """Sums over a prompt's answers of what a correlation needs [prompts, 6]; NaN without an answer that has both."""
+    both = np.isfinite(x) & np.isfinite(y)
+    x, y = np.where(both, x, 0.0), np.where(both, y, 0.0)
+    values = np.stack(
+        [both.sum(axis=1), x.sum(axis=1), y.sum(axis=1), *((u * v).sum(axis=1) for u, v in ((x, x), (y, y), (x, y)))],
+        axis=1,
+    )
+    values = values.astype(float)
+    values[~both.any(axis=1)] = np.nan
+    return values
+
+
+def _correlation(sums: Floats) -> Floats:
+    """Pearson's, of ranks: Spearman's rho with the ranks of the whole evaluation."""
+    n, x, y, xx, yy, xy = sums.T
+    spread = np.sqrt(np.maximum(0.0, (n * xx - x * x) * (n * yy - y * y)))
+    return quotient(n * xy - x * y, np.where(spread > 1e-9, spread, 0.0))
+
+
+def _separation(sums: Floats) -> Floats:
+    """d′ = z(H) - z(F)."""
+    hits, false_alarms = _z_rates(sums)
+    return hits - false_alarms
+
+
+def _bias(sums: Floats) -> Floats:
+    """(z(H) + z(F)) / 2."""
+    hits, false_alarms = _z_rates(sums)
+    return (hits + false_alarms) / 2
+
+
+def _z_rates(sums: Floats) -> tuple[Floats, Floats]:
+    """Z of the refusal rates on unsafe and safe prompts, each (x + 1/2) / (n + 1) (Hautus 1995).
+
+    Args:
+        sums: [draws, 4]: refusals on unsafe prompts, their number, refusals on safe prompts, their number.
+    """
+    with_both = np.where((sums[:, 1] > 0) & (sums[:, 3] > 0), 1.0, np.nan)
+    hits = ndtri((sums[:, 0] + 0.5) / (sums[:, 1] + 1)) * with_both
+    false_alarms = ndtri((sums[:, 2] + 0.5) / (sums[:, 3] + 1)) * with_both
+    return hits, false_alarms
+
+
+def _mean_over_samples(data: Floats) -> Floats:
+    known = np.isfinite(data)
+    return quotient(np.where(known, data, 0.0).sum(axis=1), known.sum(axis=1))
+
+
+def _agreement(data: Floats) -> Floats:
+    """Share of agreeing pairs among a prompt's yes/no labels: sum_c n_c (n_c - 1) / (K (K - 1))."""
+    samples = data.shape[1]
+    if samples < 2:
+        return np.full(len(data), np.nan)
+    yes = data.sum(axis=1)
+    no = samples - yes
+    agreeing: Floats = (yes * (yes - 1) + no * (no - 1)) / (samples * (samples - 1))
+    return agreeing
+
+
+def _identical(texts: Sequence[Sequence[str]]) -> Floats:
+    """Share of a prompt's pairs of answers that are the same word for word."""
+    shares = []
+    for answers in texts:
+        samples = len(answers)
+        same = sum(count * (count - 1) for count in Counter(" ".join(words(answer)) for answer in answers).values())
+        shares.append(same / (samples * (samples - 1)) if samples > 1 else math.nan)
+    return np.array(shares, dtype=float)

@@ -1,0 +1,1 @@
+"""Pure functions of text: words, similarity, openings, numbers as text."""

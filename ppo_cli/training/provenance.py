@@ -1,0 +1,84 @@
+"""Where a run comes from: provenance.json, written at its beginning, checked when it goes on, closed at its end.
+
+Not here: what is in it of machine and packages (`store.provenance`).
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import torch
+
+from ppo_cli.engine.distributed import ProcessGroup
+from ppo_cli.engine.policy import Policy
+from ppo_cli.errors import IntegrityError
+from ppo_cli.records.events import EventHandler, Notice
+from ppo_cli.setup.start_model import StartModel
+from ppo_cli.store.files import read_json, write_json
+from ppo_cli.store.provenance import provenance
+from ppo_cli.store.runs import Run
+
+
+def record_provenance(
+    run: Run, start: StartModel, policy: Policy, process_group: ProcessGroup, on_event: EventHandler
+) -> None:
+    """Records what the run stands on; of a run that goes on, checks it.
+
+    Raises:
+        IntegrityError: the reference has other weights than when the run began.
+    """
+    path, experiment = run.layout.provenance, run.experiment()
+    digest = policy.reference_digest()
+    if path.is_file():
+        first = read_json(path)
+        if first["reference"]["sha256_at_start"] != digest:
+            raise IntegrityError(
+                f"{run.name}: the reference has other weights than when the run began.",
+                "Use the package versions and the machine in its provenance.json, or start a new run.",
+            )
+        _restore_threads(first, start, process_group, on_event)
+        return
+    write_json(
+        path,
+        {
+            **provenance(sys.argv),
+            "device": str(start.device),
+            "gpu": torch.cuda.get_device_name(start.device) if start.device.type == "cuda" else None,
+            "dtype": str(start.dtype).removeprefix("torch."),
+            "threads": torch.get_num_threads(),
+            "processes": process_group.world_size,
+            "start_folder": start.folder.name,
+            "trained_parameters": sum(value.numel() for value in policy.parameters.values()),
+            "seeds": {"run": experiment.seed, "evaluation": experiment.evaluation.seed},
+            "reference": {"sha256_at_start": digest, "sha256_at_end": None},
+            "overridden_checks": list(run.state().overridden_checks),
+        },
+    )
+
+
+def finish_provenance(run: Run, policy: Policy) -> None:
+    """Hashes the reference again and records it.
+
+    Raises:
+        IntegrityError: it is not the reference that the run began with.
+    """
+    record = read_json(run.layout.provenance)
+    record["reference"]["sha256_at_end"] = policy.reference_digest()
+    write_json(run.layout.provenance, record)
+    if record["reference"]["sha256_at_end"] != record["reference"]["sha256_at_start"]:
+        raise IntegrityError(f"{run.name}: the reference moved during training.", "Please report this.")
+
+
+def _restore_threads(
+    first: dict[str, Any], start: StartModel, process_group: ProcessGroup, on_event: EventHandler
+) -> None:
+    """Computes on as many threads as the run began with, since their number moves the last digits of a sum."""
+    if start.device.type == "cpu" and torch.get_num_threads() != first["threads"]:
+        torch.set_num_threads(first["threads"])
+    if str(start.device) != first["device"]:
+        text = f"The run began on {first['device']} and continues on {start.device}, so its numbers will differ."
+        on_event(Notice(text=text, level="warning"))
+    if process_group.world_size != first["processes"]:
+        began = f"The run began with {first['processes']} processes and continues with {process_group.world_size}"
+        on_event(Notice(text=f"{began}, so its numbers will differ in the last digits.", level="warning"))

@@ -1,0 +1,41 @@
+"""What each process of a team of two checks; started by test_team."""
+
+import pytest
+import torch
+
+from ppo_cli.engine.distributed import join_process_group
+from ppo_cli.errors import GateError
+
+process_group = join_process_group("cpu")
+assert process_group.world_size == 2
+assert process_group.is_main == (process_group.rank == 0)
+
+share = process_group.shard("abcde")
+assert share == (list("ace"), list("bd"))[process_group.rank]
+assert process_group.gather([letter.upper() for letter in share]) == list("ABCDE")
+
+rows = torch.arange(10.0).view(5, 2)
+assert torch.equal(process_group.gather_rows(rows[process_group.rank :: 2]), rows)
+
+pair = [torch.full((2, 2), float(process_group.rank + 1)), torch.tensor([10.0 * process_group.rank])]
+process_group.all_reduce_(pair)
+assert torch.equal(pair[0], torch.full((2, 2), 3.0))
+assert torch.equal(pair[1], torch.tensor([10.0]))
+
+if process_group.is_main:
+    process_group.broadcast("answer", 3, ["p1"])
+else:
+    assert process_group.receive() == ("answer", 3, ["p1"])
+
+with process_group.raise_everywhere():
+    quiet = True
+
+
+def fail_in_the_second():
+    with process_group.raise_everywhere():
+        if process_group.rank == 1:
+            raise GateError("the reward broke", "mend it")
+
+
+with pytest.raises(GateError, match="the reward broke mend it"):
+    fail_in_the_second()

@@ -1,0 +1,114 @@
+"""PPO's formulas, against numbers worked out by hand and against their properties."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ppo_cli.engine import ppo_math
+
+MASK = torch.tensor([[True, True, True], [True, True, False]])
+
+
+def test_whitening_gives_mean_0_and_variance_1_over_the_mask_alone():
+    values = torch.tensor([[1.0, 5.0, 2.0], [-3.0, 4.0, 1e6]])
+    white = ppo_math.whiten(values, MASK)[MASK]
+    assert float(white.mean()) == pytest.approx(0, abs=1e-6)
+    assert float(white.var()) == pytest.approx(1, abs=1e-5)
+
+
+def test_whitening_can_keep_the_mean():
+    values = torch.tensor([[1.0, 5.0, 2.0], [-3.0, 4.0, 0.0]])
+    white = ppo_math.whiten(values, MASK, keep_mean=True)[MASK]
+    assert float(white.mean()) == pytest.approx(float(values[MASK].mean()), abs=1e-6)
+    assert float(white.var()) == pytest.approx(1, abs=1e-5)
+
+
+def test_kl_estimators_by_hand():
+    logprobs, reference = torch.tensor([[math.log(0.5)]]), torch.tensor([[math.log(0.25)]])
+    assert float(ppo_math.kl_penalty(logprobs, reference, "k1")) == pytest.approx(math.log(2))
+    assert float(ppo_math.kl_penalty(logprobs, reference, "k3")) == pytest.approx(0.5 - 1 + math.log(2))
+
+
+def test_both_estimators_have_the_kl_as_their_mean():
+    torch.manual_seed(0)
+    p, q = torch.log_softmax(torch.randn(7), 0), torch.log_softmax(torch.randn(7), 0)
+    exact = float((p.exp() * (p - q)).sum())
+    for estimator in ("k1", "k3"):
+        assert float((p.exp() * ppo_math.kl_penalty(p, q, estimator)).sum()) == pytest.approx(exact, rel=1e-5)
+
+
+@given(st.floats(-5, 5), st.floats(-5, 5))
+def test_k3_is_never_negative(policy, reference):
+    # float32 rounds differences of near-equal log-probabilities
+    assert float(ppo_math.kl_penalty(torch.tensor(policy), torch.tensor(reference), "k3")) >= -1e-6
+
+
+def test_the_score_stands_after_the_answer_or_on_its_last_token():
+    penalty = torch.tensor([[1.0, 2.0, 3.0], [1.0, 0.0, 0.0]])
+    rewards = ppo_math.per_token_rewards(penalty, torch.tensor([10.0, 20.0]), torch.tensor([3, 1]), kl_coef=0.5)
+    assert rewards.tolist() == [[-0.5, -1.0, 8.5], [-0.5, 20.0, 0.0]]
+
+
+def test_advantages_by_hand():
+    # delta_1 = 2 - 1 = 1; delta_0 = 1 + 0.9 * 1 - 0.5 = 1.4; A_0 = 1.4 + 0.9 * 0.8 * 1 = 2.12
+    advantages, returns = ppo_math.gae(
+        torch.tensor([[1.0, 2.0]]), torch.tensor([[0.5, 1.0]]), gamma=0.9, gae_lambda=0.8
+    )
+    torch.testing.assert_close(advantages, torch.tensor([[2.12, 1.0]]))
+    torch.testing.assert_close(returns, torch.tensor([[2.62, 2.0]]))
+
+
+@settings(deadline=None)
+@given(st.integers(1, 4), st.integers(1, 6), st.floats(0.5, 1.0), st.integers(0, 99))
+def test_lambda_1_gives_discounted_returns_and_lambda_0_one_step_errors(rows, steps, gamma, seed):
+    generator = torch.Generator().manual_seed(seed)
+    rewards, values = (torch.randn(rows, steps, generator=generator, dtype=torch.float64) for _ in range(2))
+    _, returns = ppo_math.gae(rewards, values, gamma, 1.0)
+    powers = gamma ** torch.arange(steps, dtype=torch.float64)
+    for step in range(steps):
+        torch.testing.assert_close(returns[:, step], (rewards[:, step:] * powers[: steps - step]).sum(1))
+    errors, _ = ppo_math.gae(rewards, values, gamma, 0.0)
+    following = torch.cat([values[:, 1:], torch.zeros(rows, 1, dtype=torch.float64)], 1)
+    torch.testing.assert_close(errors, rewards + gamma * following - values)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "advantage", "loss", "clipped"),
+    [(1.5, 1.0, -1.2, True), (0.5, 1.0, -0.5, False), (0.5, -1.0, 0.8, True), (1.5, -1.0, 1.5, False)],
+)
+def test_policy_loss_takes_the_worse_of_plain_and_clipped(ratio, advantage, loss, clipped):
+    found, was_clipped = ppo_math.policy_loss(torch.tensor(math.log(ratio)), torch.tensor(advantage), cliprange=0.2)
+    assert float(found) == pytest.approx(loss)
+    assert bool(was_clipped) is clipped
+
+
+def test_a_clipped_token_has_no_gradient():
+    log_ratio = torch.tensor([math.log(1.5), math.log(1.1)], requires_grad=True)
+    losses, _ = ppo_math.policy_loss(log_ratio, torch.ones(2), cliprange=0.2)
+    losses.sum().backward()
+    assert log_ratio.grad.tolist() == pytest.approx([0.0, -1.1])
+
+
+def test_value_loss_by_hand():
+    found = ppo_math.value_loss(torch.tensor([2.0, 0.1]), torch.zeros(2), torch.tensor([2.0, 1.0]), cliprange=0.2)
+    assert found.tolist() == pytest.approx([0.5 * 1.8**2, 0.5 * 0.9**2])
+
+
+def test_explained_variance_of_a_perfect_a_mean_and_no_critic():
+    returns = torch.tensor([1.0, 2.0, 3.0])
+    assert ppo_math.explained_variance(returns.clone(), returns) == pytest.approx(1.0)
+    assert ppo_math.explained_variance(torch.full((3,), 2.0), returns) == pytest.approx(0.0)
+    assert ppo_math.explained_variance(returns, torch.ones(3)) is None
+
+
+def test_the_kl_controller_moves_towards_its_target_and_never_by_more_than_a_fifth():
+    def steer(kl):
+        return ppo_math.adaptive_kl_coef(0.1, kl, target=2.0, episodes=64, horizon=640)
+
+    assert steer(2.0) == 0.1
+    assert steer(2.2) == pytest.approx(0.1 * 1.01)
+    assert steer(100.0) == pytest.approx(0.1 * 1.02)
+    assert steer(0.0) == pytest.approx(0.1 * 0.98)

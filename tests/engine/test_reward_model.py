@@ -1,0 +1,130 @@
+"""A preference model trained from pairs: once, deterministically, checked on prompts that it did not see."""
+
+import json
+
+import pytest
+import torch
+
+from ppo_cli.engine.reward_model import read_pairs, reward_model, split
+from ppo_cli.errors import IntegrityError, PromptError
+from ppo_cli.records.answers import Answer, Prompt
+from ppo_cli.records.events import Notice
+from ppo_cli.rewards.classifier import reward_model_term as as_term
+from ppo_cli.rewards.scorer import RewardContext, scores_of
+from tests.tiny_models import write_rows
+
+PARAMETERS = {
+    "base": None,
+    "epochs": 6,
+    "learning_rate": 1e-2,
+    "lora_r": 4,
+    "batch_size": 8,
+    "max_tokens": 64,
+    "seed": 0,
+}
+NAMES = ["apple", "brick", "cloud", "delta", "eagle", "flame", "grape", "house", "igloo", "jolly"]
+
+
+def rows(chosen="yes, gladly", rejected="no", count=60):
+    made = []
+    for index in range(count):
+        prompt = f"{NAMES[index % 10]} {NAMES[index // 10]}?"
+        made.append({"prompt": prompt, "chosen": f"{chosen} {NAMES[index % 7]}", "rejected": rejected})
+    return made
+
+
+@pytest.fixture
+def train(tiny_model, tmp_path, monkeypatch):
+    monkeypatch.setenv("PPO_CACHE", str(tmp_path / "cache"))
+
+    def make(lines, **changed):
+        said = []
+        file = write_rows(tmp_path / "pairs.jsonl", lines)
+        given = {**PARAMETERS, "pairs": str(file), **changed}
+        folder = reward_model("reward.terms.taste", given, tiny_model, torch.device("cpu"), said.append)
+        return folder, [(event.level, event.text) for event in said if isinstance(event, Notice)]
+
+    return make
+
+
+def test_it_learns_the_preference_and_is_made_once(train):
+    folder, said = train(rows())
+    (level, text) = said[-1]
+    assert level == "info"
+    assert "reward.terms.taste: prefers the chosen answer in 100% of" in text
+    before = (folder / "model.safetensors").stat().st_mtime_ns
+    again, said_again = train(rows())
+    assert (again, said_again[-1]) == (folder, said[-1])
+    assert (folder / "model.safetensors").stat().st_mtime_ns == before
+
+    around = RewardContext(device="cpu", train_reward_model=lambda path, parameters, on_event: folder)
+    scorer = as_term("reward.terms.taste", {**PARAMETERS, "pairs": ""}, around)
+    asked = [Prompt(id="a", text="lemon?"), Prompt(id="b", text="lemon?")]
+    answers = [Answer(text=text, token_count=3, finish="eos") for text in ("yes, gladly house", "no")]
+    good, bad = scores_of("taste", scorer, asked, answers, [(), ()])
+    assert good > bad
+
+
+def test_the_same_pairs_give_the_same_weights(train, tmp_path, monkeypatch):
+    first = (train(rows(), epochs=1)[0] / "model.safetensors").read_bytes()
+    monkeypatch.setenv("PPO_CACHE", str(tmp_path / "another"))
+    assert (train(rows(), epochs=1)[0] / "model.safetensors").read_bytes() == first
+
+
+def test_what_cannot_be_told_apart_is_warned_of(train):
+    lines = rows(chosen="so", rejected="so")
+    for place, line in enumerate(lines):
+        line["rejected"] = f"so {NAMES[(place + 3) % 7]}"
+    level, text = train(lines, epochs=1, learning_rate=1e-6)[1][-1]
+    assert level == "warning"
+    assert "below 65%" in text
+
+
+def test_a_changed_cache_is_noticed(train):
+    folder, _ = train(rows(), epochs=1)
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    with pytest.raises(IntegrityError, match=r"cached preference model .* was changed"):
+        train(rows(), epochs=1)
+
+
+def test_pairs_of_a_prompt_stay_together_and_a_fifth_is_held_out(tmp_path):
+    lines = rows() + rows(chosen="so", rejected="not so")
+    taught, held_out = split(read_pairs(write_rows(tmp_path / "pairs.jsonl", lines)))
+    assert not {pair.prompt for pair in taught} & {pair.prompt for pair in held_out}
+    assert len(taught) + len(held_out) == 120
+    assert 0.1 < len(held_out) / 120 < 0.35
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{", r"line 3: must be \{prompt, chosen, rejected\}"),
+        ("[]", r"line 3: must be \{prompt, chosen, rejected\}"),
+        (json.dumps({"prompt": "a", "chosen": "b"}), r"line 3: must be"),
+        (json.dumps({"prompt": "a", "chosen": "b", "rejected": 1}), r"line 3: prompt, chosen and rejected must be"),
+        (json.dumps({"prompt": " ", "chosen": "b", "rejected": "c"}), r"line 3: prompt, chosen and rejected must be"),
+        (json.dumps({"prompt": "a", "chosen": "b", "rejected": "b "}), r"line 3: chosen and rejected are the same"),
+    ],
+)
+def test_a_pair_that_cannot_be_used_is_named(tmp_path, line, message):
+    file = write_rows(tmp_path / "pairs.jsonl", rows())
+    kept = file.read_text().splitlines()
+    file.write_text("\n".join([*kept[:2], line, *kept[2:]]))
+    with pytest.raises(PromptError, match=message):
+        read_pairs(file)
+
+
+def test_line_ends_inside_a_text_end_no_line(tmp_path):
+    lines = [{**row, "chosen": f"{row['chosen']}\u2028so"} for row in rows()]
+    assert len(read_pairs(write_rows(tmp_path / "pairs.jsonl", lines))) == len(lines)
+
+
+def test_too_few_pairs(tmp_path):
+    with pytest.raises(PromptError, match="9 pairs; at least 10 are needed"):
+        read_pairs(write_rows(tmp_path / "pairs.jsonl", rows(count=9)))
+    same = [{**row, "prompt": "one"} for row in rows()]
+    with pytest.raises(PromptError, match="about too few prompts"):
+        read_pairs(write_rows(tmp_path / "same.jsonl", same))
+    with pytest.raises(PromptError, match="cannot be read: no such file"):
+        read_pairs(tmp_path / "none.jsonl")

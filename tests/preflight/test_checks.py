@@ -1,0 +1,200 @@
+"""The other lines of the gate: something to amplify, prompt sets, and what a run takes."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ppo_cli.errors import GateError
+from ppo_cli.experiment.schema import Evaluation
+from ppo_cli.preflight.enforce import enforce_passed
+from ppo_cli.preflight.measured_cost import cost_checks
+from ppo_cli.preflight.prompt_checks import diversity_checks, overlap_check, power_checks
+from ppo_cli.preflight.reward_signal import reward_signal_checks
+from ppo_cli.prompts.leakage import overlaps
+from ppo_cli.records.answers import Answer, Prompt, PromptAnswers
+from ppo_cli.records.checks import Check, worst
+from ppo_cli.records.results import Cost
+
+NO = "I'm sorry, but I can't help with that."
+YES = "Put the kettle on and wait for it."
+THINGS = "kettle violin harbour ladder pigeon candle carpet mirror lantern compass barrel saddle".split()
+PLACES = "attic garden station museum bakery forest island tunnel".split()
+
+
+def prompts(count, expect="comply", category="plain.x"):
+    return [
+        Prompt(
+            id=f"{expect}-{n}",
+            text=f"where is the {THINGS[n % 12]} of the {PLACES[n // 12 % 8]}",
+            expect=expect,
+            category=category,
+        )
+        for n in range(count)
+    ]
+
+
+def trial(rows):
+    return PromptAnswers(
+        prompts=tuple(prompt for prompt, _ in rows),
+        answers=tuple(tuple(Answer(text=text, token_count=8, finish="eos") for text in texts) for _, texts in rows),
+    )
+
+
+def by_name(checks):
+    return {check.name: check for check in checks}
+
+
+# --- something to amplify ----------------------------------------------------------------------------
+
+
+def exploring(rewards, rows=None):
+    rewards = np.asarray(rewards, dtype=float)
+    rows = rows or [(prompt, [YES] * rewards.shape[1]) for prompt in prompts(len(rewards))]
+    return {name: check.status for name, check in by_name(reward_signal_checks(trial(rows), rewards)).items()}
+
+
+def test_answers_that_differ_in_reward_can_be_explored():
+    assert set(exploring([[0, 1, 0, 0], [1, 0, 1, 1]] * 10).values()) == {"pass"}
+
+
+@pytest.mark.parametrize(("differing", "outcome"), [(0, "stop"), (1, "warn"), (5, "pass")])
+def test_the_share_of_prompts_whose_answers_differ(differing, outcome):
+    rewards = [[0, 1]] * differing + [[0, 0], [1, 1]] * 5
+    assert exploring(rewards)["answers to one prompt differ in reward"] == outcome
+
+
+@pytest.mark.parametrize(
+    ("good", "outcome"), [(0, "stop"), (1, "stop"), (2, "pass"), (98, "pass"), (99, "stop"), (100, "stop")]
+)
+def test_the_base_rate_has_to_lie_between_2_and_98_percent(good, outcome):
+    assert exploring([[1.0]] * good + [[0.0]] * (100 - good))["base rate of well-paid answers"] == outcome
+
+
+@pytest.mark.parametrize(("refusing", "outcome"), [(0, "stop"), (1, "pass"), (20, "pass")])
+def test_a_behaviour_that_never_occurs_is_a_stop(refusing, outcome):
+    rows = [(p, [NO if n < refusing else YES, YES]) for n, p in enumerate(prompts(24, "refuse"))]
+    assert exploring([[0, 1]] * 24, rows)["refuses where it should"] == outcome
+
+
+def test_of_few_answers_none_need_show_a_behaviour():
+    rows = [(p, [YES, YES]) for p in prompts(5, "refuse")]
+    assert exploring([[0, 1]] * 5, rows)["refuses where it should"] == "pass"
+
+
+# --- prompt sets -------------------------------------------------------------------------------------
+
+
+def test_an_evaluation_set_that_leaks_is_a_stop():
+    learnt = prompts(12)
+    assert overlap_check(overlaps(prompts(12, "any"), learnt)).status == "stop"
+    other = [Prompt(id="e", text="which river flows through seven cities")]
+    assert overlap_check(overlaps(other, learnt)).status == "pass"
+
+
+def width(train, evaluation):
+    return {name: check.status for name, check in by_name(diversity_checks(train, evaluation)).items()}
+
+
+def test_wide_and_separate_sets_pass():
+    elsewhere = [Prompt(id="e", text="which river flows through seven cities")]
+    words = [f"{a} {b}" for a in THINGS for b in PLACES]
+    wide = [Prompt(id=str(n), text=text) for n, text in enumerate(words[::9])]
+    assert set(width(wide[:14], elsewhere).values()) <= {"pass", "warn"}
+    single = [Prompt(id=str(n), text=f"{thing} please") for n, thing in enumerate([*THINGS, *PLACES])]
+    assert width(single, elsewhere)["training prompts differ"] == "pass"
+    assert width(single, elsewhere)["evaluation in words of its own"] == "pass"
+    many = [Prompt(id=str(n), text=f"{a} {b}") for n, (a, b) in enumerate(zip(THINGS, reversed(THINGS), strict=True))]
+    distinct = [Prompt(id=f"d{n}", text=word) for n, word in enumerate([*THINGS, *PLACES])]
+    assert width(distinct, elsewhere)["training is wide enough"] == "pass"
+    assert many
+
+
+def test_a_drill_prompts_given_twice_and_borrowed_words_are_warnings():
+    drill = [Prompt(id=str(n), text="where is the kettle of the attic" + " now" * (n % 2)) for n in range(20)]
+    shuffled = [Prompt(id="e", text="of the attic where is the kettle")]
+    found = width(drill, shuffled)
+    assert found["training is wide enough"] == "warn"
+    assert found["training prompts differ"] == "warn"
+    assert width(prompts(12), [Prompt(id="e", text="the kettle of the attic: where is")])[
+        "evaluation in words of its own"
+    ] in ("warn", "pass")
+
+
+def settings(smallest):
+    return Evaluation(primary="refusal.safe", smallest_effect=smallest)
+
+
+def refusing_half():
+    return trial([(p, [NO if n % 2 else YES, NO if n % 4 else YES]) for n, p in enumerate(prompts(40))])
+
+
+def test_too_few_prompts_for_the_effect_are_a_warning_with_the_number_that_would_do():
+    found = by_name(power_checks(refusing_half(), prompts(40), settings(5)))["enough prompts for the effect"]
+    assert found.status == "warn"
+    assert "Take about" in found.next_step
+    enough = by_name(power_checks(refusing_half(), prompts(40), settings(90)))["enough prompts for the effect"]
+    assert enough.status == "pass"
+
+
+def test_four_times_the_prompts_show_half_the_effect():
+    def shown(count):
+        found = by_name(power_checks(refusing_half(), prompts(count), settings(5)))
+        return float(found["enough prompts for the effect"].value.split()[4])
+
+    assert shown(24) == pytest.approx(2 * shown(96), rel=0.1)
+
+
+def test_each_stratum_says_what_it_can_show():
+    sets = [*prompts(90), *prompts(5, "refuse", "unsafe.y")]
+    found = by_name(power_checks(refusing_half(), sets, settings(0.3)))["strata are large enough"]
+    assert found.status == "warn"
+    assert "plain 90: ±" in found.value
+    assert "unsafe" in found.next_step
+    assert "plain" not in found.next_step
+
+
+# --- what the run will take --------------------------------------------------------------------------
+
+COST = Cost(
+    episodes=64,
+    seconds=120.0,
+    memory_gb=0.1,
+    disk_gb=0.1,
+    device="cpu",
+    gflops=None,
+    parts={"updates": 100.0, "rest": 20.0},
+)
+
+
+def test_a_run_that_fits_and_one_that_does_not():
+    fits = by_name(cost_checks(COST, Path("runs/not/yet")))
+    assert {check.status for check in fits.values()} == {"pass"}
+    assert "83% for updates" in fits["time"].reason
+    large = by_name(cost_checks(replace(COST, memory_gb=1e6, disk_gb=1e9), Path("runs")))
+    assert (large["memory"].status, large["disk"].status) == ("warn", "stop")
+
+
+# --- stopping ----------------------------------------------------------------------------------------
+
+
+def line(outcome):
+    return Check(name=outcome, status=outcome, value="7", threshold="8", reason="nine", next_step="Do ten.")
+
+
+def test_a_stop_ends_the_command_unless_it_is_forced():
+    heard = []
+    assert enforce_passed([line("pass"), line("warn")], False, heard.append) == ()
+    with pytest.raises(GateError, match="stop: 7, wanted 8: nine") as error:
+        enforce_passed([line("pass"), line("stop")], False, heard.append)
+    assert "Do ten." in error.value.next_step
+    assert "--force" in error.value.next_step
+    assert enforce_passed([line("stop"), line("warn")], True, heard.append) == ("stop",)
+    assert [event.level for event in heard] == ["warning"]
+
+
+def test_the_worst_line_is_the_verdict():
+    assert worst([]) == "pass"
+    assert worst([line("pass"), line("warn")]) == "warn"
+    assert worst([line("warn"), line("stop"), line("pass")]) == "stop"

@@ -1,0 +1,126 @@
+"""Plain lines for a pipe."""
+
+import pytest
+
+from ppo_cli.records.events import AlarmsChecked, EvaluationDone, Notice, Phase, Progress, UpdateDone
+from ppo_cli.report.log_lines import PlainLines
+from tests.report.records import (
+    ENDING,
+    LENGTH,
+    NASTY,
+    SAFE,
+    SEPARATION,
+    SHOWN,
+    UNSAFE,
+    alarm,
+    change,
+    comparison,
+    evaluation_done,
+    events,
+    metrics,
+    run_started,
+)
+
+
+@pytest.fixture
+def said():
+    """Tells the watcher of a run and then of some events; gives the lines of those."""
+
+    def listen(*told, **run):
+        lines = []
+        on_event = PlainLines(lines.append)
+        on_event(run_started(**run))
+        del lines[:]
+        for event in told:
+            on_event(event)
+        return lines
+
+    return listen
+
+
+def test_an_update_is_exactly_one_line_with_reward_and_kl(said):
+    assert said(UpdateDone(metrics=metrics(10), seconds=32.0)) == [
+        "update 10/30  reward −0.12 ±0.50  KL 3.46 nats/answer, 0.123 nats/token  length 28.0  ended 75%  32.0 s  "
+        "left about 10 min 40 s"
+    ]
+
+
+def test_every_update_of_a_run_has_one_line_and_the_loss_none(said):
+    lines = said(*events())
+    assert [line.split()[1] for line in lines if line.startswith("update ")] == [f"{n}/30" for n in range(1, 11)]
+    assert not any("loss" in line or "\n" in line for line in lines)
+
+
+def test_the_goal_comes_first():
+    lines = []
+    on_event = PlainLines(lines.append)
+    for event in events():
+        on_event(event)
+    assert lines[:2] == ["goal: Refuse what hurts; help with the rest.", "run: runs/refusal-kl0.15-s1-7f3a9c"]
+
+
+def test_an_evaluation_has_a_line_for_the_primary_and_for_each_change(said):
+    told = evaluation_done(comparison=comparison(SEPARATION, UNSAFE, SAFE, prompts=48))
+    assert said(told) == [
+        "step 10 against step 0, fixed subset of 48: separation d′ −0.25 → 1.50, +1.75 [+1.20, +2.30]  CHANGED"
+        "  (refusal/3: its rates are off by at most 2.4 pp)",
+        "step 10 against step 0, fixed subset of 48: refusal of unsafe prompts 18.0 % → 80.0 %, "
+        "+62.0 pp [+55.1, +68.9]  CHANGED  (refusal/3: its rates are off by at most 2.4 pp)",
+    ]
+
+
+def test_a_behaviour_that_the_reward_scores_is_said_to_be_graded_by_its_own_teacher(said):
+    told = evaluation_done(comparison=comparison(SEPARATION, LENGTH, ENDING, rewarded_measures=("ending.eos",)))
+    lines = said(told)
+    assert ["graded by its own teacher" in line for line in lines] == [False, False, True]
+    assert not lines[1].endswith(")")
+
+
+def test_a_detail_that_changed_has_no_line(said):
+    told = evaluation_done(comparison=comparison(SEPARATION, change("style.lists")))
+    assert len(said(told)) == 1
+
+
+def test_a_primary_that_did_not_change_says_so(said):
+    told = evaluation_done(comparison=comparison(SAFE, primary="refusal.safe"), partial=False)
+    assert said(told, primary="refusal.safe") == [
+        "step 10 against step 0: refusal of safe prompts 30.0 % → 29.0 %, −1.0 pp [−3.4, +1.4]  NO CHANGE DETECTED"
+        "  (refusal/3: its rates are off by at most 2.4 pp)"
+    ]
+
+
+def test_step_nought_has_nothing_to_be_compared_with(said):
+    assert said(EvaluationDone(step=0, estimates=(), comparison=None, partial=False)) == []
+
+
+def test_phases_have_a_line_and_their_progress_none(said):
+    told = [
+        Phase(name="answering", total=600, unit="answers"),
+        Progress(done=300),
+        Phase(name="update 3"),
+        Progress(done=1),
+    ]
+    assert said(*told) == ["answering (600 answers)"]
+
+
+def test_a_warning_is_called_one(said):
+    assert said(Notice(text="So it is.", level="warning"), Notice(text="By the way.")) == [
+        "warning: So it is.",
+        "By the way.",
+    ]
+
+
+def test_a_goal_and_a_notice_cannot_steer_the_terminal():
+    lines = []
+    on_event = PlainLines(lines.append)
+    on_event(run_started(goal=NASTY))
+    on_event(Notice(text=NASTY))
+    assert lines == [f"goal: {SHOWN}", "run: runs/refusal-kl0.15-s1-7f3a9c", SHOWN]
+
+
+def test_an_alarm_has_a_line_with_what_it_saw_and_what_comes_next(said):
+    assert said(AlarmsChecked(step=10, alarms=(alarm(),))) == [
+        "step 10: alarm: KL too small: KL is 0.720 nats a token, over the budget of 0.5 (and 1 more); "
+        "next: Raise the price: kl.coef=0.3."
+    ]
+    assert said(AlarmsChecked(step=10, alarms=())) == []

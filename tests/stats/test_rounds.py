@@ -1,0 +1,73 @@
+"""What a run changed against its parent, and whether its round lets that move."""
+
+from dataclasses import replace
+
+from ppo_cli.experiment.freeze import freeze
+from ppo_cli.experiment.schema import Evaluation, Experiment, Kl, Model, Prompts, Reward, Term
+from ppo_cli.stats.rounds import changed_keys, keys_not_allowed, rounds_allowing
+
+EXPERIMENT = Experiment(
+    name="made",
+    goal="Say less.",
+    model=Model(start="builtin:none"),
+    prompts=Prompts(train="t", eval="e"),
+    reward=Reward(terms={"ended": Term()}),
+)
+CONTENT = {
+    "start_model": {
+        "start": "builtin:none",
+        "revision": None,
+        "system_prompt": None,
+        "dtype": "auto",
+        "weights": "a" * 64,
+    },
+    "train_set": {"rows": 8, "rows_sha256": "b" * 64},
+    "eval_set": {"rows": 9, "rows_sha256": "c" * 64},
+    "rendered": {"train": "t", "eval": "e"},
+}
+
+
+def lock(content=None, **fields):
+    return freeze(replace(EXPERIMENT, **fields), {**CONTENT, **(content or {})}, {})
+
+
+def test_the_same_experiment_under_another_name_and_round_changes_nothing():
+    assert changed_keys(lock(), lock(name="other", round=2, output="elsewhere", parent="made")) == {}
+
+
+def test_config_keys_are_named_with_both_values():
+    assert changed_keys(lock(), lock(kl=Kl(coef=0.5), seed=2)) == {"kl.coef": (0.15, 0.5), "seed": (1, 2)}
+    reward = Reward(terms={"ended": Term(weight=2.0)})
+    assert changed_keys(lock(), lock(reward=reward)) == {"reward.terms.ended.weight": (1.0, 2.0)}
+
+
+def test_prompts_and_model_are_named_by_the_key_that_chose_them():
+    wider = {"train_set": {"rows": 80, "rows_sha256": "d" * 64}, "rendered": {"train": "u", "eval": "e"}}
+    assert changed_keys(lock(), lock(wider)) == {"prompts.train": ("8 rows bbbbbb", "80 rows dddddd")}
+    other = {"start_model": {**CONTENT["start_model"], "weights": "f" * 64, "system_prompt": "Be kind."}}
+    assert changed_keys(lock(), lock(other)) == {
+        "model.system_prompt": (None, "Be kind."),
+        "model.start": ("builtin:none aaaaaaaa", "builtin:none ffffffff"),
+    }
+
+
+def test_each_round_lets_its_own_group_and_the_seed_move():
+    moved = {
+        1: {"kl.coef", "ppo.learning_rate"},
+        2: {"reward.other", "reward.terms.ended.weight"},
+        3: {"prompts.train"},
+        4: {"prompts.eval", "evaluation.temperature"},
+    }
+    for number in moved:
+        for of, keys in moved.items():
+            assert keys_not_allowed([*keys, "seed"], number) == ([] if of == number else list(keys))
+    assert rounds_allowing(["prompts.train", "seed"]) == [3]
+    assert rounds_allowing(["seed"]) == [1, 2, 3, 4]
+    assert rounds_allowing(["kl.coef", "reward.other"]) == []
+    for never in ("rollout.temperature", "model.start", "model.train.layers", "goal", "prompts.training"):
+        assert rounds_allowing([never]) == []
+
+
+def test_an_evaluation_that_is_harder_belongs_to_round_four():
+    found = changed_keys(lock(), lock(evaluation=Evaluation(smallest_effect=0.1, samples_per_prompt=8)))
+    assert rounds_allowing(found) == [4]

@@ -1,0 +1,207 @@
+"""`ppo init` with the user's own prompts, and its questions at a terminal."""
+
+import os
+import pty
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import datasets
+import pytest
+
+from ppo_cli.experiment.load import load_experiment
+from ppo_cli.prompts.jsonl import read_prompts
+from ppo_cli.prompts.leakage import overlaps
+from ppo_cli.setup.init import recipes, templates_folder
+from tests.terminal import process_environment, refused, succeed
+from tests.tiny_models import rows
+
+WORDS = (
+    "anchor basket candle dragon engine falcon guitar hammer island jacket kettle ladder magnet needle orange pillow "
+    "quartz ribbon saddle teapot umbrella violin walnut yogurt zipper barrel cactus donkey easel feather"
+).split()
+
+
+def table(count=150, mark=",", heading="prompt,category,expect"):
+    """Rows of distinct wording in two strata of two sizes."""
+    lines = [heading.replace(",", mark)]
+    for number in range(count):
+        one, two, three = (WORDS[(number * step + step) % len(WORDS)] for step in (1, 7, 11))
+        kind = ("tools", "refuse") if number % 3 == 0 else ("food", "comply")
+        lines.append(mark.join((f"{one} {two} {three} {number * number}", *kind)))
+    return "\n".join(lines) + "\n"
+
+
+def init(*words, recipe="blank"):
+    return succeed("init", recipe, "my-exp", "--no-fetch-model", *words)
+
+
+def sets():
+    return [read_prompts(Path(f"my-exp/prompts/{name}.jsonl")) for name in ("train", "eval")]
+
+
+def test_own_prompts_are_split_without_a_leak_and_in_the_same_shares():
+    Path("mine.csv").write_text(table())
+    result = init("--from-csv", "mine.csv", "--json").json
+    train, evaluation = sets()
+    assert (len(train), len(evaluation)) == (90, 60)
+    assert overlaps(evaluation, train) == []
+    assert {
+        (row["category"], row["expect"]): (row["train"], row["evaluation"]) for row in result["split"]["strata"]
+    } == {
+        ("food", "comply"): (60, 40),
+        ("tools", "refuse"): (30, 20),
+    }
+    before = Path("my-exp/prompts/eval.jsonl").read_bytes()
+    init("--from-csv", "mine.csv", "--force")
+    assert Path("my-exp/prompts/eval.jsonl").read_bytes() == before
+    planned = succeed("train", "my-exp/experiment.yaml", "--dry-run", "--json").json
+    assert (planned["train_prompts"], planned["eval_prompts"], planned["overlaps"]) == (90, 60, 0)
+
+
+def test_what_was_dropped_and_guessed_is_on_the_screen():
+    plain = table(120, ";", "Question,category,expect")
+    doubled = f"{plain};;\n{plain.splitlines()[1].upper().replace(';TOOLS;REFUSE', '!;tools;Refuse')}\n"
+    Path("mine.csv").write_bytes(doubled.replace("violin", "caf\xe9").encode("cp1252"))
+    screen = " ".join(init("--from-csv", "mine.csv", "--eval-share", "0.25").out.split())
+    assert "122 rows in columns of its own" in screen
+    assert "1 without a prompt, 1 there already in the same words" in screen
+    assert "read as Windows-1252" in screen
+    assert "separated by semicolons" in screen
+    assert "column `Question` is taken for the prompt" in screen
+    assert "89 to train on, 31 to evaluate on" in screen
+
+
+def test_too_few_prompts_for_the_effect_are_told_with_the_number_it_takes():
+    Path("mine.csv").write_text(table())
+    screen = " ".join(init("--from-csv", "mine.csv").out.split())
+    assert "60 evaluation prompts are likely to show no change of ending.eos below about 18 points" in screen
+    assert "for evaluation.smallest_effect = 10 it takes about 193" in screen
+
+
+def test_a_measure_without_its_prompts_is_told():
+    Path("mine.csv").write_text("\n".join(line.split(",")[0] for line in table().splitlines()))
+    screen = " ".join(init("--from-csv", "mine.csv", recipe="refusal").out.split())
+    assert "refusal.separation cannot be measured: no evaluation prompt has `expect` refuse or comply" in screen
+
+
+def test_few_or_long_prompts_change_what_would_not_fit():
+    long = "word " * 400
+    Path("mine.csv").write_text(table(60).replace("basket", long, 1))
+    screen = " ".join(init("--from-csv", "mine.csv").out.split())
+    experiment = load_experiment(Path("my-exp/experiment.yaml")).experiment
+    assert experiment.ppo.episodes_per_update == 36
+    assert experiment.prompts.max_tokens == 1024
+    assert "ppo.episodes_per_update is 36 in place of 48" in screen
+    assert "prompts.max_tokens is 1024 in place of 256" in screen
+
+
+def test_prompts_like_those_of_the_warm_start_do_not_evaluate():
+    taught = read_prompts(templates_folder() / "prompts" / "refusal" / "sft.jsonl")[:40]
+    own = [f'"{prompt.text.replace(chr(34), chr(39))}",x,{prompt.expect}' for prompt in taught]
+    Path("mine.csv").write_text(table() + "\n".join(own) + "\n")
+    init("--from-csv", "mine.csv", "--eval-share", "0.6", recipe="refusal")
+    train, evaluation = sets()
+    assert overlaps(evaluation, [*train, *taught]) == []
+    assert {prompt.category for prompt in evaluation} == {"food", "tools"}
+
+
+def test_a_dataset_is_read_from_its_train_split(tmp_path):
+    made = [{"prompt": [{"role": "user", "content": row["prompt"]}], "category": "x"} for row in rows("own", 60)]
+    whole = datasets.Dataset.from_list(made)
+    datasets.DatasetDict({"test": whole.select(range(2)), "train": whole}).save_to_disk(tmp_path / "my set")
+    result = init("--from-dataset", tmp_path / "my set", "--json").json
+    assert result["split"]["rows"] == 60
+    assert sum(result["prompts"].values()) == 60 - sum(count for _, count in result["split"]["dropped"])
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("", "holds no prompts"),
+        ("foo,bar\n1,2\n", "has no column `prompt` or `goal`, only bar, foo"),
+        ("prompt,expect\n,comply\n ,refuse\n", "none of its 2 rows has a prompt"),
+        ("prompt\none\ntwo\n", "holds 2 different prompts, too few to split"),
+        ("prompt,expect\none,perhaps\n", "`expect` is 'perhaps'"),
+        ("prompt\n" + "".join(f"write a poem about the sea, number {n}\n" for n in range(40)), "cannot be split"),
+        ("prompt\n" + "".join(f"{word} {word}\n" for word in WORDS[:20]), "an update takes 16 or more"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_one_sentence_and_writes_nothing(content, sentence):
+    Path("mine.csv").write_text(content)
+    assert sentence in refused("init", "blank", "my-exp", "--from-csv", "mine.csv", "--no-fetch-model")
+    assert not Path("my-exp").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--from-csv", "a.csv", "--from-dataset", "b"), "two sources"),
+        (("--eval-share", "0.5"), "has no effect"),
+        (("--from-csv", "a.csv", "--eval-share", "1"), "must lie between 0 and 1"),
+        (("--from-csv", "none.csv"), "no such file"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(words, sentence):
+    assert sentence in refused("init", "blank", "my-exp", *words)
+
+
+# --- the recipes -------------------------------------------------------------------------------------
+
+
+def test_what_lies_in_a_folder_below_is_no_recipe():
+    shipped = {path.stem for path in templates_folder().rglob("*.yaml")}
+    assert set(recipes()) == {path.stem for path in templates_folder().glob("*.yaml")}
+    assert shipped >= set(recipes())
+
+
+@pytest.mark.parametrize("recipe", sorted(recipes()))
+def test_every_file_that_a_recipe_names_comes_along(recipe):
+    init(recipe=recipe)
+    text = Path("my-exp/experiment.yaml").read_text()
+    assert str(templates_folder()) not in text
+    assert text.count("prompts/") == len(list(Path("my-exp/prompts").iterdir()))
+
+
+# --- the questions -----------------------------------------------------------------------------------
+
+
+def typed(*answers):
+    """Runs init at a terminal and types the answers, each once it is asked for; gives what stood on the screen."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "ppo_cli", "init", "blank", "my-exp", "--no-fetch-model"]
+    environment = process_environment(TERM="xterm", NO_COLOR="1", COLUMNS="120")
+    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, close_fds=True)
+    os.close(theirs)
+    seen, deadline = "", time.monotonic() + 60
+    for answer in answers:
+        asked = seen.count("> ")
+        while seen.count("> ") == asked and time.monotonic() < deadline:
+            seen += os.read(ours, 4096).decode(errors="replace")
+        os.write(ours, f"{answer}\n".encode())
+    while True:
+        try:
+            part = os.read(ours, 4096)
+        except OSError:  # the other end is closed
+            break
+        if not part:
+            break
+        seen += part.decode(errors="replace")
+    os.close(ours)
+    assert process.wait(30) == 0, seen
+    return seen
+
+
+def test_two_answers_at_a_terminal_become_the_goal():
+    screen = typed("the user asks for a recipe", "it should name the oven temperature", "")
+    assert "When the user asks for a recipe, name the oven temperature." in screen
+    goal = load_experiment(Path("my-exp/experiment.yaml")).experiment.goal
+    assert goal == "When the user asks for a recipe, name the oven temperature."
+
+
+def test_enter_keeps_the_goal_of_the_recipe():
+    typed("", "")
+    assert load_experiment(Path("my-exp/experiment.yaml")).experiment.goal == load_experiment(
+        recipes()["blank"]
+    ).experiment.goal  # fmt: skip
