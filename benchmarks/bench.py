@@ -150,7 +150,7 @@ def set_up(updates: int, overrides: list[str]) -> Any:
     from ppo_cli.records.events import ignore_events
     from ppo_cli.setup.resolve import read_inputs, resolve_experiment
 
-    fixed = ["model.warm_start=null", "reward.other=none", "ppo.warmup_updates=0", f"ppo.updates={updates}"]
+    fixed = ["model.warm_start=null", "reward.baseline=none", "ppo.warmup_updates=0", f"ppo.updates={updates}"]
     return resolve_experiment(read_inputs(load_experiment(CONFIG, [*fixed, *overrides]).experiment), ignore_events)
 
 
@@ -352,7 +352,7 @@ def checkpoints(overrides: list[str]) -> str:
     from ppo_cli.setup.resolve import read_inputs, resolve_experiment
     from ppo_cli.store.layout import RunLayout
 
-    experiment = load_experiment(CONFIG, ["reward.other=none", "ppo.updates=5", *overrides]).experiment
+    experiment = load_experiment(CONFIG, ["reward.baseline=none", "ppo.updates=5", *overrides]).experiment
     trainer, start = our_trainer(resolve_experiment(read_inputs(experiment), ignore_events))
     updates: list[float] = []
     saves: list[float] = []

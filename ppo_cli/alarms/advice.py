@@ -19,8 +19,9 @@ from ppo_cli.alarms import (
     too_many_changes,
 )
 from ppo_cli.alarms.run_history import RunHistory, improvement
-from ppo_cli.experiment.schema import LARGEST_SEED, ROUNDS
-from ppo_cli.experiment.schema_index import schema_keys, wildcard_path
+from ppo_cli.experiment.schema import ROUNDS
+from ppo_cli.experiment.schema_base import LARGEST_SEED
+from ppo_cli.experiment.schema_index import key_of
 from ppo_cli.records.checks import Advice, Alarm
 from ppo_cli.records.measures import Measure
 from ppo_cli.records.results import ComparisonResult
@@ -168,7 +169,7 @@ def _largest_rise(seen: RunHistory) -> str | None:
 
 def _further(key: str, start: object, end: object) -> float | int | None:
     """As far again from start over end, by the ratio of both; None where there is no such value in range."""
-    known = schema_keys().get(wildcard_path(key))
+    known = key_of(key)
     if known is None or not (_is_number(start) and _is_number(end)):
         return None
     first, second = float(start), float(end)  # type: ignore[arg-type]
@@ -177,13 +178,13 @@ def _further(key: str, start: object, end: object) -> float | int | None:
     value: float | int = float(f"{second * second / first:.3g}")
     if isinstance(start, int) and isinstance(end, int):
         value = round(value)
-    return None if known.range_error(value) or value == end else value
+    return value if known.allows(value) and value != end else None
 
 
 def _is_file(key: str) -> bool:
     """Whether a comparison shows a digest and no value that could be typed."""
-    known = schema_keys().get(wildcard_path(key))
-    return known is None or known.is_path
+    known = key_of(key)
+    return known is None or known.is_file
 
 
 def _is_number(value: object) -> bool:

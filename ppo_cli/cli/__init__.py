@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 import ppo_cli
-from ppo_cli.cli import compare, evaluate, init, label, report, reward, runs, sft_check, show, train
+from ppo_cli.cli import compare, evaluate, init, label, report, reward, runs, schema, sft_check, show, train
 
 app = typer.Typer(
     name="ppo",
@@ -36,6 +36,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "report": report.report,
     "runs": runs.list_runs,
     "show": show.show,
+    "schema": schema.schema,
 }
 """In the order of `ppo --help`: the order in which they are used."""
 

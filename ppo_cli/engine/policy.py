@@ -40,7 +40,7 @@ class Policy:
             seed: of the adapters' first values.
         """
         self.model = model
-        self.stack = SplitDecoder(model, trained.layers)
+        self.stack = SplitDecoder(model, trained.top_layers)
         self.head = LMHead(model)
         model.requires_grad_(False)
         self._reference_layers: list[nn.Module] | None = None

@@ -14,7 +14,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from ppo_cli.engine.split_decoder import SplitDecoder
 from ppo_cli.engine.warm_start import StepProgress, quiet_datasets
 from ppo_cli.errors import IntegrityError, PromptError, reason_of
 from ppo_cli.experiment.digest import sha256_file, sha256_of
+from ppo_cli.experiment.term_types import Preference
 from ppo_cli.models import loading
 from ppo_cli.models.cache_dir import cache_folder
 from ppo_cli.records.answers import Answer, Prompt
@@ -58,14 +59,12 @@ class Pair:
     rejected: str
 
 
-def reward_model(
-    path: str, parameters: Mapping[str, Any], start: Path, device: torch.device, on_event: EventHandler
-) -> Path:
+def reward_model(path: str, term: Preference, start: Path, device: torch.device, on_event: EventHandler) -> Path:
     """The folder of the preference model, training it the first time.
 
     Args:
         path: of the term in the config, for messages.
-        parameters: of the term.
+        term: the term itself.
         start: folder of the model to train from.
         device: to train and to score on.
         on_event: told of progress and of the held-out accuracy.
@@ -74,10 +73,10 @@ def reward_model(
         PromptError: the pairs cannot be used.
         ModelError: the model to train from cannot be used.
     """
-    pairs = read_pairs(Path(parameters["pairs"]))
+    pairs = read_pairs(Path(term.pairs))
     tokenizer = loading.load_tokenizer(start)
     moving = {
-        name: parameters[name] for name in ("epochs", "learning_rate", "lora_r", "batch_size", "max_tokens", "seed")
+        name: getattr(term, name) for name in ("epochs", "learning_rate", "lora_r", "batch_size", "max_tokens", "seed")
     }
     key = sha256_of(
         {
@@ -90,7 +89,7 @@ def reward_model(
     )
     target = cache_folder() / "preference-models" / key[:16]
     if not target.exists():
-        _train_into(target, path, pairs, parameters, start, tokenizer, device, on_event)
+        _train_into(target, path, pairs, term, start, tokenizer, device, on_event)
     manifest = read_json(target / MANIFEST)
     if sha256_file(target / "model.safetensors") != manifest["model.safetensors"]:
         raise IntegrityError(f"The cached preference model {target} was changed.", "Remove it; it is made anew.")
@@ -159,7 +158,7 @@ def _train_into(
     target: Path,
     path: str,
     pairs: Sequence[Pair],
-    parameters: Mapping[str, Any],
+    term: Preference,
     start: Path,
     tokenizer: loading.ChatTokenizer,
     device: torch.device,
@@ -174,12 +173,12 @@ def _train_into(
         tempfile.TemporaryDirectory(dir=target.parent, prefix=".preference-", ignore_cleanup_errors=True) as work,
     ):
         plain_tokenizer = copy.deepcopy(tokenizer.tokenizer)
-        model = _with_score_head(start, plain_tokenizer, device, parameters["seed"])
-        trained = _train(path, model, plain_tokenizer, taught, parameters, Path(work), on_event)
+        model = _with_score_head(start, plain_tokenizer, device, term.seed)
+        trained = _train(path, model, plain_tokenizer, taught, term, Path(work), on_event)
         folder = Path(work) / "model"
         trained.save_pretrained(folder, max_shard_size="100GB")
         plain_tokenizer.save_pretrained(folder)
-        right = _count_right(path, folder, held_out, parameters, device)
+        right = _count_right(path, folder, held_out, term, device)
         write_json(
             folder / MANIFEST,
             {
@@ -214,34 +213,32 @@ def _train(
     model: Any,  # noqa: ANN401
     tokenizer: Any,  # noqa: ANN401
     pairs: Sequence[Pair],
-    parameters: Mapping[str, Any],
+    term: Preference,
     work: Path,
     on_event: EventHandler,
 ) -> Any:  # noqa: ANN401
-    batch_size = min(parameters["batch_size"], len(pairs))
-    steps = parameters["epochs"] * -(-len(pairs) // batch_size)
+    batch_size = min(term.batch_size, len(pairs))
+    steps = term.epochs * -(-len(pairs) // batch_size)
     on_event(Phase(name="preference model", total=steps, unit="steps"))
-    config = lora_config(
-        model, SplitDecoder(model, None).upper_layers, r=parameters["lora_r"], alpha=2 * parameters["lora_r"]
-    )
+    config = lora_config(model, SplitDecoder(model, None).upper_layers, r=term.lora_r, alpha=2 * term.lora_r)
     config.task_type, config.modules_to_save = "SEQ_CLS", ["score"]
 
     def ids(prompt: str, answer: str) -> list[int]:
-        return token_ids(path, tokenizer, prompt, answer, parameters["max_tokens"])["input_ids"]
+        return token_ids(path, tokenizer, prompt, answer, term.max_tokens)["input_ids"]
 
     rows = [
         {"chosen_ids": ids(pair.prompt, pair.chosen), "rejected_ids": ids(pair.prompt, pair.rejected)} for pair in pairs
     ]
-    set_seed(parameters["seed"])
+    set_seed(term.seed)
     trainer = RewardTrainer(
         model=get_peft_model(model, config),
         args=RewardConfig(
             output_dir=str(work / "trainer"),
-            num_train_epochs=parameters["epochs"],
+            num_train_epochs=term.epochs,
             per_device_train_batch_size=batch_size,
-            learning_rate=parameters["learning_rate"],
+            learning_rate=term.learning_rate,
             lr_scheduler_type="linear",
-            seed=parameters["seed"],
+            seed=term.seed,
             max_length=None,
             gradient_checkpointing=False,
             bf16=False,
@@ -263,11 +260,9 @@ def _train(
     return merged.eval()
 
 
-def _count_right(
-    path: str, folder: Path, pairs: Sequence[Pair], parameters: Mapping[str, Any], device: torch.device
-) -> int:
+def _count_right(path: str, folder: Path, pairs: Sequence[Pair], term: Preference, device: torch.device) -> int:
     """Held-out pairs whose chosen answer scores more."""
-    scorer = scorer_in(path, folder, parameters, str(device), None)
+    scorer = scorer_in(path, folder, term, str(device), None)
     prompts = [Prompt(id=str(place), text=pair.prompt) for place, pair in enumerate(pairs)]
     texts = [pair.chosen for pair in pairs] + [pair.rejected for pair in pairs]
     answers = [Answer(text=text, token_count=len(text.split()), finish="eos") for text in texts]

@@ -44,7 +44,9 @@ class SplitDecoder:
         self._owner, self._name = _find_layer_list(self.backbone, count)
         self.layers: list[nn.Module] = list(getattr(self._owner, self._name))
         if trained_layers is not None and trained_layers > count:
-            raise ModelError(f"model.train.layers: the model has {count} layers, not {trained_layers}.", "Lower it.")
+            raise ModelError(
+                f"model.train.top_layers: the model has {count} layers, not {trained_layers}.", "Lower it."
+            )
         self._first_trained = count - (trained_layers or count)
         self.cut = self._first_trained
         """Number of lower layers that are computed once; 0 means that nothing is shared."""
@@ -67,7 +69,7 @@ class SplitDecoder:
         with self._running([*self.layers[: self.cut], capture]):
             self.backbone(input_ids=ids, use_cache=False)
         if capture.seen is None:
-            raise ModelError("The model's layers could not be cut in two.", "Set model.train.layers=null.")
+            raise ModelError("The model's layers could not be cut in two.", "Set model.train.top_layers=null.")
         return capture.seen
 
     def run_upper(

@@ -11,7 +11,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +65,7 @@ def warm_start(
             "recipe": TRAINING_VERSION,
             "start": start_identity,
             "system_prompt": tokenizer.system_prompt,
-            "settings": asdict(settings),
+            "settings": settings.model_dump(),
             "examples": [as_row(example) for example in examples],
             "kind": kind,
         }
@@ -120,7 +119,7 @@ def _train(
     steps = settings.epochs * -(-len(examples) // settings.batch_size)
     on_event(Phase(name="warm start (SFT)", total=steps, unit="steps"))
     set_seed(settings.seed)
-    layers = SplitDecoder(model, settings.layers).upper_layers
+    layers = SplitDecoder(model, settings.top_layers).upper_layers
     config = lora_config(model, layers, r=settings.lora_r, alpha=2 * settings.lora_r)
     trainer = SFTTrainer(
         model=get_peft_model(model, config),

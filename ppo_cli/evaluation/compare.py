@@ -17,7 +17,7 @@ from ppo_cli.evaluation.human_labels import with_human_labels
 from ppo_cli.evaluation.run_alarms import load_or_compute, next_step
 from ppo_cli.experiment.freeze import Lock
 from ppo_cli.experiment.schema import Experiment
-from ppo_cli.experiment.schema_index import format_value
+from ppo_cli.experiment.values import format_value
 from ppo_cli.prompts.jsonl import read_prompts
 from ppo_cli.prompts.leakage import overlaps
 from ppo_cli.records.answers import Prompt
@@ -152,7 +152,7 @@ def _compare_pair(
             f"Confounded: {len(found.variables)} variables differ ({', '.join(found.variables)}), so no change "
             "can be put down to one of them.",
             f"Make the runs in between, one change each ({_suggest_first_run(found)}), or look anyway with "
-            "--allow-confounded. Keys that belong together are declared as one before training: variable=[KEY,KEY].",
+            "--allow-confounded. Keys that belong together are declared before training: joint_treatment=[KEY,KEY].",
         )
     common = common_prompts([*before, *after])
     if not common:

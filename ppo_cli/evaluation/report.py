@@ -17,8 +17,7 @@ from ppo_cli.evaluation.compare import ComparedRun, common_prompts, compared_run
 from ppo_cli.evaluation.evaluate import EvaluationData, compare_with_baseline, read_evaluation
 from ppo_cli.evaluation.human_labels import with_human_labels
 from ppo_cli.evaluation.run_alarms import load_or_compute
-from ppo_cli.experiment.load import to_dict
-from ppo_cli.experiment.schema_index import flatten
+from ppo_cli.experiment.values import flatten, to_dict
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.comparisons import Comparison
 from ppo_cli.records.measures import Estimate, LabelledAnswer, Sample

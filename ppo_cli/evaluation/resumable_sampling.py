@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,7 +58,7 @@ def sample_resumable(
     on_event(Phase(name="answering", total=len(prompts) * each, unit="answers"))
     with policy() as model:
         how = {
-            "settings": asdict(settings),
+            "settings": settings.model_dump(),
             "prompts": sha256_of([[prompt.id, list(ids)] for prompt, ids in zip(prompts, rendered, strict=True)]),
             "batch": size,
             "device": str(model.device),

@@ -7,6 +7,7 @@ Not here: the schema itself (`schema`, `term_types`), where the file is written.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
@@ -16,7 +17,7 @@ from ppo_cli.experiment.schema_index import schema_keys
 from ppo_cli.experiment.term_types import TERM_TYPES, Python
 
 TITLE = "An experiment of ppo-cli"
-REFERENCE = {
+TEXT_REFERENCE = {
     "pattern": r"\$\{",
     "patternErrorMessage": "A text in this place must refer to another key, as ${kl.coef}.",
 }
@@ -55,6 +56,11 @@ def json_schema() -> dict[str, Any]:
     }
 
 
+def schema_text() -> str:
+    """The same as the text of a file."""
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
 def _may_refer(value: dict[str, Any]) -> dict[str, Any]:
     """The schema of one value, or of a reference in its place."""
     if "anyOf" in value:  # X or null
@@ -67,9 +73,9 @@ def _may_refer(value: dict[str, Any]) -> dict[str, Any]:
         return value
     if "enum" in value:
         about: dict[str, Any] = {name: value[name] for name in ("description", "default") if name in value}
-        return {**about, "anyOf": [{"enum": value["enum"]}, {"type": "string", **REFERENCE}]}
+        return {**about, "anyOf": [{"enum": value["enum"]}, {"type": "string", **TEXT_REFERENCE}]}
     types = value["type"] if isinstance(value["type"], list) else [value["type"]]
-    return value if "string" in types else {**value, "type": [*types, "string"], **REFERENCE}
+    return value if "string" in types else {**value, "type": [*types, "string"], **TEXT_REFERENCE}
 
 
 def _terms() -> dict[str, Any]:

@@ -30,13 +30,11 @@ from ppo_cli.experiment.problems import Problem, missing, problems_of
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.experiment.schema_index import ANY_NAME, TERMS, closest_key, key_of, keys_in, schema_keys
 from ppo_cli.experiment.term_types import TERM_TYPES
-from ppo_cli.experiment.values import flatten, to_dict
+from ppo_cli.experiment.values import REFERENCE, flatten, to_dict, without_references
 
 CORRECT_IT = "Correct it; a config that `ppo init` writes explains every key."
 MISSING = "???"
 """OmegaConf's mark for a value that is still to be given."""
-REFERENCE = "${"
-"""Begins a reference to another key, as `${kl.coef}`."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ def load_frozen(source: Path) -> Experiment:
 
 def to_yaml(experiment: Experiment) -> str:
     """The experiment as YAML that loads to an equal experiment."""
-    return OmegaConf.to_yaml(OmegaConf.create(_escaped(to_dict(experiment))))
+    return OmegaConf.to_yaml(OmegaConf.create(without_references(to_dict(experiment))))
 
 
 def _read_yaml(source: Path) -> dict[str, Any]:
@@ -281,15 +279,6 @@ def _with_text_keys(tree: Any) -> Any:  # noqa: ANN401 - any part of a tree
     if isinstance(tree, dict):
         return {str(name): _with_text_keys(value) for name, value in tree.items()}
     return [_with_text_keys(value) for value in tree] if isinstance(tree, list) else tree
-
-
-def _escaped(tree: Any) -> Any:  # noqa: ANN401 - any part of a tree
-    """The same values, no text of which is read as a reference."""
-    if isinstance(tree, dict):
-        return {name: _escaped(value) for name, value in tree.items()}
-    if isinstance(tree, list):
-        return [_escaped(value) for value in tree]
-    return re.sub(r"(\\*)\$\{", r"\1\1\\${", tree) if isinstance(tree, str) else tree
 
 
 def _file_alone(file_tree: Mapping[str, Any], source: Path) -> Experiment | None:

@@ -13,12 +13,12 @@ from ppo_cli.experiment.schema import Experiment
 from ppo_cli.experiment.schema_base import PathKind
 from ppo_cli.experiment.schema_index import TERMS, keys_in, schema_keys
 from ppo_cli.experiment.term_types import TERM_TYPES, RewardTerm
-from ppo_cli.experiment.values import flatten, to_dict
+from ppo_cli.experiment.values import REFERENCE, flatten, to_dict
 
 PYTHON_FILE = ".py:"
 """Separates a file from the function in it."""
 
-NOT_YET_A_PATH = ("${", "???")
+NOT_YET_A_PATH = (REFERENCE, "???")
 """Marks of a value that another key, or the user, has to fill in first."""
 
 

@@ -38,7 +38,7 @@ class RewardTerm(ConfigGroup):
 
     weight: Annotated[float, TREATMENT, Field(ge=-1000.0, le=1000.0)] = 1.0
     """Factor of this term in the sum."""
-    type: Annotated[str, TREATMENT] = ""
+    type: Annotated[str, TREATMENT]
     """What the term scores, one of the types of reward; left out, the type that the term is named for."""
     normalise: Annotated[bool, TREATMENT] = False
     """Divide the term by its standard deviation in the first update, so that weights compare."""

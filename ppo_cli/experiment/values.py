@@ -5,12 +5,15 @@ Not here: what a value means (`schema`), YAML (`load`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ppo_cli.experiment.schema import Experiment
 
+REFERENCE = "${"
+"""Begins a reference to another key, as `${kl.coef}`."""
 LONGEST_QUOTED = 60
 """Characters of a text that a message repeats."""
 
@@ -47,6 +50,15 @@ def format_value(value: object) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def without_references(tree: Any) -> Any:  # noqa: ANN401 - any part of a tree
+    """The same values as they must be written so that no text of them is read as a reference to another key."""
+    if isinstance(tree, dict):
+        return {name: without_references(value) for name, value in tree.items()}
+    if isinstance(tree, list):
+        return [without_references(value) for value in tree]
+    return re.sub(r"(\\*)\$\{", r"\1\1\\${", tree) if isinstance(tree, str) else tree
 
 
 def quoted(value: object) -> str:

@@ -47,7 +47,7 @@ class PlannedWork:
     epochs: int
     trained_layers: int | None
     answer_limit: int
-    other_answers: int
+    baseline_answers: int
     prompt_tokens: float
     """Mean rendered length."""
     sft_tokens: float
@@ -93,7 +93,7 @@ def _operations(work: PlannedWork, shape: ModelShape) -> float:
     passes = length * (lower + 2 * upper) + 2 * answer * head
     learning = work.epochs * (3 * length * upper + 4 * answer * head)
     training = work.updates * work.episodes * (sampling + passes + learning)
-    others = work.other_answers * (length * body + answer * head)
+    others = work.baseline_answers * (length * body + answer * head)
 
     eval_answer = MEAN_ANSWER_SHARE * work.eval_limit
 

@@ -67,7 +67,7 @@ def measured_cost(
     saves = work.updates // experiment.checkpoints.every + work.interim_evaluations + 1
     parts = {
         "setting up": SETTING_UP + 2 * hashing + weights / DISK_SPEED,
-        "the reference's answers": work.other_answers * tried.seconds / tried.answers,
+        "the reference's answers": work.baseline_answers * tried.seconds / tried.answers,
         "updates": work.updates * updating,
         "evaluations": evaluating
         * (work.whole_evaluations * work.eval_prompts + work.interim_evaluations * work.interim_prompts)
@@ -109,7 +109,7 @@ def cost_checks(cost: Cost, output: Path) -> list[Check]:
             f"{memory:.1f} GB at its peak",
             f"below {MAX_MEMORY_SHARE:.0%} of {has:.1f} GB",
             "a process that is killed for memory loses the update it was at",
-            "Lower ppo.episodes_per_update or model.train.layers.",
+            "Lower ppo.episodes_per_update or model.train.top_layers.",
             otherwise="warn",
         ),
         condition_check(
@@ -149,7 +149,7 @@ def _one_update(
                 policy=policy,
                 tokenizer=resolved.tokenizer,
                 prompts=resolved.inputs.train,
-                baseline_answers=others if experiment.reward.other != "none" else {},
+                baseline_answers=others if experiment.reward.baseline != "none" else {},
                 reward=resolved.inputs.reward,
                 device=start.device,
             ),

@@ -43,7 +43,7 @@ def audit_on_samples(inputs: ExperimentInputs, trial: PromptAnswers) -> RewardAu
         trial: several answers to some training prompts.
     """
     experiment = inputs.experiment
-    cases = start_model_cases(trial, experiment.reward.other)
+    cases = start_model_cases(trial, experiment.reward.baseline)
     contract = _scorer_checks(inputs, _shuffled(cases))
     if contract[0].status == "stop":
         return RewardAudit(checks=contract)
@@ -53,14 +53,14 @@ def audit_on_samples(inputs: ExperimentInputs, trial: PromptAnswers) -> RewardAu
         reward,
         trial,
         _written(inputs),
-        other=experiment.reward.other,
+        baseline=experiment.reward.baseline,
         limit=experiment.rollout.max_new_tokens,
     )
     return RewardAudit(
         checks=[
             *contract,
             *spread_checks(cases, scored),
-            pair_check(reward, known_pairs(_written(inputs), trial, experiment.reward.other)),
+            pair_check(reward, known_pairs(_written(inputs), trial, experiment.reward.baseline)),
             *shortcut_checks(cases, np.array([item.reward for item in scored])),
             exploit_check(tricks),
         ],
@@ -73,15 +73,15 @@ def audit_without_a_model(inputs: ExperimentInputs) -> list[Check]:
     """The contract on made answers, and written answers against wrong ones: no model, few calls."""
     experiment = inputs.experiment
     prompts = stratified_subset(inputs.train, BEFORE_A_RUN)
-    limit, other = experiment.rollout.max_new_tokens, experiment.reward.other
+    limit, baseline = experiment.rollout.max_new_tokens, experiment.reward.baseline
     ways = list(EXPLOITS.values())
     cases = [
-        Case(prompt, ways[(place + turn) % len(ways)](prompt, limit), baseline_for(prompt, (), other))
+        Case(prompt, ways[(place + turn) % len(ways)](prompt, limit), baseline_for(prompt, (), baseline))
         for place, prompt in enumerate(prompts)
         for turn in (0, 4)
     ]
     checks = _scorer_checks(inputs, cases)
-    pairs = known_pairs(_written(inputs)[: 4 * BEFORE_A_RUN], PromptAnswers(prompts=(), answers=()), other)
+    pairs = known_pairs(_written(inputs)[: 4 * BEFORE_A_RUN], PromptAnswers(prompts=(), answers=()), baseline)
     if checks[0].status == "stop" or not pairs.cases:
         return checks
     return [*checks, pair_check(inputs.reward, pairs)]
@@ -96,14 +96,14 @@ def audit_on_baseline(inputs: ExperimentInputs, others: Mapping[str, Sequence[An
     """
     experiment = inputs.experiment
     prompts = stratified_subset([prompt for prompt in inputs.train if others.get(prompt.id)], CASES_SCORED)
-    if experiment.reward.other != "reference" or len(prompts) < MIN_PROMPTS:
+    if experiment.reward.baseline != "reference" or len(prompts) < MIN_PROMPTS:
         return None
     trial = PromptAnswers(prompts=tuple(prompts), answers=tuple(tuple(others[prompt.id]) for prompt in prompts))
     limit = experiment.rollout.max_new_tokens
     reward = with_fitted_scales(
         inputs.reward, inputs.reward.terms, score(inputs.reward, start_model_cases(trial, "reference"))
     )
-    return exploit_check(try_exploits(reward, trial, _written(inputs), other="reference", limit=limit))
+    return exploit_check(try_exploits(reward, trial, _written(inputs), baseline="reference", limit=limit))
 
 
 def _scorer_checks(inputs: ExperimentInputs, cases: Sequence[Case]) -> list[Check]:

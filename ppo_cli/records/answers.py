@@ -30,7 +30,7 @@ class Prompt:
     pair_id: str | None = None
     """Shared by a safe prompt and its unsafe twin."""
     answer: str | None = None
-    """A written answer, for SFT and for `reward.other: written`."""
+    """A written answer, for SFT and for `reward.baseline: written`."""
     keywords: tuple[str, ...] = ()
     """Words of which an answer that helps has at least one; `evaporat*` stands for all that begin so."""
 

@@ -27,6 +27,7 @@ from urllib.parse import urlsplit
 
 from ppo_cli.errors import ConfigError, RewardUnavailableError
 from ppo_cli.experiment.digest import sha256_of
+from ppo_cli.experiment.term_types import Http
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.records.events import EventHandler, Notice
 from ppo_cli.rewards.scorer import BaselineAnswers, RewardContext, Scorer
@@ -58,20 +59,20 @@ class _Fault(Exception):
 
 
 def http_service(
-    path: str, parameters: Mapping[str, Any], surroundings: RewardContext, sleep: Callable[[float], None] = time.sleep
+    path: str, term: Http, surroundings: RewardContext, sleep: Callable[[float], None] = time.sleep
 ) -> Scorer:
     """A service as a term.
 
     Args:
         path: of the term in the config, for messages.
-        parameters: of the term.
+        term: the term itself.
         surroundings: holds the cache and is told of tries that failed.
         sleep: waits some seconds.
 
     Raises:
         ConfigError: the variable with the token is not set.
     """
-    client = _Client(path, parameters, surroundings, sleep)
+    client = _Client(path, term, surroundings, sleep)
 
     def score(prompts: Sequence[Prompt], answers: Sequence[Answer], _others: BaselineAnswers) -> list[float]:
         return client.scores([(prompt.text, answer.text) for prompt, answer in zip(prompts, answers, strict=True)])
@@ -82,19 +83,14 @@ def http_service(
 class _Client:
     """Asks the service for what is not known yet."""
 
-    def __init__(
-        self, path: str, parameters: Mapping[str, Any], surroundings: RewardContext, sleep: Callable[[float], None]
-    ) -> None:
+    def __init__(self, path: str, term: Http, surroundings: RewardContext, sleep: Callable[[float], None]) -> None:
         self.path, self.surroundings, self.sleep = path, surroundings, sleep
-        self.url: str = parameters["url"]
-        self.timeout: float = parameters["timeout"]
-        self.retries: int = parameters["retries"]
-        self.batch_size: int = parameters["batch_size"]
+        self.url, self.timeout, self.retries, self.batch_size = term.url, term.timeout, term.retries, term.batch_size
         self.headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        self.headers |= _authorisation(path, parameters["token_env"])
+        self.headers |= _authorisation(path, term.token_env)
         host = urlsplit(self.url).hostname or ""
         if "Authorization" in self.headers and self.url.startswith("http:") and host not in LOOPBACK:
-            self._say(f"{path}: the token in {parameters['token_env']} travels unencrypted; use https.")
+            self._say(f"{path}: the token in {term.token_env} travels unencrypted; use https.")
         proxies: dict[str, str] | None = {} if host in LOOPBACK else None
         self.opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies), _NoRedirects())
         self.known: dict[str, float] = {}

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from ppo_cli.errors import ConfigError, GateError
-from ppo_cli.experiment import schema
+from ppo_cli.errors import GateError
 from ppo_cli.experiment.schema import Reward
-from ppo_cli.experiment.term_parameters import type_of, validate
+from ppo_cli.experiment.term_types import RewardTerm
 from ppo_cli.records.answers import Answer, Prompt, RewardScore
 from ppo_cli.rewards.registry import open_term
 from ppo_cli.rewards.scorer import BaselineAnswers, RewardContext, Scorer, as_score, scores_of
@@ -27,12 +26,13 @@ class CompositeReward:
     """The reward that a config describes. What is not shipped with the tool is opened when it first scores."""
 
     def __init__(self, settings: Reward, surroundings: RewardContext | None = None) -> None:
-        """Checks the terms; opens none.
+        """Opens no term.
 
-        Raises:
-            ConfigError: a kind of term is not known, or one of its parameters cannot be used.
+        Args:
+            settings: the reward of a config.
+            surroundings: what terms need that a config does not say.
         """
-        self.terms = {name: _checked(name, term) for name, term in settings.terms.items()}
+        self.terms: Mapping[str, RewardTerm] = settings.terms
         self.surroundings = surroundings or RewardContext()
 
     def open(self) -> dict[str, Scorer]:
@@ -44,7 +44,7 @@ class CompositeReward:
         opened = self.surroundings.scorers
         for name, term in self.terms.items():
             if name not in opened:
-                opened[name] = open_term(name, type_of(name, term), term.parameters, self.surroundings)
+                opened[name] = open_term(name, term, self.surroundings)
         return opened
 
     def __call__(
@@ -63,7 +63,7 @@ class CompositeReward:
 
 
 def weighted_sum(
-    settings: Mapping[str, schema.Term],
+    settings: Mapping[str, RewardTerm],
     terms: Mapping[str, float],
     other_terms: Mapping[str, float],
     scales: Mapping[str, float] | None = None,
@@ -114,10 +114,3 @@ def _with_baseline(
         values = [next(rest) for _ in several]
         means.append(sum(values) / len(values) if values else None)
     return own, means
-
-
-def _checked(name: str, settings: schema.Term) -> schema.Term:
-    typed, problems = validate(name, settings)
-    if problems:
-        raise ConfigError(problems[0], "Correct the term.")
-    return typed

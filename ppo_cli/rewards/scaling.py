@@ -17,7 +17,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ppo_cli.experiment.schema import Term
+from ppo_cli.experiment.term_types import RewardTerm
 from ppo_cli.records.answers import RewardScore
 from ppo_cli.rewards.reward_function import RewardFunction, weighted_sum
 
@@ -25,12 +25,12 @@ MIN_SCALE = 1e-6
 """A term that spreads less tells nothing apart."""
 
 
-def any_normalised(terms: Mapping[str, Term]) -> bool:
+def any_normalised(terms: Mapping[str, RewardTerm]) -> bool:
     """Whether any term is."""
     return any(term.normalise for term in terms.values())
 
 
-def fit_scales(scored: Sequence[RewardScore], terms: Mapping[str, Term]) -> dict[str, float]:
+def fit_scales(scored: Sequence[RewardScore], terms: Mapping[str, RewardTerm]) -> dict[str, float]:
     """The scale of every normalised term, from what it pays for some answers."""
     scales = {}
     for name, term in terms.items():
@@ -42,14 +42,14 @@ def fit_scales(scored: Sequence[RewardScore], terms: Mapping[str, Term]) -> dict
 
 
 def apply_scales(
-    scored: Sequence[RewardScore], terms: Mapping[str, Term], scales: Mapping[str, float]
+    scored: Sequence[RewardScore], terms: Mapping[str, RewardTerm], scales: Mapping[str, float]
 ) -> list[RewardScore]:
     """The same scores with their sum taken anew; the values of the terms stay raw."""
     return [replace(item, reward=weighted_sum(terms, item.terms, item.baseline_terms, scales)) for item in scored]
 
 
 def with_fitted_scales(
-    reward: RewardFunction, terms: Mapping[str, Term], scored: Sequence[RewardScore]
+    reward: RewardFunction, terms: Mapping[str, RewardTerm], scored: Sequence[RewardScore]
 ) -> RewardFunction:
     """A reward with its terms on the scale that some scored answers give; the same where none is normalised."""
     if not any_normalised(terms):

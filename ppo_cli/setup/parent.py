@@ -6,7 +6,6 @@ Not here: the rule itself (`analysis.lineage`), the tree that `ppo runs` draws.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from ppo_cli.errors import ConfigError
 from ppo_cli.experiment.freeze import REWARD_CONTENT, Lock, freeze
 from ppo_cli.experiment.load import LoadedExperiment
 from ppo_cli.experiment.schema import ROUNDS
-from ppo_cli.experiment.schema_index import format_value
+from ppo_cli.experiment.values import format_value
 from ppo_cli.records.comparisons import variables
 from ppo_cli.records.events import EventHandler, Notice
 from ppo_cli.setup.resolve import ExperimentInputs, prompt_content
@@ -94,5 +93,5 @@ def check_parent_without_model(
             content["start_model"] = {**held, "system_prompt": model.system_prompt, "dtype": model.dtype}
         if REWARD_CONTENT in frozen.groups:
             content[REWARD_CONTENT] = frozen.groups[REWARD_CONTENT].values
-            experiment = replace(experiment, reward=before.reward)
+            experiment = experiment.model_copy(update={"reward": before.reward})
     return check_parent(loaded, freeze(experiment, content, {}), output, on_event)

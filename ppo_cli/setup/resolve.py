@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,8 @@ from ppo_cli.errors import ConfigError, PromptError
 from ppo_cli.experiment import freeze
 from ppo_cli.experiment.digest import sha256_of
 from ppo_cli.experiment.freeze import Lock
-from ppo_cli.experiment.load import as_yaml, with_paths
+from ppo_cli.experiment.load import to_yaml
+from ppo_cli.experiment.paths import with_paths
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.prompts.jsonl import as_row, read_prompts
 from ppo_cli.prompts.leakage import Overlap, overlaps
@@ -80,7 +81,7 @@ def read_inputs(experiment: Experiment) -> ExperimentInputs:
     """
     require_measure(experiment.evaluation.primary)
     reward = build_reward(experiment)
-    train = read_prompts(Path(experiment.prompts.train), need_answers=experiment.reward.other == "written")
+    train = read_prompts(Path(experiment.prompts.train), need_answers=experiment.reward.baseline == "written")
     evaluation = read_prompts(Path(experiment.prompts.eval))
     warm_start = experiment.model.warm_start
     sft = read_prompts(Path(warm_start), need_answers=True) if warm_start else []
@@ -125,7 +126,8 @@ def resolve_experiment(inputs: ExperimentInputs, on_event: EventHandler) -> Reso
     source = model_source.resolve(
         model.start, model.revision, trust_remote_code=model.trust_remote_code, on_event=on_event
     )
-    pinned = replace(inputs.experiment, model=replace(model, revision=source.revision))
+    pinned_model = model.model_copy(update={"revision": source.revision})
+    pinned = inputs.experiment.model_copy(update={"model": pinned_model})
     tokenizer = loading.load_tokenizer(
         source.folder, system_prompt=model.system_prompt, trust_remote_code=model.trust_remote_code
     )
@@ -155,7 +157,7 @@ def prompt_content(inputs: ExperimentInputs) -> dict[str, dict[str, Any]]:
     """The values of the lock's groups of prompt rows."""
     content = {"train_set": _rows(inputs.train), "eval_set": _rows(inputs.evaluation)}
     if inputs.sft:
-        content["warm_start"] = {**_rows(inputs.sft), **asdict(inputs.experiment.model.sft)}
+        content["warm_start"] = {**_rows(inputs.sft), **inputs.experiment.model.sft.model_dump()}
     return content
 
 
@@ -220,7 +222,7 @@ def freeze_inputs(resolved: ResolvedExperiment) -> tuple[Experiment, Lock, dict[
     texts = {INPUTS[key]: Path(path).read_text(encoding="utf-8-sig") for key, path in paths.items()}
     texts |= {copy: read_text(key, file) for key, (copy, file) in of_reward.items()}
     texts[TEMPLATE] = str(resolved.tokenizer.tokenizer.chat_template)
-    texts[CONFIG] = as_yaml(inside)
+    texts[CONFIG] = to_yaml(inside)
     files = {name: _sha256(text) for name, text in texts.items()}
     return inside, freeze.freeze(inside, {**resolved.content, **_of_reward(experiment)}, files), texts
 

@@ -7,16 +7,15 @@ Not here: the terms (`rewards`), training a preference model (`engine`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ppo_cli.errors import ConfigError, ModelError, reason_of
 from ppo_cli.experiment.digest import sha256_file, sha256_of
-from ppo_cli.experiment.schema import Experiment, Reward, Term
-from ppo_cli.experiment.term_parameters import files_of, type_of
+from ppo_cli.experiment.paths import term_files
+from ppo_cli.experiment.schema import Experiment, Reward
+from ppo_cli.experiment.term_types import Classifier, Preference, Python, RewardTerm
 from ppo_cli.records.events import EventHandler, Notice, ignore_events
 from ppo_cli.rewards.registry import SHIPPED
 from ppo_cli.rewards.reward_function import CompositeReward
@@ -27,25 +26,22 @@ IDENTITY_FILES = ("*.safetensors", "*.json", "*.model", "*.txt", "*.jinja")
 
 
 def build_reward(experiment: Experiment) -> CompositeReward:
-    """The reward of an experiment, not opened yet.
-
-    Raises:
-        ConfigError: a kind of term is not known, or one of its parameters cannot be used.
-    """
+    """The reward of an experiment, not opened yet."""
     around = RewardContext(device=experiment.device)
 
     def fetch(path: str, model: str, revision: str | None) -> Path:
         return _fetched(path, model, revision, around.on_event)
 
-    def prefer(path: str, parameters: Mapping[str, Any], on_event: EventHandler) -> Path:
+    def train(path: str, term: Preference, on_event: EventHandler) -> Path:
         from ppo_cli.engine.reward_model import reward_model
         from ppo_cli.models.loading import choose_device
 
-        base = parameters["base"]
-        folder = _fetched(f"{path}.base", base, None, on_event) if base else _fetched_start(experiment, on_event)
-        return reward_model(path, parameters, folder, choose_device(experiment.device), on_event)
+        folder = (
+            _fetched(f"{path}.base", term.base, None, on_event) if term.base else _fetched_start(experiment, on_event)
+        )
+        return reward_model(path, term, folder, choose_device(experiment.device), on_event)
 
-    around.fetch_model, around.train_reward_model = fetch, prefer
+    around.fetch_model, around.train_reward_model = fetch, train
     return CompositeReward(experiment.reward, around)
 
 
@@ -70,14 +66,15 @@ def open_terms(reward: CompositeReward, on_event: EventHandler, cache: Path | No
 
 def needs_no_resources(reward: Reward) -> bool:
     """Whether an answer can be scored by the tool alone: no code, model or service of a config's, and no scale."""
-    shipped = all(type_of(name, term) in SHIPPED for name, term in reward.terms.items())
+    shipped = all(term.type in SHIPPED for term in reward.terms.values())
     return shipped and not any_normalised(reward.terms)
 
 
 def pin_revisions(experiment: Experiment) -> Experiment:
     """The same experiment with every classifier pinned to the commit that it has now."""
     terms = {name: _pinned(name, term) for name, term in experiment.reward.terms.items()}
-    return replace(experiment, reward=replace(experiment.reward, terms=terms))
+    reward = experiment.reward.model_copy(update={"terms": terms})
+    return experiment.model_copy(update={"reward": reward})
 
 
 def reward_content(experiment: Experiment) -> dict[str, str]:
@@ -85,18 +82,18 @@ def reward_content(experiment: Experiment) -> dict[str, str]:
     content = {}
     for name, term in experiment.reward.terms.items():
         path = f"reward.terms.{name}"
-        match type_of(name, term):
-            case "python":
+        match term:
+            case Python():
                 from ppo_cli.rewards.python_function import source_of
 
-                file = source_of(path, term.parameters["function"])
+                file = source_of(path, term.function)
                 content[f"{path}.function"] = sha256_of(read_text(f"{path}.function", file))
-            case "preference":
-                content[f"{path}.pairs"] = sha256_of(read_text(f"{path}.pairs", Path(term.parameters["pairs"])))
-                if term.parameters["base"]:
-                    content[f"{path}.base"] = _identity(_fetched(f"{path}.base", term.parameters["base"], None))
-            case "classifier":
-                folder = _fetched(f"{path}.model", term.parameters["model"], term.parameters["revision"])
+            case Preference():
+                content[f"{path}.pairs"] = sha256_of(read_text(f"{path}.pairs", Path(term.pairs)))
+                if term.base:
+                    content[f"{path}.base"] = _identity(_fetched(f"{path}.base", term.base, None))
+            case Classifier():
+                folder = _fetched(f"{path}.model", term.model, term.revision)
                 content[f"{path}.model"] = _identity(folder)
     return content
 
@@ -106,7 +103,7 @@ def reward_files(experiment: Experiment) -> dict[str, tuple[str, Path]]:
     return {
         path: (f"inputs/reward-{name}/{file.name}", file)
         for name, term in experiment.reward.terms.items()
-        for path, file in files_of(name, term).items()
+        for path, file in term_files(name, term).items()
     }
 
 
@@ -124,14 +121,14 @@ def read_text(path: str, file: Path) -> str:
         raise ConfigError(f"{path}: {file} cannot be read: {reason_of(error)}.", "Check the path.") from None
 
 
-def _pinned(name: str, term: Term) -> Term:
-    if type_of(name, term) != "classifier" or Path(term.parameters["model"]).is_dir():
+def _pinned(name: str, term: RewardTerm) -> RewardTerm:
+    if not isinstance(term, Classifier) or Path(term.model).is_dir():
         return term
     from ppo_cli.models.model_source import resolve
 
     with _under(f"reward.terms.{name}.model"):
-        revision = resolve(term.parameters["model"], term.parameters["revision"]).revision
-    return replace(term, parameters={**term.parameters, "revision": revision})
+        revision = resolve(term.model, term.revision).revision
+    return term.model_copy(update={"revision": revision})
 
 
 def _fetched(path: str, model: str, revision: str | None, on_event: EventHandler = ignore_events) -> Path:

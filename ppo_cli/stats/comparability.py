@@ -38,7 +38,7 @@ FIRST = ("start_model", "warm_start", "reward")
 NOTED = ("goal", "analysis")
 """Groups that change no number of a run; the earlier run's counts, and a difference is shown."""
 
-DECLARED = "variable"
+DECLARED = "joint_treatment"
 """The key that names treatments which are moved together on purpose."""
 
 

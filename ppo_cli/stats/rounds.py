@@ -18,7 +18,7 @@ from ppo_cli.stats.comparability import differences, group_values
 SETS = {"train_set": "prompts.train", "eval_set": "prompts.eval", "warm_start": "model.warm_start"}
 """Content groups of prompt rows, by the key that names the file."""
 
-ANNOUNCES = ("round", "variable")
+ANNOUNCES = ("round", "joint_treatment")
 """The keys that say what moves, so they may always move themselves."""
 
 

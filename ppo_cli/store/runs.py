@@ -95,7 +95,8 @@ class Run:
         }
         freeze.verify_files(lock, actual, self.name)
         experiment = self.experiment()
-        return experiment, freeze.verify_config(lock, experiment, self.name)
+        freeze.verify_config(lock, experiment, self.name)
+        return experiment, lock
 
     def metrics(self) -> list[dict[str, Any]]:
         """Rows of metrics.jsonl."""
@@ -168,7 +169,7 @@ def create_run(root: Path, lock: Lock, texts: Mapping[str, str], state: Mapping[
     layout = RunLayout(root)
     with disk_errors(root):
         hold = RunLock(layout.run_lock)
-        for name, text in {**texts, layout.lock.name: freeze.as_yaml(lock)}.items():
+        for name, text in {**texts, layout.lock.name: freeze.to_yaml(lock)}.items():
             path = root / name
             path.parent.mkdir(exist_ok=True)
             write_text(path, text)

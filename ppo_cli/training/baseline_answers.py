@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def baseline_answers(
     run: Run, resolved: ResolvedExperiment, policy: Policy, on_event: EventHandler, process_group: ProcessGroup
 ) -> dict[str, list[Answer]]:
-    """The other answers by prompt id, as `reward.other` says; sampled now if that has not been done yet.
+    """The other answers by prompt id, as `reward.baseline` says; sampled now if that has not been done yet.
 
     Args:
         run: keeps the sampled ones.
@@ -34,7 +34,7 @@ def baseline_answers(
         process_group: each process samples a share.
     """
     path = run.layout.baseline_answers
-    if resolved.experiment.reward.other == "reference" and not path.is_file():
+    if resolved.experiment.reward.baseline == "reference" and not path.is_file():
         process_group.broadcast(SAMPLE_BASELINE)
         write_lines(path, sample_baseline_answers(resolved, policy, on_event, process_group))
     return load_baseline_answers(run, resolved)
@@ -42,7 +42,7 @@ def baseline_answers(
 
 def load_baseline_answers(run: Run, resolved: ResolvedExperiment) -> dict[str, list[Answer]]:
     """The other answers by prompt id; those of the reference must have been sampled."""
-    match resolved.experiment.reward.other:
+    match resolved.experiment.reward.baseline:
         case "none":
             return {}
         case "written":
@@ -63,7 +63,7 @@ def sample_baseline_answers(
     experiment, tokenizer = resolved.experiment, resolved.tokenizer
     used = process_group.shard(_prompts_in_run(resolved))
     limit = experiment.rollout.max_new_tokens
-    samples = range(experiment.reward.other_samples)
+    samples = range(experiment.reward.baseline_samples)
     draws = [
         np.stack([keyed_uniforms(experiment.seed, "other", prompt.id, number, count=limit) for number in samples])
         for prompt in used

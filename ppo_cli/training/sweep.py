@@ -163,7 +163,8 @@ def _folders(planned: SweepPlan, on_event: EventHandler) -> list[Path]:
     revision = resolved.experiment.model.revision
     roots = []
     for arm in planned.arms:
-        pinned = replace(arm.experiment, model=replace(arm.experiment.model, revision=revision))
+        pinned_model = arm.experiment.model.model_copy(update={"revision": revision})
+        pinned = arm.experiment.model_copy(update={"model": pinned_model})
         experiment, lock, _ = freeze_inputs(replace(resolved, inputs=replace(resolved.inputs, experiment=pinned)))
         check_parent(arm.loaded, lock, planned.folder, ignore_events)
         roots.append(planned.folder / run_name(experiment, lock))

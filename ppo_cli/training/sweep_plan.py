@@ -15,9 +15,11 @@ from typing import Any
 
 from ppo_cli.errors import ConfigError, UsageError
 from ppo_cli.experiment.digest import sha256_file, sha256_of
-from ppo_cli.experiment.load import LoadedExperiment, load_experiment, to_dict
-from ppo_cli.experiment.schema import LARGEST_SEED, Experiment
-from ppo_cli.experiment.schema_index import flatten, format_value, role_of, schema_keys, wildcard_path
+from ppo_cli.experiment.load import LoadedExperiment, load_experiment
+from ppo_cli.experiment.schema import Experiment
+from ppo_cli.experiment.schema_base import LARGEST_SEED
+from ppo_cli.experiment.schema_index import key_of
+from ppo_cli.experiment.values import flatten, format_value, to_dict
 
 OPENING, CLOSING, QUOTES = "[{(", "]})", "\"'"
 
@@ -116,9 +118,8 @@ def _require_treatment(key: str, overrides: Sequence[str]) -> None:
         raise ConfigError(f"{key} is given and varied too.", f"Leave {key}=… out.")
     if key == "seed":
         raise ConfigError("--vary seed: the seed is not a treatment.", "Repeat every arm with --seeds N.")
-    if wildcard_path(key) not in schema_keys():
-        return  # what it is instead, the loader says
-    match role_of(key):
+    known = key_of(key)
+    match known.role if known else None:  # what it is instead of a key, the loader says
         case "frozen":
             raise ConfigError(
                 f"--vary {key}: it is frozen, so runs that differ in it answer different questions.",
@@ -175,18 +176,13 @@ def _name(key: str | None, arms: Sequence[PlannedRun]) -> str:
     """The same for the same arms on the same prompts."""
     digests = [
         {
-            path: _content(value) if _is_path(path) else value
+            path: _content(value) if known is not None and known.is_file else value
             for path, value in flatten(to_dict(arm.experiment)).items()
-            if wildcard_path(path) not in schema_keys() or role_of(path) != "free"
+            if (known := key_of(path)) is None or known.role != "free"
         }
         for arm in arms
     ]
     return f"{arms[0].experiment.name}-{key or 'seed'}-{sha256_of(digests)[:6]}"
-
-
-def _is_path(path: str) -> bool:
-    known = schema_keys().get(wildcard_path(path))
-    return known is not None and known.is_path
 
 
 def _content(value: str | None) -> str | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -123,7 +122,8 @@ def resume(
         raise UsageError(f"{run.name} is still running (process {state.pid}).", "Wait for it or stop it first.")
     experiment, lock = run.verify()
     if overrides:  # trackers move no number, so they are not frozen
-        experiment = replace(experiment, tracking=load_experiment(run.layout.config, overrides).experiment.tracking)
+        tracking = load_experiment(run.layout.config, overrides).experiment.tracking
+        experiment = experiment.model_copy(update={"tracking": tracking})
     require_trackers(experiment)
     resolved = resolve_experiment(read_inputs(experiment), on_event)
     verify_against_lock(lock, resolved, run.name)
@@ -139,7 +139,7 @@ def _run(
     from ppo_cli.engine.tracking import Trackers
     from ppo_cli.training.run_loop import TrainingRun
 
-    experiment = replace(run.experiment(), tracking=resolved.experiment.tracking)
+    experiment = run.experiment().model_copy(update={"tracking": resolved.experiment.tracking})
     request = StopRequest(on_event)
     trackers = Trackers(experiment, run.layout.tracking, on_event)
     with _naming_last_checkpoint(run), recording_failure(run), request.listening(), trackers:

@@ -13,16 +13,16 @@ from ppo_cli.alarms.no_learning import no_learning
 from ppo_cli.alarms.policy_drift import policy_drift
 from ppo_cli.alarms.reward_hacking import reward_hacking
 from ppo_cli.alarms.run_history import RunHistory
-from ppo_cli.text.numbers import format_number
 from ppo_cli.alarms.too_many_changes import too_many_changes
 from ppo_cli.behaviours.measures import MEASURES, measure_named
-from ppo_cli.experiment.schema import Evaluation, Experiment, Kl, Model, Prompts, Reward, Term
+from ppo_cli.experiment.schema import Evaluation, Experiment, Kl, Model, Prompts, Reward
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.measures import LabelledAnswer
 from ppo_cli.records.results import ComparisonResult
 from ppo_cli.records.training import Episode
 from ppo_cli.stats.label_matrix import label_matrix
 from ppo_cli.text import similarity
+from ppo_cli.text.numbers import format_number
 from tests.report.records import change, comparison
 
 UPDATES, EACH = 9, 10
@@ -67,7 +67,7 @@ def experiment(**values):
         "goal": "Say what it is.",
         "model": Model(start="x"),
         "prompts": Prompts(train="t", eval="e"),
-        "reward": Reward(terms={"on_topic": Term(weight=1.0)}),
+        "reward": Reward(terms={"on_topic": {"weight": 1.0}}),
         "kl": Kl(coef=0.05),
     }
     return Experiment(**{**given, **values})

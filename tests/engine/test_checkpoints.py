@@ -39,7 +39,7 @@ WAYS = {
 
 @pytest.fixture(params=WAYS)
 def build(request, tiny_config, tiny_model, tmp_path):
-    overrides = ["reward.other=none", f"ppo.updates={UPDATES}", *WAYS[request.param]]
+    overrides = ["reward.baseline=none", f"ppo.updates={UPDATES}", *WAYS[request.param]]
     experiment = load_experiment(tiny_config, overrides).experiment
     dtype = torch.bfloat16 if experiment.model.dtype == "bfloat16" else torch.float32
 
@@ -97,7 +97,7 @@ def test_training_goes_on_with_the_numbers_it_would_have_had(build, layout, tiny
 class TestOnDisk:
     @pytest.fixture
     def build(self, tiny_config, tiny_model, tmp_path):
-        experiment = load_experiment(tiny_config, ["reward.other=none"]).experiment
+        experiment = load_experiment(tiny_config, ["reward.baseline=none"]).experiment
         materials = TrainerInputs(
             policy=Policy(tiny_lm(), experiment.model.train, seed=1),
             tokenizer=load_tokenizer(tiny_model),
@@ -206,7 +206,7 @@ class TestOnDisk:
 
     def test_a_checkpoint_of_another_shape_is_refused(self, build, layout, tiny_model, tiny_config, tmp_path):
         folder = self.saved(build, layout, tiny_model)
-        experiment = load_experiment(tiny_config, ["reward.other=none", "model.train.lora.r=2"]).experiment
+        experiment = load_experiment(tiny_config, ["reward.baseline=none", "model.train.lora.r=2"]).experiment
         materials = replace(build.materials, policy=Policy(tiny_lm(), experiment.model.train, seed=1))
         with pytest.raises(IntegrityError, match="does not fit this model"):
             load_checkpoint(PolicyTrainer(experiment, materials, tmp_path / "trl", ignore_events), folder)

@@ -5,7 +5,6 @@ order, and an unprepared loader (the prepared one breaks its accumulation).
 """
 
 import copy
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +47,7 @@ def experiment(tiny_config):
             "ppo.max_grad_norm=1e9",
             "ppo.updates=3",
             "ppo.learning_rate=1e-3",
-            "reward.other=none",
+            "reward.baseline=none",
             "ppo.episodes_per_update=16",
         ],
     )
@@ -166,13 +165,13 @@ def test_a_critic_with_layers_of_its_own_learns_as_trls_does(experiment, tiny_mo
 
 def train_both(experiment, tiny_model, tmp_path, monkeypatch, *, lora, estimator="k1", whiten=False, critic="head"):
     """Trains by both loops and compares what they logged and where they ended."""
-    train = experiment.model.train if lora else replace(experiment.model.train, lora=None)
-    experiment = replace(
-        experiment,
-        model=replace(experiment.model, train=train),
-        kl=replace(experiment.kl, estimator=estimator),
-        ppo=replace(experiment.ppo, whiten_rewards=whiten, critic=critic),
-    )
+    train = experiment.model.train if lora else experiment.model.train.model_copy(update={"lora": None})
+    changes = {
+        "model": experiment.model.model_copy(update={"train": train}),
+        "kl": experiment.kl.model_copy(update={"estimator": estimator}),
+        "ppo": experiment.ppo.model_copy(update={"whiten_rewards": whiten, "critic": critic}),
+    }
+    experiment = experiment.model_copy(update=changes)
     trainer, metrics, rollouts = train_ours(experiment, tiny_model, tmp_path / "ours")
     assert any(int(batch.lengths.min()) < int(batch.lengths.max()) for batch in rollouts.values())
 

@@ -131,7 +131,9 @@ class Ours:
     def __init__(self, config, model_folder, folder, *overrides, policy=None, reward=None, prompts=None):
         forget_accelerators()
         self.metrics, self.episodes, self.steps, self.gradient_norms = [], [], [], []
-        self.experiment = load_experiment(config, ["reward.other=none", "ppo.warmup_updates=0", *overrides]).experiment
+        self.experiment = load_experiment(
+            config, ["reward.baseline=none", "ppo.warmup_updates=0", *overrides]
+        ).experiment
         every = read_prompts(Path(self.experiment.prompts.train))
         materials = TrainerInputs(
             policy=Policy(policy or tiny_lm(seed=3), self.experiment.model.train, seed=self.experiment.seed),

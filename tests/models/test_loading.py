@@ -141,7 +141,7 @@ def test_cost_grows_with_the_work():
         "epochs": 2,
         "trained_layers": 5,
         "answer_limit": 32,
-        "other_answers": 100,
+        "baseline_answers": 100,
         "prompt_tokens": 30.0,
         "sft_tokens": 0.0,
         "whole_evaluations": 2,
@@ -154,7 +154,7 @@ def test_cost_grows_with_the_work():
     }
     small = estimate(PlannedWork(**work), shape, "cpu", 100.0, 2)
     large = estimate(
-        PlannedWork(**{**work, "updates": 20, "whole_evaluations": 4, "other_answers": 200}), shape, "cpu", 100.0, 2
+        PlannedWork(**{**work, "updates": 20, "whole_evaluations": 4, "baseline_answers": 200}), shape, "cpu", 100.0, 2
     )
     assert large.seconds == pytest.approx(2 * small.seconds)
     assert small.episodes == 640

@@ -170,7 +170,7 @@ def test_paying_refusals_where_help_is_wanted_is_seen_and_paying_them_elsewhere_
     ]
     cases = start_model_cases(trial(rows), "none")
     assert leanings(lambda p, a: float(a.text == NO), cases)["reward does not pay refusing"] == "warn"
-    assert leanings(TERMS["keeps_to_goal"], cases)["reward does not pay refusing"] == "pass"
+    assert leanings(TERMS["matches_expect"], cases)["reward does not pay refusing"] == "pass"
 
 
 # --- pairs -------------------------------------------------------------------------------------------
@@ -186,12 +186,12 @@ def test_written_answers_make_pairs_with_those_for_another_expectation():
     assert "written for prompts of another `expect`" in pairs.source
     assert all((good.answer.text == NO) == (good.prompt.expect == "refuse") for good, _ in pairs.cases)
     assert all((bad.answer.text == NO) == (bad.prompt.expect != "refuse") for _, bad in pairs.cases)
-    assert pair_check(paying(TERMS["keeps_to_goal"]), pairs).status == "pass"
+    assert pair_check(paying(TERMS["matches_expect"]), pairs).status == "pass"
 
 
 def test_a_reward_that_prefers_the_wrong_answer_or_does_not_care_is_a_stop_once_that_is_certain():
     few, many = (known_pairs(WRITTEN * times, HONEST, "none") for times in (1, 16))
-    assert pair_check(paying(lambda p, a: -TERMS["keeps_to_goal"](p, a)), few).status == "stop"
+    assert pair_check(paying(lambda p, a: -TERMS["matches_expect"](p, a)), few).status == "stop"
     indifferent = pair_check(paying(lambda p, a: 0.0), few)
     assert indifferent.status == "warn"
     assert "in 50% of 12 pairs [25%, 75%]" in indifferent.value
@@ -203,7 +203,7 @@ def test_without_written_answers_the_rules_tell_good_from_bad_and_it_says_so():
     pairs = known_pairs([], trial(rows), "reference")
     assert "told apart by the rules" in pairs.source
     assert len(pairs.cases) == 8
-    assert pair_check(paying(TERMS["keeps_to_goal"]), pairs).status == "pass"
+    assert pair_check(paying(TERMS["matches_expect"]), pairs).status == "pass"
 
 
 def test_without_any_pair_it_asks_for_answers():
@@ -215,14 +215,14 @@ def test_without_any_pair_it_asks_for_answers():
 # --- tricks ------------------------------------------------------------------------------------------
 
 
-def tricks_of(value, honest=HONEST, written=(), other="reference"):
-    return {trick.name: trick for trick in try_exploits(paying(value), honest, written, other=other, limit=32)}
+def tricks_of(value, honest=HONEST, written=(), baseline="reference"):
+    return {trick.name: trick for trick in try_exploits(paying(value), honest, written, baseline=baseline, limit=32)}
 
 
 def test_a_margin_is_the_mean_difference_to_the_honest_answers():
     honest = trial([(prompt(n), ["one two three"] * 2) for n in range(5)])
-    for other in ("none", "reference"):
-        one_word = tricks_of(words_of, honest, other=other)["one word"]
+    for baseline in ("none", "reference"):
+        one_word = tricks_of(words_of, honest, baseline=baseline)["one word"]
         assert (one_word.gain_over_start.mean, one_word.gain_over_start.low_95, one_word.gain_over_start.high_95) == (
             -2.0,
             -2.0,
@@ -249,7 +249,7 @@ def test_a_length_reward_is_won_by_a_constant_answer_and_that_is_a_stop():
 
 def test_a_reward_that_asks_for_the_topic_is_won_by_none():
     def on_topic(p, a):
-        return TERMS["on_topic"](p, a) + TERMS["keeps_to_goal"](p, a)
+        return TERMS["on_topic"](p, a) + TERMS["matches_expect"](p, a)
 
     rows = [(prompt(n), [f"Rice number {n} wants water and salt in the pot.", HELP[1]]) for n in range(10)]
     check = exploit_check(list(tricks_of(on_topic, trial(rows)).values()))
@@ -261,7 +261,7 @@ def test_a_trick_that_beats_the_start_model_and_not_the_written_answers_wins_for
     poor = trial([(prompt(n, expect="refuse" if n % 2 else "comply"), ["", HELP[0]]) for n in range(12)])
 
     def value(p, a):
-        return TERMS["keeps_to_goal"](p, a)
+        return TERMS["matches_expect"](p, a)
 
     assert tricks_of(value, poor)["always refuses"].wins == "no"
     refusing_half = tricks_of(value, trial([(prompt(n, expect="refuse"), ["", HELP[0]]) for n in range(12)]), WRITTEN)

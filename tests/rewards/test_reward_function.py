@@ -4,8 +4,9 @@ import math
 
 import pytest
 
-from ppo_cli.errors import ConfigError, GateError
-from ppo_cli.experiment.schema import Reward, Term
+from ppo_cli.errors import GateError
+from ppo_cli.experiment.schema import Reward
+from ppo_cli.experiment.term_types import MatchesExpect
 from ppo_cli.records.answers import Answer, Prompt, RewardScore
 from ppo_cli.rewards.builtin_terms import ends_turn, has_keyword, matches_expect, on_topic
 from ppo_cli.rewards.parametric_terms import PARAMETRIC_TERMS
@@ -44,7 +45,7 @@ def answer(text, finish="eos"):
         (UNSAFE, "Which man do you mean?", -1),
     ],
 )
-def test_keeps_to_goal(prompt, text, score):
+def test_matches_expect(prompt, text, score):
     assert matches_expect(prompt, answer(text)) == score
 
 
@@ -53,7 +54,10 @@ def test_keeps_to_goal(prompt, text, score):
     [(SAFE, "Which program do you mean?", -1), (SAFE, HELP, 1), (VAGUE, "For how many people, and when?", 1)],
 )
 def test_a_question_back_may_fail_a_clear_request(prompt, text, score):
-    assert PARAMETRIC_TERMS["keeps_to_goal"]({"question": "fails"})(prompt, answer(text)) == score
+    assert (
+        PARAMETRIC_TERMS["matches_expect"](MatchesExpect(clarifying_question="penalised"))(prompt, answer(text))
+        == score
+    )
 
 
 def test_on_topic_rewards_taking_up_the_prompt_but_not_echoing_it():
@@ -63,36 +67,31 @@ def test_on_topic_rewards_taking_up_the_prompt_but_not_echoing_it():
     assert on_topic(UNSAFE, answer("Hurt the man upstairs with words.")) == 0.0
 
 
-def test_mentions_pays_for_an_expected_word_and_says_nothing_where_none_is_named():
+def test_has_keyword_pays_for_an_expected_word_and_says_nothing_where_none_is_named():
     asked = Prompt(id="m", text="Which gas do plants take in?", keywords=("carbon", "co2"))
     assert has_keyword(asked, answer("Carbon dioxide, mostly.")) == 1.0
     assert has_keyword(asked, answer("Plants take in a gas.")) == 0.0
     assert has_keyword(SAFE, answer(HELP)) == 0.0
 
 
-def test_ended():
+def test_ends_turn():
     assert ends_turn(SAFE, answer(HELP)) == 1.0
     assert ends_turn(SAFE, answer(HELP, "length")) == 0.0
 
 
 def test_reward_is_the_weighted_difference_to_the_mean_of_the_others():
-    reward = CompositeReward(Reward(terms={"keeps_to_goal": Term(weight=2.0), "ended": Term(weight=0.5)}))
+    reward = CompositeReward(Reward(terms={"matches_expect": {"weight": 2.0}, "ends_turn": {"weight": 0.5}}))
     others = [answer(REFUSAL), answer(HELP, "length")]
     (scored,) = reward([SAFE], [answer(HELP)], [others])
-    assert scored.terms == {"keeps_to_goal": 1.0, "ended": 1.0}
-    assert scored.baseline_terms == {"keeps_to_goal": 0.0, "ended": 0.5}
+    assert scored.terms == {"matches_expect": 1.0, "ends_turn": 1.0}
+    assert scored.baseline_terms == {"matches_expect": 0.0, "ends_turn": 0.5}
     assert scored.reward == pytest.approx(2.0 * (1 - 0) + 0.5 * (1 - 0.5))
 
 
 def test_an_answer_like_the_others_earns_nothing():
-    reward = CompositeReward(Reward(terms={"keeps_to_goal": Term(weight=1.0)}))
+    reward = CompositeReward(Reward(terms={"matches_expect": {"weight": 1.0}}))
     assert reward([SAFE], [answer(HELP)], [[answer(HELP)]])[0].reward == 0.0
     assert reward([SAFE], [answer(HELP)], [[]])[0].reward == 1.0
-
-
-def test_an_unknown_term_proposes_the_nearest():
-    with pytest.raises(ConfigError, match="did you mean on_topic"):
-        CompositeReward(Reward(terms={"on_topik": Term()}))
 
 
 @pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])

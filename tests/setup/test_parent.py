@@ -1,6 +1,5 @@
 """Runs that name a parent: what may differ, the tree, and one run's story; on made runs, without training."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,19 +8,19 @@ from ppo_cli.errors import ConfigError, UsageError
 from ppo_cli.evaluation.run_list import run_rows
 from ppo_cli.evaluation.run_summary import summarise_run
 from ppo_cli.experiment.load import LoadedExperiment
-from ppo_cli.experiment.schema import Kl, Reward, Term
+from ppo_cli.experiment.schema import Kl, Reward
 from ppo_cli.setup.parent import check_parent
 from ppo_cli.store.runs import Run
 from tests.made_runs import make_run
 from tests.terminal import refused, succeed
 from tests.tiny_models import rows
 
-HEAVIER = Reward(terms={"ended": Term(weight=2.0)})
+HEAVIER = Reward(terms={"ends_turn": {"weight": 2.0}})
 
 
 def descended(root, told, **changes):
     run = Run(root)
-    loaded = LoadedExperiment(replace(run.experiment(), **changes), Path("x.yaml"), (), frozenset())
+    loaded = LoadedExperiment(run.experiment().model_copy(update=changes), Path("x.yaml"), (), frozenset())
     run.update_state(**check_parent(loaded, run.lock(), root.parent, told.append))
     return run.state()
 
@@ -41,9 +40,9 @@ def test_a_variation_within_its_round_keeps_its_parent_and_what_changed(tmp_path
 def test_a_change_outside_the_round_is_refused_and_the_right_round_is_named(tmp_path):
     parent = make_run(tmp_path)
     child = make_run(tmp_path, reward=HEAVIER, parent=parent.name)
-    with pytest.raises(ConfigError, match=r"reward.terms.ended.weight 1 → 2.*set round=2 \(tune the reward\)"):
+    with pytest.raises(ConfigError, match=r"reward.terms.ends_turn.weight 1 → 2.*set round=2 \(tune the reward\)"):
         descended(child, [])
-    assert descended(child, [], round=2).changed_keys == {"reward.terms.ended.weight": 2.0}
+    assert descended(child, [], round=2).changed_keys == {"reward.terms.ends_turn.weight": 2.0}
 
 
 def test_two_variables_at_once_are_warned_of(tmp_path):
@@ -53,7 +52,7 @@ def test_two_variables_at_once_are_warned_of(tmp_path):
     assert "2 variables differ from the parent" in told[0].text
     told.clear()
     declared = ["kl.coef", "kl.stop_at"]
-    descended(make_run(tmp_path, kl=Kl(coef=0.5, stop_at=3.0), variable=declared, parent=parent.name), told)
+    descended(make_run(tmp_path, kl=Kl(coef=0.5, stop_at=3.0), joint_treatment=declared, parent=parent.name), told)
     assert told == []
 
 
@@ -77,7 +76,7 @@ def test_a_dry_run_checks_the_parent_without_the_model(tmp_path):
     screen = " ".join(succeed(*words, "kl.coef=0.5", "ppo.epochs=3").out.split())
     assert f"parent: {parent.name}; against it differs: kl.coef 0.5, ppo.epochs 3" in screen
     assert "! 2 variables differ from the parent" in screen
-    assert "set round=2 (tune the reward)" in refused(*words, "reward.terms.ended.weight=2")
+    assert "set round=2 (tune the reward)" in refused(*words, "reward.terms.ends_turn.weight=2")
     assert "model.system_prompt" in refused(*words, "model.system_prompt=Hello")
     assert "model.start" in refused(*words, "model.start=builtin:other")
     assert "no such run" in refused(*words[:2], "--parent", "nobody", "--dry-run")

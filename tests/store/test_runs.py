@@ -13,8 +13,8 @@ import pytest
 
 from ppo_cli.errors import GateError, IntegrityError, InterruptedRunError, PpoError, UsageError
 from ppo_cli.experiment import freeze
-from ppo_cli.experiment.load import as_yaml
-from ppo_cli.experiment.schema import Experiment, Model, Prompts, Reward, Term
+from ppo_cli.experiment.load import to_yaml
+from ppo_cli.experiment.schema import Experiment, Model, Prompts, Reward
 from ppo_cli.records.training import Episode
 from ppo_cli.store.files import read_json, read_lines, write_json
 from ppo_cli.store.runs import Run, create_run, find_run, list_runs, recording_failure, run_of
@@ -33,9 +33,9 @@ def claim(tmp_path):
             goal="g",
             model=Model(start="builtin:smollm2-135m-instruct"),
             prompts=Prompts(train="inputs/train.jsonl", eval="inputs/eval.jsonl"),
-            reward=Reward(terms={"ended": Term(weight=1.0)}),
+            reward=Reward(terms={"ends_turn": {"weight": 1.0}}),
         )
-        texts = {"config.yaml": as_yaml(experiment), "inputs/eval.jsonl": '{"id": "a", "prompt": "b"}\n'}
+        texts = {"config.yaml": to_yaml(experiment), "inputs/eval.jsonl": '{"id": "a", "prompt": "b"}\n'}
         folder = tmp_path / "runs" / name
         files = {path: _sha256(text) for path, text in texts.items()}
         return create_run(folder, freeze.freeze(experiment, {}, files), texts, state, again)

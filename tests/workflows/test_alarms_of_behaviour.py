@@ -8,7 +8,7 @@ from tests.sentence_models import COMMON, RARE, asked, invented, save_talker, wr
 from tests.terminal import only_run, succeed
 
 ANY = invented("abcdefghijklmnopqrstuvwxyz", 1)
-CAUTIOUS = {"keeps_to_goal": {"weight": 0.2}, "refuses_harm": {"weight": 1.0}}
+CAUTIOUS = {"matches_expect": {"weight": 0.2}, "refuses_harm": {"weight": 1.0}}
 """A missed refusal costs far more than an answer too careful."""
 
 
@@ -67,7 +67,7 @@ LEARNT = [("unsafe.x", SHARP), ("plain.x", ROUND)]
 
 def test_a_gain_on_train_like_prompts_only(talk):
     evaluation = asked("e", [*LEARNT, *ELSEWHERE], 30, 2)
-    settings = {"terms": {"keeps_to_goal": {"weight": 1.0}}, "primary": "refusal.separation"}
+    settings = {"terms": {"matches_expect": {"weight": 1.0}}, "primary": "refusal.separation"}
     (alarm,) = talk(asked("t", LEARNT, 40, 1), evaluation, **settings, learning_rate=5e-3, updates=13)
     assert alarm["name"] == "data too narrow"
     (said,) = alarm["evidence"]
@@ -77,5 +77,5 @@ def test_a_gain_on_train_like_prompts_only(talk):
 
 def test_a_gain_on_prompts_of_the_kinds_that_were_trained_on_is_silent(talk):
     evaluation = asked("e", LEARNT, 30, 2)
-    settings = {"terms": {"keeps_to_goal": {"weight": 1.0}}, "primary": "refusal.separation"}
+    settings = {"terms": {"matches_expect": {"weight": 1.0}}, "primary": "refusal.separation"}
     assert talk(asked("t", LEARNT, 40, 1), evaluation, **settings, learning_rate=5e-3, updates=13) == []

@@ -140,7 +140,7 @@ def test_reward_tells_what_each_trick_earns_and_stops_with_5(tiny_config):
     tricks = {trick["name"]: trick for trick in screen.json["exploits"]}
     assert tricks["always refuses"]["wins"] == "yes"
     assert tricks["one word repeated"]["wins"] == "no"
-    assert set(screen.json["terms"]) == {"ended", "keeps_to_goal"}
+    assert set(screen.json["terms"]) == {"ended", "matches_expect"}
     assert screen.json["answers"] == 96
     assert len(screen.json["examples"]) == 6
     shown = ppo("reward", tiny_config)
@@ -151,7 +151,9 @@ def test_reward_tells_what_each_trick_earns_and_stops_with_5(tiny_config):
 
 
 def test_reward_with_an_override(tiny_config):
-    only = ppo("reward", tiny_config, "reward.terms.ended.weight=0", "reward.terms.keeps_to_goal.weight=0", "--json")
+    only = ppo(
+        "reward", tiny_config, "reward.terms.ends_turn.weight=0", "reward.terms.matches_expect.weight=0", "--json"
+    )
     lines = {check["name"]: check for check in only.json["checks"]}
     assert lines["reward has a spread"]["status"] == "stop"
 

@@ -44,7 +44,7 @@ def lock_of(run):
 def function(tiny_config):
     file = tiny_config.parent / "mine.py"
     file.write_text(FUNCTION)
-    with_terms(tiny_config, mine={"kind": "python", "function": "mine.py:score", "factor": 2}, ended={"weight": 0.5})
+    with_terms(tiny_config, mine={"type": "python", "function": "mine.py:score", "factor": 2}, ended={"weight": 0.5})
     return file
 
 
@@ -111,7 +111,7 @@ def test_a_function_that_breaks_its_contract_is_found_before_a_run_is_begun(tiny
     function.write_text(
         f"def score(answers):\n    scores = [len(answer) / 8 for answer in answers]\n    return {returned}\n"
     )
-    term = {"kind": "python", "function": "mine.py:score"}
+    term = {"type": "python", "function": "mine.py:score"}
     assert re.search(message, refused("train", with_terms(tiny_config, mine=term), code=5))
     assert not list((tiny_config.parent / "runs").glob("*"))
 
@@ -123,7 +123,7 @@ def test_a_fault_in_a_later_update_keeps_the_run_and_its_checkpoint(tiny_config,
         "    done = [path for path in Path('runs').glob('*/checkpoints/step-000002')]\n"
         "    return [float('nan') if done and broken else len(answer) / 8 for answer in answers]\n"
     )
-    with_terms(tiny_config, mine={"kind": "python", "function": "mine.py:score"})
+    with_terms(tiny_config, mine={"type": "python", "function": "mine.py:score"})
     Path("break").touch()
     sentence = refused("train", tiny_config, code=5)
     assert "is nan (term mine)" in sentence
@@ -135,7 +135,7 @@ def test_a_fault_in_a_later_update_keeps_the_run_and_its_checkpoint(tiny_config,
 
 def test_a_service_that_fails_in_the_middle_pauses_the_run_which_goes_on_with_equal_numbers(tiny_config, tmp_path):
     with serving() as service:
-        term = {"kind": "http", "url": service.url, "timeout": 5, "retries": 0, "batch_size": 4, "normalise": True}
+        term = {"type": "http", "url": service.url, "timeout": 5, "retries": 0, "batch_size": 4, "normalise": True}
         with_terms(tiny_config, judge=term, ended={"weight": 0.5})
         succeed("train", tiny_config, "--output", tmp_path / "whole")
         asked = len(service.requests)
@@ -163,14 +163,14 @@ def test_a_service_that_fails_in_the_middle_pauses_the_run_which_goes_on_with_eq
 def test_a_service_that_is_down_at_the_start_leaves_nothing(tiny_config):
     with serving() as gone:
         url = gone.url
-    with_terms(tiny_config, judge={"kind": "http", "url": url, "retries": 0})
+    with_terms(tiny_config, judge={"type": "http", "url": url, "retries": 0})
     sentence = refused("train", tiny_config, code=5)
     assert "connection refused" in sentence
     assert not list((tiny_config.parent / "runs").glob("*"))
 
 
 def test_a_normalised_term_keeps_the_scale_of_the_first_update(tiny_config, tmp_path):
-    band = {"kind": "length_band", "least": 1, "most": 2, "margin": 3, "normalise": True}
+    band = {"type": "length_band", "min": 1, "max": 2, "margin": 3, "normalise": True}
     with_terms(tiny_config, brief=band, ended={"weight": 0.5})
     succeed("train", tiny_config, "--output", tmp_path / "whole")
     whole = only_run(tmp_path / "whole")
@@ -189,8 +189,8 @@ def test_a_classifier_and_a_preference_model_pay(tiny_config, tmp_path, save):  
     write_rows(tiny_config.parent / "pairs.jsonl", pairs())
     with_terms(
         tiny_config,
-        nice={"kind": "classifier", "model": str(folder), "label": "good", "max_tokens": 64},
-        taste={"kind": "preference", "pairs": "pairs.jsonl", "epochs": 1, "lora_r": 2, "max_tokens": 64},
+        nice={"type": "classifier", "model": str(folder), "label": "good", "max_tokens": 64},
+        taste={"type": "preference", "pairs": "pairs.jsonl", "epochs": 1, "lora_r": 2, "max_tokens": 64},
     )
     said = succeed("train", tiny_config, "ppo.updates=2")
     assert "reward.terms.taste: prefers the chosen answer in" in said.out + said.err
@@ -203,7 +203,7 @@ def test_a_classifier_and_a_preference_model_pay(tiny_config, tmp_path, save):  
 
 def test_two_processes_score_and_scale_as_one_and_pause_together(tiny_config, tmp_path):
     with serving() as service:
-        term = {"kind": "http", "url": service.url, "timeout": 5, "retries": 0, "normalise": True}
+        term = {"type": "http", "url": service.url, "timeout": 5, "retries": 0, "normalise": True}
         with_terms(tiny_config, judge=term, ended={"weight": 0.5})
         few = ("ppo.updates=2", "evaluation.samples_per_prompt=1", "evaluation.every=0")
         succeed("train", tiny_config, *few, "--output", tmp_path / "one")

@@ -129,7 +129,7 @@ def test_an_interrupted_set_goes_on_with_the_same_command(tiny_config, trained):
 def test_a_service_that_fails_pauses_the_set_which_goes_on(tiny_config):
     words = ("train", tiny_config, *SHORT, *KL)
     with serving() as service:
-        with_terms(tiny_config, judge={"kind": "http", "url": service.url, "timeout": 5, "retries": 0})
+        with_terms(tiny_config, judge={"type": "http", "url": service.url, "timeout": 5, "retries": 0})
         succeed("train", tiny_config, *SHORT, "kl.coef=0.05")
         service.plan = ["fine"] * (len(service.requests) - 2) + [503]
         said = refused(*words, code=5)
@@ -146,7 +146,7 @@ def test_an_arm_that_its_gate_does_not_let_begin_is_named_too(tiny_config):
         "def score(answers, sound: bool = True):\n"
         "    return [len(answer) / 8 if sound else float('nan') for answer in answers]\n"
     )
-    with_terms(tiny_config, mine={"kind": "python", "function": "mine.py:score"})
+    with_terms(tiny_config, mine={"type": "python", "function": "mine.py:score"})
     screen = ppo("train", tiny_config, *SHORT, "--vary", "reward.terms.mine.sound=true,false", "--json")
     assert [(arm["value"], arm["status"], bool(arm["run"])) for arm in screen.json["arms"]] == [
         (True, "finished", True),
@@ -194,9 +194,9 @@ def test_a_dry_run_of_arms_makes_nothing_and_knows_how_far_they_are(tiny_config)
 
 def test_arms_of_a_parent_keep_their_lineage(tiny_config):
     parent = succeed("train", tiny_config, *SHORT, "--json").json["run"]
-    out_of_round = ("--vary", "reward.terms.ended.weight=2,3", "--parent", parent)
+    out_of_round = ("--vary", "reward.terms.ends_turn.weight=2,3", "--parent", parent)
     said = refused("train", tiny_config, *SHORT, *out_of_round)
-    assert "reward.terms.ended.weight 1 → 2" in said
+    assert "reward.terms.ends_turn.weight 1 → 2" in said
     assert only_run().name == parent
     assert refused("train", tiny_config, *SHORT, *out_of_round, "--dry-run") == said
 

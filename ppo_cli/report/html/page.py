@@ -21,7 +21,7 @@ from typing import Any, get_args
 from urllib.parse import quote
 
 from ppo_cli.behaviours.measures import MEASURES, is_headline, measure_named
-from ppo_cli.experiment.schema_index import format_value
+from ppo_cli.experiment.values import format_value
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.checks import Advice, Alarm
 from ppo_cli.records.comparisons import Comparison, Frequency, MeasureChange, PromptChange, SeedSpread, Transitions

@@ -17,7 +17,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from ppo_cli.behaviours.measures import MEASURES, measure_named
-from ppo_cli.experiment.schema_index import format_value
+from ppo_cli.experiment.values import format_value
 from ppo_cli.records.comparisons import Comparison, MeasureChange
 from ppo_cli.records.results import (
     ComparisonResult,

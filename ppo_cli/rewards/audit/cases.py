@@ -44,26 +44,28 @@ def rewards_of(reward: RewardFunction, cases: Sequence[Case]) -> Floats:
     return np.array([scored.reward for scored in score(reward, cases)], dtype=float)
 
 
-def start_model_cases(trial: PromptAnswers, other: str) -> list[Case]:
+def start_model_cases(trial: PromptAnswers, baseline: str) -> list[Case]:
     """Every answer of the start model, prompt by prompt.
 
     Args:
         trial: what it answered.
-        other: as `reward.other`; for `reference` an answer is compared with the model's further answers to the prompt.
+        baseline: as `reward.baseline`; with `reference` an answer is compared with the model's further answers.
     """
     cases = []
     for prompt, answers in trial.rows():
         for place, answer in enumerate(answers):
             apart = answers[:place] + answers[place + 1 :] or answers
-            cases.append(Case(prompt, answer, apart if other == "reference" else baseline_for(prompt, answers, other)))
+            cases.append(
+                Case(prompt, answer, apart if baseline == "reference" else baseline_for(prompt, answers, baseline))
+            )
     return cases
 
 
-def baseline_for(prompt: Prompt, answers: Sequence[Answer], other: str) -> tuple[Answer, ...]:
+def baseline_for(prompt: Prompt, answers: Sequence[Answer], baseline: str) -> tuple[Answer, ...]:
     """What an answer that the start model did not give is compared with."""
-    if other == "reference":
+    if baseline == "reference":
         return tuple(answers)
-    if other == "written" and prompt.answer is not None:
+    if baseline == "written" and prompt.answer is not None:
         return (make_answer(prompt.answer),)
     return ()
 

@@ -36,18 +36,18 @@ class Pairs:
     source: str
 
 
-def known_pairs(written: Sequence[Prompt], trial: PromptAnswers, other: str) -> Pairs:
+def known_pairs(written: Sequence[Prompt], trial: PromptAnswers, baseline: str) -> Pairs:
     """Pairs from written answers where there are any, else from the start model's own.
 
     Args:
         written: prompts of all files; those with an `answer` count.
         trial: what the start model answered.
-        other: as `reward.other`.
+        baseline: as `reward.baseline`.
     """
     answered = [prompt for prompt in written if prompt.answer]
     if len(answered) > 1:
-        return _from_written(answered, other)
-    return _from_rules(trial, other)
+        return _from_written(answered, baseline)
+    return _from_rules(trial, baseline)
 
 
 def pair_check(reward: RewardFunction, pairs: Pairs) -> Check:
@@ -96,7 +96,7 @@ def does_as_expected(prompt: Prompt, answer: Answer) -> bool:
             return kind != "empty"
 
 
-def _from_written(answered: Sequence[Prompt], other: str) -> Pairs:
+def _from_written(answered: Sequence[Prompt], baseline: str) -> Pairs:
     """The written answer against one that was written for a prompt where something else is right."""
     by_expect: dict[str, list[Prompt]] = defaultdict(list)
     for prompt in answered:
@@ -108,7 +108,7 @@ def _from_written(answered: Sequence[Prompt], other: str) -> Pairs:
         stranger = pool[place % len(pool)] if several else answered[(place + len(answered) // 2) % len(answered)]
         if stranger.answer == prompt.answer:
             continue
-        others = baseline_for(prompt, (), "none" if other == "reference" else other)
+        others = baseline_for(prompt, (), "none" if baseline == "reference" else baseline)
         cases.append(
             (
                 Case(prompt, make_answer(prompt.answer or ""), others),
@@ -119,7 +119,7 @@ def _from_written(answered: Sequence[Prompt], other: str) -> Pairs:
     return Pairs(tuple(cases), f"good: the written answer, bad: one {where}")
 
 
-def _from_rules(trial: PromptAnswers, other: str) -> Pairs:
+def _from_rules(trial: PromptAnswers, baseline: str) -> Pairs:
     """The start model's answers: one that does as expected against one that does as expected elsewhere."""
     fitting: dict[str, list[Answer]] = defaultdict(list)
     for prompt, answers in trial.rows():
@@ -131,6 +131,6 @@ def _from_rules(trial: PromptAnswers, other: str) -> Pairs:
         pool = [answer for expect, found in fitting.items() if expect != prompt.expect for answer in found]
         wrong = [answer for answer in pool if not does_as_expected(prompt, answer)]
         if good is not None and wrong and prompt.expect != "any":
-            others = baseline_for(prompt, answers, other)
+            others = baseline_for(prompt, answers, baseline)
             cases.append((Case(prompt, good, others), Case(prompt, wrong[len(cases) % len(wrong)], others)))
     return Pairs(tuple(cases[:MAX_PAIRS]), "the start model's answers, told apart by the rules")

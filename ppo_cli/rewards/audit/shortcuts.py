@@ -96,7 +96,7 @@ def shortcut_checks(cases: Sequence[Case], rewards: Floats) -> list[Check]:
             value=f"correlation with refusing {format_number(by_refusal)} where help is wanted",
             threshold=f"below {BY_PHRASE:g}",
             reason="else the policy learns to refuse whatever it is asked",
-            next_step="" if by_refusal < BY_PHRASE else "Add keeps_to_goal, and `expect` to the prompts.",
+            next_step="" if by_refusal < BY_PHRASE else "Add matches_expect, and `expect` to the prompts.",
         ),
     ]
 
