@@ -213,13 +213,13 @@ def _config_groups(experiment: Experiment) -> dict[str, Group]:
     values = {path: value for path, value in path_independent(experiment).items() if _changes_a_number(path)}
     groups: dict[str, Group] = {}
     for name, prefixes in CONFIG_GROUPS.items():
-        held = {
+        own = {
             path: value
             for path, value in values.items()
             if any(path == prefix or path.startswith(f"{prefix}.") for prefix in prefixes)
         }
         role: KeyRole = "treatment" if name in TREATMENT_GROUPS else "frozen"
-        groups[name] = Group(role, sha256_of(held), held)
+        groups[name] = Group(role, sha256_of(own), own)
     return groups
 
 
