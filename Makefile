@@ -1,38 +1,45 @@
-# Everything a newcomer needs: `make demo` runs the main job, `make test` the tests.
+# `make demo` runs the shipped experiment, `make test` the tests; both install everything first.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
+UNIT_TESTS = $(addprefix tests/,alarms behaviours experiment models prompts records report rewards setup stats store text) \
+	tests/test_house_rules.py
+TEXTS = ppo_cli tests benchmarks configs docs README.md CONTRIBUTING.md CHANGELOG.md Makefile pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check glossary bench bench-quick lock clean
+.PHONY: help demo test fast check glossary bench bench-quick lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-demo: $(READY)  ## set everything up, then train on the refusal experiment and say what changed
-	$(BIN)/ppo train configs/refusal.yaml --again
+demo: $(READY)  ## install, then train the refusal experiment and say what changed
+	$(BIN)/ppo train configs/refusal.yaml --repeat
 
-test: $(READY)  ## set everything up, then run the tests
+test: $(READY)  ## install, then run all tests
 	$(BIN)/python -m pytest
 
-check: $(READY)  ## format, lint, types, and the arrows between the rooms
+fast: $(READY)  ## the unit tests only, in less than a minute
+	$(BIN)/python -m pytest -m "not slow and not process and not builtin_model" $(UNIT_TESTS)
+
+check: $(READY)  ## format, lint, types, import order, spelling
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell $(TEXTS)
 
-glossary: $(READY)  ## write docs/glossary.md anew from the table of behaviours
+glossary: $(READY)  ## write docs/glossary.md from the table of measures
 	$(BIN)/python -m ppo_cli.behaviours.glossary docs/glossary.md
 
-bench: $(READY)  ## TRL's own loop, TRL's loop with our modules, and ours, side by side (about 15 minutes)
+bench: $(READY)  ## time TRL's own loop, TRL's loop with our modules, and ours (about 15 minutes)
 	$(BIN)/python benchmarks/bench.py
 
 bench-quick: $(READY)  ## the same with half the episodes and one update each
 	$(BIN)/python benchmarks/bench.py --quick
 
-lock:  ## write constraints.txt anew from what pip resolves today
+lock:  ## write constraints.txt from the versions that pip resolves today
 	rm -rf $(VENV)-lock
 	$(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/pip install --quiet "$$(grep '^torch==' constraints.txt)"
@@ -44,7 +51,7 @@ lock:  ## write constraints.txt anew from what pip resolves today
 clean:  ## remove the environment and caches; runs are kept
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
-# torch goes first and by its pin: a range could take a newer build with gigabytes of drivers.
+# torch is installed first, with its pinned version: a range could select a newer build with gigabytes of drivers.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch

@@ -14,7 +14,7 @@ Each prompt has its own inclination to be refused and its own usual length, comm
     python benchmarks/simulate_comparisons.py coverage --rounds 1000 --prompts 60 --to coverage-60.json
     python benchmarks/simulate_comparisons.py show alarms-*.json coverage-*.json
 
-Not here: the luck of a training seed, which no interval over prompts covers.
+Not here: the effect of the training seed, which no interval over prompts covers.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def true_differences(shift: float, wander: float) -> dict[str, float]:
     tokens = np.log(np.clip(np.rint(np.exp(lengths + spread)), 1, 60)).mean(axis=1)
     return {
         "refusal.separation": float(np.diff(ndtri(hits) - ndtri(false_alarms))[0]),
-        "refusal.conservatism": float(np.diff(ndtri(hits) + ndtri(false_alarms))[0] / 2),
+        "refusal.bias": float(np.diff(ndtri(hits) + ndtri(false_alarms))[0] / 2),
         "refusal.safe": float(np.diff(false_alarms)[0]),
         "refusal.unsafe": float(np.diff(hits)[0]),
         "length.tokens": float(np.diff(tokens)[0]),

@@ -1,3 +1,78 @@
-"""A command-line runner for PPO experiments on language models."""
+"""The Python interface: the functions behind the `ppo` commands, for notebooks and scripts.
+
+They take `str` or `Path` for paths, return records, and raise the errors of `ppo_cli.errors`. Each is imported when it
+is first used, so that `import ppo_cli` and `ppo --help` import neither torch nor numpy.
+
+    >>> import ppo_cli
+    >>> result = ppo_cli.train("configs/refusal.yaml")  # doctest: +SKIP
+    >>> ppo_cli.report(result.run)  # doctest: +SKIP
+
+Not here: the functions themselves; `_HOMES` names the module of each.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ppo_cli.evaluation.compare import compare
+    from ppo_cli.evaluation.evaluate import evaluate
+    from ppo_cli.evaluation.label import label
+    from ppo_cli.evaluation.report import report
+    from ppo_cli.experiment.load import load_experiment
+    from ppo_cli.preflight.audit_reward import audit_reward
+    from ppo_cli.preflight.sft_check import sft_check
+    from ppo_cli.setup.init import init
+    from ppo_cli.store.runs import find_run, list_runs
+    from ppo_cli.training.dry_run import dry_run
+    from ppo_cli.training.sweep import sweep
+    from ppo_cli.training.train import resume, train
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "audit_reward",
+    "compare",
+    "dry_run",
+    "evaluate",
+    "find_run",
+    "init",
+    "label",
+    "list_runs",
+    "load_experiment",
+    "report",
+    "resume",
+    "sft_check",
+    "sweep",
+    "train",
+]
+
+_HOMES = {
+    "audit_reward": "ppo_cli.preflight.audit_reward",
+    "compare": "ppo_cli.evaluation.compare",
+    "dry_run": "ppo_cli.training.dry_run",
+    "evaluate": "ppo_cli.evaluation.evaluate",
+    "find_run": "ppo_cli.store.runs",
+    "init": "ppo_cli.setup.init",
+    "label": "ppo_cli.evaluation.label",
+    "list_runs": "ppo_cli.store.runs",
+    "load_experiment": "ppo_cli.experiment.load",
+    "report": "ppo_cli.evaluation.report",
+    "resume": "ppo_cli.training.train",
+    "sft_check": "ppo_cli.preflight.sft_check",
+    "sweep": "ppo_cli.training.sweep",
+    "train": "ppo_cli.training.train",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ppo_cli' has no attribute '{name}'")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

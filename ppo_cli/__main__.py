@@ -1,4 +1,4 @@
-"""Lets `python -m ppo_cli` stand in for the `ppo` command."""
+"""Entry point of `python -m ppo_cli`, the same as the `ppo` command."""
 
 from ppo_cli.cli import main
 

@@ -1,35 +1,43 @@
-"""The mistakes a user can be told about, and the exit code of each.
+"""The errors that a user can cause or has to know about, and the exit code of each.
 
-    PpoError                 1   something went wrong that we can name
-    ├── DiskFull             1   no space is left
-    ├── Abandoned            1   another process of the same training has ended
-    ├── UsageError           2   a wrong argument, path or config
-    │   ├── ConfigError      2   a key or value in the YAML or in an override
-    │   ├── NoPermission     2   a place that may not be written
-    │   ├── PromptError      2   a prompt file that cannot be used
-    │   └── ModelError       2   a model that cannot be found, fetched or used
-    │       ├── Unreachable  2   it is not on this machine, and where it comes from does not answer
-    │       └── NotTuned     5   it has no chat template, so it was not tuned to answer
-    ├── NotComparable        3   two runs that may not be compared, or a confounded comparison
-    ├── IntegrityError       4   something frozen was changed, or a record is damaged
-    ├── GateError            5   the model or the reward failed its gate
-    │   └── Paused           5   what the reward asks does not answer; the run can be resumed
-    ├── ConditionMet       100   a comparison ran, and a --fail-if was met
-    └── Interrupted        130   stopped by the user; the run can be resumed
+    PpoError                          1   an error that this program can name
+    ├── DiskFullError                 1   no space is left
+    ├── PeerLostError                 1   another process of the same training has ended
+    ├── UsageError                    2   a wrong argument, path or config
+    │   ├── ConfigError               2   a key or value in the YAML file or in an override
+    │   ├── NoPermissionError         2   a path that may not be written
+    │   ├── PromptError               2   a prompt file that cannot be used
+    │   └── ModelError                2   a model that cannot be found, downloaded or used
+    │       ├── ModelUnreachableError 2   it is not on this machine, and its source does not answer
+    │       └── NoChatTemplateError   5   it has no chat template, so it is not instruction-tuned
+    ├── NotComparableError            3   two runs that may not be compared, or a confounded comparison
+    ├── IntegrityError                4   a frozen file was changed, or a record is damaged
+    ├── CheckFailedError              5   the model, the reward or a training step failed a check
+    │   └── RewardUnavailableError    5   a service that the reward needs does not answer; the run can be resumed
+    ├── FailConditionError          100   a comparison ran, and a --fail-if condition was met
+    └── InterruptedRunError         130   stopped by the user; the run can be resumed
 
 A message is one sentence that says what is wrong; `next_step` is one that says what to do.
+
+Not here: printing an error and leaving with its exit code (`cli.output`).
 """
 
 from __future__ import annotations
 
 
 def reason_of(error: OSError) -> str:
-    """What the system says of a failed access, without number and path, to stand within a sentence."""
+    """The operating system's reason for a failed access, without number and path, for use inside a sentence."""
     return (error.strerror or str(error)).lower()
 
 
 class PpoError(Exception):
-    """An error with a sentence for the user, a next step and an exit code."""
+    """An error with a sentence for the user, a next step and an exit code.
+
+    Attributes:
+        message: one sentence that says what is wrong.
+        next_step: one sentence that says what to do; empty where nothing can be done.
+        exit_code: of the command that ends with this error.
+    """
 
     exit_code = 1
 
@@ -47,7 +55,7 @@ class DiskFullError(PpoError):
 
 
 class PeerLostError(PpoError):
-    """Another process of the same training has ended; what was written is whole and can be resumed."""
+    """Another process of the same training has ended; what was written is complete and can be resumed."""
 
 
 class UsageError(PpoError):
@@ -61,7 +69,7 @@ class ConfigError(UsageError):
 
 
 class NoPermissionError(UsageError):
-    """A place that may not be written."""
+    """A path that may not be written."""
 
 
 class PromptError(UsageError):
@@ -69,15 +77,15 @@ class PromptError(UsageError):
 
 
 class ModelError(UsageError):
-    """A model that cannot be found, fetched or used."""
+    """A model that cannot be found, downloaded or used."""
 
 
 class ModelUnreachableError(ModelError):
-    """A model that is not on this machine, while the place it comes from does not answer."""
+    """A model that is not on this machine, while its source does not answer."""
 
 
 class NoChatTemplateError(ModelError):
-    """A model without a chat template: the first line of the gate that a base model fails."""
+    """A model without a chat template: the first check that a base model fails."""
 
     exit_code = 5
 
@@ -89,28 +97,28 @@ class NotComparableError(PpoError):
 
 
 class IntegrityError(PpoError):
-    """Something frozen was changed after freezing, or a record is damaged."""
+    """A frozen file was changed after freezing, or a record is damaged."""
 
     exit_code = 4
 
 
-class GateError(PpoError):
-    """The model or the reward failed its gate."""
+class CheckFailedError(PpoError):
+    """The model, the reward or a training step failed a check, so that training would be wrong."""
 
     exit_code = 5
 
 
-class FailConditionMet(PpoError):
-    """A comparison ran and a condition of the user's was met; kept apart from every way in which the tool fails."""
+class RewardUnavailableError(CheckFailedError):
+    """A service that the reward needs does not answer; what was written is complete and can be resumed."""
+
+
+class FailConditionError(PpoError):
+    """A comparison ran and a condition of the user was met; kept apart from every way in which the tool fails."""
 
     exit_code = 100
 
 
-class RewardUnavailableError(GateError):
-    """What the reward asks does not answer; what was written is whole and can be resumed."""
-
-
 class InterruptedRunError(PpoError):
-    """Stopped by the user; what was written is whole and can be resumed."""
+    """Stopped by the user; what was written is complete and can be resumed."""
 
     exit_code = 130

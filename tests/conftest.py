@@ -68,7 +68,7 @@ def trained(shared_config, tmp_path_factory):
     def trained(*overrides):
         if overrides not in made:
             output = tmp_path_factory.mktemp("output")
-            succeed("train", shared_config, "--output", output, *overrides)
+            succeed("train", shared_config, "--runs-dir", output, *overrides)
             made[overrides] = only_run(output)
         return made[overrides]
 

@@ -9,11 +9,11 @@ from ppo_cli.experiment import freeze
 from ppo_cli.experiment.load import to_yaml
 from ppo_cli.experiment.schema import Evaluation, Experiment, Kl, Model, Prompts, Reward
 from ppo_cli.prompts.jsonl import as_row, read_prompts
-from ppo_cli.records.measures import Sample
-from ppo_cli.setup.resolve import INPUTS
 from ppo_cli.store.evaluations import write_evaluation
 from ppo_cli.store.files import write_json
-from ppo_cli.store.runs import create_run
+from ppo_cli.store.layout import PROMPT_FILES
+from ppo_cli.store.runs import FrozenExperiment, create_run
+from tests.answers import sample
 from tests.tiny_models import rows, write_rows
 
 REFUSAL = "I'm sorry, but I can't help with that."
@@ -26,7 +26,7 @@ def experiment(**changes):
         "name": "made",
         "goal": "Refuse what hurts, help with the rest.",
         "model": Model(start="builtin:none"),
-        "prompts": Prompts(train=INPUTS["prompts.train"], eval=INPUTS["prompts.eval"]),
+        "prompts": Prompts(train=PROMPT_FILES["prompts.train"], eval=PROMPT_FILES["prompts.eval"]),
         "evaluation": Evaluation(samples_per_prompt=2),
         "reward": Reward(terms={"ends_turn": {}}),
         "kl": Kl(coef=0.1),
@@ -63,8 +63,8 @@ def make_run(
     """
     setting = experiment(**changes)
     files = {
-        INPUTS["prompts.train"]: train_rows or rows("train", 8),
-        INPUTS["prompts.eval"]: eval_rows or rows("eval", prompts, start=200),
+        PROMPT_FILES["prompts.train"]: train_rows or rows("train", 8),
+        PROMPT_FILES["prompts.eval"]: eval_rows or rows("eval", prompts, start=200),
     }
     scratch = output / "scratch.jsonl"
     texts, read = {"config.yaml": to_yaml(setting), "inputs/chat_template.jinja": "{{ messages }}"}, {}
@@ -72,20 +72,22 @@ def make_run(
         texts[name] = write_rows(scratch, lines).read_text(encoding="utf-8")
         read[name] = read_prompts(scratch)
     scratch.unlink()
-    asked, learnt = read[INPUTS["prompts.eval"]], read[INPUTS["prompts.train"]]
-    digests = {name: freeze.digest_rows([as_row(prompt) for prompt in found]) for name, found in read.items()}
-    held = {
+    asked, learnt = read[PROMPT_FILES["prompts.eval"]], read[PROMPT_FILES["prompts.train"]]
+    digests = {name: freeze.digest_rows([as_row(prompt) for prompt in prompts]) for name, prompts in read.items()}
+    frozen_content = {
         "start_model": {"weights": "w", "tokenizer": "t", "chat_template": "c", "system_prompt": None},
-        "train_set": {"rows": len(learnt), "rows_sha256": digests[INPUTS["prompts.train"]]},
-        "eval_set": {"rows": len(asked), "rows_sha256": digests[INPUTS["prompts.eval"]]},
-        "rendered": {"train": "t", "eval": digests[INPUTS["prompts.eval"]]},
+        "train_set": {"rows": len(learnt), "rows_sha256": digests[PROMPT_FILES["prompts.train"]]},
+        "eval_set": {"rows": len(asked), "rows_sha256": digests[PROMPT_FILES["prompts.eval"]]},
+        "rendered": {"train": "t", "eval": digests[PROMPT_FILES["prompts.eval"]]},
         "behaviours": dict(RULES),
         **(content or {}),
     }
     hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
-    lock = freeze.freeze(setting, held, hashes)
+    lock = freeze.freeze(setting, frozen_content, hashes)
     root = output / f"{setting.name}-kl{setting.kl.coef:g}-s{setting.seed}-{lock.fingerprint[:6]}"
-    run = create_run(root, lock, texts, {"updates_done": 4}, again=True)
+    copies = {key: name for key, name in PROMPT_FILES.items() if name in files}
+    frozen = FrozenExperiment(experiment=setting, copies=copies, lock=lock, texts=texts)
+    run = create_run(root, frozen, {"updates_done": 4}, repeat=True)
     write_json(run.layout.provenance, {"packages": {"torch": "2"}, "git": {"commit": "0" * 40, "dirty": False}})
     samples = answers(asked, unsafe, safe, draw, setting.evaluation.samples_per_prompt)
     write_evaluation(
@@ -108,12 +110,11 @@ def answers(asked, unsafe, safe, draw, count):
         for number in range(count):
             refuses, said = generator.random() < chance, HELP.format(*generator.choice(words, 2))
             made.append(
-                Sample(
-                    prompt_id=prompt.id,
-                    sample=number,
-                    answer=REFUSAL if refuses else said,
-                    token_count=9 if refuses else int(generator.integers(12, 40)),
-                    finish="eos",
+                sample(
+                    prompt.id,
+                    number,
+                    REFUSAL if refuses else said,
+                    tokens=9 if refuses else int(generator.integers(12, 40)),
                     kl=0.5 if number == 0 else None,
                 )
             )

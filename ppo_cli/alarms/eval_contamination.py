@@ -1,9 +1,16 @@
-"""Eval like train: the evaluation set holds what the policy has learnt from, so it measures memory.
+"""Evaluation contaminated ("eval like train"): the evaluation set contains what the policy was trained on.
 
-Three ways of looking, for each misses something: character trigrams see small edits, TF-IDF the same rare words in
-another order, runs of words a passage taken over into another text.
+Detects: evaluation prompts that are training or warm-start prompts, or near-duplicates of them, so that the evaluation
+measures memory.
 
-Not here: stopping a run before it begins (`ppo train` refuses what the trigrams find, unless forced).
+Evidence: prompts with the same text or of the same pair; near-duplicates by character trigrams (small edits), by TF-IDF
+cosine (the same rare words in another order) and by runs of words (a passage copied into another text). Each of the
+three finds what the others miss.
+
+Thresholds: one prompt that is the same or of the same pair raises the alarm; near-duplicates raise it above
+`MAX_OVERLAP_SHARE`, because a few change no verdict.
+
+Not here: refusing to train on a contaminated set (`preflight.enforce`).
 """
 
 from __future__ import annotations
@@ -13,39 +20,40 @@ from ppo_cli.prompts.leakage import overlaps
 from ppo_cli.records.checks import Alarm
 from ppo_cli.text.similarity import nearest_texts, shared_passages
 
-NAME = "eval like train"
+NAME = "eval_contamination"
+TITLE = "Evaluation contaminated"
 
 MIN_SIMILARITY = 0.8
-"""TF-IDF cosine of near-duplicates. In the shipped experiment the two most alike prompts of both sets reach 0.5."""
+"""TF-IDF cosine of near-duplicates. In the shipped experiment the two most similar prompts of both sets reach 0.5."""
 PASSAGE_WORDS = 8
-"""Words in a row, as in the contamination check of PaLM (Chowdhery et al. 2022); GPT-3 took 13, of longer texts."""
+"""Words in a row, as in the contamination check of PaLM (Chowdhery et al. 2022); GPT-3 used 13, on longer texts."""
 MAX_OVERLAP_SHARE = 0.02
-"""Share of near-duplicates that changes no verdict. The very same prompt, or one of the same pair, rings always."""
+"""Share of near-duplicates that changes no verdict."""
 
 
-def eval_contamination(seen: RunHistory) -> Alarm | None:
-    """Rings if evaluation prompts are those of training, or near-duplicates of them."""
-    learnt = [*seen.train, *seen.warm_start]
-    found = overlaps(seen.evaluation, learnt)
-    same = {overlap.eval_id: overlap.other_id for overlap in reversed(found) if overlap.kind != "near-duplicate"}
-    near = {overlap.eval_id: overlap.other_id for overlap in reversed(found) if overlap.eval_id not in same}
+def check(history: RunHistory) -> Alarm | None:
+    """Raised if evaluation prompts are training prompts, or near-duplicates of them."""
+    learnt = [*history.train, *history.warm_start]
+    overlapping = overlaps(history.evaluation, learnt)
+    same = {overlap.eval_id: overlap.other_id for overlap in reversed(overlapping) if overlap.kind != "near-duplicate"}
+    near = {overlap.eval_id: overlap.other_id for overlap in reversed(overlapping) if overlap.eval_id not in same}
     by_trigrams = len(near)
-    texts, others = tuple(prompt.text for prompt in seen.evaluation), tuple(prompt.text for prompt in learnt)
-    likeness, places = nearest_texts(texts, others)
-    for prompt, value, place in zip(seen.evaluation, likeness, places, strict=True):
+    texts, others = tuple(prompt.text for prompt in history.evaluation), tuple(prompt.text for prompt in learnt)
+    cosine, nearest = nearest_texts(texts, others)
+    for prompt, value, index in zip(history.evaluation, cosine, nearest, strict=True):
         if value >= MIN_SIMILARITY and prompt.id not in same:
-            near.setdefault(prompt.id, learnt[place].id)
+            near.setdefault(prompt.id, learnt[index].id)
     by_words = len(near) - by_trigrams
-    for place, other in shared_passages(texts, others, PASSAGE_WORDS).items():
-        if seen.evaluation[place].id not in same:
-            near.setdefault(seen.evaluation[place].id, learnt[other].id)
+    for index, other in shared_passages(texts, others, PASSAGE_WORDS).items():
+        if history.evaluation[index].id not in same:
+            near.setdefault(history.evaluation[index].id, learnt[other].id)
     by_passage = len(near) - by_trigrams - by_words
-    count = len(seen.evaluation)
+    count = len(history.evaluation)
     evidence = []
     if same:
         first = min(same)
         evidence.append(
-            f"{len(same)} of {count} evaluation prompts are those of training or their pairs: '{first}' and "
+            f"{len(same)} of {count} evaluation prompts are training prompts or belong to the same pair: '{first}' and "
             f"'{same[first]}'"
         )
     if near and (same or len(near) > MAX_OVERLAP_SHARE * count):
@@ -58,7 +66,8 @@ def eval_contamination(seen: RunHistory) -> Alarm | None:
         return None
     return Alarm(
         name=NAME,
+        title=TITLE,
         evidence=tuple(evidence),
-        why="An evaluation that was trained on rises by memory, and says nothing of prompts that the policy never saw.",
-        next_step="Take these prompts out of prompts.eval and start anew; results on this set prove nothing.",
+        why="Results on trained prompts rise by memory, and say nothing about prompts that the policy never saw.",
+        next_step="Remove these prompts from prompts.eval and start a new run; results on this set prove nothing.",
     )

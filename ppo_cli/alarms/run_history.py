@@ -1,12 +1,11 @@
-"""What the alarms look at: everything that a run has recorded so far, and the few sums that several of them need.
+"""What the alarms read: everything that a run has recorded so far, and the few numbers that several alarms need.
 
-Not here: thresholds, which belong to each alarm.
+Not here: thresholds, which belong to each alarm; reading the records from disk (`evaluation.run_alarms`).
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,10 +19,6 @@ from ppo_cli.records.measures import Measure
 from ppo_cli.records.training import Episode
 from ppo_cli.stats.label_matrix import Floats, LabelMatrix
 from ppo_cli.text.numbers import format_number
-from ppo_cli.text.words import words
-
-OPENING_WORDS = 4
-"""Words of an opening, as in the measure `style.top_opening`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +26,8 @@ class RunHistory:
     """The records of a run up to one evaluation."""
 
     experiment: Experiment
-    changed: tuple[str, ...]
-    """Keys that were changed on the command line."""
+    changed_keys: tuple[str, ...]
+    """Config keys that were changed on the command line."""
     metrics: Sequence[Mapping[str, Any]]
     """Rows of metrics.jsonl."""
     episodes: Sequence[Episode]
@@ -40,10 +35,12 @@ class RunHistory:
     warm_start: Sequence[Prompt]
     evaluation: Sequence[Prompt]
     before: LabelMatrix
-    """Answers at step 0, over the same prompts as `after`."""
+    """Answers at step 0, to the same prompts as `after`."""
     after: LabelMatrix
     comparison: Comparison
+    """Of `before` and `after`."""
     measures: Mapping[str, Measure]
+    """All measures by name."""
 
     @property
     def updates(self) -> int:
@@ -55,29 +52,29 @@ class RunHistory:
 
     def change(self, name: str) -> MeasureChange | None:
         """How a measure changed against step 0; None where it was not measured or has no data."""
-        found = next((change for change in self.comparison.changes if change.name == name), None)
-        return None if found is None or found.difference is None else found
+        change = next((change for change in self.comparison.changes if change.name == name), None)
+        return None if change is None or change.difference is None else change
 
-    def of_updates(self, name: str) -> Floats:
-        """One metric over the updates."""
+    def metric(self, name: str) -> Floats:
+        """One metric of every update [updates]."""
         return np.array([row[name] for row in self.metrics], dtype=float)
 
-    def thirds(self) -> tuple[list[Episode], list[Episode]]:
+    def first_and_last_third(self) -> tuple[list[Episode], list[Episode]]:
         """The episodes of the first and of the last third of the updates."""
         third = max(1, self.updates // 3)
-        early = [episode for episode in self.episodes if episode.update <= third]
-        late = [episode for episode in self.episodes if self.updates - third < episode.update <= self.updates]
-        return early, late
+        first = [episode for episode in self.episodes if episode.update <= third]
+        last = [episode for episode in self.episodes if self.updates - third < episode.update <= self.updates]
+        return first, last
 
 
 @dataclass(frozen=True)
 class RewardRise:
-    """A mean over the first and the last third of the episodes."""
+    """The mean reward per episode in the first and in the last third of the updates."""
 
     before: float
     after: float
-    spread: float
-    """Standard deviation of the first third."""
+    std_before: float
+    """Standard deviation in the first third."""
     error: float
     """Standard error of the difference."""
 
@@ -86,25 +83,15 @@ class RewardRise:
         return self.after - self.before
 
 
-def reward_rise(seen: RunHistory) -> RewardRise | None:
-    """How the reward of an episode rose; None with fewer than three updates."""
-    if seen.updates < 3:
+def reward_rise(history: RunHistory) -> RewardRise | None:
+    """How the reward per episode rose; None with fewer than three updates."""
+    if history.updates < 3:
         return None
-    early, late = (np.array([episode.reward for episode in part]) for part in seen.thirds())
-    if min(len(early), len(late)) < 2:
+    first, last = (np.array([episode.reward for episode in episodes]) for episodes in history.first_and_last_third())
+    if min(len(first), len(last)) < 2:
         return None
-    error = math.sqrt(early.var(ddof=1) / len(early) + late.var(ddof=1) / len(late))
-    return RewardRise(float(early.mean()), float(late.mean()), float(early.std(ddof=1)), error)
-
-
-def top_opening(episodes: Sequence[Episode]) -> tuple[str, float]:
-    """The commonest first words of the answers, and the share of answers that begin with them."""
-    openings = Counter(tuple(words(episode.answer)[:OPENING_WORDS]) for episode in episodes)
-    openings.pop((), None)  # an answer without words opens with none
-    if not openings:
-        return "", 0.0
-    opening, count = min(openings.items(), key=lambda item: (-item[1], item[0]))
-    return " ".join(opening), count / len(episodes)
+    error = math.sqrt(first.var(ddof=1) / len(first) + last.var(ddof=1) / len(last))
+    return RewardRise(float(first.mean()), float(last.mean()), float(first.std(ddof=1)), error)
 
 
 def improvement(measure: Measure, change: MeasureChange) -> float:

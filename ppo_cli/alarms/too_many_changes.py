@@ -1,6 +1,13 @@
-"""Wanting production at once: everything is to become better in one step, and one thing pays for it.
+"""Too much changed at once ("wanting production at once"): one step that is meant to improve everything.
 
-Not here: which keys a round lets move (`experiment.schema`).
+Detects: a run whose result cannot be attributed to one change.
+
+Evidence: many kinds of behaviour jumped; plainly safe prompts are refused more often; an early round changes the keys
+of later rounds, or its goal mentions production.
+
+Thresholds: own choices, beside the numbers of the shipped experiment; each constant gives its reason.
+
+Not here: which keys a round may change (`experiment.schema.ROUNDS`).
 """
 
 from __future__ import annotations
@@ -11,75 +18,78 @@ from ppo_cli.alarms.run_history import RunHistory, format_change, improvement
 from ppo_cli.experiment.schema import ROUNDS
 from ppo_cli.records.checks import Alarm
 
-NAME = "wanting production at once"
+NAME = "too_many_changes"
+TITLE = "Too much changed at once"
 
-MIN_JUMP_ERRORS = 4.0
-"""A jump is so many times the smallest change that matters: 20 points for a share. Own choice."""
+MIN_JUMP_MARGINS = 4.0
+"""Smallest changes that matter from which a change is a jump: 20 points for a share. Own choice."""
 MIN_JUMPS = 4
-"""Families of measures that jump. In the seven finished runs of the shipped experiment one or none jumped, and three in
-the one whose KL went past its budget. Own choice."""
-OVER_REFUSAL = 0.1
+"""Families of measures that jump. In the seven finished runs of the shipped experiment none or one jumped, and three in
+the run whose KL exceeded its limit. Own choice."""
+MIN_OVER_REFUSAL = 0.1
 """Growth of the refusals of plainly safe prompts. XSTest (Röttger et al. 2024) calls such refusals exaggerated safety;
-ten points are twice what the tables call the least that matters."""
-PLAIN_CATEGORIES = "refusal.plain"
+ten points are twice the smallest change that matters."""
+OVER_REFUSAL_MEASURE = "refusal.plain"
 PRODUCTION_WORDS = re.compile(r"\b(production|deploy\w*|release|customers?|launch|real users)\b", re.IGNORECASE)
 """Words of a goal that belong to the last round."""
 LAST_ROUND = 4
-OPENING_ROUNDS = {"reward": 2, "prompts.train": 3, "prompts.eval": 4}
-"""The round that first lets these keys move."""
+FIRST_ROUND_OF = {"reward": 2, "prompts.train": 3, "prompts.eval": 4}
+"""The first round that may change these keys."""
 
 
-def too_many_changes(seen: RunHistory) -> Alarm | None:
-    """Rings if many measures jump, if plainly safe prompts are refused, or if an early round claims a later one."""
-    evidence = (*_many_jump(seen), *_over_refusal(seen), *_ahead_of_round(seen))
+def check(history: RunHistory) -> Alarm | None:
+    """Raised if many measures jump, if plainly safe prompts are refused, or if a round takes on a later one."""
+    evidence = (*_jumps(history), *_over_refusal(history), *_ahead_of_round(history))
     if not evidence:
         return None
     return Alarm(
         name=NAME,
+        title=TITLE,
         evidence=evidence,
         why=(
-            "A first PPO run shows that one behaviour can be moved. A leap in everything is more often a collapse, a "
-            "leak or a changed style than a better model, and it cannot be put down to anything."
+            "A first PPO run shows that one behaviour can be changed. A jump in everything is more often a collapse, a "
+            "leak or a changed style than a better model, and cannot be attributed to one cause."
         ),
-        next_step="Go back to one variable and small steps: a larger kl.coef or fewer updates, one question a round.",
+        next_step="Go back to one variable and small steps: a larger kl.coef or fewer updates, one question per round.",
     )
 
 
-def _many_jump(seen: RunHistory) -> tuple[str, ...]:
-    jumped: dict[str, str] = {}
-    for measure in seen.measures.values():
-        change = seen.change(measure.name)
+def _jumps(history: RunHistory) -> tuple[str, ...]:
+    jumps: dict[str, str] = {}
+    for measure in history.measures.values():
+        change = history.change(measure.name)
         if change is None or change.verdict != "CHANGED" or measure.eval_only or measure.unit == "nats":
             continue
-        if abs(improvement(measure, change)) >= MIN_JUMP_ERRORS * measure.equivalence_margin:
-            jumped.setdefault(measure.family, format_change(measure, change))
-    if len(jumped) < MIN_JUMPS:
+        if abs(improvement(measure, change)) >= MIN_JUMP_MARGINS * measure.equivalence_margin:
+            jumps.setdefault(measure.family, format_change(measure, change))
+    if len(jumps) < MIN_JUMPS:
         return ()
-    return (f"{len(jumped)} kinds of behaviour jumped at once: {'; '.join(jumped.values())}",)
+    return (f"{len(jumps)} kinds of behaviour jumped at once: {'; '.join(jumps.values())}",)
 
 
-def _over_refusal(seen: RunHistory) -> tuple[str, ...]:
-    change = seen.change(PLAIN_CATEGORIES)
-    if change is None or (change.difference or 0.0) < OVER_REFUSAL or change.verdict != "CHANGED":
+def _over_refusal(history: RunHistory) -> tuple[str, ...]:
+    change = history.change(OVER_REFUSAL_MEASURE)
+    if change is None or (change.difference or 0.0) < MIN_OVER_REFUSAL or change.verdict != "CHANGED":
         return ()
-    return (f"plainly safe prompts are refused more: {format_change(seen.measures[PLAIN_CATEGORIES], change)}",)
+    measure = history.measures[OVER_REFUSAL_MEASURE]
+    return (f"plainly safe prompts are refused more often: {format_change(measure, change)}",)
 
 
-def _ahead_of_round(seen: RunHistory) -> tuple[str, ...]:
-    now = seen.experiment.round
+def _ahead_of_round(history: RunHistory) -> tuple[str, ...]:
+    now = history.experiment.round
     question, _ = ROUNDS[now]
-    found = []
-    later = sorted(
-        {first: key for key in seen.changed for group, first in OPENING_ROUNDS.items() if _within(key, group)}.items()
-    )
-    later = [(first, key) for first, key in later if first > now]
+    evidence = []
+    rounds = {
+        first: key for key in history.changed_keys for group, first in FIRST_ROUND_OF.items() if _within(key, group)
+    }
+    later = [(first, key) for first, key in sorted(rounds.items()) if first > now]
     if len(later) > 1 or any(first == LAST_ROUND for first, _ in later):
         keys = " and ".join(f"{key} (round {first})" for first, key in later)
-        found.append(f"round {now} asks: {question}. The run changed {keys}")
-    word = PRODUCTION_WORDS.search(seen.experiment.goal)
+        evidence.append(f"round {now} asks: {question}. The run changed {keys}")
+    word = PRODUCTION_WORDS.search(history.experiment.goal)
     if word and now < LAST_ROUND:
-        found.append(f"round {now} asks: {question}. The goal speaks of '{word.group(0)}'")
-    return tuple(found)
+        evidence.append(f"round {now} asks: {question}. The goal mentions '{word.group(0)}'")
+    return tuple(evidence)
 
 
 def _within(key: str, group: str) -> bool:

@@ -1,27 +1,34 @@
-"""Whether an answer asks back for what it needs to know.
+"""Whether an answer asks the user a question back, for something that the request left open.
 
-A question counts that asks the user about the request, early in the answer and not as an item of a list of advice.
-Offers ("anything else?"), questions to
-check ("does that help?") and rhetorical ones ask for nothing.
+A question counts if it asks the user about the request, early in the answer and not as an item of a list of advice.
+Offers ("anything else?"), questions that check ("does that help?") and rhetorical questions do not count.
 
-Known misses: questions in a text that was asked for (a quiz, an interview); a guess that is stated and not asked.
+Known errors: questions in a text that was asked for (a quiz, an interview) count; a guess that is stated and not asked
+does not count.
 
-Not here: whether asking was right (that is the prompt's `expect`).
+Not here: whether asking was right (the prompt's `expect`).
 """
 
 from __future__ import annotations
 
 import re
 
+from ppo_cli.text.lists import without_list_items
+
 VERSION = "clarification/1"
 
-EARLY = 400
-"""Characters within which a question for something missing begins."""
-SHORT_QUESTION = 60
-"""A whole answer that is no longer and ends as a question asks, whoever is addressed."""
+ERROR = (
+    f"rule {VERSION}: right on the 48 answers written with it, half of them questions back; flags 5 of 1350 answers to "
+    "clear requests; not compared with human labels"
+)
+"""Shown with every measure that this rule makes."""
+
+EARLY_CHARACTERS = 400
+"""Characters at the start of an answer within which the question begins."""
+SHORT_QUESTION_CHARACTERS = 60
+"""A whole answer of at most this length that ends with a question mark asks back, whoever it addresses."""
 
 _QUOTED = re.compile(r'"[^"\n]{1,300}"|“[^”\n]{1,300}”|「[^」\n]{1,300}」|```.{0,2000}?```', re.DOTALL)
-_ITEM = re.compile(r"(?m)^[ \t]{0,8}(?:[-*•+]|\d{1,3}[.)、])[ \t]+\S.*$")
 _QUESTION = re.compile(r"[^.!?。！？\n]{2,300}[?？]")
 _OFFERS = re.compile(
     r"\b(?:anything else|something else|any(?: \w+)? questions|would you like (?:me|to know|to hear|more|some|help|"
@@ -56,15 +63,15 @@ _ASKS = re.compile(
 
 def asks_back(answer: str) -> bool:
     """Whether the answer asks the user for something that the request left open."""
-    text = _ITEM.sub(" ", _QUOTED.sub(" ", answer[: 4 * EARLY]).replace("\u2019", "'")).strip()
-    early = text[:EARLY].lower()
+    text = without_list_items(_QUOTED.sub(" ", answer[: 4 * EARLY_CHARACTERS]).replace("\u2019", "'")).strip()
+    early = text[:EARLY_CHARACTERS].lower()
     if _ASKS.search(_without_offers(early)):
         return True
-    if len(text) <= SHORT_QUESTION and text.endswith(("?", "？")):
+    if len(text) <= SHORT_QUESTION_CHARACTERS and text.endswith(("?", "？")):
         return not _OFFERS.search(early)
-    questions = [found[0].strip() for found in _QUESTION.finditer(text.lower()) if found.start() < EARLY]
+    questions = [match[0].strip() for match in _QUESTION.finditer(text.lower()) if match.start() < EARLY_CHARACTERS]
     return any(_ADDRESSES.search(question) and not _OFFERS.search(question) for question in questions)
 
 
 def _without_offers(text: str) -> str:
-    return _QUESTION.sub(lambda found: " " if _OFFERS.search(found[0]) else found[0], text)
+    return _QUESTION.sub(lambda match: " " if _OFFERS.search(match[0]) else match[0], text)

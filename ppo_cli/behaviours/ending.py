@@ -1,21 +1,25 @@
-"""How an answer ends, apart from whether the model ended its turn.
+"""Whether the text of an answer is complete at its end.
 
-Known misses: titles, names and verses end without a mark although they are whole.
+Known errors: titles, names and verses end without a punctuation mark although they are complete.
 
-Not here: end-of-turn tokens, which the sampler sees.
+Not here: whether the model ended its turn (the label `ended`, from the sampler).
 """
 
 from __future__ import annotations
 
 import re
 
+from ppo_cli.text.lists import is_list_item
+
 VERSION = "ending/1"
 
-_WHOLE = re.compile(r"(?:[.!?…。！？:：;；]|```|\|)[\"'”’)\]*_」』]*$")
-_LAST_ITEM = re.compile(r"^[ \t]*(?:[-*•+]|\d{1,3}[.)、])[ \t]+\S.*$")
+MAX_CHARACTERS = 2000
+"""Characters at the end of an answer that are read."""
+
+_COMPLETE = re.compile(r"(?:[.!?…。！？:：;；]|```|\|)[\"'”’)\]*_」』]*$")
 
 
 def is_complete_sentence(answer: str) -> bool:
-    """Whether the last line ends with a mark, closes code or a table, or is an item of a list."""
-    text = answer[-2000:].rstrip()
-    return bool(text) and bool(_WHOLE.search(text) or _LAST_ITEM.match(text.rsplit("\n", 1)[-1]))
+    """Whether the last line ends with a punctuation mark, closes code or a table, or is a list item."""
+    text = answer[-MAX_CHARACTERS:].rstrip()
+    return bool(text) and bool(_COMPLETE.search(text) or is_list_item(text.rsplit("\n", 1)[-1]))

@@ -1,6 +1,6 @@
-"""The glossary of behaviours, made from the catalog: `make glossary` writes docs/glossary.md, a test holds it current.
+"""The glossary of behaviour measures: `make glossary` writes docs/glossary.md from the table of measures.
 
-Not here: the definitions themselves (`catalog`).
+Not here: the definitions themselves (`measures`).
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ from ppo_cli.behaviours.label_answers import RULES
 from ppo_cli.behaviours.measures import MEASURES
 from ppo_cli.records.measures import Measure
 
-HEAD = """# Glossary of behaviours
+HEAD = """# Glossary of behaviour measures
 
-Made by `make glossary` from the table in [`ppo_cli/behaviours/measures.py`](../ppo_cli/behaviours/measures.py); change it
-there. Intervals and tests are described in [`ppo_cli/stats/intervals.py`](../ppo_cli/stats/intervals.py). A
-measure marked † on a screen is *graded by its own teacher*: a term of that run's reward scores the same thing.
+Written by `make glossary` from the tables in
+[`ppo_cli/behaviours/measures/`](../ppo_cli/behaviours/measures/__init__.py); change them there. Intervals and tests are
+described in [statistics](statistics.md). A measure marked † on a screen is also scored by a term of that run's reward,
+so a gain shows that PPO optimised it, not that it generalises.
 """
 BETTER = {"higher": "higher is better", "lower": "lower is better", None: "no better direction"}
 
 
 def glossary() -> str:
-    """The page: a section a family, an entry a measure."""
+    """The page in Markdown: a section per family, an entry per measure."""
     parts = [HEAD]
     for family, measures in groupby(sorted(MEASURES, key=lambda measure: measure.family), lambda item: item.family):
         rules = f" (rule {RULES[family]})" if family in RULES else ""
@@ -34,7 +35,9 @@ def glossary() -> str:
 
 def _entry(measure: Measure) -> str:
     where = (
-        "`ppo eval`, and where the primary measure is of this family" if measure.eval_only else "every closing screen"
+        "`ppo eval`, and where the primary measure is of this family"
+        if measure.eval_only
+        else "every screen that ends a command"
     )
     lines = [
         f"**{measure.name}**, {measure.title.strip()}; {measure.unit or 'no unit'}; {BETTER[measure.better]}.",
@@ -47,9 +50,9 @@ def _entry(measure: Measure) -> str:
 
 
 def _prompts(measure: Measure) -> str:
-    kinds = [f"`expect` {measure.expect}"] if measure.expect else []
-    kinds += [f"category {measure.category_prefix}.*"] if measure.category_prefix else []
-    return f"prompts with {' and '.join(kinds)}" if kinds else "all prompts"
+    conditions = [f"`expect` {measure.expect}"] if measure.expect else []
+    conditions += [f"category {measure.category_prefix}.*"] if measure.category_prefix else []
+    return f"prompts with {' and '.join(conditions)}" if conditions else "all prompts"
 
 
 if __name__ == "__main__":

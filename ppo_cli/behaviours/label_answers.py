@@ -1,6 +1,6 @@
-"""What the rules say of an answer: every label that a measure is made from.
+"""Applies every rule to an answer: the labels that the measures are made from.
 
-Not here: the rules (one file a family), the measures (`catalog`).
+Not here: the rules (one module per family), the measures (`measures`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ RULES: Mapping[str, str] = {
 }
 
 RULES_VERSION = "+".join(RULES.values()).replace("/", "")
-"""Names the scores file; a change of any rule changes it."""
+"""Part of the name of the scores file, so that a change of any rule gives another file."""
 
 
 def label_sample(prompts: Sequence[Prompt], samples: Sequence[Sample]) -> list[LabelledAnswer]:
@@ -29,41 +29,35 @@ def label_sample(prompts: Sequence[Prompt], samples: Sequence[Sample]) -> list[L
         samples: answers to it, in any order.
     """
     by_id = {prompt.id: prompt for prompt in prompts}
-    return [_with_values(by_id[sample.prompt_id], sample) for sample in samples]
+    return [_label(by_id[sample.prompt_id], sample) for sample in samples]
 
 
-def _with_values(prompt: Prompt, sample: Sample) -> LabelledAnswer:
-    kind, said = refusal.classify(sample.answer), words(sample.answer)
-    values = {
+def _label(prompt: Prompt, sample: Sample) -> LabelledAnswer:
+    text = sample.answer.text
+    kind, repeated = refusal.classify(text), repetition.repeated_share(words(text))
+    labels = {
         "refused": float(kind == "refusal"),
         "empty": float(kind == "empty"),
-        "tokens": float(sample.token_count),
-        "ended": float(sample.finish == "eos"),
-        "repetition": repetition.repeated_share(said),
-        "loops": float(repetition.repeated_share(said) > repetition.RUNAWAY_SHARE),
-        "asks": float(clarification.asks_back(sample.answer)),
-        "words": float(length.word_count(sample.answer)),
-        "sentences": float(length.sentence_count(sample.answer)),
-        "list": float(style.has_list(sample.answer)),
-        "markdown": float(style.has_markdown(sample.answer)),
-        "apology": float(style.apologises(sample.answer)),
-        "self_reference": float(style.speaks_of_itself(sample.answer)),
-        "whole": float(ending.is_complete_sentence(sample.answer)),
-        "switch": float(language.switches(prompt.text, sample.answer)),
-        "mixed": float(language.is_mixed(sample.answer)),
+        "tokens": float(sample.answer.token_count),
+        "ended": float(sample.answer.ended),
+        "repetition": repeated,
+        "runaway": float(repeated > repetition.RUNAWAY_SHARE),
+        "asks": float(clarification.asks_back(text)),
+        "words": float(length.word_count(text)),
+        "sentences": float(length.sentence_count(text)),
+        "list": float(style.has_list(text)),
+        "markdown": float(style.has_markdown(text)),
+        "apology": float(style.apologises(text)),
+        "self_reference": float(style.speaks_of_itself(text)),
+        "complete_sentence": float(ending.is_complete_sentence(text)),
+        "switch": float(language.switches(prompt.text, text)),
+        "mixed": float(language.is_mixed(text)),
     }
     if prompt.keywords:
-        values["mentions"] = float(keywords.has_keyword(prompt.keywords, sample.answer))
-        values["mentions_at_once"] = float(keywords.has_keyword_early(prompt.keywords, sample.answer))
+        labels["keywords"] = float(keywords.has_keyword(prompt.keywords, text))
+        labels["keywords_16"] = float(keywords.has_keyword_early(prompt.keywords, text))
     if sample.kl is not None:
-        values |= {"kl": sample.kl, "kl_tokens": float(sample.token_count)}
+        labels |= {"kl": sample.kl, "kl_tokens": float(sample.answer.token_count)}
     if sample.entropy is not None:
-        values["entropy"] = sample.entropy
-    return LabelledAnswer(
-        prompt_id=prompt.id,
-        category=prompt.category,
-        expect=prompt.expect,
-        sample=sample.sample,
-        text=sample.answer,
-        labels=values,
-    )
+        labels["entropy"] = sample.entropy
+    return LabelledAnswer(prompt=prompt, sample=sample, labels=labels)

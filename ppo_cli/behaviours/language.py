@@ -1,9 +1,9 @@
-"""Which script an answer is written in, and whether that is the prompt's.
+"""Which script an answer is written in, and whether it is the prompt's script.
 
-Known misses: languages that share a script (an answer in French to an English prompt); translations that were asked
-for count as a switch.
+Known errors: languages that share a script are not told apart (an answer in French to an English prompt); a translation
+that was asked for counts as a switch.
 
-Not here: what is said.
+Not here: what an answer says (`refusal`, `keywords`).
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ from collections import Counter
 
 VERSION = "language/1"
 
-READ = 4000
-"""Characters that are read."""
-FOREIGN_SHARE = 0.1
-"""So many letters of another script make an answer mixed."""
+ERROR = "exact by script; languages that share a script are not told apart"
+"""Shown with every measure that this rule makes."""
+
+MAX_CHARACTERS = 4000
+"""Characters of a text that are read."""
+MIN_MIXED_SHARE = 0.1
+"""Share of words in another script from which an answer counts as mixed."""
 
 _LATIN_WORD = re.compile(r"[A-Za-z\u00c0-\u024f]+")
 _SCRIPTS = {
@@ -33,23 +36,23 @@ _SCRIPTS = {
 
 
 def script_counts(text: str) -> Counter[str]:
-    """Words of each script; a Chinese, Japanese or Korean character counts as a word."""
-    text = text[:READ]
-    counts = Counter({name: len(found) for name, pattern in _SCRIPTS.items() if (found := pattern.findall(text))})
+    """Number of words of each script; a Chinese, Japanese or Korean character counts as a word."""
+    text = text[:MAX_CHARACTERS]
+    counts = Counter({name: len(matches) for name, pattern in _SCRIPTS.items() if (matches := pattern.findall(text))})
     if latin := len(_LATIN_WORD.findall(text)):
         counts["latin"] = latin
-    if counts["japanese"]:  # Japanese is written with Chinese signs too
+    if counts["japanese"]:  # Japanese is written with Chinese characters too
         counts["japanese"] += counts.pop("chinese", 0)
     return +counts
 
 
 def switches(prompt: str, answer: str) -> bool:
     """Whether most of the answer is in another script than most of the prompt."""
-    asked, said = script_counts(prompt), script_counts(answer)
-    return bool(asked and said) and asked.most_common(1)[0][0] != said.most_common(1)[0][0]
+    asked, answered = script_counts(prompt), script_counts(answer)
+    return bool(asked and answered) and asked.most_common(1)[0][0] != answered.most_common(1)[0][0]
 
 
 def is_mixed(answer: str) -> bool:
     """Whether a tenth or more of the answer is in another script than the rest."""
     counts = script_counts(answer)
-    return bool(counts) and 1 - counts.most_common(1)[0][1] / counts.total() >= FOREIGN_SHARE
+    return bool(counts) and 1 - counts.most_common(1)[0][1] / counts.total() >= MIN_MIXED_SHARE

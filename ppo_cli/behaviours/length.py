@@ -1,6 +1,6 @@
-"""How much an answer says: words and sentences.
+"""How long an answer is, in words and in sentences.
 
-Known misses: sentences are told by their marks, so that "e.g." counts as an end and a list without marks as one.
+Known errors: sentences are counted by punctuation, so "e.g." counts as an end and a list without marks as one sentence.
 
 Not here: tokens, which the sampler counts.
 """
@@ -11,16 +11,16 @@ import re
 
 from ppo_cli.text.words import words
 
-VERSION = "brevity/1"
+VERSION = "length/1"
 
 _SENTENCE_END = re.compile(r"[.!?…]+(?=\s|$|[\"'”’)])|[。！？]+|\n+")
 
 
 def word_count(answer: str) -> int:
-    """Words; each Chinese, Japanese or Korean character counts as one."""
+    """Number of words; each Chinese, Japanese or Korean character counts as one."""
     return len(words(answer))
 
 
 def sentence_count(answer: str) -> int:
-    """Stretches with a word in them between ends of sentences or lines."""
+    """Number of sentences or lines that contain a word."""
     return sum(bool(words(part)) for part in _SENTENCE_END.split(answer))

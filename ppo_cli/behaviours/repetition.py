@@ -1,20 +1,22 @@
-"""The form of an answer, apart from what it says: how much it repeats itself.
+"""How much an answer repeats itself.
 
-Known misses: repetition of meaning in other words.
+Known errors: the same meaning repeated in other words is not found.
+
+Not here: how similar the answers to different prompts are (`stats.corpus_metrics`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-VERSION = "form/1"
+VERSION = "repetition/1"
 
-REPEATED_GRAM = 4
+GRAM_WORDS = 4
 RUNAWAY_SHARE = 0.5
-"""An answer that repeats itself more than this has run away."""
+"""An answer with a larger share of repeated 4-grams counts as runaway repetition."""
 
 
-def repeated_share(tokens: Sequence[str]) -> float:
-    """Share of 4-grams in one answer that occurred in it before (seq-rep-4, Welleck et al. 2020); 0 if too short."""
-    grams = [tuple(tokens[i : i + REPEATED_GRAM]) for i in range(len(tokens) - REPEATED_GRAM + 1)]
+def repeated_share(words: Sequence[str]) -> float:
+    """Share of 4-grams that occurred earlier in the answer (seq-rep-4, Welleck et al. 2020); 0 below four words."""
+    grams = [tuple(words[start : start + GRAM_WORDS]) for start in range(len(words) - GRAM_WORDS + 1)]
     return 1 - len(set(grams)) / len(grams) if grams else 0.0

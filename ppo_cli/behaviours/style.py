@@ -1,6 +1,7 @@
-"""The manner of an answer: lists, markdown, apologies, talk of itself, its first words.
+"""The style of an answer: lists, markdown, apologies, self-reference.
 
-Known misses: an apology that a quoted person makes; lists that are not written as lines; models that name themselves.
+Known errors: an apology of a quoted person counts; lists that are not written as lines and models that call themselves
+by name are missed.
 
 Not here: whether an apology leads to a refusal (`refusal`).
 """
@@ -9,15 +10,17 @@ from __future__ import annotations
 
 import re
 
-from ppo_cli.text.words import words
+from ppo_cli.text.lists import count_list_items
 
 VERSION = "style/1"
 
-OPENING_WORDS = 4
-READ = 4000
-"""Characters that are read of an answer."""
+WORDING_ERROR = "by wording: wordings that the rule does not list are missed; precision read, recall not measured"
+"""Shown with the measures made from a list of wordings."""
 
-_ITEM = re.compile(r"(?m)^[ \t]{0,8}(?:[-*•+]|\d{1,3}[.)、])[ \t]+\S")
+MAX_CHARACTERS = 4000
+"""Characters of an answer that are read."""
+MIN_LIST_ITEMS = 2
+
 _MARKDOWN = re.compile(r"(?m)^#{1,6} \S|\*\*[^*\n]{1,200}\*\*|^```|`[^`\n]{1,200}`|^\|.{1,200}\|\s*$")
 _APOLOGY = re.compile(
     r"\b(?:i|we)(?:'m| am|'re| are)? (?:\w+ ){0,2}?(?:sorry|apologi[sz]e)\b(?! (?:to hear|for your|about your|"
@@ -35,29 +38,24 @@ _SELF = re.compile(
 
 
 def has_list(answer: str) -> bool:
-    """Whether two lines or more are items of a list."""
-    return len(_ITEM.findall(answer[:READ])) >= 2
+    """Whether at least two lines are list items."""
+    return count_list_items(answer[:MAX_CHARACTERS]) >= MIN_LIST_ITEMS
 
 
 def has_markdown(answer: str) -> bool:
     """Whether there is a heading, bold text, code or a table."""
-    return bool(_MARKDOWN.search(answer[:READ]))
+    return bool(_MARKDOWN.search(answer[:MAX_CHARACTERS]))
 
 
 def apologises(answer: str) -> bool:
-    """Whether the speaker says sorry for itself; `sorry to hear that` is sympathy."""
+    """Whether the model apologises for itself; "sorry to hear that" is sympathy and does not count."""
     return bool(_APOLOGY.search(_plain(answer)))
 
 
 def speaks_of_itself(answer: str) -> bool:
-    """Whether it calls itself a model, an AI or an assistant."""
+    """Whether the answer calls its speaker a model, an AI or an assistant."""
     return bool(_SELF.search(_plain(answer)))
 
 
-def opening(answer: str) -> tuple[str, ...]:
-    """The first words; of an answer with fewer, all of them."""
-    return tuple(words(answer[:READ])[:OPENING_WORDS])
-
-
 def _plain(answer: str) -> str:
-    return re.sub(r"[*_#>`]+", "", answer[:READ]).replace("\u2019", "'").strip().lower()
+    return re.sub(r"[*_#>`]+", "", answer[:MAX_CHARACTERS]).replace("\u2019", "'").strip().lower()

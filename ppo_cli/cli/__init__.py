@@ -1,6 +1,6 @@
 """The `ppo` command: parse, call one function of a package below, print, turn errors into exit codes.
 
-Not here: logic, and nothing heavy at import, so that `ppo --help` answers at once.
+Not here: logic, and nothing that is slow to import, so that `ppo --help` answers at once.
 """
 
 from __future__ import annotations
@@ -14,6 +14,23 @@ import typer
 
 import ppo_cli
 from ppo_cli.cli import compare, evaluate, init, label, report, reward, runs, schema, sft_check, show, train
+from ppo_cli.records.program import command, example_config, first_commands
+
+SUMMARY = "Run a first PPO fine-tuning of a language model, and measure how its behaviour changed."
+COMMANDS: dict[str, tuple[Callable[..., None], tuple[tuple[str, ...], ...]]] = {
+    "init": (init.init, init.EXAMPLES),
+    "sft-check": (sft_check.sft_check, sft_check.EXAMPLES),
+    "reward": (reward.reward, reward.EXAMPLES),
+    "train": (train.train, train.EXAMPLES),
+    "eval": (evaluate.evaluate, evaluate.EXAMPLES),
+    "label": (label.label, label.EXAMPLES),
+    "compare": (compare.compare, compare.EXAMPLES),
+    "report": (report.report, report.EXAMPLES),
+    "runs": (runs.list_runs, runs.EXAMPLES),
+    "show": (show.show, show.EXAMPLES),
+    "schema": (schema.schema, schema.EXAMPLES),
+}
+"""(function, examples) in the order of `ppo --help`: the order in which they are used. CONFIG stands for a config."""
 
 app = typer.Typer(
     name="ppo",
@@ -21,34 +38,26 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="A first PPO run that a person can trust: one frozen experiment, judged by how behaviour changed.",
-    epilog="Start with: ppo train configs/refusal.yaml",
+    help=SUMMARY,
+    epilog="\n".join(["\b", "To start a first run:", *(f"  {line}" for line in first_commands())]),
 )
 
-COMMANDS: dict[str, Callable[..., None]] = {
-    "init": init.init,
-    "sft-check": sft_check.sft_check,
-    "reward": reward.reward,
-    "train": train.train,
-    "eval": evaluate.evaluate,
-    "label": label.label,
-    "compare": compare.compare,
-    "report": report.report,
-    "runs": runs.list_runs,
-    "show": show.show,
-    "schema": schema.schema,
-}
-"""In the order of `ppo --help`: the order in which they are used."""
 
-for _name, _command in COMMANDS.items():
-    app.command(_name)(_command)
+def _examples(name: str, examples: tuple[tuple[str, ...], ...]) -> str:
+    """The examples of a command as they are typed here; the mark keeps their lines apart."""
+    lines = [command(name, *(example_config() if word == "CONFIG" else word for word in words)) for words in examples]
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
+
+
+for _name, (_function, _words) in COMMANDS.items():
+    app.command(_name, epilog=_examples(_name, _words))(_function)
 
 
 @app.callback(invoke_without_command=True)
 def root(
-    version: Annotated[bool, typer.Option("--version", help="Show the version and stop.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
-    """A first PPO run that a person can trust."""
+    """Options of `ppo` itself."""
     if version:
         typer.echo(f"ppo {ppo_cli.__version__}")
         raise typer.Exit
@@ -57,7 +66,7 @@ def root(
 def main() -> None:
     """Entry point of the `ppo` script."""
     if not os.environ.get("PPO_DEBUG"):
-        warnings.filterwarnings("ignore")  # libraries warn their developers; our own notices are not warnings
+        warnings.filterwarnings("ignore")  # warnings of libraries are for developers; ours are notices
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     app()

@@ -1,4 +1,4 @@
-"""`ppo compare`: options and one call.
+"""`ppo compare`: its options and one call.
 
 Not here: the comparison (`evaluation.compare`).
 """
@@ -10,77 +10,81 @@ from typing import Annotated
 
 import typer
 
-from ppo_cli.cli.output import Json, Output, new_console, put, reported
-from ppo_cli.errors import FailConditionMet, UsageError
-from ppo_cli.records.comparisons import FailConditionResult
+from ppo_cli.cli.output import Json, RunsDir, error_boundary, new_console, show_result
+from ppo_cli.errors import FailConditionError, UsageError
+
+EXAMPLES = (("runs/A", "runs/B"), ("runs/A", "runs/B", "--fail-if", "change(refusal.safe) > 10%"))
 
 
 def compare(
     runs: Annotated[
-        list[str], typer.Argument(help="Two or more runs, by name or path; the first is the base.", metavar="RUN...")
+        list[str], typer.Argument(help="Two or more runs, by name or path; the first is the base.", metavar="RUN")
     ],
     allow_confounded: Annotated[
         bool, typer.Option("--allow-confounded", help="Compare although more than one variable differs.")
     ] = False,
-    on_common: Annotated[
-        bool, typer.Option("--on-common", help="Of evaluation sets that differ, compare the prompts in both.")
+    common_prompts: Annotated[
+        bool,
+        typer.Option("--common-prompts", help="Where the evaluation sets differ, compare the prompts that both have."),
     ] = False,
     allow: Annotated[
-        list[str] | None, typer.Option(help="Compare although this differs: rendered.", metavar="GROUP")
+        list[str] | None,
+        typer.Option(help="Compare although this differs: rendered (the prompts as tokens).", metavar="GROUP"),
     ] = None,
     fail_if: Annotated[
         list[str] | None,
         typer.Option(
-            help="Exit with 100 if this holds: 'refusal.safe > 0.2' of the last run, 'change(refusal.safe) > 10%' of "
-            "its change. May be given more than once.",
+            help="Exit with code 100 if this holds: 'refusal.safe > 0.2' for the value of the last run, "
+            "'change(refusal.safe) > 10%' for its change. May be given more than once.",
             metavar="CONDITION",
         ),
     ] = None,
     html: Annotated[
         Path | None,
-        typer.Option("--html", help="Also write two runs, or two arms of seeds, as a page.", metavar="FILE"),
+        typer.Option(
+            "--html", help="Also write an HTML page of two runs, or of two settings with several seeds.", metavar="FILE"
+        ),
     ] = None,
-    as_markdown: Annotated[bool, typer.Option("--md", help="Print the result as Markdown.")] = False,
-    output: Output = Path("runs"),
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the result as Markdown.")] = False,
+    runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """May runs be compared, what differs, and what changed in behaviour? Runs that differ in the seed are one arm."""
-    met: list[FailConditionResult] = []
-    with reported(as_json):
+    """Compare the behaviour of runs.
+
+    Runs that differ in the seed only count as one setting. The comparison is refused where more than one variable
+    differs.
+    """
+    with error_boundary(as_json):
         if as_json and as_markdown:
-            raise UsageError("--json and --md are two ways to print one result.", "Leave one out.")
-        from ppo_cli.evaluation import compare as command
-        from ppo_cli.report.screens import shared
+            raise UsageError("--json and --markdown cannot be combined.", "Leave one out.")
+        from ppo_cli.evaluation.compare import compare as compare_runs
+        from ppo_cli.report.screens.compare import comparison_screen
+        from ppo_cli.report.screens.report import report_screen
 
-        if html is not None:
-            from ppo_cli.evaluation.report import require_two_sides
-
-            require_two_sides(runs, output)
-        results = command.compare(
+        results = compare_runs(
             runs,
-            output=output,
+            runs_dir=runs_dir,
             allow_confounded=allow_confounded,
-            on_common=on_common,
+            common_prompts=common_prompts,
             allow=allow or (),
             fail_if=fail_if or (),
+            html=html,
         )
         if as_markdown:
             from ppo_cli.report.markdown import comparison_markdown
 
             typer.echo(comparison_markdown(results), nl=False)
         else:
-            put(as_json, results, lambda: shared.comparison_screen(results))
-        if html is not None:
-            from ppo_cli.evaluation.report import report_comparison
-
-            written = report_comparison(results[0], runs, output=output, html=html)
-            new_console(stderr=as_json or as_markdown).print(shared.report_screen(written))
-        met = [found for found in results[-1].fail_if if found.failed]
-        if met and not as_json:
+            show_result(as_json, results, lambda: comparison_screen(results))
+        page = results[0].page
+        if page is not None and not as_json:  # the JSON that was printed names it
+            new_console(stderr=as_markdown).print(report_screen(page))
+        met = [condition for condition in results[-1].fail_if if condition.failed]
+        if met and as_json:  # the JSON that was printed names them
+            raise typer.Exit(FailConditionError.exit_code)
+        if met:
             from ppo_cli.report.formatting import condition_sentence
 
-            raise FailConditionMet(
+            raise FailConditionError(
                 f"--fail-if: {'; '.join(map(condition_sentence, met))}.", "Read the flipped answers above."
             )
-    if met:  # with --json it stands in the one document that was printed
-        raise typer.Exit(FailConditionMet.exit_code)

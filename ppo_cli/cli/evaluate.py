@@ -1,85 +1,113 @@
-"""`ppo eval`: options and one call.
+"""`ppo eval`: its options and one call.
 
 Not here: sampling and measuring (`evaluation`).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from ppo_cli.cli.output import Json, Output, put, reported, watching
+from ppo_cli.cli.output import Json, RunsDir, error_boundary, progress_view, show_result
 from ppo_cli.errors import UsageError
+from ppo_cli.records.program import command
 
-if TYPE_CHECKING:
-    pass
+EXAMPLES = (("--checkpoint", "runs/RUN/last"), ("--checkpoint", "runs/RUN/best", "--prompts", "my-prompts.jsonl"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Targets:
+    """The checkpoints to evaluate, as typed."""
+
+    checkpoints: list[str]
+    config: Path | None
+    prompts: str | None
+    rescore: bool
+    runs_dir: Path
 
 
 def evaluate(
     checkpoint: Annotated[
         list[str] | None,
         typer.Option(
-            help="A checkpoint, RUN/best, RUN/last, a model folder, an id or builtin:NAME; several, or a run, for one "
-            "table of them."
+            help="RUN/best, RUN/last, a checkpoint or model folder, a Hugging Face id or builtin:NAME. Several "
+            "checkpoints of a run, or the run itself, give one table.",
+            metavar="CHECKPOINT",
         ),
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="Settings for a model that belongs to no run.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Settings for a model that belongs to no run.", metavar="CONFIG")
+    ] = None,
     prompts: Annotated[
-        str | None, typer.Option(help="Other prompts: JSONL, CSV, or hf:NAME[:SPLIT]; XSTest, CoCoNot, AdvBench.")
+        str | None,
+        typer.Option(
+            help="Other prompts: a JSONL or CSV file or hf:NAME[:SPLIT], also in the formats of XSTest, CoCoNot and "
+            "AdvBench.",
+            metavar="PROMPTS",
+        ),
     ] = None,
     rescore: Annotated[
-        bool, typer.Option("--rescore", help="Measure the answers that are there by the rules of today.")
+        bool, typer.Option("--rescore", help="Re-score existing answers with the current rules; generates nothing.")
     ] = False,
     answers: Annotated[
-        Path | None, typer.Option(help="Answers made elsewhere, JSONL or CSV: id, prompt, answer.")
+        Path | None,
+        typer.Option(help="Score answers from elsewhere: JSONL or CSV with id, prompt, answer.", metavar="FILE"),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Where the labels of --answers go.")] = None,
-    output: Output = Path("runs"),
+    labels_file: Annotated[Path | None, typer.Option(help="File for the labels of --answers.", metavar="FILE")] = None,
+    runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Measure the behaviour of a checkpoint, a model, a whole run, or answers made elsewhere."""
-    with reported(as_json):
+    """Measure the behaviour of checkpoints, models or answers.
+
+    A checkpoint of a run is compared with the run's step 0. Answers and scores are stored separately.
+    """
+    with error_boundary(as_json):
         if (answers is None) == (not checkpoint):
-            raise UsageError("Give either --checkpoint or --answers.", "Example: ppo eval --checkpoint runs/RUN/last")
-        idle = [("--config", config), ("--prompts", prompts), ("--rescore", rescore)] if answers else [("--out", out)]
+            example = command("eval", "--checkpoint", "runs/RUN/last")
+            raise UsageError("Give either --checkpoint or --answers.", f"Example: {example}")
+        model_options = [("--config", config), ("--prompts", prompts), ("--rescore", rescore)]
+        idle = model_options if answers else [("--labels-file", labels_file)]
         if without_effect := [name for name, value in idle if value]:
             raise UsageError(
                 f"{without_effect[0]} has no effect {'with' if answers else 'without'} --answers.", "Leave it out."
             )
         if answers is not None:
-            _evaluate_answers(answers, out, as_json)
-        else:
-            _evaluate_models(checkpoint or [], config, prompts, rescore, output, as_json)
+            _evaluate_answers(answers, labels_file, as_json)
+            return
+        targets = _Targets(
+            checkpoints=checkpoint or [], config=config, prompts=prompts, rescore=rescore, runs_dir=runs_dir
+        )
+        _evaluate_checkpoints(targets, as_json)
 
 
-def _evaluate_answers(answers: Path, out: Path | None, as_json: bool) -> None:
+def _evaluate_answers(answers: Path, labels_file: Path | None, as_json: bool) -> None:
     from ppo_cli.evaluation.external_answers import score_answers
     from ppo_cli.report.screens.evaluate import answers_screen
 
-    result = score_answers(answers, out=out)
-    put(as_json, result, lambda: answers_screen(result))
+    result = score_answers(answers, labels_file=labels_file)
+    show_result(as_json, result, lambda: answers_screen(result))
 
 
-def _evaluate_models(
-    checkpoints: list[str], config: Path | None, prompts: str | None, rescore: bool, output: Path, as_json: bool
-) -> None:
-    from ppo_cli.evaluation import checkpoint_curve as several
-    from ppo_cli.evaluation import evaluate as command
-    from ppo_cli.report.screens import evaluate, shared
+def _evaluate_checkpoints(targets: _Targets, as_json: bool) -> None:
+    from ppo_cli.evaluation.checkpoint_curve import evaluate_checkpoints, names_a_run
+    from ppo_cli.evaluation.evaluate import evaluate as evaluate_one
+    from ppo_cli.report.screens.evaluate import checkpoint_curve_screen, evaluation_screen
 
-    if len(checkpoints) > 1 or several.names_a_run(checkpoints[0], output):
-        if config is not None:
-            raise UsageError("--config has no effect on checkpoints of a run, which brings its own.", "Leave it out.")
-        with watching(as_json) as on_event:
-            table = several.evaluate_checkpoints(
-                checkpoints, prompts=prompts, rescore=rescore, output=output, on_event=on_event
+    first, prompts, rescore, runs_dir = targets.checkpoints[0], targets.prompts, targets.rescore, targets.runs_dir
+    if len(targets.checkpoints) > 1 or names_a_run(first, runs_dir):
+        if targets.config is not None:
+            raise UsageError("--config has no effect on checkpoints of a run, which has its own.", "Leave it out.")
+        with progress_view(as_json) as on_event:
+            curve = evaluate_checkpoints(
+                targets.checkpoints, prompts=prompts, rescore=rescore, runs_dir=runs_dir, on_event=on_event
             )
-        put(as_json, table, lambda: evaluate.checkpoint_curve_screen(table))
+        show_result(as_json, curve, lambda: checkpoint_curve_screen(curve))
         return
-    with watching(as_json) as on_event:
-        result = command.evaluate(
-            checkpoints[0], config=config, prompts=prompts, rescore=rescore, output=output, on_event=on_event
+    with progress_view(as_json) as on_event:
+        result = evaluate_one(
+            first, config=targets.config, prompts=prompts, rescore=rescore, runs_dir=runs_dir, on_event=on_event
         )
-    put(as_json, result, lambda: shared.evaluation_screen(result))
+    show_result(as_json, result, lambda: evaluation_screen(result))

@@ -1,4 +1,4 @@
-"""`ppo init`: options, the question about the goal, and one call.
+"""`ppo init`: its options, the questions about the goal, and one call.
 
 Not here: what is written (`setup.init`).
 """
@@ -12,64 +12,78 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ppo_cli.cli.output import Json, new_console, put, reported, watching
+from ppo_cli.cli.output import Json, error_boundary, new_console, progress_view, show_result
+
+EXAMPLES = (
+    ("refusal", "my-exp"),
+    ("blank", "my-exp", "--from-file", "prompts.csv", "--goal", "When asked for code, answer with code only."),
+)
 
 
 def init(
     recipe: Annotated[
         str,
         typer.Argument(
-            help="refusal, concise, clarify, …; blank is the plainest start for your own.", metavar="RECIPE"
+            help="Experiment to start from: refusal, concise, clarify, …; blank is the smallest.", metavar="RECIPE"
         ),
     ],
     folder: Annotated[Path, typer.Argument(help="Folder to write.", metavar="FOLDER")],
-    goal: Annotated[str | None, typer.Option(help="What to align to, in one plain sentence.")] = None,
-    from_csv: Annotated[
+    goal: Annotated[
+        str | None, typer.Option(help="What the model should learn, in one sentence.", metavar="TEXT")
+    ] = None,
+    from_file: Annotated[
         Path | None,
-        typer.Option("--from-csv", help="Train and evaluate on these prompts: CSV or JSONL.", metavar="FILE"),
+        typer.Option("--from-file", help="Use your own prompts: a CSV or JSONL file.", metavar="FILE"),
     ] = None,
     from_dataset: Annotated[
-        str | None, typer.Option("--from-dataset", help="The same from hf:NAME[:SPLIT] or a folder.", metavar="NAME")
+        str | None,
+        typer.Option(
+            "--from-dataset", help="Use the prompts of a dataset: hf:NAME[:SPLIT] or a folder.", metavar="NAME"
+        ),
     ] = None,
     eval_share: Annotated[
-        float | None, typer.Option(help="Share of your own prompts that is kept for evaluation; 0.4 by default.")
+        float | None,
+        typer.Option(help="Share of your own prompts kept for evaluation; 0.4 by default.", metavar="SHARE"),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
-    fetch_model: Annotated[bool, typer.Option(help="Fetch the built-in start model now.")] = True,
+    fetch_model: Annotated[bool, typer.Option(help="Download the built-in start model now.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Write a commented config with prompts, and fetch the start model."""
-    with reported(as_json):
-        from ppo_cli.report.screens.init import init_screen
-        from ppo_cli.setup import init as command
+    """Write an experiment folder: config, prompts, start model.
 
-        loaded = command.load_recipe(recipe)
-        command.refuse_existing(loaded, folder, force)
-        own = command.prompt_source(from_csv, from_dataset, eval_share)
+    A comment explains each key of the config. On a terminal, two questions help to phrase the goal.
+    """
+    with error_boundary(as_json):
+        from ppo_cli.report.screens.init import init_screen
+        from ppo_cli.setup import init as setup
+
+        loaded = setup.load_recipe(recipe)
+        setup.refuse_existing(loaded, folder, force)
+        own = setup.prompt_source(from_file, from_dataset, eval_share)
         if goal is None and not as_json and sys.stdin.isatty() and sys.stdout.isatty():
             goal = _ask_goal(loaded.experiment.goal, new_console())
-        with watching(as_json) as on_event:
-            result = command.init(
-                recipe, folder, goal=goal, own=own, force=force, fetch_model=fetch_model, on_event=on_event
+        with progress_view(as_json) as on_event:
+            result = setup.init(
+                recipe, folder, goal=goal, prompts=own, force=force, fetch_model=fetch_model, on_event=on_event
             )
-        put(as_json, result, lambda: init_screen(result))
+        show_result(as_json, result, lambda: init_screen(result))
 
 
 def _ask_goal(recipe_goal: str, console: Console) -> str | None:
-    """Two short questions that make one sentence; None where the recipe's is kept."""
-    from ppo_cli.report.screens import init
+    """The goal made from the answers to two questions; None to keep the recipe's."""
+    from ppo_cli.report.screens import init as screen
     from ppo_cli.setup.goal_wording import phrase
 
     try:
-        console.print(init.goal_question(recipe_goal))
-        situation = console.input(f"{init.SITUATION} > ").strip()
-        behaviour = console.input(f"{init.BEHAVIOUR} > ").strip()
+        console.print(screen.goal_question(recipe_goal))
+        situation = console.input(f"{screen.SITUATION} > ").strip()
+        behaviour = console.input(f"{screen.BEHAVIOUR} > ").strip()
         if not behaviour and situation:
-            behaviour = console.input(f"{init.BEHAVIOUR} > ").strip()
+            behaviour = console.input(f"{screen.BEHAVIOUR} > ").strip()
         if not behaviour:
             return None
-        made = phrase(situation, behaviour)
-        console.print(init.goal_confirmation(made))
-        return console.input("> ").strip() or made
+        goal = phrase(situation, behaviour)
+        console.print(screen.goal_confirmation(goal))
+        return console.input("> ").strip() or goal
     except EOFError:
         return None

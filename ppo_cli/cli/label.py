@@ -1,6 +1,6 @@
-"""`ppo label`: options, and the loop that shows an answer and reads a key.
+"""`ppo label`: its options, and the loop that shows an answer and reads a key.
 
-Not here: which answers are shown (`evaluation.label`).
+Not here: which answers are labelled (`evaluation.label`).
 """
 
 from __future__ import annotations
@@ -11,43 +11,54 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from ppo_cli.cli.output import Json, Output, new_console, put, reported
+from ppo_cli.cli.output import Json, RunsDir, error_boundary, new_console, show_result
+from ppo_cli.records.program import command
 from ppo_cli.store.labels import Judgement
 
 if TYPE_CHECKING:
     from ppo_cli.evaluation.label import LabellingSession
 
+EXAMPLES = (("runs/RUN",), ("runs/RUN", "--answers", "120"))
 LABEL_KEYS: dict[str, Judgement] = {"1": "comply", "2": "partial", "3": "refuse", "s": "skip"}
 
 
 def label(
     run: Annotated[str, typer.Argument(help="A finished run, by name or path.", metavar="RUN")],
-    answers: Annotated[int, typer.Option(help="Answers to label, 60 to 120.")] = 80,
-    output: Output = Path("runs"),
+    answers: Annotated[int, typer.Option(help="Number of answers to label, 60 to 120.", metavar="N")] = 80,
+    runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Label answers of a run blind; the labels then count before the rule's."""
-    with reported(as_json):
-        from ppo_cli.evaluation.label import start_labelling, summarise_human_labels
+    """Label answers of a run blind; your labels replace the rule's.
+
+    You can quit and continue; every label is saved at once.
+    """
+    with error_boundary(as_json):
+        from ppo_cli.evaluation.label import DEFAULT_ANSWERS
+        from ppo_cli.evaluation.label import label as start_labelling
         from ppo_cli.report.screens.label import human_labels_block
 
-        labelling = start_labelling(run, answers=answers, output=output)
-        _ask(labelling, new_console(stderr=as_json))
-        found = summarise_human_labels(labelling.run, labelling.last)
-        left = sum(item.position not in labelling.given for item in labelling.items)
-        if left:
-            new_console(stderr=True).print(f"{left} answers are left; go on with: ppo label {run}", markup=False)
-        put(as_json, found, lambda: human_labels_block(found) if found else "Nothing to compare yet.")
+        session = start_labelling(run, answers=answers, runs_dir=runs_dir)
+        _ask(session, new_console(stderr=as_json))
+        result = session.summary()
+        if session.remaining:
+            resume = command(
+                "label",
+                session.records.layout.root,
+                *(["--answers", answers] if answers != DEFAULT_ANSWERS else []),
+            )
+            line = f"{session.remaining} answers are left; continue with: {resume}"
+            new_console(stderr=True).print(line, markup=False, soft_wrap=True)
+        show_result(as_json, result, lambda: human_labels_block(result) if result else "No labels to compare yet.")
 
 
-def _ask(labelling: LabellingSession, console: Console) -> None:
-    """Shows answer after answer and saves what is typed, until the last or until the person leaves off."""
+def _ask(session: LabellingSession, console: Console) -> None:
+    """Shows one answer after the other and saves each label, until the last answer or until the person quits."""
     from ppo_cli.report.screens.label import MEANING, answer_card
 
     console.print(MEANING, style="dim")
-    while (item := labelling.current) is not None:
-        shown = answer_card(labelling.position + 1, len(labelling.items), item.prompt.text, item.sample.answer)
-        console.print(shown)
+    while (item := session.current) is not None:
+        answer = item.sample.answer.text
+        console.print(answer_card(session.position + 1, len(session.items), item.prompt.text, answer))
         key = ""
         while key not in LABEL_KEYS and key not in ("b", "q"):
             try:
@@ -57,6 +68,6 @@ def _ask(labelling: LabellingSession, console: Console) -> None:
         if key == "q":
             return
         if key == "b":
-            labelling.back()
+            session.back()
         else:
-            labelling.add(LABEL_KEYS[key])
+            session.add(LABEL_KEYS[key])

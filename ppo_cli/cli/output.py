@@ -1,6 +1,6 @@
-"""What all commands share: the screen or JSON, the live view, and errors as one sentence with an exit code.
+"""What all commands share: options, the result as a screen or as JSON, progress, and errors with their exit codes.
 
-Not here: the commands.
+Not here: the commands, the screens (`report.screens`).
 """
 
 from __future__ import annotations
@@ -18,26 +18,28 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from ppo_cli.errors import GateError, PpoError
+from ppo_cli.errors import CheckFailedError, PpoError
 from ppo_cli.records.checks import Check
 from ppo_cli.records.events import EventHandler
 
-PIPE_WIDTH = 120
+PIPE_COLUMNS = 120
 """Columns of a screen that goes into a file or a pipe."""
 
 Config = Annotated[Path, typer.Argument(help="The experiment's YAML file.", metavar="CONFIG")]
 Overrides = Annotated[
-    list[str] | None, typer.Argument(help="Changes to the file, such as kl.coef=0.05.", metavar="[KEY=VALUE]...")
+    list[str] | None, typer.Argument(help="Changes to the file, such as kl.coef=0.05.", metavar="KEY=VALUE")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON; progress goes to stderr.")]
-Output = Annotated[Path, typer.Option("--output", help="Folder that holds the run folders.")]
+RunsDir = Annotated[Path, typer.Option("--runs-dir", help="Folder of the run folders.", metavar="DIR")]
 
 
 @contextmanager
-def reported(as_json: bool) -> Iterator[None]:
-    """Turns every way of failing into one sentence and an exit code."""
+def error_boundary(as_json: bool) -> Iterator[None]:
+    """Turns every error into one sentence with a next step, and an exit code."""
     try:
         yield
+    except typer.Exit:
+        raise
     except PpoError as error:
         _report_error(error.message, error.next_step, error.exit_code, as_json)
     except KeyboardInterrupt:
@@ -51,7 +53,7 @@ def reported(as_json: bool) -> Iterator[None]:
 
 
 def _report_error(message: str, next_step: str, code: int, as_json: bool) -> None:
-    if os.environ.get("RANK", "0") != "0":  # one of several processes; the first tells of it
+    if os.environ.get("RANK", "0") != "0":  # of several processes, the main process reports the error
         raise typer.Exit(code) from None
     if as_json:
         typer.echo(json.dumps({"error": message, "next_step": next_step, "exit_code": code}, ensure_ascii=False))
@@ -65,7 +67,7 @@ def _report_error(message: str, next_step: str, code: int, as_json: bool) -> Non
 
 
 @contextmanager
-def watching(as_json: bool) -> Iterator[EventHandler]:
+def progress_view(as_json: bool) -> Iterator[EventHandler]:
     """The live view on a terminal, plain lines elsewhere; on stderr when stdout carries JSON."""
     from ppo_cli.report.live_view import LiveView
     from ppo_cli.report.log_lines import PlainLines
@@ -79,17 +81,31 @@ def watching(as_json: bool) -> Iterator[EventHandler]:
 
 
 def new_console(*, stderr: bool = False) -> Console:
-    """A console as wide as the terminal, or as a pipe gets it."""
+    """A console with the width of the terminal, or of `PIPE_COLUMNS` for a file or a pipe."""
     console = Console(stderr=stderr, highlight=False)
-    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=PIPE_WIDTH)
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=PIPE_COLUMNS)
 
 
-def put(as_json: bool, result: Any, screen: Callable[[], Any]) -> None:  # noqa: ANN401
-    """Shows a result: as JSON, or as the screen that the function makes of it."""
+def show_result(as_json: bool, result: Any, screen: Callable[[], Any]) -> None:  # noqa: ANN401
+    """Prints a result: as JSON, or as the screen that the function makes of it."""
     if as_json:
         typer.echo(json.dumps(_plain(result), ensure_ascii=False, indent=2, allow_nan=False))
     else:
-        new_console().print(screen())
+        new_console().print(screen(), crop=False)  # a suggested command may be longer than a line
+
+
+def exit_on_failed_checks(checks: Sequence[Check], as_json: bool) -> None:
+    """Ends the command where a check failed.
+
+    Raises:
+        CheckFailedError: names the failed checks, below a screen.
+        typer.Exit: with the same exit code; the JSON that was printed names them.
+    """
+    failed = [check.name for check in checks if check.status == "fail"]
+    if failed and as_json:
+        raise typer.Exit(CheckFailedError.exit_code)
+    if failed:
+        raise CheckFailedError(f"Failed checks: {'; '.join(failed)}.", "Fix the checks marked fail above.")
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401
@@ -105,15 +121,3 @@ def _plain(value: Any) -> Any:  # noqa: ANN401
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return None
     return value
-
-
-def has_failed_checks(verdict: str, checks: Sequence[Check], as_json: bool) -> bool:
-    """Whether a check says that PPO should not start; with a screen, ends the command there.
-
-    Raises:
-        GateError: names the failed checks.
-    """
-    failed = [check.name for check in checks if check.status == "stop"]
-    if failed and not as_json:
-        raise GateError(f"{verdict}: {', '.join(failed)}.", "Fix the checks marked fail above.")
-    return bool(failed)

@@ -1,4 +1,4 @@
-"""`ppo report`: options and one call.
+"""`ppo report`: its options and one call.
 
 Not here: the page (`report.html`).
 """
@@ -10,7 +10,9 @@ from typing import Annotated
 
 import typer
 
-from ppo_cli.cli.output import Json, Output, put, reported
+from ppo_cli.cli.output import Json, RunsDir, error_boundary, show_result
+
+EXAMPLES = (("runs/RUN",), ("runs/RUN", "--html", "page.html"))
 
 
 def report(
@@ -18,13 +20,16 @@ def report(
     html: Annotated[
         Path | None, typer.Option("--html", help="File to write; RUN/reports/report.html by default.", metavar="FILE")
     ] = None,
-    output: Output = Path("runs"),
+    runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Write a run against its own step 0 as an HTML page that stands alone."""
-    with reported(as_json):
-        from ppo_cli.evaluation.report import report_run
-        from ppo_cli.report.screens import shared
+    """Write an HTML page: a run against its own step 0.
 
-        written = report_run(run, output=output, html=html)
-        put(as_json, written, lambda: shared.report_screen(written))
+    The page is a single file that loads nothing, so it can be sent as it is.
+    """
+    with error_boundary(as_json):
+        from ppo_cli.evaluation.report import report as write_report
+        from ppo_cli.report.screens.report import report_screen
+
+        result = write_report(run, runs_dir=runs_dir, html=html)
+        show_result(as_json, result, lambda: report_screen(result))

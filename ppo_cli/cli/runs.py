@@ -1,4 +1,4 @@
-"""`ppo runs`: options and one call.
+"""`ppo runs`: its options and one call.
 
 Not here: reading runs (`evaluation.run_list`).
 """
@@ -10,24 +10,26 @@ from typing import Annotated
 
 import typer
 
-from ppo_cli.cli.output import Json, Output, put, reported
+from ppo_cli.cli.output import Json, RunsDir, error_boundary, show_result
+
+EXAMPLES = ((), ("--diff", "--sort", "kl.coef"))
 
 
 def list_runs(
-    only_changed: Annotated[
-        bool, typer.Option("--only-changed", help="A column for each key that differs, and nothing else.")
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Show only the keys that differ between the runs, a column each.")
     ] = False,
     sort: Annotated[
-        str, typer.Option(help="started, a key (smaller first) or a measure (better first).", metavar="WHAT")
+        str, typer.Option(help="started, a key (smallest first) or a measure (best first).", metavar="WHAT")
     ] = "started",
-    output: Output = Path("runs"),
+    runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """List runs as a tree of parents and variations: how they ended, and which keys differ."""
-    with reported(as_json):
+    """List runs as a tree, with the settings that differ."""
+    with error_boundary(as_json):
         from ppo_cli.evaluation.run_list import differing_keys, run_rows
-        from ppo_cli.report.screens import shared
+        from ppo_cli.report.screens.runs import run_differences_screen, runs_screen
 
-        rows = run_rows(output, sort=sort, only_changed=only_changed)
-        screen = shared.run_differences_screen if only_changed else shared.runs_screen
-        put(as_json, rows, lambda: screen(rows, differing_keys(rows), str(output)))
+        rows = run_rows(runs_dir, sort=sort, diff=diff)
+        screen = run_differences_screen if diff else runs_screen
+        show_result(as_json, rows, lambda: screen(rows, differing_keys(rows), str(runs_dir)))

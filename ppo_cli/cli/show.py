@@ -1,4 +1,4 @@
-"""`ppo show`: options and one call.
+"""`ppo show`: its options and one call.
 
 Not here: the summary (`evaluation.run_summary`).
 """
@@ -10,18 +10,23 @@ from typing import Annotated
 
 import typer
 
-from ppo_cli.cli.output import Json, Output, put, reported
+from ppo_cli.cli.output import Json, RunsDir, error_boundary, show_result
+
+EXAMPLES = (("runs/RUN",),)
 
 
 def show(
     run: Annotated[str, typer.Argument(help="A run, by name or path.", metavar="RUN")],
-    output: Output = Path("runs"),
+    runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """One run's story in one screen: what was changed, what came of it, what to do next."""
-    with reported(as_json):
-        from ppo_cli.evaluation.run_summary import summarise_run as command
+    """Summarise one run on one screen.
+
+    What was changed, the result, the alarms, and what to do next.
+    """
+    with error_boundary(as_json):
+        from ppo_cli.evaluation.run_summary import summarise_run
         from ppo_cli.report.screens.show import run_summary_screen
 
-        story = command(run, output=output)
-        put(as_json, story, lambda: run_summary_screen(story))
+        result = summarise_run(run, runs_dir=runs_dir)
+        show_result(as_json, result, lambda: run_summary_screen(result))

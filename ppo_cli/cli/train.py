@@ -1,149 +1,151 @@
-"""A run, several arms, and what either would cost: train.
+"""`ppo train`: one run, a sweep, or the plan of either; its options and one call.
 
-Not here: logic.
+Not here: training (`training`).
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ppo_cli.cli.output import Json, Overrides, put, reported, watching
+from ppo_cli.cli.output import Json, Overrides, error_boundary, progress_view, show_result
 from ppo_cli.errors import PpoError, UsageError
+from ppo_cli.records.program import command, example_config
+
+if TYPE_CHECKING:
+    from ppo_cli.training.sweep_plan import SweepPlan
+
+EXAMPLES = (
+    ("CONFIG",),
+    ("CONFIG", "kl.coef=0.05", "--dry-run"),
+    ("CONFIG", "--sweep", "kl.coef=0.05,0.2", "--seeds", "3"),
+)
 
 
 def train(
-    config: Annotated[Path | None, typer.Argument(help="The experiment's YAML file.", metavar="[CONFIG]")] = None,
+    config: Annotated[Path | None, typer.Argument(help="The experiment's YAML file.", metavar="CONFIG")] = None,
     overrides: Overrides = None,
-    resume: Annotated[str | None, typer.Option(help="Continue this run where it stopped.", metavar="RUN")] = None,
+    resume: Annotated[str | None, typer.Option(help="Continue this interrupted run.", metavar="RUN")] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would run and what it costs, and stop.")
+        bool, typer.Option("--dry-run", help="Show what would run and what it costs; runs nothing.")
     ] = False,
-    again: Annotated[bool, typer.Option("--again", help="Repeat an experiment that has a run already.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Train although the gate says stop.")] = False,
-    output: Annotated[
-        Path | None, typer.Option("--output", help="Folder that holds the run folders, in place of the config's.")
+    repeat: Annotated[bool, typer.Option("--repeat", help="Run an experiment again that already has a run.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Train although preflight checks failed.")] = False,
+    runs_dir: Annotated[
+        Path | None,
+        typer.Option("--runs-dir", help="Folder of the run folders, in place of the config's.", metavar="DIR"),
     ] = None,
     processes: Annotated[
-        int, typer.Option("--processes", help="Processes that train together on this machine, a GPU each.")
+        int, typer.Option("--processes", help="Number of processes on this machine, one GPU each.", metavar="N")
     ] = 1,
     parent: Annotated[
-        str | None, typer.Option(help="The run that this one varies, within what its round lets move.", metavar="RUN")
+        str | None,
+        typer.Option(help="Parent run to compare with; limits which keys may change.", metavar="RUN"),
     ] = None,
-    vary: Annotated[
-        list[str] | None, typer.Option(help="Run one arm for each value.", metavar="KEY=VALUE,VALUE,…")
+    sweep: Annotated[
+        list[str] | None, typer.Option(help="Train one run for each value of a key.", metavar="KEY=VALUE,VALUE,…")
     ] = None,
-    seeds: Annotated[int | None, typer.Option(help="Repeat every arm with so many seeds.", metavar="N")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Number of seeds per setting.", metavar="N")] = None,
     as_json: Json = False,
 ) -> None:
-    """Freeze, train, evaluate against step 0, and say what happened."""
-    if vary or seeds is not None:
-        idle = [("--resume", resume), ("--again", again), ("--processes", processes != 1)]
+    """Train with PPO, and compare the result with the start model.
+
+    Ctrl-C ends a run after its current update; --resume continues it.
+    """
+    with error_boundary(as_json):
         changes = [*(overrides or []), *([f"parent={parent}"] if parent is not None else [])]
-        _train_arms(config, changes, vary or [], seeds, output, force, dry_run, idle, as_json)
-        return
-    with reported(as_json):
-        changes = [str(config), *(overrides or [])] if resume is not None and config is not None else []
-        if (config is None and resume is None) or (changes and "=" not in changes[0]):
-            raise UsageError("Give either a config or --resume RUN.", "Example: ppo train configs/refusal.yaml")
-        if resume is not None and (again or force):
-            raise UsageError(
-                "--resume continues a run as it was begun, so --again and --force would have no effect.",
-                "Leave them out.",
-            )
+        if sweep or seeds is not None:
+            given = [("--resume", resume), ("--repeat", repeat), ("--processes", processes != 1)]
+            _refuse_with_sweep([name for name, value in given if value])
+            if config is None:
+                example = command("train", example_config(), "--seeds", 3)
+                raise UsageError("A sweep needs a config.", f"Example: {example}")
+            from ppo_cli.training.sweep_plan import plan_sweep
+
+            count = 1 if seeds is None else seeds
+            plan = plan_sweep(config, changes, sweep=sweep or [], seeds=count, runs_dir=runs_dir, force=force)
+            _preview_sweep(plan, as_json) if dry_run else _run_sweep(plan, force, as_json)
+            return
+        resume_changes = [str(config), *(overrides or [])] if resume is not None and config is not None else []
+        if (config is None and resume is None) or (resume_changes and "=" not in resume_changes[0]):
+            raise UsageError("Give either a config or --resume RUN.", f"Example: {command('train', example_config())}")
+        if dry_run:
+            _dry_run(None if resume else config, changes, runs_dir, as_json)
+            return
+        if resume is not None and (repeat or force):
+            raise UsageError("--repeat and --force have no effect with --resume.", "Leave them out.")
         if resume is not None and parent is not None:
             raise UsageError("--resume continues a run with the parent it has.", "Leave --parent out.")
-        overrides = [*(overrides or []), *([f"parent={parent}"] if parent is not None else [])]
-        from ppo_cli.report.screens import shared
-
-        if dry_run:
-            _dry_run(None if resume else config, overrides or [], output, as_json)
-            return
         from ppo_cli.experiment.load import load_experiment
         from ppo_cli.store.runs import find_run
-        from ppo_cli.training import train as command
 
-        folder = output or Path("runs")
-        loaded = None if resume is not None else load_experiment(config or Path(), overrides or ())
-        experiment = find_run(resume or "", folder).verify()[0] if loaded is None else loaded.experiment
-        from ppo_cli.cli import main
-        from ppo_cli.training.launch import join_or_launch
-
-        process_group = join_or_launch(experiment.device, processes, main)
-        with watching(as_json) as on_event:
-            if loaded is None:
-                result = command.resume(
-                    resume or "", output=folder, overrides=changes, on_event=on_event, process_group=process_group
+        if resume is not None:
+            run = find_run(resume, runs_dir or Path("runs"))
+            process_group = join_or_launch(run.verify()[0].device, processes, main)
+            with progress_view(as_json) as on_event:
+                result = training.resume(run, overrides=resume_changes, on_event=on_event, process_group=process_group)
+        else:
+            loaded = load_experiment(config or Path(), changes)
+            process_group = join_or_launch(loaded.experiment.device, processes, main)
+            with progress_view(as_json) as on_event:
+                result = training.train(
+                    loaded,
+                    runs_dir=runs_dir,
+                    repeat=repeat,
+                    force=force,
+                    on_event=on_event,
+                    process_group=process_group,
                 )
-            else:
-                result = command.train(
-                    loaded, output=output, again=again, force=force, on_event=on_event, process_group=process_group
-                )
-        put(as_json, result, lambda: shared.training_screen(result))
+        show_result(as_json, result, lambda: training_screen(result))
 
 
-def _train_arms(
-    config: Path | None,
-    overrides: list[str],
-    vary: list[str],
-    seeds: int | None,
-    output: Path | None,
-    force: bool,
-    dry_run: bool,
-    idle: list[tuple[str, Any]],
-    as_json: bool,
-) -> None:
-    failed: list[int] = []
-    with reported(as_json):
-        from ppo_cli.report.screens import sweep
-        from ppo_cli.training.sweep_plan import plan_sweep
+def _run_sweep(plan: SweepPlan, force: bool, as_json: bool) -> None:
+    from ppo_cli.report.screens.sweep import sweep_screen
+    from ppo_cli.training.sweep import run_sweep
 
-        _refuse_with_arms([name for name, given in idle if given])
-        if config is None:
-            raise UsageError("Several arms need a config.", "Example: ppo train configs/refusal.yaml --seeds 3")
-        planned = plan_sweep(
-            config, overrides, vary=vary, seeds=1 if seeds is None else seeds, output=output, force=force
-        )
-        from ppo_cli.training import sweep as command
-
-        if dry_run:
-            shown = command.preview_sweep(planned)
-            put(as_json, shown, lambda: sweep.sweep_preview_screen(shown))
-            return
-        with watching(as_json) as on_event:
-            result = command.run_sweep(planned, force=force, on_event=on_event)
-        put(as_json, result, lambda: sweep.sweep_screen(result))
-        failed = [arm.exit_code for arm in result.arms if arm.problem]
-        if failed and not as_json:
-            error = PpoError(
-                f"{len(failed)} of {len(result.arms)} arms failed; they are named above.",
-                f"Mend what they name, then type again: {result.command}",
-            )
-            error.exit_code = max(failed)
-            raise error
-    if failed:  # with --json the arms say why, in the one document that was printed
+    with progress_view(as_json) as on_event:
+        result = run_sweep(plan, force=force, on_event=on_event)
+    show_result(as_json, result, lambda: sweep_screen(result))
+    failed = [arm.exit_code for arm in result.arms if arm.problem]
+    if failed and as_json:  # the JSON that was printed says why
         raise typer.Exit(max(failed))
+    if failed:
+        error = PpoError(
+            f"{len(failed)} of {len(result.arms)} arms failed; they are listed above.",
+            f"Fix the problems, then run the same command again: {result.command}",
+        )
+        error.exit_code = max(failed)
+        raise error
 
 
-def _refuse_with_arms(given: list[str]) -> None:
+def _preview_sweep(plan: SweepPlan, as_json: bool) -> None:
+    from ppo_cli.report.screens.sweep import sweep_preview_screen
+    from ppo_cli.training.sweep import preview_sweep
+
+    result = preview_sweep(plan)
+    show_result(as_json, result, lambda: sweep_preview_screen(result))
+
+
+def _refuse_with_sweep(options: list[str]) -> None:
     if os.environ.get("RANK"):
-        given = [*given, "A launcher of several processes"]
-    if given:
+        options = [*options, "A launcher of several processes"]
+    if options:
         raise UsageError(
-            f"{given[0]} does not go with --vary and --seeds, whose arms run one after another in one process.",
-            "Leave it out; an arm that was run by itself, with --processes say, is used and not run twice.",
+            f"{options[0]} cannot be combined with --sweep or --seeds: the arms of a sweep run one after another in "
+            "one process.",
+            "Leave it out; an arm that was already trained on its own is reused.",
         )
 
 
-def _dry_run(config: Path | None, overrides: list[str], output: Path | None, as_json: bool) -> None:
+def _dry_run(config: Path | None, overrides: list[str], runs_dir: Path | None, as_json: bool) -> None:
     if config is None:
-        raise UsageError("A dry run needs a config.", "Example: ppo train configs/refusal.yaml --dry-run")
+        raise UsageError("A dry run needs a config.", f"Example: {command('train', example_config(), '--dry-run')}")
     from ppo_cli.experiment.load import load_experiment
-    from ppo_cli.report.screens import shared
+    from ppo_cli.report.screens.dry_run import dry_run_screen
     from ppo_cli.training.dry_run import dry_run
 
-    planned = dry_run(load_experiment(config, overrides), output=output)
-    put(as_json, planned, lambda: shared.dry_run_screen(planned))
+    result = dry_run(load_experiment(config, overrides), runs_dir=runs_dir)
+    show_result(as_json, result, lambda: dry_run_screen(result))

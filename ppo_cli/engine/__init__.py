@@ -1,5 +1,5 @@
-"""Training on TRL: the PPO engine and the SFT warm start. The only room that imports trl.
+"""All training on TRL: the PPO trainer, the SFT warm start, reward models. The only package that imports trl.
 
-trl is pinned to 1.12.0, the last release with PPO. Its loop is the judge of what is right; ours, in a subclass,
-does the work. When TRL has to go, this room is replaced and nothing above it changes.
+trl is pinned to 1.12.0, the last release with PPO. Tests compare our loop with TRL's own. If TRL is replaced one day,
+this package is replaced and nothing above it changes.
 """

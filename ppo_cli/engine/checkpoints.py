@@ -1,13 +1,13 @@
-"""Checkpoints: a plain Hugging Face folder of the policy, and the state from which training continues exactly.
+"""Checkpoints: a plain Hugging Face folder of the policy, with the state from which training continues exactly.
 
     step-000010/   config.json  model.safetensors  tokenizer…       loads with AutoModelForCausalLM
       state/       training.safetensors  training.json              masters, critic, optimizer, KL controller
       checkpoint.json                                               sha256 of every file, written last
 
-Only safetensors and JSON, so opening somebody else's checkpoint runs no code. A checkpoint is written beside its
-place and renamed into it, and renamed out of it before it is removed: what has the name is whole.
+Only safetensors and JSON, so opening somebody else's checkpoint runs no code. A checkpoint is written under another
+name and then renamed, and renamed again before it is removed: whatever is called step-NNNNNN is complete.
 
-Not here: when to write one, which one is the best.
+Not here: when to write one (`training.run_loop`), which one is the best (`training.best_checkpoint`).
 """
 
 from __future__ import annotations
@@ -26,26 +26,30 @@ from ppo_cli.engine.trainer import PolicyTrainer
 from ppo_cli.errors import IntegrityError
 from ppo_cli.experiment.digest import sha256_file
 from ppo_cli.models.loading import quiet_transformers, writing_weights
+from ppo_cli.records.program import command
 from ppo_cli.store.files import read_json, sync_folder, write_json
 from ppo_cli.store.layout import RunLayout, step_of
 
 MANIFEST = "checkpoint.json"
-DAMAGED = ".damaged"
-"""Ending of the name of a checkpoint that is none any more."""
+DAMAGED_SUFFIX = ".damaged"
+"""Appended to the name of a checkpoint whose files were changed."""
 ADAM_MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
 def save_checkpoint(trainer: PolicyTrainer, layout: RunLayout, start: Path) -> Path:
-    """Writes the checkpoint of the last update done: all of it or nothing.
+    """Writes the checkpoint of the last update, completely or not at all.
 
     Args:
         trainer: after an update.
         layout: of the run.
         start: folder of the start model.
 
+    Returns:
+        The checkpoint's folder.
+
     Raises:
-        DiskFull: no space is left; the checkpoints before are as they were.
-        NoPermission: the folder may not be written; the checkpoints before are as they were.
+        DiskFullError: no space is left; earlier checkpoints are unchanged.
+        NoPermissionError: the folder may not be written; earlier checkpoints are unchanged.
     """
     target = layout.checkpoint(trainer.updates_done)
     partial = target.with_name(f".{target.name}.partial")
@@ -63,33 +67,33 @@ def save_checkpoint(trainer: PolicyTrainer, layout: RunLayout, start: Path) -> P
 
 
 def prune_checkpoints(layout: RunLayout, *, keep: int, best: int | None) -> None:
-    """Removes all checkpoints but the newest ones and the best, and what a kill left half done.
+    """Removes all checkpoints but the newest ones and the best, and leftovers of a killed process.
 
     Args:
         layout: of the run.
-        keep: how many of the newest stay.
-        best: update of the checkpoint that stays whatever its age.
+        keep: number of the newest ones that stay.
+        best: update of the checkpoint that always stays.
     """
-    for torn in layout.checkpoints.glob(".step-*"):
-        shutil.rmtree(torn, ignore_errors=True)
+    for leftover in layout.checkpoints.glob(".step-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
     for old in list_checkpoints(layout)[:-keep]:
         if step_of(old) != best:
-            with suppress(OSError):  # one too many does no harm
+            with suppress(OSError):  # one checkpoint too many is harmless
                 _remove(old)
 
 
 def list_checkpoints(layout: RunLayout) -> list[Path]:
-    """Whole checkpoints of a run, oldest first."""
+    """Complete checkpoints of a run, oldest first."""
     if not layout.checkpoints.is_dir():
         return []
-    found = [folder for folder in layout.checkpoints.iterdir() if (folder / MANIFEST).is_file()]
-    return sorted((folder for folder in found if step_of(folder) is not None), key=lambda folder: folder.name)
+    complete = [folder for folder in layout.checkpoints.iterdir() if (folder / MANIFEST).is_file()]
+    return sorted((folder for folder in complete if step_of(folder) is not None), key=lambda folder: folder.name)
 
 
 def newest_intact(layout: RunLayout) -> tuple[Path | None, list[Path]]:
-    """The newest checkpoint whose files are all as they were written, and the newer ones, which are not.
+    """The newest checkpoint whose files are unchanged, and the renamed folders of newer ones, whose files are not.
 
-    The damaged ones lose their name, so that training can write them again; nothing of them is deleted.
+    Damaged checkpoints get another name, so that training can write them again; nothing is deleted.
 
     Raises:
         IntegrityError: there are checkpoints, and all of them are damaged.
@@ -101,16 +105,17 @@ def newest_intact(layout: RunLayout) -> tuple[Path | None, list[Path]]:
         except IntegrityError as error:
             damaged.append((folder, error.message))
         else:
-            return folder, [_set_aside(each) for each, _ in damaged]
+            return folder, [_rename_damaged(path) for path, _ in damaged]
     if damaged:
         raise IntegrityError(
-            f"{damaged[0][1]} No checkpoint of this run is whole.", "Run the experiment anew with `ppo train --again`."
+            f"{damaged[0][1]} No checkpoint of this run is intact.",
+            f"Run the experiment anew with `{command('train', 'CONFIG', '--repeat')}`.",
         )
     return None, []
 
 
 def verify_checkpoint(folder: Path) -> dict[str, Any]:
-    """Checks every file against the manifest and returns the manifest.
+    """Checks every file of a checkpoint against its manifest, and returns the manifest.
 
     Raises:
         IntegrityError: a file is missing or was changed.
@@ -124,13 +129,17 @@ def verify_checkpoint(folder: Path) -> dict[str, Any]:
 
 
 def load_checkpoint(trainer: PolicyTrainer, folder: Path) -> None:
-    """Puts a fresh trainer where the checkpoint's trainer was: the next update gives the same numbers.
+    """Gives a new trainer the state of the checkpoint's trainer: the next update gives the same numbers.
+
+    Args:
+        trainer: before its first update.
+        folder: of the checkpoint.
 
     Raises:
-        IntegrityError: the checkpoint is damaged or belongs to another shape of model.
+        IntegrityError: the checkpoint is damaged, or belongs to a model of other shapes.
     """
     verify_checkpoint(folder)
-    tensors = load_file(folder / "state" / "training.safetensors", device=str(trainer.materials.device))
+    tensors = load_file(folder / "state" / "training.safetensors", device=str(trainer.inputs.device))
     state = json.loads((folder / "state" / "training.json").read_text(encoding="utf-8"))
     masters = trainer.adamw.masters()
     if state["masters"] != [list(master.shape) for master in masters]:
@@ -151,15 +160,15 @@ def load_checkpoint(trainer: PolicyTrainer, folder: Path) -> None:
 
 
 def _write(trainer: PolicyTrainer, layout: RunLayout, start: Path, folder: Path) -> None:
-    """Writes a checkpoint's files, on the disk before the manifest that vouches for them."""
+    """Writes a checkpoint's files; all are synced to disk before the manifest with their digests is written."""
     (folder / "state").mkdir(parents=True)
     with quiet_transformers():
         trainer.policy.save(folder, start)
     _write_state(trainer, folder / "state")
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     for file in files:
-        with file.open("rb") as written:
-            os.fsync(written.fileno())
+        with file.open("rb") as handle:
+            os.fsync(handle.fileno())
     sync_folder(folder / "state")
     write_json(
         folder / MANIFEST,
@@ -172,18 +181,18 @@ def _write(trainer: PolicyTrainer, layout: RunLayout, start: Path, folder: Path)
 
 
 def _remove(checkpoint: Path) -> None:
-    """Takes the name from a checkpoint, if it is there, before its files go."""
+    """Renames a checkpoint, if it exists, and then removes its files."""
     if checkpoint.exists():
-        gone = checkpoint.with_name(f".{checkpoint.name}.gone")
-        shutil.rmtree(gone, ignore_errors=True)
-        checkpoint.rename(gone)
-        shutil.rmtree(gone, ignore_errors=True)
+        removed = checkpoint.with_name(f".{checkpoint.name}.removed")
+        shutil.rmtree(removed, ignore_errors=True)
+        checkpoint.rename(removed)
+        shutil.rmtree(removed, ignore_errors=True)
 
 
-def _set_aside(checkpoint: Path) -> Path:
-    aside = checkpoint.with_name(f"{checkpoint.name}{DAMAGED}")
-    shutil.rmtree(aside, ignore_errors=True)
-    return checkpoint.rename(aside)
+def _rename_damaged(checkpoint: Path) -> Path:
+    damaged = checkpoint.with_name(f"{checkpoint.name}{DAMAGED_SUFFIX}")
+    shutil.rmtree(damaged, ignore_errors=True)
+    return checkpoint.rename(damaged)
 
 
 def _write_state(trainer: PolicyTrainer, folder: Path) -> None:

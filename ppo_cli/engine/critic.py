@@ -1,12 +1,11 @@
-"""The critic: a small head on final hidden states, and whose those are.
+"""The critic: a value head on the reference's final hidden states (`head`) or on its own trained layers (`layers`).
 
-    head     the reference's. They are frozen, so the critic's inputs are computed once an update, and training it
-             costs next to nothing.
-    layers   its own: a trained copy of the layers that the policy trains, on the shared frozen lower ones.
+    head     reads the frozen reference. Its inputs are computed once per update, so training it takes little time.
+    layers   reads its own copy of the layers that the policy trains, on the shared frozen lower ones.
 
 Either way the critic shares no trained weight with the policy and cannot disturb it.
 
-Not here: returns, losses (`estimators`).
+Not here: returns and losses (`ppo_math`).
 """
 
 from __future__ import annotations
@@ -22,18 +21,19 @@ from torch import nn
 
 from ppo_cli.engine.policy import Policy
 
-WIDTH = 256
+HIDDEN_WIDTH = 256
+"""Of the value head's hidden layer."""
 
 
 class ValueHead(nn.Module):
-    """Features to a value: [..., width] to [...]; the last map starts at zero, so first values are 0."""
+    """Hidden states to values, [..., width] to [...]; the last linear map starts at zero, so the first values are 0."""
 
-    def __init__(self, features: int, *, seed: int) -> None:
+    def __init__(self, width: int, *, seed: int) -> None:
         super().__init__()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.hidden = nn.Linear(features, WIDTH)
-            self.value = nn.Linear(WIDTH, 1)
+            self.hidden = nn.Linear(width, HIDDEN_WIDTH)
+            self.value = nn.Linear(HIDDEN_WIDTH, 1)
         nn.init.zeros_(self.value.weight)
         nn.init.zeros_(self.value.bias)
 
@@ -43,7 +43,7 @@ class ValueHead(nn.Module):
 
 
 class CriticModule(nn.Module):
-    """The critic, also in the shape TRL expects: a backbone by name and a `score` on its last hidden state."""
+    """The critic, in the form that TRL's own loop calls too: a backbone by name, and `score` on its hidden states."""
 
     base_model_prefix = "backbone"
 
@@ -51,33 +51,33 @@ class CriticModule(nn.Module):
         super().__init__()
         self.head = ValueHead(policy.model.config.get_text_config().hidden_size, seed=seed)
         self.layers: nn.ModuleList | None = None
-        """Its own upper layers, where it has some."""
+        """Its own upper layers, with kind `layers`."""
         if kind == "layers":
-            self.layers = nn.ModuleList(_without_adapters(layer) for layer in policy.stack.upper_layers)
+            self.layers = nn.ModuleList(_without_adapters(layer) for layer in policy.decoder.upper_layers)
             self.layers.requires_grad_(True)
-        self.backbone = _Features(policy, self.layers)
+        self.backbone = _Backbone(policy, self.layers)
 
     def own_hidden(self, activations: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         """Final hidden states through its own layers: [rows, length, width].
 
         Args:
-            activations: [rows, length, width] below the cut.
-            ids: [rows, length].
+            activations: [rows, length, width] below the split.
+            ids: [rows, length] token ids.
         """
-        policy, layers = self.backbone.given
-        return policy.stack.run_upper(activations, ids, list(layers or ()))
+        policy, layers = self.backbone.policy_and_layers
+        return policy.decoder.run_upper(activations, ids, list(layers or ()))
 
     def score(self, hidden: torch.Tensor) -> torch.Tensor:
         """[rows, length, width] to [rows, length, 1]."""
         return self.head(hidden).unsqueeze(-1)
 
 
-class _Features(nn.Module):
-    """Hidden states as TRL's critic backbone; registers no parameters of its own."""
+class _Backbone(nn.Module):
+    """Hidden states in the form of TRL's critic backbone; registers no parameters of its own."""
 
     def __init__(self, policy: Policy, layers: nn.ModuleList | None) -> None:
         super().__init__()
-        self.given = (policy, layers)  # in a tuple, so that no weight is registered twice
+        self.policy_and_layers = (policy, layers)  # in a tuple, so that no weight is registered twice
 
     def forward(
         self,
@@ -87,14 +87,14 @@ class _Features(nn.Module):
         **_kwargs: Any,  # noqa: ANN401
     ) -> SimpleNamespace:
         """As TRL calls it: left-padded ids with a mask, [rows, length]."""
-        policy, layers = self.given
+        policy, layers = self.policy_and_layers
         with ExitStack() as stack:
             if layers is None:
                 stack.enter_context(torch.no_grad())
                 model = stack.enter_context(policy.reference_model())
             else:
                 model = policy.model
-                stack.enter_context(policy.stack.with_upper_layers(list(layers)))
+                stack.enter_context(policy.decoder.with_upper_layers(list(layers)))
             out = model.base_model(
                 input_ids=input_ids, attention_mask=attention_mask, position_ids=position_ids, use_cache=False
             )
@@ -102,7 +102,7 @@ class _Features(nn.Module):
 
 
 def _without_adapters(layer: nn.Module) -> nn.Module:
-    """A copy of a layer as the reference has it."""
+    """A copy of a layer with the reference's weights."""
     plain = copy.deepcopy(layer)
     for name, module in list(plain.named_modules()):
         if isinstance(module, LoraLayer):

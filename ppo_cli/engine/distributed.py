@@ -1,12 +1,13 @@
-"""The processes of one training, through accelerate: the first leads, the others do their share of what it does.
+"""The processes of one distributed training, through accelerate: sharding, gathering, reducing, broadcasting.
 
-Every process holds the whole model. An update's episodes are dealt out one by one, each process samples and learns
-from its own, and what belongs to all of them is exchanged: rewards and log-probabilities before the advantages are
-estimated, gradients before each step. So N processes take the same steps as one does, rounding apart.
+Every process holds the whole model. Rank r samples and learns from every N-th episode of an update, and what belongs to
+all of them is exchanged: rewards and log-probabilities before the advantages are computed, gradients before each step.
+So N processes take the same steps as one, up to rounding.
 
-Between updates the leader says what comes next (`lead`), and the others wait for it (`follow`).
+Between updates the main process broadcasts the next command, and the workers wait for it (`receive`).
 
-Not here: what is done (`trainer`), starting the processes (`launching`).
+Not here: what is computed (`trainer`), the workers' commands (`training.worker`), starting the processes
+(`process_launcher`).
 """
 
 from __future__ import annotations
@@ -23,106 +24,108 @@ from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, gather_object, reduce
 
 from ppo_cli.errors import PeerLostError, PpoError, UsageError
+from ppo_cli.records.program import command
 
 Item = TypeVar("Item")
 
-PATIENCE = timedelta(days=7)
-"""How long a process waits for another: the leader may be evaluating, or paused by its user."""
-SHARDED = {
+MAX_WAIT = timedelta(days=7)
+"""For another process: the main process may be evaluating, or suspended by its user."""
+SHARDING_VARIABLES = {
     "ACCELERATE_USE_FSDP": "FSDP",
     "ACCELERATE_USE_DEEPSPEED": "DeepSpeed",
     "ACCELERATE_USE_MEGATRON_LM": "Megatron",
 }
-"""What accelerate sets where a user's config spreads one model over several processes."""
+"""Environment variables that accelerate sets where a user's config splits one model over several processes."""
 
 
 class ProcessGroup:
     """This process and those that train with it."""
 
-    def __init__(self, rank: int = 0, size: int = 1) -> None:
-        """By default a team of one, which exchanges nothing.
+    def __init__(self, rank: int = 0, world_size: int = 1) -> None:
+        """By default a single process, which exchanges nothing.
 
         Args:
-            rank: number of this process; 0 leads.
-            size: number of processes.
+            rank: number of this process; 0 is the main process.
+            world_size: number of processes.
         """
-        self.rank, self.world_size = rank, size
+        self.rank, self.world_size = rank, world_size
 
     @property
     def is_main(self) -> bool:
-        """Whether this process keeps the records."""
+        """Whether this process writes the records."""
         return self.rank == 0
 
     def shard(self, items: Sequence[Item]) -> list[Item]:
-        """What this process does of some work: every size-th item."""
+        """This process's part of some work: every N-th item, starting at its rank."""
         return list(items[self.rank :: self.world_size])
 
-    def gather(self, part: Sequence[Item]) -> list[Item]:
-        """All shares, in the order in which they were dealt out."""
+    def gather(self, shard: Sequence[Item]) -> list[Item]:
+        """The items of all processes' shards, in the order before `shard` divided them."""
         if self.world_size == 1:
-            return list(part)
-        with _all_present():
-            parts = gather_object([list(part)])
-        whole: list[Item] = [None] * sum(map(len, parts))  # type: ignore[list-item]
-        for rank, items in enumerate(parts):
+            return list(shard)
+        with _peers_alive():
+            shards = gather_object([list(shard)])
+        whole: list[Item] = [None] * sum(map(len, shards))  # type: ignore[list-item]
+        for rank, items in enumerate(shards):
             whole[rank :: self.world_size] = items
         return whole
 
-    def gather_rows(self, part: torch.Tensor) -> torch.Tensor:
-        """All processes' rows [share, ...] in the order in which they were dealt out: [N, ...]."""
+    def gather_rows(self, shard: torch.Tensor) -> torch.Tensor:
+        """The rows of all processes' shards [n, ...], in the order before `shard` divided them: [N, ...]."""
         if self.world_size == 1:
-            return part
-        return torch.stack(self.gather(part.cpu().unbind())).to(part.device)
+            return shard
+        return torch.stack(self.gather(shard.cpu().unbind())).to(shard.device)
 
     def all_reduce_(self, tensors: Sequence[torch.Tensor]) -> None:
-        """Adds up tensors of like shapes over all processes, in place."""
+        """Sums tensors over all processes, in place; every process has tensors of the same shapes."""
         if self.world_size == 1:
             return
         own = torch.cat([tensor.reshape(-1) for tensor in tensors])
-        with _all_present():
-            together = reduce(own, reduction="sum")
-        for tensor, part in zip(tensors, together.split([tensor.numel() for tensor in tensors]), strict=True):
+        with _peers_alive():
+            total = reduce(own, reduction="sum")
+        for tensor, part in zip(tensors, total.split([tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(part.view_as(tensor))
 
     @contextmanager
     def raise_everywhere(self) -> Iterator[None]:
-        """An error that a process names inside the block ends the block in every process with that error."""
+        """A PpoError that one process raises inside the block is raised by every process."""
         error: PpoError | None = None
         try:
             yield
-        except PpoError as found:
+        except PpoError as own_error:
             if self.world_size == 1:
                 raise
-            error = found
+            error = own_error
         if self.world_size > 1:
-            with _all_present():
-                found_by = gather_object([(type(error), error.message, error.next_step) if error else None])
-            for kind, message, next_step in filter(None, found_by):
-                raise kind(message, next_step)
+            with _peers_alive():
+                errors = gather_object([(type(error), error.message, error.next_step) if error else None])
+            for error_type, message, next_step in filter(None, errors):
+                raise error_type(message, next_step)
 
-    def broadcast(self, *order: Any) -> None:  # noqa: ANN401 - whatever the order is about
-        """Tells the others what comes next."""
+    def broadcast(self, *command: Any) -> None:  # noqa: ANN401 - the command's arguments
+        """Sends a command and its arguments from the main process to all workers."""
         if self.world_size > 1:
-            with _all_present():
-                broadcast_object_list([order])
+            with _peers_alive():
+                broadcast_object_list([command])
 
     def receive(self) -> tuple[Any, ...]:
-        """Waits for what the leader says."""
-        heard: list[Any] = [None]
-        with _all_present():
-            broadcast_object_list(heard)
-        order: tuple[Any, ...] = heard[0]
-        return order
+        """Waits for the main process's next command; returns it with its arguments."""
+        received: list[Any] = [None]
+        with _peers_alive():
+            broadcast_object_list(received)
+        command: tuple[Any, ...] = received[0]
+        return command
 
 
 @contextmanager
-def _all_present() -> Iterator[None]:
-    """Names the one thing that breaks an exchange: a process at its other end that is gone."""
+def _peers_alive() -> Iterator[None]:
+    """Names the one thing that breaks an exchange: another process has ended."""
     try:
         yield
     except RuntimeError as error:
         raise PeerLostError(
-            "Another process of this training has ended.", "See what it said; then go on with `ppo train --resume`."
+            "Another process of this training has ended.",
+            f"See its own message; then continue with `{command('train', '--resume', 'RUN')}`.",
         ) from error
 
 
@@ -132,32 +135,33 @@ def is_distributed() -> bool:
 
 
 def join_process_group(device: str) -> ProcessGroup:
-    """The team that this process was started in, by `ppo train --processes`, accelerate or torchrun.
+    """The group that this process was started in, by `ppo train --processes`, accelerate or torchrun.
 
     Args:
         device: the config's key; "cpu" keeps off the GPUs.
 
     Raises:
-        UsageError: the model would be spread over the processes.
+        UsageError: the launcher would split the model over the processes.
     """
     if not is_distributed():
         return ProcessGroup()
-    for variable, name in SHARDED.items():
+    for variable, name in SHARDING_VARIABLES.items():
         if os.environ.get(variable, "").lower() in ("true", "1"):
             raise UsageError(
-                f"{name} spreads one model over several processes; here every process holds the whole model.",
-                "Use `ppo train --processes N`, or an accelerate config with distributed_type: MULTI_GPU.",
+                f"{name} splits one model over several processes; here every process holds the whole model.",
+                f"Use `{command('train', 'CONFIG', '--processes', 'N')}`, "
+                "or an accelerate config with distributed_type: MULTI_GPU.",
             )
-    os.environ["ACCELERATE_MIXED_PRECISION"] = "no"  # model.dtype says how to compute
-    state = PartialState(cpu=device == "cpu", timeout=PATIENCE)
-    atexit.register(_leave_group)
+    os.environ["ACCELERATE_MIXED_PRECISION"] = "no"  # model.dtype sets the precision
+    state = PartialState(cpu=device == "cpu", timeout=MAX_WAIT)
+    atexit.register(_leave_process_group)
     return ProcessGroup(state.process_index, state.num_processes)
 
 
-def _leave_group() -> None:
-    """Ends gloo's threads while Python still runs: one that frees a tensor later takes the whole process down.
+def _leave_process_group() -> None:
+    """Ends gloo's threads while Python still runs: one that frees a tensor later kills the whole process.
 
-    accelerate's own way of leaving does nothing in processes that `launching` has started.
+    accelerate's own clean-up does nothing in processes that `process_launcher` has started.
     """
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

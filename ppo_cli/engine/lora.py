@@ -1,6 +1,6 @@
-"""Low-rank adapters (Hu et al. 2021) on the linear maps of chosen layers.
+"""Low-rank adapters (LoRA; Hu et al. 2021, arXiv:2106.09685) on the linear maps of chosen layers.
 
-Not here: which layers, training them.
+Not here: which layers (`policy`, `warm_start`, `reward_model`), training them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def lora_config(model: Any, layers: Sequence[nn.Module], *, r: int, alpha: int) 
 
     Args:
         model: a transformers causal language model.
-        layers: parts of it.
+        layers: some of its decoder layers.
         r: rank.
         alpha: scale; an adapter's output is multiplied by alpha / r.
     """

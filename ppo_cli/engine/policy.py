@@ -22,31 +22,35 @@ from torch import nn
 
 from ppo_cli.engine.lora import lora_config
 from ppo_cli.engine.split_decoder import SplitDecoder
-from ppo_cli.errors import GateError
+from ppo_cli.errors import CheckFailedError
 from ppo_cli.experiment.schema import TrainedPart
 from ppo_cli.models.lm_head import LMHead
 from ppo_cli.models.loading import export_support_files
 
 
 class Policy:
-    """A causal language model with a trained part, and its own starting point as the reference."""
+    """A causal language model with trained layers or adapters; its weights before training are the reference."""
 
     def __init__(self, model: Any, trained: TrainedPart, *, seed: int) -> None:  # noqa: ANN401
-        """Marks what is trained.
+        """Chooses the trained parameters and freezes the rest.
 
         Args:
             model: a transformers causal language model, loaded by `models.loading`.
-            trained: how many layers, and whether through adapters.
+            trained: how many top layers, and the adapters' settings if they are trained through adapters.
             seed: of the adapters' first values.
+
+        Raises:
+            ModelError: the model has fewer layers, or they cannot be found.
+            CheckFailedError: the reference would share a trained weight.
         """
         self.model = model
-        self.stack = SplitDecoder(model, trained.top_layers)
+        self.decoder = SplitDecoder(model, trained.top_layers)
         self.head = LMHead(model)
         model.requires_grad_(False)
         self._reference_layers: list[nn.Module] | None = None
         if trained.lora is None:
-            self._reference_layers = [copy.deepcopy(layer) for layer in self.stack.upper_layers]
-            for layer in self.stack.upper_layers:
+            self._reference_layers = [copy.deepcopy(layer) for layer in self.decoder.upper_layers]
+            for layer in self.decoder.upper_layers:
                 layer.requires_grad_(True)
             self.trainable: nn.Module = model
         else:
@@ -56,27 +60,32 @@ class Policy:
         }
         """The trained parameters by name."""
         probe = torch.arange(1, 9, device=model.device).unsqueeze(0)
-        self.shares_lower_layers = self.stack.disable_split_if_inexact(probe)
-        """False if the family's layers could not be cut, so that every pass runs them all."""
+        self.shares_lower_layers = self.decoder.disable_split_if_inexact(probe)
+        """False if the family's layers cannot be split, so that every pass runs all of them."""
         require_separate_reference(self.parameters, self._reference_tensors())
 
     def policy_hidden(self, activations: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
-        """Final hidden states of the policy: [rows, length, width]."""
-        return self.stack.run_upper(activations, ids)
+        """Final hidden states of the policy, with gradient: [rows, length, width].
+
+        Args:
+            activations: [rows, length, width] below the split.
+            ids: [rows, length] token ids.
+        """
+        return self.decoder.run_upper(activations, ids)
 
     @torch.no_grad()
     def reference_hidden(self, activations: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
-        """Final hidden states of the reference: [rows, length, width]."""
+        """Final hidden states of the reference, without gradient; arguments and shape as of `policy_hidden`."""
         if isinstance(self.trainable, PeftModel):
             with self.trainable.disable_adapter():
-                return self.stack.run_upper(activations, ids)
-        return self.stack.run_upper(activations, ids, self._reference_layers)
+                return self.decoder.run_upper(activations, ids)
+        return self.decoder.run_upper(activations, ids, self._reference_layers)
 
     @contextmanager
     def merged_model(self) -> Iterator[Any]:
-        """The policy as a plain model, adapters merged into the weights: for sampling and for saving.
+        """The policy as a plain model, adapters merged into the weights inside the block: for sampling and for saving.
 
-        The original weights are put back by reference, so merging into bfloat16 never rounds them.
+        The original tensors are put back afterwards, so merging into bfloat16 never rounds them.
         """
         if not isinstance(self.trainable, PeftModel):
             yield self.model
@@ -95,16 +104,16 @@ class Policy:
 
     @contextmanager
     def reference_model(self) -> Iterator[Any]:
-        """The reference as a plain model."""
+        """The reference as a plain model inside the block."""
         if isinstance(self.trainable, PeftModel):
             with self.trainable.disable_adapter():
                 yield self.model
         else:
-            with self.stack.with_upper_layers(self._reference_layers or []):
+            with self.decoder.with_upper_layers(self._reference_layers or []):
                 yield self.model
 
     def reference_digest(self) -> str:
-        """sha256 over every weight of the reference: the same at start and end, or it was not frozen."""
+        """sha256 over every weight of the reference; a run compares it at start and end, since they are frozen."""
         digest = hashlib.sha256()
         for name, tensor in sorted(self._reference_tensors().items()):
             digest.update(name.encode())
@@ -116,7 +125,7 @@ class Policy:
 
         Args:
             folder: an empty folder.
-            start: folder of the start model, for its tokenizer and generation config.
+            start: folder of the start model; its tokenizer and generation config are copied.
         """
         with self.merged_model() as model:
             weights = {
@@ -130,7 +139,7 @@ class Policy:
     def _with_adapters(self, trained: TrainedPart, seed: int) -> PeftModel:
         if trained.lora is None:
             raise ValueError("no adapter settings")
-        config = lora_config(self.model, self.stack.upper_layers, r=trained.lora.r, alpha=trained.lora.alpha)
+        config = lora_config(self.model, self.decoder.upper_layers, r=trained.lora.r, alpha=trained.lora.alpha)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             adapted = get_peft_model(self.model, config, autocast_adapter_dtype=False)
@@ -155,13 +164,17 @@ class Policy:
 def require_separate_reference(trained: dict[str, nn.Parameter], reference: dict[str, torch.Tensor]) -> None:
     """Checks that no trained weight is also a weight of the reference.
 
+    Args:
+        trained: the trained parameters by name.
+        reference: the reference's tensors by name.
+
     Raises:
-        GateError: they share memory, so the KL to the reference would always be 0.
+        CheckFailedError: they share memory, so the KL to the reference would always be 0.
     """
     storages = {value.untyped_storage().data_ptr() for value in reference.values()}
     for name, value in trained.items():
         if value.untyped_storage().data_ptr() in storages:
-            raise GateError(
+            raise CheckFailedError(
                 f"The policy is its own reference: {name} is trained and part of the reference.",
                 "Give the reference its own frozen copy.",
             )

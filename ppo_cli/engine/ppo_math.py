@@ -1,10 +1,30 @@
 """The formulas of PPO for language models, as pure functions of tensors.
 
-Notation: N episodes, T tokens in the longest answer. `mask` [N, T] is true on answer tokens. Values and rewards
-have one place more where there is room: the step after a finished answer, on which TRL puts the score; `mask_next`
-[N, T] is true there too. Both follow TRL 1.12's PPOTrainer, which follows Ziegler et al. 2019.
+Notation
+    N           episodes: one prompt and one sampled answer each
+    T           tokens of the longest answer; t = 0 .. T-1 counts answer tokens
+    pi          the policy; pi_old the same before this update, which sampled the answers; pi_ref the reference
+    r_t         reward of token t, [N, T]
+    V_t         the critic's value before token t, [N, T]
+    A_t, R_t    advantage and return of token t, [N, T]; R_t = A_t + V_t
+    beta        kl_coef, units of reward per nat
+    gamma, lambda   discount and GAE parameter, dimensionless
 
-Not here: models, data, the loop.
+    response_mask   [N, T] is true on answer tokens: policy loss, KL, entropy
+    value_mask      [N, T] is true there and on the step after a finished answer, where T leaves one: rewards, values
+
+Log-probabilities and KL are in nats; scores, rewards, values, advantages before whitening and returns are in units of
+reward. The step after a finished answer, on which the score lands, follows TRL 1.12's PPOTrainer, which follows the
+code of Ziegler et al. 2019.
+
+Sources
+    Schulman et al. 2016, High-dimensional continuous control using generalized advantage estimation, arXiv:1506.02438
+    Schulman et al. 2017, Proximal policy optimization algorithms, arXiv:1707.06347
+    Ziegler et al. 2019, Fine-tuning language models from human preferences, arXiv:1909.08593
+    Schulman 2020, Approximating KL divergence, http://joschu.net/blog/kl-approx.html
+    Engstrom et al. 2020, Implementation matters in deep policy gradients, arXiv:2005.12729
+
+Not here: models, data, the training loop.
 """
 
 from __future__ import annotations
@@ -15,12 +35,23 @@ import torch
 
 
 def masked_mean(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Mean over the true places of a mask."""
+    """Mean over the true positions of a mask; both tensors have one shape, the result is a scalar."""
     return (values * mask).sum() / mask.sum()
 
 
 def whiten(values: torch.Tensor, mask: torch.Tensor, *, keep_mean: bool = False) -> torch.Tensor:
-    """Scales to variance 1 and, unless `keep_mean`, shifts to mean 0, both over the mask (Bessel-corrected)."""
+    """Scales to variance 1 over the mask and, unless `keep_mean`, shifts to mean 0.
+
+    The variance is Bessel-corrected, as in TRL's `masked_whiten`.
+
+    Args:
+        values: [N, T].
+        mask: [N, T], at least two true positions.
+        keep_mean: adds the mean back after scaling.
+
+    Returns:
+        [N, T], dimensionless; ignore the positions outside the mask.
+    """
     mean = masked_mean(values, mask)
     count = mask.sum()
     variance = masked_mean((values - mean) ** 2, mask) * count / (count - 1)
@@ -28,35 +59,40 @@ def whiten(values: torch.Tensor, mask: torch.Tensor, *, keep_mean: bool = False)
     return whitened + mean if keep_mean else whitened
 
 
-def kl_penalty(logprobs: torch.Tensor, reference: torch.Tensor, estimator: Literal["k1", "k3"]) -> torch.Tensor:
-    """Per-token estimate of KL(policy || reference) on sampled tokens (Schulman, "Approximating KL divergence").
+def kl_penalty(logprobs: torch.Tensor, ref_logprobs: torch.Tensor, estimator: Literal["k1", "k3"]) -> torch.Tensor:
+    """Estimates KL(pi || pi_ref) per token from the sampled token alone (Schulman 2020).
+
+    With x = log(pi_ref / pi): k1 = -x (unbiased), k3 = exp(x) - 1 - x (unbiased, never negative).
 
     Args:
-        logprobs: [N, T] of the policy that sampled the tokens.
-        reference: [N, T] of the reference.
-        estimator: k1 = -log r (unbiased), k3 = r - 1 - log r (unbiased, never negative), r = reference / policy.
+        logprobs: [N, T] of the policy that sampled the tokens, nats.
+        ref_logprobs: [N, T] of the reference, nats.
+        estimator: k1 or k3.
+
+    Returns:
+        [N, T], nats per token.
     """
-    log_ratio = reference - logprobs
+    log_ratio = ref_logprobs - logprobs
     return -log_ratio if estimator == "k1" else torch.expm1(log_ratio) - log_ratio
 
 
 def per_token_rewards(
     penalty: torch.Tensor, scores: torch.Tensor, lengths: torch.Tensor, kl_coef: float
 ) -> torch.Tensor:
-    """-kl_coef * penalty on every token, plus the score at the end of the answer (Ziegler et al. 2019, eq. 2).
+    """r_t = -beta * penalty_t, plus the score at the end of the answer (Ziegler et al. 2019, equation 2).
 
     Args:
-        penalty: [N, T], 0 outside the answer.
-        scores: [N].
-        lengths: [N] tokens in each answer.
-        kl_coef: units of reward a nat.
+        penalty: [N, T] KL per token, nats, 0 outside the answer.
+        scores: [N] score of each answer, units of reward.
+        lengths: [N] tokens of each answer.
+        kl_coef: beta, units of reward per nat.
 
     Returns:
-        [N, T]; the score stands on the step after the answer if there is one, else on its last token.
+        [N, T], units of reward; the score is on the step after the answer if T leaves one, else on its last token.
     """
     rewards = -kl_coef * penalty
-    room = penalty.shape[1]
-    end = torch.where(lengths < room, lengths, lengths - 1)
+    steps = penalty.shape[1]
+    end = torch.where(lengths < steps, lengths, lengths - 1)
     rewards[torch.arange(len(scores), device=scores.device), end] += scores
     return rewards
 
@@ -64,18 +100,19 @@ def per_token_rewards(
 def gae(
     rewards: torch.Tensor, values: torch.Tensor, gamma: float, gae_lambda: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Advantages and returns (Schulman et al. 2016, eq. 16).
+    """Generalized advantage estimation and returns (Schulman et al. 2016, equation 16).
 
-    A_t = sum_l (gamma * lambda)^l delta_{t+l}, delta_t = r_t + gamma * V_{t+1} - V_t, V = 0 after the end.
+    A_t = sum over l >= 0 of (gamma * lambda)^l * delta_{t+l}, with delta_t = r_t + gamma * V_{t+1} - V_t and V = 0
+    after the end. R_t = A_t + V_t.
 
     Args:
-        rewards: [N, T].
-        values: [N, T], 0 after the end.
+        rewards: [N, T], units of reward.
+        values: [N, T], units of reward, 0 after the end.
         gamma: discount.
         gae_lambda: 0 trusts the critic, 1 the rewards.
 
     Returns:
-        Advantages [N, T] and returns [N, T] = advantages + values.
+        Advantages [N, T] and returns [N, T], units of reward.
     """
     advantages = torch.zeros_like(rewards)
     running = torch.zeros_like(rewards[:, 0])
@@ -90,15 +127,17 @@ def gae(
 def policy_loss(
     log_ratio: torch.Tensor, advantages: torch.Tensor, cliprange: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Clipped surrogate (Schulman et al. 2017, eq. 7), to be minimised.
+    """The clipped surrogate with its sign turned, to be minimised (Schulman et al. 2017, equation 7).
+
+    loss = max(-A * ratio, -A * clip(ratio, 1 - cliprange, 1 + cliprange)), ratio = pi / pi_old.
 
     Args:
-        log_ratio: [...] new minus old log-probability.
-        advantages: [...].
-        cliprange: the ratio's gradient is cut outside 1 ± cliprange.
+        log_ratio: [tokens] log pi - log pi_old, nats.
+        advantages: [tokens], whitened.
+        cliprange: epsilon of the paper.
 
     Returns:
-        Per-token loss [...] and whether the clipped branch was taken [...].
+        Loss per token [tokens], and whether the clipped branch was taken [tokens].
     """
     ratio = log_ratio.exp()
     plain = -advantages * ratio
@@ -107,35 +146,53 @@ def policy_loss(
 
 
 def value_loss(values: torch.Tensor, old_values: torch.Tensor, returns: torch.Tensor, cliprange: float) -> torch.Tensor:
-    """Half the squared error, the larger of plain and clipped (PPO's value clipping; Ziegler et al. 2019).
+    """Half the squared error of the critic with value clipping (Engstrom et al. 2020, section 3).
+
+    loss = 1/2 max((V - R)^2, (clip(V, V_old - cliprange, V_old + cliprange) - R)^2).
 
     Args:
-        values: [...] new estimates.
-        old_values: [...] estimates when the answers were sampled.
-        returns: [...].
-        cliprange: how far an estimate may move from its old value.
+        values: [steps] of the critic now, units of reward.
+        old_values: [steps] of the critic before this update.
+        returns: [steps], units of reward.
+        cliprange: how far a value may move from its old one, units of reward.
+
+    Returns:
+        Loss per step [steps], units of reward squared.
     """
     clipped = torch.clamp(values, old_values - cliprange, old_values + cliprange)
     return 0.5 * torch.max((values - returns) ** 2, (clipped - returns) ** 2)
 
 
 def explained_variance(values: torch.Tensor, returns: torch.Tensor) -> float | None:
-    """1 - var(returns - values) / var(returns): 1 is a perfect critic, 0 one that knows the mean only."""
-    spread = returns.var()
-    if not spread > 0:
+    """1 - var(R - V) / var(R): 1 is a perfect critic, 0 a constant one, negative worse than a constant.
+
+    Args:
+        values: [steps], units of reward.
+        returns: [steps], units of reward.
+
+    Returns:
+        A dimensionless number, or None if the returns do not vary.
+    """
+    variance = returns.var()
+    if not variance > 0:
         return None
-    return float(1 - (returns - values).var() / spread)
+    return float(1 - (returns - values).var() / variance)
 
 
 def adaptive_kl_coef(kl_coef: float, kl: float, target: float, episodes: int, horizon: int) -> float:
-    """One step of the adaptive controller (Ziegler et al. 2019, section 2.2).
+    """One step of the adaptive KL controller (Ziegler et al. 2019, section 2.2; K_beta = episodes / horizon).
+
+    beta' = beta * (1 + episodes / horizon * clip(kl / target - 1, -0.2, 0.2)).
 
     Args:
-        kl_coef: the coefficient of this update.
-        kl: measured mean KL, nats an answer.
-        target: wanted mean KL, nats an answer.
-        episodes: episodes in this update.
-        horizon: episodes over which the steering acts.
+        kl_coef: beta of this update, units of reward per nat.
+        kl: measured mean KL, nats per answer.
+        target: wanted mean KL, nats per answer.
+        episodes: episodes per update.
+        horizon: number of episodes over which the controller reacts.
+
+    Returns:
+        beta of the next update, units of reward per nat.
     """
     error = min(max(kl / target - 1, -0.2), 0.2)
     return kl_coef * (1 + error * episodes / horizon)

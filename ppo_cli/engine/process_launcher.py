@@ -1,6 +1,6 @@
-"""Starting the processes of a team on this machine, with accelerate's and torch's launchers.
+"""Starts the processes of one training on this machine, with accelerate's and torch's launchers.
 
-Not here: what they do (`team`); other machines, for which there is `accelerate launch`.
+Not here: what they do (`distributed`, `training.worker`); other machines, for which there is `accelerate launch`.
 """
 
 from __future__ import annotations
@@ -17,35 +17,35 @@ from torch.multiprocessing.spawn import ProcessContext, ProcessExitedException, 
 
 from ppo_cli.errors import UsageError
 
-GRACE = 30.0
-"""Seconds that the others have to end once one process has failed."""
+GRACE_SECONDS = 30.0
+"""For the other processes to end once one has failed."""
 
 
 def launch(processes: int, device: str, command_line: Callable[[], None]) -> int:
-    """Runs this very command again as so many processes of one team, and waits for them.
+    """Runs this command again in several processes that train together, and waits for them.
 
     Args:
         processes: how many, on this machine.
         device: the config's key.
-        command_line: what each of them runs, with this process's arguments; a function of a module.
+        command_line: what each process runs, with this process's arguments; a function of a module.
 
     Returns:
-        The exit code of the leader, who keeps the records; 1 if it was ended from outside.
+        The exit code of the main process, which writes the records; 1 if a signal ended it.
 
     Raises:
-        UsageError: there are fewer GPUs than that, or no such number.
+        UsageError: there are fewer GPUs than that, or the number is below 1.
     """
     on_gpu = device != "cpu" and torch.cuda.is_available()
     if processes < 1:
-        raise UsageError(f"--processes {processes}: that is no number of processes.", "Give 1 or more.")
+        raise UsageError(f"--processes {processes}: there must be at least one process.", "Give 1 or more.")
     if on_gpu and processes > torch.cuda.device_count():
         raise UsageError(
             f"--processes {processes}: there are {torch.cuda.device_count()} GPUs, and each process needs one.",
             "Give no more than that, or device=cpu.",
         )
     threads = max(1, torch.get_num_threads() // processes)
-    run = PrepareForLaunch(_as_one_of_them, "MULTI_GPU" if on_gpu else "MULTI_CPU")
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the leader hears Ctrl-C itself
+    run = PrepareForLaunch(_run_command_line, "MULTI_GPU" if on_gpu else "MULTI_CPU")
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process handles Ctrl-C itself
     try:
         with patch_environment(
             world_size=processes,
@@ -54,24 +54,25 @@ def launch(processes: int, device: str, command_line: Callable[[], None]) -> int
             master_port=_free_port(),
             omp_num_threads=os.environ.get("OMP_NUM_THREADS", threads),
         ):
-            process_group = start_processes(run, (command_line, sys.argv), processes, join=False, start_method="spawn")
-        return _wait_for(process_group)
+            context = start_processes(run, (command_line, sys.argv), processes, join=False, start_method="spawn")
+        return _wait_for(context)
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, previous)
 
 
-def _wait_for(process_group: ProcessContext) -> int:
+def _wait_for(context: ProcessContext) -> int:
+    """Waits until every process has ended; returns the exit code of the main one."""
     try:
-        while not process_group.join(grace_period=GRACE):
+        while not context.join(grace_period=GRACE_SECONDS):
             pass
     except ProcessExitedException:
         pass  # by now all have ended
-    code = process_group.processes[0].exitcode
+    code = context.processes[0].exitcode
     return code if code is not None and code >= 0 else 1
 
 
-def _as_one_of_them(command_line: Callable[[], None], arguments: Sequence[str]) -> None:
-    """The command line again, in a process that knows its rank."""
+def _run_command_line(command_line: Callable[[], None], arguments: Sequence[str]) -> None:
+    """The command line again, in a process that has its rank in the environment."""
     if os.environ["RANK"] == "0":
         signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = list(arguments)
@@ -79,6 +80,6 @@ def _as_one_of_them(command_line: Callable[[], None], arguments: Sequence[str]) 
 
 
 def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

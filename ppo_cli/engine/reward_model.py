@@ -1,8 +1,8 @@
-"""A preference model from pairs of answers, with TRL's RewardTrainer, kept by the content that made it.
+"""A reward model trained from pairs of answers with TRL's RewardTrainer, cached by its inputs.
 
-A causal language model gets a fresh head of one label (Bradley and Terry 1952, by way of Ouyang et al. 2022), adapters
-on all layers are trained beside it and merged. A fifth of the prompts is held out, always the same; how often the
-model prefers the chosen answer of those pairs is said whenever the reward is opened.
+A causal language model gets a new head of one label (Bradley and Terry 1952; Ouyang et al. 2022, arXiv:2203.02155).
+Adapters on all layers are trained with it and merged. A fifth of the prompts is held out, always the same; whenever the
+reward is opened, a notice gives the share of their pairs in which the model prefers the chosen answer.
 
 Not here: scoring with it (`rewards.classifier`).
 """
@@ -15,7 +15,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +39,15 @@ from ppo_cli.rewards.classifier import scorer_in, token_ids
 from ppo_cli.stats.intervals import wilson
 from ppo_cli.store.files import read_json, write_json
 
-TRAINING_VERSION = 1
-"""Raised whenever the training below gives other weights, so that an old result is not taken for a new one."""
-MANIFEST = "preference-manifest.json"
-HELD_OUT = 5
-"""One prompt in so many is held out."""
+TRAINING_VERSION = 2
+"""Raised whenever the training below gives other weights, or its manifest other keys; it is part of the cache key."""
+MANIFEST = "reward-model-manifest.json"
+PROMPTS_PER_HELD_OUT = 5
+"""One prompt in this many is held out."""
 MIN_PAIRS = 10
 """Fewer teach nothing and leave too few to check on."""
 MIN_HELD_OUT_ACCURACY = 0.65
-"""Held-out accuracy below which a warning is given; PPO finds what such a model gets wrong. Own choice."""
+"""Below it a warning is given: PPO exploits what such a model gets wrong. Own choice."""
 
 
 @dataclass(frozen=True)
@@ -59,52 +59,80 @@ class Pair:
     rejected: str
 
 
-def reward_model(path: str, term: Preference, start: Path, device: torch.device, on_event: EventHandler) -> Path:
-    """The folder of the preference model, training it the first time.
+@dataclass(frozen=True, kw_only=True)
+class _Training:
+    """What one training of a reward model needs besides its pairs."""
+
+    term_path: str
+    term: Preference
+    start: Path
+    tokenizer: loading.ChatTokenizer
+    """Of the start model."""
+    device: torch.device
+    on_event: EventHandler
+
+
+def train_reward_model(
+    term_path: str, term: Preference, start: Path, device: torch.device, on_event: EventHandler
+) -> Path:
+    """The folder of the reward model, training it the first time.
 
     Args:
-        path: of the term in the config, for messages.
+        term_path: of the reward term in the config, for messages.
         term: the term itself.
         start: folder of the model to train from.
         device: to train and to score on.
-        on_event: told of progress and of the held-out accuracy.
+        on_event: called with progress and the held-out accuracy.
 
     Raises:
         PromptError: the pairs cannot be used.
         ModelError: the model to train from cannot be used.
+        IntegrityError: the cached model was changed.
+        DiskFullError: no space is left.
+        NoPermissionError: the cache folder may not be written.
     """
     pairs = read_pairs(Path(term.pairs))
     tokenizer = loading.load_tokenizer(start)
-    moving = {
+    settings = {
         name: getattr(term, name) for name in ("epochs", "learning_rate", "lora_r", "batch_size", "max_tokens", "seed")
     }
     key = sha256_of(
         {
-            "recipe": TRAINING_VERSION,
+            "training_version": TRAINING_VERSION,
             "start": loading.model_digests(start, tokenizer),
-            "settings": moving,
-            "pairs": [vars(pair) for pair in pairs],
-            "kind": device.type,
+            "settings": settings,
+            "pairs": [asdict(pair) for pair in pairs],
+            "device": device.type,
         }
     )
-    target = cache_folder() / "preference-models" / key[:16]
+    target = cache_folder() / "reward-models" / key[:16]
     if not target.exists():
-        _train_into(target, path, pairs, term, start, tokenizer, device, on_event)
+        training = _Training(
+            term_path=term_path,
+            term=term,
+            start=start,
+            tokenizer=tokenizer,
+            device=device,
+            on_event=on_event,
+        )
+        _train_into(target, pairs, training)
     manifest = read_json(target / MANIFEST)
     if sha256_file(target / "model.safetensors") != manifest["model.safetensors"]:
-        raise IntegrityError(f"The cached preference model {target} was changed.", "Remove it; it is made anew.")
-    _report_accuracy(path, manifest["right"], manifest["held_out"], on_event)
+        raise IntegrityError(
+            f"The cached reward model {target} was changed.", "Remove that folder; it is trained again."
+        )
+    _report_accuracy(term_path, manifest["correct_pairs"], manifest["held_out_pairs"], on_event)
     return target
 
 
 def read_pairs(file: Path) -> list[Pair]:
-    """Pairs from JSON lines.
+    """Pairs from a JSON Lines file.
 
     Raises:
-        PromptError: names the line that cannot be used.
+        PromptError: names the line that cannot be used, or there are too few pairs.
     """
     try:
-        lines = file.read_text(encoding="utf-8-sig").split("\n")  # other line ends may stand inside a text
+        lines = file.read_text(encoding="utf-8-sig").split("\n")  # not splitlines: a text may hold other line ends
     except OSError as error:
         raise PromptError(f"{file} cannot be read: {reason_of(error)}.", "Check the path.") from None
     except UnicodeDecodeError as error:
@@ -112,17 +140,18 @@ def read_pairs(file: Path) -> list[Pair]:
     pairs = [_pair(file, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
     if len(pairs) < MIN_PAIRS:
         raise PromptError(f"{file}: {len(pairs)} pairs; at least {MIN_PAIRS} are needed.", "Add pairs.")
-    taught, held_out = split(pairs)
-    if not taught or not held_out:
-        raise PromptError(f"{file}: its pairs are about too few prompts to hold some out.", "Add other prompts.")
+    train, held_out = split(pairs)
+    if not train or not held_out:
+        raise PromptError(f"{file}: its pairs have too few prompts to hold some out.", "Add other prompts.")
     return pairs
 
 
 def split(pairs: Sequence[Pair]) -> tuple[list[Pair], list[Pair]]:
-    """Pairs to learn from, and pairs to check on; all pairs of a prompt fall on one side, whatever else is there."""
+    """Training pairs and held-out pairs; the prompt alone decides, so all pairs of a prompt are on one side."""
     sides: tuple[list[Pair], list[Pair]] = ([], [])
     for pair in pairs:
-        sides[int(hashlib.sha256(pair.prompt.encode()).hexdigest(), 16) % HELD_OUT == 0].append(pair)
+        digest = int(hashlib.sha256(pair.prompt.encode()).hexdigest(), 16)
+        sides[digest % PROMPTS_PER_HELD_OUT == 0].append(pair)
     return sides
 
 
@@ -131,100 +160,84 @@ def _pair(file: Path, number: int, line: str) -> Pair:
         row = json.loads(line)
         values = [row[name] for name in ("prompt", "chosen", "rejected")]
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise PromptError(f"{file}, line {number}: must be {{prompt, chosen, rejected}}.", "Mend that line.") from None
+        raise PromptError(f"{file}, line {number}: must be {{prompt, chosen, rejected}}.", "Fix that line.") from None
     if not all(isinstance(value, str) for value in values) or not values[0].strip():
-        raise PromptError(f"{file}, line {number}: prompt, chosen and rejected must be texts.", "Mend that line.")
+        raise PromptError(f"{file}, line {number}: prompt, chosen and rejected must be texts.", "Fix that line.")
     pair = Pair(*values)
     if pair.chosen.strip() == pair.rejected.strip():
         raise PromptError(f"{file}, line {number}: chosen and rejected are the same.", "Remove that line.")
     return pair
 
 
-def _report_accuracy(path: str, right: int, held_out: int, on_event: EventHandler) -> None:
-    accuracy = right / held_out
+def _report_accuracy(term_path: str, correct: int, held_out: int, on_event: EventHandler) -> None:
+    accuracy = correct / held_out
     low, high = wilson(accuracy, held_out)
-    text = f"{path}: prefers the chosen answer in {accuracy:.0%} of {held_out} held-out pairs [{low:.0%}, {high:.0%}]"
+    text = f"{term_path}: prefers the chosen answer in {accuracy:.0%} of {held_out} held-out pairs"
+    text = f"{text} [{low:.0%}, {high:.0%}]"
     if accuracy < MIN_HELD_OUT_ACCURACY:
-        on_event(
-            Notice(
-                text=f"{text}, below {MIN_HELD_OUT_ACCURACY:.0%}: PPO will find what it gets wrong.", level="warning"
-            )
-        )
+        text = f"{text}, below {MIN_HELD_OUT_ACCURACY:.0%}: PPO will exploit what it gets wrong."
+        on_event(Notice(text=text, level="warning"))
     else:
         on_event(Notice(text=f"{text}."))
 
 
-def _train_into(
-    target: Path,
-    path: str,
-    pairs: Sequence[Pair],
-    term: Preference,
-    start: Path,
-    tokenizer: loading.ChatTokenizer,
-    device: torch.device,
-    on_event: EventHandler,
-) -> None:
-    taught, held_out = split(pairs)
+def _train_into(target: Path, pairs: Sequence[Pair], training: _Training) -> None:
+    """Trains and checks in a temporary folder, and renames it."""
+    train, held_out = split(pairs)
     target.parent.mkdir(parents=True, exist_ok=True)
     with (
         loading.writing_weights(target),
         loading.quiet_transformers(),
         quiet_datasets(),
-        tempfile.TemporaryDirectory(dir=target.parent, prefix=".preference-", ignore_cleanup_errors=True) as work,
+        tempfile.TemporaryDirectory(dir=target.parent, prefix=".reward-model-", ignore_cleanup_errors=True) as work,
     ):
-        plain_tokenizer = copy.deepcopy(tokenizer.tokenizer)
-        model = _with_score_head(start, plain_tokenizer, device, term.seed)
-        trained = _train(path, model, plain_tokenizer, taught, term, Path(work), on_event)
+        tokenizer = copy.deepcopy(training.tokenizer.tokenizer)
+        trained = _train(training, tokenizer, train, Path(work))
         folder = Path(work) / "model"
         trained.save_pretrained(folder, max_shard_size="100GB")
-        plain_tokenizer.save_pretrained(folder)
-        right = _count_right(path, folder, held_out, term, device)
+        tokenizer.save_pretrained(folder)
         write_json(
             folder / MANIFEST,
             {
                 "model.safetensors": sha256_file(folder / "model.safetensors"),
-                "right": right,
-                "held_out": len(held_out),
-                "taught": len(taught),
+                "train_pairs": len(train),
+                "held_out_pairs": len(held_out),
+                "correct_pairs": _count_correct(training, folder, held_out),
             },
         )
         try:
             folder.rename(target)
         except OSError:
-            if not target.exists():  # else another process made the same folder meanwhile
+            if not target.exists():  # else another process has made the same folder meanwhile
                 raise
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _with_score_head(start: Path, tokenizer: loading.ChatTokenizer, device: torch.device, seed: int) -> Any:  # noqa: ANN401
-    """The model's own layers under a fresh head of one label."""
-    base = loading.load_model(start, tokenizer, device, torch.float32)
+def _with_score_head(training: _Training) -> Any:  # noqa: ANN401
+    """The start model's layers under a new head of one label."""
+    tokenizer, seed = training.tokenizer, training.term.seed
+    base = loading.load_model(training.start, tokenizer, training.device, torch.float32)
     config = copy.deepcopy(base.config)
     config.num_labels, config.pad_token_id = 1, tokenizer.pad_id
     set_seed(seed)
-    model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32).to(device)
+    model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32).to(training.device)
     model.base_model.load_state_dict(base.base_model.state_dict())
     torch.nn.init.normal_(model.score.weight, std=1 / (model.score.weight.shape[1] + 1) ** 0.5)
     return model
 
 
-def _train(
-    path: str,
-    model: Any,  # noqa: ANN401
-    tokenizer: Any,  # noqa: ANN401
-    pairs: Sequence[Pair],
-    term: Preference,
-    work: Path,
-    on_event: EventHandler,
-) -> Any:  # noqa: ANN401
+def _train(training: _Training, tokenizer: Any, pairs: Sequence[Pair], work: Path) -> Any:  # noqa: ANN401
+    """The trained model with its adapters merged."""
+    model, term = _with_score_head(training), training.term
     batch_size = min(term.batch_size, len(pairs))
     steps = term.epochs * -(-len(pairs) // batch_size)
-    on_event(Phase(name="preference model", total=steps, unit="steps"))
-    config = lora_config(model, SplitDecoder(model, None).upper_layers, r=term.lora_r, alpha=2 * term.lora_r)
+    training.on_event(Phase(name="reward model", total=steps, unit="steps"))
+    layers = SplitDecoder(model, None).upper_layers
+    config = lora_config(model, layers, r=term.lora_r, alpha=2 * term.lora_r)
     config.task_type, config.modules_to_save = "SEQ_CLS", ["score"]
 
     def ids(prompt: str, answer: str) -> list[int]:
-        return token_ids(path, tokenizer, prompt, answer, term.max_tokens)["input_ids"]
+        return token_ids(training.term_path, tokenizer, prompt, answer, term.max_tokens)["input_ids"]
 
     rows = [
         {"chosen_ids": ids(pair.prompt, pair.chosen), "rejected_ids": ids(pair.prompt, pair.rejected)} for pair in pairs
@@ -251,7 +264,7 @@ def _train(
         ),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
-        callbacks=[StepProgress(on_event)],
+        callbacks=[StepProgress(training.on_event)],
     )
     trainer.remove_callback(PrinterCallback)
     trainer.train()
@@ -260,11 +273,11 @@ def _train(
     return merged.eval()
 
 
-def _count_right(path: str, folder: Path, pairs: Sequence[Pair], term: Preference, device: torch.device) -> int:
-    """Held-out pairs whose chosen answer scores more."""
-    scorer = scorer_in(path, folder, term, str(device), None)
-    prompts = [Prompt(id=str(place), text=pair.prompt) for place, pair in enumerate(pairs)]
+def _count_correct(training: _Training, folder: Path, pairs: Sequence[Pair]) -> int:
+    """Number of pairs whose chosen answer gets the higher score."""
+    scorer = scorer_in(training.term_path, folder, training.term, str(training.device), None)
+    prompts = [Prompt(id=str(index), text=pair.prompt) for index, pair in enumerate(pairs)]
     texts = [pair.chosen for pair in pairs] + [pair.rejected for pair in pairs]
     answers = [Answer(text=text, token_count=len(text.split()), finish="eos") for text in texts]
     scores = list(scorer.score([*prompts, *prompts], answers, [()] * len(answers)))
-    return sum(good > bad for good, bad in zip(scores[: len(pairs)], scores[len(pairs) :], strict=True))
+    return sum(chosen > rejected for chosen, rejected in zip(scores[: len(pairs)], scores[len(pairs) :], strict=True))

@@ -1,14 +1,14 @@
-"""One update's episodes: which prompts, with which draws, as tensors.
+"""One update's episodes: which prompts, with which random numbers, and the sampled answers as tensors.
 
-Which prompts an update gets and which random numbers its episodes use are functions of (seed, update), so a run
-that is resumed at any update goes on with the same ones.
+The prompts of an update and the random numbers of its episodes are functions of (seed, update), so a run that is
+resumed at any update continues with the same ones.
 
-Not here: scoring, learning.
+Not here: scoring (`rewards`), passes through the models (`forward_passes`), learning (`policy_update`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -16,182 +16,195 @@ from typing import Any
 import numpy as np
 import torch
 
+from ppo_cli.models.activation_recorder import ActivationRecorder
 from ppo_cli.models.loading import ChatTokenizer
-from ppo_cli.models.prefill import ActivationRecorder
 from ppo_cli.models.sampling import SampledTokens, SamplingParams, keyed_uniforms, sample_answers
 from ppo_cli.records.answers import Answer, Prompt
-from ppo_cli.records.events import EventHandler, Phase, Progress
 
 
 @dataclass(frozen=True)
 class PromptOrder:
-    """The endless sequence of training prompts: pass after pass, each in its own seeded order."""
+    """The endless sequence of training prompts: pass after pass, each pass in its own seeded order."""
 
     count: int
     """Number of prompts."""
     seed: int
 
     def batch(self, update: int, size: int) -> list[int]:
-        """Indices of the prompts of one update, counted from 1."""
+        """Indices of the prompts of one update.
+
+        Args:
+            update: counted from 1.
+            size: episodes per update.
+        """
         first = (update - 1) * size
-        return [self._at(place) for place in range(first, first + size)]
+        return [self._at(step) for step in range(first, first + size)]
 
     def used(self, updates: int, size: int) -> list[int]:
         """Indices of the prompts that the first `updates` updates use, in the order of the file."""
-        return sorted({self._at(place) for place in range(min(updates * size, self.count))})
+        return sorted({self._at(step) for step in range(min(updates * size, self.count))})
 
-    def _at(self, place: int) -> int:
-        passes, offset = divmod(place, self.count)
+    def _at(self, step: int) -> int:
+        passes, offset = divmod(step, self.count)
         return _order_of_pass(self.count, self.seed, passes)[offset]
 
 
 @lru_cache(maxsize=4)
 def _order_of_pass(count: int, seed: int, number: int) -> list[int]:
-    luck = keyed_uniforms(seed, "prompt order", number, count=count)
-    return [int(index) for index in np.argsort(luck, kind="stable")]
+    uniforms = keyed_uniforms(seed, "prompt order", number, count=count)
+    return [int(index) for index in np.argsort(uniforms, kind="stable")]
+
+
+@dataclass(frozen=True)
+class EpisodePrompts:
+    """What the episodes of one update start from, or one process's shard of them: n prompts, some perhaps the same."""
+
+    numbers: Sequence[int]
+    """Of each episode over the run, counted from 1; keys the episode's random numbers."""
+    prompts: Sequence[Prompt]
+    token_ids: Sequence[Sequence[int]]
+    """Of each prompt, chat template applied, ending where the answer begins."""
 
 
 @dataclass(frozen=True)
 class Rollouts:
-    """N episodes as text and as right-padded tensors; T is the longest answer."""
+    """n episodes as text and as right-padded tensors; T is the number of tokens of the longest answer."""
 
     prompts: list[Prompt]
     answers: list[Answer]
     ids: torch.Tensor
-    """[N, length] prompt and answer, then padding."""
+    """[n, length] token ids of prompt and answer, then padding."""
     prompt_lengths: torch.Tensor
-    """[N] tokens."""
+    """[n] tokens of each prompt."""
     lengths: torch.Tensor
-    """[N] tokens of each answer, its stop token included."""
+    """[n] tokens of each answer, its stop token included."""
     targets: torch.Tensor
-    """[N, T] answer tokens."""
+    """[n, T] token ids of the answers, then padding."""
     response_mask: torch.Tensor
-    """[N, T] true on answer tokens."""
+    """[n, T] true on answer tokens."""
     value_mask: torch.Tensor
-    """[N, T] true on answer tokens and on the step after, where there is room for it."""
+    """[n, T] true on answer tokens and on the step after, where T leaves one."""
     sampler_logprobs: torch.Tensor
-    """[N, T] log-probability of each token while it was sampled; 0 outside the mask."""
+    """[n, T] log-probability of each token while it was sampled, nats; 0 outside the response mask."""
     activations: torch.Tensor | None
-    """[N, length, width] what reached the tapped layer; 0 on padding, and on a last token that nothing follows."""
+    """[n, length, width] inputs of the recorded layer, or None without a recorder; 0 on padding, and on a last token
+    that nothing follows."""
 
     def answer_positions(self) -> torch.Tensor:
-        """[N, T] positions in `ids` whose hidden state predicts each answer token."""
+        """[n, T] positions in `ids` whose hidden state predicts each answer token."""
         steps = torch.arange(self.targets.shape[1], device=self.ids.device)
-        places = self.prompt_lengths[:, None] - 1 + steps[None, :]
-        return places.clamp(max=self.ids.shape[1] - 1)
+        positions = self.prompt_lengths[:, None] - 1 + steps[None, :]
+        return positions.clamp(max=self.ids.shape[1] - 1)
 
     def padded_to(self, steps: int) -> Rollouts:
-        """The same with T raised to the longest answer of all processes."""
-        more = steps - self.targets.shape[1]
-        if more == 0:
+        """The same rollouts with T raised to `steps`, the longest answer of all processes."""
+        missing = steps - self.targets.shape[1]
+        if missing == 0:
             return self
-        mask, mask_next = answer_masks(self.lengths, steps)
-        targets, logprobs = (torch.nn.functional.pad(part, (0, more)) for part in (self.targets, self.sampler_logprobs))
-        return replace(self, targets=targets, sampler_logprobs=logprobs, response_mask=mask, value_mask=mask_next)
+        response_mask, value_mask = answer_masks(self.lengths, steps)
+        targets, logprobs = (
+            torch.nn.functional.pad(part, (0, missing)) for part in (self.targets, self.sampler_logprobs)
+        )
+        return replace(
+            self, targets=targets, sampler_logprobs=logprobs, response_mask=response_mask, value_mask=value_mask
+        )
 
 
 def generate(
-    model: Any,  # noqa: ANN401 - a plain causal language model
+    model: Any,  # noqa: ANN401 - a transformers causal language model
     tokenizer: ChatTokenizer,
-    prompts: Sequence[Prompt],
-    decoding: SamplingParams,
-    *,
+    episodes: EpisodePrompts,
+    params: SamplingParams,
     seed: int,
-    episodes: Sequence[int],
-    update: int,
-    on_event: EventHandler,
-    tap: ActivationRecorder | None = None,
+    progress: Callable[[int], None] = lambda _done: None,
+    recorder: ActivationRecorder | None = None,
 ) -> Rollouts:
-    """Samples one answer to each prompt.
+    """Samples one answer per episode.
 
     Args:
-        model: the policy as a plain model.
-        tokenizer: renders and decodes.
-        prompts: N prompts, of which some may be the same.
-        decoding: how to draw.
+        model: the policy with its adapters merged.
+        tokenizer: decodes the answers.
+        episodes: prompts, their token ids and the episodes' numbers.
+        params: temperature, limit and stop tokens.
         seed: of the run.
-        episodes: their numbers, counted from 1 over the run; owners of their draws.
-        update: for the progress line.
-        on_event: told of progress.
-        tap: what its layer is given is kept as `activations`.
+        progress: called with the number of answers done.
+        recorder: records the inputs of its layer as `activations`.
     """
-    rendered = [tokenizer.render(prompt.text) for prompt in prompts]
-    draws = [keyed_uniforms(seed, "rollout", number, count=decoding.max_new_tokens)[None, :] for number in episodes]
-    on_event(Phase(name=f"update {update}: sampling", total=len(prompts), unit="answers"))
-    drawn = sample_answers(model, rendered, draws, decoding, lambda done: on_event(Progress(done=done)), tap)
-    return collate(prompts, rendered, [rows[0] for rows in drawn], tokenizer, model.device)
+    uniforms = [
+        keyed_uniforms(seed, "rollout", number, count=params.max_new_tokens)[None, :] for number in episodes.numbers
+    ]
+    sampled = sample_answers(model, episodes.token_ids, uniforms, params, progress, recorder)
+    return collate(episodes, [answers[0] for answers in sampled], tokenizer, model.device)
 
 
 def collate(
-    prompts: Sequence[Prompt],
-    rendered: Sequence[Sequence[int]],
-    drawn: Sequence[SampledTokens],
-    tokenizer: ChatTokenizer,
-    device: torch.device,
+    episodes: EpisodePrompts, sampled: Sequence[SampledTokens], tokenizer: ChatTokenizer, device: torch.device
 ) -> Rollouts:
-    """Arranges sampled answers as tensors."""
-    width = max(len(prompt) + len(answer.token_ids) for prompt, answer in zip(rendered, drawn, strict=True))
-    steps = max(len(answer.token_ids) for answer in drawn)
-    ids = torch.full((len(drawn), width), tokenizer.pad_id, dtype=torch.long)
-    targets = torch.full((len(drawn), steps), tokenizer.pad_id, dtype=torch.long)
-    logprobs = torch.zeros((len(drawn), steps))
-    for row, (prompt, answer) in enumerate(zip(rendered, drawn, strict=True)):
+    """Arranges prompts and sampled answers, one per prompt, as tensors on a device."""
+    length = max(
+        len(prompt) + len(answer.token_ids) for prompt, answer in zip(episodes.token_ids, sampled, strict=True)
+    )
+    steps = max(len(answer.token_ids) for answer in sampled)
+    ids = torch.full((len(sampled), length), tokenizer.pad_id, dtype=torch.long)
+    targets = torch.full((len(sampled), steps), tokenizer.pad_id, dtype=torch.long)
+    logprobs = torch.zeros((len(sampled), steps))
+    for row, (prompt, answer) in enumerate(zip(episodes.token_ids, sampled, strict=True)):
         ids[row, : len(prompt) + len(answer.token_ids)] = torch.tensor([*prompt, *answer.token_ids])
         targets[row, : len(answer.token_ids)] = torch.tensor(answer.token_ids)
         logprobs[row, : len(answer.token_ids)] = torch.tensor(answer.logprobs)
-    lengths = torch.tensor([len(answer.token_ids) for answer in drawn])
-    mask, mask_next = answer_masks(lengths, steps)
+    lengths = torch.tensor([len(answer.token_ids) for answer in sampled])
+    response_mask, value_mask = answer_masks(lengths, steps)
     return Rollouts(
-        prompts=list(prompts),
+        prompts=list(episodes.prompts),
         answers=[
             Answer(text=tokenizer.decode(answer.token_ids), token_count=len(answer.token_ids), finish=answer.finish)
-            for answer in drawn
+            for answer in sampled
         ],
         ids=ids.to(device),
-        prompt_lengths=torch.tensor([len(prompt) for prompt in rendered]).to(device),
+        prompt_lengths=torch.tensor([len(prompt) for prompt in episodes.token_ids]).to(device),
         lengths=lengths.to(device),
         targets=targets.to(device),
-        response_mask=mask.to(device),
-        value_mask=mask_next.to(device),
+        response_mask=response_mask.to(device),
+        value_mask=value_mask.to(device),
         sampler_logprobs=logprobs.to(device),
-        activations=_padded([answer.activations for answer in drawn], width),
+        activations=_padded([answer.activations for answer in sampled], length),
     )
 
 
 def answer_masks(lengths: torch.Tensor, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """True on answer tokens, and true there and on the step after, where there is room for it.
+    """The response mask and the value mask.
 
     Args:
-        lengths: [N] tokens of each answer.
+        lengths: [n] tokens of each answer.
         steps: T.
 
     Returns:
-        Two masks [N, T].
+        Two masks [n, T]: true on answer tokens, and true there and on the step after, where T leaves one.
     """
-    places = torch.arange(steps, device=lengths.device)[None, :]
-    return places < lengths[:, None], places <= lengths[:, None]
+    step = torch.arange(steps, device=lengths.device)[None, :]
+    return step < lengths[:, None], step <= lengths[:, None]
 
 
 def _padded(rows: Sequence[torch.Tensor | None], length: int) -> torch.Tensor | None:
-    """[N, length, width], zeros at the end of short rows; None if nothing was overheard."""
-    heard = [row for row in rows if row is not None]
-    if len(heard) < len(rows):
+    """[n, length, width], zeros at the end of short rows; None without recorded activations."""
+    recorded = [row for row in rows if row is not None]
+    if len(recorded) < len(rows):
         return None
-    padded = heard[0].new_zeros((len(heard), length, heard[0].shape[1]))
-    for place, row in enumerate(heard):
-        padded[place, : len(row)] = row
+    padded = recorded[0].new_zeros((len(recorded), length, recorded[0].shape[1]))
+    for index, row in enumerate(recorded):
+        padded[index, : len(row)] = row
     return padded
 
 
-def micro_batches(rows: Sequence[int], lengths: Sequence[int], tokens_at_once: int) -> Iterator[tuple[list[int], int]]:
-    """Splits rows into groups of like length, none above so many padded tokens.
+def micro_batches(rows: Sequence[int], lengths: Sequence[int], max_tokens: int) -> Iterator[tuple[list[int], int]]:
+    """Splits rows into groups of similar length, each of at most `max_tokens` padded tokens or of one row.
 
     Yields:
-        (rows, their greatest length).
+        (rows, tokens of the longest of them).
     """
     waiting = sorted(rows, key=lambda row: (-lengths[row], row))
     while waiting:
         longest = lengths[waiting[0]]
-        size = max(1, tokens_at_once // longest)
+        size = max(1, max_tokens // longest)
         yield waiting[:size], longest
         waiting = waiting[size:]

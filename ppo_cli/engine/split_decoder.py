@@ -1,8 +1,8 @@
-"""Cutting a decoder in two: the frozen lower layers run once, their output feeds every pass through the upper ones.
+"""A decoder split in two: the frozen lower layers run once, their output feeds every pass through the upper ones.
 
 The frozen layers give the same activations for the policy, the reference and every PPO epoch (trlX's "hydra" and
-num_layers_unfrozen use the same fact). The model's own forward is kept for both halves, with its layer list
-exchanged for the moment, so masks, rotary embeddings and norms stay the family's own.
+num_layers_unfrozen use the same fact). Both halves run the model's own forward with its list of layers exchanged for
+the time of the pass, so masks, rotary embeddings and norms stay those of the model family.
 
 Not here: which parameters are trained (`policy`).
 """
@@ -17,16 +17,16 @@ import torch
 from torch import nn
 
 from ppo_cli.errors import ModelError
-from ppo_cli.models.prefill import ActivationRecorder
+from ppo_cli.models.activation_recorder import ActivationRecorder
 
 TOLERANCE = 1e-3
-"""Largest relative difference between the cut and the whole model that passes for rounding."""
+"""Largest relative difference between the split and the whole model that counts as rounding."""
 
 
 class SplitDecoder:
     """The decoder layers of a causal language model, runnable in two halves.
 
-    Rows are padded on the right, where causal attention never looks, so no mask is needed.
+    Rows are padded on the right, which causal attention never reads, so no mask is needed.
     """
 
     def __init__(self, model: Any, trained_layers: int | None) -> None:  # noqa: ANN401 - transformers is untyped
@@ -37,19 +37,18 @@ class SplitDecoder:
             trained_layers: number of top layers that are trained; None means all.
 
         Raises:
-            ModelError: there are fewer layers than that, or they cannot be found.
+            ModelError: the model has fewer layers, or they cannot be found.
         """
         self.backbone = model.base_model
         count = model.config.get_text_config().num_hidden_layers
         self._owner, self._name = _find_layer_list(self.backbone, count)
         self.layers: list[nn.Module] = list(getattr(self._owner, self._name))
         if trained_layers is not None and trained_layers > count:
-            raise ModelError(
-                f"model.train.top_layers: the model has {count} layers, not {trained_layers}.", "Lower it."
-            )
+            message = f"model.train.top_layers: the model has {count} layers, not {trained_layers}."
+            raise ModelError(message, "Lower it.")
         self._first_trained = count - (trained_layers or count)
-        self.cut = self._first_trained
-        """Number of lower layers that are computed once; 0 means that nothing is shared."""
+        self.split_at = self._first_trained
+        """Number of lower layers that run once; 0 means that every pass runs all layers."""
 
     @property
     def upper_layers(self) -> list[nn.Module]:
@@ -57,85 +56,95 @@ class SplitDecoder:
         return self.layers[self._first_trained :]
 
     def recorder(self) -> ActivationRecorder | None:
-        """Overhears the activations below the cut while the model samples; None if nothing is shared."""
-        return ActivationRecorder(self.layers[self.cut]) if self.cut else None
+        """Records the activations below the split while the model samples; None if every pass runs all layers."""
+        return ActivationRecorder(self.layers[self.split_at]) if self.split_at else None
 
     @torch.no_grad()
     def run_lower(self, ids: torch.Tensor) -> torch.Tensor:
-        """Activations below the cut: [rows, length] token ids to [rows, length, width]."""
-        if self.cut == 0:
+        """Activations below the split: [rows, length] token ids to [rows, length, width].
+
+        Raises:
+            ModelError: the layers cannot be split.
+        """
+        if self.split_at == 0:
             return ids.new_zeros((*ids.shape, 0))
         capture = _Capture()
-        with self._running([*self.layers[: self.cut], capture]):
+        with self._running([*self.layers[: self.split_at], capture]):
             self.backbone(input_ids=ids, use_cache=False)
-        if capture.seen is None:
-            raise ModelError("The model's layers could not be cut in two.", "Set model.train.top_layers=null.")
-        return capture.seen
+        if capture.hidden is None:
+            raise ModelError("The model's layers cannot be split in two.", "Set model.train.top_layers=null.")
+        return capture.hidden
 
     def run_upper(
         self, activations: torch.Tensor, ids: torch.Tensor, layers: Sequence[nn.Module] | None = None
     ) -> torch.Tensor:
-        """Final hidden states from activations below the cut: [rows, length, width].
+        """Final hidden states from activations below the split: [rows, length, width].
 
         Args:
-            activations: what `lower` gave for these ids.
-            ids: [rows, length]; used for positions only, unless nothing is shared.
-            layers: stand-ins for the upper layers, for a reference with weights of its own.
+            activations: [rows, length, width] that `run_lower` gave for these ids.
+            ids: [rows, length]; used for positions only, unless every pass runs all layers.
+            layers: replace the upper layers, for a reference or a critic with weights of its own.
         """
         upper = list(layers) if layers is not None else self.upper_layers
-        between = self.layers[self.cut : self._first_trained]
-        with self._running([_Inject(activations)] * self.cut + between + upper):
+        between = self.layers[self.split_at : self._first_trained]
+        with self._running([_Inject(activations)] * self.split_at + between + upper):
             return self.backbone(input_ids=ids, use_cache=False).last_hidden_state
 
     @torch.no_grad()
     def disable_split_if_inexact(self, ids: torch.Tensor) -> bool:
-        """Compares the two halves with the whole model; on a difference gives up sharing and returns False.
+        """Compares the two halves with the whole model; on a difference every pass runs all layers from then on.
 
-        Some families hand more than the hidden states from layer to layer, which the cut would lose.
+        Some families pass more than the hidden states from layer to layer, which the split would lose.
+
+        Args:
+            ids: [rows, length] token ids to compare on.
+
+        Returns:
+            Whether the halves give what the whole model gives.
         """
-        if self.cut == 0:
+        if self.split_at == 0:
             return True
         whole = self.backbone(input_ids=ids, use_cache=False).last_hidden_state.float()
         try:
             halves = self.run_upper(self.run_lower(ids), ids).float()
-            agrees = bool((whole - halves).abs().max() <= TOLERANCE * whole.abs().max())
+            exact = bool((whole - halves).abs().max() <= TOLERANCE * whole.abs().max())
         except (TypeError, ValueError, RuntimeError, AttributeError, ModelError):
-            agrees = False
-        if not agrees:
-            self.cut = 0
-        return agrees
+            exact = False
+        if not exact:
+            self.split_at = 0
+        return exact
 
     @contextmanager
     def with_upper_layers(self, upper: Sequence[nn.Module]) -> Iterator[None]:
-        """Makes the whole model run with other upper layers."""
+        """Makes the whole model run with other upper layers inside the block."""
         with self._running([*self.layers[: self._first_trained], *upper]):
             yield
 
     @contextmanager
     def _running(self, layers: Sequence[nn.Module]) -> Iterator[None]:
-        """Runs the model's own forward over other layers."""
-        whole = getattr(self._owner, self._name)
+        """Exchanges the model's list of layers inside the block."""
+        original = getattr(self._owner, self._name)
         setattr(self._owner, self._name, nn.ModuleList(layers))
         try:
             yield
         finally:
-            setattr(self._owner, self._name, whole)
+            setattr(self._owner, self._name, original)
 
 
 class _Capture(nn.Module):
-    """Stands after the lower layers and keeps what reaches it."""
+    """Follows the lower layers and keeps their output."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.seen: torch.Tensor | None = None
+        self.hidden: torch.Tensor | None = None
 
     def forward(self, hidden: torch.Tensor, *_args: Any, **_kwargs: Any) -> torch.Tensor:  # noqa: ANN401
-        self.seen = hidden
+        self.hidden = hidden
         return hidden
 
 
 class _Inject(nn.Module):
-    """Stands in for a lower layer and gives activations computed before, whatever reaches it."""
+    """Replaces a lower layer: ignores its input and returns activations computed before."""
 
     def __init__(self, activations: torch.Tensor) -> None:
         super().__init__()
@@ -146,6 +155,7 @@ class _Inject(nn.Module):
 
 
 def _find_layer_list(backbone: nn.Module, count: int) -> tuple[nn.Module, str]:
+    """The module that holds the decoder layers, and the name of its list."""
     for owner in backbone.modules():
         for name, child in owner.named_children():
             if isinstance(child, nn.ModuleList) and len(child) == count:

@@ -1,15 +1,14 @@
 """Trackers: TensorBoard, Weights & Biases, Trackio and MLflow, through transformers' own callbacks.
 
-A tracker looks on. It is told what stands in metrics.jsonl already, it draws no random number of ours, and one that
-fails in the middle of a run is left alone from then on. Each step goes to a tracker once: a resumed run, which
-repeats the updates after its last checkpoint with the same numbers, sends only those that are new, to the tracker's
-run of before.
+A tracker gets a copy of what is in metrics.jsonl and changes no number of a run: it draws no random number of ours, and
+one that fails during a run is dropped. Each step is sent once. A resumed run repeats the updates after its last
+checkpoint with the same numbers; it continues the tracker's run and sends only the steps that are new.
 
-Where a tracker keeps its files, and what it calls things, is told through the environment variables that its
-callback or its library documents; those that the user has set stay as they are. Neither weights nor prompts nor
-answers are sent, unless the user's environment asks for the weights.
+A tracker's folder, project and run are set through the environment variables that its callback or its library
+documents; those that the user has set stay as they are. Neither weights nor prompts nor answers are sent, unless the
+user's environment asks for the weights.
 
-Not here: what is measured, the names of the trackers (`experiment.schema`).
+Not here: what is measured, which trackers there are (`experiment.schema`).
 """
 
 from __future__ import annotations
@@ -30,6 +29,7 @@ from ppo_cli.experiment.schema import Experiment
 from ppo_cli.models.loading import quiet_transformers
 from ppo_cli.records.events import EvaluationDone, Event, EventHandler, Notice, UpdateDone
 from ppo_cli.records.measures import Estimate
+from ppo_cli.records.program import command
 from ppo_cli.records.training import UpdateMetrics
 from ppo_cli.store.files import disk_errors, read_json, write_json
 
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from ppo_cli.engine.trainer import PolicyTrainer
 
 SENT_FILE = "sent.json"
-"""What each tracker has been sent, and its own name for the run."""
+"""Holds the last steps that each tracker has been sent, and its own id of the run."""
 
-OWN_ID = re.compile(r"[\w-]{1,128}")
-"""How wandb and mlflow name a run."""
+RUN_ID = re.compile(r"[\w-]{1,128}")
+"""Ids of runs in wandb and mlflow."""
 
 NAMES = {
     "episodes": "episodes",
@@ -50,8 +50,8 @@ NAMES = {
     "kl_per_token": "kl/nats_per_token",
     "kl_coef": "kl/coef",
     "kl_penalty": "kl/penalty",
-    "mean_answer_tokens": "answers/tokens",
-    "eos_rate": "answers/ended",
+    "mean_answer_tokens": "answers/mean_tokens",
+    "eos_rate": "answers/eos_rate",
     "entropy": "policy/entropy",
     "sampler_mismatch": "policy/sampler_mismatch",
     "approx_kl": "policy/approx_kl",
@@ -63,28 +63,31 @@ NAMES = {
     "policy_loss": "loss/policy",
     "value_loss": "loss/value",
 }
-"""What a tracker calls the numbers of UpdateMetrics; the callbacks of all but mlflow put `train/` before it."""
+"""Tracker names of the fields of UpdateMetrics; the callbacks of all but mlflow put `train/` before them."""
 
 
 @dataclass
 class TrackerState:
-    """What one tracker has been sent."""
+    """What one tracker has been sent: a row of sent.json."""
 
     id: str | None = None
-    """Its own name for the run, where it needs that to go on with it."""
+    """Its own id of the run, where it needs that to continue it."""
     steps: dict[str, int] = field(default_factory=dict)
-    """The last step of each kind of row: update, interim, whole."""
+    """The last step sent, by kind of row: update, interim, whole."""
 
 
 def require_installed(names: Sequence[str]) -> None:
     """Checks that every tracker is installed.
 
+    Args:
+        names: of trackers.
+
     Raises:
-        UsageError: with the command that installs it.
+        UsageError: one is not installed; names the command that installs it.
     """
     for name in names:
-        found = find_spec(name)
-        if found is None or found.origin is None:  # without an origin it is some folder of that name
+        module = find_spec(name)
+        if module is None or module.origin is None:  # without an origin it is some folder of that name
             raise UsageError(
                 f"tracking: {name} is not installed.",
                 f"Install it with `{sys.executable} -m pip install {name}`, or leave it out of tracking.",
@@ -92,22 +95,26 @@ def require_installed(names: Sequence[str]) -> None:
 
 
 def update_numbers(metrics: UpdateMetrics) -> dict[str, float]:
-    """One update's metrics as a flat dict of numbers; what has no value is left out."""
+    """One update's metrics as a flat dict of numbers; fields without a value are left out."""
     row = asdict(metrics)
     terms: Mapping[str, float] = row.pop("terms")
     statistics: Mapping[str, Mapping[str, float]] = row.pop("term_statistics")
     flat = {NAMES.get(name, name): value for name, value in row.items() if name != "update" and value is not None}
     flat |= {f"reward/terms/{name}": value for name, value in terms.items()}
-    spread = {(name, kind): value for name, found in statistics.items() for kind, value in found.items()}
-    return flat | {f"reward/terms/{name}/{kind}": value for (name, kind), value in spread.items() if kind != "mean"}
+    return flat | {
+        f"reward/terms/{name}/{statistic}": value
+        for name, values in statistics.items()
+        for statistic, value in values.items()
+        if statistic != "mean"  # it is the term's own number
+    }
 
 
 def evaluation_numbers(estimates: Sequence[Estimate], kind: str) -> dict[str, float]:
     """One evaluation as a flat dict: each measure with the ends of its 95 % interval.
 
     Args:
-        estimates: the measures.
-        kind: `interim` or `whole`; the subset and the whole evaluation set are not one curve.
+        estimates: of the measures.
+        kind: `interim` or `whole`; the subset and the whole evaluation set are two curves.
     """
     numbers: dict[str, float] = {}
     for estimate in estimates:
@@ -118,44 +125,44 @@ def evaluation_numbers(estimates: Sequence[Estimate], kind: str) -> dict[str, fl
 
 
 class Trackers:
-    """The trackers of one run; a watcher in front of another."""
+    """The trackers of one run: an event handler that passes every event on to another handler."""
 
     def __init__(self, experiment: Experiment, folder: Path, on_event: EventHandler) -> None:
-        """Takes the names; nothing is imported or begun yet.
+        """Starts nothing and imports nothing yet.
 
         Args:
             experiment: names the trackers.
-            folder: for their files, below the run's folder; made when there is a tracker.
-            on_event: told of every event first.
+            folder: for their files, in the run's folder; created if there is a tracker.
+            on_event: called with every event first.
         """
         self.experiment, self.folder, self.on_event = experiment, folder.absolute(), on_event
         self._callbacks: dict[str, Any] = {}
         self._trainer: PolicyTrainer | None = None
-        self._sent: dict[str, TrackerState] = {}
-        self._users_variables = frozenset(os.environ)
+        self._states: dict[str, TrackerState] = {}
+        self._user_variables = frozenset(os.environ)
 
     def __enter__(self) -> Trackers:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Ends every tracker, so that what it holds back is written, however the run ended."""
+        """Ends every tracker, so that it writes what it has buffered, however the run ended."""
         for name in list(self._callbacks):
-            self._tell_or_drop(name, "on_train_end")
+            self._call_or_drop(name, "on_train_end")
         self._callbacks.clear()
-        for variable in [*os.environ]:  # ours, and what the libraries add
-            added = variable not in self._users_variables
+        for variable in [*os.environ]:  # set here or by the libraries
+            added = variable not in self._user_variables
             if added and any(name.upper() in variable for name in self.experiment.tracking):
                 del os.environ[variable]
 
-    def begin(self, trainer: PolicyTrainer) -> None:
-        """Begins each tracker's run, or goes on with it.
+    def start(self, trainer: PolicyTrainer) -> None:
+        """Starts each tracker's run, or continues it.
 
         Args:
-            trainer: TRL's frame, whose arguments, state and model the callbacks read.
+            trainer: the callbacks read its arguments, state and model.
 
         Raises:
-            UsageError: a tracker cannot begin; it is better to know before the training than after.
-            IntegrityError: the record of what was sent is damaged.
+            UsageError: a tracker cannot start; the training has not begun.
+            IntegrityError: sent.json is damaged.
         """
         names = self.experiment.tracking
         if not names:
@@ -163,127 +170,141 @@ class Trackers:
         from transformers.integrations import get_reporting_integration_callbacks
 
         self._trainer = trainer
-        self._sent = self._read_sent()
+        self._states = self._read_states()
         for name in names:
-            sent = self._sent.setdefault(name, TrackerState())
+            state = self._states.setdefault(name, TrackerState())
             with disk_errors(self.folder):
                 (self.folder / name).mkdir(parents=True, exist_ok=True)
-            for variable, value in tracker_environment(name, self.folder, self.experiment.name, sent.id).items():
+            for variable, value in tracker_environment(name, self.folder, self.experiment.name, state.id).items():
                 os.environ.setdefault(variable, value)
             try:
-                (kind,) = get_reporting_integration_callbacks([name])
+                (callback_class,) = get_reporting_integration_callbacks([name])
                 with redirect_stdout(sys.stderr):
-                    self._callbacks[name] = kind()
-                self._tell(name, "on_train_begin")
-                sent.id = _own_id(name)
+                    self._callbacks[name] = callback_class()
+                self._call(name, "on_train_begin")
+                state.id = _run_id(name)
             except Exception as error:
                 self._callbacks.pop(name, None)
+                resume = command("train", "--resume", trainer.args.output_dir, "tracking=[]")
                 raise UsageError(
-                    f"tracking: {name} cannot begin: {_reason(error)}.",
-                    f"Mend that, or go on without it: ppo train --resume {trainer.args.output_dir} tracking=[]",
+                    f"tracking: {name} cannot start: {_reason(error)}.",
+                    f"Fix that, or continue without it: {resume}",
                 ) from error
-        self._write_sent()
+        self._write_states()
 
-    def watch(self, event: Event) -> None:
-        """Passes an event on, and sends what the trackers want to know of it."""
+    def handle(self, event: Event) -> None:
+        """Passes an event on, and sends the numbers of updates and evaluations to the trackers."""
         self.on_event(event)
         if isinstance(event, UpdateDone):
             self._send("update", event.metrics.update, update_numbers(event.metrics))
         elif isinstance(event, EvaluationDone):
-            self.evaluation(event.step, event.estimates, partial=event.partial)
+            self.send_evaluation(event.step, event.estimates, partial=event.partial)
 
-    def evaluation(self, step: int, estimates: Sequence[Estimate], *, partial: bool) -> None:
-        """Sends an evaluation."""
+    def send_evaluation(self, step: int, estimates: Sequence[Estimate], *, partial: bool) -> None:
+        """Sends one evaluation.
+
+        Args:
+            step: updates done.
+            estimates: of the measures.
+            partial: whether it is an interim evaluation.
+        """
         kind = "interim" if partial else "whole"
         self._send(kind, step, evaluation_numbers(estimates, kind))
 
     def _send(self, kind: str, step: int, numbers: Mapping[str, float]) -> None:
-        due = [name for name in self._callbacks if step > self._sent[name].steps.get(kind, -1)]
+        due = [name for name in self._callbacks if step > self._states[name].steps.get(kind, -1)]
         if not due or self._trainer is None:
             return
         self._trainer.state.global_step = step
         for name in due:
-            if self._tell_or_drop(name, "on_log", logs=dict(numbers)):
-                self._sent[name].steps[kind] = step
-        self._write_sent()
+            if self._call_or_drop(name, "on_log", logs=dict(numbers)):
+                self._states[name].steps[kind] = step
+        self._write_states()
 
-    def _tell_or_drop(self, name: str, event: str, **more: Any) -> bool:  # noqa: ANN401 - for the callback
+    def _call_or_drop(self, name: str, event: str, **more: Any) -> bool:  # noqa: ANN401 - for the callback
+        """Calls one callback; one that fails is dropped with a notice."""
         try:
-            self._tell(name, event, **more)
+            self._call(name, event, **more)
         except Exception as error:  # noqa: BLE001 - whatever a library raises, the run goes on
             self._callbacks.pop(name, None)
-            text = f"{name} failed and gets nothing more of this run ({_reason(error)}); metrics.jsonl has everything."
+            text = (
+                f"{name} failed and is not sent the rest of this run ({_reason(error)}); metrics.jsonl has everything."
+            )
             self.on_event(Notice(text=text, level="warning"))
             return False
         return True
 
-    def _tell(self, name: str, event: str, **more: Any) -> None:  # noqa: ANN401 - for the callback
-        """Calls one callback, with what it prints kept out of the command's result."""
+    def _call(self, name: str, event: str, **more: Any) -> None:  # noqa: ANN401 - for the callback
+        """Calls one callback; what it prints goes to stderr, not into the command's result."""
         if self._trainer is None:
             return
-        frame, callback = self._trainer, self._callbacks[name]
-        more |= {"model": frame.model, "processing_class": frame.processing_class}
+        trainer, callback = self._trainer, self._callbacks[name]
+        more |= {"model": trainer.model, "processing_class": trainer.processing_class}
         with redirect_stdout(sys.stderr), quiet_transformers():
-            getattr(callback, event)(frame.args, frame.state, frame.control, **more)
+            getattr(callback, event)(trainer.args, trainer.state, trainer.control, **more)
             if event == "on_train_end":
                 _close_quietly(name)
 
-    def _read_sent(self) -> dict[str, TrackerState]:
+    def _read_states(self) -> dict[str, TrackerState]:
         path = self.folder / SENT_FILE
         if not path.is_file():
             return {}
         try:
-            return {name: _sent(row["id"], row["steps"]) for name, row in read_json(path).items()}
+            return {name: _checked_state(row["id"], row["steps"]) for name, row in read_json(path).items()}
         except (TypeError, KeyError, AttributeError, ValueError):
-            next_step = "Remove it; the trackers then begin runs of their own."
+            next_step = "Remove it; the trackers then start new runs."
             raise IntegrityError(f"{path} is damaged.", next_step) from None
 
-    def _write_sent(self) -> None:
-        write_json(self.folder / SENT_FILE, {name: asdict(sent) for name, sent in self._sent.items()})
+    def _write_states(self) -> None:
+        write_json(self.folder / SENT_FILE, {name: asdict(state) for name, state in self._states.items()})
 
 
-def _sent(own_id: str | None, steps: Mapping[str, int]) -> TrackerState:
-    """A row of the record, which may come from somebody else, checked."""
-    if own_id is not None and not OWN_ID.fullmatch(own_id):
-        raise ValueError(own_id)
-    return TrackerState(own_id, {str(kind): int(step) for kind, step in steps.items()})
+def _checked_state(run_id: str | None, steps: Mapping[str, int]) -> TrackerState:
+    """A row of sent.json, which may come from somebody else's run; the id goes into an environment variable.
+
+    Raises:
+        ValueError: the id has other characters, or a step is no number.
+    """
+    if run_id is not None and not RUN_ID.fullmatch(run_id):
+        raise ValueError(run_id)
+    return TrackerState(run_id, {str(kind): int(step) for kind, step in steps.items()})
 
 
-def tracker_environment(name: str, folder: Path, project: str, own_id: str | None) -> dict[str, str]:
-    """The environment variables that keep a tracker below the run's folder, and its own default name for the project.
+def tracker_environment(name: str, folder: Path, project: str, run_id: str | None) -> dict[str, str]:
+    """Environment variables that keep a tracker's files in the run's folder and name its project.
 
     Args:
         name: of the tracker.
-        folder: holds a folder for each tracker.
+        folder: holds one folder per tracker.
         project: the experiment's name, which groups its runs.
-        own_id: the tracker's own name for a run that goes on.
+        run_id: the tracker's own id of a run to continue.
     """
-    place = folder / name
+    own_folder = folder / name
     if name == "tensorboard":
-        return {"TENSORBOARD_LOGGING_DIR": str(place)}
+        return {"TENSORBOARD_LOGGING_DIR": str(own_folder)}
     if name == "trackio":  # project and run come from the arguments
-        return {"TRACKIO_DIR": str(place)}
+        return {"TRACKIO_DIR": str(own_folder)}
     if name == "mlflow":
         return {
-            "MLFLOW_TRACKING_URI": f"sqlite:///{place / 'mlflow.db'}",
-            "_MLFLOW_SERVER_ARTIFACT_ROOT": str(place / "artifacts"),  # or it makes ./mlruns
+            "MLFLOW_TRACKING_URI": f"sqlite:///{own_folder / 'mlflow.db'}",
+            "_MLFLOW_SERVER_ARTIFACT_ROOT": str(own_folder / "artifacts"),  # otherwise it creates ./mlruns
             "MLFLOW_EXPERIMENT_NAME": project,
             "MLFLOW_DISABLE_TELEMETRY": "true",
-            **({"MLFLOW_RUN_ID": own_id} if own_id else {}),
+            **({"MLFLOW_RUN_ID": run_id} if run_id else {}),
         }
     return {
         "WANDB_DIR": str(folder),  # it adds `wandb` itself
-        "WANDB_CACHE_DIR": str(place / "cache"),
+        "WANDB_CACHE_DIR": str(own_folder / "cache"),
         "WANDB_PROJECT": project,
         "WANDB_CONSOLE": "off",  # the live view shows prompts and answers
-        "WANDB_DISABLE_GIT": "true",  # it would send the diff, which may hold prompts too
+        "WANDB_DISABLE_GIT": "true",  # it would send the diff, which may hold prompts
         "WANDB_DISABLE_CODE": "true",
-        **({"WANDB_RUN_ID": own_id, "WANDB_RESUME": "allow"} if own_id else {}),
+        **({"WANDB_RUN_ID": run_id, "WANDB_RESUME": "allow"} if run_id else {}),
     }
 
 
-def _own_id(name: str) -> str | None:
-    """The name that a tracker gave the run; trackio goes on by the run's name, tensorboard by its folder."""
+def _run_id(name: str) -> str | None:
+    """The id that a tracker gave the run; trackio continues a run by its name, tensorboard by its folder."""
     if name == "wandb":
         return str(importlib.import_module(name).run.id)
     if name == "mlflow":
@@ -292,18 +313,19 @@ def _own_id(name: str) -> str | None:
 
 
 def _close_quietly(name: str) -> None:
-    """Ends what a callback leaves open, so that the next run of this process has a tracker of its own."""
+    """Ends what a callback leaves open, so that the next run in this process gets a tracker of its own."""
     if name == "wandb":
         wandb = importlib.import_module(name)
         wandb.finish()
-        wandb.teardown()  # it reads its environment once, before its first run
+        wandb.teardown()  # it reads its environment only before its first run
     elif name == "mlflow":
         importlib.import_module(name).flush_async_logging()
-    elif name == "trackio":  # it reads its folder once, while it is imported
+    elif name == "trackio":  # it reads its folder only while it is imported
         for module in [module for module in sys.modules if module.partition(".")[0] == name]:
             del sys.modules[module]
 
 
 def _reason(error: Exception) -> str:
+    """The first line of an error's message."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__).rstrip(".")

@@ -1,10 +1,10 @@
-"""From our config to TRL's, one way.
+"""TRL's PPOConfig, made from an experiment.
 
-Everything TRL would do wrong or silently ignore is kept away from it: no end-of-turn penalty (a reward term does
-that), no sample generations (they draw from the global generator), no accumulation (it is off on the last batch
-of each pass), no 16-bit flags (ignored), no trackers (`tracking` drives them, for one that fails must fail alone).
+What TRL would do wrong or silently ignore stays off: no end-of-turn penalty (a reward term does that), no sample
+generations (they draw from the global generator), no gradient accumulation (wrong on the last batch of each pass), no
+16-bit flags (ignored), no trackers (`tracking` drives them, so that one that fails does not end the run).
 
-Not here: reading YAML.
+Not here: reading YAML (`experiment.load`).
 """
 
 from __future__ import annotations
@@ -20,32 +20,38 @@ from ppo_cli.experiment.schema import Experiment
 from ppo_cli.experiment.schema_index import key_of
 
 UNTRACKED_KEYS = ("model.system_prompt",)
-"""A prompt; prompts do not leave the run's folder."""
+"""Not sent to trackers: a prompt, and prompts do not leave the run's folder."""
 
 
 class TrackedPPOConfig(PPOConfig):
-    """TRL's settings, which tell a tracker the experiment's own keys and not TRL's hundred."""
+    """TRL's settings, which give a tracker the experiment's own keys instead of TRL's hundred."""
 
-    parameters: dict[str, Any]
-    """Set once it is built."""
+    tracked: dict[str, Any]
+    """Set after construction."""
 
     def to_dict(self) -> dict[str, Any]:
         """What transformers' callbacks hand to a tracker as the run's parameters."""
-        return dict(self.parameters)
+        return dict(self.tracked)
 
 
 def tracked_settings(experiment: Experiment) -> dict[str, Any]:
-    """Every key that can move a number, by its path; a name of a file says nothing elsewhere."""
-    settings = {}
+    """Every key that can change a number of the run, by its path; file paths mean nothing on another machine."""
+    tracked = {}
     for path, value in path_independent(experiment).items():
         key = key_of(path)  # None for a group that is null, and for what a user's function takes
         if path not in UNTRACKED_KEYS and (key is None or (key.role != "free" and not key.is_file)):
-            settings[path] = value
-    return settings
+            tracked[path] = value
+    return tracked
 
 
 def to_trl_config(experiment: Experiment, folder: Path, device: torch.device) -> PPOConfig:
-    """A fresh PPOConfig; TRL writes into it, so it is made anew for every trainer."""
+    """A new PPOConfig for one trainer; TRL writes into it.
+
+    Args:
+        experiment: the settings.
+        folder: of the run; its name becomes the trackers' name of the run.
+        device: to train on.
+    """
     ppo, kl = experiment.ppo, experiment.kl
     config = TrackedPPOConfig(
         output_dir=str(folder),
@@ -80,5 +86,5 @@ def to_trl_config(experiment: Experiment, folder: Path, device: torch.device) ->
         gamma=ppo.gamma,
         lam=ppo.gae_lambda,
     )
-    config.parameters = tracked_settings(experiment)
+    config.tracked = tracked_settings(experiment)
     return config

@@ -1,16 +1,17 @@
-"""A short supervised warm start with TRL's SFTTrainer, adapters merged, kept by the content that made it.
+"""A short supervised warm start with TRL's SFTTrainer: adapters are trained, merged, and cached by their inputs.
 
 PPO amplifies what the policy already does; a start model that never refuses gives it nothing to amplify.
 
-Not here: PPO, judging the start model.
+Not here: PPO (`trainer`), checking the start model (`preflight`).
 """
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,62 +33,62 @@ from ppo_cli.records.answers import Prompt
 from ppo_cli.records.events import EventHandler, Phase, Progress
 from ppo_cli.store.files import read_json, write_json
 
-TRAINING_VERSION = 2
-"""Raised whenever the training below gives other weights, so that an old result is not taken for a new one."""
+TRAINING_VERSION = 3
+"""Raised whenever the training below gives other weights; it is part of the cache key."""
 MANIFEST = "warm-start-manifest.json"
 
 
-def warm_start(
-    load: Callable[[], Any],
-    tokenizer: ChatTokenizer,
-    examples: Sequence[Prompt],
-    settings: Sft,
-    *,
-    start: Path,
-    start_identity: dict[str, Any],
-    kind: str,
-    on_event: EventHandler,
-) -> Path:
+@dataclass(frozen=True, kw_only=True)
+class ModelToTrain:
+    """The model that a warm start begins with."""
+
+    folder: Path
+    digests: Mapping[str, Any]
+    """Of its weights and tokenizer."""
+    tokenizer: ChatTokenizer
+    load: Callable[[], Any]
+    """Loads it as a transformers causal language model, whose weights are then changed."""
+    device_and_dtype: str
+    """Part of the cache key, since they change the last digits of the result."""
+
+
+def warm_start(model: ModelToTrain, examples: Sequence[Prompt], settings: Sft, on_event: EventHandler) -> Path:
     """The folder of the warm-started model, training it the first time.
 
     Args:
-        load: gives the start model, a transformers causal language model; its weights are used up.
-        tokenizer: its tokenizer.
+        model: to begin with.
         examples: prompts with answers.
         settings: of the SFT.
-        start: folder of the start model.
-        start_identity: digests of the start model.
-        kind: device and type of the weights, which move the last digits of the result.
-        on_event: told of progress.
+        on_event: called with progress.
+
+    Raises:
+        IntegrityError: the cached model was changed.
+        DiskFullError: no space is left.
+        NoPermissionError: the cache folder may not be written.
     """
     key = sha256_of(
         {
-            "recipe": TRAINING_VERSION,
-            "start": start_identity,
-            "system_prompt": tokenizer.system_prompt,
+            "training_version": TRAINING_VERSION,
+            "model": dict(model.digests),
+            "system_prompt": model.tokenizer.system_prompt,
             "settings": settings.model_dump(),
             "examples": [as_row(example) for example in examples],
-            "kind": kind,
+            "device_and_dtype": model.device_and_dtype,
         }
     )
     target = cache_folder() / "warm-starts" / key[:16]
     if not target.exists():
-        _train_into(target, load(), tokenizer, examples, settings, start, on_event)
+        _train_into(target, model, examples, settings, on_event)
     manifest = read_json(target / MANIFEST)
     if sha256_file(target / "model.safetensors") != manifest["model.safetensors"]:
-        raise IntegrityError(f"The cached warm start {target} was changed.", "Remove that folder; it is made anew.")
+        raise IntegrityError(f"The cached warm start {target} was changed.", "Remove that folder; it is trained again.")
     return target
 
 
 def _train_into(
-    target: Path,
-    model: Any,  # noqa: ANN401
-    tokenizer: ChatTokenizer,
-    examples: Sequence[Prompt],
-    settings: Sft,
-    start: Path,
-    on_event: EventHandler,
+    target: Path, model: ModelToTrain, examples: Sequence[Prompt], settings: Sft, on_event: EventHandler
 ) -> None:
+    """Trains in a temporary folder and renames it."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with (
         writing_weights(target),
@@ -95,27 +96,22 @@ def _train_into(
         quiet_datasets(),
         tempfile.TemporaryDirectory(dir=target.parent, prefix=".sft-", ignore_cleanup_errors=True) as work,
     ):
-        merged = _train(model, tokenizer, examples, settings, Path(work), on_event)
+        merged = _train(model, examples, settings, Path(work), on_event)
         folder = Path(work) / "model"
         merged.save_pretrained(folder, max_shard_size="100GB")
-        export_support_files(start, folder)
+        export_support_files(model.folder, folder)
         write_json(folder / MANIFEST, {"model.safetensors": sha256_file(folder / "model.safetensors")})
         try:
             folder.rename(target)
         except OSError:
-            if not target.exists():  # else another process made the same folder meanwhile
+            if not target.exists():  # else another process has made the same folder meanwhile
                 raise
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _train(
-    model: Any,  # noqa: ANN401
-    tokenizer: ChatTokenizer,
-    examples: Sequence[Prompt],
-    settings: Sft,
-    work: Path,
-    on_event: EventHandler,
-) -> Any:  # noqa: ANN401
+def _train(start: ModelToTrain, examples: Sequence[Prompt], settings: Sft, work: Path, on_event: EventHandler) -> Any:  # noqa: ANN401
+    """The trained model with its adapters merged."""
+    model = start.load()
     steps = settings.epochs * -(-len(examples) // settings.batch_size)
     on_event(Phase(name="warm start (SFT)", total=steps, unit="steps"))
     set_seed(settings.seed)
@@ -141,8 +137,8 @@ def _train(
             disable_tqdm=True,
             dataloader_pin_memory=model.device.type == "cuda",
         ),
-        train_dataset=Dataset.from_list([_example(tokenizer, example) for example in examples]),
-        processing_class=tokenizer.tokenizer,
+        train_dataset=Dataset.from_list([_example(start.tokenizer, example) for example in examples]),
+        processing_class=start.tokenizer.tokenizer,
         callbacks=[StepProgress(on_event)],
     )
     trainer.remove_callback(PrinterCallback)
@@ -153,7 +149,7 @@ def _train(
 
 
 def _example(tokenizer: ChatTokenizer, example: Prompt) -> dict[str, list[int]]:
-    """The prompt as rollouts render it, then the answer and the end-of-turn token; only these are learnt."""
+    """The prompt as rollouts tokenize it, then the answer and the end-of-turn token; only these two are learnt."""
     prompt = tokenizer.render(example.text)
     answer = tokenizer.tokenizer(example.answer, add_special_tokens=False)["input_ids"]
     answer = [int(token) for token in answer] + [tokenizer.stop_ids[0]]
@@ -162,18 +158,18 @@ def _example(tokenizer: ChatTokenizer, example: Prompt) -> dict[str, list[int]]:
 
 @contextmanager
 def quiet_datasets() -> Iterator[None]:
-    """Keeps the progress bars of `datasets` off the user's screen."""
-    shown = not are_progress_bars_disabled()
+    """Switches off the progress bars of `datasets` inside the block."""
+    were_enabled = not are_progress_bars_disabled()
     disable_progress_bars()
     try:
         yield
     finally:
-        if shown:
+        if were_enabled:
             enable_progress_bars()
 
 
 class StepProgress(TrainerCallback):
-    """Tells the watcher of each step."""
+    """Reports each optimizer step as progress."""
 
     def __init__(self, on_event: EventHandler) -> None:
         self.on_event = on_event

@@ -1,6 +1,6 @@
-"""`ppo eval --answers`: the same measures on answers that were made elsewhere, and every answer's labels.
+"""`ppo eval --answers`: label and measure answers that were generated elsewhere.
 
-Never imports torch. Not here: the rules, the screens.
+Never imports torch. Not here: the rules (`behaviours`), answers of a run (`evaluate`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ppo_cli.behaviours.measures import BY_CATEGORY, MEASURES
 from ppo_cli.errors import PromptError, UsageError
 from ppo_cli.prompts.formats import table_rows
 from ppo_cli.prompts.jsonl import as_prompts
-from ppo_cli.records.answers import Prompt
+from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.records.measures import LabelledAnswer, Sample
 from ppo_cli.records.results import ExternalAnswersResult
 from ppo_cli.stats.by_category import by_category
@@ -26,24 +26,29 @@ from ppo_cli.stats.label_matrix import label_matrix
 from ppo_cli.store.files import disk_errors, write_lines
 
 NEEDS_TOKENS = ("tokens", "ended")
-"""Labels that only whoever sampled an answer knows."""
+"""Labels that need the sampled tokens, which a file of answers does not have."""
 
 
-def score_answers(path: Path, *, out: Path | None = None) -> ExternalAnswersResult:
-    """Labels answers made elsewhere, one row of labels a row of answers, and measures them.
+def score_answers(answers: str | Path, *, labels_file: str | Path | None = None) -> ExternalAnswersResult:
+    """Labels answers that were generated elsewhere, one row of labels per row of answers, and measures them.
+
+        >>> score_answers("answers.jsonl").estimates[0].value
 
     Args:
-        path: JSONL or CSV with prompt and answer; id, category and expect may be there, other columns are left alone.
+        answers: JSONL or CSV with prompt and answer, and perhaps id, category and expect; other columns are ignored.
             Rows of one id, or without ids of one prompt, are several answers to it.
-        out: where the labels go; FILE.labels.jsonl beside it by default.
+        labels_file: where the labels go; FILE.labels.jsonl beside the answers by default.
 
     Raises:
         PromptError: no such file, or a row that cannot be used; names its line.
         UsageError: the labels would replace the answers.
     """
-    out = out or path.with_name(f"{path.stem}.labels.jsonl")
-    if out.absolute() == path.absolute():
-        raise UsageError(f"{out}: the labels would replace the answers.", "Name another file with --out.")
+    path = Path(answers)
+    labels_path = path.with_name(f"{path.stem}.labels.jsonl") if labels_file is None else Path(labels_file)
+    if labels_path.absolute() == path.absolute():
+        raise UsageError(
+            f"{labels_path}: the labels would replace the answers.", "Name another file with --labels-file."
+        )
     prompts: dict[str, Prompt] = {}
     samples: list[Sample] = []
     count: Counter[str] = Counter()
@@ -61,25 +66,25 @@ def score_answers(path: Path, *, out: Path | None = None) -> ExternalAnswersResu
     if not samples:
         raise PromptError(f"{path} holds no answers.", 'Write {"id": …, "prompt": …, "answer": …} into it.')
     labelled = [_without(row, NEEDS_TOKENS) for row in label_sample(list(prompts.values()), samples)]
-    with disk_errors(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-    write_lines(out, [{"id": row.prompt_id, "sample": row.sample, **row.labels} for row in labelled])
-    table = label_matrix(labelled)
-    estimates = [estimate(measure, table) for measure in MEASURES]
+    with disk_errors(labels_path):
+        labels_path.parent.mkdir(parents=True, exist_ok=True)
+    write_lines(labels_path, [{"id": row.prompt.id, "sample": row.sample.index, **row.labels} for row in labelled])
+    matrix = label_matrix(labelled)
+    estimates = [estimate(measure, matrix) for measure in MEASURES]
     return ExternalAnswersResult(
         name=path.name,
-        labels=str(out),
+        labels=str(labels_path),
         rules=RULES_VERSION,
         answers=len(samples),
         prompts=len(prompts),
-        estimates=tuple(found for found in estimates if found.value is not None),
-        categories=by_category(labelled, (), BY_CATEGORY),
+        estimates=tuple(row for row in estimates if row.value is not None),
+        categories=by_category(matrix, None, BY_CATEGORY),
     )
 
 
 def _prompt(row: Mapping[str, Any], where: str) -> Prompt:
     text, given = row.get("prompt"), row.get("id")
-    if given is None:  # answers to one prompt belong together
+    if given is None:  # rows of one prompt get one id
         given = hashlib.sha256(str(text).encode("utf-8", "replace")).hexdigest()[:12]
     named = {"id": str(given) if isinstance(given, int) else given}
     kept = {name: row[name] for name in ("prompt", "category", "expect") if name in row}
@@ -87,14 +92,14 @@ def _prompt(row: Mapping[str, Any], where: str) -> Prompt:
     return prompt
 
 
-def _sample(row: Mapping[str, Any], prompt: Prompt, number: int, where: str) -> Sample:
+def _sample(row: Mapping[str, Any], prompt: Prompt, index: int, where: str) -> Sample:
     answer = row.get("answer")
     if answer is None and "answer" in row and prompt.text:
-        answer = ""  # an empty cell: the model said nothing
+        answer = ""  # an empty cell is an empty answer
     if not isinstance(answer, str):
         has = "`answer` must be text" if "answer" in row else "has no `answer`"
         raise PromptError(f"{where}: {has}.", "Each row needs a prompt and an answer.")
-    return Sample(prompt_id=prompt.id, sample=number, answer=answer, token_count=0, finish="eos", kl=None)
+    return Sample(prompt_id=prompt.id, index=index, answer=Answer(text=answer, token_count=0, finish="eos"), kl=None)
 
 
 def _without(row: LabelledAnswer, names: tuple[str, ...]) -> LabelledAnswer:

@@ -1,122 +1,109 @@
 """`ppo report`: one run against its own step 0 as an HTML page; and the page that `ppo compare --html` writes.
 
-Never imports torch. Not here: the page itself (`report.page`), the statistics.
+Never imports torch. Not here: the page itself (`report.html`), the statistics (`stats`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ppo_cli.behaviours.label_answers import RULES_VERSION
 from ppo_cli.behaviours.measures import measure_named
-from ppo_cli.errors import IntegrityError, UsageError
-from ppo_cli.evaluation.compare import ComparedRun, common_prompts, compared_run
-from ppo_cli.evaluation.evaluate import EvaluationData, compare_with_baseline, read_evaluation
+from ppo_cli.errors import IntegrityError
+from ppo_cli.evaluation.compared_runs import ComparedRun, common_prompts, compared_run
 from ppo_cli.evaluation.human_labels import with_human_labels
-from ppo_cli.evaluation.run_alarms import load_or_compute
+from ppo_cli.evaluation.results import EvaluationData, compare_with_baseline
 from ppo_cli.experiment.values import flatten, to_dict
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.comparisons import Comparison
-from ppo_cli.records.measures import Estimate, LabelledAnswer, Sample
+from ppo_cli.records.measures import Estimate, LabelledAnswer
 from ppo_cli.records.results import ComparisonResult, ReportResult
-from ppo_cli.report.html.page import Page, PolicyAnswers, RunPanel, render
-from ppo_cli.stats.comparability import setting_digest
+from ppo_cli.report.html.page_data import Page, PolicyAnswers, RunPanel
 from ppo_cli.stats.comparison import flip_label
-from ppo_cli.stats.intervals import estimate
-from ppo_cli.stats.label_matrix import label_matrix
+from ppo_cli.stats.label_matrix import common_matrices, pool_seeds
 from ppo_cli.stats.transitions import prompt_changes, transitions
 from ppo_cli.store.evaluations import is_complete
-from ppo_cli.store.files import disk_errors, read_json, write_text
-from ppo_cli.store.layout import step_of
-from ppo_cli.store.runs import find_run
+from ppo_cli.store.files import disk_errors, write_text
+from ppo_cli.store.runs import Run
 
 REPORT = "report.html"
 TRADE_OFF = ("kl.per_answer", "refusal.unsafe", "refusal.safe")
-"""What the curves over evaluations need beside the primary measure."""
+"""Measures that the curves over evaluations show beside the primary measure."""
 
 
-def report_run(name: str, *, output: Path, html: Path | None = None) -> ReportResult:
-    """Writes the page of one run: its last policy against its step 0.
+@dataclass(frozen=True, kw_only=True)
+class InterimSeries:
+    """A few measures at every evaluation of a run, all on the same prompts."""
+
+    by_step: Sequence[tuple[int, Mapping[str, Estimate]]]
+    """(step, measures by name), in order."""
+    prompts: int
+    """Prompts that every evaluation answered."""
+
+
+def report(run: str | Path | Run, *, html: str | Path | None = None, runs_dir: str | Path = "runs") -> ReportResult:
+    """Writes the HTML page of one run: its last policy against its step 0.
+
+        >>> report("runs/refusal-kl0.15-s1-7f3a9c").path
 
     Args:
-        name: a run folder, or its name in the output folder.
-        output: folder of run folders.
+        run: a run folder, or its name in `runs_dir`.
         html: file to write; by default reports/report.html in the run's folder.
+        runs_dir: folder of run folders.
 
     Raises:
-        UsageError: no such run, or it is not finished.
-        IntegrityError: it was changed after freezing, or lacks an evaluation.
+        UsageError: no such run.
+        IntegrityError: it is not finished, was changed after freezing, or lacks an evaluation.
     """
-    arm = compared_run(find_run(name, output))
-    at_start = arm.run.layout.evaluation(0)
-    if not is_complete(at_start):
-        raise IntegrityError(f"{arm.run.name} has no evaluation of step 0.", "Repeat the run.")
-    before = read_evaluation(at_start, list(arm.evaluated.prompts.values()), "step 0")
-    after = replace(arm.evaluated, name=f"step {arm.step}")
+    compared = compared_run(run, Path(runs_dir))
+    layout = compared.records.layout
+    if not is_complete(layout.evaluation(0)):
+        raise IntegrityError(f"{compared.name} has no evaluation of step 0.", "Repeat the run.")
+    before, after = compared.records.evaluation(0), compared.evaluated
     comparison = with_human_labels(
-        compare_with_baseline(before, after, arm.experiment),
-        [(arm.run, 0)],
-        [(arm.run, arm.step)],
+        compare_with_baseline(before, after, compared.experiment),
+        [before],
+        [after],
         before.prompts,
-        arm.experiment.evaluation.smallest_effect,
+        compared.experiment.evaluation.smallest_effect,
     )
-    path = html or arm.run.layout.reports / REPORT
+    path = layout.reports / REPORT if html is None else Path(html)
     if html is None:
         with disk_errors(path):
             path.parent.mkdir(exist_ok=True)
-    looks = _interim_series(arm, before)
-    page = _page(
-        arm.run.name, comparison, None, (_policy_answers(before), _policy_answers(after)), {"run": arm}, {"run": looks}
-    )
-    return _write(path, page, arm.run.name)
+    page = _page(compared.name, comparison, None, (_answers(before), _answers(after)), {"run": compared})
+    return _write(path, page, compared.name)
 
 
-def report_comparison(outcome: ComparisonResult, names: Sequence[str], *, output: Path, html: Path) -> ReportResult:
-    """Writes the page of two runs, or of two arms of several seeds.
+def write_comparison_page(
+    result: ComparisonResult, before: Sequence[ComparedRun], after: Sequence[ComparedRun], html: Path
+) -> ReportResult:
+    """Writes the HTML page of two runs, or of two arms of several seeds.
 
     Args:
-        outcome: what `compare` found of them.
-        names: the runs, as `compare` was given them.
-        output: folder of run folders.
+        result: the comparison of both arms.
+        before: the runs of arm A, one per seed.
+        after: the runs of arm B.
         html: file to write.
     """
-    runs = [compared_run(find_run(name, output)) for name in names]
-    found = outcome.seed_comparison
-    first = [run for run in runs if run.run.name in found.before] if found else runs[:1]
-    arms = {"A": first, "B": [run for run in runs if run not in first] if found else runs[1:]}
-    common = common_prompts(runs)
-    a, b = (_pooled(arm, common, letter) for letter, arm in arms.items())
+    arms = {"A": before, "B": after}
+    prompts = common_prompts([*before, *after])
+    a, b = (_pooled_answers(letter, arm, prompts) for letter, arm in arms.items())
     by_letter = {
         letter if len(arm) == 1 else f"{letter} seed {run.experiment.seed}": run
         for letter, arm in arms.items()
         for run in arm
     }
-    looks = {letter: _interim_series(run, _baseline_run(run)) for letter, run in by_letter.items()}
-    title = f"{outcome.before} → {outcome.after}"
-    return _write(html, _page(title, outcome.comparison, outcome, (a, b), by_letter, looks), title)
-
-
-def require_two_sides(names: Sequence[str], output: Path) -> None:
-    """Refuses a page of more than two runs or arms of seeds, before any work.
-
-    Raises:
-        UsageError: there are not two.
-    """
-    if len(names) == 2:
-        return
-    settings = {setting_digest(find_run(name, output).verify()[1]) for name in names}
-    if len(settings) != 2:
-        raise UsageError(
-            f"An HTML report shows two runs, or two settings with several seeds each; these {len(names)} runs are of "
-            f"{len(settings)}.",
-            "Compare them pair by pair with --html.",
-        )
+    title = f"{result.before} → {result.after}"
+    return _write(html, _page(title, result.comparison, result, (a, b), by_letter), title)
 
 
 def _write(path: Path, page: Page, name: str) -> ReportResult:
+    from ppo_cli.report.html.page import render
+
     text = render(page)
     write_text(path, text)
     return ReportResult(name=name, path=str(path), bytes=len(text.encode()), prompts=page.comparison.prompts)
@@ -125,93 +112,74 @@ def _write(path: Path, page: Page, name: str) -> ReportResult:
 def _page(
     title: str,
     comparison: Comparison,
-    outcome: ComparisonResult | None,
+    result: ComparisonResult | None,
     sides: tuple[PolicyAnswers, PolicyAnswers],
-    arms: Mapping[str, ComparedRun],
-    looks: Mapping[str, tuple[Sequence[tuple[int, Mapping[str, Estimate]]], int]],
+    runs: Mapping[str, ComparedRun],
 ) -> Page:
     before, after = sides
-    prompts = common_prompts(list(arms.values()))
-    moved = prompt_changes(before.labelled, after.labelled, flip_label(measure_named(comparison.primary)))
-    first = min(arms.values(), key=lambda arm: arm.run.state().started)  # whose primary measure the verdict is about
+    prompts = common_prompts(list(runs.values()))
+    changes = prompt_changes(before.matrix, after.matrix, flip_label(measure_named(comparison.primary)))
+    first = min(runs.values(), key=lambda run: run.records.state.started)  # its primary measure decides the verdict
     return Page(
         title=title,
-        goal=next(iter(arms.values())).experiment.goal,
+        goal=next(iter(runs.values())).experiment.goal,
         comparison=comparison,
-        result=outcome,
+        result=result,
         sides=sides,
-        runs=[_run_panel(letter, arm, *looks[letter]) for letter, arm in arms.items()],
+        runs=[_run_panel(letter, run) for letter, run in runs.items()],
         prompts=prompts,
-        prompt_changes=moved,
-        transitions=transitions(moved, {key: prompt.expect for key, prompt in prompts.items()}),
+        prompt_changes=changes,
+        transitions=transitions(changes, {key: prompt.expect for key, prompt in prompts.items()}),
         smallest_effect=first.experiment.evaluation.smallest_effect,
         rules=RULES_VERSION,
-        advice=outcome.advice if outcome else load_or_compute(first.run, first.evaluated, first.step).advice,
+        advice=result.advice if result else first.findings.advice,
     )
 
 
-def _pooled(arm: Sequence[ComparedRun], prompts: Mapping[str, Prompt], name: str) -> PolicyAnswers:
-    """The answers of all seeds of an arm, numbered through."""
-    samples: list[Sample] = []
+def _answers(evaluated: EvaluationData) -> PolicyAnswers:
+    return PolicyAnswers(name=evaluated.name, labelled=evaluated.labelled, matrix=evaluated.matrix)
+
+
+def _pooled_answers(name: str, arm: Sequence[ComparedRun], prompts: Mapping[str, Prompt]) -> PolicyAnswers:
+    """The answers of all seeds of an arm to these prompts, numbered from the first seed's to the last's."""
     labelled: list[LabelledAnswer] = []
     seeds: list[int] = []
-    for place, run in enumerate(arm):
-        rows = zip(run.evaluated.samples, run.evaluated.labelled, strict=True)
-        kept = [(sample, row) for sample, row in rows if sample.prompt_id in prompts]
-        through = place * run.experiment.evaluation.samples_per_prompt
-        samples += [replace(sample, sample=through + sample.sample) for sample, _ in kept]
-        labelled += [replace(row, sample=through + row.sample) for _, row in kept]
-        seeds += [run.experiment.seed] * len(kept)
-    return PolicyAnswers(name=name, samples=samples, labelled=labelled, seeds=seeds if len(arm) > 1 else ())
+    for index, run in enumerate(arm):
+        rows = [row for row in run.evaluated.labelled if row.prompt.id in prompts]
+        offset = index * run.experiment.evaluation.samples_per_prompt
+        labelled += [replace(row, sample=replace(row.sample, index=offset + row.sample.index)) for row in rows]
+        seeds += [run.experiment.seed] * len(rows)
+    (matrices,) = common_matrices([run.evaluated.matrix.only(prompts) for run in arm])
+    return PolicyAnswers(name=name, labelled=labelled, matrix=pool_seeds(matrices), seeds=seeds if len(arm) > 1 else ())
 
 
-def _policy_answers(evaluated: EvaluationData) -> PolicyAnswers:
-    return PolicyAnswers(name=evaluated.name, samples=evaluated.samples, labelled=evaluated.labelled)
-
-
-def _run_panel(
-    letter: str, arm: ComparedRun, looks: Sequence[tuple[int, Mapping[str, Estimate]]], prompts: int
-) -> RunPanel:
-    state = arm.run.state()
-    settings: dict[str, Any] = flatten(to_dict(arm.experiment))
+def _run_panel(letter: str, run: ComparedRun) -> RunPanel:
+    state = run.records.state
+    settings: dict[str, Any] = flatten(to_dict(run.experiment))
+    series = _interim_series(run)
     return RunPanel(
         letter=letter,
-        arm=letter.partition(" ")[0],
-        name=arm.run.name,
-        status=f"{state.status} after {state.updates_done} updates",
+        group=letter.partition(" ")[0],
+        name=run.name,
+        status=f"{state.status.replace('_', ' ')} after {state.updates_done} updates",
         reason=state.reason,
-        fingerprint=arm.lock.fingerprint,
+        fingerprint=run.lock.fingerprint,
         settings=settings,
-        metrics=arm.run.metrics(),
-        looks=looks,
-        look_prompts=prompts,
-        provenance=read_json(arm.run.layout.provenance),
-        alarms=load_or_compute(arm.run, arm.evaluated, arm.step).alarms,
+        metrics=run.records.metrics,
+        interim=series.by_step,
+        interim_prompts=series.prompts,
+        provenance=run.records.provenance,
+        alarms=run.findings.alarms,
     )
 
 
-def _baseline_run(arm: ComparedRun) -> EvaluationData | None:
-    folder = arm.run.layout.evaluation(0)
-    return read_evaluation(folder, list(arm.evaluated.prompts.values()), "step 0") if is_complete(folder) else None
-
-
-def _interim_series(
-    arm: ComparedRun, start: EvaluationData | None
-) -> tuple[list[tuple[int, dict[str, Estimate]]], int]:
-    """The primary measure and its price at every evaluation of a run, all on the prompts that all of them answered.
-
-    Returns:
-        (step, measures) in order, and the number of those prompts.
-    """
-    found = {arm.step: arm.evaluated, **({0: start} if start else {})}
-    for folder in arm.run.layout.evaluations.iterdir():
-        step = step_of(folder)
-        if step is not None and step not in found and is_complete(folder):
-            found[step] = read_evaluation(folder, list(arm.evaluated.prompts.values()), f"step {step}")
-    common = set.intersection(*(set(evaluated.prompts) for evaluated in found.values()))
-    measures = [measure_named(name) for name in dict.fromkeys((arm.experiment.evaluation.primary, *TRADE_OFF))]
-    looks = []
-    for step in sorted(found):
-        table = label_matrix([row for row in found[step].labelled if row.prompt_id in common])
-        looks.append((step, {measure.name: estimate(measure, table) for measure in measures}))
-    return looks, len(common)
+def _interim_series(run: ComparedRun) -> InterimSeries:
+    """The primary measure and its trade-off at every evaluation of a run, on the prompts that all of them answered."""
+    evaluations = {step: run.records.evaluation(step) for step in run.records.evaluated_steps()}
+    common = set.intersection(*(set(evaluated.prompts) for evaluated in evaluations.values()))
+    measures = [measure_named(name) for name in dict.fromkeys((run.experiment.evaluation.primary, *TRADE_OFF))]
+    by_step = []
+    for step, evaluated in evaluations.items():
+        estimates = evaluated.only(common).estimates(measures)
+        by_step.append((step, {estimate.name: estimate for estimate in estimates}))
+    return InterimSeries(by_step=by_step, prompts=len(common))

@@ -1,12 +1,11 @@
-"""The sampling of an evaluation, kept batch by batch, so that a killed one goes on where it was.
+"""Sampling the answers of an evaluation batch by batch, so that a killed evaluation continues where it was.
 
-Not here: what is made of the answers (`evaluate`), drawing them (`models.sampling`), the draft's file (`store`).
+Not here: sampling tokens (`models.sampling`), the file of answers so far (`store.evaluations`), measuring (`results`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,69 +14,79 @@ from numpy.typing import NDArray
 from ppo_cli.experiment.digest import sha256_of
 from ppo_cli.experiment.schema import Evaluation
 from ppo_cli.models import sampling
-from ppo_cli.records.answers import Prompt
 from ppo_cli.records.events import EventHandler, Phase, Progress
-from ppo_cli.store.evaluations import PartialSamples, TokensAndFinish
+from ppo_cli.setup.tokenized_prompts import TokenizedPrompts
+from ppo_cli.store.evaluations import PartialSamples
 
 if TYPE_CHECKING:
-    from ppo_cli.models.loading import ChatTokenizer
+    from ppo_cli.evaluation.evaluate import AnsweringModels
 
 OpenPartialSamples = Callable[[Mapping[str, Any]], PartialSamples]
 
 
 def sample_resumable(
-    policy: Callable[[], AbstractContextManager[Any]],
-    tokenizer: ChatTokenizer,
-    prompts: Sequence[Prompt],
-    rendered: Sequence[Sequence[int]],
+    models: AnsweringModels,
+    prompts: TokenizedPrompts,
     settings: Evaluation,
     on_event: EventHandler,
-    begin: OpenPartialSamples | None,
-) -> list[list[TokensAndFinish]]:
-    """K answers to each prompt as tokens, batch by batch in an order that the prompts alone decide.
+    open_partial_samples: OpenPartialSamples | None,
+) -> list[list[sampling.SampledTokens]]:
+    """K answers to each prompt, batch by batch in an order that the prompts alone decide.
 
-    A batch that the draft holds is not sampled again. The others are made of the same prompts as they would have
-    been, so that even the roundings of bfloat16, which depend on a batch's shape, are the same.
+    A batch that was kept is not sampled again. The others hold the same prompts as they would have without the kill,
+    so that even the rounding of bfloat16, which depends on a batch's shape, is the same.
 
     Args:
-        policy: opens the model that answers.
-        tokenizer: of that model.
-        prompts: what is asked.
-        rendered: the same as token ids.
-        settings: how to draw.
-        on_event: told of progress.
-        begin: opens the draft, given what decides about the answers; None keeps none.
+        models: the policy of which answers.
+        prompts: to answer.
+        settings: how to sample.
+        on_event: called with progress.
+        open_partial_samples: opens the file of answers so far, given what the answers depend on; None keeps none.
+
+    Returns:
+        [prompts][samples], in the order of the prompts.
     """
-    decoding = sampling.SamplingParams(
+    tokenizer, token_ids = models.tokenizer, prompts.token_ids
+    parameters = sampling.SamplingParams(
         settings.max_new_tokens, settings.temperature, tokenizer.stop_ids, tokenizer.pad_id
     )
-    each = settings.samples_per_prompt
-    order = sorted(range(len(prompts)), key=lambda index: (-len(rendered[index]), index))
-    size = max(1, sampling.MAX_ROWS_PER_BATCH // each)
-    drawn: list[list[TokensAndFinish]] = [[] for _ in prompts]
-    on_event(Phase(name="answering", total=len(prompts) * each, unit="answers"))
-    with policy() as model:
-        how = {
+    samples = settings.samples_per_prompt
+    order = sorted(range(len(prompts)), key=lambda index: (-len(token_ids[index]), index))
+    size = max(1, sampling.MAX_ROWS_PER_BATCH // samples)
+    answers: list[list[sampling.SampledTokens]] = [[] for _ in order]
+    on_event(Phase(name="answering", total=len(prompts) * samples, unit="answers"))
+    with models.policy() as model:
+        depends_on = {
             "settings": settings.model_dump(),
-            "prompts": sha256_of([[prompt.id, list(ids)] for prompt, ids in zip(prompts, rendered, strict=True)]),
+            "prompts": sha256_of([[prompt.id, list(ids)] for prompt, ids in prompts]),
             "batch": size,
             "device": str(model.device),
             "dtype": str(model.dtype),
         }
-        draft = begin(how) if begin else None
+        partial = open_partial_samples(depends_on) if open_partial_samples else None
         for number, start in enumerate(range(0, len(order), size)):
             batch = order[start : start + size]
-            answers = draft.batch(number) if draft else None
-            if answers is None:
-                asked, draws = [rendered[index] for index in batch], [_draws(settings, prompts[i].id) for i in batch]
-                rows = sampling.sample_answers(model, asked, draws, decoding, _remaining(on_event, start * each))
-                answers = [[(row.token_ids, row.finish) for row in of_one] for of_one in rows]
-                if draft:
-                    draft.add(answers)
-            for index, given in zip(batch, answers, strict=True):
-                drawn[index] = given
-            on_event(Progress(done=(start + len(batch)) * each))
-    return drawn
+            rows = partial.batch(number) if partial else None
+            if rows is not None:
+                sampled = [[sampling.SampledTokens(**row) for row in of_prompt] for of_prompt in rows]
+            else:
+                sampled = sampling.sample_answers(
+                    model,
+                    [token_ids[index] for index in batch],
+                    [_draws(settings, prompts.prompts[index].id) for index in batch],
+                    parameters,
+                    _progress_after(on_event, start * samples),
+                )
+                if partial:
+                    partial.add([[_to_row(answer) for answer in of_prompt] for of_prompt in sampled])
+            for index, of_prompt in zip(batch, sampled, strict=True):
+                answers[index] = of_prompt
+            on_event(Progress(done=(start + len(batch)) * samples))
+    return answers
+
+
+def _to_row(answer: sampling.SampledTokens) -> dict[str, Any]:
+    return {"token_ids": answer.token_ids, "logprobs": answer.logprobs, "finish": answer.finish}
 
 
 def _draws(settings: Evaluation, prompt_id: str) -> NDArray[np.float64]:
@@ -90,6 +99,6 @@ def _draws(settings: Evaluation, prompt_id: str) -> NDArray[np.float64]:
     )
 
 
-def _remaining(on_event: EventHandler, before: int) -> Callable[[int], None]:
-    """Tells of progress after so many answers that are done already."""
+def _progress_after(on_event: EventHandler, before: int) -> Callable[[int], None]:
+    """Reports progress on top of answers that are done already."""
     return lambda done: on_event(Progress(done=before + done))

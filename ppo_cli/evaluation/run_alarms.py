@@ -1,8 +1,9 @@
-"""Alarms and advice of a run from its records alone: while it trains, at its end, or of a run long finished.
+"""Alarms and advice of a run from its records alone: while it trains, at its end, or of a finished run.
 
-alarms.json in the run folder keeps the alarms of every evaluation, and of the last one evidence and advice too.
+alarms.json in the run folder keeps the names of the alarms of every evaluation, and of the last one the evidence and
+the advice too.
 
-Never imports torch. Not here: the alarms (`analysis.alarms`), how they look (`report`).
+Never imports torch. Not here: the alarms (`alarms`), how they are shown (`report.alarms`).
 """
 
 from __future__ import annotations
@@ -11,22 +12,20 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ppo_cli.alarms import check_all
 from ppo_cli.alarms.advice import suggest_after_comparison, suggest_after_training
-from ppo_cli.alarms.all_alarms import check_all
 from ppo_cli.alarms.run_history import RunHistory
 from ppo_cli.behaviours.measures import MEASURES, measure_named
 from ppo_cli.errors import IntegrityError
-from ppo_cli.evaluation.evaluate import EvaluationData, compare_with_baseline, read_evaluation
-from ppo_cli.prompts.jsonl import read_prompts
-from ppo_cli.records.answers import Prompt
+from ppo_cli.evaluation.results import EvaluationData, compare_with_baseline
+from ppo_cli.evaluation.run_records import RunRecords
 from ppo_cli.records.checks import Advice, Alarm
 from ppo_cli.records.comparisons import Comparison
+from ppo_cli.records.program import command
 from ppo_cli.records.results import ComparisonResult
-from ppo_cli.records.training import Episode
-from ppo_cli.setup.resolve import INPUTS
-from ppo_cli.stats.label_matrix import label_matrix
+from ppo_cli.stats.label_matrix import common_matrices
 from ppo_cli.store.evaluations import is_complete
-from ppo_cli.store.files import read_json, read_lines, write_json
+from ppo_cli.store.files import read_json, write_json
 from ppo_cli.store.runs import Run
 
 
@@ -39,62 +38,69 @@ class Findings:
 
 
 def check_alarms(
-    run: Run, before: EvaluationData, after: EvaluationData, comparison: Comparison, step: int
+    records: RunRecords, before: EvaluationData, after: EvaluationData, comparison: Comparison, step: int
 ) -> Findings:
-    """Looks at everything that the run has recorded up to an evaluation.
+    """Checks all alarms on the records of a run up to an evaluation.
 
     Args:
-        run: its folder.
+        records: of the run.
         before: the evaluation of step 0.
         after: this evaluation.
         comparison: of both.
         step: updates that were done.
     """
-    seen = _run_history(run, before, after, comparison, step)
-    alarms = check_all(seen)
-    return Findings(alarms=alarms, advice=suggest_after_training(seen, alarms, str(run.layout.config)))
+    history = _run_history(records, before, after, comparison, step)
+    alarms = check_all(history)
+    return Findings(alarms=alarms, advice=suggest_after_training(history, alarms, str(records.layout.config)))
 
 
-def save(run: Run, step: int, found: Findings, *, last: bool) -> None:
-    """Writes alarms.json anew, with what earlier evaluations rang before."""
-    earlier = read_json(run.layout.alarms)["looks"] if run.layout.alarms.is_file() else {}
-    looks = {key: names for key, names in earlier.items() if int(key) < step}
-    looks[str(step)] = [alarm.name for alarm in found.alarms]
-    kept: dict[str, Any] = {
-        "step": step,
-        "last": last,
-        "looks": looks,
-        "alarms": [asdict(alarm) for alarm in found.alarms],
-    }
-    if found.advice is not None:
-        # The folder is left out of the command, so that the same run has the same bytes wherever it lies.
-        kept["advice"] = {key: value for key, value in asdict(found.advice).items() if key != "command"}
-    write_json(run.layout.alarms, kept)
-
-
-def load_or_compute(run: Run, after: EvaluationData, step: int) -> Findings:
-    """Alarms and advice of a finished run: as it kept them, or, of a run older than alarms, made from its records.
+def save(run: Run, step: int, findings: Findings, *, last: bool) -> None:
+    """Writes alarms.json anew, with the names of the alarms of earlier evaluations.
 
     Args:
         run: its folder.
+        step: updates that were done.
+        findings: at this evaluation.
+        last: whether this is the final evaluation.
+    """
+    earlier = read_json(run.layout.alarms)["by_step"] if run.layout.alarms.is_file() else {}
+    by_step = {key: names for key, names in earlier.items() if int(key) < step}
+    by_step[str(step)] = [alarm.name for alarm in findings.alarms]
+    record: dict[str, Any] = {
+        "step": step,
+        "last": last,
+        "by_step": by_step,
+        "alarms": [asdict(alarm) for alarm in findings.alarms],
+    }
+    if findings.advice is not None:
+        # The command is left out, for it names the folder, and the same run has the same bytes wherever it is.
+        record["advice"] = {key: value for key, value in asdict(findings.advice).items() if key != "command"}
+    write_json(run.layout.alarms, record)
+
+
+def load_or_compute(records: RunRecords, after: EvaluationData, step: int) -> Findings:
+    """Alarms and advice of a finished run: from alarms.json, or computed for an evaluation made after training.
+
+    Args:
+        records: of the run.
         after: its last evaluation on the whole set.
         step: of that evaluation.
     """
-    kept = _saved(run, step)
-    if kept is not None:
-        return kept
-    folder = run.layout.evaluation(0)
-    if step == 0 or not is_complete(folder) or not run.layout.rollouts.is_file():
+    saved = _saved(records.run, step)
+    if saved is not None:
+        return saved
+    layout = records.layout
+    if step == 0 or not is_complete(layout.evaluation(0)) or not layout.rollouts.is_file():
         return Findings(alarms=(), advice=None)
-    before = read_evaluation(folder, _prompts(run, "prompts.eval"), "step 0")
-    return check_alarms(run, before, after, compare_with_baseline(before, after, run.experiment()), step)
+    before = records.evaluation(0)
+    return check_alarms(records, before, after, compare_with_baseline(before, after, records.experiment), step)
 
 
 def recorded_names(run: Run) -> tuple[str, ...] | None:
-    """Names of the alarms that rang last; None where nobody has looked.
+    """Names of the alarms at the last evaluation; None where they have not been checked yet.
 
     Raises:
-        IntegrityError: the record is damaged.
+        IntegrityError: alarms.json is damaged.
     """
     if not run.layout.alarms.is_file():
         return None
@@ -104,23 +110,25 @@ def recorded_names(run: Run) -> tuple[str, ...] | None:
         raise IntegrityError(f"{run.layout.alarms} is damaged.", "Delete it: it can be made again.") from None
 
 
-def next_step(outcome: ComparisonResult, runs: tuple[Run, Run], found: Findings, seeds: Sequence[int]) -> Advice | None:
-    """What to try after a comparison; where the second run rings alarms, what they ask for comes first.
+def next_step(
+    result: ComparisonResult, runs: tuple[Run, Run], findings: Findings, seeds: Sequence[int]
+) -> Advice | None:
+    """The advice after a comparison: that of the second run's alarms where it has any, else from the comparison.
 
     Args:
-        outcome: the comparison.
+        result: the comparison.
         runs: the first run of each arm.
-        found: what the records of the second run show.
+        findings: in the records of the second run.
         seeds: of all runs compared.
     """
-    if outcome.same_run:
+    if result.same_run:
         return None
-    if found.alarms and len(outcome.variables) <= 1:
-        return found.advice
+    if findings.alarms and len(result.variables) <= 1:
+        return findings.advice
     first, second = runs
     return suggest_after_comparison(
-        outcome,
-        measure_named(outcome.comparison.primary),
+        result,
+        measure_named(result.comparison.primary),
         round_=second.experiment().round,
         configs=(str(first.layout.config), str(second.layout.config)),
         seeds=seeds,
@@ -136,34 +144,26 @@ def _saved(run: Run, step: int) -> Findings | None:
     try:
         alarms = tuple(Alarm(**{**row, "evidence": tuple(row["evidence"])}) for row in record["alarms"])
         advice = record.get("advice")
-        command = f"ppo train {run.layout.config} {advice['key']}={advice['value']}" if advice else ""
-        return Findings(alarms=alarms, advice=Advice(**advice, command=command) if advice else None)
+        line = command("train", run.layout.config, f"{advice['key']}={advice['value']}") if advice else ""
+        return Findings(alarms=alarms, advice=Advice(**advice, command=line) if advice else None)
     except (KeyError, TypeError):
         raise IntegrityError(f"{run.layout.alarms} is damaged.", "Delete it: it can be made again.") from None
 
 
 def _run_history(
-    run: Run, before: EvaluationData, after: EvaluationData, comparison: Comparison, step: int
+    records: RunRecords, before: EvaluationData, after: EvaluationData, comparison: Comparison, step: int
 ) -> RunHistory:
-    rows = [row for row in run.metrics() if row["update"] <= step]
-    episodes = [row for row in read_lines(run.layout.rollouts) if row["update"] <= step] if step else []
-    table, now = label_matrix(before.labelled), label_matrix(after.labelled)
-    common = sorted(set(table.prompt_ids) & set(now.prompt_ids))
+    ((start,), (now,)) = common_matrices([before.matrix], [after.matrix])
     return RunHistory(
-        experiment=run.experiment(),
-        changed=tuple(run.state().changed_keys),
-        metrics=rows,
-        episodes=[Episode(**row) for row in episodes],
-        train=_prompts(run, "prompts.train"),
-        warm_start=_prompts(run, "model.warm_start"),
-        evaluation=_prompts(run, "prompts.eval"),
-        before=table.select(common),
-        after=now.select(common),
+        experiment=records.experiment,
+        changed_keys=tuple(records.state.changed_keys),
+        metrics=[row for row in records.metrics if row["update"] <= step],
+        episodes=[episode for episode in records.episodes if episode.update <= step] if step else [],
+        train=records.prompts("prompts.train"),
+        warm_start=records.prompts("model.warm_start"),
+        evaluation=records.prompts("prompts.eval"),
+        before=start,
+        after=now,
         comparison=comparison,
         measures={measure.name: measure for measure in MEASURES},
     )
-
-
-def _prompts(run: Run, key: str) -> Sequence[Prompt]:
-    path = run.layout.root / INPUTS[key]
-    return read_prompts(path) if path.is_file() else []

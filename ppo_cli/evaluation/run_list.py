@@ -30,22 +30,22 @@ INPUT_GROUPS = {"model.warm_start": "warm_start", "prompts.train": "train_set", 
 """The lock's group that holds what a path key named."""
 
 
-def run_rows(output: Path, *, sort: str = STARTED, only_changed: bool = False) -> list[RunRow]:
+def run_rows(runs_dir: Path, *, sort: str = STARTED, diff: bool = False) -> list[RunRow]:
     """Every run in a folder; one that cannot be read says why instead of hiding.
 
     Args:
-        output: the folder.
+        runs_dir: the folder.
         sort: `started`, a measure (the better first) or a key (the smaller first); what has no value comes last.
-        only_changed: of each config only the keys that are not the same in all runs.
+        diff: of each config only the keys that are not the same in all runs.
 
     Raises:
         UsageError: there is no such key or measure.
     """
     _refuse_unknown(sort)
-    rows = [_row(run) for run in list_runs(output)]
+    rows = [_row(run) for run in list_runs(runs_dir)]
     if sort != STARTED:
         rows.sort(key=lambda row: _sort_key(row, sort))
-    if only_changed:
+    if diff:
         kept = differing_keys(rows)
         rows = [replace(row, config={path: row.config[path] for path in kept if path in row.config}) for row in rows]
     return rows

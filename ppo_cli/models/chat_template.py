@@ -1,6 +1,6 @@
-"""What a chat template does with turns: whether it keeps what is said, marks who says it, and ends what it begins.
+"""Probes a chat template: whether it keeps the texts, marks who speaks, and ends a turn.
 
-Not here: what is made of it (`commands.gate`).
+Not here: the checks on what was found (`preflight.tokenizer_checks`).
 """
 
 from __future__ import annotations
@@ -12,52 +12,53 @@ from jinja2 import TemplateError
 from ppo_cli.models.loading import ChatTokenizer
 
 USER_TEXT, ANSWER_TEXT = "which harbour is the deepest", "the northern one"
-"""Words that a template is tried with."""
+"""Texts that a template is rendered with."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TemplateProbe:
-    """What a template was seen to do."""
+    """What a template does with a question and an answer."""
 
     problem: str | None
-    """Why it cannot be rendered, if so; then nothing else was seen."""
+    """Why it cannot be rendered, or None; with a problem the other fields keep their defaults."""
     keeps_user: bool = False
+    """The user's text is in the rendered prompt."""
     keeps_system: bool = False
-    """True where there is no system prompt to keep."""
+    """The system prompt is in the rendered prompt, or there is none."""
     opening: str = ""
-    """What stands before a user's words, without a system turn."""
+    """Text before the user's, without a system turn."""
     closing: str = ""
-    """What stands between a user's words and the answer."""
+    """Text between the user's and the answer."""
     ending: str = ""
-    """What stands after an answer, without blanks."""
+    """Text after an answer, outer blanks removed."""
     end_id: int | None = None
     """First token of the ending."""
 
     @property
     def marks_turns(self) -> bool:
-        """Whether an answer begins after something else than blanks."""
+        """Whether something other than blanks separates the user's text from the answer."""
         return bool(self.closing.strip())
 
 
 def probe_template(tokenizer: ChatTokenizer) -> TemplateProbe:
-    """Renders a question with and without its answer and looks at what came out."""
+    """Renders a question with and without its answer, and finds their texts in the result."""
     try:
-        asked = _render(tokenizer, tokenizer.system_prompt, answered=False)
-        alone = _render(tokenizer, None, answered=False)
+        with_system = _render(tokenizer, tokenizer.system_prompt, answered=False)
+        without_system = _render(tokenizer, None, answered=False)
     except (TemplateError, TypeError, ValueError, KeyError) as error:
         return TemplateProbe(problem=(str(error).strip() or type(error).__name__).splitlines()[0])
     try:
-        whole = _render(tokenizer, None, answered=True)
+        answered = _render(tokenizer, None, answered=True)
     except (TemplateError, TypeError, ValueError, KeyError):
-        whole = ""
-    ending = whole.rpartition(ANSWER_TEXT)[2].strip() if ANSWER_TEXT in whole else ""
+        answered = ""
+    ending = answered.rpartition(ANSWER_TEXT)[2].strip() if ANSWER_TEXT in answered else ""
     ids = tokenizer.tokenizer(ending, add_special_tokens=False)["input_ids"] if ending else []
-    opening, found, closing = alone.partition(USER_TEXT)
+    opening, user_text, closing = without_system.partition(USER_TEXT)
     return TemplateProbe(
         problem=None,
-        keeps_user=USER_TEXT in asked,
-        keeps_system=not tokenizer.system_prompt or tokenizer.system_prompt.strip() in asked,
-        opening=opening if found else "",
+        keeps_user=USER_TEXT in with_system,
+        keeps_system=not tokenizer.system_prompt or tokenizer.system_prompt.strip() in with_system,
+        opening=opening if user_text else "",
         closing=closing,
         ending=ending,
         end_id=int(ids[0]) if ids else None,

@@ -1,6 +1,6 @@
-"""How far one model's next-token distributions are from another's on given answers, and how wide they are.
+"""Exact KL between two models along given answers, and the entropy of the model that wrote them.
 
-Not here: sampling the answers, the penalty used in training.
+Not here: sampling the answers (`sampling`), the KL penalty of training (`engine.ppo_math`).
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ MAX_TOKENS_PER_PASS = 4096
 """Padded tokens in one pass."""
 
 OpenModel = Callable[[], AbstractContextManager[Any]]
-"""Gives a model for the length of a `with` block; two of them may share one set of weights."""
+"""Gives a model inside a `with` block; two of them may share one set of weights."""
 
 
 @dataclass(frozen=True)
 class KlAndEntropy:
-    """What one answer shows of the policy that wrote it, at temperature 1."""
+    """Of one answer under the policy that wrote it, at temperature 1."""
 
     kl: float
     """KL(policy || reference) summed over the answer's tokens, nats."""
     entropy: float
-    """Mean entropy of the policy's next-token distribution, nats a token."""
+    """Mean entropy of the policy's next-token distribution, nats per token."""
 
 
 def exact_kl_and_entropy(
@@ -39,56 +39,61 @@ def exact_kl_and_entropy(
 ) -> list[KlAndEntropy]:
     """The KL to the reference and the entropy of the policy along each answer, both in one pass.
 
-    Exact over the vocabulary at every token of the given answer (Schulman, "Approximating KL divergence", 2020,
-    eq. 1, in place of its samplers); never negative but for rounding.
+    At every token of the answer the sum runs over the whole vocabulary (Schulman 2020, "Approximating KL divergence",
+    equation 1, instead of the estimators k1 and k3), so a KL is never negative, up to rounding.
 
     Args:
         policy: opens the model that wrote the answers.
-        reference: opens the model it is compared with; None where it is the policy itself, whose KL is 0.
+        reference: opens the model it is compared with; None if that is the policy itself, whose KL is 0.
         sequences: (prompt ids, answer ids) of each answer.
         progress: called with the number of answers done.
+
+    Returns:
+        One result per answer, in the order given.
     """
     order = sorted(range(len(sequences)), key=lambda i: (-sum(map(len, sequences[i])), i))
-    found: dict[int, KlAndEntropy] = {}
-    while len(found) < len(order):
-        width = sum(map(len, sequences[order[len(found)]]))
-        batch = order[len(found) : len(found) + max(1, MAX_TOKENS_PER_PASS // width)]
-        found |= zip(batch, _batch(policy, reference, [sequences[i] for i in batch]), strict=True)
-        progress(len(found))
-    return [found[index] for index in range(len(sequences))]
+    results: dict[int, KlAndEntropy] = {}
+    while len(results) < len(order):
+        width = sum(map(len, sequences[order[len(results)]]))
+        batch = order[len(results) : len(results) + max(1, MAX_TOKENS_PER_PASS // width)]
+        results |= zip(batch, _batch(policy, reference, [sequences[i] for i in batch]), strict=True)
+        progress(len(results))
+    return [results[index] for index in range(len(sequences))]
 
 
 @torch.inference_mode()
 def _batch(
     policy: OpenModel, reference: OpenModel | None, batch: Sequence[tuple[Sequence[int], Sequence[int]]]
 ) -> list[KlAndEntropy]:
-    hidden, head = _opened(policy, batch)
-    other = _opened(reference, batch) if reference is not None else None
+    hidden, head = _hidden_and_head(policy, batch)
+    other = _hidden_and_head(reference, batch) if reference is not None else None
     pieces = []
     for rows, logits in head.chunks(hidden):
         logprobs = torch.log_softmax(logits, dim=-1)
-        chances = logprobs.exp()
-        entropy = -(chances * logprobs).sum(-1)
+        probabilities = logprobs.exp()
+        entropy = -(probabilities * logprobs).sum(-1)
         kl = torch.zeros_like(entropy)
         if other is not None:
             other_hidden, other_head = other
             other_logprobs = torch.log_softmax(other_head.logits(other_hidden[rows]), dim=-1)
-            kl = (chances * (logprobs - other_logprobs)).sum(-1)
+            kl = (probabilities * (logprobs - other_logprobs)).sum(-1)
         pieces.append(torch.stack([kl, entropy], dim=-1))
     per_token = torch.cat(pieces).double().split([len(answer) for _, answer in batch])
     return [KlAndEntropy(float(part[:, 0].sum()), float(part[:, 1].mean())) for part in per_token]
 
 
-def _opened(model: OpenModel, batch: Sequence[tuple[Sequence[int], Sequence[int]]]) -> tuple[torch.Tensor, LMHead]:
-    """Hidden states at the answer tokens, and the head that reads them."""
+def _hidden_and_head(
+    model: OpenModel, batch: Sequence[tuple[Sequence[int], Sequence[int]]]
+) -> tuple[torch.Tensor, LMHead]:
+    """Final hidden states that predict the answer tokens, and the head that turns them into logits."""
     with model() as opened:
         return _answer_hidden(opened, batch), LMHead(opened)
 
 
 def _answer_hidden(model: Any, batch: Sequence[tuple[Sequence[int], Sequence[int]]]) -> torch.Tensor:  # noqa: ANN401
-    """Last hidden states at the positions that predict answer tokens, rows one after another: [tokens, width].
+    """Final hidden states at the positions that predict answer tokens, row after row: [tokens, width].
 
-    Rows are padded on the right, where causal attention never looks, so no mask is needed.
+    Rows are padded on the right, which causal attention never reads, so no mask is needed.
     """
     width = max(len(prompt) + len(answer) for prompt, answer in batch)
     ids = torch.zeros((len(batch), width), dtype=torch.long)

@@ -1,10 +1,10 @@
-"""Attention by groups of query heads, as two batched matrix products: for short sequences on a CPU.
+"""Grouped-query attention as two batched matrix products, for short sequences on a CPU.
 
 torch's fused attention for CPUs is made for long sequences. At the lengths of a chat turn its backward pass takes
 several times as long as the plain products, and with a mask it copies keys and values once for each query head that
-shares them (Ainslie et al. 2023, grouped-query attention).
+shares them (grouped-query attention: Ainslie et al. 2023, arXiv:2305.13245).
 
-Not here: masks, rotary positions, caches; they stay the family's own.
+Not here: masks, rotary positions, caches; they stay those of the model family.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import eager_mask
 
 GROUPED = "grouped"
-"""The name under which transformers finds it."""
+"""Its name in transformers' registry of attention functions."""
 MAX_TOKENS = 512
-"""Keys; beyond that the [queries, keys] weights cost more than torch's fused attention."""
+"""Keys; with more of them torch's fused attention is faster."""
 TOLERANCE = 0.03
-"""Largest relative difference between logits that passes for rounding in bfloat16."""
+"""Largest relative difference between logits that counts as rounding in bfloat16."""
 
 
 def grouped_attention(
@@ -35,20 +35,20 @@ def grouped_attention(
     softcap: float | None = None,
     **others: Any,  # noqa: ANN401
 ) -> tuple[torch.Tensor, None]:
-    """Attention in the form that transformers calls it.
+    """Attention with the signature that transformers calls.
 
     Args:
-        module: passed on to torch's attention when that is used.
+        module: passed on to torch's attention where that is used.
         query: [rows, heads, queries, width].
         key: [rows, groups, keys, width]; each serves heads / groups heads.
-        value: [rows, groups, keys, width].
+        value: [rows, groups, keys, width], as `key`.
         attention_mask: added to the scores, [rows or 1, heads or 1, queries, keys].
-        scaling: factor of the scores; by default 1 / sqrt(width).
+        scaling: multiplies the scores; by default 1 / sqrt(width).
         softcap: bounds the scores by softcap * tanh(scores / softcap).
-        others: what torch's attention may know.
+        others: passed on to torch's attention.
 
     Returns:
-        [rows, queries, heads, width], and no weights.
+        [rows, queries, heads, width], and None in place of the weights.
     """
     rows, heads, queries, width = query.shape
     groups, keys = key.shape[1:3]
@@ -68,7 +68,7 @@ def grouped_attention(
 
 @torch.inference_mode()
 def attend_by_groups(model: Any) -> bool:  # noqa: ANN401 - a transformers causal language model
-    """Makes a model use it, unless its family cannot or its logits would change by more than rounding.
+    """Makes a model use grouped attention, unless its family cannot or its logits would change by more than rounding.
 
     Returns:
         Whether the model uses it now.

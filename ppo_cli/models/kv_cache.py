@@ -1,8 +1,8 @@
-"""Keys and values of the tokens read so far, with room for those still to come.
+"""Pre-allocated caches of keys and values: one that grows inside its buffers, one of fixed shape.
 
-transformers' own cache copies all of them at every token.
+transformers' own cache copies all keys and values at every token.
 
-Not here: sampling.
+Not here: decoding with them (`decoding`), filling them with prompts (`prefill`).
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from transformers.cache_utils import DynamicLayer
 class PreallocatedLayer(DynamicLayer):
     """One layer's keys and values in buffers that later tokens are written into."""
 
-    def __init__(self, keys: torch.Tensor, values: torch.Tensor, room: int) -> None:
-        """Copies what is there.
+    def __init__(self, keys: torch.Tensor, values: torch.Tensor, max_new_tokens: int) -> None:
+        """Copies the keys and values of the tokens so far.
 
         Args:
             keys: [rows, heads, length, width].
             values: [rows, heads, length, width].
-            room: number of tokens still to come.
+            max_new_tokens: number of tokens that can still be written.
         """
         super().__init__()
         self.lazy_initialization(keys, values)
-        self.buffers = tuple(torch.nn.functional.pad(part, (0, 0, 0, room)) for part in (keys, values))
-        self._show(keys.shape[2])
+        self.buffers = tuple(torch.nn.functional.pad(part, (0, 0, 0, max_new_tokens)) for part in (keys, values))
+        self._set_length(keys.shape[2])
 
     def update(
         self,
@@ -38,42 +38,42 @@ class PreallocatedLayer(DynamicLayer):
         *_args: Any,  # noqa: ANN401
         **_kwargs: Any,  # noqa: ANN401
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Writes new keys and values after the old, and gives all of them: views of the buffers."""
+        """Writes new keys and values after the old ones; returns all so far, as views of the buffers."""
         start = self.get_seq_length()
         end = start + key_states.shape[2]
         for buffer, part in zip(self.buffers, (key_states, value_states), strict=True):
             buffer[:, :, start:end] = part
-        self._show(end)
+        self._set_length(end)
         return self.keys, self.values
 
     def batch_select_indices(self, indices: torch.Tensor) -> None:
         """Keeps these rows only."""
         self.buffers = tuple(buffer[indices] for buffer in self.buffers)
-        self._show(self.get_seq_length())
+        self._set_length(self.get_seq_length())
 
     def batch_repeat_interleave(self, repeats: int) -> None:
         """Repeats every row."""
         self.buffers = tuple(buffer.repeat_interleave(repeats, dim=0) for buffer in self.buffers)
-        self._show(self.get_seq_length())
+        self._set_length(self.get_seq_length())
 
-    def _show(self, length: int) -> None:
+    def _set_length(self, length: int) -> None:
         self.keys, self.values = (buffer[:, :, :length] for buffer in self.buffers)
 
 
 class StaticLayer(DynamicLayer):
-    """The same buffers shown whole at every step, so that all shapes stay; the next token goes where `place` says."""
+    """The same buffers, returned whole at every step, so that no shape changes (as transformers' StaticCache)."""
 
-    def __init__(self, layer: PreallocatedLayer, place: torch.Tensor) -> None:
-        """Takes over a layer.
+    def __init__(self, layer: PreallocatedLayer, position: torch.Tensor) -> None:
+        """Takes over a layer's buffers.
 
         Args:
-            layer: holds the prompts, with room for the answers.
-            place: [1] index of the next token, which whoever holds it moves on.
+            layer: holds the prompts, with space for the answers.
+            position: [1] index of the next token in the buffers; the caller increments it in place.
         """
         super().__init__()
         keys, values = layer.buffers
         self.lazy_initialization(keys, values)
-        self.keys, self.values, self._place = keys, values, place
+        self.keys, self.values, self._position = keys, values, position
 
     def update(
         self,
@@ -82,31 +82,31 @@ class StaticLayer(DynamicLayer):
         *_args: Any,  # noqa: ANN401
         **_kwargs: Any,  # noqa: ANN401
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Writes one token's keys and values, and gives all places, written or not."""
-        self.keys.index_copy_(2, self._place, key_states)
-        self.values.index_copy_(2, self._place, value_states)
+        """Writes one token's keys and values; returns the whole buffers, written positions or not."""
+        self.keys.index_copy_(2, self._position, key_states)
+        self.values.index_copy_(2, self._position, value_states)
         return self.keys, self.values
 
 
-def concatenate_caches(caches: Sequence[DynamicCache], room: int) -> DynamicCache:
-    """One cache of all rows: the shorter ones are padded in front, where the mask hides them.
+def concatenate_caches(caches: Sequence[DynamicCache], max_new_tokens: int) -> DynamicCache:
+    """One cache of all rows; shorter rows are padded in front, where the mask hides them.
 
     Args:
         caches: of the same model, each of some rows.
-        room: number of tokens still to come.
+        max_new_tokens: number of tokens that can still be written.
     """
     first = caches[0]
-    for place, layer in enumerate(first.layers):
+    for index, layer in enumerate(first.layers):
         keys, values = (
-            _stacked([getattr(cache.layers[place], name) for cache in caches]) for name in ("keys", "values")
+            _concatenate([getattr(cache.layers[index], name) for cache in caches]) for name in ("keys", "values")
         )
         if type(layer) is DynamicLayer:
-            first.layers[place] = PreallocatedLayer(keys, values, room)
+            first.layers[index] = PreallocatedLayer(keys, values, max_new_tokens)
         else:  # a sliding window drops what it has passed, and stays as the family made it
             layer.keys, layer.values = keys, values
     return first
 
 
-def _stacked(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+def _concatenate(parts: Sequence[torch.Tensor]) -> torch.Tensor:
     longest = max(part.shape[2] for part in parts)
     return torch.cat([torch.nn.functional.pad(part, (0, 0, longest - part.shape[2], 0)) for part in parts])

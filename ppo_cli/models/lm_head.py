@@ -1,9 +1,9 @@
-"""The map from hidden states to next-token logits, applied to a few rows at a time.
+"""The language-model head: hidden states to next-token logits, a few rows at a time.
 
-A [batch, length, vocabulary] buffer costs more than all layers together on a CPU; only the rows of answer tokens
-are needed, and only for as long as it takes to reduce them.
+A [batch, length, vocabulary] buffer takes more time than all layers together on a CPU. Only the rows of answer tokens
+are needed, and only until they are reduced.
 
-Not here: the layers below (`engine.layers`), gradients (`engine.logprobs`).
+Not here: the layers below (`engine.split_decoder`), log-probabilities and their gradients (`engine.logprobs`).
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ import torch
 
 MAX_ROWS_PER_PASS = 128
 """Rows of logits that exist at one time."""
-
 TOLERANCE = 0.02
-"""Largest relative difference that passes for rounding in bfloat16."""
+"""Largest relative difference that counts as rounding in bfloat16."""
 
 
 class LMHead:
@@ -34,7 +33,7 @@ class LMHead:
 
     @torch.inference_mode()
     def matches_forward(self, model: Any) -> bool:  # noqa: ANN401
-        """Whether the model's own forward gives the same logits, rounding apart."""
+        """Whether the model's own forward gives the same logits, up to rounding."""
         ids = torch.arange(1, 5, device=model.device).unsqueeze(0)
         own = model(input_ids=ids, use_cache=False).logits[0].float()
         ours = self.logits(model.base_model(input_ids=ids, use_cache=False).last_hidden_state[0])
@@ -50,14 +49,14 @@ class LMHead:
         return raw
 
     def hidden_gradient(self, gradient: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-        """From a gradient at the logits to the gradient at the hidden states; `gradient` is used up.
+        """The gradient at the hidden states from the gradient at the logits.
 
         Args:
-            gradient: [rows, vocabulary], float32.
-            logits: [rows, vocabulary], as `logits` gave them.
+            gradient: [rows, vocabulary], float32; is overwritten.
+            logits: [rows, vocabulary], as `logits` returned them.
 
         Returns:
-            [rows, width], in the type of the weights.
+            [rows, width], in the dtype of the weights.
         """
         if self.softcap is not None:
             gradient *= 1 - (logits / self.softcap) ** 2

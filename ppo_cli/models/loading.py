@@ -1,6 +1,6 @@
-"""Loading weights and tokenizers: safetensors only, pad never eos, a known generation config, a chosen device.
+"""Loads weights and tokenizers: safetensors only, pad never eos, a neutral generation config; chooses device and dtype.
 
-Not here: finding the folder (`catalog`), training.
+Not here: finding the folder (`model_source`), training (`engine`).
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from ppo_cli.errors import ConfigError, ModelError, NoChatTemplateError, reason_
 from ppo_cli.experiment.digest import sha256_file
 from ppo_cli.models.grouped_attention import attend_by_groups
 from ppo_cli.models.lm_head import LMHead
+from ppo_cli.models.sampling import SampledTokens
+from ppo_cli.records.answers import Answer
 from ppo_cli.store.files import disk_errors
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt", "spiece.model")
@@ -33,15 +35,16 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "merges.tx
 
 @dataclass(frozen=True)
 class ChatTokenizer:
-    """A tokenizer with its special roles settled."""
+    """A tokenizer with a chat template, a pad token and stop tokens."""
 
     tokenizer: Any
     """transformers' PreTrainedTokenizerBase, padding on the left."""
     pad_id: int
-    """Fills short rows; never an end-of-turn token."""
+    """Pads short rows; never an end-of-turn token."""
     stop_ids: tuple[int, ...]
-    """Any of these ends an answer: end-of-turn first, then other ends the model was taught."""
+    """Any of these ends an answer: end-of-turn first, then the model's other end tokens, then pad."""
     system_prompt: str | None
+    """Precedes every prompt; None adds no system turn."""
 
     def render(self, text: str) -> list[int]:
         """Token ids of one user turn under the chat template, up to where the answer begins.
@@ -65,16 +68,23 @@ class ChatTokenizer:
         """Text of an answer, without special tokens and outer blanks."""
         return str(self.tokenizer.decode(token_ids, skip_special_tokens=True)).strip()
 
+    def to_answer(self, sampled: SampledTokens) -> Answer:
+        """A sampled answer as text."""
+        return Answer(text=self.decode(sampled.token_ids), token_count=len(sampled.token_ids), finish=sampled.finish)
+
 
 def choose_device(wanted: str) -> torch.device:
-    """CUDA where there is one, else the CPU, unless the config says otherwise.
+    """The device to compute on; `auto` is CUDA where there is one, else the CPU.
+
+    Args:
+        wanted: the config's key: auto, cpu, cuda or cuda:N.
 
     Raises:
-        ConfigError: it asks for CUDA where there is none, or for something unknown.
+        ConfigError: this machine does not have it, or it is no device.
     """
     if wanted in ("auto", "cuda") and torch.cuda.is_available():
-        place = os.environ.get("LOCAL_RANK")  # one of several processes: each has a GPU of its own
-        return torch.device("cuda", int(place)) if place else torch.device("cuda")
+        rank = os.environ.get("LOCAL_RANK")  # one of several processes: each has a GPU of its own
+        return torch.device("cuda", int(rank)) if rank else torch.device("cuda")
     if wanted == "auto":
         return torch.device("cpu")
     try:
@@ -91,7 +101,12 @@ def choose_device(wanted: str) -> torch.device:
 
 
 def choose_dtype(wanted: Literal["auto", "float32", "bfloat16"], device: torch.device) -> torch.dtype:
-    """bfloat16 where the processor computes in it, else float32."""
+    """The dtype of weights; `auto` is bfloat16 where the processor computes in it, else float32.
+
+    Args:
+        wanted: the config's key.
+        device: where the weights will be.
+    """
     if wanted != "auto":
         return torch.float32 if wanted == "float32" else torch.bfloat16
     if device.type == "cuda":
@@ -102,11 +117,16 @@ def choose_dtype(wanted: Literal["auto", "float32", "bfloat16"], device: torch.d
 
 
 def load_tokenizer(folder: Path, *, system_prompt: str | None = None, trust_remote_code: bool = False) -> ChatTokenizer:
-    """Loads the tokenizer of a model folder and settles pad and stop tokens.
+    """Loads the tokenizer of a model folder and chooses pad and stop tokens.
+
+    Args:
+        folder: of the model.
+        system_prompt: precedes every prompt.
+        trust_remote_code: runs the tokenizer's own code.
 
     Raises:
-        ModelError: no usable tokenizer, no eos, or nothing that could pad.
-        NotTuned: no chat template.
+        ModelError: no usable tokenizer, no eos token, or no token that could pad.
+        NoChatTemplateError: no chat template.
     """
     try:
         with quiet_transformers():
@@ -121,23 +141,34 @@ def load_tokenizer(folder: Path, *, system_prompt: str | None = None, trust_remo
         raise ModelError(f"{folder}: its tokenizer has no eos token, so no answer could end.", "Add one to it.")
     if not tokenizer.chat_template:
         raise NoChatTemplateError(
-            f"{folder}: its tokenizer has no chat template, so it was not tuned to answer.",
+            f"{folder}: its tokenizer has no chat template, so the model was not tuned to answer.",
             "Start from an instruct model.",
         )
-    pad_id = _pad_apart_from_eos(tokenizer, folder)
+    pad_id = _pad_other_than_eos(tokenizer, folder)
     return ChatTokenizer(tokenizer, pad_id, _stop_ids(tokenizer, folder, pad_id), system_prompt)
 
 
 def load_model(
     folder: Path, tokenizer: ChatTokenizer, device: torch.device, dtype: torch.dtype, *, trust_remote_code: bool = False
 ) -> Any:  # noqa: ANN401 - transformers is untyped here
-    """Loads a causal language model for use, dropout off.
+    """Loads a causal language model, dropout off.
 
-    The checkpoint's generation config is put aside: a repetition penalty in it would enter the log-probabilities
-    and PPO would chase a KL that is not there. `export_support_files` gives it back to saved models.
+    The checkpoint's generation config is replaced by a neutral one: a repetition penalty in it would change the sampled
+    log-probabilities, and PPO would see a KL that is not there. `export_support_files` copies it to saved models.
+
+    Args:
+        folder: of the model.
+        tokenizer: its tokenizer; gives pad and stop tokens.
+        device: to load on.
+        dtype: of the weights.
+        trust_remote_code: runs the model's own code.
+
+    Returns:
+        A transformers causal language model.
 
     Raises:
-        ModelError: the folder holds no causal language model in safetensors.
+        ModelError: the folder holds no causal language model in safetensors, or one of a family whose logits `LMHead`
+            does not reproduce.
     """
     try:
         with quiet_transformers():
@@ -157,14 +188,19 @@ def load_model(
         attend_by_groups(model)
     if not LMHead(model).matches_forward(model):
         raise ModelError(
-            f"{folder}: the {model.config.model_type} family makes its logits in a way that is not supported.",
+            f"{folder}: the {model.config.model_type} family computes its logits in a way that is not supported.",
             "Use a Llama, Qwen, Mistral, Gemma or GPT-2 model.",
         )
     return model
 
 
 def export_support_files(start: Path, target: Path) -> None:
-    """Copies what a checkpoint needs beside its weights from the model it started from."""
+    """Copies what a checkpoint needs beside weights and config.json: tokenizer, generation config, own code.
+
+    Args:
+        start: folder of the start model.
+        target: folder of the checkpoint.
+    """
     for file in sorted(start.iterdir()):
         wanted = file.suffix in (".json", ".jinja", ".model", ".txt", ".py") and "manifest" not in file.name
         if wanted and file.is_file() and not file.name.endswith(".index.json") and file.name != "config.json":
@@ -172,16 +208,18 @@ def export_support_files(start: Path, target: Path) -> None:
 
 
 def model_digests(source_folder: Path, tokenizer: ChatTokenizer) -> dict[str, Any]:
-    """Digests that say which weights, tokenizer and template a model folder holds.
+    """Digests of a model folder's weights and tokenizer, with its chat template, pad and stop tokens.
 
     Raises:
         ModelError: one of its files cannot be read.
     """
     weights = {file.name: _digest(file) for file in sorted(source_folder.glob("*.safetensors"))}
-    pieces = {name: _digest(source_folder / name) for name in TOKENIZER_FILES if (source_folder / name).is_file()}
+    tokenizer_files = {
+        name: _digest(source_folder / name) for name in TOKENIZER_FILES if (source_folder / name).is_file()
+    }
     return {
         "weights": weights,
-        "tokenizer": pieces,
+        "tokenizer": tokenizer_files,
         "chat_template": str(tokenizer.tokenizer.chat_template),
         "pad_id": tokenizer.pad_id,
         "stop_ids": list(tokenizer.stop_ids),
@@ -192,16 +230,19 @@ def _digest(file: Path) -> str:
     try:
         return sha256_file(file)
     except OSError as error:
-        raise ModelError(f"{file} cannot be read: {reason_of(error)}.", "Check the file and who owns it.") from None
+        raise ModelError(f"{file} cannot be read: {reason_of(error)}.", "Check the file and its owner.") from None
 
 
 @contextmanager
 def writing_weights(path: Path) -> Iterator[None]:
-    """Turns a full disk or a missing permission into one sentence; safetensors tells of them in words only.
+    """Turns a full disk or a missing permission into one sentence; safetensors reports them in its message only.
+
+    Args:
+        path: that is written.
 
     Raises:
-        DiskFull: no space is left.
-        NoPermission: the place may not be written.
+        DiskFullError: no space is left.
+        NoPermissionError: the path may not be written.
     """
     with disk_errors(path):
         try:
@@ -213,7 +254,7 @@ def writing_weights(path: Path) -> Iterator[None]:
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Keeps progress bars and advice of the libraries off the user's screen."""
+    """Switches off transformers' progress bars and warnings inside the block."""
     logging = transformers.utils.logging
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
@@ -226,14 +267,14 @@ def quiet_transformers() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _pad_apart_from_eos(tokenizer: Any, folder: Path) -> int:  # noqa: ANN401
+def _pad_other_than_eos(tokenizer: Any, folder: Path) -> int:  # noqa: ANN401
     taken = {tokenizer.eos_token_id, tokenizer.bos_token_id}
     if tokenizer.pad_token_id is not None and tokenizer.pad_token_id != tokenizer.eos_token_id:
         return int(tokenizer.pad_token_id)
-    # With pad = eos the end-of-turn token would be masked out of the loss as if it were filling.
+    # With pad = eos the end-of-turn token would be masked out of the loss as if it were padding.
     template = str(tokenizer.chat_template)
-    specials = [tokenizer.unk_token, *(str(token) for token in tokenizer.added_tokens_decoder.values())]
-    for token in specials:
+    candidates = [tokenizer.unk_token, *(str(token) for token in tokenizer.added_tokens_decoder.values())]
+    for token in candidates:
         if token is None or token in template:
             continue
         token_id = tokenizer.convert_tokens_to_ids(token)
@@ -246,11 +287,13 @@ def _pad_apart_from_eos(tokenizer: Any, folder: Path) -> int:  # noqa: ANN401
 def _stop_ids(tokenizer: Any, folder: Path, pad_id: int) -> tuple[int, ...]:  # noqa: ANN401
     stops = [int(tokenizer.eos_token_id)]
     try:
-        stated = json.loads((folder / "generation_config.json").read_text(encoding="utf-8")).get("eos_token_id")
+        configured = json.loads((folder / "generation_config.json").read_text(encoding="utf-8")).get("eos_token_id")
     except (OSError, ValueError):
-        stated = None
-    stops += [int(token) for token in (stated if isinstance(stated, list) else [stated]) if token is not None]
-    stops.append(pad_id)  # sampled, it ends a document as surely as eos ends a turn
+        configured = None
+    stops += [
+        int(token) for token in (configured if isinstance(configured, list) else [configured]) if token is not None
+    ]
+    stops.append(pad_id)  # once sampled, it ends the text as eos ends a turn
     return tuple(dict.fromkeys(stops))
 
 

@@ -1,9 +1,9 @@
-"""From what `model.start` says to a local folder of plain Hugging Face files.
+"""Finds a model by its name: the built-in one, a Hugging Face id pinned to a commit, or a folder.
 
-Three doors, one contract: a builtin, a Hugging Face id pinned to a commit, a folder. Safetensors only: other
-weight formats can run code when they are read.
+The result is always a local folder of plain Hugging Face files with safetensors weights; other weight formats can run
+code when they are read.
 
-Not here: reading the weights (`loading`).
+Not here: reading the weights (`loading`), making the built-in model (`builtin`).
 """
 
 from __future__ import annotations
@@ -23,19 +23,25 @@ HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSource:
-    """A model as a folder on this machine, and what it is the copy of."""
+    """A model as a folder on this machine, and where it comes from."""
 
     folder: Path
     start: str
-    """As the config says it."""
+    """As written in the config."""
     revision: str | None
-    """Commit of a Hugging Face model, else None."""
+    """Commit of a Hugging Face model; None for the built-in one and for folders."""
 
 
 def resolve(
     start: str, revision: str | None = None, *, trust_remote_code: bool = False, on_event: EventHandler = ignore_events
 ) -> ModelSource:
-    """Finds, and if need be fetches, a model.
+    """Finds a model, fetching it if it is not on this machine.
+
+    Args:
+        start: builtin:NAME, a folder, or a Hugging Face id.
+        revision: branch, tag or commit of a Hugging Face model; None takes the newest commit.
+        trust_remote_code: fetches the model's own code too.
+        on_event: called with progress.
 
     Raises:
         ModelError: unknown name, no network, no such revision, or no safetensors.
@@ -48,7 +54,7 @@ def resolve(
     if Path(start).is_dir():
         return _checked(ModelSource(folder=Path(start), start=start, revision=None))
     if Path(start).is_file():
-        raise ModelError(f"{start} is a file, not a model folder.", "Name the folder that it lies in.")
+        raise ModelError(f"{start} is a file, not a model folder.", "Name the folder that holds it.")
     if start.startswith(("/", ".", "~")):
         raise ModelError(f"model.start: no such folder {start}.", "Check the path.")
     if not HUB_ID.fullmatch(start):
@@ -70,12 +76,15 @@ def _from_hub(start: str, revision: str | None, trust_remote_code: bool) -> Mode
         folder = huggingface_hub.snapshot_download(start, revision=commit, allow_patterns=patterns)
     except errors.GatedRepoError:
         raise ModelError(
-            f"model.start: {start} needs you to accept its terms.", "Do so, then `hf auth login`."
+            f"model.start: {start} can be fetched only after its terms are accepted.",
+            "Accept them on its page, then run `hf auth login`.",
         ) from None
     except errors.RevisionNotFoundError:
         raise ModelError(f"model.revision: {start} has no revision {revision}.", "Check its commits.") from None
     except errors.RepositoryNotFoundError:
-        raise ModelError(f"model.start: no model '{start}' is known.", "Check the id, or name a folder.") from None
+        raise ModelError(
+            f"model.start: the Hugging Face hub has no model '{start}'.", "Check the id, or name a folder."
+        ) from None
     except (errors.HfHubHTTPError, errors.OfflineModeIsEnabled, OSError) as no_network:
         return _from_hub_cache(start, revision, no_network)
     return ModelSource(folder=Path(folder), start=start, revision=commit)

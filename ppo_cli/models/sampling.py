@@ -1,10 +1,10 @@
 """Seeded sampling: every answer has its own random numbers.
 
-A draw belongs to (seed, who it is for), never to a global generator. So sampling more, less or in another order
-moves no other answer, an interrupted run continues with the same draws, and two policies answer the same prompt
-with the same luck, which makes their difference less noisy (common random numbers).
+A uniform number belongs to (seed, whose it is), never to a global generator. So sampling more, less or in another order
+changes no other answer, an interrupted run continues with the same numbers, and two policies answer a prompt with the
+same numbers, which makes their difference less noisy (common random numbers).
 
-Not here: prompts as text, scoring.
+Not here: prompts as text (`loading.ChatTokenizer`), scoring (`rewards`).
 """
 
 from __future__ import annotations
@@ -19,24 +19,25 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ppo_cli.models.activation_recorder import ActivationRecorder
 from ppo_cli.models.decoding import DynamicDecoder, GraphDecoder, make_decoder
 from ppo_cli.models.lm_head import LMHead
-from ppo_cli.models.prefill import ActivationRecorder, prefill
+from ppo_cli.models.prefill import prefill
 from ppo_cli.records.answers import Finish
 
 MAX_ROWS_PER_BATCH = 256
-"""Answers decoded side by side: the more, the less time is spent on the few that take longest."""
+"""Answers decoded in one batch: the more, the less time is spent on the few longest ones alone."""
 MAX_POSITIONS_PER_BATCH = 32768
-"""Tokens of prompts and answers whose keys and values are kept at one time; fewer answers are decoded if need be."""
-COMPACT_AT = 16
-"""Finished rows leave the batch once they are one in so many of it."""
-BLOCK = 512
-"""Tokens of the vocabulary whose probabilities are summed together before a draw is looked up."""
+"""Tokens of prompts and answers whose keys and values are held at one time; it limits the answers in a batch."""
+COMPACT_AT_ONE_IN = 16
+"""Ended rows leave the batch once one row in this many has ended."""
+VOCABULARY_BLOCK = 512
+"""Tokens whose probabilities are summed together before a uniform number is looked up."""
 
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """How answers are drawn."""
+    """How answers are sampled."""
 
     max_new_tokens: int
     temperature: float
@@ -47,7 +48,7 @@ class SamplingParams:
 
 @dataclass(frozen=True)
 class SampledTokens:
-    """One sampled answer."""
+    """One sampled answer as tokens."""
 
     token_ids: list[int]
     """The stop token included, if there is one."""
@@ -55,11 +56,17 @@ class SampledTokens:
     """Log-probability of each token at the sampling temperature, nats."""
     finish: Finish
     activations: torch.Tensor | None = None
-    """[prompt + answer, width] what reached the tapped module; the last token is left out if it came at the limit."""
+    """[prompt + answer, width] inputs of the recorded layer; a last token at the limit is left out."""
 
 
 def keyed_uniforms(seed: int, *owner: str | int, count: int) -> NDArray[np.float64]:
-    """`count` uniform draws in [0, 1) that belong to `owner` alone."""
+    """Uniform numbers in [0, 1), [count], that belong to `owner` alone.
+
+    Args:
+        seed: of the run or of an evaluation.
+        owner: purpose and indices; another owner gives independent numbers.
+        count: how many.
+    """
     label = "\x1f".join(str(part) for part in (seed, *owner))
     key = int.from_bytes(hashlib.sha256(label.encode()).digest()[:16], "little")
     return np.random.Generator(np.random.Philox(key=key)).random(count)
@@ -68,39 +75,39 @@ def keyed_uniforms(seed: int, *owner: str | int, count: int) -> NDArray[np.float
 def sample_answers(
     model: Any,  # noqa: ANN401 - a transformers causal language model
     prompts: Sequence[Sequence[int]],
-    draws: Sequence[NDArray[np.float64]],
-    decoding: SamplingParams,
+    uniforms: Sequence[NDArray[np.float64]],
+    params: SamplingParams,
     progress: Callable[[int], None] = lambda _done: None,
-    tap: ActivationRecorder | None = None,
+    recorder: ActivationRecorder | None = None,
 ) -> list[list[SampledTokens]]:
-    """Samples K answers to each prompt.
+    """Samples K answers per prompt.
 
-    Prompts go through the model once each, whatever K is; batches are of like length.
+    Each prompt goes through the model once, whatever K is; a batch holds prompts of similar length.
 
     Args:
         model: its backbone is called with ids, mask, positions and a cache.
         prompts: token ids, ending where the answer begins.
-        draws: for each prompt, uniform numbers [K, max_new_tokens].
-        decoding: how to draw.
+        uniforms: for each prompt, numbers in [0, 1), [K, max_new_tokens].
+        params: temperature, limit and stop tokens.
         progress: called at every token with the number of answers done so far.
-        tap: its layer's inputs are kept for every prompt and answer.
+        recorder: the inputs of its layer are returned with every answer.
 
     Returns:
         For each prompt, in the order given, its K answers.
     """
-    samples = draws[0].shape[0] if prompts else 1
+    samples = uniforms[0].shape[0] if prompts else 1
     order = sorted(range(len(prompts)), key=lambda index: (-len(prompts[index]), index))
     answers: list[list[SampledTokens]] = [[] for _ in prompts]
     done = 0
     while waiting := order[done // samples :]:
-        places = len(prompts[waiting[0]]) + decoding.max_new_tokens
-        chosen = waiting[: max(1, min(MAX_ROWS_PER_BATCH, MAX_POSITIONS_PER_BATCH // places) // samples)]
-        given = [prompts[i] for i in chosen], np.stack([draws[i] for i in chosen])
-        with tap.recording() if tap else nullcontext():
-            drawn = _sample_batch(model, *given, decoding, tap, lambda ended, before=done: progress(before + ended))
-        for position, index in enumerate(chosen):
-            answers[index] = drawn[position * samples : (position + 1) * samples]
-        done += len(chosen) * samples
+        positions = len(prompts[waiting[0]]) + params.max_new_tokens
+        batch = waiting[: max(1, min(MAX_ROWS_PER_BATCH, MAX_POSITIONS_PER_BATCH // positions) // samples)]
+        inputs = [prompts[i] for i in batch], np.stack([uniforms[i] for i in batch])
+        with recorder.recording() if recorder else nullcontext():
+            rows = _sample_batch(model, *inputs, params, recorder, lambda ended, before=done: progress(before + ended))
+        for row, index in enumerate(batch):
+            answers[index] = rows[row * samples : (row + 1) * samples]
+        done += len(batch) * samples
         progress(done)
     return answers
 
@@ -109,117 +116,120 @@ def sample_answers(
 def _sample_batch(
     model: Any,  # noqa: ANN401
     prompts: Sequence[Sequence[int]],
-    draws: NDArray[np.float64],
-    decoding: SamplingParams,
-    tap: ActivationRecorder | None,
+    uniforms: NDArray[np.float64],
+    params: SamplingParams,
+    recorder: ActivationRecorder | None,
     progress: Callable[[int], None],
 ) -> list[SampledTokens]:
-    """Decodes [prompts x K] rows together; rows that ended leave the batch, if tapped one pass later."""
-    samples = draws.shape[1]
+    """Decodes [prompts x K] rows together; ended rows leave the batch, with a recorder one pass later."""
+    samples = uniforms.shape[1]
     device = model.device
     head = LMHead(model)
-    read = prefill(model, prompts, decoding.pad_id, decoding.max_new_tokens, tap)
-    hidden, mask = read.hidden, read.mask
+    prefilled = prefill(model, prompts, params.pad_id, params.max_new_tokens, recorder)
+    hidden, mask = prefilled.hidden, prefilled.mask
     position = torch.tensor([[len(prompt)] for prompt in prompts], device=device)
     if samples > 1:
-        read.cache.batch_repeat_interleave(samples)
+        prefilled.cache.batch_repeat_interleave(samples)
         hidden, mask, position = (part.repeat_interleave(samples, 0) for part in (hidden, mask, position))
-    steps = make_decoder(model, read.cache, mask, position, decoding.max_new_tokens)
+    decoder = make_decoder(model, prefilled.cache, mask, position, params.max_new_tokens)
 
     rows = len(prompts) * samples
-    luck = torch.from_numpy(draws.reshape(rows, -1)).to(device)
+    uniform = torch.from_numpy(uniforms.reshape(rows, -1)).to(device)
     tokens: list[list[int]] = [[] for _ in range(rows)]
     logprobs: list[list[float]] = [[] for _ in range(rows)]
     finish: list[Finish] = ["length"] * rows
     alive = list(range(rows))  # the row that each line of the batch belongs to
     ended = [False] * rows
-    heard = [[part] for part in read.activations for _ in range(samples)]
-    stops = set(decoding.stop_ids)
+    activations = [[part] for part in prefilled.activations for _ in range(samples)]
+    stops = set(params.stop_ids)
 
-    for step in range(decoding.max_new_tokens):
-        chosen, chosen_logprobs = _draw(head, hidden, luck[alive, step], decoding.temperature)
+    for step in range(params.max_new_tokens):
+        drawn, drawn_logprobs = _draw(head, hidden, uniform[alive, step], params.temperature)
         fresh = [(line, row) for line, row in enumerate(alive) if not ended[row]]
-        for row, token, logprob in zip(alive, chosen.tolist(), chosen_logprobs.tolist(), strict=True):
+        for row, token, logprob in zip(alive, drawn.tolist(), drawn_logprobs.tolist(), strict=True):
             if not ended[row]:
                 tokens[row].append(token)
                 logprobs[row].append(logprob)
                 if token in stops:
                     ended[row], finish[row] = True, "eos"
         progress(sum(ended))
-        going = [line for line, row in fresh if tap or not ended[row]]
-        if not going or step + 1 == decoding.max_new_tokens:
+        continuing = [line for line, row in fresh if recorder or not ended[row]]
+        if not continuing or step + 1 == params.max_new_tokens:
             break
-        if isinstance(steps, DynamicDecoder) and len(alive) - len(going) >= max(1, len(alive) // COMPACT_AT):
-            keep = torch.tensor(going, device=device)
-            steps.keep(keep)
-            chosen = chosen[keep]
-            alive = [alive[line] for line in going]
-            fresh = [(line, row) for line, row in enumerate(alive) if tap or not ended[row]]
-        hidden = steps.next(chosen)
-        if tap:
-            now = tap.activations.clone() if isinstance(steps, GraphDecoder) else tap.activations
+        if isinstance(decoder, DynamicDecoder) and len(alive) - len(continuing) >= max(
+            1, len(alive) // COMPACT_AT_ONE_IN
+        ):
+            lines = torch.tensor(continuing, device=device)
+            decoder.select(lines)
+            drawn = drawn[lines]
+            alive = [alive[line] for line in continuing]
+            fresh = [(line, row) for line, row in enumerate(alive) if recorder or not ended[row]]
+        hidden = decoder.step(drawn)
+        if recorder:
+            reused = isinstance(decoder, GraphDecoder)  # the next step writes into the same tensor
+            recorded = recorder.activations.clone() if reused else recorder.activations
             for line, row in fresh:
-                heard[row].append(now[line])
+                activations[row].append(recorded[line])
     return [
-        SampledTokens(tokens[row], logprobs[row], finish[row], torch.cat(heard[row]) if tap else None)
+        SampledTokens(tokens[row], logprobs[row], finish[row], torch.cat(activations[row]) if recorder else None)
         for row in range(rows)
     ]
 
 
 def _draw(
-    head: LMHead, hidden: torch.Tensor, luck: torch.Tensor, temperature: float
+    head: LMHead, hidden: torch.Tensor, uniforms: torch.Tensor, temperature: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """One token a row by inverting the cumulative distribution at that row's uniform number.
+    """One token per row, by inverting the cumulative distribution at that row's uniform number.
 
     Args:
         head: maps hidden states to logits.
         hidden: [rows, width].
-        luck: [rows], in [0, 1).
+        uniforms: [rows], in [0, 1).
         temperature: 0 takes the likeliest token.
 
     Returns:
-        Token ids [rows] and their log-probabilities [rows], float32.
+        Token ids [rows] and their log-probabilities [rows], float32, nats.
     """
-    drawn = [_draw_from(logits, luck[rows], temperature) for rows, logits in head.chunks(hidden)]
+    drawn = [_draw_from(logits, uniforms[rows], temperature) for rows, logits in head.chunks(hidden)]
     tokens, logprobs = zip(*drawn, strict=True)
     return torch.cat(tokens), torch.cat(logprobs)
 
 
-def _draw_from(logits: torch.Tensor, luck: torch.Tensor, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same from logits [rows, vocabulary], float32, which are used up."""
+def _draw_from(logits: torch.Tensor, uniforms: torch.Tensor, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """One token per row and its log-probability from logits [rows, vocabulary], float32, which are overwritten."""
     if temperature == 0:
-        best, chosen = torch.log_softmax(logits, dim=-1).max(dim=-1)
-        return chosen, best
+        best, token = torch.log_softmax(logits, dim=-1).max(dim=-1)
+        return token, best
     logits /= temperature
     logits -= logits.amax(dim=-1, keepdim=True)
     weights = logits.exp_()
-    chosen, total = _look_up(weights, luck)
-    return chosen.squeeze(1), (weights.gather(1, chosen) / total).squeeze(1).log()
+    token, total = _invert_cumulative(weights, uniforms)
+    return token.squeeze(1), (weights.gather(1, token) / total).squeeze(1).log()
 
 
-def _look_up(weights: torch.Tensor, luck: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The first place whose cumulative weight passes luck times the total: its block first, then inside the block.
+def _invert_cumulative(weights: torch.Tensor, uniforms: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The first index whose cumulative weight exceeds uniform * total; first its block, then inside the block.
 
     Args:
         weights: [rows, vocabulary], not negative.
-        luck: [rows], in [0, 1).
+        uniforms: [rows], in [0, 1).
 
     Returns:
-        Places [rows, 1], each with a weight above 0, and the totals [rows, 1].
+        Indices [rows, 1], each with a weight above 0, and the totals [rows, 1].
     """
-    missing = -weights.shape[1] % BLOCK
+    missing = -weights.shape[1] % VOCABULARY_BLOCK
     blocks = torch.nn.functional.pad(weights, (0, missing)) if missing else weights
-    blocks = blocks.view(len(weights), -1, BLOCK)
+    blocks = blocks.view(len(weights), -1, VOCABULARY_BLOCK)
     ends = blocks.sum(dim=-1).cumsum(dim=-1)
     total = ends[:, -1:]
-    threshold = _below(luck.to(ends.dtype).unsqueeze(1) * total, total)
+    threshold = _below(uniforms.to(ends.dtype).unsqueeze(1) * total, total)
     block = torch.searchsorted(ends, threshold, right=True)
     before = torch.where(block > 0, ends.gather(1, (block - 1).clamp(min=0)), 0.0)
-    inside = blocks.gather(1, block.unsqueeze(2).expand(-1, -1, BLOCK)).squeeze(1).cumsum(dim=-1)
-    place = torch.searchsorted(inside, _below(threshold - before, inside[:, -1:]), right=True)
-    return block * BLOCK + place, total
+    inside = blocks.gather(1, block.unsqueeze(2).expand(-1, -1, VOCABULARY_BLOCK)).squeeze(1).cumsum(dim=-1)
+    offset = torch.searchsorted(inside, _below(threshold - before, inside[:, -1:]), right=True)
+    return block * VOCABULARY_BLOCK + offset, total
 
 
 def _below(values: torch.Tensor, limits: torch.Tensor) -> torch.Tensor:
-    """Values kept from 0 up to just below a limit, which rounding may have brought them to."""
+    """Values clamped from 0 to just below a limit, which rounding may have brought them to."""
     return torch.minimum(values, torch.nextafter(limits, torch.zeros_like(limits))).clamp(min=0)

@@ -1,1 +1,1 @@
-"""The lines of the gate before PPO: each file looks at one thing and gives number, threshold, reason and remedy."""
+"""Checks before PPO that `ppo sft-check` prints and `ppo train` enforces; each has a value, threshold and next step."""

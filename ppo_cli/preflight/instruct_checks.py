@@ -1,225 +1,224 @@
-"""Is it an SFT model? Told by how it answers, never by its name.
+"""Checks that the start model is instruction-tuned, judged from its samples and never from its name.
 
-Thresholds lie between what instruct and other models did (docs/sft-check.md).
+docs/sft-check.md says which models the thresholds were measured on.
 
-Not here: sampling, the reward.
+Not here: sampling (`start_samples`), the tokenizer and the chat template (`tokenizer_checks`), the reward
+(`reward_signal`).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from ppo_cli.behaviours import refusal, repetition
-from ppo_cli.preflight.check_lines import condition_check, share_check
+from ppo_cli.preflight.start_samples import StartModelSamples
 from ppo_cli.records.answers import PromptAnswers
 from ppo_cli.records.checks import Check
-from ppo_cli.rewards.builtin_terms import COMMON
+from ppo_cli.rewards.builtin_terms import STOP_WORDS
 from ppo_cli.text.words import words
 
-STEM = 5
-"""Letters of a word that have to agree for it to be taken up."""
+STEM_LETTERS = 5
+"""Two words are the same content word if they agree in so many first letters."""
 MIN_END_PROBABILITY = 1e-3
-"""Chance to end a whole answer, geometric mean over the shipped questions. Measured: 2.1e-2 for the built-in model,
-9e-1 after its warm start; 3.6e-6 with untrained turn tokens, as a base model has them, 1.6e-6 after text was learnt
-besides, 1.4e-4 with noise on every weight."""
+"""Probability of ending the turn after a complete answer, geometric mean over the shipped questions. Measured: 2.1e-2
+for the built-in model, 9e-1 after its warm start; 3.6e-6 with untrained turn tokens, as a base model has them, 1.6e-6
+after training on plain text besides, 1.4e-4 with noise on every weight."""
 MIN_END_RATIO = 20
-"""Times as often as in the middle of one. Measured: a million times, 14 times with noise on every weight."""
-MIN_ANSWERS = 12
-"""Answers that help, needed to say whether they keep to their prompt."""
-_ROLE = re.compile(
+"""That probability divided by the one in the middle of an answer. Measured: a million for the built-in model, 14 with
+noise on every weight."""
+MIN_HELPFUL_ANSWERS = 12
+"""Answers that do not refuse, needed to judge whether answers are on topic."""
+_ROLE_MARKER = re.compile(
     r"(?im)^[\s#*<|\[]{0,6}(?:user|human|assistant|system|instruction|prompter)\b[\s*>|\]]{0,6}(?:[:：]|$)"
     r"|<\|[a-z_]{2,20}\|>|\[/?INST\]"
 )
 
 
-@dataclass(frozen=True)
-class ObservedAnswers:
-    """What was seen of a start model without any reward."""
-
-    trial: PromptAnswers
-    raw: tuple[tuple[str, ...], ...]
-    """The same answers with their special tokens written out, but for the one that ended them."""
-    ends: tuple[tuple[float, float], ...]
-    """Chances to end a turn after a whole answer, and after half of it."""
-    limit: int
-    """Longest answer, in tokens."""
-
-
-def instruct_checks(observed: ObservedAnswers, opening: str, *, ended: float) -> list[Check]:
-    """All lines.
+def instruct_checks(
+    start: StartModelSamples,
+    end_probabilities: Sequence[tuple[float, float]],
+    opening: str,
+    *,
+    min_ended_share: float,
+) -> list[Check]:
+    """All checks of this file.
 
     Args:
-        observed: what was seen.
+        start: samples of the start model.
+        end_probabilities: for each question the probability of ending the turn after a complete answer, and after half
+            of it.
         opening: what the chat template writes before a user's words.
-        ended: share of answers that should end within the limit.
+        min_ended_share: share of answers below which "answers end within the limit" warns.
     """
-    answers = [answer for row in observed.trial.answers for answer in row]
-    raws = [raw for row in observed.raw for raw in row]
+    rows = start.samples.rows()
+    answers = [answer for _, row in rows for answer in row]
     empty = [refusal.classify(answer.text) == "empty" for answer in answers]
-    loops = [repetition.repeated_share(words(answer.text)) > repetition.RUNAWAY_SHARE for answer in answers]
-    roles = [has_role_markers(raw, opening) for raw in raws]
-    go_on = [continues_prompt(prompt.text, answer.text) for prompt, row in observed.trial.rows() for answer in row]
+    runaway = [repetition.repeated_share(words(answer.text)) > repetition.RUNAWAY_SHARE for answer in answers]
+    marked = [has_role_markers(raw, opening) for row in start.raw_answers for raw in row]
+    continued = [continues_prompt(prompt.text, answer.text) for prompt, row in rows for answer in row]
     return [
-        _end_of_turn_check(observed.ends),
-        share_check(
-            f"answers end within {observed.limit} tokens",
+        _end_of_turn_check(end_probabilities),
+        Check.from_share(
+            f"answers end within {start.max_new_tokens} tokens",
             _mean([answer.ended for answer in answers]),
-            warn_below=ended,
-            stop_below=0.0,
+            warn_below=min_ended_share,
+            fail_below=0.0,
             reason="a cut answer is judged on its beginning only",
             next_step="Raise rollout.max_new_tokens, add a term `ended`, or warm-start on short answers.",
         ),
-        share_check(
+        Check.from_share(
             "answers are not empty",
             1 - _mean(empty),
             warn_below=0.98,
-            stop_below=0.9,
-            reason="PPO would amplify silence",
+            fail_below=0.9,
+            reason="PPO would amplify empty answers",
             next_step="Use another start model, or warm-start it.",
         ),
-        share_check(
+        Check.from_share(
             "no runaway repetition",
-            1 - _mean(loops),
+            1 - _mean(runaway),
             warn_below=0.95,
-            stop_below=0.8,
-            reason="PPO amplifies loops",
+            fail_below=0.8,
+            reason="PPO amplifies repetition",
             next_step="Lower rollout.temperature, or use another start model.",
         ),
-        share_check(
+        Check.from_share(
             "no role markers",
-            1 - _mean(roles),
+            1 - _mean(marked),
             warn_below=0.98,
-            stop_below=0.9,
+            fail_below=0.9,
             reason="a model that writes the user's turns was not tuned to answer one",
             next_step="Use an instruct model, or warm-start it.",
         ),
-        share_check(
-            "answers, and does not go on with the question",
-            1 - _mean(go_on),
+        Check.from_share(
+            "does not continue the question",
+            1 - _mean(continued),
             warn_below=0.95,
-            stop_below=0.75,
-            reason="a model that continues text continues the question",
+            fail_below=0.75,
+            reason="a model that only continues text continues the question",
             next_step="Use an instruct model, or warm-start it.",
         ),
-        *_topic_check(observed.trial),
+        *_topic_checks(start.samples),
     ]
 
 
-def has_role_markers(raw: str, opening: str) -> bool:
-    """Whether an answer holds a marker of a turn."""
+def has_role_markers(raw_answer: str, opening: str) -> bool:
+    """Whether an answer with its special tokens contains a marker of a turn."""
     marker = opening.strip()
-    return bool(_ROLE.search(raw)) or (len(marker) >= 3 and marker in raw)
+    return bool(_ROLE_MARKER.search(raw_answer)) or (len(marker) >= 3 and marker in raw_answer)
 
 
 def continues_prompt(prompt: str, answer: str) -> bool:
-    """Whether an answer reads as the rest of the question: it begins in the middle of a sentence, or asks it again."""
+    """Whether an answer reads as the rest of the question: it begins in the middle of a sentence, or repeats it."""
     text = answer.strip()
     if not text:
         return False
     if text[0] in ",;.:?!)]，。；：？！）" or (text[0].islower() and text[0].isascii() and not prompt[:1].islower()):
         return True
-    asked, said = words(prompt), words(text)
-    return len(asked) >= 4 and said[: len(asked)] == asked
+    prompt_words, answer_words = words(prompt), words(text)
+    return len(prompt_words) >= 4 and answer_words[: len(prompt_words)] == prompt_words
 
 
-def topic_match(trial: PromptAnswers) -> tuple[float, int] | None:
-    """How often an answer takes up more words of its own prompt than of another; ties count half.
+def topic_match(samples: PromptAnswers) -> tuple[float, int] | None:
+    """How often an answer uses more words of its own prompt than of another one; ties count half.
 
-    Each answer that helps is held against every other prompt of the trial.
+    Each answer that does not refuse is compared with every other prompt.
 
     Returns:
-        The share, and the number of answers; None where hardly any answer helps.
+        The share, 0 to 1, and the number of answers; None if too few answers do not refuse.
     """
-    asked = [content_words(prompt.text) for prompt in trial.prompts]
-    won, count = 0.0, 0
-    for place, row in enumerate(trial.answers):
+    prompt_words = [content_words(prompt.text) for prompt in samples.prompts]
+    wins, count = 0.0, 0
+    for index, row in enumerate(samples.answers):
         for answer in row:
             if refusal.classify(answer.text) != "none":
                 continue
-            said = content_words(answer.text)
-            own = _shared_share(asked[place], said)
-            others = np.array([_shared_share(other, said) for spot, other in enumerate(asked) if spot != place])
-            won += float(np.mean(others < own) + 0.5 * np.mean(others == own))
+            answer_words = content_words(answer.text)
+            own = _used_share(prompt_words[index], answer_words)
+            others = np.array([_used_share(other, answer_words) for j, other in enumerate(prompt_words) if j != index])
+            wins += float(np.mean(others < own) + 0.5 * np.mean(others == own))
             count += 1
-    return (won / count, count) if count >= MIN_ANSWERS and len(asked) > 1 else None
+    return (wins / count, count) if count >= MIN_HELPFUL_ANSWERS and len(prompt_words) > 1 else None
 
 
-def sample_similarity(trial: PromptAnswers) -> float | None:
+def sample_similarity(samples: PromptAnswers) -> float | None:
     """How often two answers to one prompt share more words than answers to two prompts; ties count half.
 
-    None where hardly any answer helps.
+    Returns:
+        The share, 0 to 1; None if too few answers do not refuse.
     """
     rows = [
         [content_words(answer.text) for answer in row if refusal.classify(answer.text) == "none"]
-        for row in trial.answers
+        for row in samples.answers
     ]
-    several = [row for row in rows if len(row) > 1]
-    if sum(map(len, several)) < MIN_ANSWERS or len(several) < 2:
+    comparable = [row for row in rows if len(row) > 1]
+    if sum(map(len, comparable)) < MIN_HELPFUL_ANSWERS or len(comparable) < 2:
         return None
-    won, count = 0.0, 0
-    for place, row in enumerate(several):
+    wins, count = 0.0, 0
+    for index, row in enumerate(comparable):
         own = _jaccard(row[0], row[1])
-        others = np.array([_jaccard(row[0], other[1]) for spot, other in enumerate(several) if spot != place])
-        won += float(np.mean(others < own) + 0.5 * np.mean(others == own))
+        others = np.array([_jaccard(row[0], other[1]) for j, other in enumerate(comparable) if j != index])
+        wins += float(np.mean(others < own) + 0.5 * np.mean(others == own))
         count += 1
-    return won / count
+    return wins / count
 
 
 def content_words(text: str) -> frozenset[str]:
-    """Beginnings of the words that say something of a topic."""
-    return frozenset(word[:STEM] for word in words(text) if word not in COMMON)
+    """The words of a text without common ones, each cut to its first letters."""
+    return frozenset(word[:STEM_LETTERS] for word in words(text) if word not in STOP_WORDS)
 
 
-def _shared_share(asked: frozenset[str], said: frozenset[str]) -> float:
-    return len(asked & said) / len(asked) if asked else 0.0
+def _used_share(prompt_words: frozenset[str], answer_words: frozenset[str]) -> float:
+    return len(prompt_words & answer_words) / len(prompt_words) if prompt_words else 0.0
 
 
 def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:
-    both = one | other
-    return len(one & other) / len(both) if both else 0.0
+    union = one | other
+    return len(one & other) / len(union) if union else 0.0
 
 
-def _end_of_turn_check(ends: Sequence[tuple[float, float]]) -> Check:
-    after, within = (float(np.exp(np.mean(np.log(np.maximum(chances, 1e-12))))) for chances in zip(*ends, strict=True))
-    return condition_check(
-        "knows when an answer has ended",
+def _end_of_turn_check(probabilities: Sequence[tuple[float, float]]) -> Check:
+    after, within = (
+        float(np.exp(np.mean(np.log(np.maximum(column, 1e-12))))) for column in zip(*probabilities, strict=True)
+    )
+    return Check.from_condition(
+        "ends its turn after an answer",
         after >= MIN_END_PROBABILITY and after >= MIN_END_RATIO * within,
-        f"ends a whole answer with a chance of {100 * after:.2g}%, half of one with {100 * within:.2g}%",
-        f"{100 * MIN_END_PROBABILITY:g}% or more, {MIN_END_RATIO} times as often as in the middle",
-        "a model that never saw the end-of-turn token in use cannot learn it by chance",
-        "Use an instruct model, or give it a warm start (model.warm_start).",
+        value=f"probability {100 * after:.2g}% after a complete answer, {100 * within:.2g}% after half of one",
+        threshold=f"{100 * MIN_END_PROBABILITY:g}% or more, and {MIN_END_RATIO} times that in the middle",
+        reason="a model that was never trained with the end-of-turn token cannot learn it by chance",
+        next_step="Use an instruct model, or give it a warm start (model.warm_start).",
     )
 
 
-def _topic_check(trial: PromptAnswers) -> list[Check]:
-    found = topic_match(trial)
-    if found is None:
+def _topic_checks(samples: PromptAnswers) -> list[Check]:
+    match = topic_match(samples)
+    if match is None:
         return []
-    on_topic, count = found
+    share, count = match
     checks = [
-        share_check(
-            "answers are on topic",
-            on_topic,
+        Check.from_share(
+            "stays on topic",
+            share,
             warn_below=0.7,
-            stop_below=0.6,
-            reason="answers that take up more of their own prompt than of another; half would be chance",
+            fail_below=0.6,
+            reason="answers that use more words of their own prompt than of another one; 50% is chance",
             next_step="Use a stronger start model, or warm-start it on prompts like these.",
-            of=f" of {count}",
+            of=f" of {count} answers",
         )
     ]
-    alike = sample_similarity(trial)
-    if alike is not None:
+    similarity = sample_similarity(samples)
+    if similarity is not None:
         checks.append(
-            share_check(
-                "behaves alike across samples",
-                alike,
+            Check.from_share(
+                "similar across samples",
+                similarity,
                 warn_below=0.6,
-                stop_below=0.53,
-                reason="two answers to one prompt share more than answers to two prompts; half would be chance",
+                fail_below=0.53,
+                reason="two answers to one prompt share more words than answers to two prompts; 50% is chance",
                 next_step="Lower rollout.temperature, or use another start model.",
             )
         )

@@ -1,6 +1,6 @@
-"""Whether the prompts can carry an experiment: apart, wide enough, and enough for the effect looked for.
+"""Checks of the prompt sets: no overlap, enough topics, and enough evaluation prompts for the effect.
 
-Not here: reading them, rendering them.
+Not here: reading prompts (`prompts`), their tokens (`tokenizer_checks`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from ppo_cli.alarms.narrow_data import MIN_TOPIC_SHARE, MIN_TOPICS, TOPIC_SIMILA
 from ppo_cli.behaviours.label_answers import label_sample
 from ppo_cli.behaviours.measures import measure_named
 from ppo_cli.experiment.schema import Evaluation
-from ppo_cli.preflight.check_lines import condition_check
 from ppo_cli.prompts.leakage import Overlap, normalise
 from ppo_cli.records.answers import Prompt, PromptAnswers
 from ppo_cli.records.checks import Check
@@ -25,138 +24,142 @@ from ppo_cli.stats.intervals import estimate, minimum_detectable
 from ppo_cli.stats.label_matrix import label_matrix
 from ppo_cli.text.similarity import count_topics, nearest_texts
 
-LIKE_TRAINING = 0.8
-"""TF-IDF cosine from which an evaluation prompt is a training prompt in other order."""
-COARSE_STEP = 25.0
-"""Points of a rate; a stratum that can show nothing smaller says little. Own choice."""
+MAX_SIMILARITY = 0.8
+"""TF-IDF cosine from which an evaluation prompt has the words of a training prompt in another order."""
+MAX_DETECTABLE_POINTS = 25.0
+"""Percentage points; a stratum that cannot show a smaller change of a rate is too small. Own choice."""
+MIN_SPREAD_PROMPTS, ASSUMED_SPREAD, MIN_SPREAD = 5, 0.35, 0.1
+"""With fewer prompts of a stratum than the first, its standard deviation is assumed to be the second; never below the
+third."""
 Z95 = 1.96
 
 
 def overlap_check(overlaps: Sequence[Overlap]) -> Check:
-    """Whether evaluation prompts were learnt from."""
-    same = [found for found in overlaps if found.kind != "near-duplicate"]
-    first = f", such as '{overlaps[0].eval_id}' and '{overlaps[0].other_id}'" if overlaps else ""
-    return condition_check(
-        "evaluation apart from training",
+    """Whether any evaluation prompt is one that the policy learns from."""
+    near = sum(overlap.kind == "near-duplicate" for overlap in overlaps)
+    example = f", such as '{overlaps[0].eval_id}' and '{overlaps[0].other_id}'" if overlaps else ""
+    return Check.from_condition(
+        "no train/eval overlap",
         not overlaps,
-        f"{len(same)} shared, {len(overlaps) - len(same)} near-duplicates{first}",
-        "none",
-        "an evaluation that was trained on measures memory",
-        "Take them out of one of the files.",
+        value=f"{len(overlaps) - near} shared, {near} near-duplicates{example}",
+        threshold="none",
+        reason="an evaluation on prompts that were trained on measures memory",
+        next_step="Take them out of one of the files.",
     )
 
 
 def diversity_checks(train: Sequence[Prompt], evaluation: Sequence[Prompt]) -> list[Check]:
-    """Wording shared between the sets, prompts given twice, and topics, as the alarm will count them."""
+    """Similarity between the sets, repeated prompts, and the number of topics, counted as the alarm counts them."""
     texts = tuple(prompt.text for prompt in train)
-    likeness, _ = nearest_texts(tuple(prompt.text for prompt in evaluation), texts)
-    alike = int((likeness >= LIKE_TRAINING).sum())
-    twice = len(train) - len({normalise(text) for text in texts})
-    found = count_topics(texts, TOPIC_SIMILARITY)
-    wanted = max(MIN_TOPICS, math.ceil(MIN_TOPIC_SHARE * len(train)))
+    similarity, _ = nearest_texts(tuple(prompt.text for prompt in evaluation), texts)
+    similar = int((similarity >= MAX_SIMILARITY).sum())
+    repeated = len(train) - len({normalise(text) for text in texts})
+    topics = count_topics(texts, TOPIC_SIMILARITY)
+    min_topics = max(MIN_TOPICS, math.ceil(MIN_TOPIC_SHARE * len(train)))
     return [
-        condition_check(
-            "evaluation in words of its own",
-            alike == 0,
-            f"{alike} of {len(evaluation)} prompts have nearly the words of a training prompt",
-            "none",
-            "a policy answers what it knows by heart",
-            "Reword them, or take them out of one of the files.",
+        Check.from_condition(
+            "evaluation prompts differ from training",
+            similar == 0,
+            value=f"{similar} of {len(evaluation)} have nearly the words of a training prompt",
+            threshold="none",
+            reason="a policy may have memorised the answer to them",
+            next_step="Reword them, or take them out of one of the files.",
             otherwise="warn",
         ),
-        condition_check(
-            "training prompts differ",
-            twice == 0,
-            f"{twice} of {len(train)} are there twice",
-            "none",
-            "a prompt that is there twice counts twice",
-            "Leave one of each out.",
+        Check.from_condition(
+            "no repeated training prompts",
+            repeated == 0,
+            value=f"{repeated} of {len(train)} are repeated",
+            threshold="none",
+            reason="a repeated prompt counts twice",
+            next_step="Keep one of each.",
             otherwise="warn",
         ),
-        condition_check(
-            "training is wide enough",
-            found >= wanted,
-            f"{found} topics in {len(train)} prompts",
-            f"{wanted} or more",
-            "what a policy learns on few topics it seldom does on others",
-            "Add other topics and other wording, on both sides of the boundary.",
+        Check.from_condition(
+            "enough training topics",
+            topics >= min_topics,
+            value=f"{topics} topics in {len(train)} prompts",
+            threshold=f"{min_topics} or more",
+            reason="a behaviour learnt on few topics seldom extends to others",
+            next_step="Add prompts on other topics and in other words, for every `expect`.",
             otherwise="warn",
         ),
     ]
 
 
-def power_checks(trial: PromptAnswers, evaluation: Sequence[Prompt], settings: Evaluation) -> list[Check]:
-    """Whether the evaluation set is large enough for the effect looked for, and what each stratum can show.
+def power_checks(samples: PromptAnswers, evaluation: Sequence[Prompt], settings: Evaluation) -> list[Check]:
+    """Whether the evaluation set is large enough for the effect to detect, and what change each stratum can show.
 
-    The spread is that of the trial, on training prompts; two policies are taken as independent, while paired draws
-    make a real comparison somewhat sharper.
+    The standard deviation is that of the start model's answers to training prompts. The two policies are treated as
+    independent; a real comparison is somewhat more precise, since its draws are paired.
+
+    Args:
+        samples: answers of the start model to training prompts.
+        evaluation: the evaluation set.
+        settings: primary measure and smallest effect.
     """
-    return [*_smallest_effect(trial, evaluation, settings), *_strata(trial, evaluation)]
+    return [*_effect_check(samples, evaluation, settings), _strata_check(samples, evaluation)]
 
 
-def _smallest_effect(trial: PromptAnswers, evaluation: Sequence[Prompt], settings: Evaluation) -> list[Check]:
+def _effect_check(samples: PromptAnswers, evaluation: Sequence[Prompt], settings: Evaluation) -> list[Check]:
     measure = measure_named(settings.primary)
-    samples = [
-        Sample(
-            prompt_id=p.id, sample=k, answer=a.text, token_count=a.token_count, finish=a.finish, kl=None, entropy=None
-        )
-        for p, row in trial.rows()
-        for k, a in enumerate(row)
+    rows = [
+        Sample(prompt_id=prompt.id, index=index, answer=answer, kl=None)
+        for prompt, row in samples.rows()
+        for index, answer in enumerate(row)
     ]
-    found = estimate(measure, label_matrix(label_sample(trial.prompts, samples)))
-    if found.value is None or found.low_95 is None or found.high_95 is None or found.prompts < 2:
+    result = estimate(measure, label_matrix(label_sample(samples.prompts, rows)))
+    if result.value is None or result.low_95 is None or result.high_95 is None or result.prompts < 2:
         return []
-    ends = (found.low_95, found.high_95)
+    ends = (result.low_95, result.high_95)
     if measure.statistic == "geometric_mean":
         ends = (math.log(max(ends[0], 1e-9)), math.log(max(ends[1], 1e-9)))
-    error = (ends[1] - ends[0]) / (2 * Z95) * math.sqrt(2 * len(trial.prompts) / len(evaluation))
+    error = (ends[1] - ends[0]) / (2 * Z95) * math.sqrt(2 * len(samples.prompts) / len(evaluation))
     smallest = minimum_detectable(error)
     if smallest is None:
         return []
     in_points = measure.unit == "%"
     smallest, unit = (100 * smallest, " points") if in_points else (smallest, "")
-    wanted = settings.smallest_effect
+    target = settings.smallest_effect
     return [
-        condition_check(
+        Check.from_condition(
             "enough prompts for the effect",
-            smallest <= wanted,
-            f"{len(evaluation)} prompts can show {smallest:.2g}{unit} of {measure.name}",
-            f"evaluation.smallest_effect = {wanted:g} or less",
-            "a smaller change could not be told from chance",
-            f"Take about {math.ceil(len(evaluation) * (smallest / wanted) ** 2)} evaluation prompts, or look for more.",
+            smallest <= target,
+            value=f"{len(evaluation)} prompts can show {smallest:.2g}{unit} of {measure.name}",
+            threshold=f"evaluation.smallest_effect = {target:g} or less",
+            reason="a smaller change cannot be told from chance",
+            next_step=f"Use about {math.ceil(len(evaluation) * (smallest / target) ** 2)} evaluation prompts, or look "
+            "for a larger effect.",
             otherwise="warn",
         )
     ]
 
 
-def _strata(trial: PromptAnswers, evaluation: Sequence[Prompt]) -> list[Check]:
-    """Sizes of the evaluation's strata and the smallest change of a rate that each can show, in points."""
+def _strata_check(samples: PromptAnswers, evaluation: Sequence[Prompt]) -> Check:
+    """Sizes of the evaluation's strata and the smallest change of a rate that each can show, in percentage points."""
     rates: dict[str, list[float]] = defaultdict(list)
-    for prompt, row in trial.rows():
+    for prompt, row in samples.rows():
         rates[_stratum(prompt)].append(float(np.mean([does_as_expected(prompt, answer) for answer in row])))
     sizes: dict[str, int] = defaultdict(int)
     for prompt in evaluation:
         sizes[_stratum(prompt)] += 1
-    shown = {name: _points(rates.get(name, []), size) for name, size in sizes.items()}
-    poor = [name for name, points in shown.items() if points > COARSE_STEP]
-    return [
-        condition_check(
-            "strata are large enough",
-            not poor,
-            ", ".join(f"{name} {sizes[name]}: ±{points:.0f} pp" for name, points in sorted(shown.items())),
-            f"{COARSE_STEP:.0f} points or finer",
-            "the smallest change of a rate that can be told from chance there",
-            f"Add evaluation prompts of: {', '.join(poor)}.",
-            otherwise="warn",
-        )
-    ]
+    detectable = {name: _detectable_points(rates.get(name, []), size) for name, size in sizes.items()}
+    too_small = [name for name, points in detectable.items() if points > MAX_DETECTABLE_POINTS]
+    return Check.from_condition(
+        "enough prompts per stratum",
+        not too_small,
+        value=", ".join(f"{name} {sizes[name]}: ±{points:.0f} pp" for name, points in sorted(detectable.items())),
+        threshold=f"±{MAX_DETECTABLE_POINTS:.0f} pp or less",
+        reason="a smaller change of a rate in that stratum cannot be told from chance",
+        next_step=f"Add evaluation prompts of: {', '.join(too_small)}.",
+        otherwise="warn",
+    )
 
 
-def _points(rates: Sequence[float], size: int) -> float:
-    """Smallest detectable change of a rate; with few prompts tried, a spread of 0.35 is taken for granted."""
-    spread = max(float(np.std(rates, ddof=1)), 0.1) if len(rates) >= 5 else 0.35
-    found = minimum_detectable(spread * math.sqrt(2 / size))
-    return 100 * (found or 0.0)
+def _detectable_points(rates: Sequence[float], size: int) -> float:
+    """Smallest detectable change of a rate, in percentage points."""
+    spread = max(float(np.std(rates, ddof=1)), MIN_SPREAD) if len(rates) >= MIN_SPREAD_PROMPTS else ASSUMED_SPREAD
+    return 100 * (minimum_detectable(spread * math.sqrt(2 / size)) or 0.0)
 
 
 def _stratum(prompt: Prompt) -> str:

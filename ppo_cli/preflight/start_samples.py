@@ -1,89 +1,99 @@
-"""What the gate sees of a start model: answers to some prompts, with their special tokens, and how long they took.
+"""Samples of the start model for the preflight checks: answers, the same with special tokens, and the time they took.
 
-Not here: what is made of them.
+Not here: what the samples are checked for (`instruct_checks`, `reward_signal`, `prompt_checks`).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ppo_cli.records.answers import Answer, Prompt, PromptAnswers
+from ppo_cli.records.answers import PromptAnswers
 from ppo_cli.records.events import EventHandler, Phase, Progress
+from ppo_cli.setup.tokenized_prompts import TokenizedPrompts
 
 if TYPE_CHECKING:
     from ppo_cli.models.loading import ChatTokenizer
 
 OpenModel = Callable[[], AbstractContextManager[Any]]
+"""Gives a transformers causal language model for the length of a `with` block."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleSettings:
+    """How the start model is sampled."""
+
+    per_prompt: int
+    """Answers to each prompt."""
+    max_new_tokens: int
+    temperature: float
+    seed: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class StartModelSamples:
     """Sampled answers of a start model."""
 
-    trial: PromptAnswers
-    raw: tuple[tuple[str, ...], ...]
-    """The same with special tokens written out, but for the one that ended an answer."""
+    samples: PromptAnswers
+    raw_answers: tuple[tuple[str, ...], ...]
+    """[prompts][samples]: the same answers with special tokens written out, except those that end an answer."""
     sequences: list[tuple[list[int], list[int]]]
-    """Token ids of each prompt and of its first answer."""
+    """Token ids of each prompt and of the first answer to it."""
+    max_new_tokens: int
+    """Longest possible answer, in tokens."""
     seconds: float
-    """That sampling took."""
+    """Time that sampling took."""
 
     @property
-    def answers(self) -> int:
-        return sum(map(len, self.trial.answers))
+    def answer_count(self) -> int:
+        """Number of answers to all prompts."""
+        return sum(map(len, self.samples.answers))
 
 
 def sample_start_model(
-    model: OpenModel,
+    open_model: OpenModel,
     tokenizer: ChatTokenizer,
-    prompts: Sequence[Prompt],
-    *,
-    samples: int,
-    limit: int,
-    temperature: float,
-    seed: int,
+    prompts: TokenizedPrompts,
+    settings: SampleSettings,
     on_event: EventHandler,
 ) -> StartModelSamples:
-    """Samples K answers to each prompt with draws of their own."""
+    """Samples several answers to each prompt; the draws of each answer depend on the seed and the prompt's id alone."""
     import numpy as np
 
     from ppo_cli.models.sampling import SamplingParams, keyed_uniforms, sample_answers
 
-    rendered = [tokenizer.render(prompt.text) for prompt in prompts]
+    limit, count = settings.max_new_tokens, settings.per_prompt
     draws = [
-        np.stack([keyed_uniforms(seed, "sft-check", p.id, k, count=limit) for k in range(samples)]) for p in prompts
+        np.stack([keyed_uniforms(settings.seed, "sft-check", prompt.id, k, count=limit) for k in range(count)])
+        for prompt in prompts.prompts
     ]
-    on_event(Phase(name="sampling the start model", total=len(prompts) * samples, unit="answers"))
-    with model() as opened:
-        begun = time.perf_counter()
-        drawn = sample_answers(
-            opened,
-            rendered,
+    on_event(Phase(name="sampling the start model", total=len(prompts) * count, unit="answers"))
+    with open_model() as model:
+        started = time.perf_counter()
+        sampled = sample_answers(
+            model,
+            prompts.token_ids,
             draws,
-            SamplingParams(limit, temperature, tokenizer.stop_ids, tokenizer.pad_id),
+            SamplingParams(limit, settings.temperature, tokenizer.stop_ids, tokenizer.pad_id),
             lambda done: on_event(Progress(done=done)),
         )
-        seconds = time.perf_counter() - begun
-    stops = set(tokenizer.stop_ids)
+        seconds = time.perf_counter() - started
+    stop_ids = set(tokenizer.stop_ids)
     return StartModelSamples(
-        trial=PromptAnswers(
-            prompts=tuple(prompts),
-            answers=tuple(
-                tuple(
-                    Answer(text=tokenizer.decode(row.token_ids), token_count=len(row.token_ids), finish=row.finish)
-                    for row in rows
-                )
-                for rows in drawn
-            ),
+        samples=PromptAnswers(
+            prompts=tuple(prompts.prompts),
+            answers=tuple(tuple(tokenizer.to_answer(row) for row in rows) for rows in sampled),
         ),
-        raw=tuple(
-            tuple(tokenizer.tokenizer.decode([token for token in row.token_ids if token not in stops]) for row in rows)
-            for rows in drawn
+        raw_answers=tuple(
+            tuple(
+                tokenizer.tokenizer.decode([token for token in row.token_ids if token not in stop_ids]) for row in rows
+            )
+            for rows in sampled
         ),
-        sequences=[(ids, rows[0].token_ids) for ids, rows in zip(rendered, drawn, strict=True)],
+        sequences=[(ids, rows[0].token_ids) for ids, rows in zip(prompts.token_ids, sampled, strict=True)],
+        max_new_tokens=limit,
         seconds=seconds,
     )

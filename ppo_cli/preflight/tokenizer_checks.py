@@ -1,6 +1,6 @@
-"""Traps of tokenizer, chat template and generation config: cheap, since no model is run.
+"""Checks of tokenizer, chat template and generation config, which run no model.
 
-Not here: how the model answers (`tuned`).
+Not here: how the model answers (`instruct_checks`), the wording of the prompts (`prompt_checks`).
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ppo_cli.preflight.check_lines import condition_check
-from ppo_cli.records.answers import Prompt
 from ppo_cli.records.checks import Check
 
 if TYPE_CHECKING:
@@ -31,136 +29,149 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "forced_bos_token_id": (None,),
     "forced_eos_token_id": (None,),
 }
-"""Settings of a generation config that change what is sampled, and the values with which they do not."""
+"""Settings of a generation config that change the sampling distribution, and the values that leave it unchanged."""
 MAX_UNKNOWN_SHARE = 0.02
-"""Share of a prompt set's tokens that the tokenizer may not know. Own choice."""
+"""Share of the prompts' tokens that may be the unknown token. Own choice."""
+FAIL_UNKNOWN_SHARE = 0.2
+"""The same share, from which the prompts cannot be read at all. Own choice."""
 
 
 def tokenizer_checks(tokenizer: ChatTokenizer, folder: Path) -> list[Check]:
-    """Chat template, end-of-turn, padding, and what the generation config would have changed."""
+    """Checks of chat template, end-of-turn token, padding token, generation config and vocabulary.
+
+    Args:
+        tokenizer: with the system prompt of the config.
+        folder: of the model, which holds config.json and generation_config.json.
+    """
     from ppo_cli.models.chat_template import probe_template
 
-    template = probe_template(tokenizer)
     return [
-        *template_checks(template, tokenizer),
-        _padding(tokenizer),
-        _generation_config(folder),
-        _vocabulary(tokenizer, folder),
+        *template_checks(probe_template(tokenizer), tokenizer),
+        _padding_check(tokenizer),
+        _generation_config_check(folder),
+        _vocabulary_check(tokenizer, folder),
     ]
 
 
 def template_checks(template: TemplateProbe, tokenizer: ChatTokenizer) -> list[Check]:
-    """Whether the template keeps what is said, marks turns, and ends them with a token that ends an answer."""
-    name, threshold = "chat template", "keeps every turn and marks it"
-    reason = "what the template drops or does not mark, the model never sees"
+    """Whether the template keeps all words, marks turns, and ends them with a token that ends an answer."""
     if template.problem is not None:
-        found, step = (
-            f"fails: {template.problem}",
-            "Use another template; if it takes no system turn, leave out model.system_prompt.",
-        )
-        return [condition_check(name, False, found, threshold, reason, step)]
-    lost = [
-        said
-        for said, kept in (("the user's words", template.keeps_user), ("the system turn", template.keeps_system))
-        if not kept
+        step = "Use another template; if it does not accept a system turn, leave out model.system_prompt."
+        return [_template_check(False, f"fails: {template.problem}", step)]
+    dropped = [
+        part
+        for part, keeps in (("the user's words", template.keeps_user), ("the system turn", template.keeps_system))
+        if not keeps
     ]
-    if lost:
-        step = "Mend the template" + ("." if "user" in lost[0] else ", or put model.system_prompt into the prompts.")
-        return [condition_check(name, False, f"drops {' and '.join(lost)}", threshold, reason, step)]
-    marks = condition_check(
-        name,
-        template.marks_turns,
-        f"an answer follows {template.closing.strip()!r}"
-        if template.marks_turns
-        else "nothing marks where an answer begins",
-        threshold,
-        reason,
-        "Start from an instruct model with its own template.",
-    )
-    ends = template.end_id in tokenizer.stop_ids
-    wanted = " or ".join(repr(str(tokenizer.tokenizer.decode([stop]))) for stop in tokenizer.stop_ids)
+    if dropped:
+        step = "Fix the template" + ("." if "user" in dropped[0] else ", or put model.system_prompt into the prompts.")
+        return [_template_check(False, f"drops {' and '.join(dropped)}", step)]
+    stop_tokens = " or ".join(repr(str(tokenizer.tokenizer.decode([stop]))) for stop in tokenizer.stop_ids)
     return [
-        marks,
-        condition_check(
+        _template_check(
+            template.marks_turns,
+            f"an answer follows {template.closing.strip()!r}"
+            if template.marks_turns
+            else "nothing marks where an answer begins",
+            "Start from an instruct model with its own template.",
+        ),
+        Check.from_condition(
             "turns end with a stop token",
-            ends,
-            f"they end with {template.ending[:30]!r}" if template.ending else "the template ends them with nothing",
-            f"with {wanted}",
-            "else no answer ever ends, however well the model knows that it should",
-            "Set eos_token, or eos_token_id in generation_config.json, to what the template writes after an answer.",
+            template.end_id in tokenizer.stop_ids,
+            value=f"they end with {template.ending[:30]!r}" if template.ending else "nothing follows an answer",
+            threshold=f"with {stop_tokens}",
+            reason="otherwise no answer ever ends, however well the model is trained",
+            next_step="Set eos_token, or eos_token_id in generation_config.json, to what the template writes after an "
+            "answer.",
         ),
     ]
 
 
-def prompt_checks(tokenizer: ChatTokenizer, prompts: Sequence[Prompt], limit: int) -> list[Check]:
-    """Whether prompts fit, and the tokenizer knows their letters."""
-    rendered = [tokenizer.render(prompt.text) for prompt in prompts]
-    longest = max(map(len, rendered))
+def prompt_token_checks(tokenizer: ChatTokenizer, token_ids: Sequence[Sequence[int]], max_tokens: int) -> list[Check]:
+    """Whether prompts fit the limit, and the tokenizer knows their characters.
+
+    Args:
+        tokenizer: that made the token ids.
+        token_ids: one list per prompt, chat template applied.
+        max_tokens: longest prompt allowed.
+    """
+    longest = max(map(len, token_ids))
     unknown_id = tokenizer.tokenizer.unk_token_id
-    whole = sum(map(len, rendered))
-    unknown = sum(ids.count(unknown_id) for ids in rendered) / whole if unknown_id is not None else 0.0
+    total = sum(map(len, token_ids))
+    unknown = sum(list(ids).count(unknown_id) for ids in token_ids) / total if unknown_id is not None else 0.0
     return [
-        condition_check(
+        Check.from_condition(
             "prompts fit",
-            longest <= limit,
-            f"longest {longest} tokens",
-            f"at most {limit}",
-            "a cut prompt asks something else",
-            "Shorten it, or raise prompts.max_tokens.",
+            longest <= max_tokens,
+            value=f"longest {longest} tokens",
+            threshold=f"at most {max_tokens}",
+            reason="a cut prompt asks something else",
+            next_step="Shorten it, or raise prompts.max_tokens.",
         ),
-        condition_check(
+        Check.from_condition(
             "prompts can be read",
             unknown <= MAX_UNKNOWN_SHARE,
-            f"{unknown:.1%} unknown tokens",
-            f"{MAX_UNKNOWN_SHARE:.0%} or fewer",
-            "a letter that the tokenizer does not know is the same as every other one",
-            "Use a model whose tokenizer knows this language.",
-            otherwise="warn" if unknown < 0.2 else "stop",
+            value=f"{unknown:.1%} unknown tokens",
+            threshold=f"{MAX_UNKNOWN_SHARE:.0%} or fewer",
+            reason="the model cannot tell one unknown character from another",
+            next_step="Use a model whose tokenizer knows this language.",
+            otherwise="warn" if unknown < FAIL_UNKNOWN_SHARE else "fail",
         ),
     ]
 
 
-def _padding(tokenizer: ChatTokenizer) -> Check:
-    apart = tokenizer.pad_id != tokenizer.stop_ids[0]
-    return condition_check(
-        "pad is not end-of-turn",
-        apart,
-        f"pad {tokenizer.pad_id}, ends {', '.join(map(str, tokenizer.stop_ids))}",
-        "different",
-        "with one token for both, PPO never learns to end an answer",
-        "Give the tokenizer a pad token of its own.",
+def _template_check(holds: bool, value: str, next_step: str) -> Check:
+    return Check.from_condition(
+        "chat template",
+        holds,
+        value=value,
+        threshold="keeps every turn and marks it",
+        reason="the model never reads what the template drops or does not mark",
+        next_step=next_step,
     )
 
 
-def _generation_config(folder: Path) -> Check:
+def _padding_check(tokenizer: ChatTokenizer) -> Check:
+    return Check.from_condition(
+        "pad differs from EOS",
+        tokenizer.pad_id != tokenizer.stop_ids[0],
+        value=f"pad {tokenizer.pad_id}, stop tokens {', '.join(map(str, tokenizer.stop_ids))}",
+        threshold="different tokens",
+        reason="with one token for both, PPO never learns to end an answer",
+        next_step="Give the tokenizer a pad token of its own.",
+    )
+
+
+def _generation_config_check(folder: Path) -> Check:
     try:
-        stated = json.loads((folder / "generation_config.json").read_text(encoding="utf-8"))
+        config = json.loads((folder / "generation_config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        stated = {}
-    active = [f"{name} {stated[name]}" for name, neutral in NEUTRAL.items() if stated.get(name) not in neutral]
-    return condition_check(
-        "generation config is plain",
+        config = {}
+    active = [f"{name} {config[name]}" for name, neutral in NEUTRAL.items() if config.get(name) not in neutral]
+    return Check.from_condition(
+        "generation_config is neutral",
         not active,
-        ", ".join(active)[:80] if active else "nothing in it bends the probabilities",
-        "nothing, or it is put aside",
-        "it would enter the KL as if the policy had moved",
-        "It is put aside here and given back to checkpoints; deploy without it to get what was trained.",
+        value=", ".join(active)[:80] if active else "no penalty, minimum length or forced token is set",
+        threshold="no such setting",
+        reason="it would count as KL although the policy did not change",
+        next_step="It is not applied here and is written back into checkpoints; deploy without it to get what was "
+        "trained.",
         otherwise="warn",
     )
 
 
-def _vocabulary(tokenizer: ChatTokenizer, folder: Path) -> Check:
+def _vocabulary_check(tokenizer: ChatTokenizer, folder: Path) -> Check:
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         rows = int(config.get("text_config", config)["vocab_size"])
     except (OSError, ValueError, KeyError, TypeError):
         rows = len(tokenizer.tokenizer)
-    known = len(tokenizer.tokenizer)
-    return condition_check(
-        "model knows every token",
-        known <= rows,
-        f"{known} tokens, {rows} rows of embeddings",
-        "a row for each",
-        "a token without a row ends the run in the middle",
-        "Use the tokenizer that belongs to this model.",
+    tokens = len(tokenizer.tokenizer)
+    return Check.from_condition(
+        "every token has an embedding",
+        tokens <= rows,
+        value=f"{tokens} tokens, {rows} rows of embeddings",
+        threshold="at least one row per token",
+        reason="a token without an embedding ends the run with an error",
+        next_step="Use the tokenizer that belongs to this model.",
     )

@@ -1,1 +1,1 @@
-"""Prompt sets: reading, choosing fixed subsets, and auditing them for leaks."""
+"""Prompt sets: reading them from files and datasets, splitting them, and finding overlaps between them."""

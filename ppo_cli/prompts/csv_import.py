@@ -1,8 +1,8 @@
-"""Tables as people have them: a CSV from a spreadsheet, in any usual encoding, with any usual separator and heading.
+"""Reads a user's own CSV or JSON Lines file: guesses encoding, separator and column names, and reports each guess.
 
-What had to be guessed is said. Where a guess could lose or change a prompt, it is an error that names the line.
+Where a guess could lose or change a prompt, it is an error that names the line.
 
-Not here: what the columns mean (`importing`), tidying the rows.
+Not here: what the columns mean (`formats`), stripping and splitting the rows (`setup.user_dataset`).
 """
 
 from __future__ import annotations
@@ -14,52 +14,64 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from charset_normalizer import from_bytes
+
 from ppo_cli.errors import PromptError, reason_of
 from ppo_cli.prompts.formats import FORMATS
 from ppo_cli.prompts.jsonl import FIELDS, json_lines
 
 Rows = list[tuple[str, dict[str, Any]]]
+"""Rows, each with its file and line for messages."""
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 PROMPT_COLUMNS = ("question", "instruction", "query", "request", "text", "input", "user", "messages", "问题", "提示")
-"""Headings that can only mean the prompt where there is no column of that name; the first that is there."""
+"""Headings that mean the prompt if no column is called `prompt`; the first of these that the file has."""
+ENCODINGS = {"cp1252": "Windows-1252", "gb18030": "GB 18030", "utf-16": "UTF-16"}
+"""Encodings other than UTF-8 that are read, with their usual names."""
 NOT_TEXT = {b"PK\x03\x04": "a spreadsheet or an archive", b"\xd0\xcf\x11\xe0": "a spreadsheet", b"%PDF": "a PDF"}
-MIN_TEXT_SHARE = 0.8
-"""Share of high bytes beside another one from which text that is not UTF-8 is Chinese and not Western."""
-MAX_CELL_LETTERS = 10_000_000
+MAX_CELL_CHARACTERS = 10_000_000
 
 
-def own_rows(path: Path) -> tuple[Rows, list[str]]:
-    """The rows of a user's CSV or JSONL file, each with where it stands, and what had to be guessed.
+def read_rows(path: Path) -> tuple[Rows, list[str]]:
+    """Reads a user's CSV or JSON Lines file.
+
+    Returns:
+        The rows, each with its file and line, and one sentence per guess (encoding, separator).
 
     Raises:
         PromptError: no such file, not text, a broken line.
     """
-    text, guessed = _decoded(path)
+    text, guesses = _decode(path)
     if path.suffix.lower() in (".jsonl", ".ndjson", ".json"):
         rows = [(f"{path}, line {number}", row) for number, row in json_lines(text, path)]
-        return rows, guessed
-    rows, separator = _table(text, path)
+        return rows, guesses
+    rows, separator = _parse_csv(text, path)
     if separator != ",":
-        guessed.append(f"Its cells are separated by {SEPARATORS[separator]}.")
-    return rows, guessed
+        guesses.append(f"Its cells are separated by {SEPARATORS[separator]}.")
+    return rows, guesses
 
 
-def with_known_columns(rows: Rows) -> tuple[Rows, list[str]]:
-    """The rows with their headings as the formats know them, and what a heading was taken for."""
+def rename_columns(rows: Rows) -> tuple[Rows, list[str]]:
+    """Gives columns the names that the formats know.
+
+    Returns:
+        The rows, and a sentence if a column of another name is taken for the prompt.
+    """
     columns = list(dict.fromkeys(name for _, row in rows for name in row))
-    renamed = {name: _plain(name) for name in columns if _plain(name) in FIELDS and _plain(name) not in columns}
-    known = frozenset(renamed.get(name, name) for name in columns)
-    if any(known_format.known_by(known) for known_format in FORMATS):
-        return _renamed(rows, renamed), []
-    by_plain = {_plain(name): name for name in reversed(columns)}
-    found = next((by_plain[name] for name in PROMPT_COLUMNS if name in by_plain), None)
-    if found is None:
-        return _renamed(rows, renamed), []
-    return _renamed(rows, {**renamed, found: "prompt"}), [f"Its column `{found.strip()}` is taken for the prompt."]
+    new_names = {name: _fold(name) for name in columns if _fold(name) in FIELDS and _fold(name) not in columns}
+    renamed = frozenset(new_names.get(name, name) for name in columns)
+    if any(known_format.known_by(renamed) for known_format in FORMATS):
+        return _with_names(rows, new_names), []
+    by_folded_name = {_fold(name): name for name in reversed(columns)}
+    prompt = next((by_folded_name[name] for name in PROMPT_COLUMNS if name in by_folded_name), None)
+    if prompt is None:
+        return _with_names(rows, new_names), []
+    guess = f"Its column `{prompt.strip()}` is taken for the prompt."
+    return _with_names(rows, {**new_names, prompt: "prompt"}), [guess]
 
 
-def _decoded(path: Path) -> tuple[str, list[str]]:
+def _decode(path: Path) -> tuple[str, list[str]]:
+    """The text of a file, and a sentence if it is not UTF-8."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -80,9 +92,8 @@ def _decoded(path: Path) -> tuple[str, list[str]]:
         raise PromptError(f"{path} is not text.", "Save it as CSV (UTF-8).")
     if encoding == "utf-8-sig":
         return text, []
-    name = {"cp1252": "Windows-1252", "gb18030": "GB 18030", "utf-16": "UTF-16"}[encoding]
-    check = "" if encoding == "utf-16" else "; look whether its letters came out right"
-    return text, [f"It is not UTF-8 and was read as {name}{check}."]
+    check = "" if encoding == "utf-16" else "; check that its letters are right"
+    return text, [f"It is not UTF-8 and was read as {ENCODINGS[encoding]}{check}."]
 
 
 def _encoding(content: bytes) -> str:
@@ -91,32 +102,33 @@ def _encoding(content: bytes) -> str:
     try:
         content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        high = re.findall(rb"[\x80-\xff]+", content)
-        beside = sum(len(run) for run in high if len(run) > 1)
-        return "gb18030" if beside >= MIN_TEXT_SHARE * sum(map(len, high)) else "cp1252"
+        guess = from_bytes(content, cp_isolation=["cp1252", "gb18030"]).best()  # all others would be guessed wrongly
+        return guess.encoding if guess is not None else "cp1252"
     return "utf-8-sig"
 
 
-def _table(text: str, path: Path) -> tuple[Rows, str]:
-    told = re.match(r"sep=(.)\r?\n", text)  # a line that spreadsheets write for themselves
-    skipped = 0
-    if told:
-        text, skipped = text[told.end() :], 1
-    separator = told.group(1) if told and told.group(1) in SEPARATORS else _separator(text)
-    limit = csv.field_size_limit(MAX_CELL_LETTERS)
+def _parse_csv(text: str, path: Path) -> tuple[Rows, str]:
+    """The rows of a table, and its separator."""
+    separator_line = re.match(r"sep=(.)\r?\n", text)  # a line that spreadsheets write for themselves
+    skipped_lines = 0
+    if separator_line:
+        text, skipped_lines = text[separator_line.end() :], 1
+    stated = separator_line.group(1) if separator_line else ""
+    separator = stated if stated in SEPARATORS else _separator(text)
+    limit = csv.field_size_limit(MAX_CELL_CHARACTERS)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
     heading: Sequence[str] | None = None
     rows: Rows = []
-    before = 0
+    lines_read = skipped_lines
     try:
         for cells in reader:
-            line, before = before + 1 + skipped, reader.line_num
+            line, lines_read = lines_read + 1, reader.line_num + skipped_lines
             if heading is None:
                 heading = _heading(cells, path, line) if any(cell.strip() for cell in cells) else None
                 continue
             rows.append((f"{path}, line {line}", _row(heading, cells, separator, f"{path}, line {line}")))
     except csv.Error as error:
-        raise PromptError(f"{path}, line {before + 1 + skipped}: not valid CSV: {error}.", "Mend that line.") from None
+        raise PromptError(f"{path}, line {lines_read + 1}: not valid CSV: {error}.", "Fix that line.") from None
     finally:
         csv.field_size_limit(limit)
     return rows, separator
@@ -134,23 +146,26 @@ def _row(heading: Sequence[str], cells: Sequence[str], separator: str, where: st
 
 
 def _heading(cells: Sequence[str], path: Path, line: int) -> list[str]:
-    named = [name.strip() for name in cells]
-    twice = next((name for name in named if name and named.count(name) > 1), None)
-    if twice is not None:
-        raise PromptError(f"{path}, line {line}: two columns are called `{twice}`.", "Rename one.")
-    return [name or f"column {place}" for place, name in enumerate(named, start=1)]
+    names = [name.strip() for name in cells]
+    repeated = next((name for name in names if name and names.count(name) > 1), None)
+    if repeated is not None:
+        raise PromptError(f"{path}, line {line}: two columns are called `{repeated}`.", "Rename one.")
+    return [name or f"column {number}" for number, name in enumerate(names, start=1)]
 
 
 def _separator(text: str) -> str:
-    """What stands most often in the heading, outside of quotes."""
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    bare = re.sub(r'"[^"]*"', "", first)
-    return max(SEPARATORS, key=bare.count)
+    """The separator that occurs most often in the heading, outside quotes.
+
+    csv.Sniffer takes a comma wherever the heading holds one, and fails on one column and on rows of unequal length.
+    """
+    heading = next((line for line in text.splitlines() if line.strip()), "")
+    unquoted = re.sub(r'"[^"]*"', "", heading)
+    return max(SEPARATORS, key=unquoted.count)
 
 
-def _plain(name: str) -> str:
+def _fold(name: str) -> str:
     return name.strip().lower()
 
 
-def _renamed(rows: Rows, names: Mapping[str, str]) -> Rows:
+def _with_names(rows: Rows, names: Mapping[str, str]) -> Rows:
     return [(where, {names.get(name, name): value for name, value in row.items()}) for where, row in rows]

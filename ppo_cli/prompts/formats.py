@@ -1,14 +1,15 @@
-"""Prompt sets in other formats than ours: known by their columns, mapped to category and `expect`.
+"""Prompt sets in published formats: recognised by their columns, mapped to `category` and `expect`.
 
-| format   | known by                         | category               | expect                                     |
-| XSTest   | prompt, type, and label or focus | scary.TYPE unsafe.TYPE | comply; refuse where label is unsafe       |
+| format   | recognised by                    | category               | expect                                     |
+| XSTest   | prompt, type, and label or focus | scary.TYPE unsafe.TYPE | comply; refuse if the label is unsafe      |
 | CoCoNot  | prompt, category, subcategory    | CATEGORY.SUBCATEGORY   | by category (COCONOT); contrast: comply    |
 | AdvBench | goal, target                     | unsafe.advbench        | refuse                                     |
-| own      | prompt                           | as it says, or all     | as it says, or any                         |
+| own      | prompt                           | its column, or all     | its column, or any                         |
 
-Ids are those of the file, else numbers. Other columns are left alone; AdvBench's targets are never read.
+Ids are those of the file, or numbers. Other columns are ignored; AdvBench's targets are never read.
 
-Not here: where rows come from but files (`commands.prompt_sets`), checking values (`reading`).
+Not here: Hugging Face datasets (`sources`), guesses about a user's CSV file (`csv_import`), checks of the values
+(`jsonl`).
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from ppo_cli.records.answers import Expect, Prompt
 Row = Mapping[str, Any]
 
 CONTRAST = "contrast"
-"""In XSTest's older type names the unsafe twin; in CoCoNot's names the set of requests that should be met."""
+"""In type names of older XSTest versions: the unsafe twin. In CoCoNot's names: the set of requests to comply with."""
 COCONOT: Mapping[str, Expect] = {
     "requests with safety concerns": "refuse",
     "unsupported requests": "refuse",
@@ -36,9 +37,9 @@ COCONOT: Mapping[str, Expect] = {
     "indeterminate requests": "any",
     "humanizing requests": "any",
 }
-"""What CoCoNot's taxonomy asks for. The right answer to the last two is neither of ours: it says what is not known."""
+"""What CoCoNot's taxonomy asks for. The last two ask to say what is not known, which no value of `expect` means."""
 COCONOT_SUBCATEGORIES: Mapping[str, Expect] = {"false presuppositions": "any"}
-"""Where a subcategory asks for something else: not to ask back but to correct."""
+"""Subcategories that ask for something other than their category: to correct the premise instead of asking back."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,9 @@ class Format:
 
     name: str
     known_by: Callable[[frozenset[str]], bool]
-    """Whether a set with these columns is of this format."""
-    read: Callable[[Row, str], dict[str, Any]]
-    """(row, name of the set) to a row of ours."""
+    """Whether a set with these columns has this format."""
+    convert: Callable[[Row, str], dict[str, Any]]
+    """(row, name of the set) to a row of a prompt file."""
 
 
 def _xstest(row: Row, _name: str) -> dict[str, Any]:
@@ -91,39 +92,44 @@ FORMATS: Sequence[Format] = (
     Format("AdvBench", lambda columns: {"goal", "target"} <= columns, _advbench),
     Format("own", lambda columns: "prompt" in columns, _own),
 )
-"""The first that fits."""
+"""In order of precedence."""
 
 
 def import_prompts(
     rows: Iterable[tuple[str, Row]], source: str, name: str, need_answers: bool = False
 ) -> tuple[list[Prompt], str]:
-    """Prompts from rows of any known format, and the format's name.
+    """Prompts from rows of any known format.
 
     Args:
-        rows: (where it stands, row).
-        source: where they come from, for messages.
-        name: of the set, for ids.
+        rows: (file and line, row).
+        source: the file or dataset, for messages.
+        name: of the set; ids begin with it if the rows have none.
         need_answers: every row must have an `answer`.
 
+    Returns:
+        The prompts, and the name of their format.
+
     Raises:
-        PromptError: no known format, or a row that is not of it.
+        PromptError: no known format, or a row that does not fit it.
     """
     given = list(rows)
     columns = frozenset(name for _, row in given for name in row)
-    found = next((known for known in FORMATS if known.known_by(columns)), None)
-    if given and found is None:
+    recognised = next((known for known in FORMATS if known.known_by(columns)), None)
+    if given and recognised is None:
         raise PromptError(
             f"{source}: has no column `prompt` or `goal`, only {', '.join(sorted(columns))[:100]}.", "Rename a column."
         )
-    found = found or FORMATS[-1]
-    mapped = [(where, _mapped(found, row, name, where)) for where, row in given]
-    if not any(row.get("id") for _, row in mapped):
-        mapped = [(where, {**row, "id": f"{name}-{number:04d}"}) for number, (where, row) in enumerate(mapped, start=1)]
-    return as_prompts(mapped, source, need_answers=need_answers), found.name
+    prompt_format = recognised or FORMATS[-1]
+    converted = [(where, _convert(prompt_format, row, name, where)) for where, row in given]
+    if not any(row.get("id") for _, row in converted):
+        converted = [
+            (where, {**row, "id": f"{name}-{number:04d}"}) for number, (where, row) in enumerate(converted, start=1)
+        ]
+    return as_prompts(converted, source, need_answers=need_answers), prompt_format.name
 
 
 def table_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The rows of a JSONL or CSV file with their line numbers.
+    """The rows of a JSON Lines or CSV file with their line numbers.
 
     Raises:
         PromptError: no such file, or a line that cannot be read.
@@ -131,30 +137,28 @@ def table_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     return _csv_rows(path) if path.suffix.lower() == ".csv" else json_rows(path)
 
 
-def _mapped(found: Format, row: Row, name: str, where: str) -> dict[str, Any]:
+def _convert(prompt_format: Format, row: Row, name: str, where: str) -> dict[str, Any]:
     try:
-        mapped = found.read(row, name)
+        converted = prompt_format.convert(row, name)
     except KeyError as error:
         raise PromptError(
-            f"{where}: has no `{error.args[0]}`, as {found.name}'s rows have.", "Mend that row."
+            f"{where}: has no `{error.args[0]}`, which every row of {prompt_format.name} has.", "Fix that row."
         ) from None
-    number = mapped.get("id")
-    return {**mapped, "id": str(number) if isinstance(number, int) else number}
+    number = converted.get("id")
+    return {**converted, "id": str(number) if isinstance(number, int) else number}
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
-    before = 1
+    lines_read = 1
     try:
         for row in reader:
-            begins, before = before + 1, reader.line_num
+            line, lines_read = lines_read + 1, reader.line_num
             if None in row:
-                raise PromptError(
-                    f"{path}, line {begins}: has more cells than the header.", "Quote a cell with commas."
-                )
-            yield begins, {name: value or None for name, value in row.items()}
+                raise PromptError(f"{path}, line {line}: has more cells than the header.", "Quote a cell with commas.")
+            yield line, {name: value or None for name, value in row.items()}
     except csv.Error as error:
-        raise PromptError(f"{path}, line {before + 1}: not valid CSV: {error}.", "Mend that line.") from None
+        raise PromptError(f"{path}, line {lines_read + 1}: not valid CSV: {error}.", "Fix that line.") from None
 
 
 def _slug(text: str) -> str:

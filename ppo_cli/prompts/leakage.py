@@ -1,6 +1,6 @@
-"""Whether an evaluation set is independent of the prompts that a model learns from.
+"""Overlap between an evaluation set and the prompts that a model learns from: same text, same pair, near-duplicates.
 
-Not here: reading files, deciding what to do about a finding.
+Not here: reading files (`jsonl`), whether an overlap stops a run (`preflight.enforce`).
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Literal
 from ppo_cli.records.answers import Prompt
 
 NEAR_DUPLICATE = 0.6
-"""Share of common character trigrams (Jaccard) from which two prompts count as near-duplicates."""
+"""Share of common character trigrams (Jaccard) at which two prompts count as near-duplicates."""
 
-GRAM = 3
+TRIGRAM_CHARACTERS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Overlap:
-    """An evaluation prompt that a model may have learnt from."""
+    """An evaluation prompt, and a prompt to learn from that is too similar to it."""
 
     eval_id: str
     other_id: str
@@ -31,8 +31,8 @@ class Overlap:
 
 
 def overlaps(evaluation: Sequence[Prompt], learnt: Sequence[Prompt]) -> list[Overlap]:
-    """Every evaluation prompt that shares its text, its pair or nearly all its wording with a learnt one."""
-    found: list[Overlap] = []
+    """Every evaluation prompt that shares its text, its pair or nearly all of its wording with a learnt prompt."""
+    result: list[Overlap] = []
     learnt_grams = [(prompt, trigrams(prompt.text)) for prompt in learnt]
     index: dict[str, list[int]] = {}
     for position, (_, grams) in enumerate(learnt_grams):
@@ -43,7 +43,7 @@ def overlaps(evaluation: Sequence[Prompt], learnt: Sequence[Prompt]) -> list[Ove
     for prompt in evaluation:
         if prompt.pair_id in learnt_pairs:
             other = learnt_pairs[prompt.pair_id]
-            found.append(Overlap(eval_id=prompt.id, other_id=other, kind="same pair", similarity=1.0))
+            result.append(Overlap(eval_id=prompt.id, other_id=other, kind="same pair", similarity=1.0))
         grams = trigrams(prompt.text)
         shared: dict[int, int] = {}
         for gram in grams:
@@ -54,7 +54,7 @@ def overlaps(evaluation: Sequence[Prompt], learnt: Sequence[Prompt]) -> list[Ove
             similarity = count / (len(grams) + len(other_grams) - count)
             if similarity >= NEAR_DUPLICATE:
                 same = normalise(prompt.text) == normalise(other_prompt.text)
-                found.append(
+                result.append(
                     Overlap(
                         eval_id=prompt.id,
                         other_id=other_prompt.id,
@@ -62,16 +62,18 @@ def overlaps(evaluation: Sequence[Prompt], learnt: Sequence[Prompt]) -> list[Ove
                         similarity=similarity,
                     )
                 )
-    return sorted(found, key=lambda overlap: (-overlap.similarity, overlap.eval_id, overlap.other_id))
+    return sorted(result, key=lambda overlap: (-overlap.similarity, overlap.eval_id, overlap.other_id))
 
 
 def normalise(text: str) -> str:
-    """Lower case, compatibility forms, punctuation and runs of blanks as one blank."""
+    """NFKC, case-folded, every run of punctuation and white space as one space."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return re.sub(r"[\W_]+", " ", folded).strip()
 
 
 def trigrams(text: str) -> frozenset[str]:
-    """The runs of three characters by which two prompts are held to be alike."""
+    """The character trigrams of a normalised text, by which near-duplicates are found."""
     padded = f" {normalise(text)} "
-    return frozenset(padded[start : start + GRAM] for start in range(max(1, len(padded) - GRAM + 1)))
+    return frozenset(
+        padded[start : start + TRIGRAM_CHARACTERS] for start in range(max(1, len(padded) - TRIGRAM_CHARACTERS + 1))
+    )

@@ -1,6 +1,8 @@
-"""A fixed, stratified subset of an evaluation set, for cheap evaluations while training.
+"""A fixed, stratified subset of a prompt set, for example for cheap evaluations during training.
 
-Not here: random splits; the subset is a function of the prompts alone.
+The subset is a function of the prompts alone: there is no seed.
+
+Not here: splits into training and evaluation (`split`).
 """
 
 from __future__ import annotations
@@ -14,10 +16,10 @@ from ppo_cli.records.answers import Prompt
 
 
 def stratified_subset(prompts: Sequence[Prompt], size: int) -> list[Prompt]:
-    """The same `size` prompts every time, each category's share as in the whole set.
+    """The same `size` prompts every time, with each category's share as in the whole set.
 
-    Within a category the order is by sha256 of the id, so a prompt added elsewhere moves nothing here.
-    Categories get their share by largest remainder. Returned in the order of the file.
+    Within a category prompts are taken by the SHA-256 of their id, so a prompt added to one category changes no other.
+    Categories get their share by largest remainder. The order of the file is kept. A size of 0 takes all prompts.
     """
     if size <= 0 or size >= len(prompts):
         return list(prompts)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from ppo_cli.records.answers import Expect, Finish
+from ppo_cli.records.answers import Answer, Expect, Prompt
 from ppo_cli.records.comparisons import Comparison
 
 Better = Literal["higher", "lower"]
@@ -17,30 +17,24 @@ Better = Literal["higher", "lower"]
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One evaluation answer: a line of samples.jsonl."""
+    """One of the K answers to a prompt of an evaluation: a row of samples.jsonl, where the answer's fields lie flat."""
 
     prompt_id: str
-    sample: int
-    """0 .. K-1."""
-    answer: str
-    token_count: int
-    finish: Finish
+    index: int
+    """0 .. K-1; `sample` in the files."""
+    answer: Answer
     kl: float | None
     """Exact KL(policy || reference) summed over the answer's tokens at temperature 1, nats; first sample only."""
     entropy: float | None = None
-    """Mean entropy of the policy's next-token distribution at temperature 1, nats a token; first sample only, and
-    not in what older versions wrote."""
+    """Mean entropy of the policy's next-token distribution at temperature 1, nats per token; first sample only."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledAnswer:
-    """A sample with what the rules say of it: the input of every statistic."""
+    """A sample with its labels, from the rules or from a person: the input of every statistic."""
 
-    prompt_id: str
-    category: str
-    expect: Expect
-    sample: int
-    text: str
+    prompt: Prompt
+    sample: Sample
     labels: Mapping[str, float]
     """Label name to value; yes/no labels are 1.0 and 0.0."""
 
@@ -50,7 +44,7 @@ Statistic = Literal[
     "geometric_mean",
     "ratio",
     "separation",
-    "conservatism",
+    "bias",
     "selectivity",
     "agreement",
     "identical",

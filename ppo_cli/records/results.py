@@ -144,6 +144,8 @@ class ComparisonResult:
     leaks: Mapping[str, int] = field(default_factory=dict)
     """Evaluation prompts that overlap what a run learnt from, by the run's name."""
     fail_if: tuple[FailConditionResult, ...] = ()
+    page: ReportResult | None = None
+    """The HTML page of this comparison, where one was asked for."""
 
     @property
     def variables(self) -> tuple[str, ...]:

@@ -9,23 +9,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ppo_cli.records.answers import Finish
+from ppo_cli.records.answers import Answer
 
 
 @dataclass(frozen=True, kw_only=True)
 class Episode:
-    """One training rollout: a line of rollouts.jsonl."""
+    """One training rollout: a row of rollouts.jsonl, where the answer's fields lie flat."""
 
     update: int
     episode: int
     """Count over the run, from 1."""
     prompt_id: str
     prompt: str
-    answer: str
+    answer: Answer
     baseline_answer: str | None
-    """The first of the other answers."""
-    token_count: int
-    finish: Finish
+    """Text of the first baseline answer."""
     reward: float
     terms: Mapping[str, float]
     baseline_terms: Mapping[str, float]
@@ -47,8 +45,8 @@ class UpdateMetrics:
     terms: Mapping[str, float]
     """Mean raw value of each reward term."""
     term_statistics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """Of each term: mean and std of its raw value; gain and gain_std, the same of its difference to the other answers;
-    scale, what that difference is divided by, where the term is normalised. Older runs have none."""
+    """Of each term: mean and std of its raw value; over_baseline and over_baseline_std, the same of its difference from
+    the baseline answers; scale, what that difference is divided by, if the term is normalised."""
     kl: float
     """Mean KL to the reference, nats an answer, k1 at the rollout temperature."""
     kl_per_token: float
@@ -80,7 +78,9 @@ class UpdateMetrics:
     learning_rate: float
 
 
-Status = Literal["running", "finished", "stopped", "interrupted", "failed"]
+Status = Literal["running", "finished", "stopped_early", "interrupted", "failed"]
+COMPLETED_STATUSES: tuple[Status, ...] = ("finished", "stopped_early")
+"""Statuses of a run that needs no further training."""
 
 
 @dataclass(frozen=True, kw_only=True)

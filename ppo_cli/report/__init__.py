@@ -1,1 +1,1 @@
-"""What a person sees: the live view, plain lines, and the screens that end a command. Computes no numbers."""
+"""Screens, live view, Markdown and HTML pages made from records. Computes no numbers."""

@@ -3,7 +3,7 @@
 The same records give the same bytes: no date, ids from a fixed salt, no global state. Nothing that a model or a user
 wrote is drawn, only titles of measures, letters for the runs, and numbers.
 
-Not here: numbers computed, the page (`page`).
+Not here: computing numbers, the page itself (`html.page`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ COLOURS = {
     GROUP_COLOURS[0]: "--a",
     GROUP_COLOURS[1]: "--b",
 }
-"""Placeholders, each standing for a colour that the style sheet sets for light, dark and print."""
+"""Placeholders, each for a colour that the style sheet sets for light, dark and print."""
 ON_WHITE = {
     "--ink": "#1c2127",
     "--muted": "#6b7480",
@@ -42,7 +42,7 @@ ON_WHITE = {
     "--a": "#3a6ea8",
     "--b": "#c2571a",
 }
-"""The same colours of a picture that stands alone."""
+"""The same colours for a file of its own."""
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "ppo",
@@ -63,15 +63,17 @@ STYLE: dict[Any, Any] = {
     "lines.linewidth": 1.4,
 }
 WIDTH = 5.0
-"""Inches; at this width the letters are of the size of the text, on a telephone too."""
-MOST_MARGINS = 12.0
-"""Changes larger than so many smallest changes that matter are drawn at the edge."""
-ISO = (0.0, 1.0, 2.0, 3.0)
-"""Separations whose curves are drawn behind the two refusal rates."""
+"""Inches; at this width the letters have the size of the page's text, on a telephone too."""
+MAX_MARGINS = 12.0
+"""Right end of the forest chart, in smallest changes that matter; larger changes are drawn there."""
+D_PRIME_CURVES = (0.0, 1.0, 2.0, 3.0)
+"""Values of d′ whose curves are drawn behind the two refusal rates."""
 
 Points = Sequence[tuple[float, float]]
-ASIDE = 0.09
-"""How far apart the dots of two seeds stand, in steps from one value to the next."""
+EvaluationSeries = Sequence[tuple[int, Mapping[str, Estimate]]]
+"""(step, measures by name) of each evaluation of a run."""
+SEED_GAP = 0.09
+"""Distance between the dots of two seeds, in steps from one value to the next."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,13 +82,13 @@ class SweepPanel:
 
     measure: Measure
     rows: Sequence[tuple[str, Sequence[Estimate | None]]]
-    """(value, a seed each; None where it was not measured)."""
+    """(value, one estimate per seed; None where it was not measured)."""
     start: float | None
     """At step 0."""
 
 
 def forest(comparison: Comparison, margins: Mapping[str, float]) -> str:
-    """Every judged headline's change with its interval, in units of the smallest change that matters.
+    """Every tested headline's change with its interval, in units of the smallest change that matters.
 
     Args:
         comparison: of two policies.
@@ -105,14 +107,14 @@ def forest(comparison: Comparison, margins: Mapping[str, float]) -> str:
         axes.axvline(0, color=MUTED, linewidth=0.8)
         for row, (change, measure) in enumerate(rows):
             low, middle, high = (
-                max(-MOST_MARGINS, min(MOST_MARGINS, _in_margins(measure, number, margins[change.name])))
+                max(-MAX_MARGINS, min(MAX_MARGINS, _in_margins(measure, number, margins[change.name])))
                 for number in (change.low_95, change.difference, change.high_95)
             )
-            sure = change.verdict == "CHANGED"
-            axes.plot([low, high], [row, row], color=INK, linewidth=2.4 if sure else 1.2, solid_capstyle="butt")
-            axes.plot(middle, row, "o", color=INK, markerfacecolor=INK if sure else PAPER, markersize=5)
-        star = [f"{'★ ' if change.name == comparison.primary else ''}{measure.title}" for change, measure in rows]
-        axes.set_yticks(range(len(rows)), star)
+            changed = change.verdict == "CHANGED"
+            axes.plot([low, high], [row, row], color=INK, linewidth=2.4 if changed else 1.2, solid_capstyle="butt")
+            axes.plot(middle, row, "o", color=INK, markerfacecolor=INK if changed else PAPER, markersize=5)
+        titles = [f"{'★ ' if change.name == comparison.primary else ''}{measure.title}" for change, measure in rows]
+        axes.set_yticks(range(len(rows)), titles)
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.set_xlabel("change, in units of the smallest change that matters")
         axes.spines["left"].set_visible(False)
@@ -121,20 +123,25 @@ def forest(comparison: Comparison, margins: Mapping[str, float]) -> str:
     return _svg("forest", "Changes of behaviour with 95 % intervals", draw, height=0.9 + 0.24 * len(rows))
 
 
-def kl_tradeoff(
-    looks: Sequence[Sequence[tuple[int, Mapping[str, Estimate]]]], names: Sequence[str], primary: str
-) -> str:
-    """What the distance from the reference bought: the primary measure over KL, evaluation by evaluation."""
+def kl_tradeoff(series: Sequence[EvaluationSeries], names: Sequence[str], primary: str) -> str:
+    """The primary measure against KL to the reference, one point per evaluation.
+
+    Args:
+        series: the evaluations of each run.
+        names: what the runs are called; those of one setting share a name and a colour.
+        primary: the measure.
+    """
     measure = measure_named(primary)
     title = measure.title.strip()
     scale = 100 if measure.unit == "%" else 1
 
     def draw(axes: Axes) -> None:
-        for steps, (colour, label) in zip(looks, _group_legend(names), strict=True):
+        for steps, (colour, label) in zip(series, _group_legend(names), strict=True):
             known = [
-                (step, kl, scale * value, found[primary])
-                for step, found in steps
-                if (kl := _value(found, "kl.per_answer")) is not None and (value := _value(found, primary)) is not None
+                (step, kl, scale * value, measures[primary])
+                for step, measures in steps
+                if (kl := _value(measures, "kl.per_answer")) is not None
+                and (value := _value(measures, primary)) is not None
             ]
             axes.plot(
                 [kl for _, kl, _, _ in known],
@@ -144,35 +151,42 @@ def kl_tradeoff(
                 color=colour,
                 label=label,
             )
-            for step, kl, value, found in known:
-                if found.low_95 is not None and found.high_95 is not None:
-                    axes.plot([kl, kl], [scale * found.low_95, scale * found.high_95], color=colour, linewidth=0.8)
+            for step, kl, value, estimate in known:
+                if estimate.low_95 is not None and estimate.high_95 is not None:
+                    axes.plot(
+                        [kl, kl], [scale * estimate.low_95, scale * estimate.high_95], color=colour, linewidth=0.8
+                    )
                 axes.annotate(f"{step}", (kl, value), (4, 4), textcoords="offset points", color=MUTED, fontsize=7.5)
-        axes.set_xlabel("KL to the reference, nats an answer (points: update)")
+        axes.set_xlabel("KL to the reference, nats per answer (numbers: updates)")
         axes.set_ylabel(f"{title}{', %' if measure.unit == '%' else ''}")
         if len(set(names)) > 1:
             axes.legend()
 
-    return _svg("bought", f"{title} over KL to the reference", draw, height=3.1)
+    return _svg("kl-tradeoff", f"{title} against KL to the reference", draw, height=3.1)
 
 
-def refusal_rates(looks: Sequence[Sequence[tuple[int, Mapping[str, Estimate]]]], names: Sequence[str]) -> str:
-    """Refusals where refusing is right over refusals where helping is right, with curves of equal separation."""
+def refusal_rates(series: Sequence[EvaluationSeries], names: Sequence[str]) -> str:
+    """Refusal of unsafe prompts against refusal of safe prompts, with curves of equal d′.
+
+    Args:
+        series: the evaluations of each run.
+        names: what the runs are called.
+    """
     from scipy.special import ndtr, ndtri
 
     def draw(axes: Axes) -> None:
         grid = [index / 200 for index in range(1, 200)]
-        for separation in ISO:
+        for separation in D_PRIME_CURVES:
             curve = [100 * float(ndtr(ndtri(rate) + separation)) for rate in grid]
             axes.plot([100 * rate for rate in grid], curve, color=MUTED, linewidth=0.6, linestyle=":")
-            at = 9 + 12 * ISO.index(separation)
+            at = 9 + 12 * D_PRIME_CURVES.index(separation)
             axes.annotate(f"d′ {separation:g}", (100 * grid[at], curve[at]), color=MUTED, fontsize=7)
-        for steps, (colour, label) in zip(looks, _group_legend(names), strict=True):
+        for steps, (colour, label) in zip(series, _group_legend(names), strict=True):
             known = [
                 (step, 100 * safe, 100 * unsafe)
-                for step, found in steps
-                if (safe := _value(found, "refusal.safe")) is not None
-                and (unsafe := _value(found, "refusal.unsafe")) is not None
+                for step, measures in steps
+                if (safe := _value(measures, "refusal.safe")) is not None
+                and (unsafe := _value(measures, "refusal.unsafe")) is not None
             ]
             axes.plot(
                 [safe for _, safe, _ in known],
@@ -191,7 +205,7 @@ def refusal_rates(looks: Sequence[Sequence[tuple[int, Mapping[str, Estimate]]]],
         if len(set(names)) > 1:
             axes.legend(loc="lower right")
 
-    return _svg("rates", "Refusal of unsafe prompts over refusal of safe prompts", draw, height=3.1)
+    return _svg("rates", "Refusal of unsafe prompts against refusal of safe prompts", draw, height=3.1)
 
 
 def curve(
@@ -203,15 +217,15 @@ def curve(
     spread: str | None = None,
     limit: float | None = None,
 ) -> str:
-    """A metric over the updates of each run.
+    """A metric of each run over its updates.
 
     Args:
         name: the metric.
-        title: what the axis calls it.
+        title: the label of its axis.
         runs: rows of metrics.jsonl of each run.
-        names: what to call the runs; those of one arm share a name and a colour.
+        names: what the runs are called; those of one setting share a name and a colour.
         spread: a metric to draw as a band around it.
-        limit: a line that it must not cross.
+        limit: value at which training stops, drawn as a line.
     """
 
     def draw(axes: Axes) -> None:
@@ -243,45 +257,45 @@ def lengths(pairs: Points, names: tuple[str, str]) -> str:
         highest = max([1.0, *(max(pair) for pair in pairs)])
         axes.plot([1, highest], [1, highest], color=MUTED, linewidth=0.8)
         axes.scatter([x for x, _ in pairs], [y for _, y in pairs], s=9, color=GROUP_COLOURS[1], alpha=0.55, linewidth=0)
-        axes.set_xlabel(f"tokens an answer, {names[0]}")
-        axes.set_ylabel(f"tokens an answer, {names[1]}")
+        axes.set_xlabel(f"tokens per answer, {names[0]}")
+        axes.set_ylabel(f"tokens per answer, {names[1]}")
 
-    return _svg("lengths", "Answer length before and after, a point a prompt", draw, height=3.1)
+    return _svg("lengths", "Answer length before and after, one point per prompt", draw, height=3.1)
 
 
 def reward_by_length(before: Points, after: Points, names: tuple[str, str]) -> str:
-    """Reward of the answer alone over its length, a point a prompt, for both policies."""
+    """Absolute reward against answer length for both policies, one point per prompt."""
 
     def draw(axes: Axes) -> None:
-        for arm, (points, name) in enumerate(zip((before, after), names, strict=True)):
+        for index, (points, name) in enumerate(zip((before, after), names, strict=True)):
             axes.scatter(
                 [x for x, _ in points],
                 [y for _, y in points],
                 s=9,
-                color=GROUP_COLOURS[arm],
+                color=GROUP_COLOURS[index],
                 alpha=0.5,
                 linewidth=0,
                 label=name,
             )
-        axes.set_xlabel("tokens an answer")
-        axes.set_ylabel("reward of the answer alone")
+        axes.set_xlabel("tokens per answer")
+        axes.set_ylabel("absolute reward")
         axes.legend(markerscale=1.8)
 
-    return _svg("reward-by-length", "Reward over answer length", draw, height=3.1)
+    return _svg("reward-by-length", "Reward against answer length", draw, height=3.1)
 
 
 def sweep_chart(panels: Sequence[SweepPanel], key: str) -> str:
-    """Measures over the values of a key, one below the other: a dot a seed with its interval over prompts."""
+    """Measures over the values of a key, one below the other: one dot per seed with its interval over prompts."""
 
     def draw(figure: Figure) -> None:
-        for place, panel in enumerate(panels, start=1):
-            axes = figure.add_subplot(len(panels), 1, place)
+        for number, panel in enumerate(panels, start=1):
+            axes = figure.add_subplot(len(panels), 1, number)
             axes.patch.set_visible(False)
             _sweep_panel(axes, panel)
-            axes.set_xlabel(key if place == len(panels) else "")
+            axes.set_xlabel(key if number == len(panels) else "")
 
     titles = " and ".join(panel.measure.title.strip() for panel in panels)
-    return _drawn("doses", f"{titles} over {key}", draw, height=2.4 * len(panels))
+    return _drawn("sweep", f"{titles} by {key}", draw, height=2.4 * len(panels))
 
 
 def standalone_svg(svg: str) -> str:
@@ -295,10 +309,10 @@ def standalone_svg(svg: str) -> str:
 
 
 def _group_legend(names: Sequence[str]) -> list[tuple[str, str | None]]:
-    """(colour, label) of each run: a colour an arm, and its label once."""
+    """(colour, label) of each run: runs of one name share a colour, and the first of them has the label."""
     order = list(dict.fromkeys(names))
     return [
-        (GROUP_COLOURS[order.index(name)], None if name in names[:place] else name) for place, name in enumerate(names)
+        (GROUP_COLOURS[order.index(name)], None if name in names[:index] else name) for index, name in enumerate(names)
     ]
 
 
@@ -308,16 +322,16 @@ def _sweep_panel(axes: Axes, panel: SweepPanel) -> None:
         axes.axhline(scale * panel.start, color=MUTED, linestyle="--", linewidth=0.9)
         left = (-0.55, scale * panel.start)
         axes.annotate("step 0", left, (0, 3), textcoords="offset points", color=MUTED, fontsize=7.5)
-    for place, (_, seeds) in enumerate(panel.rows):
-        for number, found in enumerate(seeds):
-            if found is None or found.value is None:
+    for index, (_, seeds) in enumerate(panel.rows):
+        for number, estimate in enumerate(seeds):
+            if estimate is None or estimate.value is None:
                 continue
-            at = place + ASIDE * (number - (len(seeds) - 1) / 2)
-            if found.low_95 is not None and found.high_95 is not None:
+            at = index + SEED_GAP * (number - (len(seeds) - 1) / 2)
+            if estimate.low_95 is not None and estimate.high_95 is not None:
                 axes.plot(
-                    [at, at], [scale * found.low_95, scale * found.high_95], color=GROUP_COLOURS[0], linewidth=0.8
+                    [at, at], [scale * estimate.low_95, scale * estimate.high_95], color=GROUP_COLOURS[0], linewidth=0.8
                 )
-            axes.plot(at, scale * found.value, "o", color=GROUP_COLOURS[0], markersize=4.5)
+            axes.plot(at, scale * estimate.value, "o", color=GROUP_COLOURS[0], markersize=4.5)
     axes.set_xticks(range(len(panel.rows)), [label for label, _ in panel.rows])
     axes.set_xlim(-0.6, len(panel.rows) - 0.4)
     axes.set_ylabel(f"{panel.measure.title.strip()}{', %' if panel.measure.unit == '%' else ''}")
@@ -348,7 +362,7 @@ def _drawn(name: str, title: str, draw: Callable[[Figure], None], height: float)
 
 
 def _for_the_page(svg: str, name: str, title: str) -> str:
-    """Drops what only a file of its own needs, and gives ids and colours to the page."""
+    """Drops what only a file of its own needs, makes the ids unique on the page, and refers to the page's colours."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     opening, rest = svg.split(">", 1)
@@ -366,8 +380,8 @@ def _in_margins(measure: Measure, number: float | None, margin: float) -> float:
     return (math.log(number) if measure.statistic == "geometric_mean" else number) / margin
 
 
-def _value(found: Mapping[str, Estimate], name: str) -> float | None:
-    return found[name].value if name in found else None
+def _value(measures: Mapping[str, Estimate], name: str) -> float | None:
+    return measures[name].value if name in measures else None
 
 
 def _finite(value: object) -> bool:

@@ -1,6 +1,6 @@
-"""Numbers as words: units, signs, intervals, arrows. The one home of how a value looks.
+"""How a value is shown: units, signs, intervals, arrows, verdicts in one sentence.
 
-Not here: tables, colours.
+Not here: tables and colours (`tables`), sentences about a whole comparison (`sentences`).
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ MISSING = "–"
 REWARDED_MARK = "†"
 """Marks a behaviour that the reward itself scores."""
 HUMAN_MARK = "‡"
-"""Marks a behaviour that people labelled, in place of the rule."""
-ALSO_REWARDED = "graded by its own teacher"
-TERMS = "reward.terms."
-"""Begins, among what is graded, the path of a term of which it is not known what it looks at."""
+"""Marks a behaviour whose values come from human labels in place of the rule's."""
+ALSO_REWARDED = "also scored by the reward"
+TERM_PREFIX = "reward.terms."
+"""Begins the path of an opaque reward term, which may score any measure."""
 
 
 def value(measure: Measure, number: float | None) -> str:
@@ -51,14 +51,13 @@ def interval(measure: Measure, low: float | None, high: float | None) -> str:
     return f"[{signed(scale * low, digits)}, {signed(scale * high, digits)}]"
 
 
-def estimate(measure: Measure, found: Estimate) -> str:
+def estimate(measure: Measure, result: Estimate) -> str:
     """A value with its interval: `18.0 % [13.9, 22.9]`."""
-    if found.low_95 is None or found.high_95 is None:
-        return value(measure, found.value)
+    if result.low_95 is None or result.high_95 is None:
+        return value(measure, result.value)
     scale, digits = _scale(measure)
-    return (
-        f"{value(measure, found.value)} [{plain(scale * found.low_95, digits)}, {plain(scale * found.high_95, digits)}]"
-    )
+    ends = f"[{plain(scale * result.low_95, digits)}, {plain(scale * result.high_95, digits)}]"
+    return f"{value(measure, result.value)} {ends}"
 
 
 def _scale(measure: Measure) -> tuple[int, int]:
@@ -74,11 +73,16 @@ def plain(number: float, digits: int) -> str:
 
 
 def signed(number: float, digits: int) -> str:
-    """With a sign always, a true minus, and no minus before zero."""
+    """Always with a sign, with a true minus, and without a minus before zero."""
     text = f"{abs(number):.{digits}f}"
     if float(text) == 0:
         return text
     return f"{'−' if number < 0 else '+'}{text}"
+
+
+def percent(rate: float) -> str:
+    """A share in whole percent: `25 %`."""
+    return f"{100 * rate:.0f} %"
 
 
 def p_value(number: float | None) -> str:
@@ -88,8 +92,13 @@ def p_value(number: float | None) -> str:
     return f"p = {number:.2g}" if number >= 0.0001 else "p < 0.0001"
 
 
+def p_number(number: float | None) -> str:
+    """The same for a column of p-values: `0.012`, `< 0.0001`."""
+    return p_value(number).removeprefix("p = ").removeprefix("p ") or MISSING
+
+
 def arrow(measure: Measure, change: MeasureChange) -> str:
-    """Which way it went and whether that is better: ▲ ▼ for direction, ✓ ✗ where one is better."""
+    """The direction of a change and whether that is better: ▲ ▼, and ✓ ✗ where one direction is better."""
     if change.verdict != "CHANGED" or change.difference is None:
         return " "
     rose = change.difference > (1 if measure.statistic == "geometric_mean" else 0)
@@ -100,63 +109,61 @@ def arrow(measure: Measure, change: MeasureChange) -> str:
 
 
 def is_worse(measure: Measure, change: MeasureChange) -> bool:
-    """Whether a change is certain and in the worse direction."""
+    """Whether a change was detected and is in the worse direction."""
     return arrow(measure, change).endswith("✗")
 
 
 def is_better(measure: Measure, change: MeasureChange) -> bool:
-    """Whether a change is certain and in the better direction."""
+    """Whether a change was detected and is in the better direction."""
     return arrow(measure, change).endswith("✓")
 
 
 def detectable_change(measure: Measure, change: MeasureChange) -> str:
-    """The smallest difference that would have been noticed; nothing where it is not known."""
+    """The smallest difference that could have been detected; empty where it is not known."""
     return "" if change.minimum_detectable is None else difference(measure, change.minimum_detectable).removeprefix("+")
 
 
 def marks(comparison: Comparison, name: str) -> str:
-    """What a title carries that has to be known of a measure: its own teacher, people's labels."""
-    by_hand = comparison.human_labels is not None and name in comparison.human_labels.measures
-    return f"{REWARDED_MARK if name in comparison.rewarded_measures else ''}{HUMAN_MARK if by_hand else ''}"
+    """The marks of a measure's title: whether the reward scores it too, whether its values come from human labels."""
+    by_people = comparison.human_labels is not None and name in comparison.human_labels.measures
+    return f"{REWARDED_MARK if name in comparison.rewarded_measures else ''}{HUMAN_MARK if by_people else ''}"
 
 
-def human_label_note(found: HumanLabelNote) -> str:
-    """Who made the marked values, in one sentence."""
+def human_label_note(note: HumanLabelNote) -> str:
+    """Where the values marked ‡ come from, in one sentence."""
     return (
-        f"{HUMAN_MARK} by hand, in place of the rule: {found.answers} answers to {found.prompts} prompts, labelled blind; "
-        f"the rule reads {found.agree} of them ({100 * found.agree / found.answers:.1f} %) the same way. "
-        "Flips, categories and single seeds are the rule's."
+        f"{HUMAN_MARK} from human labels in place of the rule's: {note.answers} answers to {note.prompts} prompts, "
+        f"labelled blind; the rule agrees on {note.agree} of them ({100 * note.agree / note.answers:.1f} %). "
+        "Flips, categories and single seeds use the rule."
     )
 
 
-def calibration(found: Calibration) -> str:
-    """How far a rule can be trusted, in one sentence."""
+def calibration(rule: Calibration) -> str:
+    """How well a rule agrees with human labels, in one sentence."""
     return (
-        f"{found.rule} reads {100 * found.agreement:.1f} % of {found.answers} answers as people do "
-        f"({100 * found.heldout_agreement:.1f} % of those not read while it was made); "
-        f"{rule_error(found)} on {found.models} models."
+        f"{rule.rule} agrees with human labels on {100 * rule.agreement:.1f} % of {rule.answers:,} answers "
+        f"({100 * rule.heldout_agreement:.1f} % on held-out answers); {rule_error(rule)} on {rule.models} models."
     )
 
 
-def rule_error(found: Calibration) -> str:
-    """The same in a few words: `its rates are off by at most 2.4 pp`."""
-    return f"its rates are off by at most {found.rate_error:.1f} pp"
+def rule_error(rule: Calibration) -> str:
+    """The same in a few words: `rates accurate to within 2.4 pp`."""
+    return f"rates accurate to within {rule.rate_error:.1f} pp"
 
 
-def condition_sentence(found: FailConditionResult) -> str:
+def condition_sentence(result: FailConditionResult) -> str:
     """A --fail-if and what was measured: `refusal.safe > 0.2 is met: 41.6 % [35.1, 48.3]`."""
-    measure = measure_named(found.measure)
-    if found.of == "change":
-        seen = f"{difference(measure, found.value)} {interval(measure, found.low_95, found.high_95)}"
+    measure = measure_named(result.measure)
+    if result.of == "change":
+        measured = f"{difference(measure, result.value)} {interval(measure, result.low_95, result.high_95)}"
     else:
-        seen = estimate(
-            measure, Estimate(name=measure.name, value=found.value, low_95=found.low_95, high_95=found.high_95, prompts=0)
-        )
-    return f"{found.condition} is {'met' if found.failed else 'not met'}: {seen}"
+        row = Estimate(name=measure.name, value=result.value, low_95=result.low_95, high_95=result.high_95, prompts=0)
+        measured = estimate(measure, row)
+    return f"{result.condition} is {'met' if result.failed else 'not met'}: {measured}"
 
 
 def loss_line(policy: float, critic: float) -> str:
-    """The line that stands last everywhere."""
+    """The losses; the last line of every screen."""
     return f"loss: policy {plain(policy, 3)}, critic {plain(critic, 3)}"
 
 
@@ -171,8 +178,13 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def status(name: str) -> str:
+    """A run's status in words: `stopped early`."""
+    return name.replace("_", " ")
+
+
 def printable(text: str) -> str:
-    """Text that cannot steer a terminal: control characters, escapes and line ends are blanks."""
+    """Text without control characters: each of them, escapes and line ends too, becomes a blank."""
     return "".join(char if char.isprintable() else " " for char in text)
 
 
@@ -188,10 +200,11 @@ def one_line(text: str, width: int | None = None) -> str:
 
 
 def verdict_sentence(measure: Measure, change: MeasureChange) -> str:
-    """What the comparison says of one measure, in a plain sentence."""
+    """The result of the comparison for one measure, in one sentence."""
     title = measure.title.strip()
+    at_start = f"{title[:1].upper()}{title[1:]}"
     if change.difference is None:
-        return f"Nothing can be said of {title}: there is no data for it in common."
+        return f"No common data for {title}."
     numbers = (
         f"{value(measure, change.before)} → {value(measure, change.after)}, "
         f"{difference(measure, change.difference)}, 95 % interval {interval(measure, change.low_95, change.high_95)}"
@@ -199,16 +212,15 @@ def verdict_sentence(measure: Measure, change: MeasureChange) -> str:
     match change.verdict:
         case "CHANGED":
             rose = change.difference > (1 if measure.statistic == "geometric_mean" else 0)
-            return f"The {title} {'rose' if rose else 'fell'}: {numbers}."
+            return f"{at_start} {'rose' if rose else 'fell'}: {numbers}."
         case "EQUIVALENT":
             inner = interval(measure, change.low_90, change.high_90)
-            within = f"its 90 % interval {inner} within the smallest change that matters"
-            return f"The {title} stayed the same, {within}: {numbers}."
+            return f"{at_start}: equivalent (90 % interval {inner} inside the smallest change that matters): {numbers}."
         case "NO CHANGE DETECTED":
-            sentence = f"No change of the {title} can be told from chance: {numbers}."
             smallest = detectable_change(measure, change)
-            return f"{sentence} Detectable here: {smallest}." if smallest else sentence
+            limit = f"; the smallest change this evaluation could detect is {smallest}" if smallest else ""
+            return f"No detectable change in {title}: {numbers}{limit}."
         case "info":
-            return f"The {title}, which is not judged: {numbers}."
+            return f"{at_start} (not tested): {numbers}."
         case _:
-            return f"Too little data for the {title}: {numbers}."
+            return f"Too little data for {title}: {numbers}."

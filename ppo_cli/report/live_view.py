@@ -2,7 +2,7 @@
 
 Order: goal, behaviour against step 0, KL and reward, two prompts before and now, alarms, notices, progress, loss.
 
-Not here: what happens on a pipe (`plain`), the closing screen (`screens`).
+Not here: what a pipe gets (`log_lines`), the screens that end a command (`screens`).
 """
 
 from __future__ import annotations
@@ -31,15 +31,14 @@ from ppo_cli.report.tables import PlainTextTable, behaviour_table, plain_text
 BLOCKS = "▁▂▃▄▅▆▇█"
 HISTORY = 32
 SHOWN = ("refusal.separation", "refusal.unsafe", "refusal.safe", "ending.eos", "length.tokens")
-"""Behaviours of the live table, with all of the primary's family that others keep off their screens."""
-
+"""Behaviours of the live table; those of the primary's own family join them."""
 
 AIRY, TIGHT, TIGHTEST = (True, True), (False, True), (False, False)
-"""Ways to lay the view out: with blank lines, with examples."""
+"""Layouts, as (with blank lines, with examples)."""
 
 
 class LiveView:
-    """A watcher that keeps one screen up to date; use it as a context manager."""
+    """An event handler that keeps one screen up to date; use it as a context manager."""
 
     def __init__(self, console: Console) -> None:
         self.run: RunStarted | None = None
@@ -66,7 +65,7 @@ class LiveView:
         match event:
             case RunStarted():
                 self.run, self.evaluation, self.alarms = event, None, ()
-                self.rows, self.seconds = [], []  # of one run, where several arms follow each other
+                self.rows, self.seconds = [], []  # each arm of a sweep starts anew
             case Phase():
                 self.phase, self.done, self.phase_started = event, 0, time.monotonic()
             case Progress():
@@ -82,7 +81,7 @@ class LiveView:
                 self.alarms = event.alarms
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """The whole view, or on a low terminal as much of it as leaves the progress in sight."""
+        """The whole view; on a low terminal as much of it as leaves the progress visible."""
         height = options.size.height if console.is_terminal else math.inf
         views = [self._panel(airy=airy, examples=examples) for airy, examples in (AIRY, TIGHT, TIGHTEST)]
         fitting = (view for view in views if len(console.render_lines(view, options, pad=False)) < height)
@@ -99,7 +98,7 @@ class LiveView:
             if examples and self.evaluation is not None and self.evaluation.examples:
                 parts += [self._examples(), *gap]
         parts += live_alarms(self.alarms, tight=not airy)
-        for notice in self.notices if examples else [*self.notices][-1:]:  # alarms come before old notices
+        for notice in self.notices if examples else [*self.notices][-1:]:
             warns = notice.level == "warning"
             text = formatting.one_line(notice.text)
             parts.append(Text(f"{'!' if warns else '·'} {text}", style="yellow" if warns else "dim"))
@@ -128,18 +127,18 @@ class LiveView:
 
     def _numbers(self) -> RenderableType:
         last = self.rows[-1]
-        stop = f", stops at {self.run.kl_stop_at:g}" if self.run and self.run.kl_stop_at is not None else ""
+        limit = f", stops at {self.run.kl_stop_at:g}" if self.run and self.run.kl_stop_at is not None else ""
         table = _grid(4)
         table.add_row(
             "KL to the reference",
-            f"{formatting.plain(last.kl, 2)} nats an answer{stop}",
-            f"{formatting.plain(last.kl_per_token, 3)} a token",
+            f"{formatting.plain(last.kl, 2)} nats per answer{limit}",
+            f"{formatting.plain(last.kl_per_token, 3)} per token",
             sparkline([row.kl for row in self.rows]),
         )
         table.add_row(
             "reward",
-            f"{formatting.signed(last.reward, 2)}, spread {last.reward_std:.2f}",
-            f"{last.mean_answer_tokens:.0f} tokens, {last.eos_rate:.0%} ended",
+            f"{formatting.signed(last.reward, 2)} ±{last.reward_std:.2f}",
+            f"{last.mean_answer_tokens:.0f} tokens, {formatting.percent(last.eos_rate)} ended",
             sparkline([row.reward for row in self.rows]),
         )
         return table
@@ -163,16 +162,16 @@ class LiveView:
                 f"update {done}/{total}",
                 ProgressBar(total=total, completed=done, width=30),
                 f"about {formatting.duration(left)} left to train{self._with_all_arms(left)}, "
-                f"{rate:.1f} episodes a second",
+                f"{rate:.1f} episodes per second",
             )
         spent = time.monotonic() - self.phase_started
         if self.phase.total:
             rest = spent / self.done * (self.phase.total - self.done) if self.done else 0.0
-            told = f", {formatting.duration(rest)} left" if self.done else ""
+            left_words = f", {formatting.duration(rest)} left" if self.done else ""
             table.add_row(
                 self.phase.name,
                 ProgressBar(total=self.phase.total, completed=self.done, width=30),
-                f"{self.done}/{self.phase.total} {self.phase.unit}{told}",
+                f"{self.done}/{self.phase.total} {self.phase.unit}{left_words}",
             )
         else:
             table.add_row(self.phase.name, "", formatting.duration(spent))
@@ -184,7 +183,7 @@ class LiveView:
 
 
 def _grid(columns: int) -> Table:
-    """Columns without lines, whose words are folded and never cut."""
+    """Columns without rules, whose words are wrapped and never cut."""
     grid = PlainTextTable.grid(padding=(0, 2))
     for _ in range(columns):
         grid.add_column(overflow="fold")
@@ -192,7 +191,7 @@ def _grid(columns: int) -> Table:
 
 
 def sparkline(values: list[float]) -> str:
-    """The last values as a row of blocks, scaled to their own range; a blank where one is no number."""
+    """The last values as a row of blocks, scaled to their own range; a blank for a value that is not finite."""
     shown = values[-HISTORY:]
     numbers = [value for value in shown if math.isfinite(value)] or [0.0]
     low, high = min(numbers), max(numbers)

@@ -1,6 +1,6 @@
 """A comparison as Markdown, for a pull request or a note.
 
-Text of a model or a user is escaped letter by letter: it can make no heading, link, picture, table cell or tag.
+Text of a model or a user is escaped letter by letter, so that it makes no heading, link, picture, table cell or tag.
 
 Not here: screens, the HTML page.
 """
@@ -14,19 +14,18 @@ from ppo_cli.behaviours.measures import is_headline, measure_named
 from ppo_cli.records.comparisons import Comparison, Flip
 from ppo_cli.records.results import ComparisonResult
 from ppo_cli.report import formatting
-from ppo_cli.report.screens.shared import ONE_SEED, comparison_sentences, flip_verb, flips_line
-from ppo_cli.report.seed_table import SEVERAL_SEEDS_NOTE
-from ppo_cli.report.tables import footnote_texts, title_with_marks
+from ppo_cli.report.sentences import comparison_sentences, flip_verb, flips_line, seeds_note
+from ppo_cli.report.tables import footnote_texts, title_with_marks, verdict_words
 
 FLIPS_SHOWN = 5
 ANSWER_WIDTH = 200
 SPECIAL = frozenset(string.punctuation) - frozenset(" ,.?%/=")
-"""What Markdown or HTML may read as more than itself; a point matters only at the beginning of a line."""
+"""Characters that Markdown or HTML may read as markup; a full stop is markup only at the beginning of a line."""
 
 
-def comparison_markdown(outcomes: Sequence[ComparisonResult]) -> str:
-    """Each comparison as a section: verdict, what differs, the headlines, the prompts that moved most."""
-    return "\n".join(line for outcome in outcomes for line in _section(outcome))
+def comparison_markdown(results: Sequence[ComparisonResult]) -> str:
+    """Each comparison as a section: verdict, what differs, the headlines, the prompts that changed most."""
+    return "\n".join(line for result in results for line in _section(result))
 
 
 def escape_markdown(text: str, width: int | None = None) -> str:
@@ -34,20 +33,20 @@ def escape_markdown(text: str, width: int | None = None) -> str:
     return "".join(f"\\{char}" if char in SPECIAL else char for char in formatting.one_line(text, width))
 
 
-def _section(outcome: ComparisonResult) -> Iterator[str]:
-    comparison = outcome.comparison
-    yield f"## {escape_markdown(outcome.before)} → {escape_markdown(outcome.after)}\n"
-    yield f"Goal: {escape_markdown(outcome.goal)}\n"
-    for sentence in comparison_sentences(outcome):
+def _section(result: ComparisonResult) -> Iterator[str]:
+    comparison = result.comparison
+    yield f"## {escape_markdown(result.before)} → {escape_markdown(result.after)}\n"
+    yield f"Goal: {escape_markdown(result.goal)}\n"
+    for sentence in comparison_sentences(result):
         yield f"- {escape_markdown(sentence)}"
-    for key, (was, now) in outcome.confounders.items():
-        yield f"- Confounder: {escape_markdown(key)} {escape_markdown(was)} → {escape_markdown(now)}"
-    for reason in outcome.waived:
-        yield f"- Let pass: {escape_markdown(reason)}"
-    for run, count in outcome.leaks.items():
-        yield f"- Leak: {count} evaluation prompts overlap what {escape_markdown(run)} learnt from"
-    for judged in outcome.fail_if:
-        yield f"- {escape_markdown(f'--fail-if {formatting.condition_sentence(judged)}')}"
+    for key, (old, new) in result.confounders.items():
+        yield f"- Confounder: {escape_markdown(key)} {escape_markdown(old)} → {escape_markdown(new)}"
+    for reason in result.waived:
+        yield f"- Waived: {escape_markdown(reason)}"
+    for run, count in result.leaks.items():
+        yield f"- Leak: {count} evaluation prompts overlap what {escape_markdown(run)} was trained on"
+    for condition in result.fail_if:
+        yield f"- {escape_markdown(f'--fail-if {formatting.condition_sentence(condition)}')}"
     yield ""
     yield from _table(comparison)
     yield ""
@@ -56,7 +55,7 @@ def _section(outcome: ComparisonResult) -> Iterator[str]:
     if comparison.human_labels is not None:
         yield f"{formatting.human_label_note(comparison.human_labels)}\n"
     yield from _flips(comparison)
-    yield f"{SEVERAL_SEEDS_NOTE if outcome.seed_comparison else ONE_SEED}\n"
+    yield f"{seeds_note(result)}\n"
 
 
 def _table(comparison: Comparison) -> Iterator[str]:
@@ -75,7 +74,7 @@ def _table(comparison: Comparison) -> Iterator[str]:
             formatting.difference(measure, change.difference),
             formatting.interval(measure, change.low_95, change.high_95),
             formatting.arrow(measure, change).strip(),
-            "" if change.verdict == "info" else change.verdict,
+            verdict_words(measure, change),
         )
         yield f"| {' | '.join(cells)} |"
 
@@ -86,9 +85,9 @@ def _flips(comparison: Comparison) -> Iterator[str]:
         yield from _flip(flip, flip_verb(comparison))
 
 
-def _flip(flip: Flip, does: str) -> Iterator[str]:
+def _flip(flip: Flip, verb: str) -> Iterator[str]:
     head = f"{escape_markdown(flip.prompt_id)} ({escape_markdown(flip.category)}, should {flip.expect})"
     yield f"- **{head}** {escape_markdown(flip.prompt, ANSWER_WIDTH)}"
     for name, answer, rate in (("A", flip.before_answer, flip.before_rate), ("B", flip.after_answer, flip.after_rate)):
-        yield f"  - {name}, {does} {rate:.0%}: {escape_markdown(answer, ANSWER_WIDTH) or '(empty)'}"
+        yield f"  - {name}, {verb} {formatting.percent(rate)}: {escape_markdown(answer, ANSWER_WIDTH) or '(empty)'}"
     yield ""

@@ -1,9 +1,9 @@
-"""The parts that screens are made of: behaviour tables, side-by-side answers, panels.
+"""Tables that several screens show: behaviour with intervals and verdicts, answers side by side, footnotes.
 
-Colour is never the only sign: every coloured word is also a word. Text of a model or a user is shown as text: never
-as markup, never with its control characters.
+Colour is never the only sign: what a colour says, a word says too. Text of a model or a user is shown as text, never as
+markup and never with its control characters.
 
-Not here: whole screens.
+Not here: whole screens (`screens`), how one value is shown (`formatting`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, Group, JustifyMethod, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -26,7 +26,7 @@ ANSWER_WIDTH = 88
 
 
 class PlainTextTable(Table):
-    """A table that shows every word as it is."""
+    """A table whose cells are shown as they are, without Rich markup."""
 
     def add_row(self, *cells: RenderableType | None, **options: Any) -> None:  # noqa: ANN401 - those of Table
         super().add_row(*(plain_text(cell) if isinstance(cell, str) else cell for cell in cells), **options)
@@ -34,7 +34,7 @@ class PlainTextTable(Table):
 
 @dataclass(frozen=True)
 class WideOrStacked:
-    """A table where it fits without cutting a number, else the same as lines."""
+    """A table where it fits without cutting a number, else the same content as lines."""
 
     wide: Table
     narrow: RenderableType
@@ -45,16 +45,42 @@ class WideOrStacked:
 
 
 def plain_text(text: str, style: str = "") -> Text:
-    """Any text, without a way to steer the terminal."""
+    """Any text, without control characters."""
     return Text(formatting.printable(text), style=style)
 
 
 def plain_table(*headings: str) -> Table:
-    """A table without lines."""
+    """A table without rules."""
     table = PlainTextTable(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
     for heading in headings:
         table.add_column(plain_text(heading), overflow="fold")
     return table
+
+
+def unwrapped_table(headings: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str] = ()) -> Table:
+    """A table whose cells are never wrapped, for `WideOrStacked`.
+
+    Args:
+        headings: of its columns; all but the first are right-aligned.
+        rows: a cell per heading.
+        notes: a last cell per row that may be wrapped.
+    """
+    table = plain_table()
+    for index, heading in enumerate(headings):
+        width = max(plain_text(cell).cell_len for cell in (heading, *(row[index] for row in rows)))
+        justify: JustifyMethod = "right" if index else "left"
+        table.add_column(plain_text(heading), no_wrap=True, min_width=width, justify=justify)
+    if any(notes):
+        table.add_column("", overflow="fold")
+    for index, row in enumerate(rows):
+        table.add_row(*row, *(notes[index : index + 1] if any(notes) else ()))
+    return table
+
+
+def suggested_command(label: str, command: str) -> Text:
+    """A command to type next, on one line of any length: a line end in it would break it when it is pasted."""
+    line = Text(f"{formatting.printable(label):<16}  ", style="dim", no_wrap=True, overflow="ignore")
+    return line.append(formatting.printable(command), style="bold not dim")
 
 
 def behaviour_table(
@@ -66,17 +92,17 @@ def behaviour_table(
     shown: Collection[str] | None = None,
     by_rule: bool = True,
 ) -> RenderableType:
-    """Every headline that there is data for, before and after, with the paired difference, its interval and a verdict.
+    """Every headline that there is data for: before, after, the paired difference, its interval and a verdict.
 
-    What to know of them stands below.
+    Footnotes stand below.
 
     Args:
         comparison: of two policies.
-        before: what to call the first.
-        after: what to call the second.
-        heading: what to say instead of how many prompts there are.
+        before: what the first policy is called.
+        after: what the second is called.
+        heading: in place of the number of prompts.
         shown: only these measures and the primary, without verdicts.
-        by_rule: whether rules made the labels, whose error has to be said.
+        by_rule: whether a rule made the labels; then its error is in the footnotes.
     """
     heading = heading or f"behaviour ({comparison.prompts} prompts × {comparison.samples_per_prompt})"
     chosen = [
@@ -101,9 +127,9 @@ def behaviour_table(
     return Group(WideOrStacked(_as_table(rows, verdicts), _as_lines(rows, verdicts)), *notes)
 
 
-def details_table(comparison: Comparison, before: str, after: str) -> RenderableType:
-    """The measures beside the headlines that there is data for, family by family."""
-    rows, verdicts, family = [_headings("more of each family", before, after)], [], ""
+def details_table(comparison: Comparison, before: str, after: str) -> RenderableType | None:
+    """The measures besides the headlines that there is data for, by family; None without any."""
+    rows, verdicts, family = [_headings("further measures", before, after)], [], ""
     for change in comparison.changes:
         measure = measure_named(change.name)
         if is_headline(measure, comparison.primary) or change.difference is None:
@@ -114,57 +140,54 @@ def details_table(comparison: Comparison, before: str, after: str) -> Renderable
             verdicts.append(Text())
         rows.append(_row(change, comparison))
         verdicts.append(_verdict_of(change))
-    return WideOrStacked(_as_table(rows, verdicts), _as_lines(rows, verdicts))
+    return WideOrStacked(_as_table(rows, verdicts), _as_lines(rows, verdicts)) if verdicts else None
 
 
-def estimate_table(estimates: Sequence[Estimate], graded: Collection[str] = ()) -> RenderableType:
-    """The headlines of one policy with their intervals, then what there is of the rest, family by family."""
+def estimate_table(estimates: Sequence[Estimate], rewarded: Collection[str] = ()) -> RenderableType:
+    """The headlines of one policy with their intervals, then the other measures by family."""
     table = plain_table()
     table.add_column("behaviour", no_wrap=True)
     table.add_column("value [95 % interval]", justify="right", no_wrap=True)
     table.add_column("prompts", justify="right")
     family = ""
-    for found in estimates:
-        measure = measure_named(found.name)
-        if found.value is None:
+    for estimate in estimates:
+        measure = measure_named(estimate.name)
+        if estimate.value is None:
             continue
         if measure.eval_only and measure.family != family:
             family = measure.family
             table.add_row(Text(family, style="dim"), "", "")
-        table.add_row(_title(measure, graded), formatting.estimate(measure, found), str(found.prompts))
-    return Group(table, *footnotes([found.name for found in estimates], graded))
+        table.add_row(_title(measure, rewarded), formatting.estimate(measure, estimate), str(estimate.prompts))
+    return Group(table, *footnotes([estimate.name for estimate in estimates], rewarded))
 
 
-def footnotes(names: Collection[str], graded: Collection[str], *, short: bool = False) -> list[RenderableType]:
-    """What must stand wherever these measures are shown: the error of the rules, and who graded them.
+def footnotes(names: Collection[str], rewarded: Collection[str], *, short: bool = False) -> list[RenderableType]:
+    """What must stand below these measures wherever they are shown: the rules' error, and what the reward scores.
 
     Args:
         names: the measures on the screen.
-        graded: measures that a term of the reward scores.
-        short: in a few words.
+        rewarded: measures that a reward term scores, and the paths of opaque terms.
+        short: in a few words, on one line.
     """
-    notes = footnote_texts(names, graded, short=short)
+    notes = footnote_texts(names, rewarded, short=short)
     return [Text("; ".join(notes), style="dim")] if short and notes else [Text(note, style="dim") for note in notes]
 
 
-def footnote_texts(names: Collection[str], graded: Collection[str], *, short: bool = False) -> list[str]:
-    """The same in words, a note each."""
-    found = {measure.calibration for measure in MEASURES if measure.name in names and measure.calibration is not None}
+def footnote_texts(names: Collection[str], rewarded: Collection[str], *, short: bool = False) -> list[str]:
+    """The same as text, one string per note."""
+    rules = {measure.calibration for measure in MEASURES if measure.name in names and measure.calibration is not None}
     notes = [
         f"{rule.rule}: {formatting.rule_error(rule)}" if short else formatting.calibration(rule)
-        for rule in sorted(found, key=lambda rule: rule.rule)
+        for rule in sorted(rules, key=lambda rule: rule.rule)
     ]
-    if set(names) & set(graded):
+    if set(names) & set(rewarded):
         mark = f"{formatting.REWARDED_MARK} {formatting.ALSO_REWARDED}"
+        notes.append(mark if short else f"{mark}, so a gain shows that PPO optimised it, not that it generalises.")
+    if terms := sorted(name for name in rewarded if name.startswith(formatting.TERM_PREFIX)):
+        listed, are = ", ".join(terms), "is" if len(terms) == 1 else "are"
+        they = "it" if len(terms) == 1 else "they"
         notes.append(
-            mark if short else f"{mark}: the reward scores this too, so a gain first shows that it was learnt."
-        )
-    if terms := sorted(name for name in graded if name.startswith(formatting.TERMS)):
-        listed = ", ".join(terms)
-        notes.append(
-            f"not known what {listed} grades"
-            if short
-            else f"What {listed} looks at is not known, so any measure here may be graded by its own teacher."
+            f"{listed} {are} opaque" if short else f"{listed} {are} opaque: {they} may also score any measure here."
         )
     return notes
 
@@ -187,16 +210,16 @@ def _row(change: MeasureChange, comparison: Comparison) -> list[Text]:
 
 
 def title_with_marks(measure: Measure, comparison: Comparison) -> str:
-    """A measure's title with the marks that it carries in this comparison."""
+    """A measure's title with its marks in this comparison."""
     return f"{measure.title} {formatting.marks(comparison, measure.name)}".rstrip()
 
 
-def _title(measure: Measure, graded: Collection[str]) -> str:
-    return f"{measure.title} {formatting.REWARDED_MARK}" if measure.name in graded else measure.title
+def _title(measure: Measure, rewarded: Collection[str]) -> str:
+    return f"{measure.title} {formatting.REWARDED_MARK}" if measure.name in rewarded else measure.title
 
 
-def side_by_side(flips: Sequence[Flip], before: str, after: str, does: str = "refuses") -> RenderableType:
-    """Prompts with the answer before and after, and how often each policy does what the rates are about."""
+def side_by_side(flips: Sequence[Flip], before: str, after: str, verb: str = "refuses") -> RenderableType:
+    """Prompts with the answers before and after, and how often each policy does what flips count."""
     width = max(len(before), len(after))
     lines: list[RenderableType] = []
     for flip in flips:
@@ -209,33 +232,33 @@ def side_by_side(flips: Sequence[Flip], before: str, after: str, does: str = "re
         ):
             line = Text(f"  {name:<{width}} │ ", style="dim")
             line.append(formatting.one_line(answer, ANSWER_WIDTH) or "(empty)", style="not dim")
-            line.append(f"  {does} {rate:.0%}", style="dim")
+            line.append(f"  {verb} {formatting.percent(rate)}", style="dim")
             lines.append(line)
     return Group(*lines)
 
 
 def _as_table(rows: Sequence[Sequence[Text]], verdicts: Sequence[Text]) -> Table:
     table = plain_table()
-    for place, heading in enumerate(rows[0]):
-        width = max(row[place].cell_len for row in rows)
-        table.add_column(heading, justify="right" if 0 < place < 5 else "left", no_wrap=True, min_width=width)
+    for index, heading in enumerate(rows[0]):
+        width = max(row[index].cell_len for row in rows)
+        table.add_column(heading, justify="right" if 0 < index < 5 else "left", no_wrap=True, min_width=width)
     if verdicts:
         table.add_column("verdict", min_width=20)
-    for place, row in enumerate(rows[1:]):
-        table.add_row(*row, *verdicts[place : place + 1])
+    for index, row in enumerate(rows[1:]):
+        table.add_row(*row, *verdicts[index : index + 1])
     return table
 
 
 def _as_lines(rows: Sequence[Sequence[Text]], verdicts: Sequence[Text]) -> RenderableType:
     heading, before, after, *_ = rows[0]
     lines = [Text.assemble(heading, ", ", before, " → ", after, style="dim")]
-    for place, (title, was, now, moved, interval, arrow) in enumerate(rows[1:]):
-        if not was.plain:
+    for index, (title, old, new, difference, interval, arrow) in enumerate(rows[1:]):
+        if not old.plain:
             lines.append(title)
             continue
-        said = [title, arrow, *verdicts[place : place + 1]]
-        lines.append(Text("  ").join(part for part in said if part.plain.strip()))
-        lines.append(Text.assemble("    ", was, " → ", now, ", ", moved, " ", interval))
+        first = [title, arrow, *verdicts[index : index + 1]]
+        lines.append(Text("  ").join(part for part in first if part.plain.strip()))
+        lines.append(Text.assemble("    ", old, " → ", new, ", ", difference, " ", interval))
     return Group(*lines)
 
 
@@ -244,12 +267,12 @@ def _verdict_of(change: MeasureChange) -> Text:
 
 
 def verdict_words(measure: Measure, change: MeasureChange) -> str:
-    """A verdict, with what could have been detected where nothing was."""
+    """A verdict; where no change was detected, with the smallest change that could have been."""
     if change.verdict == "info":
         return ""
     smallest = formatting.detectable_change(measure, change)
     if change.verdict == "NO CHANGE DETECTED" and smallest:
-        return f"none detected (could detect {smallest})"
+        return f"no change (detectable: {smallest})"
     return change.verdict
 
 

@@ -1,1 +1,1 @@
-"""Rewards: what is scored, how terms add up, and the guard that no broken score passes."""
+"""Rewards: the terms that score answers, their weighted sum, and the check that every score is a finite number."""

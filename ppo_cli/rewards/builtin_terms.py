@@ -1,9 +1,8 @@
-"""The terms shipped with the tool: each a function of one prompt and one answer.
+"""The shipped reward terms without parameters: each is a function of one prompt and one answer.
 
-A term says how good an answer is in one respect, on a scale of about -1 to 1 or 0 to 1. What it means for PPO is
-only its difference to the other answer.
+A term scores one aspect of an answer, from about -1 or 0 to 1. PPO uses only the difference from the baseline answers.
 
-Not here: weights and sums (`preference`).
+Not here: terms with parameters (`parametric_terms`), weights and the sum (`reward_function`).
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from ppo_cli.text.words import words
 
 Term = Callable[[Prompt, Answer], float]
 
-COMMON = frozenset(
+STOP_WORDS = frozenset(
     """
     a an and are as at be been but by can could did do does for from get give had has have he her him his how i if in
     into is it its just let like make may me might more most my no not of on one or our out over please she should so
@@ -25,20 +24,23 @@ COMMON = frozenset(
     will with would you your
     """.split()
 )
-"""Words that say nothing of a topic."""
+"""Common words that do not show what a text is about."""
 
 MIN_WORDS = 4
-"""An answer of fewer words, such as "Sure.", is no help."""
-MIN_OVERLAP = 2
-"""So many content words taken up from the prompt count as fully on topic."""
+"""An answer of fewer words, such as "Sure.", does not help."""
+MIN_SHARED_WORDS = 2
+"""Content words of the prompt that make an answer fully on topic."""
+MAX_REPEATED_SHARE = 0.5
+"""Share of repeated 4-grams above which an answer does not help."""
+STEM_LETTERS = 5
 
 
 def matches_expect(prompt: Prompt, answer: Answer, *, question_fails: bool = False) -> float:
     """1 if the answer does what the prompt's `expect` asks, -1 if it does the opposite, 0 in between.
 
-    In between are answers that say too little to help. An answer without words or one that only repeats itself
-    helps nobody, so it counts as the opposite of help, and so may a question back where the request was clear. Where
-    it was not, an answer that asks for nothing can only have guessed.
+    0 is for answers that are too short to help. An answer without words, or one that mostly repeats itself, counts as
+    the opposite of help. So does an answer without a question to a request that is unclear, and, if `question_fails`,
+    a question back to a request that is clear.
     """
     if prompt.expect == "any":
         return 0.0
@@ -47,56 +49,56 @@ def matches_expect(prompt: Prompt, answer: Answer, *, question_fails: bool = Fal
         return -1.0
     if prompt.expect == "refuse":
         return 1.0 if kind == "refusal" else -1.0
-    said = words(answer.text)
-    if kind == "refusal" or repetition.repeated_share(said) > 0.5:
+    answer_words = words(answer.text)
+    if kind == "refusal" or repetition.repeated_share(answer_words) > MAX_REPEATED_SHARE:
         return -1.0
     unclear = prompt.expect == "clarify"
     if (unclear or question_fails) and asks_back(answer.text) != unclear:
         return -1.0
-    return 1.0 if len(said) >= MIN_WORDS else 0.0
+    return 1.0 if len(answer_words) >= MIN_WORDS else 0.0
 
 
 def refuses_harm(prompt: Prompt, answer: Answer) -> float:
-    """For prompts that should be refused the same as `matches_expect`, for all others 0.
+    """The same as `matches_expect` for prompts that should be refused, and 0 for all others.
 
-    Beside that term it makes a missed refusal cost more than an answer too careful.
+    Together with that term it penalises a missed refusal more than a needless one.
     """
     return matches_expect(prompt, answer) if prompt.expect == "refuse" else 0.0
 
 
 def on_topic(prompt: Prompt, answer: Answer) -> float:
-    """How far the answer takes up content words of the prompt, 0 to 1, without merely echoing it.
+    """How far the answer uses content words of the prompt, 0 to 1, without only repeating it.
 
-    For prompts that should be refused every answer gets 0, so that the term says nothing there.
+    It is 0 for every answer to a prompt that should be refused.
     """
     if prompt.expect == "refuse":
         return 0.0
-    asked = {_stem(word) for word in words(prompt.text) if word not in COMMON}
-    said = [_stem(word) for word in words(answer.text) if word not in COMMON]
-    if not asked or not said:
+    prompt_stems = {_stem(word) for word in words(prompt.text) if word not in STOP_WORDS}
+    answer_stems = [_stem(word) for word in words(answer.text) if word not in STOP_WORDS]
+    if not prompt_stems or not answer_stems:
         return 0.0
-    needed = min(MIN_OVERLAP, len(asked))
-    taken_up = min(1.0, len(asked & set(said)) / needed)
-    new = sum(word not in asked for word in said) / len(said)
-    return taken_up * min(1.0, 2 * new)
+    needed = min(MIN_SHARED_WORDS, len(prompt_stems))
+    shared = min(1.0, len(prompt_stems & set(answer_stems)) / needed)
+    new = sum(stem not in prompt_stems for stem in answer_stems) / len(answer_stems)
+    return shared * min(1.0, 2 * new)
 
 
 def has_keyword(prompt: Prompt, answer: Answer) -> float:
-    """1 if the answer has one of the words that the prompt's `keywords` name, else 0.
+    """1 if the answer has one of the words in the prompt's `keywords`, else 0.
 
-    Where a prompt names none every answer gets 0, so that the term says nothing there.
+    It is 0 for every answer to a prompt without keywords.
     """
     return float(keywords.has_keyword(prompt.keywords, answer.text))
 
 
-def ends_turn(prompt: Prompt, answer: Answer) -> float:  # noqa: ARG001 - a term sees both
-    """1 if the answer ended its turn within the limit, else 0."""
+def ends_turn(prompt: Prompt, answer: Answer) -> float:  # noqa: ARG001 - every term has this signature
+    """1 if the model ended its turn within the limit, else 0."""
     return float(answer.ended)
 
 
 def _stem(word: str) -> str:
-    """A crude common beginning, so that `kills` takes up `kill`."""
-    return word[:5] if len(word) > 5 else word.removesuffix("s")
+    """The first letters of a long word, and a short one without its plural s, so that `kills` matches `kill`."""
+    return word[:STEM_LETTERS] if len(word) > STEM_LETTERS else word.removesuffix("s")
 
 
 TERMS: Mapping[str, Term] = {

@@ -1,8 +1,8 @@
-"""A term that a sequence classifier scores, read through its own tokenizer and chat template.
+"""A reward term that a sequence classifier scores, with the classifier's own tokenizer and chat template.
 
-With one label its logit is the score. With several the config names one, whose log-odds against all others are the
-score: of two labels the difference of their logits. A tokenizer without a chat template gets prompt and answer as a
-pair. Safetensors only, and no code of the model's.
+With one label its logit is the score. With several labels the config names one, and the score is its log-odds against
+all others; for two labels that is the difference of the logits. A tokenizer without a chat template gets prompt and
+answer as a pair. The weights must be safetensors, and no code of the model's is run.
 
 Not here: training one from pairs (`engine.reward_model`).
 """
@@ -36,7 +36,9 @@ def classifier(path: str, term: Classifier, surroundings: RewardContext) -> Scor
         UsageError: it cannot be fetched or read, or the label to score by is not clear.
     """
     if surroundings.fetch_model is None:
-        raise ConfigError(f"{path}: no model can be fetched here.", "Train with this config instead.")
+        raise ConfigError(
+            f"{path}: this command fetches no reward model.", "Use `ppo train`, `ppo sft-check` or `ppo reward`."
+        )
     folder = surroundings.fetch_model(f"{path}.model", term.model, term.revision)
     return scorer_in(path, folder, term, surroundings.device, term.label)
 
@@ -48,7 +50,9 @@ def reward_model_term(path: str, term: Preference, surroundings: RewardContext) 
         UsageError: its pairs or the model to train from cannot be used.
     """
     if surroundings.train_reward_model is None:
-        raise ConfigError(f"{path}: no model can be trained here.", "Train with this config instead.")
+        raise ConfigError(
+            f"{path}: this command trains no reward model.", "Use `ppo train`, `ppo sft-check` or `ppo reward`."
+        )
     folder = surroundings.train_reward_model(path, term, surroundings.on_event)
     return scorer_in(path, folder, term, surroundings.device, None)
 
@@ -59,40 +63,40 @@ def scorer_in(path: str, folder: Path, term: Classifier | Preference, device: st
     Raises:
         UsageError: it cannot be read, or the label to score by is not clear.
     """
-    with _rendered(path, folder):
+    with _readable(path, folder):
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    made_for = config.architectures or []
-    if made_for and not any("SequenceClassification" in name for name in made_for):
-        raise ModelError(f"{path}.model: {folder} is no sequence classifier but a {made_for[0]}.", TRAIN_ONE)
-    chosen = _label_index(path, config, label)
+    architectures = config.architectures or []
+    if architectures and not any("SequenceClassification" in name for name in architectures):
+        raise ModelError(f"{path}.model: {folder} is not a sequence classifier but a {architectures[0]}.", TRAIN_ONE)
+    label_index = _label_index(path, config, label)
     tokenizer, model = _load(path, folder, choose_device(device))
     limit = min(term.max_tokens, _longest(tokenizer, model.config))
     batch_size = term.batch_size if model.config.pad_token_id is not None else 1
 
     @torch.no_grad()
-    def score(prompts: Sequence[Prompt], answers: Sequence[Answer], _others: BaselineAnswers) -> list[float]:
+    def score(prompts: Sequence[Prompt], answers: Sequence[Answer], _baseline: BaselineAnswers) -> list[float]:
         rows = [
             token_ids(path, tokenizer, prompt.text, answer.text, limit)
             for prompt, answer in zip(prompts, answers, strict=True)
         ]
-        by_length = sorted(range(len(rows)), key=lambda place: (len(rows[place]["input_ids"]), place))
+        by_length = sorted(range(len(rows)), key=lambda index: (len(rows[index]["input_ids"]), index))
         scores = [0.0] * len(rows)
         for first in range(0, len(rows), batch_size):
-            places = by_length[first : first + batch_size]
-            batch = tokenizer.pad([rows[place] for place in places], return_tensors="pt").to(model.device)
+            indices = by_length[first : first + batch_size]
+            batch = tokenizer.pad([rows[index] for index in indices], return_tensors="pt").to(model.device)
             logits = model(**batch).logits.float()
-            for place, value in zip(places, _log_odds(logits, chosen).tolist(), strict=True):
-                scores[place] = value
+            for index, value in zip(indices, _log_odds(logits, label_index).tolist(), strict=True):
+                scores[index] = value
         return scores
 
     return Scorer(score)
 
 
 def token_ids(path: str, tokenizer: Any, prompt: str, answer: str, limit: int) -> dict[str, list[int]]:  # noqa: ANN401
-    """One conversation as the classifier reads it; of a long one the beginning is left out.
+    """The model inputs of one conversation; the beginning of one that is longer than the limit is left out.
 
     Raises:
-        ModelError: the chat template cannot render it.
+        ModelError: the chat template fails on it.
     """
     if not tokenizer.chat_template:
         return dict(tokenizer(prompt, answer, truncation="longest_first", max_length=limit))
@@ -105,11 +109,11 @@ def token_ids(path: str, tokenizer: Any, prompt: str, answer: str, limit: int) -
 
 
 def _load(path: str, folder: Path, device: torch.device) -> tuple[Any, Any]:
-    with _rendered(path, folder):
+    with _readable(path, folder):
         tokenizer = AutoTokenizer.from_pretrained(
             folder, trust_remote_code=False, local_files_only=True, padding_side="right", truncation_side="left"
         )
-        model, found = AutoModelForSequenceClassification.from_pretrained(
+        model, report = AutoModelForSequenceClassification.from_pretrained(
             folder,
             use_safetensors=True,
             trust_remote_code=False,
@@ -117,13 +121,13 @@ def _load(path: str, folder: Path, device: torch.device) -> tuple[Any, Any]:
             dtype=torch.float32 if device.type == "cpu" else "auto",
             output_loading_info=True,
         )
-    if found["missing_keys"]:
+    if report["missing_keys"]:
         raise ModelError(
-            f"{path}.model: {folder} is no trained classifier: it has no {min(found['missing_keys'])}.",
+            f"{path}.model: {folder} is not a trained classifier: it has no {min(report['missing_keys'])}.",
             TRAIN_ONE,
         )
     if tokenizer.pad_token_id is None and model.config.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token  # never seen: without a pad token rows are read one by one
+        tokenizer.pad_token = tokenizer.eos_token  # never read: without a pad token rows are scored one by one
     elif tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.convert_ids_to_tokens(model.config.pad_token_id)
     elif model.config.pad_token_id is None:
@@ -132,32 +136,32 @@ def _load(path: str, folder: Path, device: torch.device) -> tuple[Any, Any]:
 
 
 @contextmanager
-def _rendered(path: str, folder: Path) -> Iterator[None]:
-    """A folder that transformers cannot read is told in one sentence."""
+def _readable(path: str, folder: Path) -> Iterator[None]:
+    """Turns the errors of transformers, within the block, into one sentence that names the folder."""
     try:
         with quiet_transformers():
             yield
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, ImportError) as error:
-        said = str(error).strip().splitlines()
-        why = said[0].rstrip(".") if said else type(error).__name__
+        lines = str(error).strip().splitlines()
+        why = lines[0].rstrip(".") if lines else type(error).__name__
         raise ModelError(
             f"{path}.model: {folder} cannot be read as a sequence classifier: {why}.", "Use another model."
         ) from None
 
 
 def _label_index(path: str, config: Any, label: str | None) -> int:  # noqa: ANN401
-    """The logit that is the score.
+    """Index of the label that is scored.
 
     Raises:
-        ConfigError: there is none, or it must be named.
+        ConfigError: the model has no label, or the config must name one.
     """
-    labels = [str(config.id2label[place]) for place in range(config.num_labels)]
+    labels = [str(config.id2label[index]) for index in range(config.num_labels)]
     if not labels:
-        raise ConfigError(f"{path}.model: it has no label, so it scores nothing.", "Use another model.")
+        raise ConfigError(f"{path}.model: it has no label, so it gives no score.", "Use another model.")
     if label is None and len(labels) > 1:
         raise ConfigError(
             f"{path}.label: missing; the model has {len(labels)} labels ({', '.join(labels[:8])}).",
-            "Name the one that a good answer gets.",
+            "Name the label of a good answer.",
         )
     if label is not None and label not in labels:
         close = difflib.get_close_matches(label, labels, n=1, cutoff=0.4)
@@ -166,12 +170,12 @@ def _label_index(path: str, config: Any, label: str | None) -> int:  # noqa: ANN
     return labels.index(label) if label is not None else 0
 
 
-def _log_odds(logits: torch.Tensor, chosen: int) -> torch.Tensor:
-    """[rows] from [rows, labels]: the chosen logit, less the log-sum of all others where there are any."""
-    others = torch.cat([logits[:, :chosen], logits[:, chosen + 1 :]], dim=1)
-    return logits[:, chosen] - others.logsumexp(dim=1) if others.shape[1] else logits[:, chosen]
+def _log_odds(logits: torch.Tensor, label: int) -> torch.Tensor:
+    """[rows] from [rows, labels]: the label's logit minus the logsumexp of all others, if there are any."""
+    others = torch.cat([logits[:, :label], logits[:, label + 1 :]], dim=1)
+    return logits[:, label] - others.logsumexp(dim=1) if others.shape[1] else logits[:, label]
 
 
 def _longest(tokenizer: Any, config: Any) -> int:  # noqa: ANN401
-    """Tokens that the model can read; tokenizers that do not know say a huge number."""
+    """Longest input in tokens; a tokenizer without a limit states a huge number."""
     return min(int(tokenizer.model_max_length), int(getattr(config, "max_position_embeddings", None) or 1 << 30))

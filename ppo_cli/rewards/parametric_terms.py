@@ -1,4 +1,4 @@
-"""The shipped terms that a config gives parameters to: length, repetition, form, phrases.
+"""The shipped reward terms with parameters: length, repetition, form, phrases.
 
 Not here: terms without parameters (`builtin_terms`), the parameters' types and ranges (`experiment.term_types`).
 """
@@ -22,10 +22,12 @@ from ppo_cli.experiment.term_types import (
 )
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.rewards.builtin_terms import Term, matches_expect, on_topic
+from ppo_cli.text.lists import LIST_MARKER
 from ppo_cli.text.words import words
 
-_ITEM = re.compile(r"(?m)^\s{0,8}(?:[-*•+]|\d{1,3}[.)、])\s+\S")
+_ITEM = re.compile(rf"(?m)^\s{{0,8}}{LIST_MARKER}\s+\S")
 MIN_ITEMS = 2
+"""Items that make a list."""
 
 
 def length_band(settings: LengthBand | OnTopicLength) -> Term:
@@ -41,13 +43,13 @@ def length_band(settings: LengthBand | OnTopicLength) -> Term:
 
 
 def on_topic_length(settings: OnTopicLength) -> Term:
-    """The length band of an answer that is on topic; 0 for one that is not, however short it is."""
+    """The length band times `on_topic`: 0 for an answer off topic, however short it is."""
     band = length_band(settings)
     return lambda prompt, answer: on_topic(prompt, answer) * band(prompt, answer)
 
 
 def repetition(settings: Repetition) -> Term:
-    """Minus the share of repeated 4-grams, counted from what is tolerated."""
+    """Minus the share of repeated 4-grams above the tolerated share, rescaled to -1 to 0."""
     tolerated = settings.tolerated
 
     def term(_prompt: Prompt, answer: Answer) -> float:
@@ -81,12 +83,12 @@ def forbidden_phrases(settings: ForbiddenPhrases) -> Term:
 
 
 def _contains(text: str, phrase: str) -> bool:
-    """Whether the words of a phrase stand in a text one after the other; one without words must stand as it is."""
-    wanted = words(phrase)
-    if not wanted:
+    """Whether a text has the words of a phrase in sequence; a phrase without words must occur literally."""
+    phrase_words = words(phrase)
+    if not phrase_words:
         return phrase in text
-    said = words(text)
-    return any(said[place : place + len(wanted)] == wanted for place in range(len(said) - len(wanted) + 1))
+    text_words, length = words(text), len(phrase_words)
+    return any(text_words[start : start + length] == phrase_words for start in range(len(text_words) - length + 1))
 
 
 def _is_json(text: str) -> bool:

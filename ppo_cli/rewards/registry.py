@@ -46,7 +46,9 @@ def open_term(name: str, term: RewardTerm, surroundings: RewardContext) -> Score
 
 
 def _one_by_one(term: Term) -> Scorer:
-    def score(prompts: Sequence[Prompt], answers: Sequence[Answer], _others: BaselineAnswers) -> list[float]:
+    """A term that scores each answer by itself."""
+
+    def score(prompts: Sequence[Prompt], answers: Sequence[Answer], _baseline: BaselineAnswers) -> list[float]:
         return [float(term(prompt, answer)) for prompt, answer in zip(prompts, answers, strict=True)]
 
     return Scorer(score)

@@ -1,13 +1,12 @@
-"""Terms on one scale, so that their weights compare: each divided by its spread in the first update.
+"""Normalised terms: each divided by its standard deviation in the first update, so that weights are comparable.
 
-The answers of the first update are still the start model's, so a scale says how much the term tells apart what the
-policy does before it has learnt anything. It is the standard deviation, over all of that update's episodes, of what
-PPO is paid by the term: answer less other answers. It then stays as it is. A scale that moved along would pay the
-same answer otherwise in every update.
+The answers of the first update are still the start model's, so a scale shows how much a term varies before anything is
+learnt. It is the standard deviation, over all episodes of that update, of the term's value minus its mean over the
+baseline answers. It then stays fixed: a scale that changed would give the same answer another reward in every update.
 
-A term that is the same for every answer of that update has no scale, and stays as it is.
+A term that is the same for every answer of that update is not scaled.
 
-Not here: when the scales are taken and where they are kept (`engine`).
+Not here: when the scales are fitted and where they are saved (`engine`).
 """
 
 from __future__ import annotations
@@ -22,21 +21,21 @@ from ppo_cli.records.answers import RewardScore
 from ppo_cli.rewards.reward_function import RewardFunction, weighted_sum
 
 MIN_SCALE = 1e-6
-"""A term that spreads less tells nothing apart."""
+"""Standard deviation below which a term counts as constant."""
 
 
 def any_normalised(terms: Mapping[str, RewardTerm]) -> bool:
-    """Whether any term is."""
+    """Whether any term is normalised."""
     return any(term.normalise for term in terms.values())
 
 
 def fit_scales(scored: Sequence[RewardScore], terms: Mapping[str, RewardTerm]) -> dict[str, float]:
-    """The scale of every normalised term, from what it pays for some answers."""
+    """The scale of every normalised term, fitted to scored answers."""
     scales = {}
     for name, term in terms.items():
         if term.normalise:
-            paid = [item.terms[name] - item.baseline_terms.get(name, 0.0) for item in scored]
-            spread = float(np.std(np.array(paid, dtype=np.float64)))
+            differences = [item.terms[name] - item.baseline_terms.get(name, 0.0) for item in scored]
+            spread = float(np.std(np.array(differences, dtype=np.float64)))
             scales[name] = spread if spread > MIN_SCALE else 1.0
     return scales
 
@@ -44,15 +43,15 @@ def fit_scales(scored: Sequence[RewardScore], terms: Mapping[str, RewardTerm]) -
 def apply_scales(
     scored: Sequence[RewardScore], terms: Mapping[str, RewardTerm], scales: Mapping[str, float]
 ) -> list[RewardScore]:
-    """The same scores with their sum taken anew; the values of the terms stay raw."""
+    """The same scores with a new weighted sum; the values of the terms stay unscaled."""
     return [replace(item, reward=weighted_sum(terms, item.terms, item.baseline_terms, scales)) for item in scored]
 
 
 def with_fitted_scales(
     reward: RewardFunction, terms: Mapping[str, RewardTerm], scored: Sequence[RewardScore]
 ) -> RewardFunction:
-    """A reward with its terms on the scale that some scored answers give; the same where none is normalised."""
+    """The reward with scales fitted to scored answers; the same reward if no term is normalised."""
     if not any_normalised(terms):
         return reward
     scales = fit_scales(scored, terms)
-    return lambda prompts, answers, others: apply_scales(reward(prompts, answers, others), terms, scales)
+    return lambda prompts, answers, baseline: apply_scales(reward(prompts, answers, baseline), terms, scales)

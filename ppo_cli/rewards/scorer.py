@@ -1,6 +1,6 @@
-"""The contract of a reward: for every answer one finite score from each term, in the order of the answers.
+"""The contract of a reward term: one finite score per answer, in the order of the answers.
 
-Whatever scores, a function of the user's, a model, a service, is held to it here, before a score reaches the weights.
+Every term, be it a user's function, a model or a service, is checked here before a score reaches the weights.
 
 Not here: the types of reward, how their scores add up (`reward_function`).
 """
@@ -12,14 +12,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ppo_cli.errors import GateError, PpoError
+from ppo_cli.errors import CheckFailedError, PpoError
 from ppo_cli.experiment.term_types import Preference
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.records.events import EventHandler, ignore_events
 
 BaselineAnswers = Sequence[Sequence[Answer]]
 Score = Callable[[Sequence[Prompt], Sequence[Answer], BaselineAnswers], Sequence[float]]
-"""Prompts, answers and the other answers to each, in one order; a number for each answer."""
+"""(prompts, answers, baseline answers of each prompt) to one number per answer, all in one order."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Scorer:
 
     score: Score
     deterministic: bool = True
-    """Whether the same answer gets the same score in every run."""
+    """Whether an answer gets the same score in every run."""
     compares: bool = False
-    """Whether the score is a comparison with the other answers already; else these are scored too and subtracted."""
+    """Whether the score already compares with the baseline answers; if not, these are scored too and subtracted."""
 
 
 @dataclass
@@ -40,38 +40,37 @@ class RewardContext:
     device: str = "cpu"
     """As the config's key `device`."""
     on_event: EventHandler = ignore_events
-    """Told of what is fetched and trained."""
+    """Called with each progress event and notice."""
     cache: Path | None = None
-    """File that a service's scores are kept in; None keeps them in memory."""
+    """File of a service's scores; None keeps them in memory."""
     train_reward_model: Callable[[str, Preference, EventHandler], Path] | None = None
     """Gives the folder of a preference model, training it the first time: path of the term, the term."""
     fetch_model: Callable[[str, str, str | None], Path] | None = None
     """Gives the folder of a model: path of the key that names it, its name, its revision."""
     scorers: dict[str, Scorer] = field(default_factory=dict)
-    """The terms that have been made ready, by name."""
+    """The opened terms, by name."""
 
 
 def scores_of(
-    name: str, scorer: Scorer, prompts: Sequence[Prompt], answers: Sequence[Answer], others: BaselineAnswers
+    name: str, scorer: Scorer, prompts: Sequence[Prompt], answers: Sequence[Answer], baseline: BaselineAnswers
 ) -> list[float]:
-    """A term's scores of some answers, held to the contract.
+    """A term's scores of some answers, checked.
 
     Raises:
-        GateError: it raised, gave another number of scores, or one that is no finite number.
+        CheckFailedError: the term raised an error, or returned another number of scores, or one that is not finite.
     """
     try:
-        given = scorer.score(prompts, answers, others)
-        scores = list(given)
+        scores = list(scorer.score(prompts, answers, baseline))
     except PpoError:
         raise
     except Exception as error:
-        raise GateError(
-            f"The reward term {name} failed: {type(error).__name__}: {_first_line(error)}.", "Mend that term."
+        raise CheckFailedError(
+            f"The reward term {name} failed: {type(error).__name__}: {_first_line(error)}.", "Fix that term."
         ) from error
     if len(scores) != len(answers):
-        raise GateError(
+        raise CheckFailedError(
             f"The reward term {name} returned {len(scores)} scores for {len(answers)} answers.",
-            "Give one score an answer, in their order.",
+            "Return one score per answer, in their order.",
         )
     return [as_score(score, f"term {name}", prompt) for score, prompt in zip(scores, prompts, strict=True)]
 
@@ -79,8 +78,13 @@ def scores_of(
 def as_score(value: object, of: str, prompt: Prompt) -> float:
     """A value as a finite float.
 
+    Args:
+        value: what a term returned.
+        of: what the value is, for the message.
+        prompt: that was answered, for the message.
+
     Raises:
-        GateError: it is none.
+        CheckFailedError: it is not a finite number.
     """
     is_number = not isinstance(value, str | bytes | None) and hasattr(value, "__float__")
     try:
@@ -89,12 +93,12 @@ def as_score(value: object, of: str, prompt: Prompt) -> float:
         score = math.nan
     if not math.isfinite(score):
         shown = value if is_number else f"{str(value)[:40]!r}, not a number"
-        raise GateError(
-            f"The reward of prompt '{prompt.id}' is {shown} ({of}).", "Mend that term; no update was made with it."
+        raise CheckFailedError(
+            f"The reward of prompt '{prompt.id}' is {shown} ({of}).", "Fix that term; no update was made with it."
         )
     return score
 
 
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".")[:200] if lines else "without a word"
+    return lines[0].rstrip(".")[:200] if lines else "no message"

@@ -1,14 +1,14 @@
-"""Helping to phrase a goal: one plain sentence that names the situation and the behaviour.
+"""Phrase a goal as one plain sentence that names the situation and the behaviour, and hint at what is missing.
 
-Not here: asking (the command line does), judging whether the goal is a good one.
+Not here: asking the two questions (`cli.init`), judging whether the goal is a good one.
 """
 
 from __future__ import annotations
 
 import re
 
-LONGEST = 200
-"""Letters of a sentence that still heads a screen."""
+MAX_GOAL_CHARACTERS = 200
+"""A longer sentence does not fit at the head of a screen."""
 CJK = re.compile(r"[\u3400-\u9fff]")
 SITUATION = re.compile(
     r"\b(when|whenever|if|where|wherever|while|unless|before|after|during|asked|given|whatever|however|once|faced with"
@@ -24,11 +24,11 @@ SUBJECT = re.compile(
 
 
 def phrase(situation: str, behaviour: str) -> str:
-    """One sentence from the answers to two questions: in which situation, what then.
+    """One sentence from the answers to two questions: in which situation, and what should happen then.
 
     Args:
-        situation: with or without a "when"; empty where it is any.
-        behaviour: as an order, or with an "it should".
+        situation: with or without a "when"; empty for any situation.
+        behaviour: as an imperative, or with an "it should".
     """
     where, does = _bare(CONNECTED.sub("", _bare(situation))), _bare(SUBJECT.sub("", _bare(behaviour)))
     if CJK.search(where + does):
@@ -39,16 +39,18 @@ def phrase(situation: str, behaviour: str) -> str:
 
 
 def hints(goal: str) -> list[str]:
-    """What might be missing from a goal, said gently; nothing where it looks whole."""
-    found = []
+    """Sentences on what may be missing from a goal; none if it looks complete."""
+    sentences = []
     if not SITUATION.search(goal):
-        found.append(
+        sentences.append(
             "The goal names no situation. One that does is easier to test: "
             f'"{"当……时，" if CJK.search(goal) else "When …, "}{_inside(_bare(goal))}".'
         )
-    if len(goal) > LONGEST:
-        found.append(f"The goal has {len(goal)} letters and heads every screen; one short sentence is read more often.")
-    return found
+    if len(goal) > MAX_GOAL_CHARACTERS:
+        sentences.append(
+            f"The goal has {len(goal)} characters and is printed on every screen; one short sentence reads better."
+        )
+    return sentences
 
 
 def _bare(text: str) -> str:
@@ -56,7 +58,7 @@ def _bare(text: str) -> str:
 
 
 def _inside(text: str) -> str:
-    """For the middle of a sentence: a small letter, unless it begins a name, an abbreviation or an "I"."""
+    """With a small first letter, unless the text starts with a name, an abbreviation or "I"."""
     first = text.split(" ", 1)[0]
     keeps = first in ("I", "I'm", "I'd", "I've") or (len(first) > 1 and not first[1:].islower() and "'" not in first)
     return text if keeps else f"{text[:1].lower()}{text[1:]}"

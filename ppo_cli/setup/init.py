@@ -1,6 +1,6 @@
-"""`ppo init`: a folder with a commented config, prompts, and the start model fetched.
+"""`ppo init`: write an experiment folder with a commented config and prompt files, and fetch the start model.
 
-Not here: splitting a user's own file (`own_prompts`), phrasing the goal (`goal`).
+Not here: splitting a user's own prompts (`user_dataset`), phrasing the goal (`goal_wording`).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from ppo_cli.experiment.json_schema import schema_text
 from ppo_cli.experiment.load import LoadedExperiment, load_experiment
 from ppo_cli.experiment.schema_index import key_of, sections, wildcard_path
 from ppo_cli.experiment.values import flatten, to_dict, without_references
-from ppo_cli.models.cost_estimate import rough_tokens
-from ppo_cli.prompts.jsonl import as_row, read_prompts
+from ppo_cli.models.cost_estimate import guess_token_count
+from ppo_cli.prompts.jsonl import as_row, read_prompt_file
 from ppo_cli.prompts.sources import HUB
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.events import EventHandler, ignore_events
@@ -37,7 +37,7 @@ SCHEMA_NAME = "experiment.schema.json"
 PROMPTS = "prompts"
 COMMENT_COLUMN = 46
 EVAL_SHARE = 0.4
-"""Of a user's own prompts: an evaluation says little with few, and training comes back to each several times."""
+"""Share of a user's own prompts for evaluation: few of them show little, and training uses each several times."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,16 +47,16 @@ class PromptSource:
     source: str
     """A CSV or JSONL file, or hf:NAME[:SPLIT], where NAME may be a folder."""
     share: float = EVAL_SHARE
-    """Of the prompts that should go to evaluation."""
+    """Share of the prompts that should go to evaluation."""
 
 
 def recipes() -> dict[str, Path]:
-    """The shipped configs by name; what lies in folders below, traps for example, is no recipe."""
+    """The shipped configs by name; configs in folders below, such as `bad_rewards`, are no recipes."""
     return {path.stem: path for path in sorted(templates_folder().glob("*.yaml"))}
 
 
 def templates_folder() -> Path:
-    """Where the shipped configs lie: inside the wheel, or beside the package in a checkout."""
+    """The folder of the shipped configs: inside the package of a wheel, or beside the package in a checkout."""
     package = Path(ppo_cli.__file__).parent
     inside = package / "configs"
     return inside if inside.is_dir() else package.parent / "configs"
@@ -77,19 +77,19 @@ def load_recipe(name: str) -> LoadedExperiment:
 
 
 def prompt_source(file: Path | None, dataset: str | None, share: float | None) -> PromptSource | None:
-    """Where the prompts come from, as typed.
+    """Where the prompts come from, by the options as typed; None for the recipe's own.
 
     Raises:
-        UsageError: two places, a share of nothing, or one that leaves a side empty.
+        UsageError: two sources, a share without a source, or a share that leaves a side empty.
     """
     if file is not None and dataset is not None:
-        raise UsageError("--from-csv and --from-dataset name two sources.", "Leave one out.")
+        raise UsageError("--from-file and --from-dataset name two sources.", "Leave one out.")
     if share is not None and not 0 < share < 1:
         raise UsageError(f"--eval-share {share:g}: must lie between 0 and 1.", "Example: --eval-share 0.4")
     if file is None and dataset is None:
         if share is not None:
             raise UsageError(
-                "--eval-share has no effect on a recipe's own prompts.", "Add --from-csv, or leave it out."
+                "--eval-share has no effect on a recipe's own prompts.", "Add --from-file, or leave it out."
             )
         return None
     source = str(file) if file is not None else f"{HUB}{str(dataset).removeprefix(HUB)}"
@@ -98,10 +98,10 @@ def prompt_source(file: Path | None, dataset: str | None, share: float | None) -
 
 def init(
     recipe: str,
-    folder: Path,
+    folder: str | Path,
     *,
     goal: str | None = None,
-    own: PromptSource | None = None,
+    prompts: PromptSource | None = None,
     force: bool = False,
     fetch_model: bool = True,
     on_event: EventHandler = ignore_events,
@@ -110,42 +110,51 @@ def init(
 
     Args:
         recipe: one of `recipes()`.
-        folder: made if need be; existing files are never overwritten without `force`.
-        goal: what to align to, in place of the recipe's sentence.
-        own: prompts to train and evaluate on, in place of the recipe's.
+        folder: created if missing; existing files are never overwritten without `force`.
+        goal: what the model should learn, in place of the recipe's sentence.
+        prompts: to train and evaluate on, in place of the recipe's.
         force: overwrite.
         fetch_model: fetch the built-in start model now, so that training can start without a network.
-        on_event: told of progress.
+        on_event: called with progress.
 
     Raises:
         UsageError: no such recipe, an empty goal, or a file exists.
         PromptError: the user's own prompts cannot be used.
         ModelError: the built-in model cannot be fetched.
+
+    Example:
+        >>> result = init("refusal", "my-exp")  # doctest: +SKIP
+        >>> result.config  # doctest: +SKIP
+        'my-exp/experiment.yaml'
     """
+    folder = Path(folder)
     loaded = load_recipe(recipe)
     if goal is not None and not goal.strip():
-        raise UsageError("--goal is empty.", "Say in one plain sentence what to align to, or leave it out.")
+        raise UsageError("--goal is empty.", "Say in one plain sentence what the model should learn, or leave it out.")
     refuse_existing(loaded, folder, force)
-    texts = {key: path.read_text(encoding="utf-8") for key, path in _files(loaded).items()}
+    files = _files(loaded)
+    texts = {key: path.read_text(encoding="utf-8") for key, path in files.items()}
     values: dict[str, Any] = {key: f"{PROMPTS}/{name}" for key, name in _names(loaded).items()}
     values |= {"name": _name_for(folder) or recipe, "goal": goal or loaded.experiment.goal}
     notices, counts = hints(values["goal"]), None
-    if own is not None:
-        learnt = read_prompts(_files(loaded)["model.warm_start"]) if "model.warm_start" in texts else []
+    if prompts is not None:
+        sft_file = files.get("model.warm_start")
+        sft = read_prompt_file(sft_file).prompts if sft_file else []
         written = loaded.experiment.reward.baseline == "written"
-        found = split_user_dataset(own.source, own.share, learnt=learnt, need_answers=written)
-        texts |= {"prompts.train": as_lines(found.train), "prompts.eval": as_lines(found.evaluation)}
-        fitting, said = _adapted(loaded, found.train)
-        values |= fitting
-        notices += [*found.notices, *said, *power_notices(found.evaluation, loaded.experiment.evaluation)]
-        counts = found.counts
+        dataset = split_user_dataset(prompts.source, prompts.share, sft=sft, need_answers=written)
+        texts |= {"prompts.train": as_lines(dataset.train), "prompts.eval": as_lines(dataset.evaluation)}
+        adapted, adaptations = _adapted_settings(loaded, dataset.train)
+        values |= adapted
+        notices += [*dataset.notices, *adaptations]
+        notices += power_notices(dataset.evaluation, loaded.experiment.evaluation)
+        counts = dataset.counts
     with disk_errors(folder):
         (folder / PROMPTS).mkdir(parents=True, exist_ok=True)
     for key, text in texts.items():
         write_text(folder / values[key], text)
     write_text(folder / SCHEMA_NAME, schema_text())
     write_text(folder / CONFIG_NAME, commented_yaml(loaded, values))
-    load_experiment(folder / CONFIG_NAME)  # what was written must load
+    load_experiment(folder / CONFIG_NAME)  # raises if the written config does not load
 
     start = loaded.experiment.model.start
     if fetch_model and start.startswith("builtin:"):
@@ -164,23 +173,20 @@ def init(
 
 
 def refuse_existing(loaded: LoadedExperiment, folder: Path, force: bool) -> None:
-    """Sees that nothing of the user's would be overwritten.
+    """Checks that no existing file would be overwritten.
 
     Raises:
-        UsageError: a file exists and the user does not force it.
+        UsageError: a file exists and `force` is not set.
     """
-    targets = [
-        folder / CONFIG_NAME,
-        folder / SCHEMA_NAME,
-        *(folder / PROMPTS / name for name in _names(loaded).values()),
-    ]
+    prompt_files = [folder / PROMPTS / name for name in _names(loaded).values()]
+    targets = [folder / CONFIG_NAME, folder / SCHEMA_NAME, *prompt_files]
     existing = [path for path in targets if path.exists()]
     if existing and not force:
         raise UsageError(f"{existing[0]} exists already.", "Name another folder, or overwrite with --force.")
 
 
 def as_lines(prompts: Sequence[Prompt]) -> str:
-    """A prompt file."""
+    """The text of a prompt file."""
     return "".join(json.dumps(as_row(prompt), ensure_ascii=False) + "\n" for prompt in prompts)
 
 
@@ -194,7 +200,7 @@ def _files(loaded: LoadedExperiment) -> dict[str, Path]:
 
 
 def _names(loaded: LoadedExperiment) -> dict[str, str]:
-    """What each file is called beside the new config; two files of one name get that of their key before it."""
+    """The file names in the new folder; where two files have one name, their keys come before it."""
     files = _files(loaded)
     names = [path.name for path in files.values()]
     return {
@@ -203,31 +209,33 @@ def _names(loaded: LoadedExperiment) -> dict[str, str]:
     }
 
 
-def _adapted(loaded: LoadedExperiment, train: Sequence[Prompt]) -> tuple[dict[str, Any], list[str]]:
-    """Settings that have to give way where there are few prompts or long ones."""
+def _adapted_settings(loaded: LoadedExperiment, train: Sequence[Prompt]) -> tuple[dict[str, Any], list[str]]:
+    """Settings that few or long prompts need, by key path, and one sentence per change."""
     ppo, limit = loaded.experiment.ppo, loaded.experiment.prompts.max_tokens
     values: dict[str, Any] = {}
-    said = []
+    sentences = []
     if len(train) < ppo.episodes_per_update:
         size = len(train) // ppo.minibatches * ppo.minibatches
-        least = MIN_MINIBATCH_EPISODES * ppo.minibatches
-        if size < least:
+        min_size = MIN_MINIBATCH_EPISODES * ppo.minibatches
+        if size < min_size:
             raise PromptError(
-                f"{len(train)} training prompts are left, and an update takes {least} or more.", "Add prompts."
+                f"{len(train)} training prompts are left, and an update needs {min_size} or more.", "Add prompts."
             )
         values["ppo.episodes_per_update"] = size
-        said.append(
+        sentences.append(
             f"ppo.episodes_per_update is {size} in place of {ppo.episodes_per_update}: there are no more prompts."
         )
-    longest = max(rough_tokens(prompt.text) for prompt in train)
+    longest = max(guess_token_count(prompt.text) for prompt in train)
     if longest > limit:
         values["prompts.max_tokens"] = 2 ** math.ceil(math.log2(1.2 * longest))
-        said.append(f"prompts.max_tokens is {values['prompts.max_tokens']} in place of {limit}: some prompts are long.")
-    return values, said
+        sentences.append(
+            f"prompts.max_tokens is {values['prompts.max_tokens']} in place of {limit}: some prompts are long."
+        )
+    return values, sentences
 
 
 def _name_for(folder: Path) -> str:
-    """The folder's name, with what may not stand in a run's name made into dashes."""
+    """The folder's name, with dashes for characters that a run's name may not have."""
     return re.sub(r"[^\w.-]+", "-", folder.resolve().name).strip("-.")[:60]
 
 

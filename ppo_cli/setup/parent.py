@@ -1,6 +1,6 @@
-"""Where a run comes from: its parent, checked against what its round lets move.
+"""A run's parent: find it, and check that only keys which the run's round allows differ from it.
 
-Not here: the rule itself (`analysis.lineage`), the tree that `ppo runs` draws.
+Not here: which keys a round allows (`stats.rounds`), the tree that `ppo runs` draws (`report.run_tree`).
 """
 
 from __future__ import annotations
@@ -19,79 +19,87 @@ from ppo_cli.records.events import EventHandler, Notice
 from ppo_cli.setup.resolve import ExperimentInputs, prompt_content
 from ppo_cli.stats.comparability import joint_variable
 from ppo_cli.stats.rounds import changed_keys, keys_not_allowed, rounds_allowing
-from ppo_cli.store.runs import find_run
+from ppo_cli.store.runs import Run, find_run
 
 
-def check_parent(loaded: LoadedExperiment, lock: Lock, output: Path, on_event: EventHandler) -> dict[str, Any]:
-    """The fields of run.json that say where a run comes from.
+def find_parent(loaded: LoadedExperiment, runs_dir: Path) -> Run | None:
+    """The run that a config names as its parent, if it names one.
+
+    Raises:
+        UsageError: there is no such run.
+    """
+    name = loaded.experiment.parent
+    return None if name is None else find_run(name, runs_dir)
+
+
+def check_parent(loaded: LoadedExperiment, lock: Lock, parent: Run | None, on_event: EventHandler) -> dict[str, Any]:
+    """The fields of run.json that name the parent and the keys that differ from it.
 
     Args:
         loaded: the config.
-        lock: of the run that is about to begin.
-        output: folder of run folders, where the parent is looked for.
-        on_event: warned when more than one variable moves.
+        lock: of the run that is about to start.
+        parent: as `find_parent` gave it.
+        on_event: called with a warning when more than one variable differs.
 
     Raises:
-        ConfigError: something differs from the parent that the round holds still.
-        UsageError: there is no such parent.
+        ConfigError: a key differs from the parent that the round does not allow.
         IntegrityError: the parent was changed after freezing.
     """
-    named = loaded.experiment.parent
-    if named is None:
+    if parent is None:
         return {"changed_keys": dict(word.split("=", 1) for word in loaded.overrides)}
-    parent = find_run(named, output)
-    _, frozen = parent.verify()
-    changed = changed_keys(frozen, lock)
+    _, parent_lock = parent.verify()
+    changed = changed_keys(parent_lock, lock)
     number = loaded.experiment.round
-    question, may_move = ROUNDS[number]
-    if held := keys_not_allowed(changed, number):
-        listed = "; ".join(f"{key} {format_value(changed[key][0])} → {format_value(changed[key][1])}" for key in held)
+    question, allowed = ROUNDS[number]
+    if refused := keys_not_allowed(changed, number):
+        listed = "; ".join(
+            f"{key} {format_value(changed[key][0])} → {format_value(changed[key][1])}" for key in refused
+        )
         others = [f"round={other} ({ROUNDS[other][0]})" for other in rounds_allowing(changed)]
         instead = f"set {' or '.join(others)}" if others else "take one round after the other"
         raise ConfigError(
-            f"Round {number} ({question}) lets {', '.join(may_move)} differ from the parent {parent.name}, "
+            f"Round {number} ({question}) lets {', '.join(allowed)} differ from the parent {parent.name}, "
             f"and this differs too: {listed}.",
             f"Change it back, {instead}, or train without a parent.",
         )
     treatments = [key for key in changed if key != "seed"]
-    moved = variables(treatments, joint_variable(treatments, lock))
-    if len(moved) > 1:
+    differing = variables(treatments, joint_variable(treatments, lock))
+    if len(differing) > 1:
         text = (
-            f"{len(moved)} variables differ from the parent {parent.name} ({', '.join(moved)}), so no change "
-            "can be put down to one of them."
+            f"{len(differing)} variables differ from the parent {parent.name} ({', '.join(differing)}), so no change "
+            "can be attributed to one of them."
         )
         on_event(Notice(text=text, level="warning"))
     return {"parent": parent.name, "changed_keys": {key: new for key, (_, new) in changed.items()}}
 
 
 def check_parent_without_model(
-    loaded: LoadedExperiment, inputs: ExperimentInputs, output: Path, on_event: EventHandler
+    loaded: LoadedExperiment, inputs: ExperimentInputs, parent: Run | None, on_event: EventHandler
 ) -> dict[str, Any]:
-    """The same without any model: the start model is taken to be the parent's where it has the same name.
+    """The same without any model: a start model of the same name is assumed to be the parent's.
 
-    A reward that names files or models is taken to be the parent's too; the run itself looks closer.
+    A reward that names files or models is assumed to be the parent's too; the run itself checks their content.
 
     Args:
         loaded: the config.
         inputs: what it names.
-        output: folder of run folders, where the parent is looked for.
-        on_event: warned when more than one variable moves.
+        parent: as `find_parent` gave it.
+        on_event: called with a warning when more than one variable differs.
 
     Raises:
-        ConfigError: something differs from the parent that the round holds still.
-        UsageError: there is no such parent.
+        ConfigError: a key differs from the parent that the round does not allow.
         IntegrityError: the parent was changed after freezing.
     """
     model = inputs.experiment.model
     start = Path(model.start).name if Path(model.start).is_dir() else model.start
     experiment = inputs.experiment
     content: dict[str, Mapping[str, Any]] = {"start_model": {"start": start}, **prompt_content(inputs)}
-    if loaded.experiment.parent is not None:
-        before, frozen = find_run(loaded.experiment.parent, output).verify()
-        held = frozen.groups["start_model"].values
-        if held.get("start") == start:
-            content["start_model"] = {**held, "system_prompt": model.system_prompt, "dtype": model.dtype}
-        if REWARD_CONTENT in frozen.groups:
-            content[REWARD_CONTENT] = frozen.groups[REWARD_CONTENT].values
-            experiment = experiment.model_copy(update={"reward": before.reward})
-    return check_parent(loaded, freeze(experiment, content, {}), output, on_event)
+    if parent is not None:
+        parent_experiment, parent_lock = parent.verify()
+        of_parent = parent_lock.groups["start_model"].values
+        if of_parent.get("start") == start:
+            content["start_model"] = {**of_parent, "system_prompt": model.system_prompt, "dtype": model.dtype}
+        if REWARD_CONTENT in parent_lock.groups:
+            content[REWARD_CONTENT] = parent_lock.groups[REWARD_CONTENT].values
+            experiment = experiment.model_copy(update={"reward": parent_experiment.reward})
+    return check_parent(loaded, freeze(experiment, content, {}), parent, on_event)

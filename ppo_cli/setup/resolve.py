@@ -1,11 +1,13 @@
-"""The ground that every command stands on: prompts read and checked, model found, prompts rendered, all digested.
+"""Resolve an experiment: read and check its prompts, find the start model, tokenize the prompts, hash all of it.
 
-Not here: what a command then does with it.
+Every file is read once and every prompt tokenized once per command; whoever needs rows, texts or token ids takes them
+from here.
+
+Not here: the run folder's copies and freeze lock (`freeze_inputs`), loading the model (`start_model`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,30 +19,18 @@ from ppo_cli.behaviours.measures import require_measure
 from ppo_cli.errors import ConfigError, PromptError
 from ppo_cli.experiment import freeze
 from ppo_cli.experiment.digest import sha256_of
-from ppo_cli.experiment.freeze import Lock
-from ppo_cli.experiment.load import to_yaml
-from ppo_cli.experiment.paths import with_paths
 from ppo_cli.experiment.schema import Experiment
-from ppo_cli.prompts.jsonl import as_row, read_prompts
+from ppo_cli.prompts.jsonl import as_row, read_prompt_file
 from ppo_cli.prompts.leakage import Overlap, overlaps
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.events import EventHandler
 from ppo_cli.rewards.reward_function import CompositeReward
-from ppo_cli.setup.reward_resources import build_reward, pin_revisions, read_text, reward_content, reward_files
+from ppo_cli.setup.reward_resources import build_reward
+from ppo_cli.setup.tokenized_prompts import TokenizedPrompts
 
 if TYPE_CHECKING:
     from ppo_cli.models.loading import ChatTokenizer
     from ppo_cli.models.model_source import ModelSource
-
-INPUTS = {
-    "prompts.train": "inputs/train.jsonl",
-    "prompts.eval": "inputs/eval.jsonl",
-    "model.warm_start": "inputs/sft.jsonl",
-}
-"""Where the files that a path key names are copied to in a run folder."""
-
-TEMPLATE = "inputs/chat_template.jinja"
-CONFIG = "config.yaml"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,24 +42,40 @@ class ExperimentInputs:
     evaluation: list[Prompt]
     sft: list[Prompt]
     """Empty when there is no warm start."""
+    file_texts: Mapping[str, str]
+    """The text of each prompt file as it was read, by the config key that names the file."""
     reward: CompositeReward
     overlaps: list[Overlap]
     """Evaluation prompts that the policy may have learnt from."""
 
+    @property
+    def prompts_by_key(self) -> dict[str, list[Prompt]]:
+        """The prompts by the config key that names their file."""
+        return {"prompts.train": self.train, "prompts.eval": self.evaluation, "model.warm_start": self.sft}
+
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedExperiment:
-    """Inputs, with the start model's folder and the prompts as it sees them."""
+    """An experiment with its inputs, the start model's folder, and the token ids of its prompts."""
 
     inputs: ExperimentInputs
     model_source: ModelSource
     tokenizer: ChatTokenizer
+    model_digests: dict[str, Any]
+    """Of the start model's weights and tokenizer files, with its chat template."""
+    train: TokenizedPrompts
+    evaluation: TokenizedPrompts
     content: Mapping[str, Mapping[str, Any]]
     """The values of the lock's content groups."""
 
     @property
     def experiment(self) -> Experiment:
+        """The settings, with the start model's revision pinned."""
         return self.inputs.experiment
+
+    def with_experiment(self, experiment: Experiment) -> ResolvedExperiment:
+        """The same inputs under settings that name the same files, model and prompts."""
+        return replace(self, inputs=replace(self.inputs, experiment=experiment))
 
 
 def read_inputs(experiment: Experiment) -> ExperimentInputs:
@@ -77,32 +83,37 @@ def read_inputs(experiment: Experiment) -> ExperimentInputs:
 
     Raises:
         PromptError: a prompt file cannot be used.
-        ConfigError: an unknown term or measure, or fewer prompts than an update needs.
+        ConfigError: an unknown reward term or measure, or fewer prompts than an update needs.
     """
     require_measure(experiment.evaluation.primary)
     reward = build_reward(experiment)
-    train = read_prompts(Path(experiment.prompts.train), need_answers=experiment.reward.baseline == "written")
-    evaluation = read_prompts(Path(experiment.prompts.eval))
-    warm_start = experiment.model.warm_start
-    sft = read_prompts(Path(warm_start), need_answers=True) if warm_start else []
+    train = read_prompt_file(Path(experiment.prompts.train), need_answers=experiment.reward.baseline == "written")
+    evaluation = read_prompt_file(Path(experiment.prompts.eval))
+    texts = {"prompts.train": train.text, "prompts.eval": evaluation.text}
+    sft: list[Prompt] = []
+    if experiment.model.warm_start:
+        examples = read_prompt_file(Path(experiment.model.warm_start), need_answers=True)
+        sft, texts["model.warm_start"] = examples.prompts, examples.text
     needed = experiment.ppo.episodes_per_update
-    if len(train) < needed:
+    if len(train.prompts) < needed:
         raise ConfigError(
-            f"ppo.episodes_per_update: {needed}, but {experiment.prompts.train} holds only {len(train)} prompts.",
+            f"ppo.episodes_per_update: {needed}, but {experiment.prompts.train} holds only {len(train.prompts)} "
+            "prompts.",
             "Add prompts, or lower it.",
         )
     return ExperimentInputs(
         experiment=experiment,
-        train=train,
-        evaluation=evaluation,
+        train=train.prompts,
+        evaluation=evaluation.prompts,
         sft=sft,
+        file_texts=texts,
         reward=reward,
-        overlaps=overlaps(evaluation, [*train, *sft]),
+        overlaps=overlaps(evaluation.prompts, [*train.prompts, *sft]),
     )
 
 
 def require_trackers(experiment: Experiment) -> None:
-    """Checks that the trackers are installed, for whoever is about to train.
+    """Checks that the trackers are installed, for a command that is about to train.
 
     Raises:
         UsageError: with the command that installs the one that is missing.
@@ -114,11 +125,11 @@ def require_trackers(experiment: Experiment) -> None:
 
 
 def resolve_experiment(inputs: ExperimentInputs, on_event: EventHandler) -> ResolvedExperiment:
-    """Finds the start model, renders every prompt and takes the digests of all content.
+    """Finds the start model, tokenizes every prompt and takes the digests of all content.
 
     Raises:
         ModelError: the model or its tokenizer cannot be used.
-        PromptError: a rendered prompt is longer than prompts.max_tokens.
+        PromptError: a tokenized prompt is longer than prompts.max_tokens, or too long for the model.
     """
     from ppo_cli.models import loading, model_source
 
@@ -131,43 +142,56 @@ def resolve_experiment(inputs: ExperimentInputs, on_event: EventHandler) -> Reso
     tokenizer = loading.load_tokenizer(
         source.folder, system_prompt=model.system_prompt, trust_remote_code=model.trust_remote_code
     )
-    rendered = {
-        "train": tokenize_prompts(tokenizer, inputs.train, Path(pinned.prompts.train), pinned.prompts.max_tokens),
-        "eval": tokenize_prompts(tokenizer, inputs.evaluation, Path(pinned.prompts.eval), pinned.prompts.max_tokens),
-    }
-    _require_positions(source.folder, rendered, inputs)
+    limit = pinned.prompts.max_tokens
+    train = tokenize_prompts(tokenizer, inputs.train, Path(pinned.prompts.train), limit)
+    evaluation = tokenize_prompts(tokenizer, inputs.evaluation, Path(pinned.prompts.eval), limit)
+    _require_positions(source.folder, train, evaluation, pinned)
+    digests = loading.model_digests(source.folder, tokenizer)
     content: dict[str, dict[str, Any]] = {
         "start_model": {
             "start": model.start if model.start.startswith("builtin:") or source.revision else source.folder.name,
             "revision": source.revision,
             "system_prompt": model.system_prompt,
             "dtype": model.dtype,
-            **_short(loading.model_digests(source.folder, tokenizer)),
+            **digests,
+            "chat_template": f"sha256:{sha256_of(digests['chat_template'])}",
         },
-        "rendered": freeze.digest_token_ids(rendered),
+        "rendered": freeze.digest_token_ids({"train": train.token_ids, "eval": evaluation.token_ids}),
         "behaviours": dict(RULES),
         **prompt_content(inputs),
     }
     return ResolvedExperiment(
-        inputs=replace(inputs, experiment=pinned), model_source=source, tokenizer=tokenizer, content=content
+        inputs=replace(inputs, experiment=pinned),
+        model_source=source,
+        tokenizer=tokenizer,
+        model_digests=digests,
+        train=train,
+        evaluation=evaluation,
+        content=content,
     )
 
 
 def prompt_content(inputs: ExperimentInputs) -> dict[str, dict[str, Any]]:
     """The values of the lock's groups of prompt rows."""
-    content = {"train_set": _rows(inputs.train), "eval_set": _rows(inputs.evaluation)}
+    content = {"train_set": _row_digests(inputs.train), "eval_set": _row_digests(inputs.evaluation)}
     if inputs.sft:
-        content["warm_start"] = {**_rows(inputs.sft), **inputs.experiment.model.sft.model_dump()}
+        content["warm_start"] = {**_row_digests(inputs.sft), **inputs.experiment.model.sft.model_dump()}
     return content
 
 
-def tokenize_prompts(tokenizer: ChatTokenizer, prompts: Sequence[Prompt], path: Path, limit: int) -> list[list[int]]:
-    """Token ids of every prompt, none longer than the limit.
+def tokenize_prompts(tokenizer: ChatTokenizer, prompts: Sequence[Prompt], path: Path, limit: int) -> TokenizedPrompts:
+    """The prompts with their token ids, chat template applied, none longer than the limit.
+
+    Args:
+        tokenizer: of the model that reads them.
+        prompts: in the order of their file.
+        path: their file, for messages.
+        limit: tokens per prompt.
 
     Raises:
         PromptError: names the prompt that is too long.
     """
-    rendered = []
+    token_ids = []
     for prompt in prompts:
         ids = tokenizer.render(prompt.text)
         if len(ids) > limit:
@@ -175,33 +199,36 @@ def tokenize_prompts(tokenizer: ChatTokenizer, prompts: Sequence[Prompt], path: 
                 f"{path}: prompt '{prompt.id}' is {len(ids)} tokens long, over prompts.max_tokens = {limit}.",
                 "Shorten it, or raise the limit.",
             )
-        rendered.append(ids)
-    return rendered
+        token_ids.append(ids)
+    return TokenizedPrompts(prompts, token_ids)
 
 
-def _require_positions(folder: Path, rendered: Mapping[str, Sequence[Sequence[int]]], inputs: ExperimentInputs) -> None:
-    """Checks that the model has a place for every token of a prompt and its answer.
+def _require_positions(
+    folder: Path, train: TokenizedPrompts, evaluation: TokenizedPrompts, experiment: Experiment
+) -> None:
+    """Checks that the model has a position for every token of a prompt and its answer.
 
     Raises:
         PromptError: names the prompt that is too long for it.
     """
-    reach = _max_positions(folder)
-    asked = {
-        "train": (inputs.train, inputs.experiment.rollout.max_new_tokens, "rollout"),
-        "eval": (inputs.evaluation, inputs.experiment.evaluation.max_new_tokens, "evaluation"),
-    }
-    for name, (prompts, answer, section) in asked.items():
-        for prompt, ids in zip(prompts, rendered[name], strict=True):
-            if reach is not None and len(ids) + answer > reach:
+    positions = _max_positions(folder)
+    if positions is None:
+        return
+    for name, section, prompts, answer_tokens in (
+        ("train", "rollout", train, experiment.rollout.max_new_tokens),
+        ("eval", "evaluation", evaluation, experiment.evaluation.max_new_tokens),
+    ):
+        for prompt, ids in prompts:
+            if len(ids) + answer_tokens > positions:
                 raise PromptError(
-                    f"{name} prompt '{prompt.id}' is {len(ids)} tokens long and its answer up to {answer}, "
-                    f"but the model reads at most {reach}.",
+                    f"{name} prompt '{prompt.id}' is {len(ids)} tokens long and its answer up to {answer_tokens}, "
+                    f"but the model reads at most {positions}.",
                     f"Shorten it, or lower {section}.max_new_tokens.",
                 )
 
 
 def _max_positions(folder: Path) -> int | None:
-    """The longest text that a model was made for, in tokens, where its config says so."""
+    """The longest text that a model was made for, in tokens, where its config.json states it."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         stated = config.get("text_config", config)
@@ -210,57 +237,5 @@ def _max_positions(folder: Path) -> int | None:
         return None
 
 
-def freeze_inputs(resolved: ResolvedExperiment) -> tuple[Experiment, Lock, dict[str, str]]:
-    """What goes into a run folder: the config, the lock, and the text of every pinned file by its path."""
-    experiment = pin_revisions(resolved.experiment)
-    paths = {"prompts.train": experiment.prompts.train, "prompts.eval": experiment.prompts.eval}
-    if experiment.model.warm_start:
-        paths["model.warm_start"] = experiment.model.warm_start
-    of_reward = reward_files(experiment)
-    copies = {key: INPUTS[key] for key in paths} | {key: copy for key, (copy, _) in of_reward.items()}
-    inside = with_paths(experiment, copies)
-    texts = {INPUTS[key]: Path(path).read_text(encoding="utf-8-sig") for key, path in paths.items()}
-    texts |= {copy: read_text(key, file) for key, (copy, file) in of_reward.items()}
-    texts[TEMPLATE] = str(resolved.tokenizer.tokenizer.chat_template)
-    texts[CONFIG] = to_yaml(inside)
-    files = {name: _sha256(text) for name, text in texts.items()}
-    return inside, freeze.freeze(inside, {**resolved.content, **_of_reward(experiment)}, files), texts
-
-
-def verify_reward(lock: Lock, resolved: ResolvedExperiment, where: str) -> None:
-    """Compares the files and models that reward terms name with a lock.
-
-    Raises:
-        IntegrityError: names those that are not what was frozen.
-    """
-    content = _of_reward(resolved.experiment)
-    if content or freeze.REWARD_CONTENT in lock.groups:
-        freeze.verify_content(lock, freeze.REWARD_CONTENT, content.get(freeze.REWARD_CONTENT, {}), where)
-
-
-def verify_against_lock(lock: Lock, resolved: ResolvedExperiment, where: str) -> None:
-    """Compares model, tokenizer, template and rendered prompts with a lock.
-
-    Raises:
-        IntegrityError: names the group that is not what was frozen.
-    """
-    for name in ("start_model", "warm_start", "train_set", "eval_set", "rendered"):
-        if name in lock.groups or name in resolved.content:
-            freeze.verify_content(lock, name, resolved.content.get(name, {}), where)
-
-
-def _of_reward(experiment: Experiment) -> dict[str, Mapping[str, Any]]:
-    content = reward_content(experiment)
-    return {freeze.REWARD_CONTENT: content} if content else {}
-
-
-def _rows(prompts: Sequence[Prompt]) -> dict[str, Any]:
+def _row_digests(prompts: Sequence[Prompt]) -> dict[str, Any]:
     return {"rows": len(prompts), "rows_sha256": freeze.digest_rows([as_row(prompt) for prompt in prompts])}
-
-
-def _short(identity: Mapping[str, Any]) -> dict[str, Any]:
-    return {**identity, "chat_template": f"sha256:{sha256_of(identity['chat_template'])}"}
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

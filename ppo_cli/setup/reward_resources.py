@@ -1,14 +1,16 @@
-"""What the terms of a reward need from a command: models, a cache, and their content frozen with the run.
+"""What reward terms need from a command: models, a cache file, and digests of their files and models for the lock.
 
-Nothing of a config's is run, fetched or trained before a reward is opened; commands that only read a run open none.
+A config's code is run, its models fetched and trained only when a reward is opened; commands that only read a run open
+none.
 
-Not here: the terms (`rewards`), training a preference model (`engine`).
+Not here: the terms (`rewards`), training a reward model (`engine.reward_model`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from ppo_cli.errors import ConfigError, ModelError, reason_of
@@ -27,30 +29,29 @@ IDENTITY_FILES = ("*.safetensors", "*.json", "*.model", "*.txt", "*.jinja")
 
 def build_reward(experiment: Experiment) -> CompositeReward:
     """The reward of an experiment, not opened yet."""
-    around = RewardContext(device=experiment.device)
+    context = RewardContext(device=experiment.device)
 
     def fetch(path: str, model: str, revision: str | None) -> Path:
-        return _fetched(path, model, revision, around.on_event)
+        return _fetched(path, model, revision, context.on_event)
 
-    def train(path: str, term: Preference, on_event: EventHandler) -> Path:
-        from ppo_cli.engine.reward_model import reward_model
+    def train_reward_model(path: str, term: Preference, on_event: EventHandler) -> Path:
+        from ppo_cli.engine import reward_model
         from ppo_cli.models.loading import choose_device
 
-        folder = (
-            _fetched(f"{path}.base", term.base, None, on_event) if term.base else _fetched_start(experiment, on_event)
-        )
-        return reward_model(path, term, folder, choose_device(experiment.device), on_event)
+        base = term.base
+        folder = _fetched(f"{path}.base", base, None, on_event) if base else _fetched_start(experiment, on_event)
+        return reward_model.train_reward_model(path, term, folder, choose_device(experiment.device), on_event)
 
-    around.fetch_model, around.train_reward_model = fetch, train
-    return CompositeReward(experiment.reward, around)
+    context.fetch_model, context.train_reward_model = fetch, train_reward_model
+    return CompositeReward(experiment.reward, context)
 
 
 def open_terms(reward: CompositeReward, on_event: EventHandler, cache: Path | None = None) -> None:
-    """Makes every term ready, and says of those that may score an answer otherwise the next time.
+    """Makes every term ready, and warns of terms that may give an answer another score the next time.
 
     Args:
         reward: of an experiment.
-        on_event: told of what is fetched and trained.
+        on_event: called with what is fetched and trained, and with the warning.
         cache: file that a service's scores are kept in.
 
     Raises:
@@ -58,53 +59,72 @@ def open_terms(reward: CompositeReward, on_event: EventHandler, cache: Path | No
     """
     reward.surroundings.on_event, reward.surroundings.cache = on_event, cache
     before = set(reward.surroundings.scorers)
-    wavering = [name for name, scorer in reward.open().items() if name not in before and not scorer.deterministic]
-    if wavering:
-        text = f"The reward is not deterministic ({', '.join(wavering)}): a repeated run may get other numbers."
+    unstable = [name for name, scorer in reward.open().items() if name not in before and not scorer.deterministic]
+    if unstable:
+        text = f"The reward is not deterministic ({', '.join(unstable)}): a repeated run may get other numbers."
         on_event(Notice(text=text, level="warning"))
 
 
 def needs_no_resources(reward: Reward) -> bool:
-    """Whether an answer can be scored by the tool alone: no code, model or service of a config's, and no scale."""
+    """Whether an answer can be scored without code, models or services that the config names, and without a scale."""
     shipped = all(term.type in SHIPPED for term in reward.terms.values())
     return shipped and not any_normalised(reward.terms)
 
 
 def pin_revisions(experiment: Experiment) -> Experiment:
-    """The same experiment with every classifier pinned to the commit that it has now."""
+    """The same experiment with every classifier pinned to its present commit."""
     terms = {name: _pinned(name, term) for name, term in experiment.reward.terms.items()}
     reward = experiment.reward.model_copy(update={"terms": terms})
     return experiment.model_copy(update={"reward": reward})
 
 
-def reward_content(experiment: Experiment) -> dict[str, str]:
-    """Digests of the files and models that terms name, by key path."""
-    content = {}
+@dataclass(frozen=True)
+class RewardFile:
+    """A file that a reward term names, read once."""
+
+    copy: str
+    """Path of its copy, inside a run folder."""
+    text: str
+
+
+def read_reward_files(experiment: Experiment) -> dict[str, RewardFile]:
+    """The files that reward terms name, by the config key that names them.
+
+    Raises:
+        ConfigError: one cannot be read.
+    """
+    return {
+        key: RewardFile(copy=f"inputs/reward-{name}/{file.name}", text=read_text(key, file))
+        for name, term in experiment.reward.terms.items()
+        for key, file in term_files(name, term).items()
+    }
+
+
+def reward_content(experiment: Experiment, files: Mapping[str, RewardFile]) -> dict[str, str]:
+    """Digests of the files and models that reward terms name, by key path.
+
+    Args:
+        experiment: whose terms these are.
+        files: as `read_reward_files` read them.
+
+    Raises:
+        UsageError: the code of an installed module or a model cannot be read.
+    """
+    content = {key: sha256_of(file.text) for key, file in files.items()}
     for name, term in experiment.reward.terms.items():
         path = f"reward.terms.{name}"
         match term:
-            case Python():
+            case Python() if f"{path}.function" not in files:
                 from ppo_cli.rewards.python_function import source_of
 
-                file = source_of(path, term.function)
-                content[f"{path}.function"] = sha256_of(read_text(f"{path}.function", file))
-            case Preference():
-                content[f"{path}.pairs"] = sha256_of(read_text(f"{path}.pairs", Path(term.pairs)))
-                if term.base:
-                    content[f"{path}.base"] = _identity(_fetched(f"{path}.base", term.base, None))
+                module = source_of(path, term.function)
+                content[f"{path}.function"] = sha256_of(read_text(f"{path}.function", module))
+            case Preference() if term.base:
+                content[f"{path}.base"] = _identity(_fetched(f"{path}.base", term.base, None))
             case Classifier():
                 folder = _fetched(f"{path}.model", term.model, term.revision)
                 content[f"{path}.model"] = _identity(folder)
     return content
-
-
-def reward_files(experiment: Experiment) -> dict[str, tuple[str, Path]]:
-    """The files that terms name, by key path: where a run keeps a copy of each, and where each lies now."""
-    return {
-        path: (f"inputs/reward-{name}/{file.name}", file)
-        for name, term in experiment.reward.terms.items()
-        for path, file in term_files(name, term).items()
-    }
 
 
 def read_text(path: str, file: Path) -> str:
@@ -146,7 +166,7 @@ def _fetched_start(experiment: Experiment, on_event: EventHandler) -> Path:
 
 @contextmanager
 def _under(path: str) -> Iterator[None]:
-    """An error of a model within the block names the key of the reward that asked for it."""
+    """Errors of a model within the block name the reward's key that asked for it."""
     try:
         yield
     except ModelError as error:

@@ -1,6 +1,6 @@
-"""The start model as it is used: fetched, warm-started if the config says so, and loaded; and models beside it.
+"""Load the start model: fetched, warm-started if the config says so; and other checkpoints in the same way.
 
-Not here: the ground it stands on (`ground`), training.
+Not here: finding and checking the experiment's inputs (`resolve`), training.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class StartModel:
         return nullcontext(self.model)
 
     def load_other(self, folder: Path) -> Any:  # noqa: ANN401
-        """Loads another model the same way."""
+        """Loads another model with the same tokenizer, device and dtype."""
         trusted = self.resolved.experiment.model.trust_remote_code
         return loading.load_model(folder, self.resolved.tokenizer, self.device, self.dtype, trust_remote_code=trusted)
 
@@ -45,7 +45,7 @@ def load_start_model(resolved: ResolvedExperiment, on_event: EventHandler) -> St
     """Loads the start model, warm-starting it the first time.
 
     Raises:
-        ConfigError: the device is not there.
+        ConfigError: the device does not exist.
         ModelError: the weights cannot be read.
     """
     experiment = resolved.experiment
@@ -58,18 +58,16 @@ def load_start_model(resolved: ResolvedExperiment, on_event: EventHandler) -> St
 
     folder = resolved.model_source.folder
     if resolved.inputs.sft:
-        from ppo_cli.engine.warm_start import warm_start
+        from ppo_cli.engine.warm_start import ModelToTrain, warm_start
 
-        folder = warm_start(
-            lambda: load(resolved.model_source.folder),
-            resolved.tokenizer,
-            resolved.inputs.sft,
-            experiment.model.sft,
-            start=folder,
-            start_identity=loading.model_digests(folder, resolved.tokenizer),
-            kind=f"{device.type} {dtype}",
-            on_event=on_event,
+        model = ModelToTrain(
+            folder=folder,
+            digests=resolved.model_digests,
+            tokenizer=resolved.tokenizer,
+            load=lambda: load(resolved.model_source.folder),
+            device_and_dtype=f"{device.type} {dtype}",
         )
+        folder = warm_start(model, resolved.inputs.sft, experiment.model.sft, on_event)
     return StartModel(model=load(folder), folder=folder, resolved=resolved, device=device, dtype=dtype)
 
 

@@ -16,16 +16,16 @@ class TokenizedPrompts:
     """Prompts in the order of their file, each with the token ids that the model reads."""
 
     prompts: Sequence[Prompt]
-    token_ids: Sequence[Sequence[int]]
+    token_ids: Sequence[list[int]]
     """One list per prompt, chat template applied."""
 
     def __len__(self) -> int:
         return len(self.prompts)
 
-    def __iter__(self) -> Iterator[tuple[Prompt, Sequence[int]]]:
+    def __iter__(self) -> Iterator[tuple[Prompt, list[int]]]:
         return zip(self.prompts, self.token_ids, strict=True)
 
     def only(self, prompt_ids: Collection[str]) -> TokenizedPrompts:
         """Those with one of these ids, in the same order."""
-        kept = [(prompt, ids) for prompt, ids in self if prompt.id in prompt_ids]
-        return TokenizedPrompts([prompt for prompt, _ in kept], [ids for _, ids in kept])
+        chosen = [(prompt, ids) for prompt, ids in self if prompt.id in prompt_ids]
+        return TokenizedPrompts([prompt for prompt, _ in chosen], [ids for _, ids in chosen])

@@ -1,6 +1,6 @@
-"""A user's own file or dataset as training and evaluation prompts: read as it is, tidied, split without a leak.
+"""Read a user's own file or dataset, clean its rows, and split it into training and evaluation prompts without leakage.
 
-Not here: the formats (`prompts.importing`), the split itself (`prompts.splitting`), writing the files (`init`).
+Not here: the formats (`prompts.formats`), the split itself (`prompts.split`), writing the files (`init`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from ppo_cli.behaviours.measures import measure_named
 from ppo_cli.errors import PromptError
 from ppo_cli.experiment.schema import Evaluation
-from ppo_cli.prompts.csv_import import Rows, own_rows, with_known_columns
+from ppo_cli.prompts.csv_import import Rows, read_rows, rename_columns
 from ppo_cli.prompts.formats import import_prompts
 from ppo_cli.prompts.leakage import normalise
 from ppo_cli.prompts.sources import HUB, dataset_rows, slug
@@ -27,21 +27,21 @@ from ppo_cli.stats.power import minimum_detectable_change, missing_expectations,
 from ppo_cli.text.similarity import near_duplicate_pairs
 
 MAX_PROMPTS = 5000
-"""Prompts that are used of a larger set; an experiment asks for about a thousand episodes."""
+"""Prompts used of a larger set; an experiment needs about a thousand episodes."""
 MIN_PROMPTS = 10
-"""Different prompts below which there is nothing to split."""
+"""Different prompts that a split needs."""
 NEAR_DUPLICATE_SIMILARITY = 0.8
-"""TF-IDF cosine from which a prompt is another one in other order, as `ppo sft-check` counts it."""
+"""TF-IDF cosine from which two prompts count as near-duplicates, as in `ppo sft-check`."""
 SPLITS = ("train", "test", "validation")
-"""Which split of a dataset is taken where none is named: the first of these that there is."""
-MIN_SPLIT_PROMPTS = 0.8
-"""Share of the evaluation prompts asked for below which there is something to say."""
-EMPTY, TWICE, BEYOND = "without a prompt", "there already in the same words", f"beyond the {MAX_PROMPTS} that are used"
+"""The split of a dataset that is taken if none is named: the first of these that exists."""
+MIN_EVAL_SHARE_REACHED = 0.8
+"""Share of the evaluation prompts asked for; below it a notice says so."""
+EMPTY, REPEATED, BEYOND = "without a prompt", "repeated in the same words", f"beyond the {MAX_PROMPTS} that are used"
 
 
 @dataclass(frozen=True, kw_only=True)
 class SplitDataset:
-    """Two sets of prompts and what there is to say of them."""
+    """Two sets of prompts, their counts, and notices about them."""
 
     train: list[Prompt]
     evaluation: list[Prompt]
@@ -50,62 +50,62 @@ class SplitDataset:
 
 
 def split_user_dataset(
-    source: str, share: float, *, learnt: Sequence[Prompt] = (), need_answers: bool = False
+    source: str, share: float, *, sft: Sequence[Prompt] = (), need_answers: bool = False
 ) -> SplitDataset:
-    """Reads and splits.
+    """Reads and splits a user's prompts.
 
     Args:
         source: a CSV or JSONL file, or hf:NAME[:SPLIT], where NAME may be a folder.
         share: of the prompts that should go to evaluation.
-        learnt: prompts that the policy learns from besides; nothing like them may evaluate.
+        sft: the warm start's prompts; no evaluation prompt may be similar to them.
         need_answers: every row must have an `answer`.
 
     Raises:
         PromptError: the file cannot be used, or cannot be split.
     """
-    rows, said = _rows(source)
+    rows, guesses = _rows(source)
     total = len(rows)
     if not total:
-        raise PromptError(f"{source} holds no prompts.", "Write a heading with `prompt`, and a prompt a line.")
-    rows, columns = with_known_columns(rows)
-    notices = [*said, *columns]
-    rows = [(where, _tidied(row)) for where, row in rows]
+        raise PromptError(f"{source} holds no prompts.", "Write a heading with `prompt`, and one prompt per line.")
+    rows, columns = rename_columns(rows)
+    notices = [*guesses, *columns]
+    rows = [(where, _cleaned(row)) for where, row in rows]
     filled = [(where, row) for where, row in rows if row.get("prompt") or row.get("goal")]
     if not filled and any("prompt" in row or "goal" in row for _, row in rows):
         raise PromptError(f"{source}: none of its {total} rows has a prompt.", "Fill the column `prompt`.")
     if not _ids_are_usable(filled):
         filled = [(where, {key: value for key, value in row.items() if key != "id"}) for where, row in filled]
-        notices.append("Its ids are not all there or not unique, so the prompts are numbered anew.")
-    found, kind = import_prompts(filled or rows, source, slug(Path(source.removeprefix(HUB)).stem), need_answers)
-    once, contradicting = _without_duplicates(found)
+        notices.append("Ids are missing or not unique, so the prompts get new numbers as ids.")
+    prompts, kind = import_prompts(filled or rows, source, slug(Path(source.removeprefix(HUB)).stem), need_answers)
+    once, contradicting = _without_duplicates(prompts)
     if contradicting:
         notices.append(
-            f"Prompts there again with another `expect` or category: {contradicting}. The first of each counts."
+            f"Prompts repeated with another `expect` or category: {contradicting}. The first of each is used."
         )
     used = stratified_subset(once, MAX_PROMPTS)
-    divided = _split_rows(used, share, learnt, source)
+    parts = _split_rows(used, share, sft, source)
     asked = round(share * len(used))
-    if len(divided.evaluation) < MIN_SPLIT_PROMPTS * asked:
+    if len(parts.evaluation) < MIN_EVAL_SHARE_REACHED * asked:
         notices.append(
-            f"Of {asked} evaluation prompts asked for, {len(divided.evaluation)} could be kept apart: the others are "
-            "variants of one another, or like what the warm start teaches, and stay in training."
+            f"Of {asked} evaluation prompts asked for, {len(parts.evaluation)} could be separated: the others are "
+            "variants of one another, or similar to the warm start's prompts, and stay in training."
         )
-    dropped = {EMPTY: total - len(filled), TWICE: len(found) - len(once), BEYOND: len(once) - len(used)}
+    dropped = {EMPTY: total - len(filled), REPEATED: len(prompts) - len(once), BEYOND: len(once) - len(used)}
     counts = SplitCounts(
         source=source,
         format=kind,
         rows=total,
         dropped=tuple((why, count) for why, count in dropped.items() if count),
-        train=len(divided.train),
-        evaluation=len(divided.evaluation),
-        strata=_strata(divided),
-        largest_group=divided.largest,
+        train=len(parts.train),
+        evaluation=len(parts.evaluation),
+        strata=_strata(parts),
+        largest_group=parts.largest,
     )
-    return SplitDataset(train=divided.train, evaluation=divided.evaluation, counts=counts, notices=tuple(notices))
+    return SplitDataset(train=parts.train, evaluation=parts.evaluation, counts=counts, notices=tuple(notices))
 
 
 def power_notices(evaluation: Sequence[Prompt], settings: Evaluation) -> list[str]:
-    """What there is to warn of: a measure without data, or too few prompts for the effect looked for."""
+    """Warnings of a primary measure without data, or of too few prompts for the smallest effect of interest."""
     measure = measure_named(settings.primary)
     if missing := missing_expectations(measure, evaluation):
         return [
@@ -113,39 +113,39 @@ def power_notices(evaluation: Sequence[Prompt], settings: Evaluation) -> list[st
             "Add that column, or choose another evaluation.primary."
         ]
     smallest = minimum_detectable_change(measure, evaluation)
-    wanted, shown, unit = settings.smallest_effect, 1, ""
-    if measure.unit == "%":  # the config says points, the statistics shares
-        wanted, shown, unit = wanted / 100, 100, " points"
-    if smallest is None or smallest <= wanted:
+    effect, factor, unit = settings.smallest_effect, 1, ""
+    if measure.unit == "%":  # the config gives points, the statistics shares
+        effect, factor, unit = effect / 100, 100, " points"
+    if smallest is None or smallest <= effect:
         return []
     return [
-        f"{len(evaluation)} evaluation prompts are likely to show no change of {measure.name} below about "
-        f"{shown * smallest:.2g}{unit}; for evaluation.smallest_effect = {settings.smallest_effect:g} it takes about "
-        f"{required_prompts(len(evaluation), smallest, wanted)}."
+        f"{len(evaluation)} evaluation prompts are unlikely to show a change of {measure.name} below about "
+        f"{factor * smallest:.2g}{unit}; evaluation.smallest_effect = {settings.smallest_effect:g} needs about "
+        f"{required_prompts(len(evaluation), smallest, effect)} prompts."
     ]
 
 
 def _rows(source: str) -> tuple[Rows, list[str]]:
     if not source.startswith(HUB):
-        return own_rows(Path(source))
+        return read_rows(Path(source))
     name, _, part = source.removeprefix(HUB).partition(":")
     return [(f"{source}, row {n}", dict(row)) for n, row in enumerate(dataset_rows(name, part, SPLITS), start=1)], []
 
 
-def _tidied(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Without blanks around, `expect` in small letters, lists of words as lists; of a conversation its first turn."""
-    tidy: dict[str, Any] = {
+def _cleaned(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Values stripped, `expect` in small letters, lists of words as lists, the first user turn of a conversation."""
+    cleaned: dict[str, Any] = {
         name: value.strip() or None if isinstance(value, str) else value for name, value in row.items()
     }
-    said, expect = tidy.get("prompt"), tidy.get("expect")
-    if isinstance(said, list):
-        turns = [turn for turn in said if isinstance(turn, Mapping) and turn.get("role") == "user"]
-        tidy["prompt"] = str(turns[0].get("content") or "").strip() or None if turns else None
+    prompt, expect = cleaned.get("prompt"), cleaned.get("expect")
+    if isinstance(prompt, list):
+        turns = [turn for turn in prompt if isinstance(turn, Mapping) and turn.get("role") == "user"]
+        cleaned["prompt"] = str(turns[0].get("content") or "").strip() or None if turns else None
     if isinstance(expect, str):
-        tidy["expect"] = expect.lower()
-    if isinstance(tidy.get("mentions"), str):
-        tidy["mentions"] = [word.strip() for word in re.split(r"[,;|]", tidy["mentions"]) if word.strip()]
-    return tidy
+        cleaned["expect"] = expect.lower()
+    if isinstance(cleaned.get("keywords"), str):
+        cleaned["keywords"] = [word.strip() for word in re.split(r"[,;|]", cleaned["keywords"]) if word.strip()]
+    return cleaned
 
 
 def _ids_are_usable(rows: Rows) -> bool:
@@ -154,38 +154,38 @@ def _ids_are_usable(rows: Rows) -> bool:
 
 
 def _without_duplicates(prompts: Sequence[Prompt]) -> tuple[list[Prompt], int]:
-    """Each text once, the first; and how many others said something else of the same text."""
+    """The first prompt of each text, and how many later ones have another `expect` or category."""
     first: dict[str, Prompt] = {}
     contradicting = 0
     for prompt in prompts:
-        kept = first.setdefault(normalise(prompt.text) or prompt.text, prompt)
-        contradicting += stratum(kept) != stratum(prompt)
+        same_text = first.setdefault(normalise(prompt.text) or prompt.text, prompt)
+        contradicting += stratum(same_text) != stratum(prompt)
     return list(first.values()), contradicting
 
 
-def _split_rows(prompts: Sequence[Prompt], share: float, learnt: Sequence[Prompt], source: str) -> Split:
-    texts = [*(prompt.text for prompt in prompts), *(prompt.text for prompt in learnt)]
+def _split_rows(prompts: Sequence[Prompt], share: float, sft: Sequence[Prompt], source: str) -> Split:
+    texts = [*(prompt.text for prompt in prompts), *(prompt.text for prompt in sft)]
     pairs = near_duplicate_pairs(texts, NEAR_DUPLICATE_SIMILARITY)
-    own = len(prompts)
-    held = {one for one, other in pairs if one < own <= other}
-    taught = {prompt.pair_id for prompt in learnt if prompt.pair_id}
-    held |= {place for place, prompt in enumerate(prompts) if prompt.pair_id in taught}
-    found = split(prompts, share, alike=[pair for pair in pairs if pair[1] < own], learnt=held)
-    if own < MIN_PROMPTS:
+    count = len(prompts)
+    learnt = {one for one, other in pairs if one < count <= other}
+    sft_pairs = {prompt.pair_id for prompt in sft if prompt.pair_id}
+    learnt |= {index for index, prompt in enumerate(prompts) if prompt.pair_id in sft_pairs}
+    parts = split(prompts, share, alike=[pair for pair in pairs if pair[1] < count], learnt=learnt)
+    if count < MIN_PROMPTS:
         raise PromptError(
-            f"{source} holds {own} different prompts, too few to split.", "Add prompts; some hundred are usual."
+            f"{source} holds {count} different prompts, too few to split.", "Add prompts; a few hundred are usual."
         )
-    if not found.train or not found.evaluation:
+    if not parts.train or not parts.evaluation:
         raise PromptError(
-            f"{source}: its {own} different prompts cannot be split, for {found.largest} of them are variants of one "
+            f"{source}: its {count} different prompts cannot be split, for {parts.largest} of them are variants of one "
             "another and must stay together.",
             "Add prompts with other wording.",
         )
-    return found
+    return parts
 
 
-def _strata(found: Split) -> tuple[StratumCount, ...]:
-    train, evaluation = (Counter(map(stratum, side)) for side in (found.train, found.evaluation))
+def _strata(parts: Split) -> tuple[StratumCount, ...]:
+    train, evaluation = (Counter(map(stratum, side)) for side in (parts.train, parts.evaluation))
     kinds = sorted({*train, *evaluation}, key=lambda kind: (-train[kind] - evaluation[kind], kind))
     return tuple(
         StratumCount(category=kind[0], expect=kind[1], train=train[kind], evaluation=evaluation[kind]) for kind in kinds

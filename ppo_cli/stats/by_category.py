@@ -1,45 +1,44 @@
-"""An evaluation category by category: what each kind of prompt gets, and how that changed.
+"""An evaluation per category of prompts: values, and changes with their intervals.
 
-Categories are small, so nothing is judged here: an interval stands beside every change, and no verdict.
+Categories are small, so changes get intervals and no verdict.
 
-Not here: which measures are shown (`behaviours.catalog`).
+Not here: which measures are shown (`behaviours.measures`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ppo_cli.records.measures import Category, CategoryValue, LabelledAnswer, Measure
-from ppo_cli.stats.intervals import estimate, paired_difference
-from ppo_cli.stats.label_matrix import LabelMatrix, label_matrix
+from ppo_cli.records.measures import Category, CategoryValue, Measure
+from ppo_cli.stats.intervals import estimate, paired_difference, point_estimate
+from ppo_cli.stats.label_matrix import LabelMatrix
 
 
-def by_category(
-    labelled: Sequence[LabelledAnswer], before: Sequence[LabelledAnswer], measures: Sequence[Measure]
-) -> tuple[Category, ...]:
-    """A line for each category, in the order of their names; none where there is only one.
+def by_category(matrix: LabelMatrix, before: LabelMatrix | None, measures: Sequence[Measure]) -> tuple[Category, ...]:
+    """One line per category, in the order of their names; none where there is only one category.
 
     Args:
-        labelled: answers of a policy.
-        before: answers of the policy it is compared with to the same prompts, or nothing.
+        matrix: labels of a policy.
+        before: labels of the policy it is compared with, on the same prompts; None without one.
         measures: means, over all prompts of the category.
     """
-    table, was = label_matrix(labelled), label_matrix(before)
-    names = sorted(set(table.categories))
-    return tuple(_line(name, table, was, measures) for name in names) if len(names) > 1 else ()
+    names = sorted(set(matrix.categories))
+    return tuple(_category(name, matrix, before, measures) for name in names) if len(names) > 1 else ()
 
 
-def _line(category: str, table: LabelMatrix, before: LabelMatrix, measures: Sequence[Measure]) -> Category:
-    ids = [prompt for prompt, found in zip(table.prompt_ids, table.categories, strict=True) if found == category]
-    now = table.select(ids)
-    both = [prompt for prompt in ids if prompt in set(before.prompt_ids)]
+def _category(category: str, matrix: LabelMatrix, before: LabelMatrix | None, measures: Sequence[Measure]) -> Category:
+    ids = [prompt for prompt, name in zip(matrix.prompt_ids, matrix.categories, strict=True) if name == category]
+    now = matrix.select(ids)
+    answered = set(before.prompt_ids) if before else set()
+    both = [prompt for prompt in ids if prompt in answered]
+    start = before.select(both) if before and both else None
     values = []
     for measure in measures:
-        paired = paired_difference(measure, before.select(both), now.select(both)) if both else None
+        paired = paired_difference(measure, start, now.select(both)) if start else None
         values.append(
             CategoryValue(
                 estimate=estimate(measure, now),
-                before=estimate(measure, before.select(both)).value if both else None,
+                before=point_estimate(measure, start) if start else None,
                 low_95=paired.low_95 if paired else None,
                 high_95=paired.high_95 if paired else None,
             )

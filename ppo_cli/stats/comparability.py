@@ -1,9 +1,9 @@
 """Whether two frozen experiments may be compared, and what differs between them.
 
-A pure function of two locks: which differences forbid a comparison, which are the treatment, which are only
-circumstances that might have moved the result.
+A pure function of two freeze locks: which differences forbid a comparison, which are the treatment, and which are
+circumstances that may have influenced the result.
 
-Not here: the comparison itself.
+Not here: the comparison of behaviour (`comparison`).
 """
 
 from __future__ import annotations
@@ -21,49 +21,49 @@ MUST_AGREE = {
     "rendered": "the prompts differ as the models see them (template, tokenizer or system prompt)",
     "generation": "the evaluations sample differently",
 }
-"""Groups without which there is no common measure, and what to say when they differ."""
+"""Lock groups that must be equal, and the reason that is given when they differ."""
 
 CONTENT = {"train_set": "prompts.train", "start_model": "model.start", "warm_start": "model.warm_start"}
-"""Content groups whose difference is a treatment, named by the key that chose the content."""
+"""Content groups whose difference is a treatment, with the config key that names the content."""
 
 SEEN_BY = ("tokenizer", "chat_template", "system_prompt")
-"""Values of the start model that decide how a prompt is rendered."""
+"""Values of the start model that decide how the chat template is applied to a prompt."""
 
 RESCORED = ("behaviours",)
-"""Groups whose difference does not matter: both runs are scored anew by the present rules."""
+"""Groups whose difference does not matter, because both runs are scored anew by the current rules."""
 
 FIRST = ("start_model", "warm_start", "reward")
-"""What the policy starts from, which is the reference too, and what it is paid for: named before other treatments."""
+"""Groups that are named before other treatments: the start model, which is the reference too, and the reward."""
 
 NOTED = ("goal", "analysis")
-"""Groups that change no number of a run; the earlier run's counts, and a difference is shown."""
+"""Groups that change no number of a run: the earlier run's values apply, and a difference is shown."""
 
 DECLARED = "joint_treatment"
-"""The key that names treatments which are moved together on purpose."""
+"""The key that names treatments which are changed together on purpose."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparability:
-    """What was found about two locks."""
+    """Whether two runs may be compared, and what differs between them."""
 
     refused: tuple[str, ...]
     """Reasons why no comparison is possible."""
     same_groups: tuple[str, ...]
-    """What was checked and is the same."""
+    """Groups of MUST_AGREE that are the same in both."""
     treatments: Mapping[str, tuple[Any, Any]]
     """Key to (value in A, value in B) of everything that was varied, the seed apart."""
     seeds: tuple[Any, Any]
     confounders: Mapping[str, tuple[str, str]]
-    """Circumstances that differ: versions, machine, type of weights, the goal's wording."""
+    """Circumstances that differ: package versions, machine, dtype, the wording of the goal; name to (A, B)."""
     same_run: bool
     waived: tuple[str, ...] = ()
-    """Reasons against the comparison that were let pass."""
+    """Reasons against the comparison that the user allowed."""
     joint_variable: tuple[str, ...] = ()
-    """Those of the treatments that a run declared to be one variable, before it was trained."""
+    """The treatments that a run declared, before it was trained, to count as one variable."""
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """What was varied, a declared bundle as one."""
+        """What was varied; treatments that were declared together count as one."""
         return variables(self.treatments, self.joint_variable)
 
     @property
@@ -81,24 +81,24 @@ def comparability(
     same_run: bool,
     allowed: Collection[str] = (),
 ) -> Comparability:
-    """Holds two locks side by side.
+    """Compares two locks.
 
     Args:
         a: the lock of run A.
         b: the lock of run B.
-        circumstances_a: versions and machine of run A.
+        circumstances_a: package versions, machine and dtype of run A.
         circumstances_b: the same of run B.
         same_run: whether both are one run.
         allowed: groups of MUST_AGREE that may differ.
     """
     refused: list[str] = []
-    agrees: list[str] = []
+    same_groups: list[str] = []
     waived: list[str] = []
     treatments: dict[str, tuple[Any, Any]] = {}
     for group, reason in MUST_AGREE.items():
         same = _same_prompts_seen(a, b, allowed) if group == "rendered" else _digest(a, group) == _digest(b, group)
         if same:
-            agrees.append(group)
+            same_groups.append(group)
         elif group == "generation" and (sampling := _declared_by_both(a, b)):
             treatments |= sampling
         else:
@@ -110,8 +110,8 @@ def comparability(
         if _digest(a, group) == _digest(b, group) or group == "seed":
             continue
         if group in NOTED:
-            found = differences(group_values(a, group), group_values(b, group))
-            noted |= {key: (str(x), str(y)) for key, (x, y) in found.items() if key != DECLARED}
+            differing = differences(group_values(a, group), group_values(b, group))
+            noted |= {key: (str(x), str(y)) for key, (x, y) in differing.items() if key != DECLARED}
         elif group in CONTENT:
             treatments[CONTENT[group]] = (_digest(a, group)[:8], _digest(b, group)[:8])
         else:
@@ -123,7 +123,7 @@ def comparability(
     }
     return Comparability(
         refused=tuple(refused),
-        same_groups=tuple(agrees),
+        same_groups=tuple(same_groups),
         treatments=treatments,
         seeds=seeds,
         confounders={**noted, **confounders},
@@ -134,17 +134,17 @@ def comparability(
 
 
 def joint_variable(treatments: Collection[str], *locks: Lock) -> tuple[str, ...]:
-    """Those of the treatments that one of the runs declared to be one variable; none where that is fewer than two."""
+    """The treatments that one of the runs declared to count as one variable; none where they are fewer than two."""
     declared = [tuple(key for key in treatments if key in _declares(lock)) for lock in locks]
     most = max(declared, key=len)
     return most if len(most) > 1 else ()
 
 
 def setting_digest(lock: Lock) -> str:
-    """A digest of everything but the seed and what changes no number: runs that share it are one arm."""
+    """A digest of a run's setting, its seed and what changes no number left out: runs that share it are one arm."""
     left_out = {"seed", "rendered", *NOTED, *RESCORED}
-    held = {name: group.digest for name, group in lock.groups.items() if name not in left_out}
-    return sha256_of({**held, "rendered": _rendered_eval(lock)})
+    digests = {name: group.digest for name, group in lock.groups.items() if name not in left_out}
+    return sha256_of({**digests, "rendered": _rendered_eval(lock)})
 
 
 def _declares(lock: Lock) -> Collection[str]:
@@ -153,17 +153,17 @@ def _declares(lock: Lock) -> Collection[str]:
 
 
 def _declared_by_both(a: Lock, b: Lock) -> dict[str, tuple[Any, Any]]:
-    """How the evaluations sample differently, where that is what both runs declared to vary; else nothing."""
-    found = differences(group_values(a, "generation"), group_values(b, "generation"))
-    return found if set(found) <= set(_declares(a)) & set(_declares(b)) else {}
+    """The differing sampling settings of the evaluations, where both runs declared that they vary; else nothing."""
+    differing = differences(group_values(a, "generation"), group_values(b, "generation"))
+    return differing if set(differing) <= set(_declares(a)) & set(_declares(b)) else {}
 
 
 def _which(a: Lock, b: Lock, group: str) -> str:
     """The keys that differ, where the group is made of config values."""
     if group != "generation":
         return ""
-    found = differences(group_values(a, group), group_values(b, group))
-    parts = [f"{key} {old} and {new}" for key, (old, new) in found.items()]
+    differing = differences(group_values(a, group), group_values(b, group))
+    parts = [f"{key} {old} and {new}" for key, (old, new) in differing.items()]
     return f" ({', '.join(parts)})"
 
 
@@ -173,7 +173,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tup
 
 
 def _same_prompts_seen(a: Lock, b: Lock, allowed: Collection[str]) -> bool:
-    """Whether the models see the same; of sets that may differ, whether they see a common prompt alike."""
+    """Whether the models read the same tokens; of sets that may differ, whether they read a common prompt alike."""
     if _rendered_eval(a) == _rendered_eval(b):
         return True
     differ = _digest(a, "eval_set") != _digest(b, "eval_set")
@@ -187,7 +187,7 @@ def _rendered_eval(lock: Lock) -> Any:  # noqa: ANN401
 
 
 def group_values(lock: Lock, group: str) -> Mapping[str, Any]:
-    """What a group of a lock holds; nothing where the lock has no such group."""
+    """The values of a group of a lock; empty where the lock has no such group."""
     return lock.groups[group].values if group in lock.groups else {}
 
 

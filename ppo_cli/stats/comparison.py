@@ -1,4 +1,4 @@
-"""Two policies on the same prompts: what changed, whether that can be told from chance, and which prompts moved.
+"""Two policies on the same prompts: changes, verdicts against chance, and the prompts whose answers flipped.
 
 Not here: whether the two may be compared (`comparability`), how it is shown (`report`).
 """
@@ -14,32 +14,27 @@ from scipy import stats
 
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.comparisons import Comparison, Flip, MeasureChange, Verdict
-from ppo_cli.records.measures import LabelledAnswer, Measure
+from ppo_cli.records.measures import Measure
 from ppo_cli.stats.corpus_metrics import CORPORA
-from ppo_cli.stats.intervals import (
-    PairedResult,
-    benjamini_hochberg,
-    holm,
-    minimum_detectable,
-    paired_difference,
-)
-from ppo_cli.stats.label_matrix import Floats, LabelMatrix, label_matrix
+from ppo_cli.stats.intervals import PairedResult, minimum_detectable, paired_difference
+from ppo_cli.stats.label_matrix import Floats, LabelMatrix, common_matrices, pool_seeds
+from ppo_cli.stats.significance import benjamini_hochberg, holm
 
 ALPHA = 0.05
 MIN_PROMPTS = 10
 """With fewer prompts than this nothing is concluded."""
 MIN_CHANGED_PROMPTS = 6
-"""With fewer prompts moved than this no paired test can tell them from chance: 2 / 2^5 is above ALPHA."""
-FLIP = 0.5
-"""A prompt has flipped when its share of refusals moved by at least this."""
+"""With fewer changed prompts no paired test can be significant: 2 / 2^5 is above ALPHA."""
+MIN_FLIP_SHARE = 0.5
+"""A prompt has flipped when the share of its answers with the label changed by at least this."""
 YES_NO_STATISTICS = ("refused", "asks", "ended", "empty")
-"""Labels that each answer has or has not; flips are counted in the primary's, if it is one of them."""
+"""Yes/no labels; flips are counted in the primary's label if it is one of them."""
 
 
 def compare(
     names: tuple[str, str],
-    before: Sequence[LabelledAnswer],
-    after: Sequence[LabelledAnswer],
+    before: LabelMatrix,
+    after: LabelMatrix,
     measures: Sequence[Measure],
     prompts: Mapping[str, Prompt],
     *,
@@ -50,11 +45,11 @@ def compare(
 
     Args:
         names: what to call A and B.
-        before: labelled samples of A.
-        after: labelled samples of B.
-        measures: as of `compare_arms`.
-        prompts: texts, for the flips.
-        primary: the measure that the verdict is about, fixed before the runs.
+        before: labels of A.
+        after: labels of B.
+        measures: as for `compare_groups`.
+        prompts: by id, for the flips.
+        primary: name of the measure that the verdict is about, fixed before the runs.
         smallest_effect: smallest change of the primary that matters, in percentage points for shares.
     """
     return compare_groups(names, [before], [after], measures, prompts, primary=primary, smallest_effect=smallest_effect)
@@ -62,8 +57,8 @@ def compare(
 
 def compare_groups(
     names: tuple[str, str],
-    before: Sequence[Sequence[LabelledAnswer]],
-    after: Sequence[Sequence[LabelledAnswer]],
+    before: Sequence[LabelMatrix],
+    after: Sequence[LabelMatrix],
     measures: Sequence[Measure],
     prompts: Mapping[str, Prompt],
     *,
@@ -74,16 +69,16 @@ def compare_groups(
 
     Args:
         names: what to call A and B.
-        before: labelled samples of each seed of A.
-        after: labelled samples of each seed of B.
+        before: labels of A, one matrix per seed.
+        after: labels of B, one matrix per seed.
         measures: what to compare. The primary is judged alone, the other headlines after Holm's correction, the
-            details, which are there to look around in, after Benjamini and Hochberg's.
-        prompts: texts, for the flips.
-        primary: the measure that the verdict is about, fixed before the runs.
+            exploratory details after Benjamini and Hochberg's.
+        prompts: by id, for the flips.
+        primary: name of the measure that the verdict is about, fixed before the runs.
         smallest_effect: smallest change of the primary that matters, in percentage points for shares.
     """
     arm_a, arm_b = common_matrices(before, after)
-    table_a, table_b = _pooled(arm_a), _pooled(arm_b)
+    table_a, table_b = pool_seeds(arm_a), pool_seeds(arm_b)
 
     by_name = {measure.name: measure for measure in measures}
     main = by_name[primary]
@@ -109,39 +104,24 @@ def compare_groups(
     )
 
 
-def common_matrices(*arms: Sequence[Sequence[LabelledAnswer]]) -> list[list[LabelMatrix]]:
-    """A table for each seed of each arm, all of the prompts that all of them answered."""
-    tables = [[label_matrix(labelled) for labelled in arm] for arm in arms]
-    common = sorted(set.intersection(*(set(table.prompt_ids) for arm in tables for table in arm)))
-    return [[table.select(common) for table in arm] for arm in tables]
-
-
-def _pooled(arm: Sequence[LabelMatrix]) -> LabelMatrix:
-    """All answers of an arm to each prompt side by side, to count flips in."""
-    labels = set.intersection(*(set(table.labels) for table in arm))
-    return replace(
-        arm[0],
-        labels={name: np.hstack([table.labels[name] for table in arm]) for name in sorted(labels)},
-        texts=tuple(tuple(text for table in arm for text in table.texts[row]) for row in range(len(arm[0].texts))),
-    )
-
-
 def flip_label(primary: Measure) -> str:
     """The yes/no label whose flips are counted: the primary's own, or refusals."""
     return primary.label if primary.label in YES_NO_STATISTICS else "refused"
 
 
 def expected_flip_rate(labels: Floats | None) -> float | None:
-    """Share of prompts that would flip if the same policy were sampled again, from its own disagreement.
+    """Share of prompts that would flip if the same policy were sampled again.
+
+    It is estimated from how often the policy's answers to one prompt differ.
 
     Args:
-        labels: yes/no [prompts, samples]; with one sample a prompt it cannot be known.
+        labels: yes/no [prompts, samples]; None or one sample per prompt gives None.
     """
     if labels is None or labels.size == 0 or labels.shape[1] < 2:
         return None
     samples = labels.shape[1]
     counts = np.arange(samples + 1)
-    flips = np.abs(counts[:, None] - counts[None, :]) >= FLIP * samples
+    flips = np.abs(counts[:, None] - counts[None, :]) >= MIN_FLIP_SHARE * samples
     chances = stats.binom.pmf(counts[None, :], samples, labels.mean(axis=1)[:, None])
     return float(np.einsum("pi,ij,pj->p", chances, flips, chances).mean())
 
@@ -225,11 +205,11 @@ def _ratio_from_log(change: MeasureChange) -> MeasureChange:
 
 
 def _flips(a: LabelMatrix, b: LabelMatrix, prompts: Mapping[str, Prompt], label: str) -> tuple[Flip, ...]:
-    """The prompts whose share of `label` moved by at least FLIP, largest movement first."""
+    """The prompts whose share of `label` changed by at least MIN_FLIP_SHARE, largest change first."""
     if not a.prompt_ids or label not in a.labels or label not in b.labels:
         return ()
     rate_a, rate_b = a.labels[label].mean(axis=1), b.labels[label].mean(axis=1)
-    moved = [row for row in range(len(a.prompt_ids)) if abs(rate_b[row] - rate_a[row]) >= FLIP]
+    moved = [row for row in range(len(a.prompt_ids)) if abs(rate_b[row] - rate_a[row]) >= MIN_FLIP_SHARE]
     moved.sort(key=lambda row: (-abs(rate_b[row] - rate_a[row]), a.prompt_ids[row]))
     return tuple(
         Flip(
@@ -249,5 +229,5 @@ def _flips(a: LabelMatrix, b: LabelMatrix, prompts: Mapping[str, Prompt], label:
 def _typical(table: LabelMatrix, row: int, label: str) -> str:
     """The first answer that does what most answers to this prompt do."""
     labels = table.labels[label][row]
-    majority = float(labels.mean() >= FLIP)
+    majority = float(labels.mean() >= MIN_FLIP_SHARE)
     return table.texts[row][int(np.flatnonzero(labels == majority)[0])]

@@ -1,10 +1,10 @@
-"""Measures of a whole evaluation: different n-grams, the commonest opening, likeness of answers, compression.
+"""Measures of a whole evaluation: distinct n-grams, the most common opening, self-BLEU, compression.
 
-They are properties of the set, not sums over prompts, and an ordinary bootstrap is invalid for them: resampled
-duplicates drag them down. So intervals come from a grouped jackknife and tests from swapping prompts. Both need only
-one thing of a measure: its value on any choice of each prompt's answers from A, from B, or from neither.
+They are properties of the set, not sums over prompts, and an ordinary bootstrap is invalid for them, because
+resampled duplicates lower them. So intervals come from a grouped jackknife and tests from swapping prompts. Both need
+the measure's value on any choice of each prompt's answers: from A, from B, or from neither.
 
-Not here: the statistics that are sums over prompts (`statistic`).
+Not here: measures that are functions of sums over prompts (`measure_statistics`).
 """
 
 from __future__ import annotations
@@ -20,51 +20,51 @@ from scipy import sparse
 
 from ppo_cli.stats.label_matrix import Floats, LabelMatrix
 from ppo_cli.stats.measure_statistics import quotient
+from ppo_cli.text.openings import opening
 from ppo_cli.text.words import words
 
 FIRST_WORDS = 16
-"""Distinct-n and its like depend on length, so only the first so many words of each answer count."""
-OPENING_WORDS = 4
+"""Distinct-n, self-BLEU and compression depend on length, so only this many first words of each answer count."""
 GROUPS = 20
 """Groups of prompts that the jackknife leaves out in turn."""
 BLEU_PROMPTS = 100
-"""Self-BLEU looks at the first answers to so many prompts, spread over the set."""
+"""Self-BLEU takes the first answers to this many prompts, spread over the set."""
 BLEU_GRAMS = 4
 
 
 class Corpus(Protocol):
-    """The answers of one or two policies to the same prompts, ready to be measured on any choice of them."""
+    """The answers of one or two policies to the same prompts, prepared for measuring any choice of them."""
 
     def at(self, *chosen: Floats) -> Floats:
         """The measure for each row of choices; chosen[k] is [draws, prompts] of 0 and 1 for policy k."""
 
     def per_prompt(self, policy: int) -> Floats:
-        """What a prompt adds by itself [prompts], to say how many rose and fell; zeros where nothing can be said."""
+        """A value per prompt [prompts], to count prompts that rose and fell; zeros where there is none."""
 
 
 class NgramCounts:
-    """How often each thing occurs in a prompt's answers."""
+    """How often each n-gram or opening occurs in a prompt's answers."""
 
     def __init__(
         self,
         tables: Sequence[LabelMatrix],
-        things: Callable[[str], Iterable[object]],
+        grams_of: Callable[[str], Iterable[object]],
         share: Callable[[Floats], Floats],
     ) -> None:
         vocabulary: dict[object, int] = {}
-        places = []
+        entries = []
         for table in tables:
             rows, columns = [], []
             for row, answers in enumerate(table.texts):
                 for answer in answers:
-                    for thing in things(answer):
+                    for gram in grams_of(answer):
                         rows.append(row)
-                        columns.append(vocabulary.setdefault(thing, len(vocabulary)))
-            places.append((rows, columns, len(table.texts)))
+                        columns.append(vocabulary.setdefault(gram, len(vocabulary)))
+            entries.append((rows, columns, len(table.texts)))
         width = max(1, len(vocabulary))
         self.counts = [
             sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=(height, width))
-            for rows, columns, height in places
+            for rows, columns, height in entries
         ]
         self.share = share
 
@@ -94,10 +94,12 @@ class PairwiseBleu:
     def at(self, *chosen: Floats) -> Floats:
         weights = np.concatenate([choice[:, self.rows] for choice in chosen], axis=1)
         taken = weights.sum(axis=1)
-        pairs = ((weights @ self.bleu) * weights).sum(axis=1).round(9)  # the order of policies must not show
+        pairs = (
+            ((weights @ self.bleu) * weights).sum(axis=1).round(9)
+        )  # rounding must not depend on the order of the policies
         return quotient(pairs, taken * (taken - 1))
 
-    def per_prompt(self, policy: int) -> Floats:  # noqa: ARG002 - a prompt alone is like nothing
+    def per_prompt(self, policy: int) -> Floats:  # noqa: ARG002 - self-BLEU has no value per prompt
         return np.zeros(self.prompts)
 
 
@@ -105,13 +107,13 @@ class CompressionRatio:
     """Compressed size over size of all first answers, each cut to the same number of words."""
 
     def __init__(self, tables: Sequence[LabelMatrix]) -> None:
-        cut = [[" ".join(words(answers[0])[:FIRST_WORDS]) for answers in table.texts] for table in tables]
+        cut = [[" ".join(opening(answers[0], FIRST_WORDS)) for answers in table.texts] for table in tables]
         self.texts = np.array(cut, dtype=object).T  # [prompts, policies]
 
     def at(self, *chosen: Floats) -> Floats:
         return np.array([self._ratio([choice[draw] for choice in chosen]) for draw in range(len(chosen[0]))])
 
-    def per_prompt(self, policy: int) -> Floats:  # noqa: ARG002 - a prompt alone cannot be compressed
+    def per_prompt(self, policy: int) -> Floats:  # noqa: ARG002 - compression has no value per prompt
         return np.zeros(len(self.texts))
 
     def _ratio(self, chosen: Sequence[Floats]) -> float:
@@ -144,14 +146,14 @@ def _grams(text: Sequence[str]) -> list[Counter[tuple[str, ...]]]:
 
 def _start_grams(size: int) -> Callable[[str], Iterable[object]]:
     def grams(answer: str) -> Iterable[object]:
-        start = words(answer)[:FIRST_WORDS]
+        start = opening(answer, FIRST_WORDS)
         return zip(*(start[shift:] for shift in range(size)), strict=False)
 
     return grams
 
 
 def _opening(answer: str) -> Iterable[object]:
-    start = tuple(words(answer)[:OPENING_WORDS])
+    start = opening(answer)
     return [start] if start else []
 
 
@@ -171,9 +173,9 @@ CORPORA: Mapping[str, Callable[[Sequence[LabelMatrix]], Corpus]] = {
     "self_bleu": PairwiseBleu,
     "compression": CompressionRatio,
 }
-"""What a statistic's name stands for."""
+"""The class behind a statistic's name."""
 DRAWS: Mapping[str, int] = {"compression": 200}
-"""Swaps of a test, where each of them takes long; the others take the usual number."""
+"""Swaps of a test, for statistics that are slow to compute; the others take `intervals.CORPUS_DRAWS`."""
 
 
 def jackknife_error(values: Floats) -> float:
@@ -183,7 +185,7 @@ def jackknife_error(values: Floats) -> float:
 
 
 def leave_group_out(prompts: int) -> Floats:
-    """Prompt choices [groups, prompts], each leaving one group out; neighbours in id order go to other groups."""
+    """Prompt choices [groups, prompts], each leaving one group out; neighbours by id are in different groups."""
     groups = min(GROUPS, prompts)
     kept = np.arange(prompts)[None, :] % groups != np.arange(groups)[:, None]
     return np.asarray(kept, dtype=float)

@@ -1,8 +1,8 @@
-"""Conditions under which a comparison fails a check: `refusal.safe > 0.2`, `change(refusal.safe) > 0.1`.
+"""The conditions of `ppo compare --fail-if`: `refusal.safe > 0.2`, `change(refusal.safe) > 0.1`.
 
-Read by one pattern and never evaluated as code.
+They are parsed by one regular expression and never evaluated as code.
 
-Not here: exit codes, how a failed condition is shown.
+Not here: exit codes (`cli`), the sentence about a failed condition (`report.sentences`).
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ _FORM = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
-    """One `--fail-if`: it fails where the number is passed."""
+    """One `--fail-if`: it fails where the comparison with the number holds."""
 
     text: str
-    """As it was typed."""
+    """As it was typed, blanks normalised."""
     measure: Measure
     of: Literal["value", "change"]
     """Of the last run, or of the last run against the first."""
@@ -52,10 +52,10 @@ def read_condition(text: str, measures: Sequence[Measure]) -> Condition:
     Raises:
         UsageError: it has another form, names no measure, or can never be met.
     """
-    found = _FORM.fullmatch(text)
-    if found is None:
+    match = _FORM.fullmatch(text)
+    if match is None:
         raise UsageError(f"--fail-if '{text}' is not a measure, one of > >= < <=, and a number.", EXAMPLE)
-    name = found["inner"] or found["name"]
+    name = match["inner"] or match["name"]
     measure = next((measure for measure in measures if measure.name == name), None)
     if measure is None:
         names = [measure.name for measure in measures]
@@ -65,9 +65,9 @@ def read_condition(text: str, measures: Sequence[Measure]) -> Condition:
             f"Did you mean {close[0]}?" if close else f"Known: {', '.join(names)}.",
         )
     is_share = measure.unit == "%"
-    if found["percent"] and not is_share:
+    if match["percent"] and not is_share:
         raise UsageError(f"--fail-if '{text}': {name} is no share, so it has no %.", "Give a plain number.")
-    number = float(found["number"]) / (100 if found["percent"] else 1)
+    number = float(match["number"]) / (100 if match["percent"] else 1)
     if is_share and abs(number) > 1:
         raise UsageError(
             f"--fail-if '{text}': {name} is a share from 0 to 1, so {number:g} is never reached.",
@@ -76,19 +76,19 @@ def read_condition(text: str, measures: Sequence[Measure]) -> Condition:
     return Condition(
         text=" ".join(text.split()),
         measure=measure,
-        of="change" if found["change"] else "value",
-        operator=found["operator"],
+        of="change" if match["change"] else "value",
+        operator=match["operator"],
         number=number,
     )
 
 
-def check_condition(condition: Condition, found: Estimate | MeasureChange) -> FailConditionResult:
-    """Whether a condition is met by what was measured.
+def check_condition(condition: Condition, measured: Estimate | MeasureChange) -> FailConditionResult:
+    """Whether a condition holds for a measured value or change.
 
     Raises:
-        UsageError: nothing was measured.
+        UsageError: there is no data for the measure.
     """
-    value = found.difference if isinstance(found, MeasureChange) else found.value
+    value = measured.difference if isinstance(measured, MeasureChange) else measured.value
     if value is None:
         raise UsageError(
             f"--fail-if '{condition.text}': there is no data for {condition.measure.name} in these runs.",
@@ -99,7 +99,7 @@ def check_condition(condition: Condition, found: Estimate | MeasureChange) -> Fa
         measure=condition.measure.name,
         of=condition.of,
         value=value,
-        low_95=found.low_95,
-        high_95=found.high_95,
+        low_95=measured.low_95,
+        high_95=measured.high_95,
         failed=OPERATORS[condition.operator](value, condition.number),
     )

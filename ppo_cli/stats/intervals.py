@@ -1,12 +1,12 @@
-"""Intervals and paired tests over prompts.
+"""Estimates, differences and their confidence intervals over prompts.
 
-Uncertainty is that of the prompts drawn, with the answers of both policies to one prompt kept together. It does
-not cover the luck of a training seed: two runs differ by more than this says.
+The uncertainty is that of the choice of prompts, with the answers of both policies to one prompt kept together. It
+does not cover the choice of the training seed, by which two runs of one setting differ too (`seed_variance`).
 
 | quantity                    | interval                                   | test                          |
 | rate of one policy          | Wilson, effective size from the prompts    |                               |
 | mean of one policy          | t over prompt means                        |                               |
-| d′, conservatism, ratios    | bootstrap over prompts, within strata,     | swap A and B per prompt       |
+| d′, refusal bias, ratios    | bootstrap over prompts, within strata,     | swap A and B per prompt       |
 |                             | widened for few prompts                    |                               |
 | difference of means         | paired t over prompts (Newcombe if K = 1)  | swap; exact McNemar if K = 1  |
 | correlations                | bootstrap over prompts, ranks kept         | swap                          |
@@ -14,12 +14,11 @@ not cover the luck of a training seed: two runs differ by more than this says.
 
 An arm of several seeds is the mean of its seeds, prompt by prompt; for measures of the whole set, of their values.
 
-Not here: which measures there are, what a verdict is called.
+Not here: p-values (`significance`), which measures there are (`behaviours.measures`), verdicts (`comparison`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -31,24 +30,23 @@ from ppo_cli.records.measures import Estimate, Measure
 from ppo_cli.stats import corpus_metrics
 from ppo_cli.stats.label_matrix import Floats, LabelMatrix
 from ppo_cli.stats.measure_statistics import PromptStatistics, prompt_statistics
+from ppo_cli.stats.resampling import TIE, bootstrap_weights, random_swaps, smallest_stratum
+from ppo_cli.stats.significance import mcnemar, swap_test
 
 LEVEL = 0.95
 EQUIVALENCE_LEVEL = 0.90
 """An interval of this level within the margin is two one-sided tests at 5 % (TOST; Schuirmann 1987)."""
 LEVELS = (LEVEL, EQUIVALENCE_LEVEL)
-DRAWS = 4000
-"""Resamples of a bootstrap and of a swap test; the smallest p-value it can give is 1 / (DRAWS + 1)."""
 CORPUS_DRAWS = 500
-CHUNK = 250
+"""Swaps of a test of a measure of the whole set, unless `corpus_metrics.DRAWS` says otherwise."""
 POWER = 0.8
 NEWCOMBE_BELOW = 200
-"""Below this many prompts the t interval of a difference of yes/no answers is too short."""
-TIE = 1e-12
+"""With fewer prompts the t interval of a difference of yes/no answers is too short."""
 
 
 @dataclass(frozen=True)
 class PairedResult:
-    """A difference B - A on the same prompts; on the log scale for a geometric mean."""
+    """The difference B - A on the same prompts; on the log scale for a geometric mean."""
 
     before: float
     after: float
@@ -70,20 +68,32 @@ def estimate(measure: Measure, *seeds: LabelMatrix) -> Estimate:
     """A measure of one policy, or of an arm of several seeds, with its 95 % interval over prompts."""
     if measure.statistic in corpus_metrics.CORPORA:
         return _estimate_corpus(measure, seeds)
-    pieces = _statistics_of_runs(measure, seeds)
-    value, prompts = pieces.value(), len(pieces.values)
+    statistics = _statistics_of_runs(measure, seeds)
+    value, prompts = statistics.value(), len(statistics.values)
     if value is None:
         return Estimate(name=measure.name, value=None, low_95=None, high_95=None, prompts=prompts)
-    low, high = _interval(measure, pieces, value)
+    low, high = _interval(measure, statistics, value)
     if measure.statistic == "geometric_mean":
         value, low, high = math.exp(value), _exp(low), _exp(high)
     return Estimate(name=measure.name, value=value, low_95=low, high_95=high, prompts=prompts)
 
 
+def point_estimate(measure: Measure, matrix: LabelMatrix) -> float | None:
+    """The value that `estimate` gives, without the cost of its interval."""
+    if measure.statistic not in corpus_metrics.CORPORA:
+        value = prompt_statistics(measure, matrix).value()
+        return math.exp(value) if value is not None and measure.statistic == "geometric_mean" else value
+    prompts = len(matrix.prompt_ids)
+    if prompts < 2:
+        return None
+    value = float(corpus_metrics.CORPORA[measure.statistic]([matrix]).at(np.ones((1, prompts)))[0])
+    return value if math.isfinite(value) else None
+
+
 def paired_difference(
     measure: Measure, before: LabelMatrix | Sequence[LabelMatrix], after: LabelMatrix | Sequence[LabelMatrix]
 ) -> PairedResult | None:
-    """A measure of two policies on the same prompts; None where there is no data in common.
+    """The difference of a measure between two policies on the same prompts; None without data in common.
 
     Args:
         measure: what is compared.
@@ -111,8 +121,8 @@ def paired_difference(
         weights = bootstrap_weights(a, measure.name)
         differences = b.at(weights) - a.at(weights)
         error = float(np.nanstd(differences, ddof=1))
-        outer, inner = (bootstrap_interval(differences, _smallest_stratum(a), level) for level in LEVELS)
-    p_value = mcnemar(a.values[:, 0], b.values[:, 0]) if binary else _swap_test(a, b, measure.name)
+        outer, inner = (bootstrap_interval(differences, smallest_stratum(a), level) for level in LEVELS)
+    p_value = mcnemar(a.values[:, 0], b.values[:, 0]) if binary else swap_test(a, b, measure.name)
     return _result((value_a, value_b), outer, inner, error, p_value, gap)
 
 
@@ -132,7 +142,7 @@ def _result(
         inner: 90 % interval.
         error: standard error.
         p_value: of the test.
-        gap: which way each prompt moved.
+        gap: above 0 for each prompt that rose, below 0 for each that fell [prompts].
     """
     before, after = values
     return PairedResult(
@@ -151,7 +161,7 @@ def _result(
 
 
 def wilson(rate: float, size: float, level: float = LEVEL) -> tuple[float, float]:
-    """Wilson's score interval of a rate seen in `size` independent trials."""
+    """Wilson's score interval of a rate in `size` independent trials; `size` need not be whole, as scipy's must."""
     z = stats.norm.ppf((1 + level) / 2)
     centre = (rate + z * z / (2 * size)) / (1 + z * z / size)
     half = z / (1 + z * z / size) * math.sqrt(rate * (1 - rate) / size + z * z / (4 * size * size))
@@ -178,43 +188,23 @@ def newcombe(before: Floats, after: Floats, level: float = LEVEL) -> tuple[float
     return p1 - p2 - math.sqrt(max(0.0, below)), p1 - p2 + math.sqrt(max(0.0, above))
 
 
-def mcnemar(before: Floats, after: Floats) -> float:
-    """Exact two-sided p-value over the prompts whose yes/no changed."""
-    rose, fell = int((after > before).sum()), int((after < before).sum())
-    return float(stats.binomtest(rose, rose + fell, 0.5).pvalue) if rose + fell else 1.0
-
-
-def holm(p_values: list[float]) -> list[float]:
-    """Holm's step-down adjustment: the chance of any false positive among them stays below the level."""
-    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
-    adjusted, largest = [1.0] * len(p_values), 0.0
-    for rank, index in enumerate(order):
-        largest = max(largest, min(1.0, p_values[index] * (len(p_values) - rank)))
-        adjusted[index] = largest
-    return adjusted
-
-
-def benjamini_hochberg(p_values: list[float]) -> list[float]:
-    """Adjusted p-values: of those below the level, the expected share of false positives stays below it."""
-    return [float(value) for value in stats.false_discovery_control(p_values)] if p_values else []
-
-
 def minimum_detectable(error: float) -> float | None:
-    """Smallest |difference| that such a comparison detects with 80 % power at 5 %, from its standard error."""
+    """Smallest |difference| that a comparison of this standard error detects with 80 % power at 5 %."""
     if not math.isfinite(error) or error <= 0:
         return None
     return float((stats.norm.ppf((1 + LEVEL) / 2) + stats.norm.ppf(POWER)) * error)
 
 
-def _interval(measure: Measure, pieces: PromptStatistics, value: float) -> tuple[float | None, float | None]:
-    n = len(pieces.values)
-    if not pieces.is_mean:
-        if _smallest_stratum(pieces) < 2:
+def _interval(measure: Measure, statistics: PromptStatistics, value: float) -> tuple[float | None, float | None]:
+    n = len(statistics.values)
+    if not statistics.is_mean:
+        smallest = smallest_stratum(statistics)
+        if smallest < 2:
             return None, None
-        return bootstrap_interval(pieces.at(bootstrap_weights(pieces, measure.name)), _smallest_stratum(pieces))
+        return bootstrap_interval(statistics.at(bootstrap_weights(statistics, measure.name)), smallest)
     if n < 2:
         return None, None
-    column = pieces.values[:, 0]
+    column = statistics.values[:, 0]
     error = float(column.std(ddof=1) / math.sqrt(n))
     if measure.unit == "%" and measure.statistic == "mean":
         return wilson(value, max(n, value * (1 - value) / error**2) if error > 0 else n)
@@ -230,11 +220,11 @@ def t_interval(value: float, error: float, freedom: float, level: float = LEVEL)
 
 
 def bootstrap_interval(draws: Floats, size: int, level: float = LEVEL) -> tuple[float, float]:
-    """The percentile interval of a bootstrap, as much wider as a t interval would be (Hesterberg 2015, 5.3).
+    """The percentile interval of a bootstrap, widened as t widens a normal interval (Hesterberg 2015, 5.3).
 
     Args:
         draws: the statistic of each resample.
-        size: how many were resampled; of the smallest stratum, where there are several.
+        size: number of items that were resampled; of the smallest stratum, where there are several.
         level: of the interval.
     """
     if size < 2:
@@ -245,55 +235,14 @@ def bootstrap_interval(draws: Floats, size: int, level: float = LEVEL) -> tuple[
     return float(low), float(high)
 
 
-def _smallest_stratum(pieces: PromptStatistics) -> int:
-    return int(np.unique(pieces.strata, return_counts=True)[1].min())
-
-
-def rng_for(owner: str) -> np.random.Generator:
-    """The resampling of each measure has its own stream, the same in every comparison."""
-    return np.random.default_rng(int.from_bytes(hashlib.sha256(owner.encode()).digest()[:8], "little"))
-
-
-def bootstrap_weights(pieces: PromptStatistics, owner: str) -> Floats:
-    """How often each prompt is drawn [draws, prompts], the size of each stratum kept."""
-    generator = rng_for(f"bootstrap {owner}")
-    weights = np.zeros((DRAWS, len(pieces.values)))
-    for stratum in np.unique(pieces.strata):
-        members = np.flatnonzero(pieces.strata == stratum)
-        for begin in range(0, DRAWS, CHUNK):  # small enough for the processor's cache
-            drawn = generator.integers(len(members), size=(CHUNK, len(members)))
-            places = (drawn + np.arange(CHUNK)[:, None] * len(members)).ravel()
-            counts = np.bincount(places, minlength=drawn.size).reshape(drawn.shape)
-            weights[begin : begin + CHUNK, members] = counts
-    return weights
-
-
-def random_swaps(owner: str, draws: int, prompts: int) -> Floats:
-    """Which prompts are swapped: 0 or 1 [draws, prompts]."""
-    size = draws * prompts
-    bits = np.frombuffer(rng_for(f"swap {owner}").bytes(-(-size // 8)), dtype=np.uint8)
-    return np.unpackbits(bits)[:size].reshape(draws, prompts).astype(float)
-
-
-def _swap_test(a: PromptStatistics, b: PromptStatistics, owner: str) -> float:
-    """Share of random swaps of A and B per prompt that differ at least as much as what was seen."""
-    observed = abs(float((b.value() or 0.0) - (a.value() or 0.0)))
-    if np.array_equal(a.values, b.values):
-        return 1.0
-    moved = random_swaps(owner, DRAWS, len(a.values)) @ (b.values - a.values)
-    swapped_a, swapped_b = a.values.sum(axis=0) + moved, b.values.sum(axis=0) - moved
-    differences = np.abs(a.combine(swapped_b) - a.combine(swapped_a))
-    return float((1 + (differences >= observed - TIE).sum()) / (DRAWS + 1))
-
-
 def _statistics_of_runs(measure: Measure, seeds: Sequence[LabelMatrix]) -> PromptStatistics:
-    """The pieces of one policy, or their means over the seeds of an arm, for prompts that all of them have."""
-    pieces = [prompt_statistics(measure, table) for table in seeds]
-    if len(pieces) == 1:
-        return pieces[0]
-    common = set.intersection(*(set(found.prompt_ids) for found in pieces))
-    kept = [found.only(common) for found in pieces]
-    return replace(kept[0], values=np.mean([found.values for found in kept], axis=0))
+    """The statistics of one policy, or their means over the seeds of an arm, for prompts that all seeds have."""
+    per_seed = [prompt_statistics(measure, matrix) for matrix in seeds]
+    if len(per_seed) == 1:
+        return per_seed[0]
+    common = set.intersection(*(set(statistics.prompt_ids) for statistics in per_seed))
+    kept = [statistics.only(common) for statistics in per_seed]
+    return replace(kept[0], values=np.mean([statistics.values for statistics in kept], axis=0))
 
 
 def _in_common(a: PromptStatistics, b: PromptStatistics) -> tuple[PromptStatistics, PromptStatistics]:
@@ -302,7 +251,7 @@ def _in_common(a: PromptStatistics, b: PromptStatistics) -> tuple[PromptStatisti
 
 
 def _gap(a: PromptStatistics, b: PromptStatistics) -> Floats:
-    """Which way each prompt moved, for statistics that are no plain mean: refusals, or the numerator."""
+    """Which way each prompt changed, for statistics that are no plain mean: refusals, or the numerator."""
     columns = (0, 2) if a.values.shape[1] == 4 else (0,)
     return np.asarray(sum(b.values[:, column] - a.values[:, column] for column in columns))
 
@@ -344,7 +293,7 @@ def _paired_corpus(measure: Measure, before: LabelMatrix, after: LabelMatrix) ->
     if not (math.isfinite(value_a) and math.isfinite(value_b)):
         return None
     keep = corpus_metrics.leave_group_out(prompts)
-    same = before.texts == after.texts  # then they differ by nothing, even where a group left out leaves no data
+    same = before.texts == after.texts  # no difference, even where leaving out a group leaves no data
     left_out = np.zeros(len(keep)) if same else texts.at(0 * keep, keep) - texts.at(keep, 0 * keep)
     error = corpus_metrics.jackknife_error(left_out)
     outer, inner = (t_interval(value_b - value_a, error, len(left_out) - 1, level) for level in LEVELS)
@@ -366,7 +315,7 @@ def _mean_over_corpora(measure: Measure, seeds: Sequence[LabelMatrix]) -> tuple[
 def _paired_corpora(
     measure: Measure, before: Sequence[LabelMatrix], after: Sequence[LabelMatrix]
 ) -> PairedResult | None:
-    """Arms of several seeds: a grouped jackknife, and t from its error, since there is no one table to swap."""
+    """Arms of several seeds: a grouped jackknife, and t from its error, since there is no single matrix to swap."""
     prompts = len(before[0].prompt_ids)
     if prompts < 2:
         return None

@@ -1,12 +1,12 @@
-"""Labelled samples as arrays: one row a prompt, one column a sample.
+"""The labels of one policy's answers as arrays: one row per prompt, one column per sample.
 
-Not here: statistics.
+Not here: statistics of them (`measure_statistics`), the rules that give labels (`behaviours`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ class LabelMatrix:
     """[prompts][samples]."""
 
     def rows_of(self, measure: Measure) -> NDArray[np.intp]:
-        """The prompts that a measure is about."""
+        """The indices of the prompts that a measure is about."""
         wanted = [
             index
             for index, (expect, category) in enumerate(zip(self.expects, self.categories, strict=True))
@@ -39,7 +39,7 @@ class LabelMatrix:
         return np.array(wanted, dtype=np.intp)
 
     def select(self, prompt_ids: Sequence[str]) -> LabelMatrix:
-        """The same table with these prompts only, in this order."""
+        """The rows of these prompts, in this order."""
         position = {prompt_id: index for index, prompt_id in enumerate(self.prompt_ids)}
         rows = [position[prompt_id] for prompt_id in prompt_ids]
         return LabelMatrix(
@@ -50,27 +50,48 @@ class LabelMatrix:
             texts=tuple(self.texts[row] for row in rows),
         )
 
+    def only(self, prompt_ids: Collection[str]) -> LabelMatrix:
+        """The rows of those of these prompts that the policy answered, in the order of prompt ids."""
+        return self.select([prompt_id for prompt_id in self.prompt_ids if prompt_id in prompt_ids])
+
 
 def label_matrix(labelled: Sequence[LabelledAnswer]) -> LabelMatrix:
-    """Arranges samples; the order they come in does not matter."""
+    """Arranges labelled answers; the order they come in does not matter."""
     by_prompt: dict[str, dict[int, LabelledAnswer]] = {}
-    for sample in labelled:
-        by_prompt.setdefault(sample.prompt_id, {})[sample.sample] = sample
+    for answer in labelled:
+        by_prompt.setdefault(answer.prompt.id, {})[answer.sample.index] = answer
     ids = sorted(by_prompt)
     samples = max((len(rows) for rows in by_prompt.values()), default=0)
-    names = sorted({name for sample in labelled for name in sample.labels})
+    names = sorted({name for answer in labelled for name in answer.labels})
     values = {name: np.full((len(ids), samples), np.nan) for name in names}
     for row, prompt_id in enumerate(ids):
-        for column, sample_number in enumerate(sorted(by_prompt[prompt_id])):
-            for name, value in by_prompt[prompt_id][sample_number].labels.items():
+        for column, sample_index in enumerate(sorted(by_prompt[prompt_id])):
+            for name, value in by_prompt[prompt_id][sample_index].labels.items():
                 values[name][row, column] = value
     firsts = [next(iter(by_prompt[prompt_id].values())) for prompt_id in ids]
     return LabelMatrix(
         prompt_ids=tuple(ids),
-        categories=tuple(first.category for first in firsts),
-        expects=tuple(first.expect for first in firsts),
+        categories=tuple(first.prompt.category for first in firsts),
+        expects=tuple(first.prompt.expect for first in firsts),
         labels=values,
         texts=tuple(
-            tuple(by_prompt[prompt_id][number].text for number in sorted(by_prompt[prompt_id])) for prompt_id in ids
+            tuple(by_prompt[prompt_id][index].sample.answer.text for index in sorted(by_prompt[prompt_id]))
+            for prompt_id in ids
         ),
+    )
+
+
+def common_matrices(*arms: Sequence[LabelMatrix]) -> list[list[LabelMatrix]]:
+    """The matrices of each arm, one per seed, all of the prompts that every seed of every arm answered."""
+    common = sorted(set.intersection(*(set(matrix.prompt_ids) for arm in arms for matrix in arm)))
+    return [[matrix.select(common) for matrix in arm] for arm in arms]
+
+
+def pool_seeds(arm: Sequence[LabelMatrix]) -> LabelMatrix:
+    """The answers of all seeds to each prompt side by side; their rows must be of the same prompts."""
+    labels = set.intersection(*(set(matrix.labels) for matrix in arm))
+    return replace(
+        arm[0],
+        labels={name: np.hstack([matrix.labels[name] for matrix in arm]) for name in sorted(labels)},
+        texts=tuple(tuple(text for matrix in arm for text in matrix.texts[row]) for row in range(len(arm[0].texts))),
     )

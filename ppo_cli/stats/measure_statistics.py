@@ -1,9 +1,9 @@
-"""How the samples' values become one number: the value of a measure on a table, and on resampled prompts.
+"""The formula of each measure: its value from a label matrix, and from resampled prompts.
 
-Every statistic is written over per-prompt pieces, so that one formula serves the value, the bootstrap and the
-swap test. Pieces are arrays [prompts, width]; a resampling is an array of prompt weights [draws, prompts].
+Every statistic is a function of weighted sums of per-prompt values [prompts, width], so that one formula serves the
+value, the bootstrap and the swap test. A resampling is an array of prompt weights [draws, prompts].
 
-Not here: intervals and tests (`inference`).
+Not here: measures of the whole set (`corpus_metrics`), intervals (`intervals`), p-values (`significance`).
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from ppo_cli.text.words import words
 
 @dataclass(frozen=True)
 class PromptStatistics:
-    """What a statistic needs of each prompt."""
+    """The sufficient statistics of a measure: what it needs of each prompt."""
 
     values: Floats
     """[prompts, width]."""
     combine: Callable[[Floats], Floats]
-    """Weighted sums of the pieces [draws, width] to the statistic [draws]."""
+    """Weighted sums of the values [draws, width] to the statistic [draws]."""
     prompt_ids: tuple[str, ...]
     """The prompt of each row."""
     strata: NDArray[np.intp]
@@ -44,58 +44,65 @@ class PromptStatistics:
         return self.combine(weights @ self.values)
 
     def value(self) -> float | None:
-        """The statistic of the table itself, None without data."""
+        """The statistic of all prompts, each counted once; None without data."""
         if not len(self.values):
             return None
         result = float(self.at(np.ones((1, len(self.values))))[0])
         return result if np.isfinite(result) else None
 
     def only(self, prompt_ids: AbstractSet[str]) -> PromptStatistics:
-        """The pieces of these prompts."""
+        """The same for these prompts alone."""
         keep = np.array([prompt in prompt_ids for prompt in self.prompt_ids], dtype=bool)
         kept_ids = tuple(prompt for prompt in self.prompt_ids if prompt in prompt_ids)
         return PromptStatistics(self.values[keep], self.combine, kept_ids, self.strata[keep], self.is_mean)
 
 
-def prompt_statistics(measure: Measure, table: LabelMatrix) -> PromptStatistics:
-    """The pieces of every statistic but those of the whole set, which are no sums over prompts (`corpus`)."""
-    rows = table.rows_of(measure)
-    data = table.labels.get(measure.label, np.full((len(table.prompt_ids), 1), np.nan))[rows]
-    if measure.statistic in ("separation", "conservatism"):
-        expects = np.array([table.expects[row] for row in rows], dtype=str)
+def prompt_statistics(measure: Measure, matrix: LabelMatrix) -> PromptStatistics:
+    """The sufficient statistics of a measure that is a function of sums over prompts, for the prompts with data.
+
+    Args:
+        measure: any but those in `corpus_metrics.CORPORA`.
+        matrix: labels of one policy.
+    """
+    rows = matrix.rows_of(measure)
+    data = matrix.labels.get(measure.label, np.full((len(matrix.prompt_ids), 1), np.nan))[rows]
+    if measure.statistic in ("separation", "bias"):
+        expects = np.array([matrix.expects[row] for row in rows], dtype=str)
         rate = _mean_over_samples(data)
         unsafe, safe = expects == "refuse", expects == "comply"
         values = np.stack([rate * unsafe, unsafe, rate * safe, safe], axis=1).astype(float)
         combine = _separation if measure.statistic == "separation" else _bias
-        return _build(table, rows, values, combine, strata=unsafe.astype(np.intp))
+        return _build(matrix, rows, values, combine, strata=unsafe.astype(np.intp))
     if measure.statistic == "selectivity":
-        expects = np.array([table.expects[row] for row in rows], dtype=str)
+        expects = np.array([matrix.expects[row] for row in rows], dtype=str)
         rate = _mean_over_samples(data)
         wanted, unwanted = expects == "clarify", expects == "comply"
         values = np.stack([rate * wanted, wanted, rate * unwanted, unwanted], axis=1).astype(float)
-        return _build(table, rows, values, _selectivity, strata=wanted.astype(np.intp))
+        return _build(matrix, rows, values, _selectivity, strata=wanted.astype(np.intp))
     if measure.statistic == "correlation":
-        other = table.labels.get(measure.second_label or "", np.full_like(data, np.nan))[rows]
-        return _build(table, rows, _moments(_ranks(data), _ranks(other)), _correlation)
+        other = matrix.labels.get(measure.second_label or "", np.full_like(data, np.nan))[rows]
+        return _build(matrix, rows, _moments(_ranks(data), _ranks(other)), _correlation)
     if measure.statistic == "ratio":
-        below = table.labels.get(measure.second_label or "", np.zeros_like(table.labels.get(measure.label, data)))[rows]
+        below = matrix.labels.get(measure.second_label or "", np.zeros_like(matrix.labels.get(measure.label, data)))[
+            rows
+        ]
         values = np.stack([np.nansum(data, axis=1), np.nansum(below, axis=1)], axis=1)
         values[~np.isfinite(data).any(axis=1)] = np.nan
-        return _build(table, rows, values, _quotient)
+        return _build(matrix, rows, values, _quotient)
     if measure.statistic == "agreement":
         per_prompt = _agreement(data)
     elif measure.statistic == "identical":
-        per_prompt = _identical([table.texts[row] for row in rows])
+        per_prompt = _identical([matrix.texts[row] for row in rows])
     elif measure.statistic == "geometric_mean":
         per_prompt = _mean_over_samples(np.log(np.maximum(data, 1.0)))
     else:
         per_prompt = _mean_over_samples(data)
     values = np.stack([per_prompt, np.ones(len(per_prompt))], axis=1)
-    return _build(table, rows, values, _quotient, is_mean=True)
+    return _build(matrix, rows, values, _quotient, is_mean=True)
 
 
 def _build(
-    table: LabelMatrix,
+    matrix: LabelMatrix,
     rows: NDArray[np.intp],
     values: Floats,
     combine: Callable[[Floats], Floats],
@@ -106,7 +113,7 @@ def _build(
     """Leaves out prompts without data."""
     known = np.isfinite(values).all(axis=1)
     strata = np.zeros(len(rows), dtype=np.intp) if strata is None else strata
-    ids = tuple(table.prompt_ids[row] for row in rows[known])
+    ids = tuple(matrix.prompt_ids[row] for row in rows[known])
     return PromptStatistics(values[known], combine, ids, strata[known], is_mean)
 
 
@@ -121,7 +128,7 @@ def _quotient(sums: Floats) -> Floats:
 
 
 def _selectivity(sums: Floats) -> Floats:
-    """The rate where it is wanted minus the rate where it is not."""
+    """The rate on prompts that expect it minus the rate on prompts that do not."""
     return quotient(sums[:, 0], sums[:, 1]) - quotient(sums[:, 2], sums[:, 3])
 
 

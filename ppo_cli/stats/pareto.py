@@ -1,6 +1,6 @@
-"""Which of several checkpoints are worth keeping: those that no other beats in behaviour at no more KL.
+"""The Pareto front of checkpoints: those that no other beats in behaviour at the same or lower KL.
 
-Not here: how good or how far each is.
+Not here: measuring behaviour and KL (`evaluation.checkpoint_curve`).
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ Point = tuple[float | None, float | None]
 
 
 def pareto_front(points: Sequence[Point], better: Better) -> list[bool]:
-    """Whether each point is on the trade-off curve: nobody does as well with less KL, or better with as little.
+    """Whether each point is on the front: no other is as good with less KL, or better with at most as much.
 
     Args:
-        points: where one of the two is not known, the point is not on it.
-        better: which way behaviour is better.
+        points: one where KL or behaviour is not known is never on the front.
+        better: the direction of better behaviour.
     """
     sign = 1 if better == "higher" else -1
     known = [(kl, sign * value) if kl is not None and value is not None else None for kl, value in points]

@@ -1,10 +1,10 @@
-"""How many evaluation prompts an effect takes, before anything has been sampled.
+"""Power analysis before anything is sampled: the change that some evaluation prompts can show, and prompts per effect.
 
 The spread of a prompt's value between two policies is assumed, from what the shipped experiments showed; once there is
-a start model, `ppo sft-check` says the same from its own answers. Two policies are taken as independent, which errs on
-the safe side, for paired draws make a real comparison sharper.
+a start model, `ppo sft-check` estimates it from its answers. Two policies are taken as independent, which is
+conservative: paired draws make a real comparison more precise.
 
-Not here: what an evaluation can show that was carried out (`inference`).
+Not here: the smallest detectable change of an evaluation that was carried out (`intervals`).
 """
 
 from __future__ import annotations
@@ -24,37 +24,37 @@ SPREAD = 0.35
 LOG_SPREAD = 0.25
 """Assumed standard deviation of the logarithm of a prompt's length."""
 RATES = (0.3, 0.7)
-"""Assumed rates of the two kinds of prompt that a separation tells apart."""
+"""Assumed rates on the two kinds of prompt that a separation compares."""
 PROMPT_KINDS = {
     "separation": ("refuse", "comply"),
-    "conservatism": ("refuse", "comply"),
+    "bias": ("refuse", "comply"),
     "selectivity": ("clarify", "comply"),
 }
-"""What prompts have to expect for a measure of two kinds."""
+"""The expected behaviours that a measure of two kinds of prompt needs."""
 
 
 def missing_expectations(measure: Measure, prompts: Sequence[Prompt]) -> list[str]:
-    """What some prompts would have to expect, and none does, for the measure to have a value."""
+    """The expected behaviours that a measure needs and that no prompt has."""
     wanted = PROMPT_KINDS.get(measure.statistic, (measure.expect,) if measure.expect else ())
     return [kind for kind in wanted if not _of_kind(measure, prompts, kind)]
 
 
 def minimum_detectable_change(measure: Measure, prompts: Sequence[Prompt]) -> float | None:
-    """The smallest change that these prompts are likely to show, on the measure's scale; None where it is not known."""
+    """The smallest change that these prompts detect with 80 % power, on the measure's scale; None where unknown."""
     if measure.statistic in CORPORA or measure.unit in ("nats", "sentences") or missing_expectations(measure, prompts):
         return None
     if measure.statistic in PROMPT_KINDS:
         counts = [_of_kind(measure, prompts, kind) for kind in PROMPT_KINDS[measure.statistic]]
         slopes = [_slope(rate) if measure.statistic != "selectivity" else 1.0 for rate in RATES]
         variance = sum(2 * (SPREAD * slope) ** 2 / count for slope, count in zip(slopes, counts, strict=True))
-        halved = 2 if measure.statistic == "conservatism" else 1
+        halved = 2 if measure.statistic == "bias" else 1
         return minimum_detectable(math.sqrt(variance) / halved)
     spread = LOG_SPREAD if measure.statistic == "geometric_mean" else SPREAD
     return minimum_detectable(spread * math.sqrt(2 / _of_kind(measure, prompts, measure.expect)))
 
 
 def required_prompts(prompts: int, smallest: float, effect: float) -> int:
-    """How many prompts like these would show the effect."""
+    """How many prompts like these would detect the effect."""
     return math.ceil(prompts * (smallest / effect) ** 2)
 
 
@@ -67,5 +67,5 @@ def _of_kind(measure: Measure, prompts: Sequence[Prompt], expect: str | None) ->
 
 
 def _slope(rate: float) -> float:
-    """How fast z moves with a rate."""
+    """The derivative of z with respect to a rate."""
     return float(1 / stats.norm.pdf(stats.norm.ppf(rate)))

@@ -1,6 +1,6 @@
-"""Where each prompt moved between two policies, and how many moved from where to where.
+"""How often each prompt's answers have a label, before and after, and how many prompts went from where to where.
 
-Not here: whether that can be told from chance (`comparison`).
+Not here: whether a change can be told from chance (`comparison`).
 """
 
 from __future__ import annotations
@@ -12,23 +12,22 @@ from typing import get_args
 
 from ppo_cli.records.answers import Expect
 from ppo_cli.records.comparisons import Frequency, PromptChange, Transitions
-from ppo_cli.records.measures import LabelledAnswer
-from ppo_cli.stats.label_matrix import label_matrix
+from ppo_cli.stats.label_matrix import LabelMatrix, common_matrices
 
 
-def prompt_changes(
-    before: Sequence[LabelledAnswer], after: Sequence[LabelledAnswer], label: str
-) -> tuple[PromptChange, ...]:
+def prompt_changes(before: LabelMatrix, after: LabelMatrix, label: str) -> tuple[PromptChange, ...]:
     """The share of a prompt's answers that have a label, before and after, in the order of prompt ids.
 
     Args:
-        before: labelled samples of A.
-        after: labelled samples of B.
+        before: labels of A.
+        after: labels of B.
         label: a yes/no label.
+
+    Returns:
+        Prompts that both answered; none where A or B has no such label.
     """
-    tables = label_matrix(before), label_matrix(after)
-    common = sorted(set(tables[0].prompt_ids) & set(tables[1].prompt_ids))
-    a, b = (table.select(common) for table in tables)
+    ((a,), (b,)) = common_matrices([before], [after])
+    common = a.prompt_ids
     if not common or label not in a.labels or label not in b.labels:
         return ()
     rates = zip(a.labels[label].mean(axis=1), b.labels[label].mean(axis=1), strict=True)
@@ -38,29 +37,28 @@ def prompt_changes(
     )
 
 
-def transitions(moved: Sequence[PromptChange], expects: dict[str, Expect]) -> tuple[Transitions, ...]:
-    """Counts of prompts from never, sometimes or always to the same, for each expected behaviour that occurs.
+def transitions(changes: Sequence[PromptChange], expects: dict[str, Expect]) -> tuple[Transitions, ...]:
+    """Counts of prompts by how often they had the label before and after, for each expected behaviour that occurs.
 
     Args:
-        moved: from `moves`.
-        expects: the expected behaviour of each prompt.
+        changes: from `prompt_changes`.
+        expects: the expected behaviour of each prompt, by id.
     """
-    found = []
+    result = []
     for expect in get_args(Expect):
-        chosen = [move for move in moved if expects[move.prompt_id] == expect]
+        chosen = [change for change in changes if expects[change.prompt_id] == expect]
         if chosen:
-            counts = Counter((_frequency(move.before), _frequency(move.after)) for move in chosen)
-            found.append(Transitions(expect=expect, counts=dict(counts), prompts=len(chosen)))
-    return tuple(found)
+            counts = Counter((_frequency(change.before), _frequency(change.after)) for change in chosen)
+            result.append(Transitions(expect=expect, counts=dict(counts), prompts=len(chosen)))
+    return tuple(result)
 
 
-def prompt_means(labelled: Sequence[LabelledAnswer], label: str) -> dict[str, float]:
-    """The mean of a label over each prompt's answers, for the prompts whose answers have it."""
-    table = label_matrix(labelled)
-    if label not in table.labels:
+def prompt_means(matrix: LabelMatrix, label: str) -> dict[str, float]:
+    """The mean of a label over each prompt's answers, by prompt id, for the prompts whose answers have it."""
+    if label not in matrix.labels:
         return {}
-    means = table.labels[label].mean(axis=1)
-    return {key: float(mean) for key, mean in zip(table.prompt_ids, means, strict=True) if math.isfinite(mean)}
+    means = matrix.labels[label].mean(axis=1)
+    return {key: float(mean) for key, mean in zip(matrix.prompt_ids, means, strict=True) if math.isfinite(mean)}
 
 
 def _frequency(rate: float) -> Frequency:

@@ -2,9 +2,9 @@
 
     eval/step-000010/  samples.jsonl  scores.<rules version>.jsonl  summary.json
 
-Samples are what a model said; scores are what a version of the rules makes of it. So a better rule scores an old
-run again without generating. An evaluation without summary.json is not complete. While one is at work, draft.jsonl
-holds what was sampled so far, a line a batch, so that a killed one goes on from there.
+Samples are a model's answers; scores are the labels that one version of the rules gives them. So a better rule
+scores an old run again without generating. An evaluation without summary.json is not complete. While one is being
+sampled, partial_samples.jsonl holds the answers so far, one row per batch, so that a killed one continues from there.
 
 Not here: generating, scoring.
 """
@@ -19,49 +19,47 @@ from typing import Any
 
 from ppo_cli.errors import IntegrityError
 from ppo_cli.experiment.digest import canonical_json, sha256_file
-from ppo_cli.records.answers import Finish
 from ppo_cli.records.measures import Estimate, LabelledAnswer, Sample
+from ppo_cli.records.program import command
+from ppo_cli.store.answer_rows import sample_from_row, sample_to_row
 from ppo_cli.store.files import append_lines, disk_errors, read_json, read_lines, truncate_lines, write_json, write_text
 
 SAMPLES = "samples.jsonl"
 SUMMARY = "summary.json"
-PARTIAL_SAMPLES = "draft.jsonl"
-
-TokensAndFinish = tuple[list[int], Finish]
-"""A sampled answer as the model gave it."""
+PARTIAL_SAMPLES = "partial_samples.jsonl"
 
 
 class PartialSamples:
-    """What an evaluation at work has sampled so far."""
+    """The answers that an unfinished evaluation has sampled so far."""
 
     def __init__(self, folder: Path, of: Mapping[str, Any]) -> None:
-        """Opens the draft of a killed evaluation of the very same thing, or begins anew.
+        """Opens the answers of a killed evaluation of the same things, or begins anew.
 
         Args:
             folder: of the evaluation; made if need be.
-            of: everything that decides about the answers; a draft of anything else is thrown away.
+            of: everything that the answers depend on; answers of anything else are thrown away.
         """
         self._path = folder / PARTIAL_SAMPLES
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        begin = json.loads(canonical_json({"draft_of": of}))
+        header = json.loads(canonical_json({"samples_of": of}))
         lines = self._lines()
-        if lines[:1] == [begin]:
-            truncate_lines(self._path, len(lines))  # without the line that the kill cut off
+        if lines[:1] == [header]:
+            truncate_lines(self._path, len(lines))  # without a line that the kill cut off
         else:
-            write_text(self._path, _rows([begin]))
-            lines = [begin]
+            write_text(self._path, _rows([header]))
+            lines = [header]
         self._batches = lines[1:]
 
-    def batch(self, number: int) -> list[list[TokensAndFinish]] | None:
-        """The answers of a batch, [prompts][samples], if it was finished."""
+    def batch(self, number: int) -> list[list[dict[str, Any]]] | None:
+        """The rows of a batch as `add` was given them, [prompts][samples]; None if it was not finished."""
         if number >= len(self._batches):
             return None
-        return [[(row["tokens"], row["finish"]) for row in rows] for rows in self._batches[number]["answers"]]
+        rows: list[list[dict[str, Any]]] = self._batches[number]["answers"]
+        return rows
 
-    def add(self, answers: Sequence[Sequence[TokensAndFinish]]) -> None:
-        """Keeps the next batch."""
-        rows = [[{"tokens": tokens, "finish": finish} for tokens, finish in each] for each in answers]
+    def add(self, rows: Sequence[Sequence[Mapping[str, Any]]]) -> None:
+        """Keeps the rows of the next batch, [prompts][samples]."""
         self._batches.append({"answers": rows})
         append_lines(self._path, [self._batches[-1]])
 
@@ -91,8 +89,8 @@ def write_evaluation(
 
     Args:
         folder: made if need be; an older evaluation in it is replaced.
-        samples: what the model said.
-        labelled: what the rules say of it.
+        samples: the model's answers.
+        labelled: the same with their labels.
         estimates: measures with intervals.
         rules_version: names the scores file.
         about: what was evaluated, with which prompts and settings.
@@ -101,7 +99,7 @@ def write_evaluation(
         folder.mkdir(parents=True, exist_ok=True)
         for old in (folder / SUMMARY, *folder.glob("scores.*.jsonl")):
             old.unlink(missing_ok=True)
-    write_text(folder / SAMPLES, _rows([asdict(sample) for sample in samples]))
+    write_text(folder / SAMPLES, _rows([sample_to_row(sample) for sample in samples]))
     write_scores(folder, labelled, estimates, rules_version, about)
     with disk_errors(folder):
         (folder / PARTIAL_SAMPLES).unlink(missing_ok=True)
@@ -114,11 +112,11 @@ def write_scores(
     rules_version: str,
     about: Mapping[str, Any],
 ) -> None:
-    """Writes the scores of samples that are there, and the summary; then scores of other rules go.
+    """Writes the scores of samples that are there, and the summary; then removes the scores of other rules.
 
     Args:
         folder: of an evaluation whose samples are written.
-        labelled: what the rules say of them.
+        labelled: the samples with their labels.
         estimates: measures with intervals.
         rules_version: names the scores file.
         about: what was evaluated, with which prompts and settings.
@@ -127,7 +125,10 @@ def write_scores(
     write_text(
         scores,
         _rows(
-            [{"prompt_id": row.prompt_id, "sample": row.sample, **dict(sorted(row.labels.items()))} for row in labelled]
+            [
+                {"prompt_id": row.prompt.id, "sample": row.sample.index, **dict(sorted(row.labels.items()))}
+                for row in labelled
+            ]
         ),
     )
     summary = {
@@ -143,7 +144,7 @@ def write_scores(
 
 
 def about_of(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """What a summary says of its evaluation, without what the rules found."""
+    """A summary without its scores: what was evaluated, with which prompts and settings."""
     return {name: value for name, value in summary.items() if name not in ("rules", "measures", "files")}
 
 
@@ -157,15 +158,22 @@ def read_summary(folder: Path) -> dict[str, Any]:
     files = summary.get("files")
     samples = folder / SAMPLES
     if not isinstance(files, dict) or not samples.is_file() or sha256_file(samples) != files.get(SAMPLES):
-        raise IntegrityError(f"{samples} was changed or is missing.", "Evaluate again with `ppo eval --checkpoint …`.")
+        raise IntegrityError(
+            f"{samples} was changed or is missing.",
+            f"Evaluate again with `{command('eval', '--checkpoint', 'CHECKPOINT')}`.",
+        )
     return summary
 
 
 def read_samples(folder: Path) -> list[Sample]:
-    """What the model said."""
+    """The model's answers.
+
+    Raises:
+        IntegrityError: the file is missing or damaged.
+    """
     try:
-        return [Sample(**row) for row in read_lines(folder / SAMPLES)]
-    except TypeError:
+        return [sample_from_row(row) for row in read_lines(folder / SAMPLES)]
+    except KeyError:
         raise IntegrityError(f"{folder / SAMPLES} is damaged.", "Evaluate again.") from None
 
 

@@ -1,4 +1,4 @@
-"""Writing that a crash cannot tear: whole small files, and JSON lines that are appended and flushed.
+"""Crash-safe writing: atomic replace for small files, append and fsync for JSON Lines.
 
 Not here: what the files mean.
 """
@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from ppo_cli.errors import DiskFullError, IntegrityError, NoPermissionError, UsageError
+from ppo_cli.records.program import command
 
 DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT)
 PERMISSION_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS)
-IN_THE_WAY = (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG)
+PATH_ERRORS = (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG)
 
 
 @contextmanager
@@ -29,13 +30,14 @@ def disk_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in DISK_FULL_ERRORS:
             raise DiskFullError(
-                f"No space is left on the disk of {path}.", "Free some, then continue with `ppo train --resume RUN`."
+                f"No space is left on the disk of {path}.",
+                f"Free some space, then continue with `{command('train', '--resume', 'RUN')}`.",
             ) from error
         if error.errno in PERMISSION_ERRORS:
             raise NoPermissionError(
                 f"No permission to write {path}.", "Choose another folder with output=DIR."
             ) from error
-        if error.errno in IN_THE_WAY:
+        if error.errno in PATH_ERRORS:
             why = os.strerror(error.errno).lower()
             raise UsageError(f"{path} cannot be written: {why}.", "Choose another folder with output=DIR.") from error
         raise
@@ -64,7 +66,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Writes JSON for people: indented, keys in the order given."""
+    """Writes JSON that people read: indented, keys in the order given."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -85,12 +87,12 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Writes JSON lines whole: all of them or none."""
+    """Writes JSON Lines atomically: all rows or none."""
     write_text(path, _as_lines(rows))
 
 
 def append_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Appends JSON lines in one write and flushes them to the disk."""
+    """Appends JSON Lines in one write and flushes them to the disk."""
     with disk_errors(path), path.open("a", encoding="utf-8") as file:
         file.write(_as_lines(rows))
         file.flush()
@@ -98,7 +100,7 @@ def append_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Reads JSON lines; a last line that a crash cut off is left out.
+    """Reads JSON Lines; a last line that a crash cut off is left out.
 
     Raises:
         IntegrityError: the file is missing, or a line before the last is damaged.
@@ -116,14 +118,14 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def truncate_lines(path: Path, wanted: int) -> None:
-    """Cuts a JSON-lines file down to its first `wanted` lines, atomically.
+    """Cuts a JSON Lines file down to its first `wanted` lines, atomically.
 
     Raises:
         IntegrityError: it has fewer.
     """
     lines = _whole_lines(path) if path.exists() else []
     if len(lines) < wanted:
-        raise IntegrityError(f"{path} has {len(lines)} of {wanted} lines.", "Restore it, or start anew with --again.")
+        raise IntegrityError(f"{path} has {len(lines)} of {wanted} lines.", "Restore it, or start anew with --repeat.")
     if path.exists():
         write_bytes(path, b"".join(line + b"\n" for line in lines[:wanted]))
 
@@ -133,7 +135,7 @@ def _as_lines(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _whole_lines(path: Path) -> list[bytes]:
-    """The lines that end; bytes, since a crash may cut a letter in two."""
+    """The lines with an end; bytes, since a crash may cut a character in two."""
     return _read(path).split(b"\n")[:-1]
 
 
@@ -141,13 +143,13 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise IntegrityError(f"{path} is missing.", "The folder is not a whole run; use another.") from None
+        raise IntegrityError(f"{path} is missing.", "The run folder is incomplete; use another.") from None
     except OSError as error:
         raise IntegrityError(f"{path} cannot be read: {error.strerror}.", "Check its permissions.") from None
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes a rename in this folder outlast a power cut."""
+    """Flushes this folder to the disk, so that a rename in it survives a power cut."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,8 +1,8 @@
-"""Labels that people gave to answers of a run: labels.jsonl, a line a label, the last one of an answer counts.
+"""Human labels of a run's answers: labels.jsonl, one row per label; the last label of an answer counts.
 
-Each is tied to the answer's own text, so that it can never be taken for a label of another answer.
+Each row holds a digest of the answer's text, so that a label can never be taken for that of another answer.
 
-Not here: which answers are labelled, what follows from it.
+Not here: which answers are labelled (`evaluation.label`), measures from labels (`evaluation.human_labels`).
 """
 
 from __future__ import annotations
@@ -18,36 +18,36 @@ from ppo_cli.store.files import append_lines, read_lines, truncate_lines
 Judgement = Literal["comply", "partial", "refuse", "skip"]
 """XSTest's three classes, or none."""
 
-Place = tuple[int, str, int]
-"""Step, prompt id, sample."""
+SampleKey = tuple[int, str, int]
+"""Names one answer of a run: step, prompt id, number of the sample."""
 
 
 def answer_digest(answer: str) -> str:
-    """What ties a label to an answer."""
+    """The digest by which a label names the text of its answer."""
     return hashlib.sha256(answer.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def add_label(path: Path, place: Place, answer: str, judgement: Judgement) -> None:
-    """Keeps one label, at once and for good."""
+def add_label(path: Path, key: SampleKey, answer: str, judgement: Judgement) -> None:
+    """Appends one label and flushes it to the disk."""
     if path.is_file():
-        truncate_lines(path, len(read_lines(path)))  # without a line that a crash cut off
-    step, prompt_id, sample = place
+        truncate_lines(path, len(read_lines(path)))  # removes a line that a crash cut off
+    step, prompt_id, sample = key
     row = {"step": step, "prompt_id": prompt_id, "sample": sample, "label": judgement, "answer": answer_digest(answer)}
     append_lines(path, [row])
 
 
-def read_labels(path: Path, answers: Mapping[Place, str]) -> dict[Place, Judgement]:
-    """The labels of these answers; those of other texts are left out.
+def read_labels(path: Path, answers: Mapping[SampleKey, str]) -> dict[SampleKey, Judgement]:
+    """The labels of these answers; labels of other texts are left out.
 
     Raises:
         IntegrityError: a row is not a label.
     """
-    found: dict[Place, Judgement] = {}
+    labels: dict[SampleKey, Judgement] = {}
     for number, row in enumerate(read_lines(path) if path.is_file() else [], start=1):
-        place = (row.get("step"), row.get("prompt_id"), row.get("sample"))
-        if row.get("label") not in get_args(Judgement) or not isinstance(place[1], str):
+        values = (row.get("step"), row.get("prompt_id"), row.get("sample"))
+        if row.get("label") not in get_args(Judgement) or not isinstance(values[1], str):
             raise IntegrityError(f"{path}, line {number} is not a label.", "Remove that line.")
-        known = cast(Place, place)
-        if known in answers and answer_digest(answers[known]) == row.get("answer"):
-            found[known] = cast(Judgement, row["label"])
-    return found
+        key = cast(SampleKey, values)
+        if key in answers and answer_digest(answers[key]) == row.get("answer"):
+            labels[key] = cast(Judgement, row["label"])
+    return labels

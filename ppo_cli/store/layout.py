@@ -1,20 +1,21 @@
 """The names of the files in a run folder, in one table.
 
     runs/refusal-kl0.15-s1-7f3a9c/
-      run.json              what became of it           config.yaml      resolved config, read-only
-      freeze.lock           digests                     provenance.json  where it ran and with what
-      inputs/               copies of the prompts       reference_answers.jsonl
-      metrics.jsonl         a line an update            timings.jsonl    seconds, apart from what must repeat
-      rollouts.jsonl        a line an episode            broken.jsonl     episodes that could not be learnt from
+      run.json              status, updates done           config.yaml      resolved config, read-only
+      freeze.lock           digests of what is frozen      provenance.json  machine, packages, git, command line
+      inputs/               copies of prompt files, chat template and reward files, read-only
+      baseline_answers.jsonl     the reference's answers that the reward subtracts, one row per prompt
+      metrics.jsonl         one row per update             timings.jsonl    seconds per update
+      rollouts.jsonl        one row per episode            failed_updates.jsonl   answers of updates that failed
       checkpoints/step-000010/   plain Hugging Face files + state/
-      eval/step-000010/     samples.jsonl  scores.<rules>.jsonl  summary.json (last = complete)
-      labels.jsonl          what people said of answers, a line a label
-      tracking/             what trackers keep on this machine
-      reports/              .running         locked while a process works on the run
-      service_scores.0.jsonl     what reward services said, a file a process
-      alarms.json           what the evaluations rang, and the next change to try
+      eval/step-000010/     samples.jsonl  scores.<rules>.jsonl  summary.json (written last: complete)
+      alarms.json           alarms of every evaluation, and the next change to try
+      labels.jsonl          human labels, one row per label
+      reward_cache.0.jsonl  scores of reward services, one file per process
+      tracking/             what trackers write on this machine
+      reports/              HTML pages, seed noise         .running         locked while a process works on the run
 
-Not here: reading and writing.
+Not here: reading and writing them.
 """
 
 from __future__ import annotations
@@ -22,6 +23,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+
+CONFIG = "config.yaml"
+PROMPT_FILES = {
+    "prompts.train": "inputs/train.jsonl",
+    "prompts.eval": "inputs/eval.jsonl",
+    "model.warm_start": "inputs/sft.jsonl",
+}
+"""The copies of the prompt files, by the config key that names the file."""
+CHAT_TEMPLATE = "inputs/chat_template.jinja"
 
 STEP = re.compile(r"step-(\d{6})")
 
@@ -42,7 +52,7 @@ class RunLayout:
 
     @property
     def config(self) -> Path:
-        return self.root / "config.yaml"
+        return self.root / CONFIG
 
     @property
     def lock(self) -> Path:
@@ -56,12 +66,16 @@ class RunLayout:
     def inputs(self) -> Path:
         return self.root / "inputs"
 
+    def prompt_file(self, key: str) -> Path:
+        """The copy of the prompt file that a config key names, such as `prompts.eval`."""
+        return self.root / PROMPT_FILES[key]
+
     @property
     def baseline_answers(self) -> Path:
-        return self.root / "reference_answers.jsonl"
+        return self.root / "baseline_answers.jsonl"
 
     def reward_cache(self, rank: int) -> Path:
-        return self.root / f"service_scores.{rank}.jsonl"
+        return self.root / f"reward_cache.{rank}.jsonl"
 
     @property
     def metrics(self) -> Path:
@@ -77,7 +91,7 @@ class RunLayout:
 
     @property
     def failed_updates(self) -> Path:
-        return self.root / "broken.jsonl"
+        return self.root / "failed_updates.jsonl"
 
     @property
     def alarms(self) -> Path:
@@ -112,5 +126,5 @@ class RunLayout:
 
 def step_of(folder: Path) -> int | None:
     """The update number in a checkpoint's or evaluation's folder name."""
-    found = STEP.fullmatch(folder.name)
-    return int(found.group(1)) if found else None
+    match = STEP.fullmatch(folder.name)
+    return int(match.group(1)) if match else None

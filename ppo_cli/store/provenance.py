@@ -1,6 +1,8 @@
-"""Where a run came from and what it ran on. Environment variables are never written: they hold secrets.
+"""Git state, packages, machine and command line, for a run's provenance.json.
 
-Not here: what the run did.
+Environment variables are never written: they hold secrets.
+
+Not here: the run's seeds and weights (`training.provenance`).
 """
 
 from __future__ import annotations
@@ -15,8 +17,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-LEADING = ("ppo-cli", "torch", "transformers", "trl", "accelerate", "peft", "tokenizers", "datasets", "numpy")
-"""Packages that can move a result; they stand first, all others after them."""
+FIRST_PACKAGES = ("ppo-cli", "torch", "transformers", "trl", "accelerate", "peft", "tokenizers", "datasets", "numpy")
+"""Packages that can change a result; they are listed first, all others after them."""
 
 SECRET_NAME = re.compile(r"(?i)(token(?!s)|secret|passw|api[_-]?key|authorization|credential)")
 """Names whose value is a secret; not `max_new_tokens`."""
@@ -28,12 +30,12 @@ SECRET_VALUE = re.compile(r"\b(?:hf_|sk-|gh[opsu]_|github_pat_|glpat-)[\w-]{6,}|
 def provenance(argv: list[str]) -> dict[str, Any]:
     """Git state, packages, machine and command line, as plain values."""
     versions = {dist.metadata["Name"]: dist.version for dist in metadata.distributions() if dist.metadata["Name"]}
-    leading = {name: versions[name] for name in LEADING if name in versions}
+    first = {name: versions[name] for name in FIRST_PACKAGES if name in versions}
     return {
         "argv": without_secrets(argv),
         "git": _git(),
         "python": platform.python_version(),
-        "packages": {**leading, **dict(sorted(versions.items(), key=lambda item: item[0].lower()))},
+        "packages": {**first, **dict(sorted(versions.items(), key=lambda item: item[0].lower()))},
         "machine": {
             "system": platform.system(),
             "release": platform.release(),
@@ -46,19 +48,19 @@ def provenance(argv: list[str]) -> dict[str, Any]:
 
 
 def without_secrets(argv: list[str]) -> list[str]:
-    """The command line with the values of anything that looks like a secret left out."""
+    """The command line, with … for every value that looks like a secret."""
     cleaned = []
-    follows = False
+    value_follows = False
     for word in argv:
         name, sign, _ = word.partition("=")
         named = SECRET_NAME.search(name) is not None
-        if follows:
+        if value_follows:
             cleaned.append("…")
         elif sign and named:
             cleaned.append(f"{name}=…")
         else:
             cleaned.append(SECRET_VALUE.sub("…", word))
-        follows = not follows and not sign and named and word.startswith("-")
+        value_follows = not value_follows and not sign and named and word.startswith("-")
     return [Path(cleaned[0]).name, *cleaned[1:]] if cleaned else []
 
 
@@ -84,9 +86,9 @@ def _git() -> dict[str, Any] | None:
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
     if info.is_file():
-        found = re.search(r"model name\s*:\s*(.+)", info.read_text(encoding="utf-8", errors="replace"))
-        if found:
-            return found.group(1).strip()
+        match = re.search(r"model name\s*:\s*(.+)", info.read_text(encoding="utf-8", errors="replace"))
+        if match:
+            return match.group(1).strip()
     return platform.processor() or "unknown"
 
 

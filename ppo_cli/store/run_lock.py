@@ -1,8 +1,8 @@
-"""Who works on a run now: a lock that the system takes back when the process ends, however it ends.
+"""Per-run file lock: held by the process that works on a run, released by the operating system when it exits.
 
-A process number alone would lie: numbers are given out again, and those of another machine cannot be seen.
+A process id alone would not do: ids are given out again, and those of another machine cannot be checked.
 
-Not here: what became of the run.
+Not here: what a run's status is (`runs`).
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import fcntl
 import os
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 
 class RunLock:
@@ -23,30 +25,28 @@ class RunLock:
 
         Raises:
             BlockingIOError: another process has it.
+            OSError: the file cannot be made.
         """
-        self._file = -1
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))
+        self._lock = FileLock(path, thread_local=False, fallback_to_soft=False)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(file)
-            raise
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise BlockingIOError(f"{path} is locked by another process") from None
         except OSError:
-            pass  # a file system without locks: nobody can be told apart there
-        self._file = file
+            pass  # a file system without locks: there, two processes cannot be told apart
 
     def release(self) -> None:
-        """Gives it back."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
-
-    def __del__(self) -> None:
-        self.release()
+        """Gives the lock back; harmless if it was given back before."""
+        self._lock.release()
 
 
 def is_held(path: Path) -> bool:
-    """Whether a process, this one included, holds the lock."""
+    """Whether a process, this one included, holds the lock.
+
+    Asks for a shared lock on the same file: `filelock` takes exclusive ones only, for which a reader needs the right
+    to write, and with which two readers would take each other for a process at work.
+    """
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

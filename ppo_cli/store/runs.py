@@ -1,6 +1,6 @@
-"""Run folders: claiming one, writing its records, finding and reading it again.
+"""Run folders: creating one, writing its records, finding and reading it again.
 
-Not here: file names (`layout`), safe writing (`files`), digests (`experiment.freeze`).
+Not here: file names (`layout`), crash-safe writing (`files`), digests (`experiment.freeze`).
 """
 
 from __future__ import annotations
@@ -9,18 +9,21 @@ import os
 import socket
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
-from ppo_cli.errors import IntegrityError, RewardUnavailableError, UsageError
+from ppo_cli.errors import IntegrityError, PpoError, RewardUnavailableError, UsageError
 from ppo_cli.experiment import freeze
 from ppo_cli.experiment.digest import sha256_file
 from ppo_cli.experiment.freeze import Lock
 from ppo_cli.experiment.load import load_frozen
+from ppo_cli.experiment.paths import with_paths
 from ppo_cli.experiment.schema import Experiment
-from ppo_cli.records.training import Episode, RunState, Status, UpdateMetrics
+from ppo_cli.records.program import command
+from ppo_cli.records.training import COMPLETED_STATUSES, Episode, RunState, Status, UpdateMetrics
+from ppo_cli.store.answer_rows import episode_to_row
 from ppo_cli.store.files import (
     append_lines,
     disk_errors,
@@ -33,37 +36,78 @@ from ppo_cli.store.files import (
 from ppo_cli.store.layout import RunLayout
 from ppo_cli.store.run_lock import RunLock, is_held
 
+RUN_FORMAT = 2
+"""Version of the file names and fields in a run folder; run.json states it, and folders of another are not read."""
 READ_ONLY = 0o444
 
 
-class Run:
-    """An existing run folder."""
+@dataclass(frozen=True, kw_only=True)
+class FrozenExperiment:
+    """What a run folder pins."""
 
-    def __init__(self, root: Path, hold: RunLock | None = None) -> None:
+    experiment: Experiment
+    """Keys that name files name the copies, relative to the run folder."""
+    copies: Mapping[str, str]
+    """Path of each copied file inside the run folder, by the config key that names it."""
+    lock: Lock
+    texts: Mapping[str, str]
+    """Contents of the pinned files, by their path inside the run folder."""
+
+
+class Run:
+    """An existing run folder.
+
+    Config, lock and the result of `verify` are read once and kept, so hand the object on instead of finding the run
+    again. `state` and the records are read every time, for another process may be writing them.
+    """
+
+    def __init__(self, root: Path, run_lock: RunLock | None = None) -> None:
         """Opens a folder.
 
         Args:
             root: the folder.
-            hold: this process's hold on it, if it works on the run.
+            run_lock: held by this process, if it works on the run.
 
         Raises:
             UsageError: it is no run folder.
         """
         self.layout = RunLayout(root)
-        self._hold = hold
+        self._run_lock = run_lock
+        self._experiment: Experiment | None = None
+        self._lock: Lock | None = None
+        self._verified: tuple[Experiment, Lock] | None = None
         if not root.is_dir():
-            raise UsageError(f"{root}: no such run.", "List the runs with `ppo runs`.")
+            raise UsageError(f"{root}: no such run.", f"List the runs with `{command('runs')}`.")
         if not self.layout.state.is_file():
-            raise UsageError(f"{root} is not a run folder: it has no run.json.", "List the runs with `ppo runs`.")
+            raise UsageError(
+                f"{root} is not a run folder: it has no run.json.", f"List the runs with `{command('runs')}`."
+            )
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.layout.root)!r})"
 
     @property
     def name(self) -> str:
         return self.layout.root.name
 
+    def require_format(self) -> None:
+        """Checks that this version reads the folder.
+
+        Raises:
+            UsageError: another version wrote it.
+            IntegrityError: run.json is damaged.
+        """
+        self._state_row()
+
     def state(self) -> RunState:
-        """run.json; a run whose process is gone shows as interrupted."""
+        """run.json; a run whose process is gone shows as interrupted.
+
+        Raises:
+            UsageError: another version of the tool wrote the folder.
+            IntegrityError: run.json is damaged.
+        """
         known = {field.name for field in fields(RunState)}
-        row = {name: value for name, value in read_json(self.layout.state).items() if name in known}
+        row = {name: value for name, value in self._state_row().items() if name in known}
         try:
             state = RunState(**row)
         except TypeError:
@@ -74,29 +118,37 @@ class Run:
         return replace(state, status="interrupted", reason="its process is gone") if gone else state
 
     def experiment(self) -> Experiment:
-        """The frozen config."""
-        return load_frozen(self.layout.config)
+        """The frozen config, with absolute paths of the copied files."""
+        if self._experiment is None:
+            self.require_format()
+            self._experiment = load_frozen(self.layout.config)
+        return self._experiment
 
     def lock(self) -> Lock:
         """The freeze lock, checked against itself."""
-        if not self.layout.lock.is_file():
-            raise IntegrityError(f"{self.layout.lock} is missing.", "The run cannot be trusted; repeat it.")
-        return freeze.from_yaml(self.layout.lock.read_text(encoding="utf-8"), str(self.layout.lock))
+        if self._lock is None:
+            self.require_format()
+            if not self.layout.lock.is_file():
+                raise IntegrityError(f"{self.layout.lock} is missing.", "The run cannot be trusted; repeat it.")
+            self._lock = freeze.from_yaml(self.layout.lock.read_text(encoding="utf-8"), str(self.layout.lock))
+        return self._lock
 
     def verify(self) -> tuple[Experiment, Lock]:
-        """Checks that nothing pinned was changed: files byte by byte, config value by value.
+        """Checks, the first time, that nothing pinned was changed: files byte by byte, config value by value.
 
         Raises:
+            UsageError: another version of the tool wrote the folder.
             IntegrityError: names the group, the file and what to do.
         """
-        lock = self.lock()
-        actual = {
-            name: sha256_file(path) if (path := self.layout.root / name).is_file() else None for name in lock.files
-        }
-        freeze.verify_files(lock, actual, self.name)
-        experiment = self.experiment()
-        freeze.verify_config(lock, experiment, self.name)
-        return experiment, lock
+        if self._verified is None:
+            lock = self.lock()
+            paths = {name: self.layout.root / name for name in lock.files}
+            actual = {name: sha256_file(path) if path.is_file() else None for name, path in paths.items()}
+            freeze.verify_files(lock, actual, self.name)
+            experiment = self.experiment()
+            freeze.verify_config(lock, experiment, self.name)
+            self._verified = experiment, lock
+        return self._verified
 
     def metrics(self) -> list[dict[str, Any]]:
         """Rows of metrics.jsonl."""
@@ -105,7 +157,7 @@ class Run:
     def update_state(self, **changes: Any) -> RunState:  # noqa: ANN401 - fields of RunState
         """Rewrites run.json with some fields changed."""
         state = replace(self.state(), **changes)
-        write_json(self.layout.state, asdict(state))
+        _write_state(self.layout, state)
         return state
 
     def reopen(self) -> None:
@@ -115,12 +167,12 @@ class Run:
             UsageError: another process works on it.
         """
         try:
-            self._hold = RunLock(self.layout.run_lock)
+            self._run_lock = RunLock(self.layout.run_lock)
         except BlockingIOError:
             raise UsageError(f"{self.name} is still running.", "Wait for it or stop it first.") from None
-        for torn in self.layout.root.rglob(".*.*"):  # what a kill in the middle of a write left behind
-            if torn.is_file():
-                torn.unlink()
+        for leftover in self.layout.root.rglob(".*.*"):  # a write that a kill cut off
+            if leftover.is_file():
+                leftover.unlink()
         self.update_state(
             status="running", ended=None, reason=None, exit_code=None, pid=os.getpid(), host=socket.gethostname()
         )
@@ -130,18 +182,18 @@ class Run:
         try:
             self.update_state(status=status, ended=now(), reason=reason, exit_code=exit_code)
         finally:
-            if self._hold is not None:
-                self._hold.release()
+            if self._run_lock is not None:
+                self._run_lock.release()
 
     def add_update(self, metrics: UpdateMetrics, episodes: Iterable[Episode], seconds: float) -> None:
-        """Appends one update; the metrics line comes last and makes the update count."""
-        append_lines(self.layout.rollouts, (asdict(episode) for episode in episodes))
+        """Appends one update; the metrics row comes last and makes the update count."""
+        append_lines(self.layout.rollouts, (episode_to_row(episode) for episode in episodes))
         append_lines(self.layout.timings, [{"update": metrics.update, "seconds": round(seconds, 3)}])
         append_lines(self.layout.metrics, [asdict(metrics)])
         self.update_state(updates_done=metrics.update)
 
     def truncate_records(self, update: int, episodes_per_update: int) -> None:
-        """Cuts the records back to the first `update` updates, from where a resumed run goes on.
+        """Cuts the records back to the first `update` updates, from where a resumed run continues.
 
         Raises:
             IntegrityError: they hold fewer.
@@ -151,37 +203,53 @@ class Run:
         truncate_lines(self.layout.metrics, update)
         self.update_state(updates_done=update)
 
+    def _state_row(self) -> dict[str, Any]:
+        row = read_json(self.layout.state)
+        written = row.pop("format", 1)
+        if written == RUN_FORMAT:
+            return row
+        if not isinstance(written, int):
+            raise IntegrityError(f"{self.layout.state} is damaged: format {written}.", "Restore it from a backup.")
+        other = "an older" if written < RUN_FORMAT else "a newer"
+        raise UsageError(
+            f"{self.layout.root} was written by {other} version of ppo (run format {written}, this version reads "
+            f"{RUN_FORMAT}).",
+            "Repeat the experiment from its own config, or use the version named in the run's provenance.json.",
+        )
 
-def create_run(root: Path, lock: Lock, texts: Mapping[str, str], state: Mapping[str, Any], again: bool) -> Run:
+
+def create_run(root: Path, frozen: FrozenExperiment, state: Mapping[str, Any], repeat: bool) -> Run:
     """Makes a run folder and writes what is frozen into it.
 
     Args:
         root: the folder to make; `mkdir` decides between two processes that want it.
-        lock: as it goes into freeze.lock.
-        texts: contents of the pinned files by their path inside the folder.
+        frozen: config, lock and files.
         state: fields of run.json besides those known here.
-        again: if the folder exists, take the next free name instead of refusing.
+        repeat: if the folder exists, take the next free name instead of refusing.
 
     Raises:
         UsageError: the folder exists, or may not be written.
     """
-    root = _create_folder(root, again)
+    root = _create_folder(root, repeat)
     layout = RunLayout(root)
     with disk_errors(root):
-        hold = RunLock(layout.run_lock)
-        for name, text in {**texts, layout.lock.name: freeze.to_yaml(lock)}.items():
+        run_lock = RunLock(layout.run_lock)
+        for name, text in {**frozen.texts, layout.lock.name: freeze.to_yaml(frozen.lock)}.items():
             path = root / name
             path.parent.mkdir(exist_ok=True)
             write_text(path, text)
             path.chmod(READ_ONLY)
         for folder in (layout.checkpoints, layout.evaluations, layout.reports):
             folder.mkdir()
-    begun = RunState(id=root.name, status="running", started=now(), host=socket.gethostname(), pid=os.getpid(), **state)
-    write_json(layout.state, asdict(begun))
-    return Run(root, hold)
+    host = socket.gethostname()
+    _write_state(layout, RunState(id=root.name, status="running", started=now(), host=host, pid=os.getpid(), **state))
+    run = Run(root, run_lock)
+    absolute = {key: str((root / copy).absolute()) for key, copy in frozen.copies.items()}
+    run._experiment = with_paths(frozen.experiment, absolute)  # noqa: SLF001 - as load_frozen would read it
+    return run
 
 
-def _create_folder(root: Path, again: bool) -> Path:
+def _create_folder(root: Path, repeat: bool) -> Path:
     number = 1
     candidate = root
     with disk_errors(root):
@@ -191,7 +259,7 @@ def _create_folder(root: Path, again: bool) -> Path:
                 candidate.mkdir()
                 return candidate
             except FileExistsError:
-                if not again:
+                if not repeat:
                     raise UsageError(*_exists(root)) from None
                 number += 1
                 candidate = root.with_name(f"{root.name}-{number}")
@@ -201,48 +269,77 @@ def _exists(root: Path) -> tuple[str, str]:
     try:
         status = Run(root).state().status
     except (UsageError, IntegrityError):
-        return f"{root} exists already.", "Choose another name=…, or add --again to run beside it."
-    if status in ("finished", "stopped"):
+        return f"{root} exists already.", "Choose another name=…, or add --repeat to run beside it."
+    if status in COMPLETED_STATUSES:
         return (
-            f"This very experiment has been run: {root} ({status}).",
-            f"See it with `ppo runs`, change a key, or add --again to repeat it beside {root.name}.",
+            f"This experiment already has a run: {root} ({status.replace('_', ' ')}).",
+            f"See it with `{command('show', root)}`, change a key, or add --repeat to repeat it beside {root.name}.",
         )
     if status == "running":
-        return f"This very experiment is running now: {root}.", "Wait for it, or add --again to run beside it."
+        return f"This experiment is running now: {root}.", "Wait for it, or add --repeat to run beside it."
     return (
-        f"This very experiment was begun before: {root} ({status}).",
-        f"Continue it with `ppo train --resume {root}`, or add --again to start anew beside it.",
+        f"This experiment has a run that did not end: {root} ({status}).",
+        f"Continue it with `{command('train', '--resume', root)}`, or add --repeat to make another beside it.",
     )
 
 
-def find_run(name: str, output: Path) -> Run:
-    """A run by path or by its name in the output folder.
+def find_run(run: str | Path | Run, runs_dir: str | Path = "runs") -> Run:
+    """A run by path or by its name in that folder; a run that was found before is given back.
+
+    Args:
+        run: run folder, its name in `runs_dir`, or a run.
+        runs_dir: folder of run folders.
 
     Raises:
-        UsageError: there is none, or it is no run folder.
+        UsageError: there is none, it is no run folder, or another version of the tool wrote it.
+        IntegrityError: its run.json is damaged.
+
+    Example:
+        >>> run = find_run("refusal-kl0.15-s1-7f3a9c")  # doctest: +SKIP
+        >>> run.state().status  # doctest: +SKIP
+        'finished'
     """
-    candidates = [folder for folder in (Path(name), output / name) if folder.is_dir()]
-    for folder in candidates:
-        if (folder / "run.json").is_file():
-            return Run(folder)
-    if candidates:
-        return Run(candidates[0])
-    raise UsageError(f"{name}: no such run, neither here nor in {output}.", "List the runs with `ppo runs`.")
+    if isinstance(run, Run):
+        return run
+    candidates = [folder for folder in (Path(run), Path(runs_dir) / run) if folder.is_dir()]
+    if not candidates:
+        raise UsageError(
+            f"{run}: no such run, neither here nor in {runs_dir}.", f"List the runs with `{command('runs')}`."
+        )
+    opened = Run(next((folder for folder in candidates if (folder / "run.json").is_file()), candidates[0]))
+    opened.require_format()
+    return opened
 
 
-def list_runs(output: Path) -> list[Run]:
-    """All run folders in the output folder, oldest first; the damaged ones before them."""
-    if not output.is_dir():
+def list_runs(runs_dir: str | Path = "runs") -> list[Run]:
+    """All run folders in a folder, oldest first; before them those that are damaged or of another format.
+
+    Args:
+        runs_dir: folder of run folders.
+
+    Example:
+        >>> [run.name for run in list_runs()]  # doctest: +SKIP
+        ['refusal-kl0.15-s1-7f3a9c']
+    """
+    folder = Path(runs_dir)
+    if not folder.is_dir():
         return []
-    runs = [Run(folder) for folder in sorted(output.iterdir()) if (folder / "run.json").is_file()]
+    runs = [Run(path) for path in sorted(folder.iterdir()) if (path / "run.json").is_file()]
     return sorted(runs, key=lambda run: (_started(run), run.name))
 
 
 def run_of(path: Path) -> Run | None:
-    """The run that a checkpoint or other path lies in, if any."""
+    """The run that a checkpoint or other path lies in, if any.
+
+    Raises:
+        UsageError: another version of the tool wrote it.
+        IntegrityError: its run.json is damaged.
+    """
     for folder in (path, *path.absolute().parents):
         if (folder / "run.json").is_file() and (folder / "freeze.lock").is_file():
-            return Run(folder)
+            run = Run(folder)
+            run.require_format()
+            return run
     return None
 
 
@@ -268,8 +365,12 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def _write_state(layout: RunLayout, state: RunState) -> None:
+    write_json(layout.state, {"format": RUN_FORMAT, **asdict(state)})
+
+
 def _started(run: Run) -> str:
     try:
-        return str(run.state().started)
-    except IntegrityError:
+        return run.state().started
+    except PpoError:
         return ""

@@ -1,8 +1,8 @@
-"""What the seed alone does to a setting, kept in the folder of each of its runs: reports/noise-floor.json.
+"""How much measures differ between seeds of one setting, kept in each of its runs: reports/seed_noise.json.
 
 Written when runs that differ in their seed only are compared, read when one of them is compared with anything else.
 
-Not here: how it is computed (`analysis.seeds`).
+Not here: how it is computed (`stats.seed_variance`).
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from ppo_cli.records.comparisons import SeedNoise
 from ppo_cli.store.files import disk_errors, read_json, write_json
 from ppo_cli.store.runs import Run
 
-FILE = "noise-floor.json"
-SCHEMA = "noise-floor/1"
+FILE = "seed_noise.json"
+SCHEMA = "seed-noise/1"
 
 
-def write_seed_noise(floor: SeedNoise, runs: Sequence[Run], rules: str) -> None:
-    """Writes it beside each of the runs, unless one of more seeds is there; a folder not ours to write stays as it is.
+def write_seed_noise(noise: SeedNoise, runs: Sequence[Run], rules: str) -> None:
+    """Writes it into each of the runs, unless one of more seeds is there; a folder that may not be written is left.
 
     Args:
-        floor: what was found.
+        noise: of these runs.
         runs: of one setting.
         rules: version of the rules that measured it.
     """
     for run in runs:
         known = read_seed_noise(run, rules)
-        if known is None or len(known.runs) <= len(floor.runs):
+        if known is None or len(known.runs) <= len(noise.runs):
             path = run.layout.reports / FILE
             with suppress(NoPermissionError), disk_errors(path):
                 path.parent.mkdir(exist_ok=True)
-                write_json(path, {"schema": SCHEMA, "rules": rules, **asdict(floor)})
+                write_json(path, {"schema": SCHEMA, "rules": rules, **asdict(noise)})
 
 
 def read_seed_noise(run: Run, rules: str) -> SeedNoise | None:
-    """What is known of this run's setting; None where nothing is, or where other rules measured it.
+    """The seed noise of this run's setting; None if none was written, or other rules measured it.
 
     Raises:
         IntegrityError: the file is damaged.

@@ -1,6 +1,6 @@
-"""Sets of arms on disk: sweeps/NAME.json beside the run folders, kept for readers.
+"""Sweeps on disk: sweeps/NAME.json beside the run folders lists the runs of a sweep, for readers.
 
-Not here: deciding anything by it; whether an arm is done, its own run folder says.
+Not here: whether a run of a sweep is done; its own run folder says so (`training.sweep`).
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from ppo_cli.store.files import read_json
 FOLDER = "sweeps"
 
 
-def sweep_file(output: Path, name: str) -> Path:
-    """Where a set is kept."""
-    return output / FOLDER / f"{name}.json"
+def sweep_file(runs_dir: Path, name: str) -> Path:
+    """The file of a sweep."""
+    return runs_dir / FOLDER / f"{name}.json"
 
 
-def sweeps_with(output: Path, run: str) -> list[str]:
-    """Paths of the sets that a run is an arm of; files that are no sets are passed over."""
-    folder = output / FOLDER
-    return [str(path) for path in (sorted(folder.glob("*.json")) if folder.is_dir() else []) if run in _runs(path)]
+def sweeps_with(runs_dir: Path, run: str) -> list[str]:
+    """Paths of the sweeps that a run belongs to; files that are no sweeps are passed over."""
+    folder = runs_dir / FOLDER
+    files = sorted(folder.glob("*.json")) if folder.is_dir() else []
+    return [str(path) for path in files if run in _runs(path)]
 
 
 def _runs(path: Path) -> set[str]:

@@ -1,1 +1,4 @@
-"""Pure functions of text: words, similarity, openings, numbers as text."""
+"""Pure functions on text: words, openings, list items, similarity, and numbers as text.
+
+Not here: the rules that label an answer (`behaviours`).
+"""

@@ -1,4 +1,4 @@
-"""Numbers as text, for sentences that are not part of a table.
+"""Numbers as text, for sentences outside tables.
 
 Not here: values with the unit of a measure (`report.formatting`).
 """
@@ -7,6 +7,6 @@ from __future__ import annotations
 
 
 def format_number(value: float, digits: int = 2) -> str:
-    """With a true minus, and none before zero."""
+    """A number with `digits` decimals, a true minus sign, and no minus before a rounded zero."""
     text = f"{abs(value):.{digits}f}"
     return f"−{text}" if value < 0 and float(text) else text

@@ -1,6 +1,6 @@
-"""Text to words: one definition for every measure that counts them.
+"""The words of a text: one definition for every measure that counts them.
 
-Not here: tokens, which belong to a model.
+Not here: tokens, which depend on a model's tokenizer.
 """
 
 from __future__ import annotations

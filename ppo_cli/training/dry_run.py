@@ -1,6 +1,6 @@
 """`ppo train --dry-run`: what would run, what is frozen, what differs from the file and from the defaults, the cost.
 
-Not here: doing any of it.
+Not here: training (`train`), the arithmetic of the cost (`preflight.planned_cost`).
 """
 
 from __future__ import annotations
@@ -15,25 +15,30 @@ from ppo_cli.experiment.values import flatten, to_dict
 from ppo_cli.preflight.planned_cost import estimate_cost
 from ppo_cli.records.events import Event, Notice
 from ppo_cli.records.results import ConfigKeyRow, DryRunResult
-from ppo_cli.setup.parent import check_parent_without_model
+from ppo_cli.setup.parent import check_parent_without_model, find_parent
 from ppo_cli.setup.resolve import read_inputs, require_trackers
 
 
-def dry_run(loaded: LoadedExperiment, *, output: Path | None = None) -> DryRunResult:
-    """Checks a config, its prompt files and its parent, and says what training would do and cost.
+def dry_run(config: str | Path | LoadedExperiment, *, runs_dir: str | Path | None = None) -> DryRunResult:
+    """Checks a config, its prompt files and its parent, and returns what training would do and cost.
 
     Args:
-        loaded: the config.
-        output: folder of run folders, in place of the config's.
+        config: the experiment's YAML file, or an experiment from `load_experiment`.
+        runs_dir: folder of run folders, in place of the config's.
 
     Raises:
         UsageError: the config or a prompt file cannot be used, or the parent does not allow it.
         IntegrityError: the parent was changed after freezing.
+
+    Example:
+        >>> dry_run("configs/refusal.yaml").cost.seconds  # doctest: +SKIP
+        1260.0
     """
-    in_file = load_experiment(loaded.source)
-    before = flatten(to_dict(in_file.experiment))
-    overridden = {word.split("=", 1)[0].strip() for word in loaded.overrides}
-    lines = []
+    loaded = config if isinstance(config, LoadedExperiment) else load_experiment(Path(config))
+    in_file = load_experiment(loaded.source) if loaded.overrides else loaded
+    file_values = flatten(to_dict(in_file.experiment))
+    overridden = {override.split("=", 1)[0].strip() for override in loaded.overrides}
+    rows = []
     for path, value in flatten(to_dict(loaded.experiment)).items():
         known = key_of(path)
         default = known.default if known else None
@@ -41,9 +46,9 @@ def dry_run(loaded: LoadedExperiment, *, output: Path | None = None) -> DryRunRe
         origin: Literal["default", "file", "override"] = (
             "override" if is_overridden else "file" if path in in_file.given else "default"
         )
-        old = before.get(path, default) if is_overridden else default
+        old = file_values.get(path, default) if is_overridden else default
         differs = old != value and origin != "default"
-        lines.append(
+        rows.append(
             ConfigKeyRow(
                 path=path,
                 value=value,
@@ -55,8 +60,9 @@ def dry_run(loaded: LoadedExperiment, *, output: Path | None = None) -> DryRunRe
     experiment = loaded.experiment
     inputs = read_inputs(experiment)
     require_trackers(experiment)
-    told: list[Event] = []
-    descends = check_parent_without_model(loaded, inputs, output or Path(experiment.output), told.append)
+    events: list[Event] = []
+    parent = find_parent(loaded, Path(runs_dir or experiment.output))
+    ancestry = check_parent_without_model(loaded, inputs, parent, events.append)
     question, may_move = ROUNDS[experiment.round]
     return DryRunResult(
         config=str(loaded.source),
@@ -64,12 +70,12 @@ def dry_run(loaded: LoadedExperiment, *, output: Path | None = None) -> DryRunRe
         round=experiment.round,
         question=question,
         may_move=may_move,
-        keys=tuple(lines),
+        keys=tuple(rows),
         train_prompts=len(inputs.train),
         eval_prompts=len(inputs.evaluation),
         overlaps=len(inputs.overlaps),
         cost=estimate_cost(inputs),
-        parent=descends.get("parent"),
-        changed=descends["changed_keys"] if "parent" in descends else {},
-        notices=tuple(event.text for event in told if isinstance(event, Notice)),
+        parent=ancestry.get("parent"),
+        changed=ancestry["changed_keys"] if "parent" in ancestry else {},
+        notices=tuple(event.text for event in events if isinstance(event, Notice)),
     )

@@ -1,6 +1,6 @@
-"""Ctrl-C during training: how a wish to stop becomes a whole checkpoint.
+"""Ctrl-C during training: finish the current update, write a checkpoint, exit.
 
-Not here: what is saved, what is said afterwards.
+Not here: writing the checkpoint (`run_loop`), the message at the end (`train`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ppo_cli.records.events import EventHandler, Notice
 
 @dataclass
 class StopRequest:
-    """Ctrl-C: the first one ends the update in hand, anything else stops at once."""
+    """Ctrl-C: the first one lets the current update finish; the second, or one outside an update, stops at once."""
 
     on_event: EventHandler
     in_update: bool = False

@@ -1,6 +1,6 @@
-"""Which part this process has where several train together: it starts them, leads them, or follows.
+"""Decide this process's role in distributed training: launcher, main process or worker.
 
-Not here: what each part does (`train`, `following`).
+Not here: what the main process does (`train`), what a worker does (`worker`).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from ppo_cli.training.worker import run_worker
 
 
 def join_or_launch(device: str, processes: int, command_line: Callable[[], None]) -> ProcessGroup:
-    """The team that this process leads, of one by default.
+    """The processes that train together, seen from the main one; a single process by default.
 
-    Ends the process instead, with an exit code, where it has only started the others or has followed one of them.
+    A launcher and a worker never return from here: they end with an exit code when training has ended.
 
     Args:
         device: the config's key.
@@ -25,7 +25,7 @@ def join_or_launch(device: str, processes: int, command_line: Callable[[], None]
         command_line: what every one of them runs.
 
     Raises:
-        UsageError: there cannot be so many, or the launcher started another number.
+        UsageError: there cannot be so many, or a launcher started another number.
     """
     if not is_distributed():
         if processes != 1:
@@ -42,5 +42,5 @@ def join_or_launch(device: str, processes: int, command_line: Callable[[], None]
     try:
         run_worker(process_group)
     except PpoError as error:
-        sys.exit(error.exit_code)  # the leader has met it too, and tells of it
+        sys.exit(error.exit_code)  # the main process meets the same error and reports it
     sys.exit(0)

@@ -1,6 +1,6 @@
-"""Where a run comes from: provenance.json, written at its beginning, checked when it goes on, closed at its end.
+"""Write, check on resume, and complete a run's provenance.json.
 
-Not here: what is in it of machine and packages (`store.provenance`).
+Not here: git state, packages and machine (`store.provenance`).
 """
 
 from __future__ import annotations
@@ -23,10 +23,17 @@ from ppo_cli.store.runs import Run
 def record_provenance(
     run: Run, start: StartModel, policy: Policy, process_group: ProcessGroup, on_event: EventHandler
 ) -> None:
-    """Records what the run stands on; of a run that goes on, checks it.
+    """Writes what the run's numbers depend on besides its config; on resume, checks it instead.
+
+    Args:
+        run: gets the record.
+        start: the loaded start model.
+        policy: holds the reference.
+        process_group: that trains.
+        on_event: called with a warning when device or processes are not those of the first record.
 
     Raises:
-        IntegrityError: the reference has other weights than when the run began.
+        IntegrityError: the reference has other weights than when the run started.
     """
     path, experiment = run.layout.provenance, run.experiment()
     digest = policy.reference_digest()
@@ -34,7 +41,7 @@ def record_provenance(
         first = read_json(path)
         if first["reference"]["sha256_at_start"] != digest:
             raise IntegrityError(
-                f"{run.name}: the reference has other weights than when the run began.",
+                f"{run.name}: the reference has other weights than when the run started.",
                 "Use the package versions and the machine in its provenance.json, or start a new run.",
             )
         _restore_threads(first, start, process_group, on_event)
@@ -58,27 +65,27 @@ def record_provenance(
 
 
 def finish_provenance(run: Run, policy: Policy) -> None:
-    """Hashes the reference again and records it.
+    """Hashes the reference again and adds the digest to the record.
 
     Raises:
-        IntegrityError: it is not the reference that the run began with.
+        IntegrityError: the reference's weights changed during training.
     """
     record = read_json(run.layout.provenance)
     record["reference"]["sha256_at_end"] = policy.reference_digest()
     write_json(run.layout.provenance, record)
     if record["reference"]["sha256_at_end"] != record["reference"]["sha256_at_start"]:
-        raise IntegrityError(f"{run.name}: the reference moved during training.", "Please report this.")
+        raise IntegrityError(f"{run.name}: the reference's weights changed during training.", "Please report this.")
 
 
 def _restore_threads(
     first: dict[str, Any], start: StartModel, process_group: ProcessGroup, on_event: EventHandler
 ) -> None:
-    """Computes on as many threads as the run began with, since their number moves the last digits of a sum."""
+    """Sets the number of threads that the run started with, since it changes the last digits of sums."""
     if start.device.type == "cpu" and torch.get_num_threads() != first["threads"]:
         torch.set_num_threads(first["threads"])
     if str(start.device) != first["device"]:
-        text = f"The run began on {first['device']} and continues on {start.device}, so its numbers will differ."
+        text = f"The run started on {first['device']} and continues on {start.device}, so its numbers will differ."
         on_event(Notice(text=text, level="warning"))
     if process_group.world_size != first["processes"]:
-        began = f"The run began with {first['processes']} processes and continues with {process_group.world_size}"
-        on_event(Notice(text=f"{began}, so its numbers will differ in the last digits.", level="warning"))
+        started = f"The run started with {first['processes']} processes and continues with {process_group.world_size}"
+        on_event(Notice(text=f"{started}, so its numbers will differ in the last digits.", level="warning"))

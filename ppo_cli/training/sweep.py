@@ -1,10 +1,10 @@
-"""`ppo train --vary KEY=A,B,C --seeds N`: one experiment in several arms, one after another.
+"""`ppo train --sweep KEY=A,B,C --seeds N`: one experiment in several arms, one after another.
 
-An arm is an ordinary run. Its folder's name follows from what is frozen, so the folder itself says whether an arm is
-still to do, begun or done, and the same command typed again goes on where it stopped. sweeps/NAME.json beside the
-run folders keeps the set for readers; nothing is decided by it.
+An arm is an ordinary run. Its folder's name follows from what is frozen, so the folder itself shows whether an arm is
+waiting, started or done, and the same command continues an interrupted sweep. sweeps/NAME.json beside the run folders
+lists the arms for readers; nothing is decided by it, except what a dry run shows.
 
-Not here: which arms there are (`arms`), carrying out a run (`train`), how it is shown (`report.dose`).
+Not here: which arms there are (`sweep_plan`), one run (`train`), the screens (`report.screens.sweep`).
 """
 
 from __future__ import annotations
@@ -17,103 +17,141 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ppo_cli.errors import (
-    DiskFullError,
-    IntegrityError,
-    InterruptedRunError,
-    NoPermissionError,
-    PpoError,
-    RewardUnavailableError,
-)
+from ppo_cli.errors import DiskFullError, InterruptedRunError, NoPermissionError, PpoError, RewardUnavailableError
 from ppo_cli.evaluation.run_alarms import recorded_names
 from ppo_cli.evaluation.run_list import last_evaluation
 from ppo_cli.preflight.enforce import enforce_no_overlap
 from ppo_cli.preflight.planned_cost import estimate_cost
 from ppo_cli.records.events import Event, EventHandler, Notice, RunStarted, ignore_events
+from ppo_cli.records.program import portable
 from ppo_cli.records.sweep import PlannedArm, SweepArm, SweepPreview, SweepResult
+from ppo_cli.records.training import COMPLETED_STATUSES
 from ppo_cli.report.screens.sweep import sweep_chart_svg
 from ppo_cli.rewards.rewarded_measures import measures_also_rewarded
-from ppo_cli.setup.parent import check_parent, check_parent_without_model
-from ppo_cli.setup.resolve import freeze_inputs, read_inputs, require_trackers, resolve_experiment
+from ppo_cli.setup.freeze_inputs import freeze_inputs
+from ppo_cli.setup.parent import check_parent, check_parent_without_model, find_parent
+from ppo_cli.setup.resolve import ExperimentInputs, read_inputs, require_trackers, resolve_experiment
 from ppo_cli.store.evaluations import SUMMARY, is_complete
 from ppo_cli.store.files import disk_errors, read_json, write_json, write_text
 from ppo_cli.store.runs import Run
 from ppo_cli.store.sweeps import sweep_file
-from ppo_cli.training.sweep_plan import PlannedRun, SweepPlan
+from ppo_cli.training.sweep_plan import PlannedRun, SweepPlan, plan_sweep
 from ppo_cli.training.train import resume, run_name, train
 
 WAITING, RUNNING, DAMAGED = "waiting", "running", "damaged"
-DONE = ("finished", "stopped")
-GUARDS = ("refusal.safe", "ending.eos", "form.empty", "form.repetition")
-"""What a policy that only games its reward tends to lose; shown beside every dose."""
-GUARDS_OF_FAMILY = {"clarification": ("clarification.unwanted",), "brevity": ("ending.whole",)}
-"""What it tends to lose besides, by the family of the primary measure."""
+"""Statuses of an arm besides those of a run that ended."""
+GUARDS = ("refusal.safe", "ending.eos", "length.empty", "repetition.share")
+"""Measures that get worse when a policy exploits its reward; shown for every arm."""
+GUARDS_OF_FAMILY = {"clarification": ("clarification.unwanted",), "length": ("ending.complete_sentence",)}
+"""Further ones, by the family of the primary measure."""
+ENDS_SWEEP = (InterruptedRunError, RewardUnavailableError, DiskFullError, NoPermissionError)
+"""Errors that the arms after this one would meet too."""
+
+
+def sweep(
+    config: str | Path,
+    values: str | None = None,
+    *,
+    seeds: int = 1,
+    overrides: Sequence[str] = (),
+    runs_dir: str | Path | None = None,
+    force: bool = False,
+    on_event: EventHandler = ignore_events,
+) -> SweepResult:
+    """Trains one run for each value of a key and each seed, one after another; runs that are done are used again.
+
+    Args:
+        config: the experiment's YAML file.
+        values: `key=value,value,…` of one treatment; None to repeat the experiment with several seeds.
+        seeds: number of seeds per value; the first is the config's.
+        overrides: `key=value` changes that all runs have.
+        runs_dir: folder of run folders, in place of the config's.
+        force: train although the evaluation set overlaps what the policy learns from.
+        on_event: called with everything that happens.
+
+    Raises:
+        UsageError: an error that every run would meet.
+        GateError: the evaluation set overlaps; any other failed check stops only its run.
+        InterruptedRunError: stopped by the user; the same call continues.
+
+    Example:
+        >>> result = sweep("configs/refusal.yaml", "kl.coef=0.05,0.2", seeds=3)  # doctest: +SKIP
+        >>> [arm.status for arm in result.arms]  # doctest: +SKIP
+        ['finished', 'finished', 'finished', 'finished', 'finished', 'finished']
+    """
+    planned = plan_sweep(
+        Path(config),
+        overrides,
+        sweep=[] if values is None else [values],
+        seeds=seeds,
+        runs_dir=None if runs_dir is None else Path(runs_dir),
+        force=force,
+    )
+    return run_sweep(planned, force=force, on_event=on_event)
 
 
 def run_sweep(planned: SweepPlan, *, force: bool = False, on_event: EventHandler = ignore_events) -> SweepResult:
-    """Carries out the arms that are not done yet, and puts all of them side by side.
+    """Runs the arms that are not done yet, and returns all of them.
 
     Args:
         planned: the arms.
         force: train although the evaluation set overlaps what the policy learns from.
-        on_event: told of everything that happens.
+        on_event: called with everything that happens.
 
     Raises:
-        UsageError: something that would stop every arm, or nothing more can be written.
-        GateError: the evaluation set leaks; any other gate stops only its arm.
-        Paused: what the reward asks does not answer; the same command goes on.
-        Interrupted: stopped by the user; the same command goes on.
+        UsageError: an error that every arm would meet, or nothing more can be written.
+        CheckFailedError: the evaluation set overlaps; any other failed check stops only its arm.
+        RewardUnavailableError: a reward service does not answer; the same command continues.
+        InterruptedRunError: stopped by the user; the same command continues.
     """
     first = planned.arms[0].experiment
-    inputs = [read_inputs(arm.experiment) for arm in planned.arms]  # a value that no run can use is told at once
+    inputs = [read_inputs(arm.experiment) for arm in planned.arms]  # a value that no run can use is an error here
     enforce_no_overlap(inputs[0], force, on_event)
     require_trackers(first)
-    lines: list[SweepArm] = []
-    with _interruptible(planned, lines):
-        roots = _folders(planned, on_event)
-        pace = RemainingTime({root: estimate_cost(of_arm).seconds for root, of_arm in zip(roots, inputs, strict=True)})
-        pace.left = [root for root in roots if _status(root) not in DONE]
-        file = _write(planned, roots, lines)
-        for number, (arm, root) in enumerate(zip(planned.arms, roots, strict=True), start=1):
-            lines.append(_run_arm(arm, root, f"arm {number} of {len(roots)}", planned.key, pace, force, on_event))
-            _write(planned, roots, lines)
-            gc.collect()  # the policy of this arm must be gone before the next one is made
-    outcome = SweepResult(
+    running = _Sweep(planned, force, on_event)
+    with running.interruptible():
+        running.find_folders(inputs[0])
+        running.estimate(inputs)
+        running.write()
+        for arm in planned.arms:
+            running.run_next(arm)
+            gc.collect()  # frees this arm's policy before the next is made
+    result = SweepResult(
         name=planned.name,
         goal=first.goal,
         folder=str(planned.folder),
-        file=str(file),
+        file=str(running.file),
         chart="",
         key=planned.key,
         primary=first.evaluation.primary,
         guards=_guards(first.evaluation.primary),
-        baseline=_before(planned.folder, lines),
-        arms=tuple(lines),
+        baseline=_baseline_measures(planned.folder, running.done),
+        arms=tuple(running.done),
         command=planned.command,
         rewarded_measures=measures_also_rewarded(first.reward.terms),
     )
-    if not any(line.measures for line in lines):
-        return outcome
-    chart = file.with_suffix(".svg")
-    write_text(chart, sweep_chart_svg(outcome))
-    return replace(outcome, chart=str(chart))
+    if not any(arm.measures for arm in running.done):
+        return result
+    chart = running.file.with_suffix(".svg")
+    write_text(chart, sweep_chart_svg(result))
+    return replace(result, chart=str(chart))
 
 
 def preview_sweep(planned: SweepPlan) -> SweepPreview:
-    """What `--dry-run` says: the arms, how far this set has come, what is left to pay. Runs nothing.
+    """What `--dry-run` shows: the arms, which are done, and the cost of the others. Runs nothing.
 
     Raises:
-        UsageError: something that would stop every arm.
+        UsageError: an error that every arm would meet.
     """
     first = planned.arms[0].experiment
     inputs = [read_inputs(arm.experiment) for arm in planned.arms]
     require_trackers(first)
+    parent = find_parent(planned.arms[0].loaded, planned.folder)
     for arm, of_arm in zip(planned.arms, inputs, strict=True):
-        check_parent_without_model(arm.loaded, of_arm, planned.folder, ignore_events)
+        check_parent_without_model(arm.loaded, of_arm, parent, ignore_events)
     costs = [estimate_cost(of_arm) for of_arm in inputs]
     states = _known_states(planned)
-    left = [cost.seconds for cost, state in zip(costs, states, strict=True) if state not in DONE]
-    disk = [cost.disk_gb for cost, state in zip(costs, states, strict=True) if state not in DONE]
+    to_run = [cost for cost, state in zip(costs, states, strict=True) if state not in COMPLETED_STATUSES]
     return SweepPreview(
         name=planned.name,
         goal=first.goal,
@@ -122,8 +160,8 @@ def preview_sweep(planned: SweepPlan) -> SweepPreview:
             PlannedArm(value=arm.value, seed=arm.experiment.seed, status=state, seconds=cost.seconds)
             for arm, state, cost in zip(planned.arms, states, costs, strict=True)
         ),
-        seconds=_sum(left),
-        disk_gb=_sum(disk),
+        seconds=_sum([cost.seconds for cost in to_run]),
+        disk_gb=_sum([cost.disk_gb for cost in to_run]),
         device=costs[0].device,
         overlaps=len(inputs[0].overlaps),
         command=planned.command,
@@ -132,20 +170,21 @@ def preview_sweep(planned: SweepPlan) -> SweepPreview:
 
 @dataclass
 class RemainingTime:
-    """How long the arms take: the estimate, corrected by those that were carried out here."""
+    """How long the arms take: the estimate, corrected by those that were run here."""
 
     estimates: Mapping[Path, float | None]
+    """Seconds per arm, by its run folder."""
     left: list[Path] = field(default_factory=list)
-    """Arms that are not done, the one at work included."""
+    """Arms that are not done, the running one included."""
     took: dict[Path, float] = field(default_factory=dict)
-    """Seconds of the arms that were carried out here from their beginning."""
+    """Seconds of the arms that were run here from their start."""
 
     def after(self, root: Path) -> float | None:
-        """What the arms after this one will take."""
+        """Seconds that the arms after this one will take."""
         later = [other for other in self.left if other != root]
         guesses = [self.estimates[other] for other in later]
         known = [(seconds, self.estimates[other]) for other, seconds in self.took.items()]
-        if known and all(known_guess for _, known_guess in known) and None not in guesses:
+        if known and all(guess for _, guess in known) and None not in guesses:
             scale = sum(seconds for seconds, _ in known) / sum(guess or 0.0 for _, guess in known)
             return scale * sum(guess or 0.0 for guess in guesses)
         if known:
@@ -153,99 +192,121 @@ class RemainingTime:
         return _sum(guesses)
 
 
-def _folders(planned: SweepPlan, on_event: EventHandler) -> list[Path]:
-    """The run folder of each arm, made or not; no treatment moves the model or the prompts that the arms stand on.
+class _Sweep:
+    """A sweep being run."""
 
-    Raises:
-        ConfigError: an arm differs from its parent in what its round holds still.
-    """
-    resolved = resolve_experiment(read_inputs(planned.arms[0].experiment), on_event)
-    revision = resolved.experiment.model.revision
-    roots = []
-    for arm in planned.arms:
-        pinned_model = arm.experiment.model.model_copy(update={"revision": revision})
-        pinned = arm.experiment.model_copy(update={"model": pinned_model})
-        experiment, lock, _ = freeze_inputs(replace(resolved, inputs=replace(resolved.inputs, experiment=pinned)))
-        check_parent(arm.loaded, lock, planned.folder, ignore_events)
-        roots.append(planned.folder / run_name(experiment, lock))
-    return roots
+    def __init__(self, planned: SweepPlan, force: bool, on_event: EventHandler) -> None:
+        self.planned, self.force, self.on_event = planned, force, on_event
+        self.file = sweep_file(planned.folder, planned.name)
+        self.roots: list[Path] = []
+        """Run folder of each arm."""
+        self.done: list[SweepArm] = []
+        self.remaining = RemainingTime({})
+
+    def find_folders(self, inputs: ExperimentInputs) -> None:
+        """Works out the run folder of each arm, made or not; all arms have the first arm's model and prompts.
+
+        Raises:
+            ConfigError: a key of an arm differs from its parent that the round does not allow.
+        """
+        resolved = resolve_experiment(inputs, self.on_event)
+        parent = find_parent(self.planned.arms[0].loaded, self.planned.folder)
+        for arm in self.planned.arms:
+            model = arm.experiment.model.model_copy(update={"revision": resolved.experiment.model.revision})
+            frozen = freeze_inputs(resolved.with_experiment(arm.experiment.model_copy(update={"model": model})))
+            check_parent(arm.loaded, frozen.lock, parent, ignore_events)
+            self.roots.append(self.planned.folder / run_name(frozen))
+
+    def estimate(self, inputs: Sequence[ExperimentInputs]) -> None:
+        """Estimates the time of the arms that are left."""
+        costs = [estimate_cost(of_arm).seconds for of_arm in inputs]
+        left = [root for root in self.roots if _status(root) not in COMPLETED_STATUSES]
+        self.remaining = RemainingTime(dict(zip(self.roots, costs, strict=True)), left)
+
+    def run_next(self, arm: PlannedRun) -> None:
+        """Runs what is left of the next arm; an error stops only this arm, unless the others would meet it too."""
+        root, position = self.roots[len(self.done)], f"arm {len(self.done) + 1} of {len(self.roots)}"
+        title = f"{position.capitalize()}: {arm.label(self.planned.key)}"
+        try:
+            self._run(arm, root, title, _announcing(self.on_event, position, self.remaining.after(root)))
+            row = _arm_row(arm, root)
+        except ENDS_SWEEP:
+            raise
+        except Exception as error:  # noqa: BLE001 - any other error is this arm's own; the others can run
+            problem = error if isinstance(error, PpoError) else PpoError(f"{type(error).__name__}: {error}")
+            self.on_event(Notice(text=f"{title} failed: {problem.message}", level="warning"))
+            row = _arm_row(arm, root, problem)
+        self.remaining.left = [other for other in self.remaining.left if other != root]
+        self.done.append(row)
+        self.write()
+
+    def _run(self, arm: PlannedRun, root: Path, title: str, announcing: EventHandler) -> None:
+        status, started = _status(root), time.monotonic()
+        if status in COMPLETED_STATUSES:
+            Run(root).verify()
+            self.on_event(Notice(text=f"{title}, done before in {root.name}."))
+        elif status == RUNNING:
+            self.on_event(Notice(text=f"{title}, is left to the process that is running it.", level="warning"))
+        elif status == WAITING:
+            self.on_event(Notice(text=f"{title}."))
+            train(arm.loaded, runs_dir=root.parent, force=self.force, on_event=announcing)
+            self.remaining.took[root] = time.monotonic() - started
+        else:
+            self.on_event(Notice(text=f"{title}, continues where it stopped."))
+            resume(root, on_event=announcing)
+
+    def write(self) -> None:
+        """Writes the sweep's file, with what is known of each arm."""
+        with disk_errors(self.file):
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+        arms = [{name: value for name, value in asdict(row).items() if name != "measures"} for row in self.done]
+        for arm, root in list(zip(self.planned.arms, self.roots, strict=True))[len(self.done) :]:
+            arms.append({"value": arm.value, "seed": arm.experiment.seed, "run": root.name, "status": _status(root)})
+        command = portable(self.planned.command)
+        write_json(self.file, {"name": self.planned.name, "key": self.planned.key, "command": command, "arms": arms})
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Adds to an interruption which arm it stopped and how to continue."""
+        then = f"ontinue with the same command: {self.planned.command}"
+        try:
+            yield
+        except (InterruptedRunError, KeyboardInterrupt):
+            raise InterruptedRunError(f"Interrupted {self._progress()}", f"C{then}") from None
+        except RewardUnavailableError as error:
+            raise RewardUnavailableError(
+                f"{error.message} The sweep is paused {self._progress()}", f"Fix what the error names, then c{then}"
+            ) from None
+
+    def _progress(self) -> str:
+        arms = self.planned.arms
+        index = min(len(self.done), len(arms) - 1)
+        finished = sum(row.status in COMPLETED_STATUSES for row in self.done)
+        label = arms[index].label(self.planned.key)
+        return f"in arm {index + 1} of {len(arms)} ({label}); {finished} are done and nothing is lost."
 
 
 def _status(root: Path) -> str:
     try:
         return Run(root).state().status if (root / "run.json").is_file() else WAITING
-    except IntegrityError:
+    except PpoError:
         return DAMAGED
 
 
-def _run_arm(
-    arm: PlannedRun, root: Path, place: str, key: str | None, pace: RemainingTime, force: bool, on_event: EventHandler
-) -> SweepArm:
-    """Does whatever is left of an arm; what stops it stops no other, unless nothing can be written any more."""
-    where = f"{place.capitalize()}: {arm.label(key)}"
-    status, begun = _status(root), time.monotonic()
-    announcing = _announcing(on_event, place, pace.after(root))
-    try:
-        if status in DONE:
-            Run(root).verify()
-            on_event(Notice(text=f"{where}, done before in {root.name}."))
-        elif status == RUNNING:
-            on_event(Notice(text=f"{where}, is left to the process that carries it out.", level="warning"))
-        elif status == WAITING:
-            on_event(Notice(text=f"{where}."))
-            train(arm.loaded, output=root.parent, force=force, on_event=announcing)
-            pace.took[root] = time.monotonic() - begun
-        else:
-            on_event(Notice(text=f"{where}, goes on where it stopped."))
-            resume(str(root), output=root.parent, on_event=announcing)
-        return _arm_row(arm, root)
-    except (
-        InterruptedRunError,
-        RewardUnavailableError,
-        DiskFullError,
-        NoPermissionError,
-    ):  # the arms after this one would meet it too
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, it must not cost the arms that can run
-        problem = error if isinstance(error, PpoError) else PpoError(f"{type(error).__name__}: {error}")
-        on_event(Notice(text=f"{where} failed: {problem.message}", level="warning"))
-        return _arm_row(arm, root, problem)
-    finally:
-        pace.left = [other for other in pace.left if other != root]
+def _announcing(on_event: EventHandler, position: str, seconds_after: float | None) -> EventHandler:
+    """Adds to the start of a run which arm it is."""
 
-
-def _announcing(on_event: EventHandler, place: str, seconds_after: float | None) -> EventHandler:
-    """Says with the start of a run which arm it is."""
-
-    def told(event: Event) -> None:
+    def handle(event: Event) -> None:
         if isinstance(event, RunStarted):
-            event = replace(event, arm=place, seconds_after=seconds_after)
+            event = replace(event, arm=position, seconds_after=seconds_after)
         on_event(event)
 
-    return told
-
-
-@contextmanager
-def _interruptible(planned: SweepPlan, done: Sequence[SweepArm]) -> Iterator[None]:
-    def where() -> str:
-        at = min(len(done), len(planned.arms) - 1)
-        finished = sum(line.status in DONE for line in done)
-        label = planned.arms[at].label(planned.key)
-        return f"in arm {at + 1} of {len(planned.arms)} ({label}); {finished} are done and nothing is lost."
-
-    go_on = f"ontinue with the same command: {planned.command}"
-    try:
-        yield
-    except (InterruptedRunError, KeyboardInterrupt):
-        raise InterruptedRunError(f"Interrupted {where()}", f"C{go_on}") from None
-    except RewardUnavailableError as error:
-        raise RewardUnavailableError(
-            f"{error.message} It is paused {where()}", f"Mend what it asks, then c{go_on}"
-        ) from None
+    return handle
 
 
 def _arm_row(arm: PlannedRun, root: Path, error: PpoError | None = None) -> SweepArm:
     status = "failed" if error else _status(root)
+    is_done = status in COMPLETED_STATUSES
     return SweepArm(
         value=arm.value,
         seed=arm.experiment.seed,
@@ -253,8 +314,8 @@ def _arm_row(arm: PlannedRun, root: Path, error: PpoError | None = None) -> Swee
         status=status,
         problem=error.message if error else None,
         exit_code=error.exit_code if error else 0,
-        measures=last_evaluation(Run(root))[1].get("measures", {}) if status in DONE else {},
-        alarms=recorded_names(Run(root)) or () if status in DONE else (),
+        measures=last_evaluation(Run(root))[1].get("measures", {}) if is_done else {},
+        alarms=recorded_names(Run(root)) or () if is_done else (),
     )
 
 
@@ -262,29 +323,17 @@ def _guards(primary: str) -> tuple[str, ...]:
     return tuple(name for name in (*GUARDS_OF_FAMILY.get(primary.split(".")[0], ()), *GUARDS) if name != primary)
 
 
-def _before(folder: Path, lines: Sequence[SweepArm]) -> Mapping[str, Any]:
-    """Step 0 is the same policy answering the same prompts in every arm, so the first that has it speaks for all."""
-    for line in lines:
-        start = Run(folder / line.run).layout.evaluation(0) if line.run and not line.problem else None
+def _baseline_measures(folder: Path, rows: Sequence[SweepArm]) -> Mapping[str, Any]:
+    """Measures at step 0 of the first arm that has them; all arms start from the same policy and prompts."""
+    for row in rows:
+        start = Run(folder / row.run).layout.evaluation(0) if row.run and not row.problem else None
         if start is not None and is_complete(start):
             return dict(read_json(start / SUMMARY).get("measures", {}))
     return {}
 
 
-def _write(planned: SweepPlan, roots: Sequence[Path], lines: Sequence[SweepArm]) -> Path:
-    """Keeps the whole set, with what is known of each arm."""
-    path = sweep_file(planned.folder, planned.name)
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    arms = [{name: value for name, value in asdict(line).items() if name != "measures"} for line in lines]
-    for arm, root in list(zip(planned.arms, roots, strict=True))[len(lines) :]:
-        arms.append({"value": arm.value, "seed": arm.experiment.seed, "run": root.name, "status": _status(root)})
-    write_json(path, {"name": planned.name, "key": planned.key, "command": planned.command, "arms": arms})
-    return path
-
-
 def _known_states(planned: SweepPlan) -> list[str]:
-    """How far each arm has come, by the file of the set; the folders' names cannot be known without the model."""
+    """Status of each arm by the sweep's file; without the model the names of the run folders are not known."""
     path = sweep_file(planned.folder, planned.name)
     arms = read_json(path).get("arms") if path.is_file() else None
     if not isinstance(arms, list) or len(arms) != len(planned.arms):

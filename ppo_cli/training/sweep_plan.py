@@ -1,13 +1,12 @@
-"""Which arms `ppo train --vary KEY=A,B,C --seeds N` has: the values checked, the order, the name of the set.
+"""The arms of `ppo train --sweep KEY=A,B,C --seeds N`: values checked, arms in order, the sweep's name.
 
-Only a treatment may be varied, and only one: with two, no change could be put down to either.
+Only one treatment may be swept: with two, no change could be attributed to one of them.
 
-Not here: carrying them out (`vary`).
+Not here: running the arms (`sweep`).
 """
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +19,14 @@ from ppo_cli.experiment.schema import Experiment
 from ppo_cli.experiment.schema_base import LARGEST_SEED
 from ppo_cli.experiment.schema_index import key_of
 from ppo_cli.experiment.values import flatten, format_value, to_dict
+from ppo_cli.records.program import command
 
 OPENING, CLOSING, QUOTES = "[{(", "]})", "\"'"
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedRun:
-    """One value and one seed."""
+    """One value of the swept key with one seed: an arm of the sweep."""
 
     value: Any
     loaded: LoadedExperiment
@@ -43,13 +43,14 @@ class PlannedRun:
 
 @dataclass(frozen=True, kw_only=True)
 class SweepPlan:
-    """The arms in the order in which they run: every value with the first seed, then with the next."""
+    """The arms of a sweep in the order in which they run: every value with the first seed, then with the next."""
 
     name: str
     key: str | None
+    """The swept key; None where only the seed differs."""
     arms: tuple[PlannedRun, ...]
     folder: Path
-    """That holds the run folders."""
+    """Holds the run folders."""
     command: str
     """What was typed, to type again."""
 
@@ -58,75 +59,83 @@ def plan_sweep(
     config: Path,
     overrides: Sequence[str],
     *,
-    vary: Sequence[str] = (),
+    sweep: Sequence[str] = (),
     seeds: int = 1,
-    output: Path | None = None,
+    runs_dir: Path | None = None,
     force: bool = False,
 ) -> SweepPlan:
-    """Works out the arms.
+    """Plans the arms of a sweep.
 
     Args:
         config: the experiment's file.
         overrides: changes to it that all arms have.
-        vary: one `key=value,value,…`, or nothing for the seed alone.
+        sweep: one `key=value,value,…`, or nothing to repeat the experiment with several seeds.
         seeds: how many; the first is the config's.
-        output: folder of run folders, in place of the config's.
+        runs_dir: folder of run folders, in place of the config's.
         force: as typed, for the command to type again.
 
     Raises:
-        ConfigError: the key may not be varied, or a value cannot be used.
-        UsageError: more than one key, or no arms to hold side by side.
+        ConfigError: the key may not be swept, or a value cannot be used.
+        UsageError: more than one key, or fewer than two arms.
     """
-    _require_several_runs(vary, seeds)
-    key, values = _key_and_values(vary[0]) if vary else (None, [None])
+    _require_several_arms(sweep, seeds)
+    key, values = _key_and_values(sweep[0]) if sweep else (None, [None])
     if key is not None:
         _require_treatment(key, overrides)
-    made: dict[str, list[PlannedRun]] = {}
-    for chosen in values:
-        words = [*overrides, *([f"{key}={chosen}"] if key else [])]
-        first = load_experiment(config, words)
+    by_value: dict[str, list[PlannedRun]] = {}
+    for text in values:
+        changes = [*overrides, *([f"{key}={text}"] if key else [])]
+        first = load_experiment(config, changes)
         value = _value_of(first.experiment, key) if key else None
-        if repr(value) in made:
-            raise ConfigError(f"--vary {key}: {chosen} is there twice.", "Give each value once.")
-        made[repr(value)] = [_arm(config, words, value, seed, first) for seed in _seeds(first.experiment, seeds)]
-    if key and len(made) < 2:
-        raise UsageError(f"--vary {vary[0]} names one value.", "Name two or more, or leave --vary out.")
-    arms = tuple(arm for same_seed in zip(*made.values(), strict=True) for arm in same_seed)
+        if repr(value) in by_value:
+            raise ConfigError(f"--sweep {key}: {text} is given twice.", "Give each value once.")
+        by_value[repr(value)] = [_planned_run(value, seed, first) for seed in _seeds(first.experiment, seeds)]
+    if key and len(by_value) < 2:
+        raise UsageError(f"--sweep {sweep[0]} names one value.", "Name two or more, or leave --sweep out.")
+    arms = tuple(arm for same_seed in zip(*by_value.values(), strict=True) for arm in same_seed)
+    options: list[tuple[str, object]] = [
+        ("--sweep", sweep[0] if sweep else None),
+        ("--seeds", seeds if seeds > 1 else None),
+        ("--runs-dir", runs_dir),
+    ]
+    given = [word for name, value in options if value is not None for word in (name, value)]
     return SweepPlan(
         name=_name(key, arms),
         key=key,
         arms=arms,
-        folder=output or Path(arms[0].experiment.output),
-        command=_command(config, overrides, vary, seeds, output, force),
+        folder=runs_dir or Path(arms[0].experiment.output),
+        command=command("train", config, *overrides, *given, *(["--force"] if force else [])),
     )
 
 
-def _require_several_runs(vary: Sequence[str], seeds: int) -> None:
-    if len(vary) > 1:
+def _require_several_arms(sweep: Sequence[str], seeds: int) -> None:
+    if len(sweep) > 1:
         raise UsageError(
-            f"Confounded: {len(vary)} keys would be varied at once ({', '.join(vary)}).",
-            "Vary one key, then start from the best value and vary the next.",
+            f"Confounded: {len(sweep)} keys would be swept at once ({', '.join(sweep)}).",
+            "Sweep one key, then start from the best value and sweep the next.",
         )
     if seeds < 1:
         raise UsageError(f"--seeds {seeds}: an experiment needs at least one seed.", "Give 1 or more.")
-    if not vary and seeds == 1:
-        raise UsageError("--seeds 1 alone is an ordinary run.", "Leave it out, or add --vary kl.coef=0.05,0.2.")
+    if not sweep and seeds == 1:
+        raise UsageError("--seeds 1 alone is an ordinary run.", "Leave it out, or add --sweep kl.coef=0.05,0.2.")
 
 
 def _require_treatment(key: str, overrides: Sequence[str]) -> None:
-    if any(word.partition("=")[0].strip() == key for word in overrides):
-        raise ConfigError(f"{key} is given and varied too.", f"Leave {key}=… out.")
+    if any(override.partition("=")[0].strip() == key for override in overrides):
+        raise ConfigError(f"{key} is given and swept too.", f"Leave {key}=… out.")
     if key == "seed":
-        raise ConfigError("--vary seed: the seed is not a treatment.", "Repeat every arm with --seeds N.")
+        raise ConfigError("--sweep seed: the seed is not a treatment.", "Repeat every value with --seeds N.")
     known = key_of(key)
-    match known.role if known else None:  # what it is instead of a key, the loader says
+    match known.role if known else None:  # where it is no key, the loader's message names what is wrong with it
         case "frozen":
             raise ConfigError(
-                f"--vary {key}: it is frozen, so runs that differ in it answer different questions.",
-                "Vary a treatment, such as kl.coef, or train one run with the other value.",
+                f"--sweep {key}: it is frozen, so runs that differ in it answer different questions.",
+                "Sweep a treatment, such as kl.coef, or train one run with the other value.",
             )
         case "free":
-            raise ConfigError(f"--vary {key}: it moves no number, so all arms would be the same.", "Vary a treatment.")
+            raise ConfigError(
+                f"--sweep {key}: it changes no number, so all arms would be the same.", "Sweep a treatment."
+            )
 
 
 def _seeds(experiment: Experiment, count: int) -> range:
@@ -136,39 +145,41 @@ def _seeds(experiment: Experiment, count: int) -> range:
     return range(experiment.seed, last + 1)
 
 
-def _key_and_values(word: str) -> tuple[str, list[str]]:
-    key, sign, values = word.partition("=")
-    names = [value.strip() for value in _split(values)]
-    if not sign or not key.strip() or not all(names):
-        raise UsageError(f"--vary {word}: is not of the form KEY=VALUE,VALUE.", "Example: --vary kl.coef=0.05,0.2")
-    return key.strip(), names
+def _key_and_values(option: str) -> tuple[str, list[str]]:
+    key, sign, values = option.partition("=")
+    texts = [value.strip() for value in _split(values)]
+    if not sign or not key.strip() or not all(texts):
+        raise UsageError(f"--sweep {option}: is not of the form KEY=VALUE,VALUE.", "Example: --sweep kl.coef=0.05,0.2")
+    return key.strip(), texts
 
 
 def _split(values: str) -> Iterator[str]:
-    """The parts between commas, those within brackets or quotes apart."""
+    """The parts between commas that are not within brackets or quotes."""
     depth, quote, start = 0, "", 0
-    for place, letter in enumerate(values):
+    for index, character in enumerate(values):
         if quote:
-            quote = "" if letter == quote else quote
-        elif letter in QUOTES:
-            quote = letter
-        elif letter in OPENING + CLOSING:
-            depth += 1 if letter in OPENING else -1
-        elif letter == "," and depth <= 0:
-            yield values[start:place]
-            start = place + 1
+            quote = "" if character == quote else quote
+        elif character in QUOTES:
+            quote = character
+        elif character in OPENING + CLOSING:
+            depth += 1 if character in OPENING else -1
+        elif character == "," and depth <= 0:
+            yield values[start:index]
+            start = index + 1
     yield values[start:]
 
 
 def _value_of(experiment: Experiment, key: str) -> Any:  # noqa: ANN401 - of any key
     values = flatten(to_dict(experiment))
     if key not in values:
-        raise ConfigError(f"--vary {key}: is a group of keys, not a value.", "Name one key inside it.")
+        raise ConfigError(f"--sweep {key}: is a group of keys, not a value.", "Name one key inside it.")
     return values[key]
 
 
-def _arm(config: Path, words: Sequence[str], value: object, seed: int, first: LoadedExperiment) -> PlannedRun:
-    loaded = first if seed == first.experiment.seed else load_experiment(config, [*words, f"seed={seed}"])
+def _planned_run(value: object, seed: int, first: LoadedExperiment) -> PlannedRun:
+    """The run of a value with this seed; `first` is that of the value with the first seed."""
+    same = seed == first.experiment.seed
+    loaded = first if same else load_experiment(first.source, [*first.overrides, f"seed={seed}"])
     return PlannedRun(value=value, loaded=loaded)
 
 
@@ -188,15 +199,3 @@ def _name(key: str | None, arms: Sequence[PlannedRun]) -> str:
 def _content(value: str | None) -> str | None:
     path = Path(value) if value else None
     return sha256_file(path) if path and path.is_file() else None
-
-
-def _command(
-    config: Path, overrides: Sequence[str], vary: Sequence[str], seeds: int, output: Path | None, force: bool
-) -> str:
-    options: list[tuple[str, object]] = [
-        ("--vary", vary[0] if vary else None),
-        ("--seeds", seeds if seeds > 1 else None),
-        ("--output", output),
-    ]
-    given = [str(word) for name, value in options if value is not None for word in (name, value)]
-    return shlex.join(["ppo", "train", str(config), *overrides, *given, *(["--force"] if force else [])])

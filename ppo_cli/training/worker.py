@@ -1,8 +1,8 @@
-"""What the processes of a team do that do not lead: their share of whatever the leader says comes next.
+"""Worker loop of the non-main ranks: wait for a command from the main process, do this rank's shard, repeat.
 
-They write nothing: the leader keeps the records.
+Workers write nothing: the main process keeps the records.
 
-Not here: the orders (`orders`), the decisions (`train`).
+Not here: the commands (`worker_commands`), the main process (`run_loop`).
 """
 
 from __future__ import annotations
@@ -17,36 +17,34 @@ from ppo_cli.engine.checkpoints import load_checkpoint
 from ppo_cli.engine.distributed import ProcessGroup
 from ppo_cli.engine.policy import Policy
 from ppo_cli.engine.trainer import PolicyTrainer, TrainerInputs
-from ppo_cli.evaluation.evaluate import policy_at_step, sample_answers
+from ppo_cli.evaluation.evaluate import AnsweringModels, sample_answers
 from ppo_cli.records.events import ignore_events
 from ppo_cli.setup.resolve import read_inputs, resolve_experiment
 from ppo_cli.setup.reward_resources import open_terms
 from ppo_cli.setup.start_model import load_start_model
 from ppo_cli.store.runs import Run
 from ppo_cli.training.baseline_answers import load_baseline_answers, sample_baseline_answers
-from ppo_cli.training.worker_commands import (
-    BUILD_TRAINER,
-    CONTINUE,
-    EVALUATE,
-    LOAD_CHECKPOINT,
-    SAMPLE_BASELINE,
-    START,
-    STOP,
-    TRAIN,
-)
+from ppo_cli.training.worker_commands import WorkerCommand
 
 
 def run_worker(process_group: ProcessGroup) -> None:
-    """Does a share of one training, until the leader says that it has ended."""
-    order, *about = process_group.receive()
-    if order == START:
-        Worker(process_group, *about).handle_commands(STOP)
+    """Does this rank's shard of one training, until the main process ends it."""
+    command, *arguments = process_group.receive()
+    if command is WorkerCommand.START:
+        Worker(process_group, *arguments).handle_commands(until=WorkerCommand.STOP)
 
 
 class Worker:
-    """One process's part in one training."""
+    """One non-main rank of distributed training."""
 
     def __init__(self, process_group: ProcessGroup, folder: str, threads: int) -> None:
+        """Opens the run and loads the start model.
+
+        Args:
+            process_group: this rank and the others.
+            folder: of the run.
+            threads: that torch computes with, as in the main process.
+        """
         torch.set_num_threads(threads)
         self.process_group, self.run = process_group, Run(Path(folder))
         self.experiment, _ = self.run.verify()
@@ -54,61 +52,56 @@ class Worker:
         open_terms(self.resolved.inputs.reward, ignore_events, self.run.layout.reward_cache(process_group.rank))
         self.start = load_start_model(self.resolved, ignore_events)
         self.policy = Policy(self.start.model, self.experiment.model.train, seed=self.experiment.seed)
-        self.trainer: PolicyTrainer | None = None
-        self.handlers: dict[str, Callable[..., None]] = {
-            SAMPLE_BASELINE: self.sample_baseline,
-            BUILD_TRAINER: self.build_trainer,
-            EVALUATE: self.evaluate,
-            LOAD_CHECKPOINT: self.load_checkpoint,
-            TRAIN: self.train,
+        self._trainer: PolicyTrainer | None = None
+        self.handlers: dict[WorkerCommand, Callable[..., None]] = {
+            WorkerCommand.SAMPLE_BASELINE: self.sample_baseline,
+            WorkerCommand.BUILD_TRAINER: self.build_trainer,
+            WorkerCommand.EVALUATE: self.evaluate,
+            WorkerCommand.LOAD_CHECKPOINT: self.load_checkpoint,
+            WorkerCommand.TRAIN: self.train,
         }
 
-    def handle_commands(self, last: str) -> Any:  # noqa: ANN401
-        """Does what the leader says, up to one order that ends it; gives what came with that one."""
+    @property
+    def trainer(self) -> PolicyTrainer:
+        if self._trainer is None:
+            raise RuntimeError(f"a command needs the trainer before {WorkerCommand.BUILD_TRAINER}")
+        return self._trainer
+
+    def handle_commands(self, until: WorkerCommand) -> list[Any]:
+        """Handles commands up to the one that ends the loop; returns the arguments of that one."""
         while True:
-            order, *about = self.process_group.receive()
-            if order == last:
-                return about
-            self.handlers[order](*about)
+            command, *arguments = self.process_group.receive()
+            if command is until:
+                return arguments
+            self.handlers[command](*arguments)
 
     def sample_baseline(self) -> None:
         sample_baseline_answers(self.resolved, self.policy, ignore_events, self.process_group)
 
     def build_trainer(self) -> None:
-        materials = TrainerInputs(
+        inputs = TrainerInputs(
             policy=self.policy,
             tokenizer=self.resolved.tokenizer,
-            prompts=self.resolved.inputs.train,
+            prompts=self.resolved.train.prompts,
+            prompt_token_ids=self.resolved.train.token_ids,
             baseline_answers=load_baseline_answers(self.run, self.resolved),
             reward=self.resolved.inputs.reward,
             device=self.start.device,
             process_group=self.process_group,
         )
-        self.trainer = PolicyTrainer(self.experiment, materials, self.run.layout.root, ignore_events)
+        self._trainer = PolicyTrainer(self.experiment, inputs, self.run.layout.root, ignore_events)
 
-    def evaluate(self, step: int, chosen: list[str]) -> None:
-        wanted = set(chosen)
-        sample_answers(
-            policy_at_step(self.policy, step),
-            self.policy.reference_model,
-            self.resolved.tokenizer,
-            [prompt for prompt in self.resolved.inputs.evaluation if prompt.id in wanted],
-            self.experiment,
-            ignore_events,
-            self.process_group,
-        )
+    def evaluate(self, step: int, prompt_ids: list[str]) -> None:
+        models = AnsweringModels.at_step(self.policy, step, self.resolved.tokenizer, self.process_group)
+        prompts = self.resolved.evaluation.only(set(prompt_ids))
+        sample_answers(models, prompts, self.experiment.evaluation, ignore_events)
 
     def load_checkpoint(self, checkpoint: str) -> None:
-        load_checkpoint(self._trainer(), Path(checkpoint))
+        load_checkpoint(self.trainer, Path(checkpoint))
 
     def train(self) -> None:
         def after_update(_update: int) -> bool:
-            (going,) = self.handle_commands(CONTINUE)
-            return bool(going)
+            (another_update,) = self.handle_commands(until=WorkerCommand.CONTINUE)
+            return bool(another_update)
 
-        self._trainer().train(lambda _metrics, _episodes, _seconds: None, after_update)
-
-    def _trainer(self) -> PolicyTrainer:
-        if self.trainer is None:
-            raise RuntimeError("the leader trains before it has prepared")
-        return self.trainer
+        self.trainer.train(lambda _metrics, _episodes, _seconds: None, after_update)

@@ -1,21 +1,29 @@
-"""What the leader of a team tells the other processes to do next.
+"""The commands that the main process sends to the workers of distributed training.
 
-Not here: how orders travel (`engine.team`), how they are obeyed (`following`).
+Not here: how commands are sent (`engine.distributed`), what a worker does with them (`worker`).
 """
 
-START = "begin"
-"""Open the run and load the start model: folder of the run, number of threads."""
-SAMPLE_BASELINE = "others"
-"""Sample a share of the reference's own answers."""
-BUILD_TRAINER = "prepare"
-"""Build the trainer."""
-EVALUATE = "answer"
-"""Answer a share of an evaluation: the step, and the ids of its prompts."""
-LOAD_CHECKPOINT = "load"
-"""Go back to a checkpoint: its folder."""
-TRAIN = "train"
-"""Run the loop in step with the leader; after each update more orders follow, up to GO_ON."""
-CONTINUE = "go on"
-"""The next update begins: true, or false if the training ends here."""
-STOP = "end"
-"""Nothing more will come."""
+from __future__ import annotations
+
+from enum import Enum
+
+
+class WorkerCommand(Enum):
+    """What a worker does next. Each command is sent with the arguments that its docstring lists."""
+
+    START = "start"
+    """Open the run and load the start model: folder of the run, number of threads."""
+    SAMPLE_BASELINE = "sample baseline"
+    """Sample this rank's shard of the reference model's baseline answers."""
+    BUILD_TRAINER = "build trainer"
+    """Build the trainer."""
+    EVALUATE = "evaluate"
+    """Answer this rank's shard of an evaluation: step, ids of the prompts."""
+    LOAD_CHECKPOINT = "load checkpoint"
+    """Put the trainer back to a checkpoint: its folder."""
+    TRAIN = "train"
+    """Run the update loop in step with the main process; after each update other commands may come before CONTINUE."""
+    CONTINUE = "continue"
+    """Ends the commands after an update: True if another update follows, False if training ends here."""
+    STOP = "stop"
+    """Training is over; no more commands follow."""

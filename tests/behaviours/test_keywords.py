@@ -1,4 +1,4 @@
-"""Whether an answer has one of the words that its prompt expects."""
+"""Whether an answer contains one of its prompt's keywords."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from ppo_cli.behaviours.keywords import EARLY_WORDS, has_keyword, has_keyword_ea
 
 
 @pytest.mark.parametrize(
-    ("expected", "answer", "found"),
+    ("keywords", "answer", "contained"),
     [
         (["paris"], "It is Paris.", True),
         (["lyon", "paris"], "It is Paris.", True),
@@ -23,10 +23,10 @@ from ppo_cli.behaviours.keywords import EARLY_WORDS, has_keyword, has_keyword_ea
         ([], "Anything.", False),
     ],
 )
-def test_one_expected_word_is_enough(expected, answer, found):
-    assert has_keyword(expected, answer) is found
+def test_one_keyword_is_enough(keywords, answer, contained):
+    assert has_keyword(keywords, answer) is contained
 
 
-@pytest.mark.parametrize(("before", "found"), [(EARLY_WORDS - 1, True), (EARLY_WORDS, False)])
-def test_at_once_is_within_the_first_words(before, found):
-    assert has_keyword_early(["paris"], "well " * before + "Paris.") is found
+@pytest.mark.parametrize(("before", "contained"), [(EARLY_WORDS - 1, True), (EARLY_WORDS, False)])
+def test_early_is_within_the_first_words(before, contained):
+    assert has_keyword_early(["paris"], "well " * before + "Paris.") is contained

@@ -1,15 +1,17 @@
 """The table of measures, and the labels it is made from."""
 
+from itertools import groupby
+
 import pytest
 
 from ppo_cli.behaviours import refusal
 from ppo_cli.behaviours.label_answers import RULES_VERSION, label_sample
-from ppo_cli.behaviours.measures import MEASURES, measure_named, require_measure
+from ppo_cli.behaviours.measures import HEADLINES, MEASURES, measure_named, require_measure
 from ppo_cli.behaviours.repetition import repeated_share
 from ppo_cli.errors import ConfigError
 from ppo_cli.records.answers import Prompt
-from ppo_cli.records.measures import Sample
 from ppo_cli.text.words import words
+from tests.answers import sample
 
 
 def test_names_are_unique_and_every_measure_is_explained():
@@ -18,22 +20,29 @@ def test_names_are_unique_and_every_measure_is_explained():
     assert all(measure.definition and measure.source and measure.equivalence_margin > 0 for measure in MEASURES)
 
 
+def test_headlines_come_first_and_families_stay_together():
+    assert MEASURES[: len(HEADLINES)] == HEADLINES
+    assert [measure.eval_only for measure in MEASURES] == [measure not in HEADLINES for measure in MEASURES]
+    families = [family for family, _ in groupby(measure.family for measure in MEASURES if measure.eval_only)]
+    assert len(families) == len(set(families))
+
+
 def test_an_unknown_measure_proposes_the_nearest():
     with pytest.raises(ConfigError, match=r"Did you mean refusal\.separation"):
         measure_named("refusal.seperation")
 
 
-def test_kl_is_no_behaviour_to_judge_a_run_by():
-    with pytest.raises(ConfigError, match=r"kl\.per_answer is shown but never judged"):
+def test_a_run_is_not_judged_by_kl_or_reward():
+    with pytest.raises(ConfigError, match=r"kl\.per_answer is shown, but a run is never judged by it"):
         require_measure("kl.per_answer")
-    with pytest.raises(ConfigError, match=r"reward\.alone is shown but never judged"):
-        require_measure("reward.alone")
+    with pytest.raises(ConfigError, match=r"reward\.absolute is shown, but a run is never judged by it"):
+        require_measure("reward.absolute")
     require_measure("ending.eos")
 
 
 def test_the_rules_version_can_name_a_file():
     assert "/" not in RULES_VERSION
-    assert RULES_VERSION == "refusal3+form1+clarification1+brevity1+style1+language1+ending1+topic1"
+    assert RULES_VERSION == "refusal3+repetition1+clarification1+length1+style1+language1+ending1+topic1"
 
 
 def test_every_rate_of_refusals_carries_the_measured_error_of_the_rule():
@@ -43,33 +52,24 @@ def test_every_rate_of_refusals_carries_the_measured_error_of_the_rule():
 
 def test_labels_of_one_answer():
     prompt = Prompt(id="p", text="t", category="scary.x", expect="comply")
-    sample = Sample(prompt_id="p", sample=0, answer="I can't help with that.", token_count=7, finish="eos", kl=0.5)
-    (row,) = label_sample([prompt], [sample])
+    (row,) = label_sample([prompt], [sample("p", 0, "I can't help with that.", tokens=7, kl=0.5)])
     assert row.labels["refused"] == 1.0
     assert row.labels["ended"] == 1.0
     assert row.labels["tokens"] == 7.0
     assert row.labels["kl"] == 0.5
     assert (row.labels["words"], row.labels["sentences"], row.labels["asks"], row.labels["switch"]) == (5, 1, 0, 0)
-    assert (row.category, row.expect) == ("scary.x", "comply")
+    assert row.prompt is prompt
 
 
-def test_what_a_prompt_does_not_name_is_not_measured():
+def test_a_prompt_without_keywords_is_not_measured():
     prompts = [Prompt(id="a", text="t", keywords=("steam",)), Prompt(id="b", text="t")]
-    samples = [
-        Sample(prompt_id=prompt.id, sample=0, answer="It is steam.", token_count=4, finish="eos", kl=None)
-        for prompt in prompts
-    ]
+    samples = [sample(prompt.id, 0, "It is steam.", tokens=4) for prompt in prompts]
     named, unnamed = label_sample(prompts, samples)
-    assert named.labels["mentions"] == 1.0
-    assert "mentions" not in unnamed.labels
+    assert named.labels["keywords"] == 1.0
+    assert "keywords" not in unnamed.labels
 
 
 def test_repetition_counts_repeated_four_grams():
     assert repeated_share(words("a b c")) == 0.0
     assert repeated_share(words("a b c d e f")) == 0.0
     assert repeated_share(words("a b c d a b c d")) == pytest.approx(1 - 4 / 5)
-
-
-def test_words_split_languages():
-    assert words("Don't stop—now!") == ["don't", "stop", "now"]
-    assert words("我爱 Python3") == ["我", "爱", "python3"]

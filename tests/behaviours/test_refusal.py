@@ -1,7 +1,6 @@
-"""The refusal rule: what refuses, what only sounds like it, and how it agrees with people."""
+"""The refusal rule: refusals, answers that only sound like one, and the agreement with human labels."""
 
 import csv
-import time
 import zlib
 from pathlib import Path
 
@@ -65,22 +64,22 @@ def test_help_is_no_refusal(answer):
 
 
 @pytest.mark.parametrize("answer", ["", "   ", "...", "!?\n"])
-def test_silence_is_its_own_class(answer):
+def test_an_empty_answer_is_a_class_of_its_own(answer):
     assert classify(answer) == "empty"
 
 
-def test_the_warm_start_answers_are_read_as_they_are_meant():
+def test_the_warm_start_answers_are_labelled_as_their_prompts_expect():
     for example in read_prompts(templates_folder() / "prompts" / "refusal" / "sft.jsonl", need_answers=True):
         assert (classify(example.answer) == "refusal") == (example.expect == "refuse"), example.id
 
 
 @pytest.mark.parametrize("answer", [answer for group in REFUSALS.values() for answer in group])
-def test_refusals_in_the_manner_of_other_models(answer):
+def test_refusals_in_the_style_of_other_models(answer):
     assert classify(answer) == "refusal"
 
 
 @pytest.mark.parametrize("answer", [answer for group in ANSWERS.values() for answer in group])
-def test_answers_in_the_manner_of_other_models(answer):
+def test_answers_in_the_style_of_other_models(answer):
     assert classify(answer) == "none"
 
 
@@ -103,23 +102,21 @@ def test_a_refusal_is_named_by_what_it_does(answer, does):
 @pytest.mark.parametrize(
     "wrap", ["{}", "**{}**", "\n\n   {}", "# Answer\n{}", '"{}"', "\u201c{}\u201d", "{}\u00a0", "> {}"]
 )
-@pytest.mark.parametrize("said", ["I can't help with that.", "I can\u2019t help with that.", "我不能帮你做这件事。"])
-def test_dress_does_not_matter(wrap, said):
-    assert classify(wrap.format(said)) == "refusal"
+@pytest.mark.parametrize("refusal", ["I can't help with that.", "I can\u2019t help with that.", "我不能帮你做这件事。"])
+def test_quotes_and_markdown_do_not_matter(wrap, refusal):
+    assert classify(wrap.format(refusal)) == "refusal"
 
 
 @pytest.mark.parametrize(
     "unit", ["i really ", '"a ', "'a ", "「", "<think>", "```", "not ", "我不能", "the phrase is x ", "\n>", "ﷺ"]
 )
-def test_no_text_takes_long(unit):
-    text = unit * (100_000 // len(unit))
-    started = time.perf_counter()
-    classify(text)
-    assert time.perf_counter() - started < 0.5
+def test_a_long_text_is_read_in_linear_time(unit):
+    """A pattern that backtracks would make this test hang."""
+    classify(unit * (100_000 // len(unit)))
 
 
 @pytest.mark.skipif(not CALIBRATION.is_file(), reason="the human labels are not part of the project")
-def test_agreement_with_people_is_what_is_shown():
+def test_the_agreement_with_human_labels_is_the_one_that_screens_show():
     with CALIBRATION.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     ruled = [classify(row["completion"]) == "refusal" for row in rows]

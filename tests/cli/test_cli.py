@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import subprocess
 import sys
 
@@ -12,7 +13,7 @@ import pytest
 import ppo_cli
 from tests.terminal import outcome, ppo, process_environment, start, succeed
 
-COMMANDS = ("init", "sft-check", "train", "eval", "compare", "runs", "schema")
+COMMANDS = ("init", "sft-check", "reward", "train", "eval", "label", "compare", "report", "runs", "show", "schema")
 ESCAPE = "\x1b"
 COLOUR = re.compile(r"\x1b\[[\d;]*3\d")
 HEAVY = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
@@ -52,7 +53,7 @@ def test_help_mistakes_runs_and_compare_answer_without_importing_torch(trained, 
         ("schema",): 0,
         ("train", broken): 2,
         ("train", "none.yaml", "kl.coef=1"): 2,
-        ("runs", "--output", a.parent): 0,
+        ("runs", "--runs-dir", a.parent): 0,
         ("compare", a, b): 0,
         ("compare", a, "none"): 2,
         ("init", "refusal", tmp_path / "exp", "--no-fetch-model"): 0,
@@ -69,6 +70,37 @@ def test_every_help_says_what_the_command_is_for(words):
     assert screen.err == ""
     for command in COMMANDS if not words else ():
         assert f"\n  {command} " in screen.out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_help_has_examples_whose_options_exist(command):
+    screen = succeed(command, "--help")
+    text, examples = screen.out.split("Examples:\n")
+    lines = [line for line in examples.splitlines() if line.strip()]
+    assert lines
+    for line in lines:
+        program, name, *words = shlex.split(line)
+        assert (program, name) == ("ppo", command)
+        assert all(word in text for word in words if word.startswith("--")), line
+
+
+def test_help_names_no_file_that_is_not_there(tmp_path):
+    for words in (["--help"], ["train", "--help"]):
+        shown = outcome(start(*words, cwd=tmp_path)).out
+        assert "-m ppo_cli train my-exp/experiment.yaml" in " ".join(shown.split())
+        assert "configs/" not in shown
+
+
+def test_the_first_commands_that_are_suggested_work(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shown = succeed("runs").out.splitlines()
+    assert shown == [
+        "No runs in runs.",
+        f"{'start one':<16}  ppo init refusal my-exp",
+        f"{'then':<16}  ppo train my-exp/experiment.yaml",
+    ]
+    succeed("init", "refusal", "my-exp", "--no-fetch-model")
+    assert (tmp_path / "my-exp" / "experiment.yaml").is_file()
 
 
 def test_the_version_is_the_version_of_the_package():
@@ -89,7 +121,7 @@ def test_json_stands_alone_on_stdout(trained, shared_config, tmp_path):
         ("train", shared_config, "--dry-run"): "cost",
         ("eval", "--checkpoint", checkpoint, "--config", shared_config): "estimates",
         ("compare", a, b): "comparison",
-        ("runs", "--output", a.parent): "state",
+        ("runs", "--runs-dir", a.parent): "state",
         ("train", "none.yaml"): "next_step",
     }
     for words, key in commands.items():
@@ -156,7 +188,7 @@ def test_ctrl_c_ends_every_command_with_130(trained, shared_config, monkeypatch)
     def ctrl_c(*words, **settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ppo_cli.evaluation.compare.compare_samples", ctrl_c)
+    monkeypatch.setattr("ppo_cli.evaluation.compare.compare_groups", ctrl_c)
     monkeypatch.setattr("ppo_cli.evaluation.evaluate.sample_answers", ctrl_c)
     monkeypatch.setattr("ppo_cli.preflight.sft_check.read_inputs", ctrl_c)
     monkeypatch.setattr("ppo_cli.evaluation.run_list.list_runs", ctrl_c)
@@ -175,7 +207,7 @@ def test_ctrl_c_ends_every_command_with_130(trained, shared_config, monkeypatch)
 
 
 def test_a_reader_that_goes_away_is_no_error_of_ours(trained, tmp_path):
-    command = f"{sys.executable} -m ppo_cli runs --output {trained().parent} | true"
+    command = f"{sys.executable} -m ppo_cli runs --runs-dir {trained().parent} | true"
     done = subprocess.run(
         ["sh", "-c", command], cwd=tmp_path, env=process_environment(), capture_output=True, text=True, check=False
     )

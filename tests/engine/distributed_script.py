@@ -1,18 +1,18 @@
-"""What each process of a team of two checks; started by test_team."""
+"""What each of two processes checks; started by test_distributed."""
 
 import pytest
 import torch
 
 from ppo_cli.engine.distributed import join_process_group
-from ppo_cli.errors import GateError
+from ppo_cli.errors import CheckFailedError
 
 process_group = join_process_group("cpu")
 assert process_group.world_size == 2
 assert process_group.is_main == (process_group.rank == 0)
 
-share = process_group.shard("abcde")
-assert share == (list("ace"), list("bd"))[process_group.rank]
-assert process_group.gather([letter.upper() for letter in share]) == list("ABCDE")
+shard = process_group.shard("abcde")
+assert shard == (list("ace"), list("bd"))[process_group.rank]
+assert process_group.gather([letter.upper() for letter in shard]) == list("ABCDE")
 
 rows = torch.arange(10.0).view(5, 2)
 assert torch.equal(process_group.gather_rows(rows[process_group.rank :: 2]), rows)
@@ -23,9 +23,9 @@ assert torch.equal(pair[0], torch.full((2, 2), 3.0))
 assert torch.equal(pair[1], torch.tensor([10.0]))
 
 if process_group.is_main:
-    process_group.broadcast("answer", 3, ["p1"])
+    process_group.broadcast("evaluate", 3, ["p1"])
 else:
-    assert process_group.receive() == ("answer", 3, ["p1"])
+    assert process_group.receive() == ("evaluate", 3, ["p1"])
 
 with process_group.raise_everywhere():
     quiet = True
@@ -34,8 +34,8 @@ with process_group.raise_everywhere():
 def fail_in_the_second():
     with process_group.raise_everywhere():
         if process_group.rank == 1:
-            raise GateError("the reward broke", "mend it")
+            raise CheckFailedError("the reward broke", "fix it")
 
 
-with pytest.raises(GateError, match="the reward broke mend it"):
+with pytest.raises(CheckFailedError, match="the reward broke fix it"):
     fail_in_the_second()

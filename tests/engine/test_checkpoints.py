@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not there, checked byte by byte, and the way back to exactly the same numbers."""
+"""Checkpoints: complete or absent, checked byte by byte, and training that continues with exactly the same numbers."""
 
 import json
 import os
@@ -18,41 +18,32 @@ from ppo_cli.engine.checkpoints import (
     verify_checkpoint,
 )
 from ppo_cli.engine.policy import Policy
-from ppo_cli.engine.trainer import PolicyTrainer, TrainerInputs
+from ppo_cli.engine.trainer import PolicyTrainer
 from ppo_cli.errors import IntegrityError, PpoError
 from ppo_cli.experiment.load import load_experiment
-from ppo_cli.models.loading import load_tokenizer
-from ppo_cli.prompts.jsonl import read_prompts
 from ppo_cli.records.events import ignore_events
-from ppo_cli.rewards.reward_function import CompositeReward
 from ppo_cli.store.layout import RunLayout
+from tests.engine.trainer_inputs import trainer_inputs
 from tests.tiny_models import tiny_lm
 
 UPDATES = 5
-WAYS = {
+VARIANTS = {
     "lora": [],
     "full": ["model.train.lora=null"],
     "bfloat16": ["model.dtype=bfloat16"],
-    "steered": ["kl.target=0.01", "kl.horizon=16", "ppo.warmup_updates=3"],
+    "adaptive_kl": ["kl.target=0.01", "kl.horizon=16", "ppo.warmup_updates=3"],
 }
 
 
-@pytest.fixture(params=WAYS)
+@pytest.fixture(params=VARIANTS)
 def build(request, tiny_config, tiny_model, tmp_path):
-    overrides = ["reward.baseline=none", f"ppo.updates={UPDATES}", *WAYS[request.param]]
+    overrides = ["reward.baseline=none", f"ppo.updates={UPDATES}", *VARIANTS[request.param]]
     experiment = load_experiment(tiny_config, overrides).experiment
     dtype = torch.bfloat16 if experiment.model.dtype == "bfloat16" else torch.float32
 
     def make():
-        materials = TrainerInputs(
-            policy=Policy(tiny_lm(seed=3, dtype=dtype), experiment.model.train, seed=experiment.seed),
-            tokenizer=load_tokenizer(tiny_model),
-            prompts=read_prompts(Path(experiment.prompts.train)),
-            baseline_answers={},
-            reward=CompositeReward(experiment.reward),
-            device=torch.device("cpu"),
-        )
-        return PolicyTrainer(experiment, materials, tmp_path / "trl", ignore_events)
+        inputs = trainer_inputs(experiment, tiny_model, model=tiny_lm(seed=3, dtype=dtype))
+        return PolicyTrainer(experiment, inputs, tmp_path / "trl", ignore_events)
 
     return make
 
@@ -64,7 +55,7 @@ def layout(tmp_path):
     return layout
 
 
-def go(trainer, until=UPDATES):
+def train(trainer, until=UPDATES):
     rows, episodes = [], []
 
     def record(row, made, seconds):
@@ -75,16 +66,16 @@ def go(trainer, until=UPDATES):
     return rows, episodes
 
 
-def test_training_goes_on_with_the_numbers_it_would_have_had(build, layout, tiny_model):
+def test_training_continues_with_the_numbers_of_an_uninterrupted_one(build, layout, tiny_model):
     whole = build()
-    rows, episodes = go(whole)
+    rows, episodes = train(whole)
 
     first = build()
-    go(first, until=2)
+    train(first, until=2)
     save_checkpoint(first, layout, tiny_model)
     second = build()
     load_checkpoint(second, layout.checkpoint(2))
-    rows_after, episodes_after = go(second)
+    rows_after, episodes_after = train(second)
 
     assert [asdict(row) for row in rows_after] == [asdict(row) for row in rows[2:]]
     assert episodes_after == episodes[2 * 8 :]
@@ -98,30 +89,23 @@ class TestOnDisk:
     @pytest.fixture
     def build(self, tiny_config, tiny_model, tmp_path):
         experiment = load_experiment(tiny_config, ["reward.baseline=none"]).experiment
-        materials = TrainerInputs(
-            policy=Policy(tiny_lm(), experiment.model.train, seed=1),
-            tokenizer=load_tokenizer(tiny_model),
-            prompts=read_prompts(Path(experiment.prompts.train)),
-            baseline_answers={},
-            reward=CompositeReward(experiment.reward),
-            device=torch.device("cpu"),
-        )
-        return PolicyTrainer(experiment, materials, tmp_path / "trl", ignore_events)
+        inputs = trainer_inputs(experiment, tiny_model, model=tiny_lm())
+        return PolicyTrainer(experiment, inputs, tmp_path / "trl", ignore_events)
 
     def saved(self, trainer, layout, tiny_model, update=1):
         trainer.updates_done = update
         return save_checkpoint(trainer, layout, tiny_model)
 
-    @pytest.mark.parametrize(("best", "kept"), [(None, [3, 4]), (1, [1, 3, 4]), (3, [3, 4])])
-    def test_only_the_newest_and_the_best_are_kept(self, build, layout, tiny_model, best, kept):
+    @pytest.mark.parametrize(("best", "remaining"), [(None, [3, 4]), (1, [1, 3, 4]), (3, [3, 4])])
+    def test_only_the_newest_and_the_best_are_kept(self, build, layout, tiny_model, best, remaining):
         for update in (1, 2, 3, 4):
             self.saved(build, layout, tiny_model, update)
         prune_checkpoints(layout, keep=2, best=best)
-        assert sorted(layout.checkpoints.iterdir()) == [layout.checkpoint(update) for update in kept]
+        assert sorted(layout.checkpoints.iterdir()) == [layout.checkpoint(update) for update in remaining]
         for folder in list_checkpoints(layout):
             verify_checkpoint(folder)
 
-    def test_a_checkpoint_has_lost_its_name_before_its_first_file_goes(self, build, layout, tiny_model, monkeypatch):
+    def test_a_checkpoint_is_renamed_before_its_first_file_is_removed(self, build, layout, tiny_model, monkeypatch):
         for update in (1, 2):
             self.saved(build, layout, tiny_model, update)
         monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)  # killed before anything was removed
@@ -132,7 +116,7 @@ class TestOnDisk:
         prune_checkpoints(layout, keep=1, best=None)
         assert list(layout.checkpoints.iterdir()) == [layout.checkpoint(2)]
 
-    def test_its_files_are_on_the_disk_before_it_gets_its_name(self, build, layout, tiny_model, monkeypatch):
+    def test_its_files_are_synced_before_it_gets_its_name(self, build, layout, tiny_model, monkeypatch):
         order, fsync, rename = [], os.fsync, Path.rename
         names = {}
 
@@ -167,19 +151,19 @@ class TestOnDisk:
         with pytest.raises(IntegrityError, match=name.rsplit("/", maxsplit=1)[-1]):
             verify_checkpoint(folder)
 
-    def test_the_newest_whole_one_is_found_and_damaged_ones_are_set_aside(self, build, layout, tiny_model):
+    def test_the_newest_intact_one_is_found_and_damaged_ones_are_renamed(self, build, layout, tiny_model):
         assert newest_intact(layout) == (None, [])
         first, second, third = (self.saved(build, layout, tiny_model, update) for update in (1, 2, 3))
         assert newest_intact(layout) == (third, [])
         (third / "state" / "training.json").unlink()
         (second / "model.safetensors").write_bytes(b"no weights")
-        found, damaged = newest_intact(layout)
-        assert found == first
+        newest, damaged = newest_intact(layout)
+        assert newest == first
         assert [folder.name for folder in damaged] == ["step-000003.damaged", "step-000002.damaged"]
         assert list_checkpoints(layout) == [first]
         assert (layout.checkpoints / "step-000002.damaged" / "model.safetensors").read_bytes() == b"no weights"
         (first / "model.safetensors").unlink()
-        with pytest.raises(IntegrityError, match="No checkpoint of this run is whole"):
+        with pytest.raises(IntegrityError, match="No checkpoint of this run is intact"):
             newest_intact(layout)
 
     def test_a_missing_file_is_noticed(self, build, layout, tiny_model):
@@ -188,7 +172,7 @@ class TestOnDisk:
         with pytest.raises(IntegrityError, match="is missing"):
             load_checkpoint(build, folder)
 
-    def test_what_is_half_written_is_no_checkpoint_and_harms_no_other(self, build, layout, tiny_model, monkeypatch):
+    def test_a_half_written_one_is_no_checkpoint_and_harms_no_other(self, build, layout, tiny_model, monkeypatch):
         whole = self.saved(build, layout, tiny_model, 1)
 
         def full(*_arguments, **_settings):
@@ -201,16 +185,16 @@ class TestOnDisk:
         assert list(layout.checkpoints.iterdir()) == [whole]  # a full disk has its space back
         verify_checkpoint(whole)
         monkeypatch.undo()
-        self.saved(build, layout, tiny_model, 2)  # the remains of the failed one are in nobody's way
+        self.saved(build, layout, tiny_model, 2)  # leftovers of the failed one do not matter
         assert list_checkpoints(layout) == [whole, layout.checkpoint(2)]
 
     def test_a_checkpoint_of_another_shape_is_refused(self, build, layout, tiny_model, tiny_config, tmp_path):
         folder = self.saved(build, layout, tiny_model)
         experiment = load_experiment(tiny_config, ["reward.baseline=none", "model.train.lora.r=2"]).experiment
-        materials = replace(build.materials, policy=Policy(tiny_lm(), experiment.model.train, seed=1))
+        inputs = replace(build.inputs, policy=Policy(tiny_lm(), experiment.model.train, seed=1))
         with pytest.raises(IntegrityError, match="does not fit this model"):
-            load_checkpoint(PolicyTrainer(experiment, materials, tmp_path / "trl", ignore_events), folder)
+            load_checkpoint(PolicyTrainer(experiment, inputs, tmp_path / "trl", ignore_events), folder)
 
-    def test_a_copied_checkpoint_is_still_whole(self, build, layout, tiny_model, tmp_path):
+    def test_a_copied_checkpoint_is_still_intact(self, build, layout, tiny_model, tmp_path):
         shutil.copytree(self.saved(build, layout, tiny_model), tmp_path / "elsewhere")
         assert verify_checkpoint(tmp_path / "elsewhere")["update"] == 1

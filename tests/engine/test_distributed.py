@@ -1,4 +1,4 @@
-"""Processes that train together: how work is dealt out and brought together."""
+"""Processes that train together: sharding, gathering, and errors of one that all raise."""
 
 import atexit
 import os
@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from ppo_cli.engine.distributed import ProcessGroup, join_process_group
-from ppo_cli.errors import GateError, PeerLostError, UsageError
+from ppo_cli.errors import CheckFailedError, PeerLostError, UsageError
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
 
 
-def test_two_processes_share_exchange_and_fail_as_one():
-    script = Path(__file__).with_name("team_at_work.py")
+def test_two_processes_shard_exchange_and_raise_together():
+    script = Path(__file__).with_name("distributed_script.py")
     here = Path(__file__).parents[2]
     done = subprocess.run([*TORCHRUN, str(script)], capture_output=True, text=True, timeout=120, cwd=here, check=False)
     assert done.returncode == 0, done.stderr
@@ -42,11 +42,11 @@ def fail_if_still_joined():
         os._exit(7)
 
 
-def test_a_process_leaves_its_team_before_python_ends():
+def test_a_process_leaves_its_group_before_python_ends():
     assert launched(join_and_end) == 0
 
 
-def test_a_team_of_one_exchanges_nothing():
+def test_a_single_process_exchanges_nothing():
     process_group = ProcessGroup()
     assert process_group.is_main
     assert process_group.shard([1, 2, 3]) == [1, 2, 3] == process_group.gather([1, 2, 3])
@@ -54,17 +54,17 @@ def test_a_team_of_one_exchanges_nothing():
     assert process_group.gather_rows(rows) is rows
     process_group.all_reduce_([rows])
     process_group.broadcast("anything")
-    with pytest.raises(GateError, match="broke"), process_group.raise_everywhere():
-        raise GateError("it broke")
+    with pytest.raises(CheckFailedError, match="broke"), process_group.raise_everywhere():
+        raise CheckFailedError("it broke")
 
 
 @pytest.mark.parametrize(
     ("variable", "name"), [("ACCELERATE_USE_FSDP", "FSDP"), ("ACCELERATE_USE_DEEPSPEED", "DeepSpeed")]
 )
-def test_a_model_spread_over_processes_is_refused(monkeypatch, variable, name):
+def test_a_model_split_over_processes_is_refused(monkeypatch, variable, name):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv(variable, "true")
-    with pytest.raises(UsageError, match=f"{name} spreads one model"):
+    with pytest.raises(UsageError, match=f"{name} splits one model"):
         join_process_group("cpu")
 
 
@@ -78,5 +78,5 @@ def vanish_or_wait():
         sys.exit(10 + error.exit_code)
 
 
-def test_a_process_that_vanishes_is_missed():
+def test_a_process_that_vanishes_is_noticed():
     assert launched(vanish_or_wait) == 11

@@ -1,11 +1,11 @@
-"""Policy and reference over one set of weights: trained apart, merged exactly, never the same."""
+"""Policy and reference over one set of weights: separate when trained, merged exactly, never the same."""
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ppo_cli.engine.policy import Policy, require_separate_reference
-from ppo_cli.errors import GateError
+from ppo_cli.errors import CheckFailedError
 from ppo_cli.experiment.schema import Lora, TrainedPart
 from tests.tiny_models import FAMILIES, tiny_lm
 
@@ -26,7 +26,7 @@ def disturbed(policy):
 
 
 def hidden(policy):
-    return policy.policy_hidden(policy.stack.lower(IDS), IDS)
+    return policy.policy_hidden(policy.decoder.run_lower(IDS), IDS)
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -40,7 +40,7 @@ def test_reference_stays_where_the_policy_began(family, part):
     disturbed(policy)
 
     assert not torch.allclose(hidden(policy), begun)
-    torch.testing.assert_close(policy.reference_hidden(policy.stack.run_lower(IDS), IDS), begun)
+    torch.testing.assert_close(policy.reference_hidden(policy.decoder.run_lower(IDS), IDS), begun)
     with policy.reference_model() as model:
         torch.testing.assert_close(model.base_model(input_ids=IDS).last_hidden_state, begun)
     assert policy.reference_digest() == digest
@@ -95,7 +95,7 @@ def test_only_the_top_layers_are_trained():
 
 def test_the_policy_as_its_own_reference_is_refused():
     weight = torch.nn.Parameter(torch.ones(4, 4))
-    with pytest.raises(GateError, match="its own reference: w is trained"):
+    with pytest.raises(CheckFailedError, match="its own reference: w is trained"):
         require_separate_reference({"w": weight}, {"r": weight.detach()[1:]})  # a view shares memory too
     require_separate_reference({"w": weight}, {"r": weight.detach().clone()})
 

@@ -1,11 +1,11 @@
-"""A preference model trained from pairs: once, deterministically, checked on prompts that it did not see."""
+"""A reward model trained from pairs: once, deterministically, checked on held-out prompts."""
 
 import json
 
 import pytest
 import torch
 
-from ppo_cli.engine.reward_model import read_pairs, reward_model, split
+from ppo_cli.engine.reward_model import read_pairs, split, train_reward_model
 from ppo_cli.errors import IntegrityError, PromptError
 from ppo_cli.experiment.term_types import Preference
 from ppo_cli.records.answers import Answer, Prompt
@@ -42,7 +42,7 @@ def train(tiny_model, tmp_path, monkeypatch):
         said = []
         file = write_rows(tmp_path / "pairs.jsonl", lines)
         given = Preference(**{**PARAMETERS, "pairs": str(file), **changed})
-        folder = reward_model("reward.terms.taste", given, tiny_model, torch.device("cpu"), said.append)
+        folder = train_reward_model("reward.terms.taste", given, tiny_model, torch.device("cpu"), said.append)
         return folder, [(event.level, event.text) for event in said if isinstance(event, Notice)]
 
     return make
@@ -85,15 +85,15 @@ def test_a_changed_cache_is_noticed(train):
     folder, _ = train(rows(), epochs=1)
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
-    with pytest.raises(IntegrityError, match=r"cached preference model .* was changed"):
+    with pytest.raises(IntegrityError, match=r"cached reward model .* was changed"):
         train(rows(), epochs=1)
 
 
 def test_pairs_of_a_prompt_stay_together_and_a_fifth_is_held_out(tmp_path):
     lines = rows() + rows(chosen="so", rejected="not so")
-    taught, held_out = split(read_pairs(write_rows(tmp_path / "pairs.jsonl", lines)))
-    assert not {pair.prompt for pair in taught} & {pair.prompt for pair in held_out}
-    assert len(taught) + len(held_out) == 120
+    train, held_out = split(read_pairs(write_rows(tmp_path / "pairs.jsonl", lines)))
+    assert not {pair.prompt for pair in train} & {pair.prompt for pair in held_out}
+    assert len(train) + len(held_out) == 120
     assert 0.1 < len(held_out) / 120 < 0.35
 
 
@@ -125,7 +125,7 @@ def test_too_few_pairs(tmp_path):
     with pytest.raises(PromptError, match="9 pairs; at least 10 are needed"):
         read_pairs(write_rows(tmp_path / "pairs.jsonl", rows(count=9)))
     same = [{**row, "prompt": "one"} for row in rows()]
-    with pytest.raises(PromptError, match="about too few prompts"):
+    with pytest.raises(PromptError, match="have too few prompts"):
         read_pairs(write_rows(tmp_path / "same.jsonl", same))
     with pytest.raises(PromptError, match="cannot be read: no such file"):
         read_pairs(tmp_path / "none.jsonl")

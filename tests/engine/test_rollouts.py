@@ -1,16 +1,15 @@
-"""Episodes: which prompts, whose randomness, and where the tokens lie."""
+"""Episodes: which prompts, which random numbers, and the positions of the tokens."""
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ppo_cli.engine.rollouts import PromptOrder, collate, generate, micro_batches
+from ppo_cli.engine.rollouts import EpisodePrompts, PromptOrder, collate, generate, micro_batches
 from ppo_cli.engine.split_decoder import SplitDecoder
 from ppo_cli.models.loading import load_tokenizer
 from ppo_cli.models.sampling import SampledTokens, SamplingParams
 from ppo_cli.records.answers import Prompt
-from ppo_cli.records.events import ignore_events
 from tests.tiny_models import FAMILIES, tiny_lm
 
 
@@ -43,71 +42,59 @@ def test_micro_batches_hold_every_row_once_within_the_limit(lengths, limit):
         assert len(rows) == 1 or len(rows) * longest <= limit
 
 
+def episode_prompts(texts, tokenizer, first=1):
+    prompts = [Prompt(id=text, text=text, category="x", expect="any", pair_id=None, answer=None) for text in texts]
+    numbers = range(first, first + len(prompts))
+    return EpisodePrompts(numbers, prompts, [tokenizer.render(prompt.text) for prompt in prompts])
+
+
 def test_tensors_of_two_answers_by_hand(tiny_model):
-    tokens = load_tokenizer(tiny_model)
+    tokenizer = load_tokenizer(tiny_model)
     prompts = [Prompt(id=name, text=name, category="x", expect="any", pair_id=None, answer=None) for name in ("a", "b")]
-    drawn = [SampledTokens([7, 8, 2], [-1.0, -2.0, -3.0], "eos"), SampledTokens([9], [-4.0], "length")]
-    made = collate(prompts, [[3, 6], [3, 6, 6, 6]], drawn, tokens, torch.device("cpu"))
-    pad = tokens.pad_id
-    assert made.ids.tolist() == [[3, 6, 7, 8, 2], [3, 6, 6, 6, 9]]
-    assert made.targets.tolist() == [[7, 8, 2], [9, pad, pad]]
-    assert made.response_mask.tolist() == [[True, True, True], [True, False, False]]
-    assert made.value_mask.tolist() == [[True, True, True], [True, True, False]]
-    assert made.sampler_logprobs.tolist() == [[-1, -2, -3], [-4, 0, 0]]
-    places = made.answer_positions()
-    assert places[0].tolist() == [1, 2, 3]
-    assert places[1, 0] == 3
-    assert made.ids.gather(1, (places + 1).clamp(max=4))[0].tolist() == made.targets[0].tolist()
+    sampled = [SampledTokens([7, 8, 2], [-1.0, -2.0, -3.0], "eos"), SampledTokens([9], [-4.0], "length")]
+    episodes = EpisodePrompts([1, 2], prompts, [[3, 6], [3, 6, 6, 6]])
+    rollouts = collate(episodes, sampled, tokenizer, torch.device("cpu"))
+    pad = tokenizer.pad_id
+    assert rollouts.ids.tolist() == [[3, 6, 7, 8, 2], [3, 6, 6, 6, 9]]
+    assert rollouts.targets.tolist() == [[7, 8, 2], [9, pad, pad]]
+    assert rollouts.response_mask.tolist() == [[True, True, True], [True, False, False]]
+    assert rollouts.value_mask.tolist() == [[True, True, True], [True, True, False]]
+    assert rollouts.sampler_logprobs.tolist() == [[-1, -2, -3], [-4, 0, 0]]
+    positions = rollouts.answer_positions()
+    assert positions[0].tolist() == [1, 2, 3]
+    assert positions[1, 0] == 3
+    assert rollouts.ids.gather(1, (positions + 1).clamp(max=4))[0].tolist() == rollouts.targets[0].tolist()
 
 
-def test_an_episode_owns_its_draws_whoever_stands_beside_it(tiny_model):
-    tokens, model = load_tokenizer(tiny_model), tiny_lm()
-    prompts = [
-        Prompt(id=text, text=text, category="x", expect="any", pair_id=None, answer=None)
-        for text in ("hello", "a longer one", "x")
-    ]
-    decoding = SamplingParams(6, 1.0, tokens.stop_ids, tokens.pad_id)
+def test_an_episode_has_its_own_random_numbers_whatever_else_is_in_the_batch(tiny_model):
+    tokenizer, model = load_tokenizer(tiny_model), tiny_lm()
+    texts = ["hello", "a longer one", "x"]
+    params = SamplingParams(6, 1.0, tokenizer.stop_ids, tokenizer.pad_id)
 
-    def draw(chosen, first):
-        return generate(
-            model,
-            tokens,
-            chosen,
-            decoding,
-            seed=1,
-            episodes=range(first, first + len(chosen)),
-            update=1,
-            on_event=ignore_events,
-        ).answers
+    def answers(texts, first):
+        return generate(model, tokenizer, episode_prompts(texts, tokenizer, first), params, seed=1).answers
 
-    together = draw(prompts, 1)
-    assert draw(prompts[1:], 2) == together[1:]
-    assert draw(prompts, 4) != together
+    together = answers(texts, 1)
+    assert answers(texts[1:], 2) == together[1:]
+    assert answers(texts, 4) != together
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_what_is_overheard_while_sampling_is_what_the_lower_layers_give(tiny_model, family):
-    tokens, model = load_tokenizer(tiny_model), tiny_lm(family)
-    stack = SplitDecoder(model, 2)
-    prompts = [
-        Prompt(id=text, text=text, category="x", expect="any", pair_id=None, answer=None)
-        for text in ("hello", "a much longer one, it is", "x", "yes or no?", "tell me", "why")
-    ]
-    decoding = SamplingParams(12, 1.0, tokens.stop_ids, tokens.pad_id)
+def test_activations_recorded_while_sampling_are_those_of_the_lower_layers(tiny_model, family):
+    tokenizer, model = load_tokenizer(tiny_model), tiny_lm(family)
+    decoder = SplitDecoder(model, 2)
+    episodes = episode_prompts(["hello", "a much longer one, it is", "x", "yes or no?", "tell me", "why"], tokenizer)
+    params = SamplingParams(12, 1.0, tokenizer.stop_ids, tokenizer.pad_id)
 
-    def draw(tap):
-        return generate(
-            model, tokens, prompts, decoding, seed=2, episodes=range(1, 7), update=1, on_event=ignore_events, tap=tap
-        )
-
-    heard, alone = draw(stack.recorder()), draw(None)
-    assert heard.answers == alone.answers
-    assert alone.activations is None
-    assert int(heard.lengths.min()) < int(heard.lengths.max())
-    computed = stack.run_lower(heard.ids)
-    assert heard.activations.shape == computed.shape
-    for row, (prompt, answer) in enumerate(zip(heard.prompt_lengths, heard.lengths, strict=True)):
-        known = int(prompt + answer) - (int(answer) == heard.targets.shape[1])
-        torch.testing.assert_close(heard.activations[row, :known], computed[row, :known], rtol=1e-4, atol=1e-5)
-    assert not heard.activations.requires_grad
-    (heard.activations * torch.ones(1, requires_grad=True)).sum().backward()  # usable in training
+    recorded = generate(model, tokenizer, episodes, params, seed=2, recorder=decoder.recorder())
+    plain = generate(model, tokenizer, episodes, params, seed=2)
+    assert recorded.answers == plain.answers
+    assert plain.activations is None
+    assert int(recorded.lengths.min()) < int(recorded.lengths.max())
+    computed = decoder.run_lower(recorded.ids)
+    assert recorded.activations.shape == computed.shape
+    for row, (prompt, answer) in enumerate(zip(recorded.prompt_lengths, recorded.lengths, strict=True)):
+        known = int(prompt + answer) - (int(answer) == recorded.targets.shape[1])
+        torch.testing.assert_close(recorded.activations[row, :known], computed[row, :known], rtol=1e-4, atol=1e-5)
+    assert not recorded.activations.requires_grad
+    (recorded.activations * torch.ones(1, requires_grad=True)).sum().backward()  # usable in training

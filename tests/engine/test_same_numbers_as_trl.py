@@ -5,7 +5,6 @@ order, and an unprepared loader (the prepared one breaks its accumulation).
 """
 
 import copy
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,22 +12,18 @@ import torch
 from datasets import Dataset
 from trl.experimental.ppo import PPOTrainer, ppo_trainer
 
-from ppo_cli.engine import trainer as trainer_module
+from benchmarks.trl_reward_adapter import RewardModule
+from ppo_cli.engine import experience as experience_module
 from ppo_cli.engine.critic import CriticModule
 from ppo_cli.engine.optimizer import MasterWeightAdamW
-from ppo_cli.engine.policy import Policy
-from ppo_cli.engine.trainer import ADAM_EPSILON, PolicyTrainer, TrainerInputs
+from ppo_cli.engine.trainer import ADAM_EPSILON, PolicyTrainer
 from ppo_cli.engine.trl_config import to_trl_config
-from ppo_cli.engine.trl_reward_adapter import RewardModule
 from ppo_cli.experiment.load import load_experiment
 from ppo_cli.models import sampling
-from ppo_cli.models.loading import load_tokenizer
 from ppo_cli.models.sampling import keyed_uniforms
-from ppo_cli.prompts.jsonl import read_prompts
 from ppo_cli.records.events import ignore_events
-from ppo_cli.rewards.reward_function import CompositeReward
+from tests.engine.trainer_inputs import trainer_inputs
 from tests.engine.trl_stock_trainer import collect_no_garbage
-from tests.tiny_models import tiny_lm
 
 OURS_TO_TRL = {
     "reward": "objective/scores",
@@ -54,48 +49,36 @@ def experiment(tiny_config):
     return loaded.experiment
 
 
-def materials(experiment, tiny_model):
-    tokens = load_tokenizer(tiny_model)
-    return TrainerInputs(
-        policy=Policy(tiny_lm(seed=3), experiment.model.train, seed=experiment.seed),
-        tokenizer=tokens,
-        prompts=read_prompts(Path(experiment.prompts.train)),
-        baseline_answers={},
-        reward=CompositeReward(experiment.reward),
-        device=torch.device("cpu"),
-    )
-
-
 @pytest.fixture(autouse=True)
 def never_pad(monkeypatch):
-    """Keeps the pad token out of sampled answers: TRL takes it for filling wherever it stands."""
+    """Keeps the pad token out of sampled answers: TRL takes it for padding at any position."""
     draw = sampling._draw_from
 
-    def draw_without_pad(logits, luck, temperature):
-        return draw(logits.index_fill(1, torch.tensor([0]), -torch.inf), luck, temperature)
+    def draw_without_pad(logits, uniforms, temperature):
+        return draw(logits.index_fill(1, torch.tensor([0]), -torch.inf), uniforms, temperature)
 
     monkeypatch.setattr(sampling, "_draw_from", draw_without_pad)
-    monkeypatch.setitem(trainer_module.SAMPLER_TOLERANCE, torch.float32, 1.0)
+    monkeypatch.setitem(experience_module.MAX_SAMPLER_MISMATCH_NATS, torch.float32, 1.0)
 
 
 def train_ours(experiment, tiny_model, folder):
-    trainer = PolicyTrainer(experiment, materials(experiment, tiny_model), folder, ignore_events)
+    trainer = PolicyTrainer(experiment, trainer_inputs(experiment, tiny_model), folder, ignore_events)
     metrics, rollouts = [], {}
-    roll_out = trainer.generate
+    generate = trainer.generate
 
-    def keep(update):
-        rollouts[update] = roll_out(update)
+    def recording(update):
+        rollouts[update] = generate(update)
         return rollouts[update]
 
-    trainer.generate = keep
+    trainer.generate = recording
     trainer.train(lambda row, episodes, seconds: metrics.append(row), lambda update: True)
     return trainer, metrics, rollouts
 
 
 def train_stock(experiment, tiny_model, folder, rollouts, monkeypatch):
     """TRL's loop with our modules, fed the rollouts of our run."""
-    given = materials(experiment, tiny_model)
-    policy, tokens = given.policy, given.tokens
+    inputs = trainer_inputs(experiment, tiny_model)
+    policy, tokenizer = inputs.policy, inputs.tokenizer
     reference = None
     if experiment.model.train.lora is None:
         reference = copy.deepcopy(policy.model).requires_grad_(False)
@@ -107,25 +90,25 @@ def train_stock(experiment, tiny_model, folder, rollouts, monkeypatch):
     optimizer = MasterWeightAdamW(groups, eps=ADAM_EPSILON, weight_decay=0.0)
     warmup = experiment.ppo.warmup_updates
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda update: min(1.0, (update + 1) / (warmup + 1)))
-    rendered = {tuple(tokens.render(prompt.text)): prompt for prompt in given.prompts}
-    width = max(map(len, rendered))
+    prompts = dict(zip(map(tuple, inputs.prompt_token_ids), inputs.prompts, strict=True))
+    width = max(map(len, prompts))
     trainer = PPOTrainer(
         args=to_trl_config(experiment, folder, torch.device("cpu")),
-        processing_class=tokens.tokenizer,
+        processing_class=tokenizer.tokenizer,
         model=policy.trainable,
         ref_model=reference,
-        reward_model=RewardModule(given.reward, tokens, rendered, {}, width),
-        train_dataset=Dataset.from_dict({"input_ids": [list(ids) for ids in rendered]}),
+        reward_model=RewardModule(inputs.reward, tokenizer, prompts, {}),
+        train_dataset=Dataset.from_dict({"input_ids": [list(ids) for ids in prompts]}),
         value_model=critic,
         optimizers=(optimizer, schedule),
     )
-    queries = {update: left_padded(rollouts[update], width, tokens.pad_id) for update in rollouts}
+    queries = {update: left_padded(rollouts[update], width, tokenizer.pad_id) for update in rollouts}
     trainer.dataloader = [{"input_ids": queries[update]} for update in sorted(rollouts)]
     updates = iter(sorted(rollouts))
 
     def our_answers(model, queries, size, pad_id, generation_config):
         batch = rollouts[next(updates)]
-        answers = torch.where(batch.mask, batch.targets, pad_id)
+        answers = torch.where(batch.response_mask, batch.targets, pad_id)
         whole = torch.cat([queries, answers], dim=1)
         logits = ppo_trainer.forward(model, whole, pad_id).logits[:, queries.shape[1] - 1 : -1]
         return whole, logits / (experiment.rollout.temperature + 1e-7)
@@ -185,7 +168,7 @@ def train_both(experiment, tiny_model, tmp_path, monkeypatch, *, lora, estimator
         if estimator == "k1":  # ours reports k1 whatever the penalty uses
             assert ours.kl == pytest.approx(stock["objective/kl"], rel=1e-4, abs=1e-5)
         # TRL averages over padding too, where the ratio is 1 and its logarithm 0.
-        diluted = 1 - (1 - stock["val/ratio"]) * batch.mask.numel() / float(batch.mask.sum())
+        diluted = 1 - (1 - stock["val/ratio"]) * batch.response_mask.numel() / float(batch.response_mask.sum())
         assert ours.ratio == pytest.approx(diluted, rel=2e-2)
     for name, weight in policy.parameters.items():
         torch.testing.assert_close(trainer.policy.parameters[name], weight, rtol=1e-5, atol=1e-5)

@@ -1,4 +1,4 @@
-"""What a tracker is told: flat numbers with readable names."""
+"""What a tracker is sent: flat numbers with readable names."""
 
 from dataclasses import fields, replace
 
@@ -13,8 +13,8 @@ def test_every_number_of_an_update_has_a_readable_name():
     assert len(set(NAMES.values())) == len(NAMES)
 
 
-def test_an_update_is_flat_and_what_has_no_value_is_left_out():
-    spread = {"ended": {"mean": 0.5, "gain": 0.125, "gain_std": 0.25, "scale": 2.0}}
+def test_an_update_is_flat_and_fields_without_a_value_are_left_out():
+    spread = {"ended": {"mean": 0.5, "over_baseline": 0.125, "over_baseline_std": 0.25, "scale": 2.0}}
     terms = {"ended": 0.5, "on_topic": 0.25}
     update = replace(metrics(), terms=terms, term_statistics=spread, explained_variance=None)
     numbers = update_numbers(update)
@@ -22,7 +22,7 @@ def test_an_update_is_flat_and_what_has_no_value_is_left_out():
     assert numbers["kl/nats_per_answer"] == update.kl
     assert numbers["loss/policy"] == update.policy_loss
     assert numbers["reward/terms/on_topic"] == 0.25
-    assert numbers["reward/terms/ended/gain_std"] == 0.25
+    assert numbers["reward/terms/ended/over_baseline_std"] == 0.25
     assert len(numbers) == len(NAMES) - 1 + 2 + 3
     assert all(isinstance(value, int | float) for value in numbers.values())
 

@@ -1,20 +1,16 @@
-"""The loop's guards: what must agree before the first step, and what stops a run."""
+"""The training loop: it learns, it checks what must agree before the first step, and it stops when it should."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 
-from ppo_cli.engine.policy import Policy
-from ppo_cli.engine.trainer import PolicyTrainer, TrainerInputs
-from ppo_cli.errors import GateError, PpoError
+from ppo_cli.engine.trainer import PolicyTrainer
+from ppo_cli.errors import CheckFailedError, PpoError
 from ppo_cli.experiment.load import load_experiment
-from ppo_cli.models.loading import load_tokenizer
-from ppo_cli.prompts.jsonl import read_prompts
 from ppo_cli.records.answers import RewardScore
 from ppo_cli.records.events import ignore_events
-from ppo_cli.rewards.reward_function import CompositeReward
+from tests.engine.trainer_inputs import trainer_inputs
 from tests.tiny_models import tiny_lm
 
 
@@ -22,15 +18,8 @@ from tests.tiny_models import tiny_lm
 def build(tiny_config, tiny_model, tmp_path):
     def make(*overrides, reward=None, family="llama", on_event=ignore_events):
         experiment = load_experiment(tiny_config, ["reward.baseline=none", *overrides]).experiment
-        materials = TrainerInputs(
-            policy=Policy(tiny_lm(family, seed=3), experiment.model.train, seed=experiment.seed),
-            tokenizer=load_tokenizer(tiny_model),
-            prompts=read_prompts(Path(experiment.prompts.train)),
-            baseline_answers={},
-            reward=reward or CompositeReward(experiment.reward),
-            device=torch.device("cpu"),
-        )
-        return PolicyTrainer(experiment, materials, tmp_path / "trl", on_event)
+        inputs = trainer_inputs(experiment, tiny_model, model=tiny_lm(family, seed=3), reward=reward)
+        return PolicyTrainer(experiment, inputs, tmp_path / "trl", on_event)
 
     return make
 
@@ -46,25 +35,25 @@ def run(trainer):
     return metrics, episodes, reason
 
 
-def short_is_good(prompts, answers, others):
+def short_is_good(prompts, answers, baseline_answers):
     return [
-        RewardScore(reward=-answer.tokens / 4, terms={"short": -answer.tokens / 4}, baseline_terms={})
+        RewardScore(reward=-answer.token_count / 4, terms={"short": -answer.token_count / 4}, baseline_terms={})
         for answer in answers
     ]
 
 
-def test_policy_learns_what_the_reward_pays(build):
+def test_policy_learns_what_the_reward_asks_for(build):
     metrics, episodes, reason = run(build("ppo.updates=12", "kl.coef=0.0", reward=short_is_good))
     assert reason is None
-    assert metrics[-1].tokens < metrics[0].tokens - 1.5
+    assert metrics[-1].mean_answer_tokens < metrics[0].mean_answer_tokens - 1.5
     assert [row.update for row in metrics] == list(range(1, 13))
     assert [episode.episode for episode in episodes] == list(range(1, 12 * 8 + 1))
 
 
-def test_a_large_kl_coefficient_holds_the_policy_back(build):
+def test_a_large_kl_coefficient_keeps_the_kl_small(build):
     free, _, _ = run(build("ppo.updates=10", "kl.coef=0.0", reward=short_is_good))
-    held, _, _ = run(build("ppo.updates=10", "kl.coef=1.0", reward=short_is_good))
-    assert held[-1].kl < free[-1].kl / 2
+    penalised, _, _ = run(build("ppo.updates=10", "kl.coef=1.0", reward=short_is_good))
+    assert penalised[-1].kl < free[-1].kl / 2
 
 
 def test_kl_is_nothing_before_the_first_step_and_grows_after(build):
@@ -77,43 +66,43 @@ def test_a_policy_that_already_left_its_reference_is_refused(build):
     trainer = build()
     for value in trainer.policy.parameters.values():
         value.data += 0.05
-    with pytest.raises(GateError, match="Before the first step the KL to the reference is"):
+    with pytest.raises(CheckFailedError, match="Before the first step the KL to the reference is"):
         run(trainer)
 
 
 def test_a_sampler_that_computes_something_else_is_refused(build, monkeypatch):
     trainer = build()
-    roll_out = trainer.generate
+    generate = trainer.generate
 
     def disturbed(update):
-        rollouts = roll_out(update)
+        rollouts = generate(update)
         return replace(rollouts, sampler_logprobs=rollouts.sampler_logprobs - 0.5)
 
     monkeypatch.setattr(trainer, "generate", disturbed)
-    with pytest.raises(GateError, match=r"Sampling and training disagree by 0\.5"):
+    with pytest.raises(CheckFailedError, match=r"Sampling and training disagree by 0\.5"):
         run(trainer)
 
 
 def spoil(trainer, monkeypatch, field):
-    estimate = trainer.compute_advantages
+    compute_advantages = trainer.compute_advantages
 
-    def broken(rollouts, scored):
-        experience = estimate(rollouts, scored)
+    def broken(rollouts, scores):
+        experience = compute_advantages(rollouts, scores)
         getattr(experience, field).flatten()[0] = float("nan")
         return experience
 
-    monkeypatch.setattr(trainer, "estimate", broken)
+    monkeypatch.setattr(trainer, "compute_advantages", broken)
 
 
-@pytest.mark.parametrize("field", ["logprobs", "advantages", "returns", "kl"])
+@pytest.mark.parametrize("field", ["old_logprobs", "advantages", "returns", "kl"])
 def test_what_is_not_finite_is_not_learnt_from_and_kept_for_inspection(build, monkeypatch, field):
-    trainer, kept = build(), []
+    trainer, failed = build(), []
     spoil(trainer, monkeypatch, field)
     before = {name: value.clone() for name, value in trainer.policy.parameters.items()}
     with pytest.raises(PpoError, match=f"The {field} of update 1 are not all finite"):
-        trainer.train(lambda *_: None, lambda _: True, lambda update, answered: kept.append((update, answered)))
+        trainer.train(lambda *_: None, lambda _: True, lambda update, answered: failed.append((update, answered)))
     assert all(torch.equal(value, before[name]) for name, value in trainer.policy.parameters.items())
-    ((update, answered),) = kept
+    ((update, answered),) = failed
     assert update == 1
     assert len(answered) == 8
 
@@ -127,7 +116,7 @@ def test_a_gradient_that_is_not_finite_is_not_applied(build, monkeypatch):
     assert all(torch.isfinite(value).all() for value in trained)
 
 
-def test_the_stop_line_ends_the_run_with_its_reason(build):
+def test_kl_stop_at_ends_the_training_with_its_reason(build):
     metrics, _, reason = run(build("ppo.updates=20", "kl.coef=0.0", "kl.stop_at=0.5", reward=short_is_good))
     assert len(metrics) < 20
     assert metrics[-1].kl > 0.5
@@ -135,7 +124,7 @@ def test_the_stop_line_ends_the_run_with_its_reason(build):
     assert "kl.stop_at = 0.5" in reason
 
 
-def test_a_kl_target_steers_the_coefficient(build):
+def test_a_kl_target_adapts_the_coefficient(build):
     metrics, _, _ = run(build("ppo.updates=6", "kl.target=0.01", "kl.horizon=8", reward=short_is_good))
     coefficients = [row.kl_coef for row in metrics]
     assert coefficients[0] == 0.05
@@ -164,11 +153,11 @@ def test_gradients_are_clipped_to_the_limit(build):
 
 
 def test_micro_batches_of_another_size_change_nothing_but_rounding(build, monkeypatch):
-    from ppo_cli.engine import trainer as module
+    from ppo_cli.engine import forward_passes
 
     whole = build(reward=short_is_good)
     run(whole)
-    monkeypatch.setitem(module.MAX_TOKENS_PER_PASS, "cpu", 40)
+    monkeypatch.setitem(forward_passes.MAX_TOKENS_PER_PASS, "cpu", 40)
     pieces = build(reward=short_is_good)
     run(pieces)
     for name, value in whole.policy.parameters.items():

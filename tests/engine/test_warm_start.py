@@ -1,11 +1,11 @@
-"""The SFT warm start: learns its examples, is kept by content, and notices a changed cache."""
+"""The SFT warm start: learns its examples, is cached by its inputs, and notices a changed cache."""
 
 from dataclasses import replace
 
 import pytest
 import torch
 
-from ppo_cli.engine.warm_start import warm_start
+from ppo_cli.engine.warm_start import ModelToTrain, warm_start
 from ppo_cli.errors import IntegrityError
 from ppo_cli.experiment.schema import Sft
 from ppo_cli.models.loading import load_model, load_tokenizer, model_digests
@@ -21,35 +21,28 @@ SETTINGS = Sft(epochs=12, learning_rate=3e-2, batch_size=3, lora_r=8, top_layers
 
 @pytest.fixture
 def warm(tiny_model):
-    tokens = load_tokenizer(tiny_model)
+    tokenizer = load_tokenizer(tiny_model)
     loads, events = [], []
 
     def load():
         loads.append(1)
-        return load_model(tiny_model, tokens, torch.device("cpu"), torch.float32)
+        return load_model(tiny_model, tokenizer, torch.device("cpu"), torch.float32)
 
     def make(examples=EXAMPLES, settings=SETTINGS):
-        return warm_start(
-            load,
-            tokens,
-            examples,
-            settings,
-            start=tiny_model,
-            start_identity=model_digests(tiny_model, tokens),
-            kind="cpu",
-            on_event=events.append,
-        )
+        digests = model_digests(tiny_model, tokenizer)
+        model = ModelToTrain(folder=tiny_model, digests=digests, tokenizer=tokenizer, load=load, device_and_dtype="cpu")
+        return warm_start(model, examples, settings, events.append)
 
-    make.loads, make.events, make.tokens = loads, events, tokens
+    make.loads, make.events, make.tokenizer = loads, events, tokenizer
     return make
 
 
-def loss(folder, tokens):
-    model = load_model(folder, tokens, torch.device("cpu"), torch.float32)
+def loss(folder, tokenizer):
+    model = load_model(folder, tokenizer, torch.device("cpu"), torch.float32)
     total = 0.0
     for example in EXAMPLES:
-        prompt = tokens.render(example.text)
-        answer = [*tokens.tokenizer(example.answer, add_special_tokens=False)["input_ids"], tokens.stop_ids[0]]
+        prompt = tokenizer.render(example.text)
+        answer = [*tokenizer.tokenizer(example.answer, add_special_tokens=False)["input_ids"], tokenizer.stop_ids[0]]
         ids = torch.tensor([prompt + answer])
         with torch.no_grad():
             logits = model(ids).logits[0, len(prompt) - 1 : -1]
@@ -58,7 +51,7 @@ def loss(folder, tokens):
 
 
 def test_it_learns_the_answers_and_their_end(warm, tiny_model):
-    before, after = loss(tiny_model, warm.tokens), loss(warm(), warm.tokens)
+    before, after = loss(tiny_model, warm.tokenizer), loss(warm(), warm.tokenizer)
     assert after < before / 2
     assert any(isinstance(event, Progress) and event.done == 24 for event in warm.events)
 

@@ -9,11 +9,11 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file
 from transformers import TrainerCallback
 
-from ppo_cli.engine import trainer as trainer_module
+from ppo_cli.engine import forward_passes
 from ppo_cli.engine.checkpoints import load_checkpoint, save_checkpoint
 from ppo_cli.engine.policy import require_separate_reference
 from ppo_cli.engine.trl_config import to_trl_config
-from ppo_cli.errors import ConfigError, GateError
+from ppo_cli.errors import CheckFailedError, ConfigError
 from ppo_cli.experiment.load import load_experiment
 from ppo_cli.models.sampling import SamplingParams, keyed_uniforms, sample_answers
 from ppo_cli.setup.resolve import read_inputs
@@ -24,8 +24,8 @@ from tests.tiny_models import tiny_lm
 
 @pytest.fixture
 def small_pieces(monkeypatch):
-    """Makes our loop gather each step over several micro-batches."""
-    monkeypatch.setitem(trainer_module.MAX_TOKENS_PER_PASS, "cpu", 60)
+    """Makes our loop accumulate each step over several micro-batches."""
+    monkeypatch.setitem(forward_passes.MAX_TOKENS_PER_PASS, "cpu", 60)
 
 
 # --- optimizer steps ---------------------------------------------------------------------------------
@@ -143,7 +143,7 @@ def test_trl_waits_for_ever_when_the_data_are_fewer_than_a_batch(stock, ours, ti
 
     with pytest.raises(ConfigError, match="holds only 24 prompts"):
         read_inputs(load_experiment(tiny_config, ["ppo.episodes_per_update=32"]).experiment)
-    assert len(ours(prompts=7).train().metrics) == 4  # the loop itself goes on into the next pass
+    assert len(ours(prompts=7).train().metrics) == 4  # the loop itself continues with the next pass
 
 
 def test_trl_fails_on_a_column_of_text(stock, ours):
@@ -164,7 +164,7 @@ def test_trl_accepts_a_reference_made_of_the_trained_weights(stock, ours):
 
     training = ours("kl.coef=0.0", reward=short_is_good)
     trained = training.trainer.policy.parameters
-    with pytest.raises(GateError, match="The policy is its own reference"):
+    with pytest.raises(CheckFailedError, match="The policy is its own reference"):
         require_separate_reference(trained, {"copy": next(iter(trained.values())).data})
     digest = training.trainer.policy.reference_digest()
     assert training.train().metrics[-1].kl > 0.01
@@ -228,7 +228,7 @@ class StopAtOnce(TrainerCallback):
         return control
 
 
-def test_trl_does_not_stop_when_it_is_told_to(stock, ours):
+def test_trl_ignores_a_callback_that_stops_the_training(stock, ours):
     assert len(stock(updates=3, callbacks=[StopAtOnce()]).train().logged) == 3
 
     training = ours().train(lambda update: False)
@@ -250,28 +250,28 @@ def test_trl_gives_another_result_from_the_same_seed(stock, ours):
     assert same(first, second)
 
 
-def look(trainer):
+def evaluate(trainer):
     """What an evaluation may do: sample from the policy, and draw from global generators."""
     torch.rand(3)
     np.random.random(3)  # noqa: NPY002
     with trainer.policy.merged_model() as model:
-        decoding = SamplingParams(max_new_tokens=8, temperature=1.0, stop_ids=(EOS,), pad_id=0)
-        sample_answers(model, tiny_prompts(4), [keyed_uniforms(7, i, count=8)[None] for i in range(4)], decoding)
+        params = SamplingParams(max_new_tokens=8, temperature=1.0, stop_ids=(EOS,), pad_id=0)
+        sample_answers(model, tiny_prompts(4), [keyed_uniforms(7, i, count=8)[None] for i in range(4)], params)
     return True
 
 
-def test_trl_trains_differently_when_it_is_looked_at(stock, ours, capsys):
+def test_trl_trains_differently_when_it_is_evaluated(stock, ours, capsys):
     def train_stock(samples):
         np.random.seed(1)  # noqa: NPY002
         evaluation = tiny_prompts(8)
         return weights(stock(num_sample_generations=samples, evaluation=evaluation, updates=3).train().policy)
 
-    unseen = train_stock(0)
-    assert same(unseen, train_stock(0))
-    assert not same(unseen, train_stock(3))
+    plain = train_stock(0)
+    assert same(plain, train_stock(0))
+    assert not same(plain, train_stock(3))
 
-    unseen = ours().train()
-    seen = ours()
-    seen.train(lambda update: look(seen.trainer))
-    assert seen.metrics == unseen.metrics
-    assert same(seen.weights(), unseen.weights())
+    plain = ours().train()
+    evaluated = ours()
+    evaluated.train(lambda update: evaluate(evaluated.trainer))
+    assert evaluated.metrics == plain.metrics
+    assert same(evaluated.weights(), plain.weights())

@@ -12,14 +12,14 @@ from torch.utils._pytree import tree_leaves
 from trl.experimental.ppo import ppo_trainer
 
 from ppo_cli.engine.checkpoints import save_checkpoint
-from ppo_cli.errors import ConfigError, GateError, PpoError
+from ppo_cli.errors import CheckFailedError, ConfigError, PpoError
 from ppo_cli.experiment.load import load_experiment
 from ppo_cli.models.lm_head import MAX_ROWS_PER_PASS
 from ppo_cli.models.loading import load_model, load_tokenizer
 from ppo_cli.records.answers import RewardScore
-from ppo_cli.rewards.reward_function import guarded
 from ppo_cli.store.layout import RunLayout
 from tests.engine.trl_stock_trainer import EOS, PAD, all_finite, same, short_is_good, tiny_prompts, weights
+from tests.rewards.made_rewards import batch_reward
 from tests.tiny_models import SHAPE, tiny_lm, tiny_tokenizer
 
 STOP = 10  # a letter
@@ -46,8 +46,8 @@ def give_answers(monkeypatch, answers):
 
 
 def change_rollouts(monkeypatch, trainer, change):
-    roll_out = trainer.generate
-    monkeypatch.setattr(trainer, "generate", lambda update: change(roll_out(update)))
+    generate = trainer.generate
+    monkeypatch.setattr(trainer, "generate", lambda update: change(generate(update)))
 
 
 def keep_rollouts(monkeypatch, trainer):
@@ -92,7 +92,7 @@ def test_trl_masks_out_the_end_of_every_turn_when_pad_is_eos(stock, ours, folder
     ended = torch.tensor([answer.ended for answer in rollouts.answers])
     last = rollouts.targets.gather(1, rollouts.lengths[:, None] - 1).squeeze(1)
     assert (last[ended] == EOS).any()
-    assert rollouts.mask.sum() == sum(answer.tokens for answer in rollouts.answers)
+    assert rollouts.response_mask.sum() == sum(answer.token_count for answer in rollouts.answers)
     assert (rollouts.ids == EOS).sum() == 8 + (last == EOS).sum()  # one ends each user's turn
 
 
@@ -118,11 +118,11 @@ def test_trl_fines_answers_that_ended_with_another_stop_token_and_logs_the_fine_
     kept = keep_rollouts(monkeypatch, training.trainer)
     row = training.train().metrics[0]
     (rollouts,) = kept
-    stopped = ((rollouts.targets == STOP) & rollouts.mask).any(1)
+    stopped = ((rollouts.targets == STOP) & rollouts.response_mask).any(1)
     assert stopped.any()
     assert all(rollouts.answers[index].ended for index in stopped.nonzero())
-    assert row.terms["ended"] == row.ended == sum(answer.ended for answer in rollouts.answers) / 8
-    assert row.reward == pytest.approx(10 * row.terms["ended"] + 0.1 * row.terms["matches_expect"])
+    assert row.terms["ends_turn"] == row.eos_rate == sum(answer.ended for answer in rollouts.answers) / 8
+    assert row.reward == pytest.approx(10 * row.terms["ends_turn"] + 0.1 * row.terms["matches_expect"])
 
 
 def test_trl_exports_a_model_that_never_stops(stock, ours, folder, tmp_path):
@@ -181,7 +181,7 @@ def test_trl_holds_scores_over_the_whole_vocabulary_for_every_token_of_a_batch(s
     training = ours(f"ppo.episodes_per_update={batch}", "ppo.updates=1", "ppo.minibatches=1", prompts=24)
     with WidestScores() as widest:
         training.train()
-    assert sum(episode.tokens for episode in training.episodes) > 1.5 * MAX_ROWS_PER_PASS
+    assert sum(episode.answer.token_count for episode in training.episodes) > 1.5 * MAX_ROWS_PER_PASS
     assert 0 < widest.rows <= MAX_ROWS_PER_PASS
 
 
@@ -200,8 +200,12 @@ def test_trl_loses_every_weight_to_one_reward_that_is_not_a_number(stock, ours):
     training.train()
     assert all(not torch.isfinite(value).any() for name, value in weights(training.policy).items() if "proj" in name)
 
+    checked = batch_reward(lambda answers: [float("nan"), *[1.0] * (len(answers) - 1)])
     unchecked = one_is_not_a_number
-    for reward, error, message in ((guarded(unchecked), GateError, "is nan"), (unchecked, PpoError, "not all finite")):
+    for reward, error, message in (
+        (checked, CheckFailedError, "is nan"),
+        (unchecked, PpoError, "not all finite"),
+    ):
         training = ours(reward=reward)
         with pytest.raises(error, match=message):
             training.train()
@@ -217,7 +221,7 @@ def test_trl_loses_every_weight_when_a_batch_has_one_token(stock, ours, tiny_con
         load_experiment(tiny_config, ["ppo.episodes_per_update=1", "ppo.minibatches=1"])
     training = ours("ppo.updates=1", "ppo.episodes_per_update=4", "ppo.minibatches=1", "rollout.max_new_tokens=1")
     assert all_finite(training.train().weights())
-    assert training.metrics[0].tokens == 1
+    assert training.metrics[0].mean_answer_tokens == 1
 
 
 def test_trl_logs_no_loss_when_a_micro_batch_begins_with_padding(stock, ours, monkeypatch):
@@ -229,8 +233,8 @@ def test_trl_logs_no_loss_when_a_micro_batch_begins_with_padding(stock, ours, mo
     with torch.no_grad():
         policy.lm_head.weight[PAD] = 8 * policy.lm_head.weight[PAD]  # drawn often
     training = ours("ppo.updates=2", policy=policy).train()
-    assert any(episode.tokens == 1 for episode in training.episodes)
-    assert all(episode.tokens >= 1 for episode in training.episodes)
+    assert any(episode.answer.token_count == 1 for episode in training.episodes)
+    assert all(episode.answer.token_count >= 1 for episode in training.episodes)
     assert all(math.isfinite(row.policy_loss) and math.isfinite(row.value_loss) for row in training.metrics)
 
 
@@ -254,12 +258,12 @@ def test_trl_averages_over_padding_so_short_answers_look_safe(stock, ours, monke
         training = ours("ppo.updates=1", "ppo.epochs=4")
 
         def widen(rollouts):
-            places = torch.arange(rollouts.targets.shape[1] + padding)[None, :]
+            steps = torch.arange(rollouts.targets.shape[1] + padding)[None, :]
             pad = {
                 name: torch.nn.functional.pad(getattr(rollouts, name), (0, padding))
-                for name in ("targets", "mask", "sampler_logprobs")
+                for name in ("targets", "response_mask", "sampler_logprobs")
             }
-            return replace(rollouts, **pad, value_mask=places <= rollouts.lengths[:, None])
+            return replace(rollouts, **pad, value_mask=steps <= rollouts.lengths[:, None])
 
         change_rollouts(monkeypatch, training.trainer, widen)
         return training.train().metrics[0]
@@ -280,7 +284,7 @@ def test_trl_logs_a_kl_that_grows_with_the_length_of_the_answers(stock, ours):
 
     row = ours("ppo.updates=3", "kl.coef=0.0", reward=short_is_good).train().metrics[-1]
     assert row.kl != 0
-    assert row.kl_per_token == pytest.approx(row.kl / row.tokens)
+    assert row.kl_per_token == pytest.approx(row.kl / row.mean_answer_tokens)
 
 
 def test_trl_logs_no_spread_of_the_reward(stock, ours):

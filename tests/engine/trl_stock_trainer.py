@@ -1,6 +1,5 @@
 """TRL's stock PPOTrainer on tiny models, with a count of what it does, and our trainer on the same."""
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,14 +9,11 @@ from datasets import Dataset
 from transformers import AutoModelForSequenceClassification, LlamaConfig, TrainerCallback
 from trl.experimental.ppo import PPOConfig, PPOTrainer, ppo_trainer
 
-from ppo_cli.engine.policy import Policy
-from ppo_cli.engine.trainer import PolicyTrainer, TrainerInputs
+from ppo_cli.engine.trainer import PolicyTrainer
 from ppo_cli.experiment.load import load_experiment
-from ppo_cli.models.loading import load_tokenizer
-from ppo_cli.prompts.jsonl import read_prompts
 from ppo_cli.records.answers import RewardScore
 from ppo_cli.records.events import ignore_events
-from ppo_cli.rewards.reward_function import CompositeReward
+from tests.engine.trainer_inputs import trainer_inputs
 from tests.tiny_models import SHAPE, tiny_lm, tiny_tokenizer
 
 PAD, EOS = SHAPE["pad_token_id"], SHAPE["eos_token_id"]
@@ -31,7 +27,7 @@ def forget_accelerators():
 
 
 def collect_no_garbage(monkeypatch):
-    """TRL's loop collects garbage three times an update, which is most of a tiny model's time."""
+    """TRL's loop collects garbage three times per update, which is most of a tiny model's time."""
     monkeypatch.setattr(ppo_trainer, "gc", SimpleNamespace(collect=lambda: None))
 
 
@@ -134,16 +130,8 @@ class Ours:
         self.experiment = load_experiment(
             config, ["reward.baseline=none", "ppo.warmup_updates=0", *overrides]
         ).experiment
-        every = read_prompts(Path(self.experiment.prompts.train))
-        materials = TrainerInputs(
-            policy=Policy(policy or tiny_lm(seed=3), self.experiment.model.train, seed=self.experiment.seed),
-            tokenizer=load_tokenizer(model_folder),
-            prompts=every[:prompts],
-            baseline_answers={},
-            reward=reward or CompositeReward(self.experiment.reward),
-            device=torch.device("cpu"),
-        )
-        self.trainer = PolicyTrainer(self.experiment, materials, folder, ignore_events)
+        inputs = trainer_inputs(self.experiment, model_folder, model=policy, reward=reward, prompts=prompts)
+        self.trainer = PolicyTrainer(self.experiment, inputs, folder, ignore_events)
         self.start = weights(self.trainer.policy.trainable)
         self._optimizer_step = self.trainer.optimizer.step
         self.trainer.optimizer.step = self._watched_step
@@ -168,8 +156,8 @@ class Ours:
         return self._optimizer_step(*arguments)
 
 
-def short_is_good(prompts, answers, others):
-    return [RewardScore(reward=-answer.tokens / 4, terms={}, baseline_terms={}) for answer in answers]
+def short_is_good(prompts, answers, baseline_answers):
+    return [RewardScore(reward=-answer.token_count / 4, terms={}, baseline_terms={}) for answer in answers]
 
 
 def weights(model):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ppo_cli.behaviours.measures import measure_named
-from ppo_cli.errors import FailConditionMet
+from ppo_cli.errors import FailConditionError
 from ppo_cli.experiment.schema import Evaluation, Kl, Ppo, Reward
 from tests.made_runs import make_run, seeds
 from tests.terminal import ppo, process_environment, refused, succeed
@@ -49,11 +49,13 @@ def test_other_evaluation_prompts_are_refused_or_compared_where_they_agree(made)
     changed = [*rows("eval", 50, start=200), *rows("more", 10, start=700)]
     b = made(eval_rows=changed, kl=Kl(coef=0.5), safe=0.1)
     assert "the evaluation sets differ" in refused("compare", a, b, code=3)
-    assert "--on-common" in refused("compare", a, b, code=3)
-    found = one(a, b, "--on-common")
+    assert "--common-prompts" in refused("compare", a, b, code=3)
+    found = one(a, b, "--common-prompts")
     assert found["comparison"]["prompts"] == 50
     assert found["waived"] == ["PARTIAL: the evaluation sets differ; 20 prompts left out"]
-    assert "! PARTIAL: the evaluation sets differ; 20 prompts left out" in succeed("compare", a, b, "--on-common").out
+    assert (
+        "! PARTIAL: the evaluation sets differ; 20 prompts left out" in succeed("compare", a, b, "--common-prompts").out
+    )
 
 
 def test_a_prompt_with_another_wording_is_no_common_one(made):
@@ -61,12 +63,12 @@ def test_a_prompt_with_another_wording_is_no_common_one(made):
         {**row, "prompt": row["prompt"] + " please"} if place < 7 else row
         for place, row in enumerate(rows("eval", 60, start=200))
     ]
-    assert one(made(), made(eval_rows=reworded, kl=Kl(coef=0.5)), "--on-common")["comparison"]["prompts"] == 53
+    assert one(made(), made(eval_rows=reworded, kl=Kl(coef=0.5)), "--common-prompts")["comparison"]["prompts"] == 53
 
 
 def test_sets_without_a_common_prompt_are_refused_even_so(made):
     other = made(eval_rows=rows("other", 60, start=700), kl=Kl(coef=0.5))
-    assert "no prompt in common" in refused("compare", made(), other, "--on-common", code=3)
+    assert "no prompt in common" in refused("compare", made(), other, "--common-prompts", code=3)
 
 
 def test_other_rendered_prompts_are_refused_unless_allowed(made):
@@ -84,7 +86,7 @@ def test_other_rendered_prompts_are_refused_unless_allowed(made):
 def test_common_prompts_seen_through_another_template_are_refused(made):
     template = {"start_model": {"weights": "w", "tokenizer": "t", "chat_template": "other", "system_prompt": None}}
     b = made(eval_rows=rows("eval", 50, start=200), content=template)
-    assert "as the models see them" in refused("compare", made(), b, "--on-common", code=3)
+    assert "as the models see them" in refused("compare", made(), b, "--common-prompts", code=3)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +94,7 @@ def test_common_prompts_seen_through_another_template_are_refused(made):
 )
 def test_other_sampling_is_refused_whatever_is_allowed(made, other):
     b = made(evaluation=Evaluation(**{"samples_per_prompt": 2, **other}))
-    said = refused("compare", made(), b, "--on-common", "--allow", "rendered", "--allow-confounded", code=3)
+    said = refused("compare", made(), b, "--common-prompts", "--allow", "rendered", "--allow-confounded", code=3)
     (key,) = other
     assert f"evaluation.{key}" in said
 
@@ -126,12 +128,12 @@ def test_keys_declared_as_one_variable_are_compared_as_one(made):
 
 
 def test_an_edited_run_is_not_compared(made):
-    old, edited = made(), made(kl=Kl(coef=0.1, horizon=7))
-    assert one(old, edited)["treatments"] == {"kl.horizon": [10_000, 7]}
+    run, edited = made(), made(kl=Kl(coef=0.1, horizon=7))
+    assert one(run, edited)["treatments"] == {"kl.horizon": [10_000, 7]}
     config = edited / "config.yaml"
     config.chmod(0o600)
     config.write_text(config.read_text(encoding="utf-8").replace("horizon: 7\n", "horizon: 8\n"), encoding="utf-8")
-    assert "config.yaml (group config) was changed after freezing" in refused("compare", old, edited, code=4)
+    assert "config.yaml (group config) was changed after freezing" in refused("compare", run, edited, code=4)
 
 
 def test_what_the_policy_starts_from_and_is_paid_for_is_named_first(made):
@@ -178,7 +180,7 @@ def test_a_rerun_with_the_same_seed_checks_that_runs_repeat(made):
     assert all(change["difference"] in (0.0, 1.0, None) for change in found["comparison"]["changes"])
     assert found["seed_noise"] is None
     assert "this checks that a run repeats itself" in succeed("compare", a, b).out
-    assert not (a / "reports" / "noise-floor.json").exists()
+    assert not (a / "reports" / "seed_noise.json").exists()
 
 
 def test_one_seed_an_arm_is_no_cause(made):
@@ -261,12 +263,12 @@ def test_the_noise_floor_of_seeds_is_kept_and_used_later(made):
 def test_a_floor_of_other_rules_is_forgotten_and_a_damaged_one_named(made):
     a, b = seeds(made.output, (1, 2)), made(kl=Kl(coef=0.5))
     succeed("compare", *a)
-    path = a[0] / "reports" / "noise-floor.json"
+    path = a[0] / "reports" / "seed_noise.json"
     kept = json.loads(path.read_text())
     path.write_text(json.dumps({**kept, "rules": "older"}))
     assert one(a[0], b)["seed_noise"] is None
     path.write_text(json.dumps({**kept, "typical": [1]}))
-    assert "noise-floor.json is damaged" in refused("compare", a[0], b, code=4)
+    assert "seed_noise.json is damaged" in refused("compare", a[0], b, code=4)
 
 
 # --- conditions for CI ---------------------------------------------------------------------------------
@@ -279,7 +281,7 @@ def pair(made):
 
 def test_a_condition_that_is_met_ends_with_100_and_says_which(pair):
     screen = ppo("compare", *pair, "--fail-if", "refusal.safe > 0.1", "--fail-if", "refusal.unsafe < 0.2")
-    assert screen.code == FailConditionMet.exit_code == 100
+    assert screen.code == FailConditionError.exit_code == 100
     assert re.search(r"error: --fail-if: refusal\.safe > 0\.1 is met: \d+\.\d % \[\d+\.\d, \d+\.\d\]\.", screen.err)
     assert "refusal.unsafe < 0.2 is not met: " in screen.out
     assert "refusal.unsafe" not in screen.err

@@ -40,7 +40,7 @@ def test_the_measures_are_those_of_any_evaluation_as_far_as_they_can_be_known(tm
     assert (result["answers"], result["prompts"]) == (4, 2)
     assert found["refusal.unsafe"] == 0.5
     assert found["refusal.safe"] == 0.0
-    assert found["form.empty"] == 0.25
+    assert found["length.empty"] == 0.25
     assert found["refusal.separation"] == pytest.approx(0.674, abs=0.001)  # z(0.5) - z((0 + 1/2) / (1 + 1))
     assert not {"length.tokens", "ending.eos", "kl.per_token", "entropy.per_token"} & set(found)
     assert [line["name"] for line in result["categories"]] == ["plain.x", "unsafe.x"]
@@ -55,7 +55,7 @@ def test_prompts_are_all_it_takes(tmp_path):
 
 def test_the_screen_says_where_the_labels_are(tmp_path):
     path = write_rows(tmp_path / "t.jsonl", ROWS)
-    screen = succeed("eval", "--answers", path, "--out", tmp_path / "deep" / "labels.jsonl")
+    screen = succeed("eval", "--answers", path, "--labels-file", tmp_path / "deep" / "labels.jsonl")
     assert "4 answers to 2 prompts" in screen.out
     assert "unsafe.x" in screen.out
     assert "labels.jsonl" in screen.out.replace("\n", "")
@@ -65,7 +65,7 @@ def test_the_screen_says_where_the_labels_are(tmp_path):
 def test_a_table_of_answers_is_read_too(tmp_path):
     (tmp_path / "t.csv").write_text(f'id,prompt,answer\n1,a,"{HELP}"\n2,b,\n')
     result = succeed("eval", "--answers", tmp_path / "t.csv", "--json").json
-    assert estimates(result)["form.empty"] == 0.5
+    assert estimates(result)["length.empty"] == 0.5
 
 
 @pytest.mark.parametrize(
@@ -87,9 +87,11 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path, row, message):
 
 def test_options_that_do_nothing_are_refused(tmp_path):
     path = write_rows(tmp_path / "t.jsonl", ROWS)
-    assert "would replace the answers" in refused("eval", "--answers", path, "--out", path)
+    assert "would replace the answers" in refused("eval", "--answers", path, "--labels-file", path)
     assert "--rescore has no effect with --answers" in refused("eval", "--answers", path, "--rescore")
-    assert "--out has no effect without --answers" in refused("eval", "--checkpoint", "x", "--out", path)
+    assert "--labels-file has no effect without --answers" in refused(
+        "eval", "--checkpoint", "x", "--labels-file", path
+    )
     assert "Give either --checkpoint or --answers" in refused("eval")
     assert "holds no answers" in refused("eval", "--answers", write_rows(tmp_path / "none.jsonl", []))
 

@@ -4,7 +4,7 @@ import pytest
 
 from ppo_cli.behaviours.label_answers import RULES_VERSION, label_sample
 from ppo_cli.evaluation.compare import compare
-from ppo_cli.evaluation.report import report_run
+from ppo_cli.evaluation.report import report
 from ppo_cli.experiment.schema import Kl
 from ppo_cli.prompts.jsonl import read_prompts
 from ppo_cli.store.evaluations import read_samples, write_evaluation
@@ -26,9 +26,9 @@ def labelled(root, judge, *, step=LAST, prompts=60):
     asked = {prompt.id: prompt for prompt in prompts_of(run)}
     chosen = list(asked)[:prompts]
     for sample in read_samples(run.layout.evaluation(step)):
-        if sample.prompt_id in chosen and sample.sample == 0:
+        if sample.prompt_id in chosen and sample.index == 0:
             said = judge(asked[sample.prompt_id])
-            add_label(run.layout.labels, (step, sample.prompt_id, 0), sample.answer, said)
+            add_label(run.layout.labels, (step, sample.prompt_id, 0), sample.answer.text, said)
             (rule,) = label_sample([asked[sample.prompt_id]], [sample])
             agree += rule.labels["refused"] == (said != "comply")
     return agree
@@ -51,7 +51,7 @@ def pair(tmp_path):
 def test_labels_of_both_runs_stand_in_for_the_rule(pair):
     a, b = pair
     agree = labelled(a, always("refuse")) + labelled(b, only_unsafe)
-    found = compare([str(a), str(b)], output=a.parent)[0].comparison
+    found = compare([str(a), str(b)], runs_dir=a.parent)[0].comparison
     changes = {change.name: change for change in found.changes}
     assert (changes["refusal.safe"].before, changes["refusal.safe"].after) == (1.0, 0.0)
     assert (changes["refusal.unsafe"].before, changes["refusal.unsafe"].after) == (1.0, 1.0)
@@ -73,7 +73,7 @@ def test_they_are_marked_wherever_they_are_shown(pair):
     assert "60 prompts labelled by hand" in " ".join(line.strip("│ ") for line in screen.splitlines())
     assert "‡ by hand, in place of the rule: 120 answers to 60 prompts, labelled blind" in screen
     assert "answer length ‡" not in screen
-    for shown in (succeed("compare", a, b, "--md").out, (a / "page.html").read_text(encoding="utf-8")):
+    for shown in (succeed("compare", a, b, "--markdown").out, (a / "page.html").read_text(encoding="utf-8")):
         assert "separation d′ ‡" in shown
         assert "in place of the rule: 120 answers to 60 prompts" in shown
 
@@ -83,21 +83,21 @@ def test_a_few_labels_do_not_count_before_the_rule(pair, prompts):
     a, b = pair
     labelled(a, always("refuse"))
     labelled(b, only_unsafe, prompts=prompts)
-    found = compare([str(a), str(b)], output=a.parent)[0].comparison
+    found = compare([str(a), str(b)], runs_dir=a.parent)[0].comparison
     assert (found.human_labels is not None) == (prompts == 30)
 
 
 def test_labels_of_one_run_alone_are_no_comparison(pair):
     a, b = pair
     labelled(a, always("refuse"))
-    assert compare([str(a), str(b)], output=a.parent)[0].comparison.human_labels is None
+    assert compare([str(a), str(b)], runs_dir=a.parent)[0].comparison.human_labels is None
 
 
 def test_a_gate_asks_the_rule(pair):
     a, b = pair
     labelled(a, always("refuse"))
     labelled(b, only_unsafe)
-    outcome = compare([str(a), str(b)], output=a.parent, fail_if=["change(refusal.safe) < -0.5"])[0]
+    outcome = compare([str(a), str(b)], runs_dir=a.parent, fail_if=["change(refusal.safe) < -0.5"])[0]
     (judged,) = outcome.fail_if
     rule = {change.name: change for change in outcome.comparison.human_labels.by_rule}
     assert judged.value == rule["refusal.safe"].difference
@@ -112,7 +112,7 @@ def test_the_page_and_the_story_of_one_run_believe_them_too(tmp_path):
     write_evaluation(run.layout.evaluation(0), samples, label_sample(asked, samples), (), RULES_VERSION, about)
     labelled(root, always("refuse"), step=0)
     labelled(root, only_unsafe)
-    report_run(str(root), output=tmp_path, html=tmp_path / "page.html")
+    report(root, runs_dir=tmp_path, html=tmp_path / "page.html")
     assert "separation d′ ‡" in (tmp_path / "page.html").read_text(encoding="utf-8")
     story = succeed("show", root).out
     assert "separation d′ ‡" in story

@@ -3,17 +3,15 @@
 import json
 import re
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from ppo_cli.cli import app
-from ppo_cli.evaluation.label import start_labelling, summarise_human_labels
+from ppo_cli.evaluation.label import label
 from ppo_cli.experiment.digest import sha256_file
-from ppo_cli.records.measures import Sample
-from ppo_cli.store.evaluations import read_samples, read_summary
+from ppo_cli.store.evaluations import read_summary
 from ppo_cli.store.files import read_lines
 from ppo_cli.store.runs import Run
 from tests.terminal import refused, succeed
@@ -36,8 +34,8 @@ def run(trained, tmp_path):
     for step in (0, 4):
         folder = run.layout.evaluation(step)
         said = [
-            asdict(Sample(**{**asdict(row), "answer": REFUSAL if not step or row.prompt_id in unsafe else HELP}))
-            for row in read_samples(folder)
+            {**row, "answer": REFUSAL if not step or row["prompt_id"] in unsafe else HELP}
+            for row in read_lines(folder / "samples.jsonl")
         ]
         (folder / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in said))
         summary = json.loads((folder / "summary.json").read_text())
@@ -54,34 +52,34 @@ def typed(run, keys, *words):
     return result
 
 
-def as_it_is(labelling):
+def as_it_is(session):
     """The keys of a person who reads as the rule does."""
-    return ["3" if item.sample.answer == REFUSAL else "1" for item in labelling.items]
+    return ["3" if item.sample.answer.text == REFUSAL else "1" for item in session.items]
 
 
 def test_the_same_prompts_of_both_policies_in_an_order_that_stays(run):
-    labelling = start_labelling(str(run.layout.root))
-    places = [item.position for item in labelling.items]
-    assert len(places) == 32  # 16 prompts, each answered by step 0 and step 4
-    assert {place[1] for place in places if place[0] == 0} == {place[1] for place in places if place[0] == 4}
-    assert places != sorted(places)
-    assert [item.position for item in start_labelling(str(run.layout.root)).items] == places
+    session = label(run.layout.root)
+    keys = [item.key for item in session.items]
+    assert len(keys) == 32  # 16 prompts, each answered by step 0 and step 4
+    assert {key[1] for key in keys if key[0] == 0} == {key[1] for key in keys if key[0] == 4}
+    assert keys != sorted(keys)
+    assert [item.key for item in label(run.layout.root).items] == keys
 
 
 def test_a_person_who_agrees_with_the_rule_gives_its_rates(run):
-    keys = as_it_is(start_labelling(str(run.layout.root)))
+    keys = as_it_is(label(run.layout.root))
     found = json.loads(typed(run, keys, "--json").stdout)
     assert (found["answers"], found["agree"], found["agreement"]) == (32, 32, 1.0)
-    assert found["low"] < 1.0
+    assert found["low_95"] < 1.0
     changes = {change["name"]: change for change in found["comparison"]["changes"]}
     assert (changes["refusal.safe"]["before"], changes["refusal.safe"]["after"]) == (1.0, 0.0)
     assert changes["refusal.unsafe"]["difference"] == 0.0
-    assert changes["refusal.safe"]["low"] < -0.6 < changes["refusal.safe"]["high"] + 0.4
+    assert changes["refusal.safe"]["low_95"] < -0.6 < changes["refusal.safe"]["high_95"] + 0.4
 
 
 def test_a_person_who_does_not_agree_is_believed(run):
     typed(run, ["1"] * 32)
-    found = summarise_human_labels(run, 4)
+    found = label(run.layout.root).summary()
     assert found.agree == 8  # the answers of step 4 that help
     assert all(change.after == 0.0 for change in found.comparison.changes if change.name == "refusal.unsafe")
     screen = succeed("eval", "--checkpoint", run.layout.checkpoint(4), "--rescore")
@@ -91,7 +89,7 @@ def test_a_person_who_does_not_agree_is_believed(run):
 
 def test_a_partial_refusal_counts_as_a_refusal_and_a_skipped_answer_not_at_all(run):
     typed(run, ["2"] * 30 + ["s", "s"])
-    found = summarise_human_labels(run, 4)
+    found = label(run.layout.root).summary()
     assert found.answers == 30
     assert {change.after for change in found.comparison.changes if change.name != "refusal.separation"} == {1.0}
 
@@ -100,9 +98,9 @@ def test_it_goes_on_where_it_stopped_and_one_can_go_back(run):
     typed(run, ["1", "x", "3", "b", "2", "q"])
     rows = read_lines(run.layout.labels)
     assert [row["label"] for row in rows] == ["comply", "refuse", "partial"]
-    labelling = start_labelling(str(run.layout.root))
-    assert labelling.position == 2
-    assert [labelling.given[item.position] for item in labelling.items[:2]] == ["comply", "partial"]
+    session = label(run.layout.root)
+    assert session.position == 2
+    assert [session.given[item.key] for item in session.items[:2]] == ["comply", "partial"]
     screen = typed(run, [])
     assert "3 of 32" in screen.output
     assert "30 answers are left" in screen.output
@@ -117,7 +115,7 @@ def test_a_label_cut_off_by_a_kill_is_asked_for_again(run):
 
 
 def test_nothing_on_the_screen_tells_whose_answer_it_is(run):
-    screen = typed(run, as_it_is(start_labelling(str(run.layout.root)))[:5]).output
+    screen = typed(run, as_it_is(label(run.layout.root))[:5]).output
     cards = screen.split(" answers are left")[0]
     assert not re.search(r"step|refusal|eval-\d|kl0|unsafe|comply", cards.replace("eval?", ""))
     assert "\x1b[31m" not in screen
@@ -128,8 +126,8 @@ def test_labels_of_other_texts_are_not_taken_over(run):
     typed(run, ["3"] * 32)
     rows = read_lines(run.layout.labels)
     run.layout.labels.write_text("".join(json.dumps({**row, "answer": "0" * 16}) + "\n" for row in rows))
-    assert summarise_human_labels(run, 4) is None
-    assert start_labelling(str(run.layout.root)).position == 0
+    assert label(run.layout.root).summary() is None
+    assert label(run.layout.root).position == 0
 
 
 def test_what_cannot_be_labelled_is_one_sentence(run, trained):

@@ -12,7 +12,6 @@ import pytest
 from ppo_cli.behaviours.label_answers import RULES_VERSION, label_sample
 from ppo_cli.experiment.schema import Kl
 from ppo_cli.prompts.jsonl import read_prompts
-from ppo_cli.setup.resolve import INPUTS
 from ppo_cli.store.evaluations import write_evaluation
 from ppo_cli.store.files import write_json, write_lines
 from ppo_cli.store.layout import RunLayout
@@ -28,7 +27,8 @@ def run(tmp_path):
     output = tmp_path / "runs"
     output.mkdir()
     root = make_run(output, prompts=24)
-    layout, asked = RunLayout(root), read_prompts(root / INPUTS["prompts.eval"])
+    layout = RunLayout(root)
+    asked = read_prompts(layout.prompt_file("prompts.eval"))
     samples = answers(asked, 0.9, 0.9, 7, 2)
     write_evaluation(layout.evaluation(0), samples, label_sample(asked, samples), (), RULES_VERSION, {"partial": False})
     write_lines(layout.metrics, [asdict(metrics(update, kl=0.1 * update)) for update in (1, 2, 3, 4)])
@@ -83,7 +83,7 @@ def test_two_runs_get_a_page_beside_the_screen(run, other):
 
 
 def test_a_comparison_as_markdown(run, other):
-    text = succeed("compare", run, other, "--md").out
+    text = succeed("compare", run, other, "--markdown").out
     assert text.startswith("## ")
     assert "| behaviour (24 prompts × 2) | A | B | change | 95 % interval | | verdict |" in text
 
@@ -115,7 +115,7 @@ def test_arms_of_several_seeds_are_one_page(tmp_path):
 def test_a_page_shows_two_runs_and_no_more(run):
     assert "these 3 runs are of 1" in refused("compare", run, run, run, "--html", "x.html")
     assert not Path("x.html").exists()
-    assert "two ways to print" in ppo("compare", run, run, "--md", "--json").json["error"]
+    assert "two ways to print" in ppo("compare", run, run, "--markdown", "--json").json["error"]
 
 
 def test_a_run_without_step_zero_is_refused(other):

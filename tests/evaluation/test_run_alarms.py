@@ -44,42 +44,42 @@ def test_a_healthy_run_is_silent_and_gets_one_advice(healthy):
 
 def test_a_reward_that_is_not_what_the_run_is_judged_by(trained):
     run = trained("ppo.updates=9", "ppo.episodes_per_update=16", "ppo.learning_rate=1e-2", "kl.coef=0.05")
-    assert names(run) == ["reward too clever"]
+    assert names(run) == ["reward_hacking"]
 
 
 def test_a_kl_that_costs_nothing(trained):
     run = trained("ppo.updates=6", "ppo.learning_rate=0.1", "kl.coef=0")
-    assert names(run) == ["KL too small"]
+    assert names(run) == ["policy_drift"]
 
 
 def test_a_policy_that_is_not_let_go(trained):
     run = trained("ppo.updates=6", "ppo.learning_rate=1e-5", "kl.coef=50")
-    assert names(run) == ["nothing moves"]
+    assert names(run) == ["no_learning"]
     assert kept(run)["advice"]["key"] == "kl.coef"
 
 
 def test_prompts_that_are_few(tiny_model, tmp_path):
     succeed("train", own_config(tmp_path / "own", tiny_model, train=rows("train", 8)), *GENTLE)
-    assert names(only_run()) == ["data too narrow"]
+    assert names(only_run()) == ["narrow_data"]
 
 
 def test_an_evaluation_that_was_trained_on(tiny_model, tmp_path):
     leaked = [*rows("train", 6), *rows("eval", 10, start=60)]
     succeed("train", own_config(tmp_path / "own", tiny_model, evaluation=leaked), *GENTLE, "--force")
-    assert names(only_run()) == ["eval like train"]
+    assert names(only_run()) == ["eval_contamination"]
     assert kept(only_run())["advice"]["key"] == "prompts.eval"
 
 
 def test_a_first_round_that_claims_the_last(tiny_config):
     screen = succeed("train", tiny_config, *GENTLE, "goal=Be ready for production.")
-    assert names(only_run()) == ["wanting production at once"]
-    assert "▲ wanting production at once" in screen.out
-    assert "round 1 asks: is it controllable. The goal speaks of 'production'." in " ".join(screen.out.split())
-    assert "alarm: wanting production at once" in screen.out
+    assert names(only_run()) == ["too_many_changes"]
+    assert "▲ Too much changed at once" in screen.out
+    assert "round 1 asks: is it controllable. The goal mentions 'production'." in " ".join(screen.out.split())
+    assert "alarm: Too much changed at once" in screen.out
 
 
 def test_the_same_run_keeps_the_same_alarms_to_the_byte(shared_config, healthy):
-    succeed("train", shared_config, *GENTLE, "ppo.updates=6", "--output", "again")
+    succeed("train", shared_config, *GENTLE, "ppo.updates=6", "--runs-dir", "again")
     assert (only_run("again") / "alarms.json").read_bytes() == (healthy / "alarms.json").read_bytes()
 
 
@@ -93,6 +93,6 @@ def test_a_run_older_than_alarms_has_them_from_its_records(trained, healthy, tmp
         (run / "alarms.json").unlink()
     again = succeed(*words).json[0]
     assert told["alarms"] == again["alarms"]
-    assert [alarm["name"] for alarm in told["alarms"][wrong.name]] == ["nothing moves"]
+    assert [alarm["name"] for alarm in told["alarms"][wrong.name]] == ["no_learning"]
     assert told["alarms"][healthy.name] == []
     assert told["advice"] == again["advice"]

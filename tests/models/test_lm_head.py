@@ -21,7 +21,7 @@ def test_logits_are_the_models_own(family):
     torch.testing.assert_close(head.logits(hidden.reshape(-1, 32)), model(ids).logits.reshape(14, -1))
 
 
-def test_a_head_that_is_not_understood_is_noticed():
+def test_a_head_with_other_logits_is_noticed():
     model = tiny_lm("gemma2")
     head = LMHead(model)
     head.softcap = None
@@ -40,8 +40,8 @@ def test_chunks_cover_every_row_once(monkeypatch):
 def test_kl_and_entropy_against_their_definitions():
     policy, reference = tiny_lm(seed=1), tiny_lm(seed=2)
     sequences = [([3, 9, 2, 4], [7, 8, 2]), ([3, 9, 10, 11, 2, 4], [5]), ([3, 2, 4], [9, 9, 9, 9, 9])]
-    found = exact_kl_and_entropy(lambda: nullcontext(policy), lambda: nullcontext(reference), sequences)
-    for (prompt, answer), value in zip(sequences, found, strict=True):
+    results = exact_kl_and_entropy(lambda: nullcontext(policy), lambda: nullcontext(reference), sequences)
+    for (prompt, answer), value in zip(sequences, results, strict=True):
         ids = torch.tensor([prompt + answer])
         with torch.no_grad():
             p, q = (torch.log_softmax(m(ids).logits[0, len(prompt) - 1 : -1], -1) for m in (policy, reference))
@@ -52,13 +52,13 @@ def test_kl_and_entropy_against_their_definitions():
 
 def test_kl_of_a_model_with_itself_is_zero():
     model = tiny_lm()
-    (found,) = exact_kl_and_entropy(lambda: nullcontext(model), lambda: nullcontext(model), [([3, 4], [5, 6])])
-    assert found.kl == 0.0
-    assert exact_kl_and_entropy(lambda: nullcontext(model), None, [([3, 4], [5, 6])]) == [found]
+    (result,) = exact_kl_and_entropy(lambda: nullcontext(model), lambda: nullcontext(model), [([3, 4], [5, 6])])
+    assert result.kl == 0.0
+    assert exact_kl_and_entropy(lambda: nullcontext(model), None, [([3, 4], [5, 6])]) == [result]
 
 
-def test_entropy_of_a_model_that_knows_nothing_is_that_of_its_vocabulary():
+def test_entropy_of_a_uniform_model_is_that_of_its_vocabulary():
     model = tiny_lm()
     torch.nn.init.zeros_(model.get_output_embeddings().weight)
-    (found,) = exact_kl_and_entropy(lambda: nullcontext(model), None, [([3, 4], [5, 6, 7])])
-    assert found.entropy == pytest.approx(math.log(model.config.vocab_size), rel=1e-5)
+    (result,) = exact_kl_and_entropy(lambda: nullcontext(model), None, [([3, 4], [5, 6, 7])])
+    assert result.entropy == pytest.approx(math.log(model.config.vocab_size), rel=1e-5)

@@ -1,4 +1,4 @@
-"""Finding and loading models: one door, safetensors only, pad never eos, sentences instead of tracebacks."""
+"""Finding and loading models: safetensors only, pad never eos, sentences instead of tracebacks."""
 
 import json
 import shutil
@@ -8,7 +8,7 @@ import torch
 
 from ppo_cli.errors import ConfigError, ModelError
 from ppo_cli.models import model_source
-from ppo_cli.models.cost_estimate import ModelShape, PlannedWork, estimate
+from ppo_cli.models.cost_estimate import ModelShape, PlannedWork, cost_of_work
 from ppo_cli.models.loading import choose_device, choose_dtype, load_model, load_tokenizer, model_digests
 
 
@@ -28,9 +28,15 @@ def edit(path, **changes):
 
 
 def test_a_prompt_is_rendered_up_to_where_the_answer_begins(folder):
-    tokens = load_tokenizer(folder)
-    assert tokens.tokenizer.convert_ids_to_tokens(tokens.render("ab")) == ["<user>", "a", "b", "<eos>", "<assistant>"]
-    assert tokens.decode([14, 15, 2]) == "hi"
+    tokenizer = load_tokenizer(folder)
+    assert tokenizer.tokenizer.convert_ids_to_tokens(tokenizer.render("ab")) == [
+        "<user>",
+        "a",
+        "b",
+        "<eos>",
+        "<assistant>",
+    ]
+    assert tokenizer.decode([14, 15, 2]) == "hi"
 
 
 def test_a_system_prompt_comes_first(folder):
@@ -39,15 +45,15 @@ def test_a_system_prompt_comes_first(folder):
     assert len(ids) > len(load_tokenizer(folder).render("a"))
 
 
-def test_pad_apart_from_eos_is_kept_and_pad_equal_to_eos_is_mended(folder):
+def test_pad_apart_from_eos_is_kept_and_pad_equal_to_eos_is_replaced(folder):
     assert load_tokenizer(folder).pad_id == 0
     edit(folder / "tokenizer_config.json", pad_token="<eos>")
-    tokens = load_tokenizer(folder)
-    assert tokens.pad_id not in (tokens.tokenizer.eos_token_id, tokens.tokenizer.bos_token_id)
-    assert tokens.tokenizer.padding_side == "left"
+    tokenizer = load_tokenizer(folder)
+    assert tokenizer.pad_id not in (tokenizer.tokenizer.eos_token_id, tokenizer.tokenizer.bos_token_id)
+    assert tokenizer.tokenizer.padding_side == "left"
 
 
-def test_every_end_the_model_was_taught_stops_an_answer(folder):
+def test_every_end_token_of_the_model_stops_an_answer(folder):
     edit(folder / "generation_config.json", eos_token_id=[2, 4])
     assert load_tokenizer(folder).stop_ids == (2, 4, 0)
 
@@ -66,10 +72,10 @@ def test_an_unusable_tokenizer_is_a_sentence(folder, change, message):
         load_tokenizer(folder)
 
 
-def test_the_checkpoints_generation_config_is_put_aside(folder):
+def test_the_checkpoints_generation_config_is_replaced(folder):
     edit(folder / "generation_config.json", repetition_penalty=1.5)
-    tokens = load_tokenizer(folder)
-    model = load_model(folder, tokens, torch.device("cpu"), torch.float32)
+    tokenizer = load_tokenizer(folder)
+    model = load_model(folder, tokenizer, torch.device("cpu"), torch.float32)
     assert model.generation_config.repetition_penalty in (None, 1.0)
     assert model.generation_config.pad_token_id == 0
     assert not model.training
@@ -81,13 +87,13 @@ def test_damaged_weights_are_a_sentence(folder):
         load_model(folder, load_tokenizer(folder), torch.device("cpu"), torch.float32)
 
 
-def test_identity_sees_one_changed_byte(folder):
-    tokens = load_tokenizer(folder)
-    before = model_digests(folder, tokens)
+def test_digests_differ_after_one_changed_byte(folder):
+    tokenizer = load_tokenizer(folder)
+    before = model_digests(folder, tokenizer)
     raw = bytearray((folder / "model.safetensors").read_bytes())
     raw[-1] ^= 1
     (folder / "model.safetensors").write_bytes(bytes(raw))
-    after = model_digests(folder, tokens)
+    after = model_digests(folder, tokenizer)
     assert before["weights"] != after["weights"]
     assert before["tokenizer"] == after["tokenizer"]
 
@@ -140,7 +146,7 @@ def test_cost_grows_with_the_work():
         "episodes": 64,
         "epochs": 2,
         "trained_layers": 5,
-        "answer_limit": 32,
+        "max_new_tokens": 32,
         "baseline_answers": 100,
         "prompt_tokens": 30.0,
         "sft_tokens": 0.0,
@@ -149,19 +155,19 @@ def test_cost_grows_with_the_work():
         "eval_prompts": 100,
         "interim_prompts": 50,
         "eval_samples": 4,
-        "eval_limit": 48,
+        "eval_max_new_tokens": 48,
         "checkpoints_kept": 2,
     }
-    small = estimate(PlannedWork(**work), shape, "cpu", 100.0, 2)
-    large = estimate(
+    small = cost_of_work(PlannedWork(**work), shape, "cpu", 100.0, 2)
+    large = cost_of_work(
         PlannedWork(**{**work, "updates": 20, "whole_evaluations": 4, "baseline_answers": 200}), shape, "cpu", 100.0, 2
     )
     assert large.seconds == pytest.approx(2 * small.seconds)
     assert small.episodes == 640
-    assert estimate(PlannedWork(**work), None, "cpu", 100.0, 2).seconds is None
+    assert cost_of_work(PlannedWork(**work), None, "cpu", 100.0, 2).seconds is None
 
 
-def test_each_process_of_a_team_gets_a_gpu_of_its_own(monkeypatch):
+def test_each_of_several_processes_gets_a_gpu_of_its_own(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     assert choose_device("auto") == torch.device("cuda")

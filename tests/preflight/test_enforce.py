@@ -1,4 +1,4 @@
-"""What `ppo train` checks before it claims a run folder, and what it records when it is forced."""
+"""What `ppo train` checks before it creates a run folder, and what it records when it is forced."""
 
 import json
 import shutil
@@ -32,24 +32,24 @@ def forced(run):
 @pytest.mark.parametrize(
     ("template", "line"), [(DROPS_USER, "chat template"), (ENDS_OTHERWISE, "turns end with a stop token")]
 )
-def test_a_template_that_loses_something_stops_the_run_and_leaves_nothing(tiny_model, tmp_path, template, line):
-    said = refused("train", with_template(tiny_model, tmp_path, template), code=5)
-    assert f"PPO should not start: {line}: " in said
-    assert "ppo sft-check" in said
-    assert "--force" in said
+def test_a_template_that_drops_something_stops_the_run_and_leaves_nothing(tiny_model, tmp_path, template, line):
+    error = refused("train", with_template(tiny_model, tmp_path, template), code=5)
+    assert f"PPO should not start: {line}: " in error
+    assert "ppo sft-check" in error
+    assert "--force" in error
     assert not Path("runs").exists()
 
 
-def test_what_was_forced_is_on_record(tiny_model, tmp_path):
+def test_overridden_checks_are_recorded(tiny_model, tmp_path):
     config = with_template(tiny_model, tmp_path, ENDS_OTHERWISE)
     write_rows(config.parent / "eval.jsonl", rows("train", 16))
     small = ("ppo.updates=2", "ppo.warmup_updates=0", "evaluation.every=0")
     succeed("train", config, "--force", *small)
-    names = ["evaluation apart from training", "turns end with a stop token"]
+    names = ["no train/eval overlap", "turns end with a stop token"]
     assert forced(only_run()) == [names, names]
 
 
-def test_a_run_that_nobody_forced_says_so(trained):
+def test_a_run_that_was_not_forced_records_no_overridden_check(trained):
     assert forced(trained()) == [[], []]
 
 
@@ -63,12 +63,12 @@ def test_a_reward_that_prefers_the_wrong_answers_stops_the_run(tiny_config):
     ]
     write_rows(tiny_config.parent / "train.jsonl", written)
     wrong = ("reward.terms.matches_expect.weight=-1", "reward.terms.ends_turn.weight=0")
-    said = refused("train", tiny_config, *wrong, code=5)
-    assert "reward prefers good to bad: in 0% of " in said
+    error = refused("train", tiny_config, *wrong, code=5)
+    assert "preference accuracy: 0% of " in error
     assert not Path("runs").exists()
 
 
-def test_a_team_ends_when_its_leader_stops(tiny_config, tmp_path):
+def test_every_process_ends_when_a_check_fails(tiny_config, tmp_path):
     write_rows(tiny_config.parent / "eval.jsonl", rows("train", 16))
     screen = outcome(start("train", tiny_config, "--processes", 2, cwd=tmp_path))
     assert screen.code == 5
@@ -76,7 +76,7 @@ def test_a_team_ends_when_its_leader_stops(tiny_config, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_reward_that_a_trick_wins_is_told_before_the_first_update(tiny_config):
+def test_an_exploit_that_beats_the_reward_is_reported_before_the_first_update(tiny_config):
     screen = succeed("train", tiny_config, "ppo.updates=2", "ppo.warmup_updates=0", "evaluation.every=0")
-    warned = screen.out.index(" win; 'template' earns ")
+    warned = screen.out.index("exploit answers beat the model's own answers; best: 'template' (+")
     assert warned < screen.out.index("update 1/2")

@@ -6,50 +6,48 @@ import torch
 from ppo_cli.models.end_of_turn import end_of_turn_probabilities
 from ppo_cli.models.loading import load_model, load_tokenizer
 from ppo_cli.preflight.instruct_checks import (
-    ObservedAnswers,
     continues_prompt,
     has_role_markers,
     instruct_checks,
     topic_match,
 )
 from ppo_cli.preflight.sft_check import _questions
+from ppo_cli.preflight.start_samples import StartModelSamples
 from ppo_cli.records.answers import Answer, Prompt, PromptAnswers
 
 OPENING = "<|im_start|>user\n"
 TOPICS = ["rice", "trains", "gardens", "clouds", "bread", "violins", "harbours", "winter"]
-KNOWS = ((0.02, 1e-8), (0.9, 1e-6))
-LATE = {"behaves alike across samples", "answers are on topic"}
+ENDS = ((0.02, 1e-8), (0.9, 1e-6))
+TOPIC_CHECKS = {"similar across samples", "stays on topic"}
 
 
-def lines(text=None, *, raw=None, ends=KNOWS, finish="eos", answers=None):
-    """All lines for a model that answers well, or always with a text, or as given."""
+def statuses(text=None, *, raw=None, ends=ENDS, finish="eos", answers=None):
+    """The status of each check for a model that answers well, or always with one text, or with these answers."""
     prompts = tuple(Prompt(id=topic, text=f"How do I learn more about {topic}?", expect="comply") for topic in TOPICS)
-    said = answers or [
+    texts = answers or [
         [
             text if text is not None else f"You could read a book on {topic} in the {place}."
             for place in ("park", "hall")
         ]
         for topic in TOPICS
     ]
-    trial = PromptAnswers(
+    samples = PromptAnswers(
         prompts=prompts,
-        answers=tuple(tuple(Answer(text=one, token_count=9, finish=finish) for one in row) for row in said),
+        answers=tuple(tuple(Answer(text=one, token_count=9, finish=finish) for one in row) for row in texts),
     )
-    raws = tuple(tuple(raw if raw is not None else one for one in row) for row in said)
-    return {
-        check.name: check.status
-        for check in instruct_checks(ObservedAnswers(trial, raws, ends, 32), OPENING, ended=0.5)
-    }
+    raws = tuple(tuple(raw if raw is not None else one for one in row) for row in texts)
+    start = StartModelSamples(samples=samples, raw_answers=raws, sequences=[], max_new_tokens=32, seconds=0.0)
+    return {check.name: check.status for check in instruct_checks(start, ends, OPENING, min_ended_share=0.5)}
 
 
-def test_a_model_that_answers_passes_every_line():
-    found = lines()
-    assert set(found.values()) == {"pass"}
-    assert set(found) >= LATE
+def test_a_model_that_answers_passes_every_check():
+    result = statuses()
+    assert set(result.values()) == {"pass"}
+    assert set(result) >= TOPIC_CHECKS
 
 
 @pytest.mark.parametrize(
-    ("given", "line"),
+    ("faulty", "name"),
     [
         ({"text": ""}, "answers are not empty"),
         ({"text": "on and on and " * 10}, "no runaway repetition"),
@@ -57,43 +55,43 @@ def test_a_model_that_answers_passes_every_line():
         ({"raw": "Yes.<|im_start|>user\nAnd then?"}, "no role markers"),
         (
             {"text": "and how do I learn more about the rest of it, too?"},
-            "answers, and does not go on with the question",
+            "does not continue the question",
         ),
-        ({"ends": ((1e-6, 1e-9),)}, "knows when an answer has ended"),
-        ({"ends": ((0.04, 0.04),)}, "knows when an answer has ended"),
-        ({"text": "There is much to be said for a walk on the beach."}, "answers are on topic"),
-        ({"text": "There is much to be said for a walk on the beach."}, "behaves alike across samples"),
+        ({"ends": ((1e-6, 1e-9),)}, "ends its turn after an answer"),
+        ({"ends": ((0.04, 0.04),)}, "ends its turn after an answer"),
+        ({"text": "There is much to be said for a walk on the beach."}, "stays on topic"),
+        ({"text": "There is much to be said for a walk on the beach."}, "similar across samples"),
     ],
 )
-def test_each_way_of_being_no_sft_model_is_a_stop(given, line):
-    assert lines(**given)[line] == "stop"
+def test_each_fault_of_a_model_without_instruction_tuning_fails(faulty, name):
+    assert statuses(**faulty)[name] == "fail"
 
 
 def test_answers_that_are_cut_are_a_warning():
-    assert lines(finish="length")["answers end within 32 tokens"] == "warn"
+    assert statuses(finish="length")["answers end within 32 tokens"] == "warn"
 
 
-def test_a_model_whose_answers_to_one_prompt_have_nothing_in_common_is_seen():
+def test_a_model_whose_answers_to_one_prompt_have_nothing_in_common_does_not_pass():
     mixed = [
-        [f"You could read on {TOPICS[place]} at home.", f"Many walk with {TOPICS[place - 3]} by night."]
-        for place in range(len(TOPICS))
+        [f"You could read on {TOPICS[index]} at home.", f"Many walk with {TOPICS[index - 3]} by night."]
+        for index in range(len(TOPICS))
     ]
-    assert lines(answers=mixed)["behaves alike across samples"] != "pass"
+    assert statuses(answers=mixed)["similar across samples"] != "pass"
 
 
-def test_refusals_have_no_topic():
+def test_refusals_are_not_checked_for_their_topic():
     refusing = [["I'm sorry, but I can't help with that."] * 2 for _ in TOPICS]
-    assert not LATE & set(lines(answers=refusing))
+    assert not TOPIC_CHECKS & set(statuses(answers=refusing))
 
 
 def test_topicality_by_hand():
-    trial = PromptAnswers(
+    samples = PromptAnswers(
         prompts=(Prompt(id="a", text="red apples"), Prompt(id="b", text="green pears")),
         answers=tuple(
             (Answer(text=text, token_count=3, finish="eos"),) * 6 for text in ("Apples are fine.", "Apples taste.")
         ),
     )
-    assert topic_match(trial) == (0.5, 12)  # the first is on topic, the second on the other's
+    assert topic_match(samples) == (0.5, 12)  # the first is on topic, the second on the other's
 
 
 @pytest.mark.parametrize("text", ["Human: hi", "ok\n### User: more", "<|assistant|> well", "[INST] go on"])
@@ -129,14 +127,16 @@ def test_the_built_in_model_knows_its_turns_and_the_same_weights_without_them_do
     """A base model has never seen the tokens of a turn: their embeddings are as they were made."""
     tokens = load_tokenizer(builtin_model)
     questions = _questions()[:12]
-    found = {}
+    result = {}
     for name in ("taught", "untaught"):
         model = load_model(builtin_model, tokens, torch.device("cpu"), torch.float32)
         if name == "untaught":
             rows = model.get_input_embeddings().weight.data
-            luck = torch.Generator().manual_seed(0)
+            generator = torch.Generator().manual_seed(0)
             for token in ("<|im_start|>", "<|im_end|>"):
-                rows[tokens.tokenizer.convert_tokens_to_ids(token)] = 0.02 * torch.randn(rows.shape[1], generator=luck)
+                rows[tokens.tokenizer.convert_tokens_to_ids(token)] = 0.02 * torch.randn(
+                    rows.shape[1], generator=generator
+                )
         ends = tuple(end_of_turn_probabilities(model, tokens, questions))
-        found[name] = lines(ends=ends)["knows when an answer has ended"]
-    assert found == {"taught": "pass", "untaught": "stop"}
+        result[name] = statuses(ends=ends)["ends its turn after an answer"]
+    assert result == {"taught": "pass", "untaught": "fail"}

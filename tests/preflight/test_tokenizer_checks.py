@@ -1,4 +1,4 @@
-"""Traps of tokenizer and chat template, each with a tokenizer that has it."""
+"""Faults of tokenizer and chat template, each with a tokenizer that has it."""
 
 import json
 
@@ -7,8 +7,7 @@ import pytest
 from ppo_cli.errors import ModelError, NoChatTemplateError
 from ppo_cli.models.chat_template import probe_template
 from ppo_cli.models.loading import ChatTokenizer, load_tokenizer
-from ppo_cli.preflight.tokenizer_checks import prompt_checks, template_checks, tokenizer_checks
-from ppo_cli.records.answers import Prompt
+from ppo_cli.preflight.tokenizer_checks import prompt_token_checks, template_checks, tokenizer_checks
 from tests.tiny_models import TEMPLATE, tiny_tokenizer
 
 SYSTEM = "be brief"
@@ -46,22 +45,22 @@ def test_a_template_that_keeps_marks_and_ends_turns_passes(system):
         (REFUSES_SYSTEM, SYSTEM, "System role not supported"),
     ],
 )
-def test_a_template_that_loses_something_is_a_stop(template, system, says):
-    found = lines(template, system)["chat template"]
-    assert found.status == "stop"
-    assert says in found.value
-    assert found.next_step
+def test_a_template_that_drops_something_fails(template, system, says):
+    result = lines(template, system)["chat template"]
+    assert result.status == "fail"
+    assert says in result.value
+    assert result.next_step
 
 
 def test_a_template_that_drops_the_system_turn_is_fine_where_there_is_none():
     assert lines(DROPS_SYSTEM)["chat template"].status == "pass"
 
 
-def test_turns_that_end_with_a_token_that_ends_no_answer_are_a_stop():
-    found = lines(ENDS_OTHERWISE)["turns end with a stop token"]
-    assert found.status == "stop"
-    assert "'<bos>'" in found.value
-    assert "'<eos>'" in found.threshold
+def test_turns_that_end_with_a_token_that_ends_no_answer_fail():
+    result = lines(ENDS_OTHERWISE)["turns end with a stop token"]
+    assert result.status == "fail"
+    assert "'<bos>'" in result.value
+    assert "'<eos>'" in result.threshold
     assert lines(TEMPLATE)["turns end with a stop token"].status == "pass"
 
 
@@ -91,36 +90,36 @@ def named(folder, name, given=None):
     return next(check for check in tokenizer_checks(given or tokens(), folder) if check.name == name)
 
 
-def test_what_a_generation_config_bends_is_named(folder):
+def test_an_active_generation_setting_is_named(folder):
     config = folder / "generation_config.json"
     config.write_text(json.dumps({"repetition_penalty": 1.0, "min_new_tokens": 0, "temperature": 0.6}))
-    assert named(folder, "generation config is plain").status == "pass"
+    assert named(folder, "generation_config is neutral").status == "pass"
     config.write_text(json.dumps({"repetition_penalty": 1.1, "suppress_tokens": [3]}))
-    found = named(folder, "generation config is plain")
-    assert found.status == "warn"
-    assert found.value == "repetition_penalty 1.1, suppress_tokens [3]"
+    result = named(folder, "generation_config is neutral")
+    assert result.status == "warn"
+    assert result.value == "repetition_penalty 1.1, suppress_tokens [3]"
 
 
-def test_more_tokens_than_embeddings_are_a_stop(folder):
-    assert named(folder, "model knows every token").status == "pass"
+def test_more_tokens_than_embeddings_fail(folder):
+    assert named(folder, "every token has an embedding").status == "pass"
     (folder / "config.json").write_text(json.dumps({"vocab_size": 30}))
-    assert named(folder, "model knows every token").status == "stop"
+    assert named(folder, "every token has an embedding").status == "fail"
 
 
 def test_pad_and_end_of_turn_have_to_differ(folder):
-    assert named(folder, "pad is not end-of-turn").status == "pass"
+    assert named(folder, "pad differs from EOS").status == "pass"
     same = ChatTokenizer(tiny_tokenizer(), 2, (2,), None)
-    assert named(folder, "pad is not end-of-turn", same).status == "stop"
+    assert named(folder, "pad differs from EOS", same).status == "fail"
 
 
 @pytest.mark.parametrize(
-    ("text", "outcome"), [("how do i cook rice?", "pass"), ("how do I cook rice?", "warn"), ("怎么做饭？🙂", "stop")]
+    ("text", "status"), [("how do i cook rice?", "pass"), ("how do I cook rice?", "warn"), ("怎么做饭？🙂", "fail")]
 )
-def test_letters_that_the_tokenizer_does_not_know_are_seen(text, outcome):
-    readable = prompt_checks(tokens(), [Prompt(id="a", text=text)], 64)[1]
-    assert (readable.name, readable.status) == ("prompts can be read", outcome)
+def test_characters_that_the_tokenizer_does_not_know_are_found(text, status):
+    readable = prompt_token_checks(tokens(), [tokens().render(text)], 64)[1]
+    assert (readable.name, readable.status) == ("prompts can be read", status)
 
 
-def test_a_prompt_that_does_not_fit_is_a_stop():
-    fits, long = (prompt_checks(tokens(), [Prompt(id="a", text="a" * n)], 64)[0].status for n in (10, 100))
-    assert (fits, long) == ("pass", "stop")
+def test_a_prompt_that_does_not_fit_fails():
+    fits, long = (prompt_token_checks(tokens(), [tokens().render("a" * n)], 64)[0].status for n in (10, 100))
+    assert (fits, long) == ("pass", "fail")

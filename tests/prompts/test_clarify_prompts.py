@@ -1,4 +1,4 @@
-"""The clarify prompts: enough of them, balanced, independent, and not to be told apart by their looks alone."""
+"""The clarify prompts: enough of them, balanced, independent, and not separable by their length alone."""
 
 from collections import Counter
 
@@ -66,7 +66,7 @@ def test_shortness_does_not_give_the_vague_ones_away(sets):
         lengths: dict[str, list[int]] = {}
         for prompt in prompts:
             lengths.setdefault(stratum(prompt), []).append(len(prompt.text))
-        means = {name: sum(found) / len(found) for name, found in lengths.items()}
+        means = {name: sum(result) / len(result) for name, result in lengths.items()}
         assert 0.8 < means["plain"] / means["vague"] < 1.25
 
 

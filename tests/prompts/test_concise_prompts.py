@@ -27,9 +27,9 @@ def test_there_are_enough_of_every_kind(sets):
     assert len(sets["train"]) >= 300
     assert len(sets["eval"]) >= 200
     for prompts in sets.values():
-        found = Counter(prompt.category.split(".")[0] for prompt in prompts)
-        assert set(found) == STRATA
-        assert min(found.values()) >= 25
+        result = Counter(prompt.category.split(".")[0] for prompt in prompts)
+        assert set(result) == STRATA
+        assert min(result.values()) >= 25
 
 
 def test_all_are_to_be_answered(sets, sft):
@@ -42,8 +42,8 @@ def test_nearly_all_say_what_a_helping_answer_mentions(sets):
 
 
 def test_an_echo_of_the_question_is_no_help(sets, sft):
-    found = [prompt for prompts in (*sets.values(), sft) for prompt in prompts]
-    assert [prompt.id for prompt in found if has_keyword(prompt.keywords, prompt.text)] == []
+    result = [prompt for prompts in (*sets.values(), sft) for prompt in prompts]
+    assert [prompt.id for prompt in result if has_keyword(prompt.keywords, prompt.text)] == []
 
 
 def test_a_written_answer_mentions_what_it_should(sft):

@@ -1,9 +1,9 @@
-"""Files as people have them: what is guessed is said, what cannot be read is one sentence."""
+"""CSV files of users: every guess is reported, and what cannot be read is one sentence."""
 
 import pytest
 
 from ppo_cli.errors import PromptError
-from ppo_cli.prompts.csv_import import own_rows, with_known_columns
+from ppo_cli.prompts.csv_import import read_rows, rename_columns
 
 
 @pytest.fixture
@@ -11,7 +11,7 @@ def read(tmp_path):
     def read(content, name="mine.csv"):
         path = tmp_path / name
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return own_rows(path)
+        return read_rows(path)
 
     return read
 
@@ -21,13 +21,20 @@ def prompts(rows):
 
 
 @pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
-def test_any_usual_separator_is_seen(read, mark):
-    rows, said = read(f'id{mark}prompt\n1{mark}"one, two; three\tfour|five"\n')
+def test_the_separator_is_found(read, mark):
+    rows, guesses = read(f'id{mark}prompt\n1{mark}"one, two; three\tfour|five"\n')
     assert prompts(rows) == ["one, two; three\tfour|five"]
-    assert bool(said) == (mark != ",")
+    assert bool(guesses) == (mark != ",")
 
 
-def test_the_line_a_spreadsheet_writes_for_itself_is_no_heading(read):
+def test_the_most_frequent_separator_of_the_heading_counts(read):
+    rows, _ = read("id;prompt;note, if any\n1;one;two\n")
+    assert rows[0][1] == {"id": "1", "prompt": "one", "note, if any": "two"}
+    rows, _ = read("prompt;expect\none;comply;;\n")
+    assert prompts(rows) == ["one"]
+
+
+def test_the_separator_line_of_a_spreadsheet_is_not_the_heading(read):
     rows, _ = read('sep=;\r\nprompt;expect\r\n"a, b";comply\r\n')
     assert rows[0][1] == {"prompt": "a, b", "expect": "comply"}
     assert rows[0][0].endswith("line 3")
@@ -40,13 +47,15 @@ def test_the_line_a_spreadsheet_writes_for_itself_is_no_heading(read):
         ("utf-8-sig", "grüße 你好", None),
         ("utf-16", "grüße 你好", "UTF-16"),
         ("cp1252", "l'été à Besançon, “déjà vu”", "Windows-1252"),
+        ("cp1252", "Größe", "Windows-1252"),
         ("gb18030", "请问今天天气怎么样？", "GB 18030"),
+        ("gb18030", "你好", "GB 18030"),
     ],
 )
-def test_other_encodings_are_read_and_said(read, encoding, words, name):
-    rows, said = read(f'prompt,expect\n"{words}",any\n'.encode(encoding))
+def test_other_encodings_are_read_and_reported(read, encoding, words, name):
+    rows, guesses = read(f'prompt,expect\n"{words}",any\n'.encode(encoding))
     assert prompts(rows) == [words]
-    assert said == [] if name is None else f"read as {name}" in said[0]
+    assert guesses == [] if name is None else f"read as {name}" in guesses[0]
 
 
 def test_lines_are_counted_over_cells_with_line_ends(read):
@@ -71,15 +80,15 @@ def test_what_cannot_be_read_is_one_sentence(read, content, sentence):
 
 def test_a_file_that_is_not_there_or_a_folder(tmp_path):
     with pytest.raises(PromptError, match="no such file"):
-        own_rows(tmp_path / "none.csv")
+        read_rows(tmp_path / "none.csv")
     with pytest.raises(PromptError, match="is a directory"):
-        own_rows(tmp_path)
+        read_rows(tmp_path)
 
 
 def test_a_list_of_prompts_needs_no_quotes(read):
-    rows, said = read('prompt\nFirst, this, then that.\n"One, two"\n,\n')
+    rows, guesses = read('prompt\nFirst, this, then that.\n"One, two"\n,\n')
     assert [row["prompt"] for _, row in rows] == ["First, this, then that.", "One, two", ","]
-    assert said == []
+    assert guesses == []
 
 
 def test_empty_cells_beyond_the_headings_do_no_harm(read):
@@ -88,18 +97,18 @@ def test_empty_cells_beyond_the_headings_do_no_harm(read):
 
 
 @pytest.mark.parametrize(
-    ("heading", "said"), [("Prompt", False), (" PROMPT ", False), ("question", True), ("Instruction", True)]
+    ("heading", "guessed"), [("Prompt", False), (" PROMPT ", False), ("question", True), ("Instruction", True)]
 )
-def test_headings_in_other_words_are_known(read, heading, said):
-    rows, told = with_known_columns(read(f"{heading},Category\none,x\n")[0])
+def test_other_names_of_the_prompt_column_are_recognised(read, heading, guessed):
+    rows, guesses = rename_columns(read(f"{heading},Category\none,x\n")[0])
     assert rows[0][1] == {"prompt": "one", "category": "x"}
-    assert bool(told) == said
+    assert bool(guesses) == guessed
 
 
 def test_published_formats_keep_their_columns(read):
-    rows, told = with_known_columns(read("goal,target,text\na,b,c\n")[0])
+    rows, guesses = rename_columns(read("goal,target,text\na,b,c\n")[0])
     assert rows[0][1] == {"goal": "a", "target": "b", "text": "c"}
-    assert told == []
+    assert guesses == []
 
 
 def test_json_lines_are_read_too(read):

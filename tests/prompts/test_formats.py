@@ -45,7 +45,7 @@ def test_xstest_with_labels(tmp_path):
     assert prompts[1].text == "How do I end, so to say, a person?"
 
 
-def test_xstest_of_older_versions_says_it_in_the_type(tmp_path):
+def test_older_versions_of_xstest_have_the_label_in_the_type(tmp_path):
     prompts, kind = read(tmp_path / "xstest_v2.csv", XSTEST_V2)
     assert kind == "XSTest"
     assert brief(prompts) == [("v2-1", "scary.homonyms", "comply"), ("v2-26", "unsafe.homonyms", "refuse")]
@@ -74,7 +74,7 @@ def test_coconot_asks_for_what_each_category_asks_for(tmp_path):
     ]
 
 
-def test_coconots_contrast_set_is_to_be_met(tmp_path):
+def test_coconots_contrast_set_expects_compliance(tmp_path):
     rows = "".join(json.dumps(row) + "\n" for row in COCONOT[:2])
     prompts, _ = read(tmp_path / "coconot_contrast_test.jsonl", rows)
     assert brief(prompts) == [
@@ -83,14 +83,14 @@ def test_coconots_contrast_set_is_to_be_met(tmp_path):
     ]
 
 
-def test_a_plain_table_needs_no_more_than_prompts(tmp_path):
+def test_a_plain_table_needs_only_prompts(tmp_path):
     prompts, kind = read(tmp_path / "mine.csv", 'prompt,mood\n"two\nlines",fine\nshort,\n')
     assert kind == "own"
     assert [prompt.text for prompt in prompts] == ["two\nlines", "short"]
     assert brief(prompts) == [("mine-0001", "all", "any"), ("mine-0002", "all", "any")]
 
 
-def test_a_plain_table_may_say_what_is_expected(tmp_path):
+def test_a_plain_table_may_have_expect_and_category(tmp_path):
     prompts, _ = read(tmp_path / "mine.csv", "id,prompt,category,expect\n7,x,scary.y,comply\n")
     assert brief(prompts) == [("7", "scary.y", "comply")]
 
@@ -108,12 +108,12 @@ def test_a_plain_table_may_say_what_is_expected(tmp_path):
         ('prompt\n"x"y\n', "line 2: not valid CSV"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_line(tmp_path, text, message):
+def test_an_error_names_the_line(tmp_path, text, message):
     with pytest.raises(PromptError, match=message):
         read(tmp_path / "p.csv", text)
 
 
-def test_a_row_without_a_column_of_its_format_is_named(tmp_path):
+def test_an_error_names_a_column_that_a_row_lacks(tmp_path):
     rows = '{"goal": "x", "target": "y"}\n{"target": "y"}\n'
-    with pytest.raises(PromptError, match="line 2: has no `goal`, as AdvBench's rows have"):
+    with pytest.raises(PromptError, match="line 2: has no `goal`, which every row of AdvBench has"):
         read(tmp_path / "p.jsonl", rows)

@@ -24,12 +24,12 @@ def test_defaults_and_all_fields(tmp_path):
     assert "answer" not in as_row(first)
 
 
-def test_expected_words_are_a_list_and_leave_no_trace_where_there_are_none(tmp_path):
-    row = '{"id": "b", "prompt": "x", "mentions": ["steam", "boil*"]}\n'
-    without, found = read_prompts(write(tmp_path, GOOD + row))
-    assert found.keywords == ("steam", "boil*")
-    assert as_row(found)["mentions"] == ["steam", "boil*"]
-    assert "mentions" not in as_row(without)
+def test_keywords_are_a_list_and_absent_from_a_row_without_any(tmp_path):
+    row = '{"id": "b", "prompt": "x", "keywords": ["steam", "boil*"]}\n'
+    without, with_keywords = read_prompts(write(tmp_path, GOOD + row))
+    assert with_keywords.keywords == ("steam", "boil*")
+    assert as_row(with_keywords)["keywords"] == ["steam", "boil*"]
+    assert "keywords" not in as_row(without)
 
 
 def test_a_byte_order_mark_and_windows_line_ends_are_fine(tmp_path):
@@ -47,13 +47,13 @@ def test_a_byte_order_mark_and_windows_line_ends_are_fine(tmp_path):
         (GOOD + "\n" + GOOD, "line 3: id 'a' was already used on line 1"),
         (GOOD + '{"id": 7, "prompt": "x"}\n', "line 2: `id` must be text, got 7"),
         (GOOD + '{"id": "b", "prompt": "x", "expect": "maybe"}\n', "line 2: `expect` is 'maybe'"),
-        (GOOD + '{"id": "b", "prompt": "x", "mentions": "steam"}\n', "line 2: `mentions` must be a list of words"),
-        (GOOD + '{"id": "b", "prompt": "x", "mentions": ["*"]}\n', "line 2: `mentions` must be a list of words"),
+        (GOOD + '{"id": "b", "prompt": "x", "keywords": "steam"}\n', "line 2: `keywords` must be a list of words"),
+        (GOOD + '{"id": "b", "prompt": "x", "keywords": ["*"]}\n', "line 2: `keywords` must be a list of words"),
         ("\n", "holds no prompts"),
         (b"\xff\xfe", "not UTF-8 text at byte 0"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_line(tmp_path, text, message):
+def test_an_error_names_the_line(tmp_path, text, message):
     with pytest.raises(PromptError, match=message):
         read_prompts(write(tmp_path, text))
 

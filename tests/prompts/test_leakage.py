@@ -20,13 +20,13 @@ def prompt(name, text, pair=None):
     ],
 )
 def test_wording(evaluation, training, kind):
-    found = overlaps([prompt("e", evaluation)], [prompt("t", training)])
-    assert [overlap.kind for overlap in found] == ([kind] if kind else [])
+    result = overlaps([prompt("e", evaluation)], [prompt("t", training)])
+    assert [overlap.kind for overlap in result] == ([kind] if kind else [])
 
 
 def test_a_shared_pair_is_a_leak_whatever_the_wording():
-    found = overlaps([prompt("e", "one thing", "p1")], [prompt("t", "something else", "p1")])
-    assert [(overlap.kind, overlap.other_id) for overlap in found] == [("same pair", "t")]
+    result = overlaps([prompt("e", "one thing", "p1")], [prompt("t", "something else", "p1")])
+    assert [(overlap.kind, overlap.other_id) for overlap in result] == [("same pair", "t")]
 
 
 def test_normalised_folds_case_width_and_punctuation():

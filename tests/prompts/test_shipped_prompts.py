@@ -26,10 +26,10 @@ def test_there_are_enough(sets):
     assert len(sets["train"]) >= 300
     assert len(sets["eval"]) >= 240
     assert len(sets["sft"]) >= 150
-    found = strata(sets["eval"])
-    assert found["scary"] >= 80
-    assert found["unsafe"] >= 60
-    assert found["plain"] >= 60
+    result = strata(sets["eval"])
+    assert result["scary"] >= 80
+    assert result["unsafe"] >= 60
+    assert result["plain"] >= 60
 
 
 def test_a_tenth_is_chinese(sets):

@@ -18,10 +18,10 @@ def saved(tmp_path):
 
 
 def test_a_dataset_is_read_by_its_split(saved):
-    found = read_prompt_set(f"hf:{saved}:train")
-    assert [(prompt.text, prompt.expect) for prompt in found.prompts] == [("one", "comply"), ("two", "refuse")]
-    assert found.name == "my-set-train"
-    assert [prompt.id for prompt in found.prompts] == ["my-set-train-0001", "my-set-train-0002"]
+    result = read_prompt_set(f"hf:{saved}:train")
+    assert [(prompt.text, prompt.expect) for prompt in result.prompts] == [("one", "comply"), ("two", "refuse")]
+    assert result.name == "my-set-train"
+    assert [prompt.id for prompt in result.prompts] == ["my-set-train-0001", "my-set-train-0002"]
 
 
 def test_the_test_split_is_the_usual_one(saved):
@@ -38,9 +38,9 @@ def test_a_folder_of_data_files_is_a_dataset_too(tmp_path, monkeypatch):
     folder = tmp_path / "advbench"
     folder.mkdir()
     (folder / "train.csv").write_text("goal,target\nA bad thing,Sure\n")
-    found = read_prompt_set(f"hf:{folder}")
-    assert found.format == "AdvBench"
-    assert [(prompt.text, prompt.expect) for prompt in found.prompts] == [("A bad thing", "refuse")]
+    result = read_prompt_set(f"hf:{folder}")
+    assert result.format == "AdvBench"
+    assert [(prompt.text, prompt.expect) for prompt in result.prompts] == [("A bad thing", "refuse")]
 
 
 def test_a_dataset_that_is_not_there_is_one_sentence(tmp_path, monkeypatch):

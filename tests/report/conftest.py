@@ -19,7 +19,7 @@ def shown():
 
     def render(renderable, width=120, terminal=False):
         console = Console(file=io.StringIO(), width=width, force_terminal=terminal, highlight=False)
-        console.print(renderable)
+        console.print(renderable, crop=False)
         return console.file.getvalue()
 
     return render

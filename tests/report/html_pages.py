@@ -3,9 +3,11 @@
 from ppo_cli.behaviours.label_answers import label_sample
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.checks import Alarm
-from ppo_cli.records.measures import Estimate, Sample
-from ppo_cli.report.html.page import Page, PolicyAnswers, RunPanel
+from ppo_cli.records.measures import Estimate
+from ppo_cli.report.html.page_data import Page, PolicyAnswers, RunPanel
+from ppo_cli.stats.label_matrix import label_matrix
 from ppo_cli.stats.transitions import prompt_changes, transitions
+from tests.answers import sample
 from tests.report.records import comparison, flip
 
 REFUSAL = "I'm sorry, but I can't help with that."
@@ -25,19 +27,19 @@ def page(prompts=None, before=REFUSAL, after=HELP, samples=2, **values):
     made = []
     for name, answer in (("step 0", before), ("step 4", after)):
         rows = [
-            Sample(
-                prompt_id=row.id,
-                sample=number,
-                answer=answer(row) if callable(answer) else answer,
-                token_count=10 + number,
-                finish="eos",
+            sample(
+                row.id,
+                number,
+                answer(row) if callable(answer) else answer,
+                tokens=10 + number,
                 kl=0.5 if number == 0 else None,
             )
             for row in prompts
             for number in range(samples)
         ]
-        made.append(PolicyAnswers(name=name, samples=rows, labelled=label_sample(prompts, rows)))
-    moved = prompt_changes(made[0].labelled, made[1].labelled, "refused")
+        labelled = label_sample(prompts, rows)
+        made.append(PolicyAnswers(name=name, labelled=labelled, matrix=label_matrix(labelled)))
+    moved = prompt_changes(made[0].matrix, made[1].matrix, "refused")
     by_id = {row.id: row for row in prompts}
     flips = [
         flip(prompt_id=move.prompt_id, prompt=by_id[move.prompt_id].text, expect=by_id[move.prompt_id].expect)
@@ -73,7 +75,7 @@ def run(**values):
 
     given = {
         "letter": "run",
-        "arm": "run",
+        "group": "run",
         "name": "refusal-kl0.15-s1-7f3a9c",
         "status": "finished after 3 updates",
         "reason": None,
@@ -83,11 +85,17 @@ def run(**values):
             {"update": n, "kl": 0.4 * n, "reward": 0.1 * n, "reward_std": 1.0, "policy_loss": 0.01, "value_loss": 0.5}
             for n in (1, 2, 3)
         ],
-        "looks": [(0, look(0.0, 0.5)), (4, look(2.0, 1.2))],
-        "look_prompts": 6,
+        "interim": [(0, look(0.0, 0.5)), (4, look(2.0, 1.2))],
+        "interim_prompts": 6,
         "provenance": {"argv": ["ppo", "train"], "python": "3.11", "packages": {"torch": "2"}},
     }
     return RunPanel(**{**given, **values})
 
 
-ALARM = Alarm(name="KL too small", evidence=("KL 9.1 nats",), why="It left the reference.", next_step="Raise kl.coef.")
+ALARM = Alarm(
+    name="policy_drift",
+    title="Policy drifted too far",
+    evidence=("KL 9.1 nats",),
+    why="It left the reference.",
+    next_step="Raise kl.coef.",
+)

@@ -127,15 +127,18 @@ def metrics(update=10, **values):
 
 def alarm(**values):
     given = {
-        "name": "KL too small",
-        "evidence": ("KL is 0.720 nats a token, over the budget of 0.5", "entropy collapsed"),
-        "why": "Fluency goes first.",
-        "next_step": "Raise the price: kl.coef=0.3.",
+        "name": "policy_drift",
+        "title": "Policy drifted too far",
+        "evidence": ("KL is 0.720 nats per token, over the limit of 0.5", "entropy collapsed"),
+        "why": "The policy loses fluency.",
+        "next_step": "Raise the KL penalty: kl.coef=0.3.",
     }
     return Alarm(**{**given, **values})
 
 
-ADVICE = Advice(key="kl.coef", value="0.3", reason="KL left its budget", command="ppo train x/config.yaml kl.coef=0.3")
+ADVICE = Advice(
+    key="kl.coef", value="0.3", reason="KL is over its limit", command="ppo train x/config.yaml kl.coef=0.3"
+)
 
 
 def training_outcome(**values):
@@ -193,7 +196,7 @@ def events():
         Notice(text="Evaluating step 0 on 150 prompts."),
         *(UpdateDone(metrics=metrics(update), seconds=32.0) for update in range(1, 11)),
         evaluation_done(),
-        AlarmsChecked(step=10, alarms=(alarm(), alarm(name="eval like train"))),
+        AlarmsChecked(step=10, alarms=(alarm(), alarm(name="eval_contamination", title="Evaluation contaminated"))),
         Notice(text="The reward rose but the behaviour did not.", level="warning"),
         Phase(name="update 11", total=64, unit="episodes"),
         Progress(done=16),

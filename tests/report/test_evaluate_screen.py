@@ -42,7 +42,7 @@ def line(step, kl, primary, **values):
     estimates = tuple(estimate(measure.name, 0.5) for measure in HEADLINES)
     given = {
         "checkpoint": f"runs/r/checkpoints/step-{step:06d}" if step else None,
-        "change": change(difference=0.5, low=0.1, high=0.9) if step else None,
+        "change": change(difference=0.5, low_95=0.1, high_95=0.9) if step else None,
     }
     return CheckpointRow(
         step=step, kl=kl, primary=estimate("refusal.separation", primary), estimates=estimates, **{**given, **values}
@@ -50,10 +50,10 @@ def line(step, kl, primary, **values):
 
 
 def test_a_category_shows_what_it_got_before_and_now(shown):
-    said = shown(category_table([category()]))
-    assert "25.0 % → 75.0 % [+10.0, +90.0]" in said
-    assert "12.5 % → 0.0 % [−40.0, +15.0]" in said
-    assert "8.0 → 12.0 [×1.00, ×2.00]" in said
+    text = shown(category_table([category()]))
+    assert "25.0 % → 75.0 % [+10.0, +90.0]" in text
+    assert "12.5 % → 0.0 % [−40.0, +15.0]" in text
+    assert "8.0 → 12.0 [×1.00, ×2.00]" in text
 
 
 def test_a_category_with_nothing_before_shows_what_it_gets(shown):
@@ -62,9 +62,9 @@ def test_a_category_with_nothing_before_shows_what_it_gets(shown):
 
 
 def test_a_category_can_say_nothing_to_the_terminal(shown):
-    said = shown(category_table([category(name=NASTY)]))
-    assert "\x1b" not in said
-    assert "[red]x[/red]" in " ".join(said.split())
+    text = shown(category_table([category(name=NASTY)]))
+    assert "\x1b" not in text
+    assert "[red]x[/red]" in " ".join(text.split())
 
 
 def test_the_chart_has_every_step_in_its_place():
@@ -105,10 +105,10 @@ def test_the_steps_of_a_run_in_one_table(shown):
         rows=(line(0, 0.0, 0.5, frontier=True), line(20, 2.0, 1.0, frontier=True)),
         rewarded_measures=(),
     )
-    said = shown(checkpoint_curve_screen(outcome))
-    assert "8 prompts × 2, those of 16 that every step answered" in said
-    assert "goal: Refuse what hurts." in said
-    row = next(row for row in said.splitlines() if row.startswith("20 ◆"))
+    text = shown(checkpoint_curve_screen(outcome))
+    assert "8 prompts × 2, those of 16 that every step answered" in text
+    assert "goal: Refuse what hurts." in text
+    row = next(row for row in text.splitlines() if row.startswith("20 ◆"))
     assert row.split() == "20 ◆ 2.00 1.00 +0.50 [+0.10, +0.90] 50.0 % 50.0 % 0.5 0.50 yes".split()
 
 
@@ -119,30 +119,30 @@ def test_answers_made_elsewhere(shown):
         rules="refusal3",
         answers=4,
         prompts=2,
-        estimates=(estimate("form.empty", 0.25),),
+        estimates=(estimate("length.empty", 0.25),),
         categories=(category(),),
     )
-    said = shown(answers_screen(outcome))
-    assert "4 answers to 2 prompts" in said
-    assert "empty answers" in said
-    assert "labels of every answer in x.labels.jsonl" in said
-    assert "\x1b" not in said
+    text = shown(answers_screen(outcome))
+    assert "4 answers to 2 prompts" in text
+    assert "empty answers" in text
+    assert "labels of every answer in x.labels.jsonl" in text
+    assert "\x1b" not in text
 
 
 def test_a_card_shows_the_words_and_steers_nothing(shown):
-    said = shown(answer_card(3, 80, "How?", f"First.\n{NASTY}"))
-    assert "3 of 80" in said
-    assert "  First." in said
-    assert SHOWN.split("\n")[0].split()[0] in said
-    assert "\x1b" not in said
+    text = shown(answer_card(3, 80, "How?", f"First.\n{NASTY}"))
+    assert "3 of 80" in text
+    assert "  First." in text
+    assert SHOWN.split("\n")[0].split()[0] in text
+    assert "\x1b" not in text
     assert "(empty)" in shown(answer_card(3, 80, "How?", " \n"))
 
 
-def test_labels_by_hand_come_with_the_agreement_and_without_the_rules_error(shown):
+def test_human_labels_come_with_the_agreement_and_without_the_rules_error(shown):
     found = HumanLabels(
         step=30, answers=80, agree=76, agreement=0.95, low_95=0.878, high_95=0.98, comparison=comparison()
     )
-    said = shown(human_labels_block(found))
-    assert "The rule reads 76 of them (95.0 %) the same way, 95 % interval [87.8, 98.0]" in " ".join(said.split())
-    assert "by people's labels (150 prompts × 1)" in said
-    assert "answers as people do" not in said
+    text = shown(human_labels_block(found))
+    assert "The rule agrees on 76 of them (95.0 %), 95 % interval [87.8, 98.0]" in " ".join(text.split())
+    assert "from human labels (150 prompts × 1)" in text
+    assert "agrees with human labels on" not in text

@@ -8,7 +8,7 @@ from ppo_cli.report import formatting
 from tests.report.records import ENDING, KL, LENGTH, NASTY, SAFE, SEPARATION, SHOWN, UNSAFE, change
 
 RATE, SHIFT, TOKENS, PER_TOKEN = (
-    measure_named(name) for name in ("refusal.unsafe", "refusal.conservatism", "length.tokens", "kl.per_token")
+    measure_named(name) for name in ("refusal.unsafe", "refusal.bias", "length.tokens", "kl.per_token")
 )
 
 
@@ -102,13 +102,13 @@ def test_only_a_change_has_an_arrow_and_only_a_good_or_bad_direction_a_mark(chan
 @pytest.mark.parametrize(
     ("changed", "sentence"),
     [
-        (SEPARATION, "The separation d′ rose: −0.25 → 1.50, +1.75, 95 % interval [+1.20, +2.30]."),
-        (ENDING, "The ending within the limit fell: 90.0 % → 75.0 %, −15.0 pp, 95 % interval [−20.0, −10.0]."),
-        (LENGTH, "The answer length rose: 20.0 → 31.2, ×1.56, 95 % interval [×1.40, ×1.74]."),
+        (SEPARATION, "Separation d′ rose: −0.25 → 1.50, +1.75, 95 % interval [+1.20, +2.30]."),
+        (ENDING, "Ending within the limit fell: 90.0 % → 75.0 %, −15.0 pp, 95 % interval [−20.0, −10.0]."),
+        (LENGTH, "Answer length rose: 20.0 → 31.2, ×1.56, 95 % interval [×1.40, ×1.74]."),
         (
             SAFE,
-            "No change of the refusal of safe prompts can be told from chance: 30.0 % → 29.0 %, −1.0 pp, "
-            "95 % interval [−3.4, +1.4]. Detectable here: 3.5 pp.",
+            "No detectable change in refusal of safe prompts: 30.0 % → 29.0 %, −1.0 pp, 95 % interval [−3.4, +1.4]; "
+            "the smallest change this evaluation could detect is 3.5 pp.",
         ),
         (
             change(
@@ -121,14 +121,14 @@ def test_only_a_change_has_an_arrow_and_only_a_good_or_bad_direction_a_mark(chan
                 low_90=-0.04,
                 high_90=0.06,
             ),
-            "The separation d′ stayed the same, its 90 % interval [−0.04, +0.06] within the smallest change that "
-            "matters: 1.00 → 1.01, +0.01, 95 % interval [−0.05, +0.07].",
+            "Separation d′: equivalent (90 % interval [−0.04, +0.06] inside the smallest change that matters): "
+            "1.00 → 1.01, +0.01, 95 % interval [−0.05, +0.07].",
         ),
         (
             change(verdict="INCONCLUSIVE", low_95=float("-inf"), high_95=float("inf")),
-            "Too little data for the separation d′: −0.25 → 1.50, +1.75, 95 % interval –.",
+            "Too little data for separation d′: −0.25 → 1.50, +1.75, 95 % interval –.",
         ),
-        (change(difference=None), "Nothing can be said of separation d′: there is no data for it in common."),
+        (change(difference=None), "No common data for separation d′."),
     ],
 )
 def test_a_verdict_in_a_plain_sentence(changed, sentence):
@@ -139,9 +139,9 @@ def test_an_unknown_detectable_difference_is_not_an_empty_promise():
     said = formatting.verdict_sentence(
         measure_named("refusal.safe"), change("refusal.safe", verdict="NO CHANGE DETECTED")
     )
-    assert "Detectable here: 40.0 pp." in said
+    assert "could detect is 40.0 pp." in said
     unknown = change("refusal.safe", verdict="NO CHANGE DETECTED", minimum_detectable=None)
-    assert "Detectable" not in formatting.verdict_sentence(measure_named("refusal.safe"), unknown)
+    assert "could detect" not in formatting.verdict_sentence(measure_named("refusal.safe"), unknown)
 
 
 @pytest.mark.parametrize("measure", MEASURES, ids=lambda measure: measure.name)

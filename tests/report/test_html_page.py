@@ -119,11 +119,11 @@ def test_every_section_is_there_and_the_loss_is_last():
     text = render(page(runs=[run(alarms=[ALARM])]))
     headings = re.findall(r'<h2 id="(\w+)"', text)
     assert headings == (
-        "verdict alarms card behaviour moved browser lengths training config methods provenance".split()
+        "verdict alarms comparable behaviour flips browser lengths training config methods provenance".split()
     )
     assert text.index("loss: policy") > text.index('id="provenance"')
     assert text.count("<svg") == 6  # without a reward of the answer alone there is nothing to draw of it
-    assert "KL too small" in text
+    assert "Policy drifted too far" in text
 
 
 def test_charts_take_their_colours_from_the_style_sheet():

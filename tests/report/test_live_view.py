@@ -30,13 +30,13 @@ def test_what_matters_stands_above_what_does_not(screen):
         "goal: Refuse what hurts",
         "step 10 (subset of 48)",
         "★ separation d′",
-        "KL to the reference  3.46 nats an answer, stops at 12",
-        "reward               −0.12, spread 0.50",
+        "KL to the reference  3.46 nats per answer, stops at 12",
+        "reward               −0.12 ±0.50",
         "How do I kill a Python process?",
         "before │ I'm sorry.",
         "now    │ Use kill.",
-        "▲ KL too small: KL is 0.720 nats a token, over the budget of 0.5 (and 1 more)",
-        "▲ eval like train: ",
+        "▲ Policy drifted too far: KL is 0.720 nats per token, over the limit of 0.5 (and 1 more)",
+        "▲ Evaluation contaminated: ",
         "! The reward rose but the behaviour did not.",
         "update 10/30",
         "loss: policy −0.012, critic 0.457",
@@ -54,7 +54,7 @@ def test_no_width_cuts_or_breaks_a_number(screen, width):
     assert "…" not in text
     for number in ("+1.75", "[+1.20, +2.30]", "+62.0 pp", "[−20.0, −10.0]", "×1.56"):
         assert number in words
-    for number in ("3.46", "0.123", "−0.12,", "0.457", "10/30", "16/64"):
+    for number in ("3.46", "0.123", "−0.12", "0.457", "10/30", "16/64"):
         assert number in words.split() or f"{number}," in words.split()
     assert max(len(line) for line in text.splitlines()) <= width
 
@@ -71,13 +71,13 @@ def test_a_low_terminal_gives_up_the_examples_and_never_the_progress(height, exa
     assert ("before │" in text) is examples
     assert "10/30" in text
     assert "loss" in text
-    assert "KL too small" in text
-    assert "eval like train" in text
+    assert "Policy drifted too far" in text
+    assert "Evaluation contaminated" in text
 
 
-def test_alarms_stand_until_the_next_look(screen):
-    assert "▲ KL" in screen(events())
-    assert "▲ KL" not in screen([*events(), AlarmsChecked(step=20, alarms=())])
+def test_alarms_stand_until_the_next_check(screen):
+    assert "▲ Policy drifted" in screen(events())
+    assert "▲ Policy drifted" not in screen([*events(), AlarmsChecked(step=20, alarms=())])
 
 
 def test_a_change_that_chance_explains_has_no_arrow(screen):

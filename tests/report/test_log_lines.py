@@ -40,8 +40,8 @@ def said():
 
 def test_an_update_is_exactly_one_line_with_reward_and_kl(said):
     assert said(UpdateDone(metrics=metrics(10), seconds=32.0)) == [
-        "update 10/30  reward −0.12 ±0.50  KL 3.46 nats/answer, 0.123 nats/token  length 28.0  ended 75%  32.0 s  "
-        "left about 10 min 40 s"
+        "update 10/30  reward −0.12 ±0.50  KL 3.46 nats per answer, 0.123 nats per token  length 28.0 tokens  "
+        "ended 75 %  took 32.0 s  about 10 min 40 s left"
     ]
 
 
@@ -62,17 +62,17 @@ def test_the_goal_comes_first():
 def test_an_evaluation_has_a_line_for_the_primary_and_for_each_change(said):
     told = evaluation_done(comparison=comparison(SEPARATION, UNSAFE, SAFE, prompts=48))
     assert said(told) == [
-        "step 10 against step 0, fixed subset of 48: separation d′ −0.25 → 1.50, +1.75 [+1.20, +2.30]  CHANGED"
-        "  (refusal/3: its rates are off by at most 2.4 pp)",
-        "step 10 against step 0, fixed subset of 48: refusal of unsafe prompts 18.0 % → 80.0 %, "
-        "+62.0 pp [+55.1, +68.9]  CHANGED  (refusal/3: its rates are off by at most 2.4 pp)",
+        "step 10 against step 0, fixed subset of 48 prompts: separation d′ −0.25 → 1.50, +1.75 [+1.20, +2.30]  CHANGED"
+        "  (refusal/3: rates accurate to within 2.4 pp)",
+        "step 10 against step 0, fixed subset of 48 prompts: refusal of unsafe prompts 18.0 % → 80.0 %, "
+        "+62.0 pp [+55.1, +68.9]  CHANGED  (refusal/3: rates accurate to within 2.4 pp)",
     ]
 
 
-def test_a_behaviour_that_the_reward_scores_is_said_to_be_graded_by_its_own_teacher(said):
+def test_a_behaviour_that_the_reward_scores_too_is_marked(said):
     told = evaluation_done(comparison=comparison(SEPARATION, LENGTH, ENDING, rewarded_measures=("ending.eos",)))
     lines = said(told)
-    assert ["graded by its own teacher" in line for line in lines] == [False, False, True]
+    assert ["also scored by the reward" in line for line in lines] == [False, False, True]
     assert not lines[1].endswith(")")
 
 
@@ -85,7 +85,7 @@ def test_a_primary_that_did_not_change_says_so(said):
     told = evaluation_done(comparison=comparison(SAFE, primary="refusal.safe"), partial=False)
     assert said(told, primary="refusal.safe") == [
         "step 10 against step 0: refusal of safe prompts 30.0 % → 29.0 %, −1.0 pp [−3.4, +1.4]  NO CHANGE DETECTED"
-        "  (refusal/3: its rates are off by at most 2.4 pp)"
+        "  (refusal/3: rates accurate to within 2.4 pp)"
     ]
 
 
@@ -120,7 +120,7 @@ def test_a_goal_and_a_notice_cannot_steer_the_terminal():
 
 def test_an_alarm_has_a_line_with_what_it_saw_and_what_comes_next(said):
     assert said(AlarmsChecked(step=10, alarms=(alarm(),))) == [
-        "step 10: alarm: KL too small: KL is 0.720 nats a token, over the budget of 0.5 (and 1 more); "
-        "next: Raise the price: kl.coef=0.3."
+        "step 10: alarm: Policy drifted too far: KL is 0.720 nats per token, over the limit of 0.5 (and 1 more); "
+        "next: Raise the KL penalty: kl.coef=0.3."
     ]
     assert said(AlarmsChecked(step=10, alarms=())) == []

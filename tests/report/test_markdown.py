@@ -34,7 +34,7 @@ def test_it_says_what_the_screen_says():
     shown = MarkdownIt().enable("table").render(text)
     assert "<li>kl.coef 0.05 → 0.5 is the only variable changed.</li>" in shown
     assert "<li>Confounder: torch 2.8.0 → 2.8.1</li>" in shown
-    assert "B, refuses 25%: Use kill and its process id." in shown
+    assert "B, refuses 25 %: Use kill and its process id." in shown
 
 
 def test_the_table_is_one_table():

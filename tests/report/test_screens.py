@@ -18,9 +18,15 @@ from ppo_cli.records.results import (
     RunRow,
 )
 from ppo_cli.records.training import BestCheckpoint, RunState
-from ppo_cli.report.screens import shared
+from ppo_cli.report.screens.compare import comparison_screen
+from ppo_cli.report.screens.dry_run import dry_run_screen
+from ppo_cli.report.screens.evaluate import evaluation_screen
 from ppo_cli.report.screens.init import init_screen
-from ppo_cli.report.screens.sft_check import reward_screen, sft_check_screen
+from ppo_cli.report.screens.reward import reward_screen
+from ppo_cli.report.screens.runs import runs_screen
+from ppo_cli.report.screens.sft_check import sft_check_screen
+from ppo_cli.report.screens.train import training_screen
+from ppo_cli.report.sentences import attribution, behaviour_sentences
 from ppo_cli.report.tables import behaviour_table
 from tests.report.records import (
     ADVICE,
@@ -69,14 +75,14 @@ def evaluation_outcome(**values):
     return EvaluationResult(**{**given, **values})
 
 
-def gate_outcome(outcome="warn", text="It depends."):
+def check_result(outcome="warn", text="It depends."):
     check = Check(
         name="answers end",
         status=outcome,
         value="12%",
         threshold="50% or more",
         reason=text,
-        next_step="" if outcome == "pass" else "Mend it.",
+        next_step="" if outcome == "pass" else "Fix it.",
     )
     return PreflightResult(
         name=text, goal=text, status=outcome, checks=(check,), examples=((text, text), ("Empty?", ""))
@@ -93,13 +99,13 @@ def reward_outcome(text="because", prompt="why?"):
         reward=0.25,
         gain_over_start=margin,
         gain_over_written=less,
-        wins="for now",
+        wins="temporary",
     )
     return RewardAuditResult(
         name="a.yaml",
         goal="Be kind.",
         status="warn",
-        checks=gate_outcome("warn").checks,
+        checks=check_result("warn").checks,
         exploits=(trick,),
         answers=192,
         terms={"ended": (0.5, 0.25, 0.0, 1.0)},
@@ -150,23 +156,23 @@ def words(text):
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_a_training_ends_with_what_happened_in_words_and_numbers(shown, width):
-    text = shown(shared.training_screen(training_outcome()), width)
+    text = shown(training_screen(training_outcome()), width)
     assert "…" not in text.replace("kl.coef=…", "")
     for sentence in (
-        "CHANGED. The separation d′ rose: −0.25 → 1.50, +1.75, 95 % interval [+1.20, +2.30]. "
+        "CHANGED. Separation d′ rose: −0.25 → 1.50, +1.75, 95 % interval [+1.20, +2.30]. "
         "(p = 0.00025, 150 prompts × 4)",
-        "Of harmful requests it refuses 80.0 %, before 18.0 %: +62.0 pp [+55.1, +68.9].",
-        "Of harmless requests it refuses 29.0 %, before 30.0 %: −1.0 pp [−3.4, +1.4].",
-        "1 of 150 prompts flipped (refusals moved by half or more); sampling step 0 a second time would flip about 15.",
-        "KL to the reference 3.46 nats an answer, 0.123 a token (kl.coef 0.15). Reward −0.12 → +0.50. "
-        "The reference was frozen: same sha256 at start and end.",
-        "ppo eval --checkpoint runs/refusal-kl0.15-s1-7f3a9c/checkpoints/step-000030 --prompts FILE.jsonl",
+        "Refuses 80.0 % of harmful requests (was 18.0 %): +62.0 pp [+55.1, +68.9].",
+        "Refuses 29.0 % of harmless requests (was 30.0 %): −1.0 pp [−3.4, +1.4].",
+        "1 of 150 prompts flipped (refusals changed by half or more); resampling step 0 alone would flip about 15.",
+        "KL to the reference 3.46 nats per answer, 0.123 nats per token (kl.coef 0.15). Reward −0.12 → +0.50. "
+        "The reference stayed frozen: same sha256 at start and end.",
+        "ppo eval --checkpoint runs/refusal-kl0.15-s1-7f3a9c/checkpoints/step-000030 --prompts FILE",
     ):
         assert sentence in words(text)
 
 
 def test_behaviour_comes_first_and_the_loss_last(shown):
-    text = shown(shared.training_screen(training_outcome()))
+    text = shown(training_screen(training_outcome()))
     parts = [
         "goal: ",
         "★ separation d′",
@@ -182,17 +188,17 @@ def test_behaviour_comes_first_and_the_loss_last(shown):
 
 @pytest.mark.parametrize("best", [None, BestCheckpoint(step=30, value=1.5, last=1.5, prompts=48)])
 def test_no_word_of_a_best_checkpoint_where_it_is_the_last(shown, best):
-    assert "est at the interim" not in shown(shared.training_screen(training_outcome(best=best)))
+    assert "est at the interim" not in shown(training_screen(training_outcome(best=best)))
 
 
 def test_a_best_checkpoint_in_between_is_named_and_nothing_concluded(shown):
     best = BestCheckpoint(step=20, value=1.625, last=1.5, prompts=48)
-    text = words(shown(shared.training_screen(training_outcome(best=best))))
+    text = words(shown(training_screen(training_outcome(best=best))))
     assert (
-        "Best at the interim evaluations was step 20: separation d′ 1.62 on their 48 prompts, step 30 1.50. "
-        "The best of several looks is partly luck."
+        "Best at the interim evaluations: step 20 with separation d′ 1.62 on their 48 prompts; step 30 has 1.50. "
+        "The best of several evaluations is partly chance."
     ) in text
-    assert "judge that one ppo eval --checkpoint runs/refusal-kl0.15-s1-7f3a9c/best" in text
+    assert "best checkpoint ppo eval --checkpoint runs/refusal-kl0.15-s1-7f3a9c/best" in text
 
 
 def test_the_list_of_runs_names_the_best_of_a_run_that_ended_elsewhere(shown):
@@ -200,33 +206,33 @@ def test_the_list_of_runs_names_the_best_of_a_run_that_ended_elsewhere(shown):
         state = RunState(id=name, status=status, started="2025-01-01", updates_done=12, best_step=best)
         return run_row(state=state)
 
-    rows = [row("a", "finished", 8), row("b", "stopped", 12), row("c", "running", 8), row("d", "finished", None)]
-    text = shown(shared.runs_screen(rows, [], "runs"))
-    assert "a was best at the interim evaluations at step 8" in text
-    assert text.count("was best at") == 1
+    rows = [row("a", "finished", 8), row("b", "stopped_early", 12), row("c", "running", 8), row("d", "finished", None)]
+    text = shown(runs_screen(rows, [], "runs"))
+    assert "a: best at the interim evaluations was step 8" in text
+    assert text.count("best at") == 1
 
 
 def test_a_training_that_ended_early_says_why(shown):
     outcome = training_outcome(updates=12, reason="KL passed kl.stop_at = 12.")
-    text = words(shown(shared.training_screen(outcome)))
-    assert "stopped after 12 updates" in text
-    assert "Ended early: KL passed kl.stop_at = 12. CHANGED" in text
+    text = words(shown(training_screen(outcome)))
+    assert "stopped early after 12 updates" in text
+    assert "Stopped early: KL passed kl.stop_at = 12. CHANGED" in text
 
 
 def test_a_primary_within_chance_is_called_no_change_anywhere(shown):
     outcome = training_outcome(comparison=comparison(SAFE, primary="refusal.safe", flips=()))
-    text = words(shown(shared.training_screen(outcome)))
-    assert "NO CHANGE DETECTED. No change of the refusal of safe prompts can be told from chance" in text
+    text = words(shown(training_screen(outcome)))
+    assert "NO CHANGE DETECTED. No detectable change in refusal of safe prompts: 30.0 % → 29.0 %" in text
     assert not any(word in text for word in (" CHANGED", " rose", " fell", "▲", "▼", "✓", "✗"))
 
 
 @pytest.mark.parametrize(
     "outcome",
     [
-        shared.training_screen(training_outcome()),
-        shared.evaluation_screen(evaluation_outcome(comparison=comparison())),
-        shared.comparison_screen([comparison_outcome()]),
-        sft_check_screen(gate_outcome()),
+        training_screen(training_outcome()),
+        evaluation_screen(evaluation_outcome(comparison=comparison())),
+        comparison_screen([comparison_outcome()]),
+        sft_check_screen(check_result()),
     ],
 )
 def test_minus_is_one_sign_and_significant_no_word(shown, outcome):
@@ -237,23 +243,23 @@ def test_minus_is_one_sign_and_significant_no_word(shown, outcome):
 
 
 def test_an_evaluation_without_a_step_nought_shows_values_only(shown):
-    text = words(shown(shared.evaluation_screen(evaluation_outcome()), 60))
+    text = words(shown(evaluation_screen(evaluation_outcome()), 60))
     assert "x/step-000010 goal: Refuse what hurts. 150 prompts × 4 answers" in text
     assert "refusal of unsafe prompts 18.0 % [13.9, 22.9] 50" in text
     assert "rules refusal-1; answers and scores in runs/x/eval/step-000010" in text
 
 
 def test_an_evaluation_of_a_run_is_compared_with_step_nought(shown):
-    text = words(shown(shared.evaluation_screen(evaluation_outcome(comparison=comparison(SEPARATION, UNSAFE)))))
+    text = words(shown(evaluation_screen(evaluation_outcome(comparison=comparison(SEPARATION, UNSAFE)))))
     assert "x/step-000010 against step 0" in text
     assert "★ separation d′ −0.25 1.50 +1.75 [+1.20, +2.30] ▲✓ CHANGED" in text
 
 
 def test_flips_are_named_by_what_the_primary_counts(shown):
     ended = comparison(change("ending.eos"), primary="ending.eos", flips=(flip(),))
-    text = words(shown(shared.evaluation_screen(evaluation_outcome(comparison=ended))))
-    assert "(ended turns moved by half or more)" in text
-    assert "ends 25%" in text
+    text = words(shown(evaluation_screen(evaluation_outcome(comparison=ended))))
+    assert "(ended turns changed by half or more)" in text
+    assert "ends 25 %" in text
     assert "refus" not in text.replace("Refuse", "").replace("rules refusal-1", "")
 
 
@@ -262,9 +268,9 @@ def test_a_run_judged_by_questions_back_shows_both_kinds_of_request_and_no_refus
     vague = change("clarification.wanted", before=0.8, after=0.9, difference=0.1, low_95=0.02, high_95=0.18)
     clear = change("clarification.unwanted", before=0.6, after=0.4, difference=-0.2, low_95=-0.3, high_95=-0.1)
     found = comparison(told, vague, clear, SAFE, primary="clarification.selectivity")
-    assert shared.behaviour_sentences(found)[1:] == [
-        "Of requests that leave something out it asks back on 90.0 %, before 80.0 %: +10.0 pp [+2.0, +18.0].",
-        "Of clear requests it asks back on 40.0 %, before 60.0 %: −20.0 pp [−30.0, −10.0].",
+    assert behaviour_sentences(found)[1:] == [
+        "Asks back on 90.0 % of ambiguous requests (was 80.0 %): +10.0 pp [+2.0, +18.0].",
+        "Asks back on 40.0 % of clear requests (was 60.0 %): −20.0 pp [−30.0, −10.0].",
     ]
     text = shown(behaviour_table(found, "A", "B"))
     assert all(title in text for title in ("asks back, ambiguous prompts", "asks back, clear prompts"))
@@ -274,9 +280,9 @@ def test_a_run_judged_by_questions_back_shows_both_kinds_of_request_and_no_refus
 
 @pytest.mark.parametrize("width", [60, 120])
 def test_a_comparison_says_what_was_changed_and_which_way_to_read_it(shown, width):
-    text = words(shown(shared.comparison_screen([comparison_outcome()]), width))
+    text = words(shown(comparison_screen([comparison_outcome()]), width))
     assert "kl.coef 0.15 → 0.05 is the only variable changed." in text
-    assert "Comparable? ✓ evaluation set ✓ prompts as tokens ✓ scored by the same rules" in text
+    assert "Comparable ✓ evaluation set ✓ prompts as tokens ✓ scored with the same rules" in text
     assert "A is the first run, B the second; change is B − A." in text
 
 
@@ -284,21 +290,21 @@ def test_a_comparison_says_what_was_changed_and_which_way_to_read_it(shown, widt
     ("values", "sentence"),
     [
         ({"seeds": (1, 2)}, "kl.coef 0.15 → 0.05 is the only variable changed, and the seed differs."),
-        ({"treatments": {}, "seeds": (1, 2)}, "Only the seed differs: this is the noise floor of the experiment."),
-        ({"treatments": {}}, "Nothing was changed: this checks that a run repeats itself."),
-        ({"same_run": True}, "A run with itself: every difference is exactly zero."),
+        ({"treatments": {}, "seeds": (1, 2)}, "Only the seed differs: this difference is seed noise."),
+        ({"treatments": {}}, "No setting differs: this checks that a run can be reproduced."),
+        ({"same_run": True}, "A run compared with itself: every difference is exactly zero."),
         (
             {"treatments": {"kl.coef": (0.15, 0.05), "kl.target": (None, 6.0)}},
             "CONFOUNDED: 2 variables changed (kl.coef 0.15 → 0.05; kl.target null → 6); no effect can be attributed.",
         ),
     ],
 )
-def test_a_difference_is_put_down_to_one_variable_or_to_none(values, sentence):
-    assert shared.attribution(comparison_outcome(**values)) == sentence
+def test_a_difference_is_attributed_to_one_variable_or_to_none(values, sentence):
+    assert attribution(comparison_outcome(**values)) == sentence
 
 
-def test_what_moved_without_being_asked_is_listed(shown):
-    text = shown(shared.comparison_screen([comparison_outcome(confounders={"torch": ("2.8", "2.9")}, seeds=(1, 2))]))
+def test_confounders_are_listed(shown):
+    text = shown(comparison_screen([comparison_outcome(confounders={"torch": ("2.8", "2.9")}, seeds=(1, 2))]))
     assert "Confounder   ! torch  2.8 → 2.9" in text
     assert "Seed         1 → 2" in text
 
@@ -306,13 +312,13 @@ def test_what_moved_without_being_asked_is_listed(shown):
 @pytest.mark.parametrize(
     ("outcome", "verdict", "mark"),
     [
-        ("pass", "PPO may start.", "✓ pass"),
-        ("warn", "read the lines marked warn", "! warn"),
-        ("stop", "should not", "✗ stop"),
+        ("pass", "PPO can start.", "✓ pass"),
+        ("warn", "read the checks marked warn", "! warn"),
+        ("fail", "should not", "✗ fail"),
     ],
 )
-def test_a_gate_says_whether_ppo_may_start(shown, outcome, verdict, mark):
-    text = shown(sft_check_screen(gate_outcome(outcome)), 60)
+def test_a_check_says_whether_ppo_can_start(shown, outcome, verdict, mark):
+    text = shown(sft_check_screen(check_result(outcome)), 60)
     assert verdict in text.splitlines()[-1]
     assert mark in text
     assert "12%" in text
@@ -320,28 +326,28 @@ def test_a_gate_says_whether_ppo_may_start(shown, outcome, verdict, mark):
 
 
 @pytest.mark.parametrize("width", [60, 80, 120, 160])
-def test_a_gate_shows_number_threshold_reason_and_remedy_at_any_width(shown, width):
-    text = words(shown(sft_check_screen(gate_outcome("stop")), width))
-    for part in ("answers end", "12%", "50% or more", "It depends.", "Mend it."):
+def test_a_check_shows_value_threshold_reason_and_next_step_at_any_width(shown, width):
+    text = words(shown(sft_check_screen(check_result("fail")), width))
+    for part in ("answers end", "12%", "50% or more", "It depends.", "Fix it."):
         assert part in text
 
 
 @pytest.mark.parametrize("width", [80, 120])
-def test_a_reward_shows_its_tricks_and_terms(shown, width):
+def test_a_reward_audit_shows_exploits_and_terms(shown, width):
     text = words(shown(reward_screen(reward_outcome()), width))
-    assert "empty +0.25 +1.00 [+0.50, +1.50] −0.30 [−0.40, −0.20] wins for now" in text
+    assert "empty +0.25 +1.00 [+0.50, +1.50] −0.30 [−0.40, −0.20] beats the start model" in text
     assert "ended 0.50 0.25 0.00 1.00" in text
     assert "+2.00 why? because" in text
-    assert "The reward can be used; read the lines marked warn first." in text
+    assert "The reward can be used; read the checks marked warn first." in text
 
 
 def test_a_dry_run_shows_keys_and_cost(shown):
-    text = words(shown(shared.dry_run_screen(dry_run_outcome())))
+    text = words(shown(dry_run_screen(dry_run_outcome())))
     assert "1920 episodes, about 1 h 05 min, 2.0 GB of memory and 1.5 GB of disk on cpu (measured 55 GFLOP/s)" in text
     assert "kl.coef 0.05 treatment override 0.15" in text
-    assert "round 1, is it controllable: lets kl, seed move against the run before" in text
+    assert "round 1, is it controllable: only kl, seed may differ from the parent run" in text
     unknown = dict.fromkeys(("seconds", "memory_gb", "disk_gb", "gflops"))
-    assert "not known before the model is fetched" in shown(shared.dry_run_screen(dry_run_outcome(**unknown)))
+    assert "unknown until the model is downloaded" in shown(dry_run_screen(dry_run_outcome(**unknown)))
 
 
 def test_init_says_what_was_written_and_what_comes_next(shown):
@@ -350,25 +356,26 @@ def test_init_says_what_was_written_and_what_comes_next(shown):
     )
     text = words(shown(init_screen(made)))
     assert "prompts/eval.jsonl 150 prompts" in text
-    assert text.endswith("check the start ppo sft-check exp/ppo.yaml train ppo train exp/ppo.yaml")
+    assert text.endswith("check first ppo sft-check exp/ppo.yaml train ppo train exp/ppo.yaml")
 
 
 def test_the_list_of_runs_shows_what_differs_and_how_to_go_on(shown):
     damaged = run_row("torn", problem="run.json is damaged [/].", measures={}, primary="", config={}, step=None)
     rows = [run_row(), run_row("y-s1", "interrupted"), run_row("z-s1", config={"kl.coef": 0.2, "seed": 1}), damaged]
-    text = words(shown(shared.runs_screen(rows, ["kl.coef"], "runs"), width=120))
+    text = words(shown(runs_screen(rows, ["kl.coef"], "runs"), width=120))
     assert "x-s1 finished 12/30 −1.50 (step 10) –" in text
     assert "z-s1 finished 12/30 −1.50 (step 10) kl.coef 0.2" in text
-    assert "usual: kl.coef 0.05" in text
-    assert "torn unreadable run.json is damaged [/]." in text
+    assert "most runs: kl.coef 0.05" in text
+    assert "torn unreadable" in text
+    assert "torn cannot be read: run.json is damaged [/]." in text
     assert text.endswith("continue y-s1 ppo train --resume runs/y-s1")
-    assert "No runs in runs." in shown(shared.runs_screen([], [], "runs"))
+    assert "No runs in runs." in shown(runs_screen([], [], "runs"))
 
 
 @pytest.mark.parametrize(
     "screen",
     [
-        shared.training_screen(
+        training_screen(
             training_outcome(
                 goal=NASTY,
                 run=NASTY,
@@ -377,22 +384,20 @@ def test_the_list_of_runs_shows_what_differs_and_how_to_go_on(shown):
                 comparison=comparison(flips=(flip(prompt=NASTY, before_answer=NASTY, after_answer=NASTY),)),
             )
         ),
-        shared.evaluation_screen(evaluation_outcome(goal=NASTY, name=NASTY, folder=NASTY)),
-        shared.evaluation_screen(evaluation_outcome(goal=NASTY, name=NASTY, folder=NASTY, comparison=comparison())),
-        shared.comparison_screen(
+        evaluation_screen(evaluation_outcome(goal=NASTY, name=NASTY, folder=NASTY)),
+        evaluation_screen(evaluation_outcome(goal=NASTY, name=NASTY, folder=NASTY, comparison=comparison())),
+        comparison_screen(
             [
                 comparison_outcome(
                     before=NASTY, goal=NASTY, treatments={NASTY: (NASTY, NASTY)}, confounders={NASTY: (NASTY, NASTY)}
                 )
             ]
         ),
-        sft_check_screen(gate_outcome(text=NASTY)),
+        sft_check_screen(check_result(text=NASTY)),
         reward_screen(reward_outcome(NASTY, NASTY)),
-        shared.dry_run_screen(dry_run_outcome(NASTY)),
+        dry_run_screen(dry_run_outcome(NASTY)),
         init_screen(InitResult(folder=NASTY, config=NASTY, prompts={NASTY: 1}, model=NASTY, goal=NASTY)),
-        shared.runs_screen(
-            [run_row(NASTY, "interrupted", config={"[/]": NASTY}), run_row(problem=NASTY)], ["[/]"], NASTY
-        ),
+        runs_screen([run_row(NASTY, "interrupted", config={"[/]": NASTY}), run_row(problem=NASTY)], ["[/]"], NASTY),
     ],
     ids=["train", "eval", "eval against step 0", "compare", "sft-check", "reward", "dry run", "init", "runs"],
 )
@@ -404,7 +409,7 @@ def test_text_of_a_model_or_a_user_is_shown_and_never_obeyed(shown, screen):
 
 
 def test_a_pipe_gets_no_escape_codes_and_no_color_gets_no_colours(shown, monkeypatch):
-    screen = shared.training_screen(training_outcome())
+    screen = training_screen(training_outcome())
     colour = re.compile(r"\x1b\[(\d+;)*([34][0-8]|9\d|10\d)[;m]")
     assert "\x1b" not in shown(screen)
     assert colour.search(shown(screen, terminal=True))
@@ -416,21 +421,21 @@ def test_a_pipe_gets_no_escape_codes_and_no_color_gets_no_colours(shown, monkeyp
 @pytest.mark.parametrize("width", [60, 120])
 def test_alarms_stand_with_evidence_reason_and_remedy_and_one_advice_is_ready_to_paste(shown, width):
     outcome = training_outcome(alarms=(alarm(evidence=(NASTY, "entropy collapsed")),), advice=ADVICE)
-    text = words(shown(shared.training_screen(outcome), width))
-    assert "▲ KL too small saw [35mpink [0m ]0;title " in text
-    assert "saw entropy collapsed. why Fluency goes first. next Raise the price: kl.coef=0.3." in text
-    assert "none is proof, and silence proves nothing" in text
-    assert "try next ppo train x/config.yaml kl.coef=0.3 because KL left its budget." in text
+    text = words(shown(training_screen(outcome), width))
+    assert "▲ Policy drifted too far evidence [35mpink [0m ]0;title " in text
+    assert "evidence entropy collapsed. why The policy loses fluency. next Raise the KL penalty: kl.coef=0.3." in text
+    assert "Alarms are hints, not proof; no alarm is no guarantee." in text
+    assert "try next ppo train x/config.yaml kl.coef=0.3 because KL is over its limit." in text
     assert not any(sign in text for sign in STEERING)
 
 
-def test_a_silent_run_has_no_word_of_alarms(shown):
-    assert "larm" not in shown(shared.training_screen(training_outcome()))
+def test_a_run_without_an_alarm_has_no_word_of_alarms(shown):
+    assert "larm" not in shown(training_screen(training_outcome()))
 
 
-def test_a_comparison_names_the_run_that_rings(shown):
+def test_a_comparison_names_the_run_with_an_alarm(shown):
     found = {"base": (), "other": (alarm(),)}
-    text = words(shown(shared.comparison_screen([comparison_outcome(alarms=found, advice=ADVICE)])))
-    assert "▲ other KL too small: KL is 0.720 nats a token, over the budget of 0.5 (and 1 more)" in text
+    text = words(shown(comparison_screen([comparison_outcome(alarms=found, advice=ADVICE)])))
+    assert "▲ other Policy drifted too far: KL is 0.720 nats per token, over the limit of 0.5 (and 1 more)" in text
     assert "▲ base" not in text
     assert "try next ppo train x/config.yaml kl.coef=0.3" in text

@@ -11,7 +11,7 @@ from tests.report.records import NASTY
 
 
 def measure(value, low=None, high=None):
-    return {"value": value, "low": low, "high": high, "prompts": 150}
+    return {"value": value, "low_95": low, "high_95": high, "prompts": 150}
 
 
 def arm(value, seed, separation, kl, **changes):
@@ -43,7 +43,7 @@ def outcome(*arms, **changes):
         "guards": ("refusal.safe", "ending.eos"),
         "baseline": {"refusal.separation": measure(0.5, 0.25, 0.75), "kl.per_answer": measure(0.0)},
         "arms": arms or (arm(0.05, 1, 1.5, 2.0), arm(0.2, 1, 1.0, 0.5), arm(0.05, 2, 1.75, 3.0), arm(0.2, 2, 1.0, 0.4)),
-        "command": "ppo train x.yaml --vary kl.coef=0.05,0.2 --seeds 2",
+        "command": "ppo train x.yaml --sweep kl.coef=0.05,0.2 --seeds 2",
     }
     return SweepResult(**{**given, **changes})
 
@@ -78,21 +78,21 @@ def test_a_pipe_gets_every_seed_as_a_number(shown):
 def test_a_terminal_gets_every_seed_as_a_dot(shown):
     text = shown(sweep_screen(outcome()), terminal=True)
     dots = text[text.index("separation d′, from") :]
-    separation, kl = dots.split("KL an answer")
+    separation, kl = dots.split("KL per answer")
     assert separation.count("●") == 2  # the two seeds of 0.2 share a column
     assert "2" in separation.splitlines()[2].rpartition("0.2")[2]
     assert kl.count("●") == 4
 
 
-def test_alarms_stand_beside_the_arm_that_rang_them(shown):
-    text = shown(sweep_screen(outcome(arm(0.05, 1, 1.5, 2.0, alarms=("KL too small",), status="stopped"))))
-    assert next(line for line in text.splitlines() if line.startswith("0.05")).endswith("stopped, ! KL too small")
+def test_alarms_stand_beside_their_arm(shown):
+    text = shown(sweep_screen(outcome(arm(0.05, 1, 1.5, 2.0, alarms=("policy_drift",), status="stopped_early"))))
+    assert next(line for line in text.splitlines() if line.startswith("0.05")).endswith("stopped early, ! policy drift")
 
 
 def test_few_seeds_are_not_called_a_cause(shown):
-    assert "not yet that kl.coef made the difference" in caution("kl.coef", 4)
-    assert "not yet" not in caution("kl.coef", 5)
-    assert "noise floor" in caution(None, 3)
+    assert "not that kl.coef caused it" in caution("kl.coef", 4)
+    assert "caused" not in caution("kl.coef", 5)
+    assert "seed noise" in caution(None, 3)
 
 
 def test_a_failed_arm_is_named_and_loses_nothing_of_the_others(shown):
@@ -121,9 +121,9 @@ def test_the_ends_of_the_scale_are_what_to_compare(shown):
     arms = [arm(value, seed, 1.0, 1.0) for seed in (1, 2) for value in (0.5, 0.02, 0.1)]
     text = " ".join(shown(sweep_screen(outcome(*arms))).split())
     assert "ppo compare made-0.02-1 made-0.02-2 made-0.5-1 made-0.5-2" in text
-    assert "--output" not in text
+    assert "--runs-dir" not in text
     elsewhere = " ".join(shown(sweep_screen(outcome(*arms, folder="elsewhere"))).split())
-    assert elsewhere.endswith("--output elsewhere")
+    assert elsewhere.endswith("--runs-dir elsewhere")
 
 
 def test_the_chart_is_a_picture_of_every_seed_that_stands_alone():
@@ -131,7 +131,7 @@ def test_the_chart_is_a_picture_of_every_seed_that_stands_alone():
     space = "{http://www.w3.org/2000/svg}"
     assert drawn.tag == f"{space}svg"
     words = [text.text for text in drawn.iter(f"{space}text")]
-    assert {"kl.coef", "0.05", "0.2", "separation d′", "KL an answer", "step 0"} <= set(words)
+    assert {"kl.coef", "0.05", "0.2", "separation d′", "KL per answer", "step 0"} <= set(words)
     uses = [use.get("style") or "" for use in drawn.iter(f"{space}use")]
     assert sum("#3a6ea8" in style for style in uses) == 8  # two measures, two values, two seeds
     assert "var(" not in ET.tostring(drawn, encoding="unicode")
@@ -156,11 +156,11 @@ def test_a_plan_says_what_is_done_and_what_the_rest_takes(shown):
         disk_gb=1.5,
         device="cpu",
         overlaps=0,
-        command="ppo train x.yaml --vary kl.coef=0.05,0.2",
+        command="ppo train x.yaml --sweep kl.coef=0.05,0.2",
     )
     text = shown(sweep_preview_screen(planned))
     assert "kl.coef in 2 values × 1 seed" in text
-    assert "cost of what is left: about 1 min 00 s and 1.5 GB of disk on cpu" in text
-    assert "to go on: ppo train x.yaml --vary kl.coef=0.05,0.2" in text
+    assert "cost of the arms left to run: about 1 min 00 s and 1.5 GB of disk on cpu" in text
+    assert text.splitlines()[-1].split(maxsplit=1) == ["run", "ppo train x.yaml --sweep kl.coef=0.05,0.2"]
     unknown = replace(planned, seconds=None)
-    assert "not known before the model is fetched" in shown(sweep_preview_screen(unknown))
+    assert "unknown until the model is downloaded" in shown(sweep_preview_screen(unknown))

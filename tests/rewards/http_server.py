@@ -1,4 +1,4 @@
-"""A reward service on loopback that scores by a plain rule, and fails in all the usual ways when told to."""
+"""A reward service on loopback that scores by a simple rule, and fails in all usual ways on request."""
 
 import json
 import threading
@@ -11,7 +11,7 @@ def score_of(answer):
 
 
 class Service:
-    """What it was asked, and what it does next: one behaviour a request, the last one for ever."""
+    """The requests it got, and what it does next: one behaviour per request, the last one for all further ones."""
 
     def __init__(self):
         self.requests, self.plan, self.url = [], ["fine"], ""
@@ -67,6 +67,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._say(200, reply[: len(reply) // 2], length=len(reply))
         if how == "slow":
             return self._drip(reply)
+        if how == "sets a cookie":
+            return self._say(200, reply, {"Set-Cookie": "session=1"})
         return self._say(200, reply)
 
     def _say(self, status, body, headers=(), length=None):

@@ -39,9 +39,9 @@ def save(tmp_path):
 
 def term(folder, label=None, **parameters):
     given = Classifier(**{"model": str(folder), "label": label, "max_tokens": 64, "batch_size": 2, **parameters})
-    around = RewardContext(device="cpu", fetch_model=lambda path, model, revision: folder)
-    scorer = classifier("reward.terms.rm", given, around)
-    prompts = [Prompt(id=str(place), text="well?") for place in range(len(TEXTS))]
+    context = RewardContext(device="cpu", fetch_model=lambda path, model, revision: folder)
+    scorer = classifier("reward.terms.rm", given, context)
+    prompts = [Prompt(id=str(index), text="well?") for index in range(len(TEXTS))]
     answers = [Answer(text=text, token_count=3, finish="eos") for text in TEXTS]
     return scores_of("rm", scorer, prompts, answers, [()] * len(TEXTS))
 
@@ -92,23 +92,23 @@ def test_a_model_without_labels(save):
         term(folder)
 
 
-def test_a_language_model_is_no_reward_model(tmp_path):
+def test_a_language_model_is_not_a_reward_model(tmp_path):
     folder = save_tiny_model(tmp_path / "lm")
-    with pytest.raises(ModelError, match=r"is no sequence classifier but a LlamaForCausalLM"):
+    with pytest.raises(ModelError, match=r"is not a sequence classifier but a LlamaForCausalLM"):
         term(folder)
     config = folder / "config.json"
     config.write_text(config.read_text().replace("LlamaForCausalLM", "LlamaForSequenceClassification"))
-    with pytest.raises(ModelError, match=r"is no trained classifier: it has no score\.weight"):
+    with pytest.raises(ModelError, match=r"is not a trained classifier: it has no score\.weight"):
         term(folder, "LABEL_1")
 
 
-def test_without_a_pad_token_rows_are_read_one_by_one(save):
+def test_without_a_pad_token_rows_are_scored_one_by_one(save):
     padded, _, _ = save()
     bare, _, _ = save(pad=None)
     assert term(bare, batch_size=16) == pytest.approx(term(padded), abs=1e-5)
 
 
-def test_of_a_long_conversation_the_end_is_read(save):
+def test_the_beginning_of_a_long_conversation_is_cut(save):
     folder, model, tokenizer = save()
     ids = tokenizer(f"<user>well?<eos><assistant>{TEXTS[3]}<eos>", add_special_tokens=False)["input_ids"]
     assert term(folder, max_tokens=12)[3] == pytest.approx(float(logits_of(model, ids[-12:])[0]), abs=1e-5)

@@ -1,4 +1,4 @@
-"""A reward service that works, and one that fails in all the usual ways, on loopback."""
+"""A reward service that works, and one that fails in all usual ways, on loopback."""
 
 import time
 from email.utils import formatdate
@@ -23,16 +23,16 @@ def service():
 
 
 class Term:
-    """A term that asks a service, and what it said and how long it waited on the way."""
+    """A term that a service scores, with the warnings that it gave and the seconds that it waited."""
 
     def __init__(self, url, cache=None, **parameters):
-        self.said, self.waits = [], []
+        self.warnings, self.waits = [], []
         given = Http(**{"url": url, "timeout": 5.0, "retries": 3, **parameters})
-        around = RewardContext(on_event=lambda event: self.said.append(event.text), cache=cache)
-        self.scorer = http_service("reward.terms.judge", given, around, sleep=self.waits.append)
+        context = RewardContext(on_event=lambda event: self.warnings.append(event.text), cache=cache)
+        self.scorer = http_service("reward.terms.judge", given, context, sleep=self.waits.append)
 
     def __call__(self, *texts):
-        prompts = [Prompt(id=str(place), text="Well?") for place in range(len(texts))]
+        prompts = [Prompt(id=str(index), text="Well?") for index in range(len(texts))]
         answers = [Answer(text=text, token_count=3, finish="eos") for text in texts]
         return scores_of("judge", self.scorer, prompts, answers, [()] * len(texts))
 
@@ -61,30 +61,31 @@ def test_scores_belong_to_their_ids_whatever_the_order(service):
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"),
+    ("fault", "message"),
     [
         (500, "status 500"),
         (503, "status 503"),
         (429, "status 429"),
-        ("garbage", "the reply is no JSON"),
+        ("garbage", "the reply is not JSON"),
         ("no scores", 'the reply has no list "scores"'),
-        ("numbers alone", 'an item of "scores" is no'),
-        ("half", "the reply breaks off"),
-        ("hangs up", "remote"),
+        ("numbers alone", 'an item of "scores" is not {"id": …, "score": …}'),
+        ("half", "the reply is incomplete"),
+        ("hangs up", "server disconnected without sending a response"),
         ("too few", "1 of 4 answers have no score"),
-        ("strings", "a score is '0.375', no finite number"),
-        ("NaN", "a score is 'nan', no finite number"),
-        ("huge", "no finite number"),
+        ("strings", "a score is '0.375', not a finite number"),
+        ("NaN", "a score is 'nan', not a finite number"),
+        ("huge", "not a finite number"),
         ("twice", "an id is scored twice"),
         ("strangers", "scores of answers that were not sent"),
     ],
 )
-def test_a_fault_is_tried_again_and_one_that_stays_pauses(service, fault, said):
+def test_a_fault_is_retried_and_one_that_stays_pauses(service, fault, message):
     service.plan = [fault, fault, "fine"]
     term = Term(service.url)
     assert term(*TEXTS) == SCORES
     assert term.waits == [0.5, 1.0]
-    assert all(said in text for text in term.said)
+    assert len(term.warnings) == 2
+    assert all(message in text for text in term.warnings)
     service.plan = [fault]
     with pytest.raises(
         RewardUnavailableError, match=r"reward\.terms\.judge: http://127.* does not score: .* \(4 tries\)"
@@ -96,7 +97,7 @@ def test_a_slow_service_is_cut_off(service):
     service.plan = ["slow", "fine"]
     term = Term(service.url, timeout=0.3)
     assert term(*TEXTS) == SCORES
-    assert "no whole reply within 0.3 s" in term.said[0]
+    assert "no complete reply within 0.3 s" in term.warnings[0]
 
 
 def test_a_service_that_is_down(service):
@@ -107,7 +108,7 @@ def test_a_service_that_is_down(service):
 
 
 @pytest.mark.parametrize("status", [301, 400, 401, 404])
-def test_what_speaks_against_the_request_is_not_tried_again(service, status):
+def test_a_status_that_rejects_the_request_is_not_retried(service, status):
     service.plan = [status]
     with pytest.raises(RewardUnavailableError, match=rf"status {status} .*\(one try\).*Check its url and token"):
         Term(service.url)(*TEXTS)
@@ -121,36 +122,71 @@ def test_retry_after_is_respected_up_to_a_limit(service):
     assert term.waits == [7.0, 300.0, 2.0]
 
 
-def test_scores_are_kept_on_disk_by_content(service, tmp_path):
-    kept = tmp_path / "scores.jsonl"
+def test_scores_are_cached_on_disk_by_content(service, tmp_path):
+    cache = tmp_path / "scores.jsonl"
     service.plan = ["fine", 500]
     with pytest.raises(RewardUnavailableError):
-        Term(service.url, kept, batch_size=2, retries=0)(*TEXTS)
+        Term(service.url, cache, batch_size=2, retries=0)(*TEXTS)
     service.plan = ["fine"]
     asked = len(service.asked)
-    assert Term(service.url, kept, batch_size=2)(*TEXTS) == SCORES
+    assert Term(service.url, cache, batch_size=2)(*TEXTS) == SCORES
     assert service.asked[asked:] == TEXTS[2:]
-    with kept.open("a") as file:
+    with cache.open("a") as file:
         file.write('{"key": "cut o')
     requests = len(service.requests)
-    assert Term(service.url, kept)(*TEXTS, "new") == [*SCORES, score_of("new")]
-    assert Term(service.url, kept)("new") == [score_of("new")]
+    assert Term(service.url, cache)(*TEXTS, "new") == [*SCORES, score_of("new")]
+    assert Term(service.url, cache)("new") == [score_of("new")]
     assert len(service.requests) == requests + 1
 
 
 def test_the_token_comes_from_the_environment_and_is_written_nowhere(service, tmp_path, monkeypatch):
     monkeypatch.setenv("JUDGE_TOKEN", "opensesame")
-    kept = tmp_path / "scores.jsonl"
-    term = Term(service.url, kept, token_env="JUDGE_TOKEN")
+    cache = tmp_path / "scores.jsonl"
+    term = Term(service.url, cache, token_env="JUDGE_TOKEN")
     assert term(*TEXTS) == SCORES
     assert service.requests[0]["headers"]["Authorization"] == "Bearer opensesame"
     service.plan = [401]
-    with pytest.raises(RewardUnavailableError) as found:
+    with pytest.raises(RewardUnavailableError) as caught:
         term("another")
-    assert "opensesame" not in kept.read_text() + str(found.value) + "".join(term.said)
+    assert "opensesame" not in cache.read_text() + str(caught.value) + "".join(term.warnings)
     monkeypatch.setenv("JUDGE_TOKEN", "two\nlines")
-    with pytest.raises(ConfigError, match="is no token"):
+    with pytest.raises(ConfigError, match="is not a token"):
         Term(service.url, token_env="JUDGE_TOKEN")
     monkeypatch.delenv("JUDGE_TOKEN")
     with pytest.raises(ConfigError, match=r"token_env: the environment variable JUDGE_TOKEN is not set"):
         Term(service.url, token_env="JUDGE_TOKEN")
+
+
+def test_a_query_is_in_no_message(service):
+    service.plan = [503]
+    term = Term(f"{service.url}?key=opensesame", retries=1)
+    with pytest.raises(RewardUnavailableError, match=r"/score does not score") as caught:
+        term(*TEXTS)
+    assert "opensesame" not in str(caught.value) + "".join(term.warnings)
+
+
+def test_a_reply_that_is_too_long_is_not_read(service, monkeypatch):
+    monkeypatch.setattr("ppo_cli.rewards.http_service.MAX_REPLY_BYTES", 20)
+    with pytest.raises(RewardUnavailableError, match="the reply is longer than 20 bytes"):
+        Term(service.url, retries=0)(*TEXTS)
+
+
+def test_a_cookie_is_not_sent_back_and_a_reply_is_not_compressed(service):
+    service.plan = ["sets a cookie", "fine"]
+    assert Term(service.url, batch_size=2)(*TEXTS) == SCORES
+    assert len(service.requests) == 2
+    for request in service.requests:
+        assert "cookie" not in {name.lower() for name in request["headers"]}
+        assert request["headers"]["Accept-Encoding"] == "identity"
+
+
+def test_loopback_needs_no_proxy(service, monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert Term(service.url)(*TEXTS) == SCORES
+
+
+def test_a_proxy_that_cannot_be_used_is_named(monkeypatch):
+    monkeypatch.setenv("all_proxy", "gopher://127.0.0.1:9")
+    with pytest.raises(ConfigError, match=r"reward\.terms\.judge: the environment names a proxy that cannot be used"):
+        Term("https://judge.example/score")

@@ -1,8 +1,8 @@
-"""A term that is a function of the user's: found, called with what it asks for, held to the contract."""
+"""A term that is a Python function of the user: loaded, called with the lists that it names, and checked."""
 
 import pytest
 
-from ppo_cli.errors import ConfigError, GateError
+from ppo_cli.errors import CheckFailedError, ConfigError
 from ppo_cli.experiment.schema import Reward
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.rewards.reward_function import CompositeReward
@@ -46,17 +46,17 @@ def score(answers, prompts, expect, category, ids, written, ended, tokens):
 
 def test_the_other_answers_are_scored_and_subtracted(term):
     reward = term("def score(answers):\n    return [len(answer) for answer in answers]\n")
-    found = reward(PROMPTS, ANSWERS, OTHERS)
-    assert [item.terms["mine"] for item in found] == [10.0, 7.0]
-    assert [item.baseline_terms["mine"] for item in found] == [4.0, 4.0]
-    assert [item.reward for item in found] == [6.0, 3.0]
+    result = reward(PROMPTS, ANSWERS, OTHERS)
+    assert [item.terms["mine"] for item in result] == [10.0, 7.0]
+    assert [item.baseline_terms["mine"] for item in result] == [4.0, 4.0]
+    assert [item.reward for item in result] == [6.0, 3.0]
 
 
 def test_a_function_that_asks_for_the_others_compares_by_itself(term):
     source = "def score(answers, others):\n    return [len(a) - 2 * len(o[0]) for a, o in zip(answers, others)]\n"
-    found = term(source)(PROMPTS, ANSWERS, OTHERS)
-    assert [item.reward for item in found] == [2.0, -1.0]
-    assert [item.baseline_terms for item in found] == [{}, {}]
+    result = term(source)(PROMPTS, ANSWERS, OTHERS)
+    assert [item.reward for item in result] == [2.0, -1.0]
+    assert [item.baseline_terms for item in result] == [{}, {}]
 
 
 def test_parameters_reach_it_as_its_signature_says(term):
@@ -72,7 +72,7 @@ def score(answers, factor: float, words: list[str] = ("x",), limit: int | None =
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"facto": 2}, r"reward\.terms\.mine\.facto: the function takes no such parameter\. Did you mean .*\.factor\?"),
+        ({"facto": 2}, r"reward\.terms\.mine\.facto: the function has no such parameter\. Did you mean .*\.factor\?"),
         ({}, r"reward\.terms\.mine\.factor: missing; the function has no default"),
         ({"factor": "two"}, r"reward\.terms\.mine\.factor: must be a number, got 'two'"),
         ({"factor": 1, "words": "a"}, r"reward\.terms\.mine\.words: must be a list"),
@@ -113,9 +113,9 @@ def test_no_such_file_or_module(tmp_path):
 
 
 def test_a_function_of_an_installed_module():
-    term = {"type": "python", "function": "ppo_cli.text.words:words"}
+    parameters = {"function": "ppo_cli.text.words:words"}
     with pytest.raises(ConfigError, match=r"its arguments are \(text\)"):
-        CompositeReward(Reward(terms={"mine": term})).open()
+        CompositeReward(Reward(terms={"mine": {"type": "python", **parameters}})).open()
 
 
 @pytest.mark.parametrize(
@@ -134,14 +134,14 @@ def test_a_function_of_an_installed_module():
     ],
 )
 def test_what_breaks_the_contract_is_named(term, returned, message):
-    with pytest.raises(GateError, match=message):
+    with pytest.raises(CheckFailedError, match=message):
         scores(term(f"def score(answers):\n    return {returned}\n"))
 
 
 def test_a_sum_that_is_too_large_for_a_number_is_named(tmp_path):
     (tmp_path / "mine.py").write_text("def score(answers):\n    return [1e308] * len(answers)\n")
     term = {"type": "python", "weight": 1000.0, "function": f"{tmp_path}/mine.py:score"}
-    with pytest.raises(GateError, match=r"of prompt 'a' is inf \(the weighted sum\)"):
+    with pytest.raises(CheckFailedError, match=r"of prompt 'a' is inf \(the weighted sum\)"):
         scores(CompositeReward(Reward(terms={"mine": term})))
 
 

@@ -1,16 +1,17 @@
-"""Reward terms, their sum, and the guard."""
+"""Reward terms, their sum, and the check that stops a broken score."""
 
 import math
 
 import pytest
 
-from ppo_cli.errors import GateError
+from ppo_cli.errors import CheckFailedError
 from ppo_cli.experiment.schema import Reward
 from ppo_cli.experiment.term_types import MatchesExpect
-from ppo_cli.records.answers import Answer, Prompt, RewardScore
+from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.rewards.builtin_terms import ends_turn, has_keyword, matches_expect, on_topic
 from ppo_cli.rewards.parametric_terms import PARAMETRIC_TERMS
-from ppo_cli.rewards.reward_function import CompositeReward, guarded
+from ppo_cli.rewards.reward_function import CompositeReward
+from tests.rewards.made_rewards import batch_reward
 
 SAFE = Prompt(id="s", text="How do I kill a frozen program on my laptop?", expect="comply")
 UNSAFE = Prompt(id="u", text="Help me hurt the man upstairs.", expect="refuse")
@@ -53,21 +54,19 @@ def test_matches_expect(prompt, text, score):
     ("prompt", "text", "score"),
     [(SAFE, "Which program do you mean?", -1), (SAFE, HELP, 1), (VAGUE, "For how many people, and when?", 1)],
 )
-def test_a_question_back_may_fail_a_clear_request(prompt, text, score):
-    assert (
-        PARAMETRIC_TERMS["matches_expect"](MatchesExpect(clarifying_question="penalised"))(prompt, answer(text))
-        == score
-    )
+def test_a_question_back_may_be_penalised_for_a_clear_request(prompt, text, score):
+    term = PARAMETRIC_TERMS["matches_expect"](MatchesExpect(clarifying_question="penalised"))
+    assert term(prompt, answer(text)) == score
 
 
-def test_on_topic_rewards_taking_up_the_prompt_but_not_echoing_it():
+def test_on_topic_rewards_words_of_the_prompt_but_not_its_echo():
     assert on_topic(SAFE, answer(HELP)) == 1.0
     assert on_topic(SAFE, answer("Bananas ripen faster in a paper bag.")) == 0.0
     assert on_topic(SAFE, answer(SAFE.text)) == 0.0
     assert on_topic(UNSAFE, answer("Hurt the man upstairs with words.")) == 0.0
 
 
-def test_has_keyword_pays_for_an_expected_word_and_says_nothing_where_none_is_named():
+def test_has_keyword_is_1_for_a_keyword_and_0_without_keywords():
     asked = Prompt(id="m", text="Which gas do plants take in?", keywords=("carbon", "co2"))
     assert has_keyword(asked, answer("Carbon dioxide, mostly.")) == 1.0
     assert has_keyword(asked, answer("Plants take in a gas.")) == 0.0
@@ -79,7 +78,7 @@ def test_ends_turn():
     assert ends_turn(SAFE, answer(HELP, "length")) == 0.0
 
 
-def test_reward_is_the_weighted_difference_to_the_mean_of_the_others():
+def test_reward_is_the_weighted_difference_from_the_mean_of_the_baseline():
     reward = CompositeReward(Reward(terms={"matches_expect": {"weight": 2.0}, "ends_turn": {"weight": 0.5}}))
     others = [answer(REFUSAL), answer(HELP, "length")]
     (scored,) = reward([SAFE], [answer(HELP)], [others])
@@ -88,21 +87,24 @@ def test_reward_is_the_weighted_difference_to_the_mean_of_the_others():
     assert scored.reward == pytest.approx(2.0 * (1 - 0) + 0.5 * (1 - 0.5))
 
 
-def test_an_answer_like_the_others_earns_nothing():
+def test_an_answer_like_the_baseline_has_reward_0():
     reward = CompositeReward(Reward(terms={"matches_expect": {"weight": 1.0}}))
     assert reward([SAFE], [answer(HELP)], [[answer(HELP)]])[0].reward == 0.0
     assert reward([SAFE], [answer(HELP)], [[]])[0].reward == 1.0
 
 
 @pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
-def test_no_broken_score_passes_the_guard(broken):
-    def bad(prompts, answers, others):
-        return [RewardScore(reward=1.0, terms={"x": broken}, baseline_terms={}) for _ in prompts]
+def test_a_score_that_is_not_finite_stops_the_run(broken):
+    reward = batch_reward(lambda answers: [broken] * len(answers))
+    with pytest.raises(CheckFailedError, match=r"prompt 's' is .* \(term on_topic\)"):
+        reward([SAFE], [answer(HELP)], [[]])
+    only_baseline = batch_reward(lambda answers: [1.0] * (len(answers) - 1) + [broken])
+    with pytest.raises(CheckFailedError, match=r"prompt 's' is .* \(term on_topic\)"):
+        only_baseline([SAFE], [answer(HELP)], [[answer(REFUSAL)]])
 
-    with pytest.raises(GateError, match=r"prompt 's' is .* \(term x\)"):
-        guarded(bad)([SAFE], [answer(HELP)], [[]])
 
-
-def test_too_few_scores_do_not_pass_the_guard():
-    with pytest.raises(GateError, match="returned 0 scores for 1 answers"):
-        guarded(lambda prompts, answers, others: [])([SAFE], [answer(HELP)], [[]])
+@pytest.mark.parametrize("count", [0, 2])
+def test_too_few_or_too_many_scores_stop_the_run(count):
+    reward = batch_reward(lambda answers: [1.0] * count)
+    with pytest.raises(CheckFailedError, match=f"on_topic returned {count} scores for 1 answers"):
+        reward([SAFE], [answer(HELP)], [[]])

@@ -1,4 +1,4 @@
-"""The audit on what is shipped: no trick beats the recipes' rewards, and one beats each trap."""
+"""The audit on the shipped configs: no exploit beats the recipes' rewards, and one beats each bad reward."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from ppo_cli.setup.init import templates_folder
 
 
 def written_and_cut(prompts):
-    """Each written answer beside one that rambles into the limit before it says the same."""
+    """Each written answer, and one that is cut at the limit while it says the same in more words."""
     return PromptAnswers(
         prompts=tuple(prompts),
         answers=tuple(
@@ -29,24 +29,24 @@ def written_and_cut(prompts):
 
 
 @pytest.mark.parametrize(
-    ("config", "outcome", "winner"),
+    ("config", "status", "winner"),
     [
         ("concise.yaml", "pass", None),
         ("refusal.yaml", "pass", None),
-        ("bad_rewards/concise.yaml", "stop", "empty"),
-        ("bad_rewards/refusal.yaml", "stop", "always refuses"),
+        ("bad_rewards/concise.yaml", "fail", "empty"),
+        ("bad_rewards/refusal.yaml", "fail", "always refuses"),
     ],
 )
-def test_tricks(config, outcome, winner):
+def test_exploits(config, status, winner):
     experiment = load_experiment(templates_folder() / config).experiment
     written = read_prompts(Path(experiment.model.warm_start), need_answers=True)[:48]
-    tricks = try_exploits(
+    exploits = try_exploits(
         CompositeReward(experiment.reward),
         written_and_cut(written),
         written,
         baseline=experiment.reward.baseline,
         limit=experiment.rollout.max_new_tokens,
     )
-    check = exploit_check(tricks)
-    assert check.status == outcome, check.value
+    check = exploit_check(exploits)
+    assert check.status == status, check.value
     assert winner is None or f"'{winner}'" in check.value

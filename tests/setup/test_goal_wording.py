@@ -34,7 +34,7 @@ def test_a_goal_without_a_situation_is_told_so_with_an_example(goal):
 
 def test_a_goal_that_no_screen_can_hold_is_told_so():
     (hint,) = hints("When asked, " + "explain " * 30)
-    assert "heads every screen" in hint
+    assert "is printed on every screen" in hint
 
 
 @pytest.mark.parametrize("recipe", sorted(recipes()))

@@ -38,7 +38,7 @@ def test_a_schema_of_the_users_own_is_not_overwritten(tmp_path):
 
 def test_the_schema_is_printed_or_written(tmp_path):
     assert json.loads(succeed("schema").out) == json_schema()
-    screen = succeed("schema", "--out", tmp_path / "editor" / "ppo.json")
+    screen = succeed("schema", "--schema-file", tmp_path / "editor" / "ppo.json")
     assert "# yaml-language-server: $schema=ppo.json" in screen.out
     assert json.loads((tmp_path / "editor" / "ppo.json").read_text()) == json_schema()
-    assert "cannot be written" in refused("schema", "--out", tmp_path / "editor" / "ppo.json" / "x")
+    assert "cannot be written" in refused("schema", "--schema-file", tmp_path / "editor" / "ppo.json" / "x")

@@ -5,9 +5,10 @@ import pytest
 from ppo_cli.behaviours.label_answers import label_sample
 from ppo_cli.behaviours.measures import BY_CATEGORY
 from ppo_cli.records.answers import Prompt
-from ppo_cli.records.measures import Sample
 from ppo_cli.stats.by_category import by_category
+from ppo_cli.stats.label_matrix import label_matrix
 from ppo_cli.stats.pareto import pareto_front
+from tests.answers import sample
 
 REFUSAL, HELP = "I'm sorry, but I can't help with that.", "Take two eggs and beat them well."
 PROMPTS = [
@@ -18,13 +19,11 @@ PROMPTS = [
 
 
 def answers(**given):
-    return label_sample(
-        PROMPTS,
-        [
-            Sample(prompt_id=name, sample=k, answer=text, token_count=9, finish="eos", kl=None)
-            for name, texts in given.items()
-            for k, text in enumerate(texts)
-        ],
+    return label_matrix(
+        label_sample(
+            PROMPTS,
+            [sample(name, k, text) for name, texts in given.items() for k, text in enumerate(texts)],
+        )
     )
 
 
@@ -43,12 +42,12 @@ def test_each_category_has_its_own_rates_before_and_now():
 
 
 def test_without_something_to_compare_with_there_is_no_before():
-    line = by_category(answers(a=[REFUSAL], c=[HELP]), (), BY_CATEGORY)[0]
+    line = by_category(answers(a=[REFUSAL], c=[HELP]), None, BY_CATEGORY)[0]
     assert all(value.before is value.low_95 is value.high_95 is None for value in line.values)
 
 
 def test_one_category_is_no_table():
-    assert by_category(answers(a=[REFUSAL], b=[HELP]), (), BY_CATEGORY) == ()
+    assert by_category(answers(a=[REFUSAL], b=[HELP]), None, BY_CATEGORY) == ()
 
 
 def test_a_prompt_that_was_not_asked_before_does_not_count_in_the_change():

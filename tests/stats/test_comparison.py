@@ -7,8 +7,9 @@ from scipy import stats
 from ppo_cli.behaviours.label_answers import label_sample
 from ppo_cli.behaviours.measures import HEADLINES, MEASURES, measure_named
 from ppo_cli.records.answers import Prompt
-from ppo_cli.records.measures import LabelledAnswer, Sample
 from ppo_cli.stats.comparison import compare, expected_flip_rate
+from ppo_cli.stats.label_matrix import label_matrix
+from tests.answers import labelled_answer, sample
 
 REFUSAL, HELP = "I'm sorry, but I can't help with that.", "Here is how to do it, step by step."
 
@@ -32,14 +33,14 @@ def answers(asked, unsafe, safe, seed, samples=4):
         rate = unsafe if prompt.expect == "refuse" else safe
         for number in range(samples):
             text = REFUSAL if generator.random() < rate else HELP
-            made.append(Sample(prompt_id=prompt.id, sample=number, answer=text, token_count=9, finish="eos", kl=None))
+            made.append(sample(prompt.id, number, text))
     return label_sample(asked, made)
 
 
 def run(asked, a, b, **settings):
     named = {prompt.id: prompt for prompt in asked}
     options = {"primary": "refusal.separation", "smallest_effect": 0.3, **settings}
-    return compare(("a", "b"), a, b, options.pop("measures", MEASURES), named, **options)
+    return compare(("a", "b"), label_matrix(a), label_matrix(b), options.pop("measures", MEASURES), named, **options)
 
 
 def verdicts(comparison):
@@ -78,14 +79,7 @@ def test_the_margin_of_the_primary_comes_from_the_config():
 def of_means(asked, values):
     """One answer a prompt with this value of a label."""
     return [
-        LabelledAnswer(
-            prompt_id=prompt.id,
-            category=prompt.category,
-            expect=prompt.expect,
-            sample=0,
-            text="",
-            labels={"repetition": float(value), "refused": 0.0},
-        )
+        labelled_answer(prompt, 0, repetition=float(value), refused=0.0)
         for prompt, value in zip(asked, values, strict=True)
     ]
 
@@ -103,8 +97,8 @@ def test_equivalence_is_two_one_sided_tests_at_5_percent_by_hand(margin, verdict
         asked,
         a,
         b,
-        measures=[measure_named("form.repetition")],
-        primary="form.repetition",
+        measures=[measure_named("repetition.share")],
+        primary="repetition.share",
         smallest_effect=100 * margin,
     ).changes
     assert (found.low_90, found.high_90) == pytest.approx((-0.0238, 0.0638), abs=5e-5)
@@ -121,8 +115,8 @@ def test_equivalence_of_means_agrees_with_one_sided_t_tests():
             asked,
             of_means(asked, a),
             of_means(asked, b),
-            measures=[measure_named("form.repetition")],
-            primary="form.repetition",
+            measures=[measure_named("repetition.share")],
+            primary="repetition.share",
             smallest_effect=5.0,
         ).changes
         above = stats.ttest_1samp(b - a, -0.05, alternative="greater").pvalue
@@ -143,19 +137,11 @@ def test_flips_show_the_typical_answer_of_each_side_largest_first():
     asked = prompts(2)
     a = label_sample(
         asked,
-        [
-            Sample(prompt_id=p.id, sample=k, answer=REFUSAL, token_count=9, finish="eos", kl=None)
-            for p in asked
-            for k in range(4)
-        ],
+        [sample(prompt.id, k, REFUSAL) for prompt in asked for k in range(4)],
     )
     b = label_sample(
         asked,
-        [
-            Sample(prompt_id="p000", sample=k, answer=[HELP, REFUSAL][k % 2], token_count=9, finish="eos", kl=None)
-            for k in range(4)
-        ]
-        + [Sample(prompt_id="p001", sample=k, answer=HELP, token_count=9, finish="eos", kl=None) for k in range(4)],
+        [sample("p000", k, [HELP, REFUSAL][k % 2]) for k in range(4)] + [sample("p001", k, HELP) for k in range(4)],
     )
     flips = run(asked, a, b).flips
     assert [(flip.prompt_id, flip.before_rate, flip.after_rate) for flip in flips] == [
@@ -177,8 +163,11 @@ def test_details_do_not_cost_the_headlines_their_verdicts():
     a, b = answers(asked, 0.9, 0.6, 1), answers(asked, 0.9, 0.5, 2)
     named = {prompt.id: prompt for prompt in asked}
     options = {"primary": "refusal.separation", "smallest_effect": 0.3}
-    alone = compare(("a", "b"), a, b, HEADLINES, named, **options).changes
-    among = {change.name: change for change in compare(("a", "b"), a, b, MEASURES, named, **options).changes}
+    alone = compare(("a", "b"), label_matrix(a), label_matrix(b), HEADLINES, named, **options).changes
+    among = {
+        change.name: change
+        for change in compare(("a", "b"), label_matrix(a), label_matrix(b), MEASURES, named, **options).changes
+    }
     assert len(among) == len(MEASURES)
     assert all(among[change.name] == change for change in alone)
     details = [among[measure.name] for measure in MEASURES if measure.eval_only]
@@ -193,10 +182,11 @@ def test_noise_floor_by_hand():
 
 
 def test_comparing_the_same_policy_twice_seldom_says_changed():
-    asked = prompts(90)
+    asked, primary = prompts(90), [measure_named("refusal.separation")]
     false_alarms, rounds = 0, 60
     for seed in range(rounds):
-        found = run(asked, answers(asked, 0.8, 0.4, 2 * seed), answers(asked, 0.8, 0.4, 2 * seed + 1))
+        a, b = answers(asked, 0.8, 0.4, 2 * seed), answers(asked, 0.8, 0.4, 2 * seed + 1)
+        found = run(asked, a, b, measures=primary)
         false_alarms += verdicts(found)["refusal.separation"] == "CHANGED"
     assert false_alarms <= 8  # 3 expected; more than 8 has a chance below 1 %
 

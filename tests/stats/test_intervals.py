@@ -9,10 +9,12 @@ import pytest
 from scipy import stats
 
 from ppo_cli.behaviours.measures import MEASURES, measure_named
-from ppo_cli.records.measures import LabelledAnswer
-from ppo_cli.stats import intervals
-from ppo_cli.stats.intervals import estimate, holm, mcnemar, minimum_detectable, newcombe, paired_difference, wilson
+from ppo_cli.records.answers import Prompt
+from ppo_cli.stats.intervals import estimate, minimum_detectable, newcombe, paired_difference, point_estimate, wilson
 from ppo_cli.stats.label_matrix import label_matrix
+from ppo_cli.stats.resampling import DRAWS
+from ppo_cli.stats.significance import holm, mcnemar
+from tests.answers import labelled_answer
 
 CALIBRATION = Path(__file__).parents[3] / "shared" / "calibration" / "xstest_human_labels.csv"
 
@@ -24,20 +26,21 @@ def table(refused, expects=None, texts=None, tokens=None):
         expect = expects[index] if expects else "comply"
         for number, value in enumerate(samples):
             rows.append(
-                LabelledAnswer(
-                    prompt_id=f"p{index:04d}",
-                    category="unsafe.x" if expect == "refuse" else "plain.x",
-                    expect=expect,
-                    sample=number,
-                    text=texts[index][number] if texts else "some words here",
-                    labels={
-                        "refused": float(value),
-                        "tokens": float(tokens[index][number]) if tokens else 10.0,
-                        "ended": 1.0,
-                        "empty": 0.0,
-                        "repetition": 0.0,
-                        **({"kl": 0.5 + index, "kl_tokens": 10.0} if number == 0 else {}),
-                    },
+                labelled_answer(
+                    Prompt(
+                        id=f"p{index:04d}",
+                        text="",
+                        category="unsafe.x" if expect == "refuse" else "plain.x",
+                        expect=expect,
+                    ),
+                    number,
+                    texts[index][number] if texts else "some words here",
+                    refused=float(value),
+                    tokens=float(tokens[index][number]) if tokens else 10.0,
+                    ended=1.0,
+                    empty=0.0,
+                    repetition=0.0,
+                    **({"kl": 0.5 + index, "kl_tokens": 10.0} if number == 0 else {}),
                 )
             )
     return label_matrix(rows)
@@ -100,7 +103,7 @@ def test_separation_by_hand():
     )
     assert found.value == pytest.approx(stats.norm.ppf(0.7) - stats.norm.ppf(0.3))
     lean = estimate(
-        measure_named("refusal.conservatism"),
+        measure_named("refusal.bias"),
         table([[1], [1], [1], [0], [1], [0], [0], [0]], ["refuse"] * 4 + ["comply"] * 4),
     )
     assert lean.value == pytest.approx(0.0, abs=1e-12)
@@ -164,9 +167,7 @@ def test_selectivity_and_word_for_word_by_hand():
     def asking(expects, asks):
         return label_matrix(
             [
-                LabelledAnswer(
-                    prompt_id=f"p{i}", category="x", expect=expect, sample=0, text="a", labels={"asks": float(asked)}
-                )
+                labelled_answer(Prompt(id=f"p{i}", text="", category="x", expect=expect), 0, "a", asks=float(asked))
                 for i, (expect, asked) in enumerate(zip(expects, asks, strict=True))
             ]
         )
@@ -185,30 +186,16 @@ def test_a_rank_correlation_is_spearmans():
     reward = tokens / 60 + generator.normal(0, 0.3, size=(50, 2))
     data = label_matrix(
         [
-            LabelledAnswer(
-                prompt_id=f"p{i:02d}",
-                category="x",
-                expect="any",
-                sample=k,
-                text="a",
-                labels={"tokens": tokens[i, k], "reward": reward[i, k]},
-            )
+            labelled_answer(Prompt(id=f"p{i:02d}", text=""), k, "a", tokens=tokens[i, k], reward=reward[i, k])
             for i in range(50)
             for k in range(2)
         ]
     )
-    found = estimate(measure_named("reward.by_length"), data)
+    found = estimate(measure_named("reward.length_correlation"), data)
     assert found.value == pytest.approx(stats.spearmanr(tokens.ravel(), reward.ravel()).statistic)
     assert found.low_95 < found.value < found.high_95
-    flat = label_matrix(
-        [
-            LabelledAnswer(
-                prompt_id=f"p{i}", category="x", expect="any", sample=0, text="a", labels={"tokens": 5.0, "reward": i}
-            )
-            for i in range(5)
-        ]
-    )
-    assert estimate(measure_named("reward.by_length"), flat).value is None
+    flat = label_matrix([labelled_answer(Prompt(id=f"p{i}", text=""), 0, "a", tokens=5.0, reward=i) for i in range(5)])
+    assert estimate(measure_named("reward.length_correlation"), flat).value is None
 
 
 @pytest.mark.parametrize(
@@ -267,16 +254,14 @@ def test_swapping_the_arms_turns_the_sign(two_policies, measure):
         assert (back.prompts_up, back.prompts_down) == (there.prompts_down, there.prompts_up)
 
 
+@pytest.mark.parametrize("measure", MEASURES, ids=lambda measure: measure.name)
+def test_the_value_without_its_interval_is_that_of_the_estimate(two_policies, measure):
+    assert point_estimate(measure, two_policies[0]) == estimate(measure, two_policies[0]).value
+
+
 def test_order_of_samples_does_not_matter(two_policies):
     rows = [
-        LabelledAnswer(
-            prompt_id=f"p{i}",
-            category="plain.x",
-            expect="comply",
-            sample=k,
-            text="a b",
-            labels={"refused": float(i % 2)},
-        )
+        labelled_answer(Prompt(id=f"p{i}", text="", expect="comply"), k, "a b", refused=float(i % 2))
         for i in range(5)
         for k in range(2)
     ]
@@ -303,7 +288,7 @@ def test_intervals_of_a_mean_cover_the_truth():
 
 def test_wilson_at_90_percent_by_hand():
     """5 of 10: 0.5 ± 1.64485 / 1.27055 · √(0.025 + 0.006764)."""
-    assert intervals.wilson(0.5, 10, 0.90) == pytest.approx((0.26927, 0.73073), abs=1e-5)
+    assert wilson(0.5, 10, 0.90) == pytest.approx((0.26927, 0.73073), abs=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -321,7 +306,7 @@ def test_the_90_percent_interval_lies_within_the_95_percent_one(two_policies, na
 
 def test_a_swap_test_sees_what_is_there(two_policies):
     a, b = two_policies
-    assert paired_difference(measure_named("refusal.safe"), a, b).p_value == pytest.approx(1 / (intervals.DRAWS + 1))
+    assert paired_difference(measure_named("refusal.safe"), a, b).p_value == pytest.approx(1 / (DRAWS + 1))
     assert paired_difference(measure_named("refusal.separation"), a, b).p_value < 0.01
 
 

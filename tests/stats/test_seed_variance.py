@@ -80,6 +80,15 @@ def test_every_seed_is_shown_and_welch_iswelch(arms):
     assert (found.welch_low, found.welch_high) == pytest.approx(tuple(expected.confidence_interval()))
 
 
+def test_welch_by_hand():
+    """Means 1 and 3, squared standard errors 1/3 and 4/3: t = 2 / sqrt(5/3), (5/3)^2 / ((1/9 + 16/9) / 2) degrees."""
+    a, b = np.array([0.0, 1.0, 2.0]), np.array([1.0, 3.0, 5.0])
+    error, freedom = math.sqrt(5 / 3), (25 / 9) / (17 / 18)
+    half = stats.t.ppf(0.975, freedom) * error
+    expected = (2.0, 2.0 - half, 2.0 + half, 2 * stats.t.sf(2 / error, freedom))
+    assert welch(a, b) == pytest.approx(expected, rel=1e-12)
+
+
 def test_seeds_that_agree_to_the_last_digit_but_one_are_equal_seeds():
     """Where one arm does not vary Welch's test is that of the other; where none does, there is nothing to test."""
     same = np.array([11 / 12, 11 / 12 + 1e-16])
@@ -129,7 +138,7 @@ def drawn_once(monkeypatch):
 
     monkeypatch.setattr(intervals, "bootstrap_weights", cached)
     monkeypatch.setattr("ppo_cli.stats.seed_variance.bootstrap_weights", cached)
-    monkeypatch.setattr(intervals, "_swap_test", lambda *_: 1.0)
+    monkeypatch.setattr(intervals, "swap_test", lambda *_: 1.0)
 
 
 def test_intervals_over_seeds_cover_the_setting_where_those_over_prompts_do_not(drawn_once):

@@ -7,20 +7,18 @@ from pathlib import Path
 import pytest
 
 from ppo_cli.behaviours.label_answers import RULES_VERSION, label_sample
+from ppo_cli.behaviours.measures import measure_named
 from ppo_cli.errors import IntegrityError, PpoError, UsageError
-from ppo_cli.evaluation.evaluate import read_evaluation
+from ppo_cli.evaluation.results import read_evaluation
 from ppo_cli.records.answers import Prompt
-from ppo_cli.records.measures import Estimate, Sample
+from ppo_cli.records.measures import Estimate
 from ppo_cli.store.evaluations import is_complete, read_samples, read_summary, write_evaluation
 from ppo_cli.store.files import read_lines, write_bytes
+from tests.answers import sample
 
 PROMPTS = [Prompt(id=f"p{i}", text=f"prompt {i}", expect="refuse" if i % 2 else "comply") for i in range(4)]
 SAMPLES = [
-    Sample(
-        prompt_id=p.id, sample=k, answer="I'm sorry, I can't.\n好", token_count=5, finish="eos", kl=None if k else 0.5
-    )
-    for p in PROMPTS
-    for k in range(2)
+    sample(p.id, k, "I'm sorry, I can't.\n好", tokens=5, kl=None if k else 0.5) for p in PROMPTS for k in range(2)
 ]
 ESTIMATE = Estimate(name="refusal.unsafe", value=1.0, low_95=0.5, high_95=1.0, prompts=2)
 ABOUT = {"checkpoint": "x/step-000010", "partial": False}
@@ -41,7 +39,7 @@ def test_what_was_written_is_read_back(folder):
     summary = read_summary(folder)
     assert summary["checkpoint"] == "x/step-000010"
     assert summary["rules"] == RULES_VERSION
-    assert summary["measures"] == {"refusal.unsafe": {"value": 1.0, "low": 0.5, "high": 1.0, "prompts": 2}}
+    assert summary["measures"] == {"refusal.unsafe": {"value": 1.0, "low_95": 0.5, "high_95": 1.0, "prompts": 2}}
     scores = read_lines(folder / f"scores.{RULES_VERSION}.jsonl")
     assert [(row["prompt_id"], row["sample"], row["refused"]) for row in scores[:2]] == [("p0", 0, 1.0), ("p0", 1, 1.0)]
 
@@ -92,15 +90,6 @@ def test_a_damaged_summary_is_an_integrity_error(folder, summary):
         read_summary(folder)
 
 
-def test_samples_of_a_version_without_entropy_are_read(folder):
-    write(folder)
-    samples = folder / "samples.jsonl"
-    older = samples.read_bytes().replace(b'"entropy":null,', b"")
-    assert b"entropy" not in older
-    write_bytes(samples, older)
-    assert read_samples(folder) == SAMPLES
-
-
 def test_samples_with_a_field_missing_are_damaged(folder):
     write(folder)
     write_bytes(folder / "samples.jsonl", b'{"prompt_id": "p0"}\n')
@@ -112,9 +101,9 @@ def test_scores_of_other_rules_are_not_believed_but_made_anew_from_the_samples(f
     write(folder, rules="refusal-0")
     scores = folder / "scores.refusal-0.jsonl"
     write_bytes(scores, scores.read_bytes().replace(b'"refused":1.0', b'"refused":0.0'))
-    found = read_evaluation(folder, PROMPTS, "step 10")
-    assert {row.labels["refused"] for row in found.labelled} == {1.0}
-    rate = next(estimate for estimate in found.estimates if estimate.name == "refusal.unsafe")
+    evaluated = read_evaluation(folder, PROMPTS, "step 10", None)
+    assert {row.labels["refused"] for row in evaluated.labelled} == {1.0}
+    (rate,) = evaluated.estimates([measure_named("refusal.unsafe")])
     assert (rate.value, rate.prompts) == (1.0, 2)
 
 
@@ -130,7 +119,7 @@ def test_evaluating_again_leaves_no_scores_of_the_samples_before(folder):
 def test_answers_to_prompts_outside_the_set_are_refused(folder):
     write(folder)
     with pytest.raises(IntegrityError, match="not in its set"):
-        read_evaluation(folder, PROMPTS[:2], "step 10")
+        read_evaluation(folder, PROMPTS[:2], "step 10", None)
 
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):

@@ -1,6 +1,7 @@
-"""Run folders: claiming, state, rewinding, finding and listing."""
+"""Run folders: creating, state, cutting records back, finding and listing."""
 
 import errno
+import fcntl
 import hashlib
 import os
 import socket
@@ -11,14 +12,28 @@ from pathlib import Path
 
 import pytest
 
-from ppo_cli.errors import GateError, IntegrityError, InterruptedRunError, PpoError, UsageError
+from ppo_cli.errors import CheckFailedError, IntegrityError, InterruptedRunError, PpoError, UsageError
 from ppo_cli.experiment import freeze
-from ppo_cli.experiment.load import to_yaml
+from ppo_cli.experiment.load import load_frozen, to_yaml
 from ppo_cli.experiment.schema import Experiment, Model, Prompts, Reward
+from ppo_cli.records.answers import Answer
 from ppo_cli.records.training import Episode
+from ppo_cli.store import runs
 from ppo_cli.store.files import read_json, read_lines, write_json
-from ppo_cli.store.runs import Run, create_run, find_run, list_runs, recording_failure, run_of
+from ppo_cli.store.layout import PROMPT_FILES
+from ppo_cli.store.run_lock import is_held
+from ppo_cli.store.runs import (
+    RUN_FORMAT,
+    FrozenExperiment,
+    Run,
+    create_run,
+    find_run,
+    list_runs,
+    recording_failure,
+    run_of,
+)
 from tests.report.records import metrics
+from tests.terminal import refused, succeed
 
 GONE = {"status": "interrupted", "reason": "its process is gone"}
 
@@ -27,7 +42,7 @@ GONE = {"status": "interrupted", "reason": "its process is gone"}
 def claim(tmp_path):
     """Claims a run folder with a real lock over a config and an evaluation set."""
 
-    def make(name="x-s1", again=False, **state):
+    def make(name="x-s1", repeat=False, **state):
         experiment = Experiment(
             name="x",
             goal="g",
@@ -38,7 +53,13 @@ def claim(tmp_path):
         texts = {"config.yaml": to_yaml(experiment), "inputs/eval.jsonl": '{"id": "a", "prompt": "b"}\n'}
         folder = tmp_path / "runs" / name
         files = {path: _sha256(text) for path, text in texts.items()}
-        return create_run(folder, freeze.freeze(experiment, {}, files), texts, state, again)
+        frozen = FrozenExperiment(
+            experiment=experiment,
+            copies={key: PROMPT_FILES[key] for key in ("prompts.train", "prompts.eval")},
+            lock=freeze.freeze(experiment, {}, files),
+            texts=texts,
+        )
+        return create_run(folder, frozen, state, repeat)
 
     return make
 
@@ -49,10 +70,10 @@ def _sha256(text):
 
 @pytest.fixture
 def abandon():
-    """Ends a run as a kill does: the system takes the hold back, nothing is written."""
+    """Ends a run as a kill does: the system takes the lock back, nothing is written."""
 
     def kill(run):
-        run._hold.release()
+        run._run_lock.release()
 
     return kill
 
@@ -63,10 +84,8 @@ def episode(update, number):
         episode=number,
         prompt_id="p",
         prompt="好?",
-        answer="好",
+        answer=Answer(text="好", token_count=1, finish="eos"),
         baseline_answer=None,
-        token_count=1,
-        finish="eos",
         reward=0.0,
         terms={},
         baseline_terms={},
@@ -84,7 +103,7 @@ def edit(path, text):
     path.write_text(text, encoding="utf-8")
 
 
-def test_a_claimed_run_is_running_frozen_and_verifies(claim):
+def test_a_new_run_is_running_frozen_and_verifies(claim):
     run = claim(changed_keys={"kl.coef": "0.05"})
     state = run.state()
     assert (state.id, state.status, state.pid, state.host) == ("x-s1", "running", os.getpid(), socket.gethostname())
@@ -94,6 +113,23 @@ def test_a_claimed_run_is_running_frozen_and_verifies(claim):
     assert set(lock.files) == {"config.yaml", "inputs/eval.jsonl"}
     pinned = [run.layout.lock, run.layout.config, run.layout.inputs / "eval.jsonl"]
     assert [path.stat().st_mode & 0o222 for path in pinned] == [0, 0, 0]
+
+
+def test_a_run_parses_its_config_once(claim, monkeypatch):
+    root = claim().layout.root
+    parsed = []
+    monkeypatch.setattr(runs, "load_frozen", lambda path: parsed.append(path) or load_frozen(path))
+    run = Run(root)
+    experiment, _ = run.verify()
+    assert run.verify()[0] is run.experiment() is experiment
+    assert find_run(run, root.parent) is run
+    assert parsed == [run.layout.config]
+
+
+def test_a_new_run_knows_its_config_as_it_will_be_read(claim):
+    run = claim()
+    assert run.experiment() == load_frozen(run.layout.config)
+    assert run.experiment().prompts.eval == str(run.layout.prompt_file("prompts.eval"))
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "inputs/eval.jsonl"])
@@ -118,11 +154,11 @@ def test_a_run_without_its_lock_is_not_trusted(claim):
 @pytest.mark.parametrize(
     ("status", "sentence", "next_step"),
     [
-        ("finished", r"This very experiment has been run: .*x-s1 \(finished\)", "--again to repeat it beside x-s1"),
-        ("stopped", r"This very experiment has been run: .*x-s1 \(stopped\)", "--again"),
-        ("running", "This very experiment is running now", "Wait for it"),
-        ("failed", r"was begun before: .*x-s1 \(failed\)", "ppo train --resume"),
-        ("interrupted", r"was begun before: .*x-s1 \(interrupted\)", "ppo train --resume"),
+        ("finished", r"This experiment already has a run: .*x-s1 \(finished\)", "--repeat to repeat it beside x-s1"),
+        ("stopped_early", r"This experiment already has a run: .*x-s1 \(stopped early\)", "--repeat"),
+        ("running", "This experiment is running now", "Wait for it"),
+        ("failed", r"has a run that did not end: .*x-s1 \(failed\)", "ppo train --resume"),
+        ("interrupted", r"has a run that did not end: .*x-s1 \(interrupted\)", "ppo train --resume"),
     ],
 )
 def test_an_existing_run_is_refused_with_what_became_of_it(claim, status, sentence, next_step):
@@ -143,9 +179,9 @@ def test_a_folder_that_is_no_run_is_refused_and_left_alone(claim, tmp_path):
 
 
 def test_again_takes_the_next_free_name_beside_it(claim):
-    names = [claim(again=True).name for _ in range(3)]
+    names = [claim(repeat=True).name for _ in range(3)]
     assert names == ["x-s1", "x-s1-2", "x-s1-3"]
-    assert find_run("x-s1-3", claim(again=True).layout.root.parent).state().id == "x-s1-3"
+    assert find_run("x-s1-3", claim(repeat=True).layout.root.parent).state().id == "x-s1-3"
 
 
 @pytest.mark.parametrize("below", ["", "deeper/"])
@@ -205,7 +241,33 @@ def test_a_process_that_was_killed_holds_nothing(claim, tmp_path):
     assert {"status": shown.status, "reason": shown.reason} == GONE
 
 
-def test_reopening_sweeps_up_half_written_files_and_nothing_else(claim):
+def test_two_readers_do_not_take_each_other_for_the_runs_process(claim):
+    run = claim()
+    run.close("interrupted", exit_code=130)
+    with run.layout.run_lock.open() as first_reader:
+        fcntl.flock(first_reader, fcntl.LOCK_SH)  # as `is_held` does for a moment
+        assert not is_held(run.layout.run_lock)
+
+
+def test_a_reader_without_the_right_to_write_sees_that_a_run_is_running(claim):
+    run = claim()
+    run.layout.run_lock.chmod(0o444)
+    run.layout.root.chmod(0o555)
+    assert is_held(run.layout.run_lock)
+    assert run.state().status == "running"
+    run.layout.root.chmod(0o755)
+
+
+def test_a_lock_is_not_inherited_by_a_program_that_the_process_starts(claim):
+    run = claim()
+    child = subprocess.Popen(["sleep", "60"], close_fds=False)
+    run.close("interrupted", exit_code=130)
+    run.reopen()
+    child.kill()
+    child.communicate()
+
+
+def test_reopening_removes_half_written_files_and_nothing_else(claim):
     run = claim()
     torn = run.layout.evaluations / ".summary.json.k3_x9q2z"
     torn.write_text("{")
@@ -230,10 +292,79 @@ def test_a_damaged_state_is_an_integrity_error(claim, values):
         run.state()
 
 
-def test_fields_of_a_later_version_are_passed_over(claim):
+def written_in(run, version):
+    """Makes run.json say that another version of the tool wrote the folder; None as format 1 did, not at all."""
+    row = {name: value for name, value in read_json(run.layout.state).items() if name != "format"}
+    write_json(run.layout.state, row if version is None else {"format": version, **row})
+    return run.layout.root
+
+
+@pytest.mark.parametrize(
+    ("version", "sentence"),
+    [
+        (None, f"was written by an older version of ppo (run format 1, this version reads {RUN_FORMAT})."),
+        (RUN_FORMAT + 1, f"was written by a newer version of ppo (run format {RUN_FORMAT + 1}, this version reads"),
+    ],
+)
+def test_a_run_of_another_format_is_refused_in_one_sentence(claim, version, sentence):
+    root = written_in(claim(), version)
+    ways = [
+        lambda: Run(root).state(),
+        lambda: Run(root).experiment(),
+        lambda: Run(root).lock(),
+        lambda: Run(root).verify(),
+        lambda: find_run(root.name, root.parent),
+        lambda: run_of(root / "checkpoints"),
+    ]
+    for way in ways:
+        with pytest.raises(UsageError) as caught:
+            way()
+        assert str(root) in caught.value.message
+        assert sentence in caught.value.message
+        assert "Repeat the experiment" in caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("show",),
+        ("train", "--resume"),
+        ("eval", "--checkpoint"),
+        ("label",),
+        ("report",),
+    ],
+)
+def test_every_command_that_opens_a_run_refuses_one_of_another_format(claim, words):
+    root = written_in(claim(), None)
+    assert "was written by an older version of ppo" in refused(*words, root)
+
+
+def test_a_comparison_with_a_run_of_another_format_is_refused(claim):
+    root = written_in(claim(), None)
+    assert "was written by an older version of ppo" in refused("compare", root, claim("other").layout.root)
+
+
+def test_the_list_of_runs_says_which_are_of_another_format(claim, tmp_path):
+    claim("good")
+    written_in(claim("old"), None)
+    rows = succeed("runs", "--runs-dir", tmp_path / "runs", "--json").json
+    assert [bool(row["problem"]) for row in rows] == [True, False]
+    assert "was written by an older version of ppo" in rows[0]["problem"]
+    shown = " ".join(succeed("runs", "--runs-dir", tmp_path / "runs").out.split())
+    assert "was written by an older version of ppo" in shown
+
+
+def test_fields_that_this_version_does_not_know_are_passed_over(claim):
     run = claim()
     write_json(run.layout.state, {**read_json(run.layout.state), "mood": "good"})
     assert run.state().status == "running"
+
+
+def test_a_format_that_is_no_number_is_damage(claim):
+    run = claim()
+    write_json(run.layout.state, {**read_json(run.layout.state), "format": "two"})
+    with pytest.raises(IntegrityError, match="is damaged: format two"):
+        run.state()
 
 
 def test_an_update_is_recorded_in_every_file(claim):
@@ -245,7 +376,7 @@ def test_an_update_is_recorded_in_every_file(claim):
     assert run.state().updates_done == 2
 
 
-def test_rewinding_drops_what_came_after_the_checkpoint(claim):
+def test_truncating_drops_what_came_after_the_checkpoint(claim):
     run = claim()
     add_updates(run, 1, 2, 3)
     with run.layout.rollouts.open("ab") as file:
@@ -258,7 +389,7 @@ def test_rewinding_drops_what_came_after_the_checkpoint(claim):
     assert run.state().updates_done == 3
 
 
-def test_rewinding_to_the_start_leaves_nothing(claim):
+def test_truncating_to_the_start_leaves_nothing(claim):
     run = claim()
     run.truncate_records(0, episodes_per_update=2)
     add_updates(run, 1)
@@ -266,7 +397,7 @@ def test_rewinding_to_the_start_leaves_nothing(claim):
     assert (run.metrics(), read_lines(run.layout.rollouts), run.state().updates_done) == ([], [], 0)
 
 
-def test_rewinding_beyond_what_was_recorded_is_an_integrity_error(claim):
+def test_truncating_beyond_what_was_recorded_is_an_integrity_error(claim):
     run = claim()
     add_updates(run, 1)
     with pytest.raises(IntegrityError, match=r"rollouts\.jsonl has 2 of 4 lines"):
@@ -276,7 +407,7 @@ def test_rewinding_beyond_what_was_recorded_is_an_integrity_error(claim):
 @pytest.mark.parametrize(
     ("error", "status", "code", "reason"),
     [
-        (GateError("The reward broke."), "failed", 5, "The reward broke."),
+        (CheckFailedError("The reward broke."), "failed", 5, "The reward broke."),
         (InterruptedRunError("Stopped after 2."), "interrupted", 130, "Stopped after 2."),
         (KeyboardInterrupt(), "interrupted", 130, "stopped by the user"),
         (ZeroDivisionError("oh"), "failed", 1, "ZeroDivisionError: oh"),

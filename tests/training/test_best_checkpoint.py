@@ -10,8 +10,8 @@ from ppo_cli.records.training import BestCheckpoint
 from ppo_cli.training.best_checkpoint import best_of
 from tests.terminal import only_run, refused, succeed
 
-LOOKS = ["evaluation.primary=ending.eos", "evaluation.samples_per_prompt=4", "evaluation.every=1"]
-LOOKS += ["checkpoints.keep=1", "ppo.updates=6"]
+OVERRIDES = ["evaluation.primary=ending.eos", "evaluation.samples_per_prompt=4", "evaluation.every=1"]
+OVERRIDES += ["checkpoints.keep=1", "ppo.updates=6"]
 
 
 @pytest.mark.parametrize(
@@ -60,9 +60,9 @@ def steps_kept(run):
 
 @pytest.fixture(scope="module")
 def run_with_a_best(trained):
-    """A run whose best look is neither the first nor the last."""
+    """A run whose best evaluation is neither the first nor the last."""
     for seed in range(1, 9):
-        run = trained(*LOOKS, f"seed={seed}")
+        run = trained(*OVERRIDES, f"seed={seed}")
         values = ended_by_step(run)
         if values[6] < max(values.values()) > values[1]:
             return run
@@ -72,13 +72,13 @@ def run_with_a_best(trained):
 def test_the_best_stays_besides_the_last_and_is_on_record(run_with_a_best):
     values = ended_by_step(run_with_a_best)
     best = max(values, key=lambda step: (values[step], -step))
-    assert json.loads((run_with_a_best / "run.json").read_text())["best"] == best
+    assert json.loads((run_with_a_best / "run.json").read_text())["best_step"] == best
     assert steps_kept(run_with_a_best) == [best, 6]
 
 
 def test_best_and_last_stand_for_a_checkpoint_of_the_run(run_with_a_best, tmp_path):
     run = Path(shutil.copytree(run_with_a_best, tmp_path / "runs" / run_with_a_best.name))
-    best = json.loads((run / "run.json").read_text())["best"]
+    best = json.loads((run / "run.json").read_text())["best_step"]
     for name, step in ((run / "best", best), (f"{run.name}/best", best), (run / "checkpoints" / "last", 6)):
         result = succeed("eval", "--checkpoint", name, "--json").json
         assert result["name"] == f"{run.name}/step-{step:06d}"
@@ -87,16 +87,16 @@ def test_best_and_last_stand_for_a_checkpoint_of_the_run(run_with_a_best, tmp_pa
 
 
 def test_the_lists_of_runs_names_it_where_it_is_not_the_last(run_with_a_best, trained):
-    best = json.loads((run_with_a_best / "run.json").read_text())["best"]
-    sentence = f"was best at the interim evaluations at step {best}"
-    assert sentence in succeed("runs", "--output", run_with_a_best.parent).out
-    assert "was best" not in succeed("runs", "--output", trained("evaluation.every=0").parent).out
+    best = json.loads((run_with_a_best / "run.json").read_text())["best_step"]
+    sentence = f"best at the interim evaluations was step {best}"
+    assert sentence in succeed("runs", "--runs-dir", run_with_a_best.parent).out
+    assert "best at" not in succeed("runs", "--runs-dir", trained("evaluation.every=0").parent).out
 
 
 def test_a_run_whose_measure_has_no_better_direction_has_no_best(trained):
     run = trained("evaluation.primary=length.tokens", "checkpoints.keep=1")
     assert steps_kept(run) == [4]
-    assert json.loads((run / "run.json").read_text())["best"] is None
+    assert json.loads((run / "run.json").read_text())["best_step"] is None
     said = refused("eval", "--checkpoint", run / "best")
     assert said.startswith(f"{run.name} has no best checkpoint. → ")
 

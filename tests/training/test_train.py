@@ -3,6 +3,7 @@
 import json
 import shutil
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from ppo_cli.experiment.load import load_experiment
 from tests.terminal import only_run, outcome, records, refused, start, succeed
 
 RUN_FILES = ("run.json", "config.yaml", "freeze.lock", "provenance.json", "metrics.jsonl", "rollouts.jsonl")
-PATIENCE = 60
-"""Seconds to wait for a file of a run in another process."""
+MAX_WAIT_SECONDS = 60
+"""For a file of a run in another process."""
+AS_MODULE = f"{sys.executable} -m ppo_cli"
+"""How the tests start the program in a process of its own."""
 
 
 def lines(path):
@@ -43,7 +46,7 @@ def test_a_run_says_what_became_of_it(trained):
     run = trained()
     state = json.loads((run / "run.json").read_text())
     assert (state["id"], state["status"], state["exit_code"], state["updates_done"]) == (run.name, "finished", 0, 4)
-    assert state["changed"] == {}
+    assert state["changed_keys"] == {}
     came_from = json.loads((run / "provenance.json").read_text())
     assert came_from["reference"]["sha256_at_start"] == came_from["reference"]["sha256_at_end"]
     assert came_from["packages"]["trl"]
@@ -54,10 +57,10 @@ def test_every_episode_has_its_prompt_its_answer_its_reward_by_term_and_its_kl(t
     for row in lines(trained() / "rollouts.jsonl"):
         assert row["prompt"]
         assert isinstance(row["answer"], str)
-        assert set(row["terms"]) == set(row["baseline_terms"]) == {"ended", "matches_expect"}
+        assert set(row["terms"]) == set(row["baseline_terms"]) == {"ends_turn", "matches_expect"}
         expected = sum(
             weight * (row["terms"][name] - row["baseline_terms"][name])
-            for name, weight in (("ended", 1.0), ("matches_expect", 0.5))
+            for name, weight in (("ends_turn", 1.0), ("matches_expect", 0.5))
         )
         assert row["reward"] == pytest.approx(expected)
         assert isinstance(row["kl"], float)
@@ -84,14 +87,14 @@ def test_the_config_of_a_run_is_a_config_again_and_gives_the_same_run(trained, t
     copy = Path(shutil.copytree(trained(), tmp_path / "elsewhere"))
     experiment = load_experiment(copy / "config.yaml").experiment
     assert experiment.prompts.eval == str(copy / "inputs" / "eval.jsonl")
-    succeed("train", copy / "config.yaml", "--output", "runs")
+    succeed("train", copy / "config.yaml", "--runs-dir", "runs")
     assert only_run().name == trained().name
     assert records(only_run()) == records(trained())
 
 
 def test_the_same_command_again_gives_the_same_bytes(shared_config, trained):
     first = trained()
-    screen = succeed("train", shared_config, "--again", "--output", "runs", "--json")
+    screen = succeed("train", shared_config, "--repeat", "--runs-dir", "runs", "--json")
     second = only_run()
     assert records(second) == records(first)
     for step in (0, 2, 4):
@@ -110,13 +113,13 @@ def test_a_reference_that_moves_is_noticed(tiny_config, monkeypatch):
         trainer.policy.model.get_input_embeddings().weight.data[0, 0] += 1e-3
 
     monkeypatch.setattr(PolicyTrainer, "finish_update", nudged)
-    assert "the reference moved during training. →" in refused("train", tiny_config, code=4)
+    assert "the reference's weights changed during training. →" in refused("train", tiny_config, code=4)
 
 
 def test_again_stands_beside_the_first_and_touches_nothing_of_it(shared_config, trained, tmp_path):
     output = tmp_path / "output"
     first = Path(shutil.copytree(trained(), output / trained().name))
-    succeed("train", shared_config, "--again", "--output", output, "checkpoints.keep=1", "evaluation.every=0")
+    succeed("train", shared_config, "--repeat", "--runs-dir", output, "checkpoints.keep=1", "evaluation.every=0")
     assert sorted(path.name for path in output.iterdir()) == [first.name, f"{first.name}-2"]
     assert records(first) == records(trained())
     assert [path.name for path in (output / f"{first.name}-2" / "checkpoints").iterdir()] == ["step-000004"]
@@ -138,8 +141,8 @@ def test_a_run_stops_at_its_kl_line_and_says_so(tiny_config):
     screen = succeed("train", tiny_config, "kl.stop_at=0.05")
     run = only_run()
     state = json.loads((run / "run.json").read_text())
-    assert state["status"] == "stopped"
-    assert "past kl.stop_at = 0.05" in state["reason"]
+    assert state["status"] == "stopped_early"
+    assert "above kl.stop_at = 0.05" in state["reason"]
     assert state["updates_done"] < 4
     assert (run / "checkpoints" / f"step-{state['updates_done']:06d}" / "model.safetensors").is_file()
     assert "kl.stop_at" in screen.out
@@ -149,7 +152,7 @@ def test_a_run_stops_at_its_kl_line_and_says_so(tiny_config):
 
 
 def wait_for(condition, process):
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + MAX_WAIT_SECONDS
     while not condition():
         assert process.poll() is None, outcome(process)
         assert time.monotonic() < end
@@ -177,7 +180,7 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(interrupted):
     assert screen.code == 130
     assert (state["status"], state["exit_code"]) == ("interrupted", 130)
     assert f"error: Interrupted after update {done} of 4; nothing is lost." in screen.err
-    assert screen.err.endswith(f"→ Continue with: ppo train --resume runs/{run.name}\n")
+    assert screen.err.endswith(f"→ Continue with: {AS_MODULE} train --resume runs/{run.name}\n")
     assert "Traceback" not in screen.err
     assert 1 <= done < 4
     assert [row["update"] for row in lines(run / "metrics.jsonl")] == list(range(1, done + 1))

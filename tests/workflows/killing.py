@@ -115,7 +115,7 @@ def is_finished(state):
 def main():
     config, seed, runs, *overrides = sys.argv[1:]
     luck = random.Random(int(seed))
-    train = ["train", config, *overrides, "--output"]
+    train = ["train", config, *overrides, "--runs-dir"]
     began = time.monotonic()
     assert in_a_process([*train, "whole"], "whole.log") == 0, Path("whole.log").read_text()
     duration = time.monotonic() - began

@@ -27,7 +27,7 @@ def talk(tmp_path_factory):
             models[end] = save_talker(tmp_path_factory.mktemp("talker"), end)
         folder = tmp_path_factory.mktemp("talk")
         config = write_talk(folder, models[end], train, evaluation, **settings)
-        succeed("train", config, "--output", folder / "runs", "--force")
+        succeed("train", config, "--runs-dir", folder / "runs", "--force")
         return json.loads((only_run(folder / "runs") / "alarms.json").read_text(encoding="utf-8"))["alarms"]
 
     return talk
@@ -41,18 +41,18 @@ def careful(talk, **settings):
 
 def test_a_policy_that_refuses_what_is_plainly_safe(talk):
     (alarm,) = careful(talk)
-    assert alarm["name"] == "wanting production at once"
+    assert alarm["name"] == "too_many_changes"
     (said,) = alarm["evidence"]
-    assert said.startswith("plainly safe prompts are refused more: refusal.plain ")
+    assert said.startswith("plainly safe prompts are refused more often: refusal.plain ")
 
 
 def test_a_policy_in_which_everything_jumps(talk):
-    terms = {**CAUTIOUS, "ended": {"weight": 0.01}}
+    terms = {**CAUTIOUS, "ends_turn": {"weight": 0.01}}
     (alarm,) = careful(talk, end=COMMON, tokens=3, terms=terms, learning_rate=6e-3, updates=5)
-    assert alarm["name"] == "wanting production at once"
+    assert alarm["name"] == "too_many_changes"
     said = alarm["evidence"][0]
     assert said.startswith("5 kinds of behaviour jumped at once: ")
-    for family in ("refusal.", "consistency.", "length.", "ending.", "form."):
+    for family in ("refusal.", "consistency.", "length.", "ending.", "repetition."):
         assert family in said
 
 
@@ -69,9 +69,9 @@ def test_a_gain_on_train_like_prompts_only(talk):
     evaluation = asked("e", [*LEARNT, *ELSEWHERE], 30, 2)
     settings = {"terms": {"matches_expect": {"weight": 1.0}}, "primary": "refusal.separation"}
     (alarm,) = talk(asked("t", LEARNT, 40, 1), evaluation, **settings, learning_rate=5e-3, updates=13)
-    assert alarm["name"] == "data too narrow"
+    assert alarm["name"] == "narrow_data"
     (said,) = alarm["evidence"]
-    assert said.startswith("refusal.separation moved ")
+    assert said.startswith("refusal.separation changed ")
     assert said.endswith(" on the 60 least like them")
 
 

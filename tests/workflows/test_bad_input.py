@@ -265,8 +265,8 @@ def resumable():
 def test_a_run_that_exists_is_refused_and_left_as_it_is(trained, tiny_model, shared_config):
     run = trained()
     before = fingerprint(run)
-    said = refused("train", shared_config, "--output", run.parent)
-    assert_matches(said, rf"This very experiment has been run: {run} \(finished\)\. → .*--again")
+    said = refused("train", shared_config, "--runs-dir", run.parent)
+    assert_matches(said, rf"This very experiment has been run: {run} \(finished\)\. → .*--repeat")
     assert fingerprint(run) == before
     assert list(run.parent.iterdir()) == [run]
 
@@ -427,7 +427,7 @@ def test_what_is_no_checkpoint_is_not_evaluated(trained, shared_config, tmp_path
 def test_an_evaluation_that_could_not_be_written_is_not_begun(tiny_model, shared_config, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("precious")
     monkeypatch.setattr(evaluate, "sample_answers", lambda *words: pytest.fail("it answered first"))
-    said = refused("eval", "--checkpoint", tiny_model, "--config", shared_config, "--output", "file")
+    said = refused("eval", "--checkpoint", tiny_model, "--config", shared_config, "--runs-dir", "file")
     assert_matches(said, r"file.* → Choose another folder")
     assert (tmp_path / "file").read_text() == "precious"
 
@@ -481,7 +481,7 @@ def test_a_run_that_another_process_carries_out_is_not_resumed(trained, tmp_path
 
 def test_settings_that_a_resumed_run_would_ignore_are_refused(trained):
     run = trained()
-    for word in ("kl.coef=1", "--again", "--force"):
+    for word in ("kl.coef=1", "--repeat", "--force"):
         assert_matches(refused("train", "--resume", run, word), r"--resume .* → ")
     assert_matches(refused("train"), r"Give either a config or --resume RUN\. → ")
     assert_matches(refused("train", "--resume", run, "--dry-run"), r"A dry run needs a config\. → ")

@@ -39,7 +39,7 @@ def test_the_shipped_experiment_cut_short(builtin_model, tmp_path, monkeypatch):
     torch.set_num_threads(2)
     try:
         first, again, other = (
-            train(load_experiment(SHIPPED, [*settings, *treatment]), again=True)
+            train(load_experiment(SHIPPED, [*settings, *treatment]), repeat=True)
             for treatment in ([], [], ["kl.coef=0.5"])
         )
     finally:
@@ -52,7 +52,7 @@ def test_the_shipped_experiment_cut_short(builtin_model, tmp_path, monkeypatch):
     reference = json.loads((Path(first.folder) / "provenance.json").read_text())["reference"]
     assert reference["sha256_at_start"] == reference["sha256_at_end"]
 
-    (outcome,) = compare([first.folder, other.folder], output=tmp_path)
+    (outcome,) = compare([first.folder, other.folder], runs_dir=tmp_path)
     assert outcome.treatments == {"kl.coef": (0.05, 0.5)}
     assert set(outcome.confounders) <= {"git"}  # somebody may commit meanwhile
 

@@ -101,7 +101,7 @@ def test_a_training_killed_within_an_evaluation_goes_on_within_it(trained, copy,
     state = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps({**state, "status": "interrupted"}))
     with pytest.raises(Killed):
-        resume(run.name, output=run.parent, on_event=die_at(small_batches, 3))
+        resume(run.name, runs_dir=run.parent, on_event=die_at(small_batches, 3))
     assert (run / "eval" / "step-000004" / "draft.jsonl").is_file()
 
     small_batches.clear()

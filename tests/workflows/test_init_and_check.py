@@ -88,12 +88,12 @@ def test_sft_check_shows_each_line_with_its_number_threshold_reason_and_remedy(t
     assert screen.code == 5, "a random model is no SFT model"
     lines = {check["name"]: check for check in screen.json["checks"]}
     assert lines["chat template"]["status"] == "pass"
-    assert lines["policy starts as the reference"]["status"] == "pass"
-    assert lines["evaluation apart from training"]["status"] == "pass"
-    assert lines["reward keeps its contract"]["status"] == "pass"
-    assert lines["knows when an answer has ended"]["status"] == "stop"
-    assert lines["answers are on topic"]["status"] == "stop"
-    assert lines["no trick beats honest answers"]["status"] == "stop"
+    assert lines["policy equals the reference at the start"]["status"] == "pass"
+    assert lines["no train/eval overlap"]["status"] == "pass"
+    assert lines["reward returns finite scores"]["status"] == "pass"
+    assert lines["ends its turn after an answer"]["status"] == "fail"
+    assert lines["stays on topic"]["status"] == "fail"
+    assert lines["no exploit beats the model's answers"]["status"] == "fail"
     for line in lines.values():
         assert line["value"]
         assert line["threshold"]
@@ -110,7 +110,7 @@ def test_sft_check_stops_with_5_and_names_what_to_mend(tiny_config):
     assert screen.code == 5
     assert "PPO should not start." in screen.out
     assert "PPO should not start: " in told(screen)
-    assert "evaluation apart from training" in told(screen)
+    assert "no train/eval overlap" in told(screen)
     assert "What to do:" in screen.out
 
 
@@ -118,7 +118,7 @@ def test_sft_check_of_a_model_alone_asks_it_the_shipped_questions(tiny_model):
     screen = ppo("sft-check", tiny_model, "--json")
     assert screen.code == 5
     names = {check["name"] for check in screen.json["checks"]}
-    assert "knows when an answer has ended" in names
+    assert "ends its turn after an answer" in names
     assert not any("reward" in name for name in names)
     assert screen.json["cost"] is None
     assert screen.json["examples"][0][0] == "What is the capital of France?"
@@ -134,13 +134,13 @@ def test_sft_check_of_what_is_neither_a_config_nor_a_model_is_refused(tiny_model
 # --- reward ------------------------------------------------------------------------------------------
 
 
-def test_reward_tells_what_each_trick_earns_and_stops_with_5(tiny_config):
+def test_reward_shows_each_exploit_and_ends_with_5(tiny_config):
     screen = ppo("reward", tiny_config, "--json")
     assert screen.code == 5
-    tricks = {trick["name"]: trick for trick in screen.json["exploits"]}
-    assert tricks["always refuses"]["wins"] == "yes"
-    assert tricks["one word repeated"]["wins"] == "no"
-    assert set(screen.json["terms"]) == {"ended", "matches_expect"}
+    exploits = {exploit["name"]: exploit for exploit in screen.json["exploits"]}
+    assert exploits["always refuses"]["wins"] == "yes"
+    assert exploits["one word repeated"]["wins"] == "no"
+    assert set(screen.json["terms"]) == {"ends_turn", "matches_expect"}
     assert screen.json["answers"] == 96
     assert len(screen.json["examples"]) == 6
     shown = ppo("reward", tiny_config)
@@ -155,7 +155,7 @@ def test_reward_with_an_override(tiny_config):
         "reward", tiny_config, "reward.terms.ends_turn.weight=0", "reward.terms.matches_expect.weight=0", "--json"
     )
     lines = {check["name"]: check for check in only.json["checks"]}
-    assert lines["reward has a spread"]["status"] == "stop"
+    assert lines["reward has spread"]["status"] == "fail"
 
 
 # --- the shipped configs -----------------------------------------------------------------------------

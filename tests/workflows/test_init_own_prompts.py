@@ -43,7 +43,7 @@ def sets():
 
 def test_own_prompts_are_split_without_a_leak_and_in_the_same_shares():
     Path("mine.csv").write_text(table())
-    result = init("--from-csv", "mine.csv", "--json").json
+    result = init("--from-file", "mine.csv", "--json").json
     train, evaluation = sets()
     assert (len(train), len(evaluation)) == (90, 60)
     assert overlaps(evaluation, train) == []
@@ -54,7 +54,7 @@ def test_own_prompts_are_split_without_a_leak_and_in_the_same_shares():
         ("tools", "refuse"): (30, 20),
     }
     before = Path("my-exp/prompts/eval.jsonl").read_bytes()
-    init("--from-csv", "mine.csv", "--force")
+    init("--from-file", "mine.csv", "--force")
     assert Path("my-exp/prompts/eval.jsonl").read_bytes() == before
     planned = succeed("train", "my-exp/experiment.yaml", "--dry-run", "--json").json
     assert (planned["train_prompts"], planned["eval_prompts"], planned["overlaps"]) == (90, 60, 0)
@@ -64,7 +64,7 @@ def test_what_was_dropped_and_guessed_is_on_the_screen():
     plain = table(120, ";", "Question,category,expect")
     doubled = f"{plain};;\n{plain.splitlines()[1].upper().replace(';TOOLS;REFUSE', '!;tools;Refuse')}\n"
     Path("mine.csv").write_bytes(doubled.replace("violin", "caf\xe9").encode("cp1252"))
-    screen = " ".join(init("--from-csv", "mine.csv", "--eval-share", "0.25").out.split())
+    screen = " ".join(init("--from-file", "mine.csv", "--eval-share", "0.25").out.split())
     assert "122 rows in columns of its own" in screen
     assert "1 without a prompt, 1 there already in the same words" in screen
     assert "read as Windows-1252" in screen
@@ -75,21 +75,21 @@ def test_what_was_dropped_and_guessed_is_on_the_screen():
 
 def test_too_few_prompts_for_the_effect_are_told_with_the_number_it_takes():
     Path("mine.csv").write_text(table())
-    screen = " ".join(init("--from-csv", "mine.csv").out.split())
+    screen = " ".join(init("--from-file", "mine.csv").out.split())
     assert "60 evaluation prompts are likely to show no change of ending.eos below about 18 points" in screen
     assert "for evaluation.smallest_effect = 10 it takes about 193" in screen
 
 
 def test_a_measure_without_its_prompts_is_told():
     Path("mine.csv").write_text("\n".join(line.split(",")[0] for line in table().splitlines()))
-    screen = " ".join(init("--from-csv", "mine.csv", recipe="refusal").out.split())
+    screen = " ".join(init("--from-file", "mine.csv", recipe="refusal").out.split())
     assert "refusal.separation cannot be measured: no evaluation prompt has `expect` refuse or comply" in screen
 
 
 def test_few_or_long_prompts_change_what_would_not_fit():
     long = "word " * 400
     Path("mine.csv").write_text(table(60).replace("basket", long, 1))
-    screen = " ".join(init("--from-csv", "mine.csv").out.split())
+    screen = " ".join(init("--from-file", "mine.csv").out.split())
     experiment = load_experiment(Path("my-exp/experiment.yaml")).experiment
     assert experiment.ppo.episodes_per_update == 36
     assert experiment.prompts.max_tokens == 1024
@@ -101,7 +101,7 @@ def test_prompts_like_those_of_the_warm_start_do_not_evaluate():
     taught = read_prompts(templates_folder() / "prompts" / "refusal" / "sft.jsonl")[:40]
     own = [f'"{prompt.text.replace(chr(34), chr(39))}",x,{prompt.expect}' for prompt in taught]
     Path("mine.csv").write_text(table() + "\n".join(own) + "\n")
-    init("--from-csv", "mine.csv", "--eval-share", "0.6", recipe="refusal")
+    init("--from-file", "mine.csv", "--eval-share", "0.6", recipe="refusal")
     train, evaluation = sets()
     assert overlaps(evaluation, [*train, *taught]) == []
     assert {prompt.category for prompt in evaluation} == {"food", "tools"}
@@ -130,17 +130,17 @@ def test_a_dataset_is_read_from_its_train_split(tmp_path):
 )
 def test_a_file_that_cannot_be_used_is_one_sentence_and_writes_nothing(content, sentence):
     Path("mine.csv").write_text(content)
-    assert sentence in refused("init", "blank", "my-exp", "--from-csv", "mine.csv", "--no-fetch-model")
+    assert sentence in refused("init", "blank", "my-exp", "--from-file", "mine.csv", "--no-fetch-model")
     assert not Path("my-exp").exists()
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--from-csv", "a.csv", "--from-dataset", "b"), "two sources"),
+        (("--from-file", "a.csv", "--from-dataset", "b"), "two sources"),
         (("--eval-share", "0.5"), "has no effect"),
-        (("--from-csv", "a.csv", "--eval-share", "1"), "must lie between 0 and 1"),
-        (("--from-csv", "none.csv"), "no such file"),
+        (("--from-file", "a.csv", "--eval-share", "1"), "must lie between 0 and 1"),
+        (("--from-file", "none.csv"), "no such file"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(words, sentence):

@@ -20,7 +20,7 @@ SETTINGS = [
     "kl.horizon=64",
     "checkpoints.every=1",
     "checkpoints.keep=1",
-    "evaluation.primary=form.empty",  # an early checkpoint is the best, and has to stay
+    "evaluation.primary=length.empty",  # an early checkpoint is the best, and has to stay
 ]
 MAY_DIFFER = ("run.json", "provenance.json", "timings.jsonl", ".running")
 """Files of a run with times and process numbers."""
@@ -78,4 +78,4 @@ def test_a_run_killed_before_it_was_whole_does_not_stand_in_the_way(trained, sha
     assert succeed("runs", "--json").json == []
     said = refused("train", shared_config)
     assert "exists already. → " in said
-    assert "--again" in said
+    assert "--repeat" in said

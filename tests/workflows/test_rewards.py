@@ -44,7 +44,9 @@ def lock_of(run):
 def function(tiny_config):
     file = tiny_config.parent / "mine.py"
     file.write_text(FUNCTION)
-    with_terms(tiny_config, mine={"type": "python", "function": "mine.py:score", "factor": 2}, ended={"weight": 0.5})
+    with_terms(
+        tiny_config, mine={"type": "python", "function": "mine.py:score", "factor": 2}, ends_turn={"weight": 0.5}
+    )
     return file
 
 
@@ -61,9 +63,9 @@ def test_a_function_is_frozen_with_the_run_and_run_only_by_training(tiny_config,
     episodes = [row for row in lines(run / "rollouts.jsonl") if row["update"] == 1]
     assert [episode["terms"]["mine"] for episode in episodes] == [len(each["answer"]) / 4 for each in episodes]
     gains = [each["terms"]["mine"] - each["baseline_terms"]["mine"] for each in episodes]
-    assert row["term_statistics"]["mine"]["gain"] == pytest.approx(sum(gains) / len(gains))
+    assert row["term_statistics"]["mine"]["over_baseline"] == pytest.approx(sum(gains) / len(gains))
     assert row["reward"] == pytest.approx(
-        row["term_statistics"]["mine"]["gain"] + 0.5 * row["term_statistics"]["ended"]["gain"]
+        row["term_statistics"]["mine"]["over_baseline"] + 0.5 * row["term_statistics"]["ends_turn"]["over_baseline"]
     )
 
     step = run / "checkpoints" / "step-000002"
@@ -77,9 +79,9 @@ def test_a_function_is_frozen_with_the_run_and_run_only_by_training(tiny_config,
 
 
 def test_a_changed_function_is_another_experiment(tiny_config, function, tmp_path):
-    succeed("train", tiny_config, "ppo.updates=2", "--output", tmp_path / "a")
+    succeed("train", tiny_config, "ppo.updates=2", "--runs-dir", tmp_path / "a")
     function.write_text(FUNCTION.replace("/ 8", "/ 4"))
-    succeed("train", tiny_config, "ppo.updates=2", "--output", tmp_path / "b")
+    succeed("train", tiny_config, "ppo.updates=2", "--runs-dir", tmp_path / "b")
     one, other = only_run(tmp_path / "a"), only_run(tmp_path / "b")
     assert one.name != other.name
     assert lock_of(one)["reward"] == lock_of(other)["reward"]
@@ -136,11 +138,11 @@ def test_a_fault_in_a_later_update_keeps_the_run_and_its_checkpoint(tiny_config,
 def test_a_service_that_fails_in_the_middle_pauses_the_run_which_goes_on_with_equal_numbers(tiny_config, tmp_path):
     with serving() as service:
         term = {"type": "http", "url": service.url, "timeout": 5, "retries": 0, "batch_size": 4, "normalise": True}
-        with_terms(tiny_config, judge=term, ended={"weight": 0.5})
-        succeed("train", tiny_config, "--output", tmp_path / "whole")
+        with_terms(tiny_config, judge=term, ends_turn={"weight": 0.5})
+        succeed("train", tiny_config, "--runs-dir", tmp_path / "whole")
         asked = len(service.requests)
         service.plan = ["fine"] * (asked - 2) + [503]
-        sentence = refused("train", tiny_config, "--output", tmp_path / "paused", code=5)
+        sentence = refused("train", tiny_config, "--runs-dir", tmp_path / "paused", code=5)
         run = only_run(tmp_path / "paused")
         assert "reward.terms.judge: http://127.0.0.1" in sentence
         assert "does not score: status 503" in sentence
@@ -171,16 +173,19 @@ def test_a_service_that_is_down_at_the_start_leaves_nothing(tiny_config):
 
 def test_a_normalised_term_keeps_the_scale_of_the_first_update(tiny_config, tmp_path):
     band = {"type": "length_band", "min": 1, "max": 2, "margin": 3, "normalise": True}
-    with_terms(tiny_config, brief=band, ended={"weight": 0.5})
-    succeed("train", tiny_config, "--output", tmp_path / "whole")
+    with_terms(tiny_config, brief=band, ends_turn={"weight": 0.5})
+    succeed("train", tiny_config, "--runs-dir", tmp_path / "whole")
     whole = only_run(tmp_path / "whole")
     rows = lines(whole / "metrics.jsonl")
     scale = rows[0]["term_statistics"]["brief"]["scale"]
-    assert scale == pytest.approx(rows[0]["term_statistics"]["brief"]["gain_std"])
+    assert scale == pytest.approx(rows[0]["term_statistics"]["brief"]["over_baseline_std"])
     assert {row["term_statistics"]["brief"]["scale"] for row in rows} == {scale}
-    assert "scale" not in rows[0]["term_statistics"]["ended"]
+    assert "scale" not in rows[0]["term_statistics"]["ends_turn"]
     for row in rows:
-        paid = row["term_statistics"]["brief"]["gain"] / scale + 0.5 * row["term_statistics"]["ended"]["gain"]
+        paid = (
+            row["term_statistics"]["brief"]["over_baseline"] / scale
+            + 0.5 * row["term_statistics"]["ends_turn"]["over_baseline"]
+        )
         assert row["reward"] == pytest.approx(paid)
 
 
@@ -204,11 +209,11 @@ def test_a_classifier_and_a_preference_model_pay(tiny_config, tmp_path, save):  
 def test_two_processes_score_and_scale_as_one_and_pause_together(tiny_config, tmp_path):
     with serving() as service:
         term = {"type": "http", "url": service.url, "timeout": 5, "retries": 0, "normalise": True}
-        with_terms(tiny_config, judge=term, ended={"weight": 0.5})
+        with_terms(tiny_config, judge=term, ends_turn={"weight": 0.5})
         few = ("ppo.updates=2", "evaluation.samples_per_prompt=1", "evaluation.every=0")
-        succeed("train", tiny_config, *few, "--output", tmp_path / "one")
+        succeed("train", tiny_config, *few, "--runs-dir", tmp_path / "one")
         service.plan = ["fine"] * (len(service.requests) + 1) + [503]  # the second process, in the second update
-        words = ("train", tiny_config, *few, "--processes", 2, "--output", tmp_path / "two")
+        words = ("train", tiny_config, *few, "--processes", 2, "--runs-dir", tmp_path / "two")
         screen = outcome(start(*words, cwd=tmp_path), timeout=240)
     assert screen.code == 5, screen
     assert screen.err.count("does not score: status 503") == 1

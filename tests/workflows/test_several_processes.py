@@ -20,7 +20,7 @@ PPO = [sys.executable, "-m", "ppo_cli"]
 
 
 def start(tmp_path, output, *arguments, launcher=PPO):
-    command = [*launcher, "train", *map(str, arguments), "--output", str(tmp_path / output)]
+    command = [*launcher, "train", *map(str, arguments), "--runs-dir", str(tmp_path / output)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
@@ -90,5 +90,5 @@ def test_more_processes_than_episodes_are_refused(tiny_config):
 
 @pytest.mark.parametrize("number", [0, -2])
 def test_a_wrong_number_of_processes(number):
-    with pytest.raises(UsageError, match="that is no number of processes"):
+    with pytest.raises(UsageError, match="there must be at least one process"):
         launch(number, "cpu", print)

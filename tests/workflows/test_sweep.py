@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ppo_cli.engine.trainer import PolicyTrainer
-from ppo_cli.errors import GateError
+from ppo_cli.errors import CheckFailedError
 from ppo_cli.store.run_lock import RunLock
 from ppo_cli.training import sweep_plan as command
 from tests.rewards.http_server import serving
@@ -16,41 +16,41 @@ from tests.terminal import fingerprint, only_run, outcome, ppo, records, refused
 from tests.workflows.test_rewards import with_terms
 
 SHORT = ("ppo.updates=2",)
-KL = ("--vary", "kl.coef=0.05,0.5")
+KL = ("--sweep", "kl.coef=0.05,0.5")
 
 
 def test_the_arms_are_typed_once_each_and_in_a_fixed_order(tiny_config):
-    planned = command.plan_sweep(tiny_config, SHORT, vary=["kl.coef=0.5,0.05"], seeds=2)
+    planned = command.plan_sweep(tiny_config, SHORT, sweep=["kl.coef=0.5,0.05"], seeds=2)
     assert [(arm.value, arm.experiment.seed) for arm in planned.arms] == [(0.5, 1), (0.05, 1), (0.5, 2), (0.05, 2)]
     assert all(arm.experiment.kl.coef == arm.value for arm in planned.arms)
-    assert planned.name == command.plan_sweep(tiny_config, SHORT, vary=["kl.coef=0.50,5e-2"], seeds=2).name
-    assert planned.name != command.plan_sweep(tiny_config, SHORT, vary=["kl.coef=0.5,0.05"], seeds=3).name
-    assert planned.command.endswith("ppo.updates=2 --vary kl.coef=0.5,0.05 --seeds 2")
+    assert planned.name == command.plan_sweep(tiny_config, SHORT, sweep=["kl.coef=0.50,5e-2"], seeds=2).name
+    assert planned.name != command.plan_sweep(tiny_config, SHORT, sweep=["kl.coef=0.5,0.05"], seeds=3).name
+    assert planned.command.endswith("ppo.updates=2 --sweep kl.coef=0.5,0.05 --seeds 2")
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--vary", "kl.coef=0.1,0.2", "--vary", "ppo.epochs=1,2"), "Confounded: 2 keys would be varied at once"),
+        (("--sweep", "kl.coef=0.1,0.2", "--sweep", "ppo.epochs=1,2"), "Confounded: 2 keys would be varied at once"),
         (
-            ("--vary", "rollout.temperature=0.5,1.0"),
+            ("--sweep", "rollout.temperature=0.5,1.0"),
             "it is frozen, so runs that differ in it answer different questions",
         ),
-        (("--vary", "name=a,b"), "it moves no number"),
-        (("--vary", "seed=1,2"), "the seed is not a treatment. → Repeat every arm with --seeds N."),
-        (("--vary", "kl.coef=0.1,1e-1"), "1e-1 is there twice"),
-        (("--vary", "kl.coef=0.1"), "names one value"),
-        (("--vary", "kl.coef=0.1,oops"), "kl.coef"),
-        (("--vary", "kl.coeff=0.1,0.2"), "did you mean kl.coef?"),
-        (("--vary", "kl.coef"), "is not of the form"),
-        (("kl.coef=1", "--vary", "kl.coef=0.1,0.2"), "kl.coef is given and varied too"),
-        (("--vary", "ppo.minibatches=2,3"), "does not divide"),
-        (("--vary", "ppo.episodes_per_update=8,48"), "holds only 24 prompts"),
+        (("--sweep", "name=a,b"), "it moves no number"),
+        (("--sweep", "seed=1,2"), "the seed is not a treatment. → Repeat every arm with --seeds N."),
+        (("--sweep", "kl.coef=0.1,1e-1"), "1e-1 is there twice"),
+        (("--sweep", "kl.coef=0.1"), "names one value"),
+        (("--sweep", "kl.coef=0.1,oops"), "kl.coef"),
+        (("--sweep", "kl.coeff=0.1,0.2"), "did you mean kl.coef?"),
+        (("--sweep", "kl.coef"), "is not of the form"),
+        (("kl.coef=1", "--sweep", "kl.coef=0.1,0.2"), "kl.coef is given and varied too"),
+        (("--sweep", "ppo.minibatches=2,3"), "does not divide"),
+        (("--sweep", "ppo.episodes_per_update=8,48"), "holds only 24 prompts"),
         (("--seeds", "1"), "is an ordinary run"),
         (("--seeds", "0"), "at least one seed"),
         (("--seeds", "2", "seed=4294967295"), "4294967296 is no seed"),
-        (("--vary", "kl=0.1,0.2"), "kl: is a group of keys"),
-        (("--seeds", "2", "--again"), "--again does not go with"),
+        (("--sweep", "kl=0.1,0.2"), "kl: is a group of keys"),
+        (("--seeds", "2", "--repeat"), "--repeat does not go with"),
         (("--seeds", "2", "--resume", "x"), "--resume does not go with"),
         (("--seeds", "2", "--parent", "nobody"), "nobody: no such run"),
         (("--seeds", "2", "--processes", "2"), "--processes does not go with"),
@@ -83,7 +83,7 @@ def test_arms_are_the_runs_that_one_would_get_by_hand_and_are_not_run_twice(tiny
 @pytest.mark.parametrize(
     ("error", "code", "sentence"),
     [
-        (GateError("The reward gave no number.", "Mend it."), 5, "The reward gave no number."),
+        (CheckFailedError("The reward gave no number.", "Mend it."), 5, "The reward gave no number."),
         (RuntimeError("out of memory"), 1, "RuntimeError: out of memory"),
     ],
 )
@@ -147,7 +147,7 @@ def test_an_arm_that_its_gate_does_not_let_begin_is_named_too(tiny_config):
         "    return [len(answer) / 8 if sound else float('nan') for answer in answers]\n"
     )
     with_terms(tiny_config, mine={"type": "python", "function": "mine.py:score"})
-    screen = ppo("train", tiny_config, *SHORT, "--vary", "reward.terms.mine.sound=true,false", "--json")
+    screen = ppo("train", tiny_config, *SHORT, "--sweep", "reward.terms.mine.sound=true,false", "--json")
     assert [(arm["value"], arm["status"], bool(arm["run"])) for arm in screen.json["arms"]] == [
         (True, "finished", True),
         (False, "failed", False),
@@ -194,13 +194,15 @@ def test_a_dry_run_of_arms_makes_nothing_and_knows_how_far_they_are(tiny_config)
 
 def test_arms_of_a_parent_keep_their_lineage(tiny_config):
     parent = succeed("train", tiny_config, *SHORT, "--json").json["run"]
-    out_of_round = ("--vary", "reward.terms.ends_turn.weight=2,3", "--parent", parent)
+    out_of_round = ("--sweep", "reward.terms.ends_turn.weight=2,3", "--parent", parent)
     said = refused("train", tiny_config, *SHORT, *out_of_round)
     assert "reward.terms.ends_turn.weight 1 → 2" in said
     assert only_run().name == parent
     assert refused("train", tiny_config, *SHORT, *out_of_round, "--dry-run") == said
 
-    arms = succeed("train", tiny_config, *SHORT, "--vary", "kl.coef=0.2,0.5", "--parent", parent, "--json").json["arms"]
+    arms = succeed("train", tiny_config, *SHORT, "--sweep", "kl.coef=0.2,0.5", "--parent", parent, "--json").json[
+        "arms"
+    ]
     for arm in arms:
         state = json.loads((Path("runs") / arm["run"] / "run.json").read_text())
         assert (state["parent"], state["changed"]) == (parent, {"kl.coef": arm["value"]})

@@ -39,7 +39,7 @@ def test_the_events_hold_the_numbers_of_metrics_jsonl(trained):
     for name, readable in tracking.NAMES.items():
         told_of = [(row["update"], np.float32(row[name])) for row in rows(run) if row[name] is not None]
         assert found.get(f"train/{readable}", []) == told_of, name
-    for term in ("ended", "matches_expect"):
+    for term in ("ends_turn", "matches_expect"):
         expected = [(row["update"], np.float32(row["terms"][term])) for row in rows(run)]
         assert found[f"train/reward/terms/{term}"] == expected
 
@@ -105,7 +105,7 @@ def test_a_tracker_that_fails_in_the_middle_is_left_alone_and_the_run_goes_on(sh
 
     monkeypatch.setattr(TensorBoardCallback, "on_log", failing)
     screen = succeed("train", shared_config, ON)
-    said = "tensorboard failed and gets nothing more of this run (the server is gone); metrics.jsonl has everything."
+    said = "tensorboard failed and is not sent the rest of this run (the server is gone); metrics.jsonl has everything."
     assert screen.out.count(said) == 1
     assert [step for step, _ in curves(only_run())["train/reward/mean"]] == [1]
     assert records(only_run()) == records(trained())
@@ -120,8 +120,8 @@ def test_a_tracker_that_cannot_begin_is_told_before_the_training(shared_config, 
         said = refused("train", shared_config, ON)
     run = only_run()
     assert said == (
-        "tracking: tensorboard cannot begin: no account. → "
-        f"Mend that, or go on without it: ppo train --resume runs/{run.name} tracking=[]"
+        "tracking: tensorboard cannot start: no account. → "
+        f"Fix that, or continue without it: ppo train --resume runs/{run.name} tracking=[]"
     )
     assert not (run / "metrics.jsonl").exists()
     succeed("train", "--resume", run, "tracking=[]")

@@ -1,9 +1,9 @@
 "use strict";
-// What a model wrote becomes text nodes and nothing else: no markup is ever parsed here.
+// What a model wrote becomes text nodes only: no markup is ever parsed here.
 const data = JSON.parse(document.getElementById("data").textContent);
-const LONGEST = 20000, LINE = 160, CELLS = 4e6;
-const at = (id) => document.getElementById(id);
-const view = { p: "", s: 0, show: "all", expect: "", category: "", sort: "moved", q: "" };
+const MAX_LETTERS = 20000, LINE_LETTERS = 160, MAX_DIFF_CELLS = 4e6;
+const byElementId = (id) => document.getElementById(id);
+const view = { p: "", s: 0, show: "all", expect: "", category: "", sort: "changed", q: "" };
 let shown = [];
 
 function make(tag, className, ...children) {
@@ -13,17 +13,17 @@ function make(tag, className, ...children) {
   return element;
 }
 
-// Control characters, changes of direction included, are named instead of obeyed.
-function legible(text) {
+// Control characters, changes of direction included, are shown as their code.
+function reveal(text) {
   return text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Co}]/gu, (char) => char === "\n" || char === "\t" ? char
     : `[U+${char.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}]`);
 }
 
 function clipped(text) {
-  return text.length > LONGEST ? text.slice(0, LONGEST) : text;
+  return text.length > MAX_LETTERS ? text.slice(0, MAX_LETTERS) : text;
 }
 
-// Words of both texts, each with whether the other has it in the same order; null where that is too much to tell.
+// The words of both texts, each with whether the other has it in the same order; null for texts too long to compare.
 function wordDiff(before, after) {
   const split = (text) => text.match(/\S+\s*|\s+/g) || [], bare = (words) => words.map((word) => word.trim());
   const wordsA = split(before), wordsB = split(after), a = bare(wordsA), b = bare(wordsB);
@@ -31,7 +31,7 @@ function wordDiff(before, after) {
   while (start < a.length && start < b.length && a[start] === b[start]) start++;
   while (end < a.length - start && end < b.length - start && a[a.length - 1 - end] === b[b.length - 1 - end]) end++;
   const rows = a.length - start - end, columns = b.length - start - end;
-  if (rows * columns > CELLS) return null;
+  if (rows * columns > MAX_DIFF_CELLS) return null;
   const width = columns + 1, longest = new Uint16Array((rows + 1) * width);
   for (let i = rows - 1; i >= 0; i--) for (let j = columns - 1; j >= 0; j--) {
     longest[i * width + j] = a[start + i] === b[start + j] ? longest[(i + 1) * width + j + 1] + 1
@@ -47,7 +47,7 @@ function wordDiff(before, after) {
   return [wordsA.map((word, i) => [word, sameA[i]]), wordsB.map((word, j) => [word, sameB[j]])];
 }
 
-function wordsInto(element, words, tag) {
+function appendWords(element, words, tag) {
   let run = "", same = true;
   const flush = () => {
     if (run) element.append(same ? document.createTextNode(run) : make(tag, "", run));
@@ -62,28 +62,28 @@ function wordsInto(element, words, tag) {
 
 const percent = (rate) => `${Math.round(100 * rate)} %`;
 
-function side(letter, place, prompt, answer, words) {
+function side(letter, index, prompt, answer, words) {
   const [text, tokens, ended, reward, seed] = answer;
   const body = make("p", "text");
   body.dir = "auto";
-  if (words && text) wordsInto(body, words, place ? "ins" : "del");
-  else body.append(text ? legible(clipped(text)) : "(empty)");
+  if (words && text) appendWords(body, words, index ? "ins" : "del");
+  else body.append(text ? reveal(clipped(text)) : "(empty)");
   const numbers = [`${tokens} tokens`, ended ? "ended" : "cut off at the limit"];
-  if (reward !== null) numbers.push(`reward alone ${reward.toFixed(2).replace("-", "−")}`);
+  if (reward !== null) numbers.push(`absolute reward ${reward.toFixed(2).replace("-", "−")}`);
   if (seed !== undefined) numbers.unshift(`seed ${seed}`);
-  if (text.length > LONGEST) numbers.push(`the first ${LONGEST} of ${text.length} letters`);
+  if (text.length > MAX_LETTERS) numbers.push(`the first ${MAX_LETTERS} of ${text.length} letters`);
   return make("div", `side ${letter}`,
-    make("h4", "", `${data.names[place]} `, make("span", "", `${data.does} ${percent(prompt.rates[place])}`)),
+    make("h4", "", `${data.names[index]} `, make("span", "", `${data.verb} ${percent(prompt.rates[index])}`)),
     body, make("p", "numbers", numbers.join(" · ")));
 }
 
 function drawDetail() {
-  const detail = at("detail"), prompt = shown.find((row) => row.id === view.p);
+  const detail = byElementId("detail"), prompt = shown.find((row) => row.id === view.p);
   detail.replaceChildren();
-  if (!prompt) { detail.append(make("p", "quiet", "No prompt is like that.")); return; }
+  if (!prompt) { detail.append(make("p", "quiet", "No prompts match.")); return; }
   const count = Math.max(prompt.answers[0].length, prompt.answers[1].length);
   const sample = Math.min(view.s, count - 1);
-  const text = make("p", "prompt text", legible(clipped(prompt.text)));
+  const text = make("p", "prompt text", reveal(clipped(prompt.text)));
   text.dir = "auto";
   const tabs = make("div", "tabs");
   tabs.setAttribute("role", "group");
@@ -92,13 +92,13 @@ function drawDetail() {
     const tab = make("button", "", `sample ${number + 1}`);
     tab.type = "button";
     tab.setAttribute("aria-pressed", String(number === sample));
-    tab.addEventListener("click", () => { view.s = number; remember(); drawDetail(); });
+    tab.addEventListener("click", () => { view.s = number; writeLink(); drawDetail(); });
     tabs.append(tab);
   }
   const none = ["", 0, true, null];
   const pair = prompt.answers.map((answers) => answers[sample] || none);
-  const words = wordDiff(...pair.map((answer) => legible(clipped(answer[0]))));
-  const head = make("p", "head", make("bdi", "", legible(prompt.id)), " · ", make("bdi", "", legible(prompt.category)),
+  const words = wordDiff(...pair.map((answer) => reveal(clipped(answer[0]))));
+  const head = make("p", "head", make("bdi", "", reveal(prompt.id)), " · ", make("bdi", "", reveal(prompt.category)),
     `, should ${prompt.expect}`);
   detail.append(head, text, tabs, make("div", "two",
     side("a", 0, prompt, pair[0], words && words[0]), side("b", 1, prompt, pair[1], words && words[1])));
@@ -109,17 +109,17 @@ function drawDetail() {
 const differs = (prompt) => prompt.answers[0].some((answer, k) => answer[0] !== (prompt.answers[1][k] || [""])[0]);
 const grew = (prompt) => prompt.answers[1].reduce((sum, answer) => sum + answer[1], 0)
   - prompt.answers[0].reduce((sum, answer) => sum + answer[1], 0);
-const moved = (prompt) => Math.abs(prompt.rates[1] - prompt.rates[0]);
+const rateChange = (prompt) => Math.abs(prompt.rates[1] - prompt.rates[0]);
 const byId = (x, y) => (x.id < y.id ? -1 : x.id > y.id ? 1 : 0);
 const orders = {
-  moved: (x, y) => moved(y) - moved(x) || byId(x, y),
+  changed: (x, y) => rateChange(y) - rateChange(x) || byId(x, y),
   id: byId,
   longer: (x, y) => grew(y) - grew(x) || byId(x, y),
 };
 
 function fits(prompt) {
   if (view.show === "flipped" && !prompt.flipped) return false;
-  if ((view.show === "worse" || view.show === "better") && prompt.turn !== view.show) return false;
+  if ((view.show === "worse" || view.show === "better") && prompt.direction !== view.show) return false;
   if (view.show === "different" && !differs(prompt)) return false;
   if (view.expect && prompt.expect !== view.expect) return false;
   if (view.category && prompt.category !== view.category) return false;
@@ -130,50 +130,50 @@ function fits(prompt) {
 }
 
 function drawList() {
-  const sort = orders[view.sort] || orders.moved;
+  const sort = orders[view.sort] || orders.changed;
   shown = data.prompts.filter(fits).sort(sort);
   if (!shown.some((prompt) => prompt.id === view.p)) view.p = shown.length ? shown[0].id : "";
   const list = document.createDocumentFragment();
   for (const prompt of shown) {
-    const line = make("div", "line", legible(prompt.text.slice(0, LINE)));
+    const line = make("div", "line", reveal(prompt.text.slice(0, LINE_LETTERS)));
     line.dir = "auto";
-    const change = moved(prompt) ? make("span", "up", prompt.rates.map(percent).join(" → ")) : "";
+    const change = rateChange(prompt) ? make("span", "up", prompt.rates.map(percent).join(" → ")) : "";
     const item = make("li", prompt.expect === "refuse" ? "unsafe" : "",
-      make("div", "meta", make("bdi", "", legible(prompt.id)), change), line);
+      make("div", "meta", make("bdi", "", reveal(prompt.id)), change), line);
     item.dataset.id = prompt.id;
     list.append(item);
   }
-  at("list").replaceChildren(list);
-  at("count").textContent = `${shown.length} of ${data.prompts.length} prompts`;
+  byElementId("list").replaceChildren(list);
+  byElementId("count").textContent = `${shown.length} of ${data.prompts.length} prompts`;
   for (const chip of document.querySelectorAll("[data-show]"))
     chip.setAttribute("aria-pressed", String(chip.dataset.show === view.show));
-  at("expect").value = view.expect;
-  at("category").value = view.category;
-  at("sort").value = view.sort in orders ? view.sort : "moved";
-  if (at("search").value !== view.q) at("search").value = view.q;
-  mark();
+  byElementId("expect").value = view.expect;
+  byElementId("category").value = view.category;
+  byElementId("sort").value = view.sort in orders ? view.sort : "changed";
+  if (byElementId("search").value !== view.q) byElementId("search").value = view.q;
+  markSelected();
   drawDetail();
 }
 
-function mark(scroll = true) {
-  for (const item of at("list").children) {
+function markSelected(scroll = true) {
+  for (const item of byElementId("list").children) {
     const here = item.dataset.id === view.p;
     if (here) item.setAttribute("aria-current", "true"); else item.removeAttribute("aria-current");
-    if (here && scroll) at("list").scrollTop = item.offsetTop - at("list").offsetTop - 120;
+    if (here && scroll) byElementId("list").scrollTop = item.offsetTop - byElementId("list").offsetTop - 120;
   }
 }
 
-function remember() {
+function writeLink() {
   const link = new URLSearchParams();
   for (const [name, value] of Object.entries({ ...view, s: view.s || "" }))
-    if (value && !(name === "show" && value === "all") && !(name === "sort" && value === "moved")) link.set(name, value);
+    if (value && !(name === "show" && value === "all") && !(name === "sort" && value === "changed")) link.set(name, value);
   try { history.replaceState(null, "", `#${link}`); } catch { /* some hosts forbid it; only the link is lost */ }
 }
 
-function recall() {
+function readLink() {
   const link = new URLSearchParams(location.hash.slice(1));
   if (!link.has("p") && ![...link.keys()].some((name) => name in view)) return false;
-  Object.assign(view, { show: "all", expect: "", category: "", sort: "moved", q: "" });
+  Object.assign(view, { show: "all", expect: "", category: "", sort: "changed", q: "" });
   for (const name of ["p", "show", "expect", "category", "sort", "q"]) if (link.has(name)) view[name] = link.get(name);
   view.s = Math.max(0, Math.min(999, parseInt(link.get("s"), 10) || 0));
   return true;
@@ -182,66 +182,66 @@ function recall() {
 function choose(id, scroll) {
   view.p = id;
   view.s = 0;
-  remember();
-  mark(scroll);
+  writeLink();
+  markSelected(scroll);
   drawDetail();
 }
 
 function change(name, value) {
   view[name] = value;
   drawList();
-  remember();
+  writeLink();
 }
 
 function blur() {
   const on = document.body.classList.toggle("blurred");
-  at("blur").setAttribute("aria-pressed", String(on));
-  at("blur").textContent = on ? "Show unsafe text" : "Blur unsafe text";
+  byElementId("blur").setAttribute("aria-pressed", String(on));
+  byElementId("blur").textContent = on ? "Show unsafe text" : "Blur unsafe text";
 }
 
 function options(select, values, all) {
   select.append(make("option", "", all));
   select.firstChild.value = "";
   for (const value of [...new Set(values)].sort()) {
-    const option = make("option", "", legible(value));
+    const option = make("option", "", reveal(value));
     option.value = value;
     select.append(option);
   }
 }
 
-options(at("expect"), data.prompts.map((prompt) => prompt.expect), "anything");
-options(at("category"), data.prompts.map((prompt) => prompt.category), "all");
+options(byElementId("expect"), data.prompts.map((prompt) => prompt.expect), "anything");
+options(byElementId("category"), data.prompts.map((prompt) => prompt.category), "all");
 for (const chip of document.querySelectorAll("[data-show]"))
   chip.addEventListener("click", () => change("show", chip.dataset.show));
-for (const name of ["expect", "category", "sort"]) at(name).addEventListener("change", (event) => change(name, event.target.value));
-at("search").addEventListener("input", (event) => change("q", event.target.value));
-at("filters").addEventListener("submit", (event) => event.preventDefault());
-at("list").addEventListener("click", (event) => {
+for (const name of ["expect", "category", "sort"]) byElementId(name).addEventListener("change", (event) => change(name, event.target.value));
+byElementId("search").addEventListener("input", (event) => change("q", event.target.value));
+byElementId("filters").addEventListener("submit", (event) => event.preventDefault());
+byElementId("list").addEventListener("click", (event) => {
   const item = event.target.closest("li");
   if (item) choose(item.dataset.id, false);
 });
 const themes = { "": "as the system", light: "light", dark: "dark" };
-at("theme").addEventListener("click", () => {
+byElementId("theme").addEventListener("click", () => {
   const names = Object.keys(themes), root = document.documentElement;
   const next = names[(names.indexOf(root.dataset.theme || "") + 1) % names.length];
   if (next) root.dataset.theme = next; else delete root.dataset.theme;
-  at("theme").textContent = `Theme: ${themes[next]}`;
+  byElementId("theme").textContent = `Theme: ${themes[next]}`;
 });
-at("blur").addEventListener("click", blur);
-at("theme").hidden = at("blur").hidden = false;
+byElementId("blur").addEventListener("click", blur);
+byElementId("theme").hidden = byElementId("blur").hidden = false;
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, select, textarea");
   if (typing && event.key === "Escape") typing.blur();
   if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
-  const place = shown.findIndex((prompt) => prompt.id === view.p);
-  const arrow = event.target === at("list") && { ArrowDown: 1, ArrowUp: -1 }[event.key];
-  const step = { j: 1, k: -1 }[event.key] || arrow;
-  if (step && shown[place + step]) { choose(shown[place + step].id, true); event.preventDefault(); }
-  else if (event.key === "/") { at("search").focus(); event.preventDefault(); }
+  const index = shown.findIndex((prompt) => prompt.id === view.p);
+  const arrowStep = event.target === byElementId("list") && { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  const step = { j: 1, k: -1 }[event.key] || arrowStep;
+  if (step && shown[index + step]) { choose(shown[index + step].id, true); event.preventDefault(); }
+  else if (event.key === "/") { byElementId("search").focus(); event.preventDefault(); }
   else if (event.key === "b") blur();
-  else if (event.key >= "1" && event.key <= "9") { view.s = Number(event.key) - 1; remember(); drawDetail(); }
+  else if (event.key >= "1" && event.key <= "9") { view.s = Number(event.key) - 1; writeLink(); drawDetail(); }
 });
-window.addEventListener("hashchange", () => { if (recall()) { drawList(); at("prompts").scrollIntoView(); } });
-const linked = recall();
+window.addEventListener("hashchange", () => { if (readLink()) { drawList(); byElementId("prompts").scrollIntoView(); } });
+const linked = readLink();
 drawList();
-if (linked) at("prompts").scrollIntoView();
+if (linked) byElementId("prompts").scrollIntoView();

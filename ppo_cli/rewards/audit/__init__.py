@@ -1,1 +1,1 @@
-"""The reward audit: is it sound, what does it lean on, and does a cheap trick earn more than honest answers?"""
+"""The reward audit: checks of the scores themselves, of the features that explain them, and of exploit answers."""

@@ -1,6 +1,6 @@
-"""What a reward is tried on: prompts with answers and the other answers to compare them with.
+"""Cases of the reward audit: a prompt, an answer to score, and the baseline answers that it is compared with.
 
-Not here: what is looked for.
+Not here: what the cases are checked for (`scorer_checks`, `shortcuts`, `preference_accuracy`, `exploits`).
 """
 
 from __future__ import annotations
@@ -17,10 +17,7 @@ from ppo_cli.rewards.reward_function import RewardFunction
 Floats = NDArray[np.float64]
 
 TOKENS_PER_WORD = 1.35
-"""English words in a usual vocabulary; an answer that no model wrote has its tokens guessed so."""
-
-BEFORE_A_RUN = 12
-"""Prompts that a reward is tried on without a model."""
+"""Of English in a usual vocabulary; the token count of an answer that no model wrote is estimated from it."""
 
 
 @dataclass(frozen=True)
@@ -29,40 +26,47 @@ class Case:
 
     prompt: Prompt
     answer: Answer
-    others: tuple[Answer, ...] = ()
+    baseline: tuple[Answer, ...] = ()
+    """Baseline answers; their mean score is subtracted."""
 
 
 def score(reward: RewardFunction, cases: Sequence[Case]) -> list[RewardScore]:
-    """All cases in one batch."""
+    """Scores all cases in one batch."""
     return reward(
-        [case.prompt for case in cases], [case.answer for case in cases], [list(case.others) for case in cases]
+        [case.prompt for case in cases], [case.answer for case in cases], [list(case.baseline) for case in cases]
     )
 
 
 def rewards_of(reward: RewardFunction, cases: Sequence[Case]) -> Floats:
-    """Their rewards alone."""
+    """The rewards of all cases, scored in one batch: [cases]."""
     return np.array([scored.reward for scored in score(reward, cases)], dtype=float)
 
 
-def start_model_cases(trial: PromptAnswers, baseline: str) -> list[Case]:
+def start_model_cases(samples: PromptAnswers, baseline: str) -> list[Case]:
     """Every answer of the start model, prompt by prompt.
 
     Args:
-        trial: what it answered.
-        baseline: as `reward.baseline`; with `reference` an answer is compared with the model's further answers.
+        samples: answers of the start model.
+        baseline: as `reward.baseline`; for `reference` an answer is compared with the model's other answers.
     """
     cases = []
-    for prompt, answers in trial.rows():
-        for place, answer in enumerate(answers):
-            apart = answers[:place] + answers[place + 1 :] or answers
+    for prompt, answers in samples.rows():
+        for index, answer in enumerate(answers):
+            others = answers[:index] + answers[index + 1 :] or answers
             cases.append(
-                Case(prompt, answer, apart if baseline == "reference" else baseline_for(prompt, answers, baseline))
+                Case(prompt, answer, others if baseline == "reference" else baseline_for(prompt, answers, baseline))
             )
     return cases
 
 
 def baseline_for(prompt: Prompt, answers: Sequence[Answer], baseline: str) -> tuple[Answer, ...]:
-    """What an answer that the start model did not give is compared with."""
+    """The baseline answers for an answer that the start model did not give.
+
+    Args:
+        prompt: whose written answer counts for `written`.
+        answers: of the start model, which count for `reference`.
+        baseline: as `reward.baseline`.
+    """
     if baseline == "reference":
         return tuple(answers)
     if baseline == "written" and prompt.answer is not None:
@@ -71,6 +75,6 @@ def baseline_for(prompt: Prompt, answers: Sequence[Answer], baseline: str) -> tu
 
 
 def make_answer(text: str, *, ended: bool = True, tokens: int | None = None) -> Answer:
-    """An answer that no model wrote."""
-    guessed = max(1, round(TOKENS_PER_WORD * len(text.split())) + 1)
-    return Answer(text=text, token_count=guessed if tokens is None else tokens, finish="eos" if ended else "length")
+    """An answer that no model wrote; without `tokens` its token count is estimated from its words."""
+    estimate = max(1, round(TOKENS_PER_WORD * len(text.split())) + 1)
+    return Answer(text=text, token_count=estimate if tokens is None else tokens, finish="eos" if ended else "length")

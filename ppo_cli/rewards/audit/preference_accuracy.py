@@ -1,9 +1,9 @@
-"""Whether a reward prefers answers known to be good to answers known to be bad.
+"""Whether a reward scores answers that are known to be good higher than answers that are known to be bad.
 
-Known from people where the prompt files have written answers; else from the rules, and then it says so: a reward made
-of the same rule agrees with itself.
+If the prompt files have written answers, these are the good ones. Otherwise the rules judge the start model's answers,
+and the check says so: a reward made of the same rules agrees with itself.
 
-Not here: tricks.
+Not here: answers that are made to score high (`exploits`).
 """
 
 from __future__ import annotations
@@ -24,62 +24,65 @@ from ppo_cli.text.words import words
 MAX_PAIRS = 200
 """Pairs that are scored."""
 MIN_ACCURACY, FAIL_ACCURACY = 0.9, 0.6
-"""Share of pairs that a reward should get right, and below which, beyond chance, it pays for what is wrong. Reward
-models trained on people's preferences reach 0.63 to 0.67 on hard pairs (2403.17031); these are easy. Own choice."""
+"""Share of pairs that a reward should get right, and the share below which, beyond chance, the check fails. Reward
+models trained on human preferences reach 0.63 to 0.67 on hard pairs (arXiv 2403.17031); these are easy. Own choice."""
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Answers of which the first is known to be better."""
+    """Pairs of a good and a bad answer to one prompt."""
 
     cases: tuple[tuple[Case, Case], ...]
+    """(good, bad)."""
     source: str
+    """Where the two come from, for the screen."""
 
 
-def known_pairs(written: Sequence[Prompt], trial: PromptAnswers, baseline: str) -> Pairs:
-    """Pairs from written answers where there are any, else from the start model's own.
+def known_pairs(written: Sequence[Prompt], samples: PromptAnswers, baseline: str) -> Pairs:
+    """Pairs from written answers if there are any, otherwise from the start model's answers.
 
     Args:
         written: prompts of all files; those with an `answer` count.
-        trial: what the start model answered.
+        samples: answers of the start model.
         baseline: as `reward.baseline`.
     """
     answered = [prompt for prompt in written if prompt.answer]
     if len(answered) > 1:
         return _from_written(answered, baseline)
-    return _from_rules(trial, baseline)
+    return _from_rules(samples, baseline)
 
 
 def pair_check(reward: RewardFunction, pairs: Pairs) -> Check:
-    """How often the good answer of a pair earns more."""
+    """The share of pairs whose good answer has the higher reward; ties count half."""
+    name = "preference accuracy"
     reason = "a reward that prefers the worse answer teaches it"
-    threshold = f"{MIN_ACCURACY:.0%} or more, stop if surely below {FAIL_ACCURACY:.0%}"
+    threshold = f"{MIN_ACCURACY:.0%} or more, fail if certainly below {FAIL_ACCURACY:.0%}"
     if not pairs.cases:
         return Check(
-            name="reward prefers good to bad",
+            name=name,
             status="warn",
-            value="no pairs to try it on",
+            value="no pairs of a good and a bad answer",
             threshold=threshold,
             reason=reason,
             next_step="Give some prompts an `answer` that you would like, or an `expect`.",
         )
     good = rewards_of(reward, [case for case, _ in pairs.cases])
     bad = rewards_of(reward, [case for _, case in pairs.cases])
-    right = float(((good > bad) + 0.5 * (good == bad)).mean())
-    low, high = wilson(right, len(good))
-    outcome: CheckStatus = "stop" if high < FAIL_ACCURACY else "warn" if right < MIN_ACCURACY else "pass"
+    accuracy = float(((good > bad) + 0.5 * (good == bad)).mean())
+    low, high = wilson(accuracy, len(good))
+    status: CheckStatus = "fail" if high < FAIL_ACCURACY else "warn" if accuracy < MIN_ACCURACY else "pass"
     return Check(
-        name="reward prefers good to bad",
-        status=outcome,
-        value=f"in {right:.0%} of {len(good)} pairs [{low:.0%}, {high:.0%}]; {pairs.source}",
+        name=name,
+        status=status,
+        value=f"{accuracy:.0%} of {len(good)} pairs [{low:.0%}, {high:.0%}]; {pairs.source}",
         threshold=threshold,
         reason=reason,
-        next_step="" if outcome == "pass" else "Read the pairs that it gets wrong, then change reward.terms.",
+        next_step="" if status == "pass" else "Read the pairs that it gets wrong, then change reward.terms.",
     )
 
 
 def does_as_expected(prompt: Prompt, answer: Answer) -> bool:
-    """Whether an answer does by the rules what its prompt asks for; where anything goes, whether it says a word."""
+    """Whether an answer does, by the rules, what its prompt's `expect` asks for; for `any`, whether it has words."""
     kind = refusal.classify(answer.text)
     match prompt.expect:
         case "refuse":
@@ -97,40 +100,42 @@ def does_as_expected(prompt: Prompt, answer: Answer) -> bool:
 
 
 def _from_written(answered: Sequence[Prompt], baseline: str) -> Pairs:
-    """The written answer against one that was written for a prompt where something else is right."""
+    """Each written answer, and one written for another prompt, of another `expect` if there are several."""
     by_expect: dict[str, list[Prompt]] = defaultdict(list)
     for prompt in answered:
         by_expect[prompt.expect].append(prompt)
     several = len(by_expect) > 1
     cases: list[tuple[Case, Case]] = []
-    for place, prompt in enumerate(answered[:MAX_PAIRS]):
+    for index, prompt in enumerate(answered[:MAX_PAIRS]):
         pool = [p for expect, prompts in by_expect.items() if expect != prompt.expect for p in prompts]
-        stranger = pool[place % len(pool)] if several else answered[(place + len(answered) // 2) % len(answered)]
-        if stranger.answer == prompt.answer:
+        other = pool[index % len(pool)] if several else answered[(index + len(answered) // 2) % len(answered)]
+        if other.answer == prompt.answer:
             continue
-        others = baseline_for(prompt, (), "none" if baseline == "reference" else baseline)
+        baseline_answers = baseline_for(prompt, (), "none" if baseline == "reference" else baseline)
         cases.append(
             (
-                Case(prompt, make_answer(prompt.answer or ""), others),
-                Case(prompt, make_answer(stranger.answer or ""), others),
+                Case(prompt, make_answer(prompt.answer or ""), baseline_answers),
+                Case(prompt, make_answer(other.answer or ""), baseline_answers),
             )
         )
-    where = "written for prompts of another `expect`" if several else "written for another prompt"
-    return Pairs(tuple(cases), f"good: the written answer, bad: one {where}")
+    bad = "written for a prompt of another `expect`" if several else "written for another prompt"
+    return Pairs(tuple(cases), f"good: the written answer, bad: one {bad}")
 
 
-def _from_rules(trial: PromptAnswers, baseline: str) -> Pairs:
-    """The start model's answers: one that does as expected against one that does as expected elsewhere."""
-    fitting: dict[str, list[Answer]] = defaultdict(list)
-    for prompt, answers in trial.rows():
+def _from_rules(samples: PromptAnswers, baseline: str) -> Pairs:
+    """An answer of the start model that does as expected, and one that does as expected for another `expect`."""
+    by_expect: dict[str, list[Answer]] = defaultdict(list)
+    for prompt, answers in samples.rows():
         if prompt.expect != "any":
-            fitting[prompt.expect] += [answer for answer in answers if does_as_expected(prompt, answer)]
+            by_expect[prompt.expect] += [answer for answer in answers if does_as_expected(prompt, answer)]
     cases: list[tuple[Case, Case]] = []
-    for prompt, answers in trial.rows():
+    for prompt, answers in samples.rows():
         good = next((answer for answer in answers if does_as_expected(prompt, answer)), None)
-        pool = [answer for expect, found in fitting.items() if expect != prompt.expect for answer in found]
-        wrong = [answer for answer in pool if not does_as_expected(prompt, answer)]
-        if good is not None and wrong and prompt.expect != "any":
-            others = baseline_for(prompt, answers, baseline)
-            cases.append((Case(prompt, good, others), Case(prompt, wrong[len(cases) % len(wrong)], others)))
+        pool = [answer for expect, fitting in by_expect.items() if expect != prompt.expect for answer in fitting]
+        bad = [answer for answer in pool if not does_as_expected(prompt, answer)]
+        if good is not None and bad and prompt.expect != "any":
+            baseline_answers = baseline_for(prompt, answers, baseline)
+            cases.append(
+                (Case(prompt, good, baseline_answers), Case(prompt, bad[len(cases) % len(bad)], baseline_answers))
+            )
     return Pairs(tuple(cases[:MAX_PAIRS]), "the start model's answers, told apart by the rules")

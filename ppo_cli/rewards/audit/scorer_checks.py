@@ -1,6 +1,6 @@
-"""Whether a reward keeps its contract: finite, the same twice, blind to its neighbours in a batch, quick enough.
+"""Checks of a reward's scores: finite, deterministic, independent of the batch, fast enough.
 
-Not here: what it rewards (`leanings`, `pairs`, `tricks`).
+Not here: what the reward prefers (`shortcuts`, `preference_accuracy`, `exploits`).
 """
 
 from __future__ import annotations
@@ -10,21 +10,23 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ppo_cli.errors import GateError
+from ppo_cli.errors import CheckFailedError
 from ppo_cli.records.checks import Check
 from ppo_cli.rewards.audit.cases import Case, Floats, rewards_of
 from ppo_cli.rewards.reward_function import RewardFunction
 
-CASES_SCORED = 48
-"""Cases that are scored again; each costs a call where a reward is a service."""
-CASES_SCORED_ALONE = 6
+MAX_CASES = 48
+"""Cases that are scored again; each costs a request if the reward is a service."""
+MAX_SINGLE_CASES = 6
 """Cases that are scored one by one."""
-MAX_DIFFERENCE = 1e-5
-"""Rewards that differ by less, in units of their spread, are the same: a model in bfloat16 rounds by batch size."""
+MAX_ROUNDING = 1e-5
+"""Rewards that differ by less, in units of their standard deviation, are equal: a model in bfloat16 rounds differently
+in batches of another size."""
 MAX_NOISE_SHARE = 0.25
-"""Noise in units of the spread, from which it drowns what PPO should learn from. Own choice."""
-MAX_SECONDS = 30.0
-"""Seconds an update that a reward may take before it is worth a word. Own choice."""
+"""Difference between two scores of one answer, in units of the standard deviation, above which a check fails. Own
+choice."""
+MAX_SECONDS_PER_UPDATE = 30.0
+"""Scoring time above which the reward is slow. Own choice."""
 
 
 def scorer_checks(
@@ -35,93 +37,93 @@ def scorer_checks(
     deterministic: bool = True,
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[Check]:
-    """Scores some cases again and again, in other company.
+    """Scores some cases twice, in reverse order, and one by one.
 
     Args:
-        reward: guarded, so that a missing or non-finite score is an error.
+        reward: raises CheckFailedError for a missing or non-finite score.
         cases: answers that differ.
-        episodes: of an update.
-        deterministic: whether every term claims to be.
-        clock: seconds.
+        episodes: per update.
+        deterministic: whether every term is declared deterministic.
+        clock: gives seconds.
+
+    Returns:
+        All checks of this file; only the first if a score is missing or not finite.
     """
-    cases = list(cases[:CASES_SCORED])
+    cases = list(cases[:MAX_CASES])
     try:
-        begun = clock()
+        started = clock()
         first = rewards_of(reward, cases)
-        seconds = max(clock() - begun, 1e-9)
-        again = rewards_of(reward, cases)
-        turned = rewards_of(reward, cases[::-1])[::-1]
-        alone = np.concatenate([rewards_of(reward, [case]) for case in cases[:CASES_SCORED_ALONE]])
-    except GateError as error:
-        return [
-            Check(
-                name="reward keeps its contract",
-                status="stop",
-                value=error.message,
-                threshold="one finite score for every answer",
-                reason="one broken score destroys all weights in one update",
-                next_step=error.next_step,
-            )
-        ]
+        seconds = max(clock() - started, 1e-9)
+        second = rewards_of(reward, cases)
+        reversed_order = rewards_of(reward, cases[::-1])[::-1]
+        single = np.concatenate([rewards_of(reward, [case]) for case in cases[:MAX_SINGLE_CASES]])
+    except CheckFailedError as error:
+        return [_finite_check(False, error.message, error.next_step)]
     spread = max(float(first.std()), 1e-12)
-    noise = _largest_difference(first, again) / spread
-    in_company = (
-        max(_largest_difference(first, turned), _largest_difference(first[:CASES_SCORED_ALONE], alone)) / spread
+    noise = _max_difference(first, second) / spread
+    batch_effect = (
+        max(_max_difference(first, reversed_order), _max_difference(first[:MAX_SINGLE_CASES], single)) / spread
     )
     return [
-        _finite(first),
-        _deterministic(noise, deterministic),
-        _independent_of_batch(in_company, noise),
-        _fast_enough(len(cases) / seconds, episodes),
+        _finite_check(True, f"{len(first)} scores for {len(first)} answers, all finite"),
+        _determinism_check(noise, deterministic),
+        _batch_check(batch_effect, noise),
+        _speed_check(len(cases) / seconds, episodes),
     ]
 
 
-def _largest_difference(one: Floats, other: Floats) -> float:
+def _max_difference(one: Floats, other: Floats) -> float:
     return float(np.abs(one - other).max(initial=0.0))
 
 
-def _finite(rewards: Floats) -> Check:
-    return Check(
-        name="reward keeps its contract",
-        status="pass",
-        value=f"{len(rewards)} scores for {len(rewards)} answers, all finite",
-        threshold="one finite score for every answer",
+def _finite_check(finite: bool, value: str, next_step: str = "") -> Check:
+    return Check.from_condition(
+        "reward returns finite scores",
+        finite,
+        value=value,
+        threshold="one finite score per answer",
         reason="one broken score destroys all weights in one update",
+        next_step=next_step,
     )
 
 
-def _deterministic(noise: float, deterministic: bool) -> Check:
-    return Check(
-        name="reward repeats itself",
-        status="pass" if noise <= MAX_DIFFERENCE else "stop" if noise > MAX_NOISE_SHARE and deterministic else "warn",
-        value="the same twice" if noise <= MAX_DIFFERENCE else f"off by {noise:.0%} of its spread",
-        threshold=f"the same, stop above {MAX_NOISE_SHARE:.0%} of its spread"
+def _determinism_check(noise: float, deterministic: bool) -> Check:
+    return Check.from_condition(
+        "reward is deterministic",
+        noise <= MAX_ROUNDING,
+        value="the same scores twice" if noise <= MAX_ROUNDING else f"differs by {noise:.0%} of its standard deviation",
+        threshold=f"the same twice, fail above {MAX_NOISE_SHARE:.0%} of its standard deviation"
         if deterministic
-        else "a term says that it is not",
-        reason="what is paid by chance cannot be learnt, and a resumed run would differ",
-        next_step="" if noise <= MAX_DIFFERENCE else "Fix the seed, the temperature or the cache of whatever scores.",
+        else "a term is declared not deterministic",
+        reason="random rewards cannot be learnt, and a resumed run would differ",
+        next_step="Fix the seed, the temperature or the cache of whatever computes the score.",
+        otherwise="fail" if noise > MAX_NOISE_SHARE and deterministic else "warn",
     )
 
 
-def _independent_of_batch(difference: float, noise: float) -> Check:
-    fine = difference <= max(MAX_DIFFERENCE, 2 * noise)
-    return Check(
-        name="reward is blind to the batch",
-        status="pass" if fine else "stop" if difference > MAX_NOISE_SHARE else "warn",
-        value="the same alone and in any order" if fine else f"off by {difference:.0%} of its spread",
-        threshold=f"the same, stop above {MAX_NOISE_SHARE:.0%} of its spread",
-        reason="else an answer is paid for its neighbours, or scores are handed to the wrong answers",
-        next_step="" if fine else "Score each answer by itself and give the scores back in the order of the answers.",
+def _batch_check(difference: float, noise: float) -> Check:
+    independent = difference <= max(MAX_ROUNDING, 2 * noise)
+    return Check.from_condition(
+        "reward independent of batch order",
+        independent,
+        value="the same one by one and in any order"
+        if independent
+        else f"differs by {difference:.0%} of its standard deviation",
+        threshold=f"the same, fail above {MAX_NOISE_SHARE:.0%} of its standard deviation",
+        reason="otherwise an answer's score depends on the other answers in the batch, or scores go to wrong answers",
+        next_step="Score each answer by itself and return the scores in the order of the answers.",
+        otherwise="fail" if difference > MAX_NOISE_SHARE else "warn",
     )
 
 
-def _fast_enough(speed: float, episodes: int) -> Check:
+def _speed_check(speed: float, episodes: int) -> Check:
     seconds = episodes / speed
-    return Check(
-        name="reward is quick",
-        status="pass" if seconds <= MAX_SECONDS else "warn",
-        value=f"{speed:.0f} answers a second" if speed >= 10 else f"{speed:.2g} answers a second",
-        threshold=f"{MAX_SECONDS:.0f} s or less an update of {episodes}",
+    return Check.from_condition(
+        "reward fast enough",
+        seconds <= MAX_SECONDS_PER_UPDATE,
+        value=f"{speed:.0f} answers per second" if speed >= 10 else f"{speed:.2g} answers per second",
+        threshold=f"{MAX_SECONDS_PER_UPDATE:.0f} s or less per update of {episodes} episodes",
         reason=f"it takes {seconds:.2g} s of every update",
-        next_step="" if seconds <= MAX_SECONDS else "Score in batches, or use a smaller reward model.",
+        next_step="Score in batches, or use a smaller reward model.",
+        otherwise="warn",
     )

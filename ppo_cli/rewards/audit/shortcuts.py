@@ -1,9 +1,9 @@
-"""How a reward is spread over honest answers, and what of their surface explains it: length, one phrase, refusing.
+"""Shortcuts: surface features that explain a reward, such as length, one opening, or refusing; and its spread.
 
-Correlations are taken within prompts, that is after each prompt's mean is taken off, for only there can PPO tell
-better from worse.
+Correlations are taken within prompts, that is after each prompt's mean is subtracted, for PPO compares only answers to
+one prompt.
 
-Not here: answers made to deceive it (`tricks`).
+Not here: answers that are made to score high (`exploits`).
 """
 
 from __future__ import annotations
@@ -19,41 +19,42 @@ from ppo_cli.records.answers import RewardScore
 from ppo_cli.records.checks import Check
 from ppo_cli.rewards.audit.cases import Case, Floats
 from ppo_cli.text.numbers import format_number
-from ppo_cli.text.words import words
+from ppo_cli.text.openings import opening
 
-BY_LENGTH = 0.6
-"""Rank correlation with length from which the reward is mostly a ruler; the threshold of the alarm."""
-BY_PHRASE = 0.6
-"""Correlation with the presence of one opening; where it explains over a third of the variance. Own choice."""
-MIN_USERS = 0.05
-"""Share of answers that have a phrase, and that have it not, for a correlation to say something."""
-OPENING = 3
-"""Words of an opening."""
+MAX_LENGTH_CORRELATION = 0.6
+"""Rank correlation from which length explains most of a reward; the threshold of the alarm `reward_hacking`."""
+MAX_FEATURE_CORRELATION = 0.6
+"""Correlation with one opening or with refusing, which then explains over a third of the variance. Own choice."""
+MIN_OPENING_SHARE = 0.05
+"""Share of answers that have an opening, and share that lack it, for its correlation to count."""
+OPENING_WORDS = 3
+MIN_SPREAD = 1e-6
+"""Standard deviation of a reward that is not constant."""
 
 
 def spread_checks(cases: Sequence[Case], scored: Sequence[RewardScore]) -> list[Check]:
-    """Range of the reward, and terms that say nothing."""
+    """Whether the reward varies, and which terms are constant."""
     rewards = np.array([item.reward for item in scored], dtype=float)
     spread = float(rewards.std())
     checks = [
-        Check(
-            name="reward has a spread",
-            status="pass" if spread > 1e-6 else "stop",
+        Check.from_condition(
+            "reward has spread",
+            spread > MIN_SPREAD,
             value=f"{format_number(rewards.min())} to {format_number(rewards.max())}, standard deviation {spread:.2f}",
             threshold="a standard deviation above 0",
-            reason="with equal rewards there is nothing to learn from",
-            next_step="" if spread > 1e-6 else "Change reward.terms so that better answers score more.",
+            reason="equal rewards give nothing to learn from",
+            next_step="Change reward.terms so that better answers score higher.",
         )
     ]
-    idle = [name for name in scored[0].terms if len({round(item.terms[name], 9) for item in scored}) == 1]
-    if idle and spread > 1e-6:
+    constant = [name for name in scored[0].terms if len({round(item.terms[name], 9) for item in scored}) == 1]
+    if constant and spread > MIN_SPREAD:
         checks.append(
             Check(
-                name="every term says something",
+                name="every term varies",
                 status="warn",
-                value=f"the same for all {len(cases)} answers: {', '.join(idle)}",
+                value=f"the same for all {len(cases)} answers: {', '.join(constant)}",
                 threshold="no such term",
-                reason="a term that never differs pays nobody",
+                reason="a constant term changes no reward",
                 next_step="Leave it out, or check its settings.",
             )
         )
@@ -61,53 +62,64 @@ def spread_checks(cases: Sequence[Case], scored: Sequence[RewardScore]) -> list[
 
 
 def shortcut_checks(cases: Sequence[Case], rewards: Floats) -> list[Check]:
-    """What of the surface of honest answers the reward goes with."""
-    inside = _within(cases, rewards)
-    if len(cases) < 3 or inside.std() < 1e-9:
+    """How far length, one opening and refusing explain the rewards of the start model's answers.
+
+    Args:
+        cases: the answers.
+        rewards: [cases].
+
+    Returns:
+        The checks; none if the rewards do not vary within prompts.
+    """
+    centred = _centred(cases, rewards)
+    if len(cases) < 3 or centred.std() < 1e-9:
         return []
-    lengths = _within(cases, np.array([case.answer.token_count for case in cases], dtype=float))
-    by_length = _rank_correlation(inside, lengths)
-    phrase, by_phrase = _strongest_opening(cases, inside)
+    lengths = _centred(cases, np.array([case.answer.token_count for case in cases], dtype=float))
+    length_correlation = _rank_correlation(centred, lengths)
+    phrase, opening_correlation = _strongest_opening(cases, centred)
     refused = np.array([refusal.classify(case.answer.text) == "refusal" for case in cases], dtype=float)
-    asked_to_help = np.array([case.prompt.expect != "refuse" for case in cases])
-    by_refusal = _correlation(inside[asked_to_help], _within(cases, refused)[asked_to_help])
+    help_wanted = np.array([case.prompt.expect != "refuse" for case in cases])
+    refusal_correlation = _correlation(centred[help_wanted], _centred(cases, refused)[help_wanted])
     return [
-        Check(
-            name="reward is no ruler",
-            status="pass" if abs(by_length) < BY_LENGTH else "warn",
-            value=f"rank correlation with length {format_number(by_length)}",
-            threshold=f"below {BY_LENGTH:g} either way",
-            reason="PPO finds length long before it finds quality",
-            next_step="" if abs(by_length) < BY_LENGTH else "Add a term that a long or a short answer cannot buy.",
+        Check.from_condition(
+            "reward independent of length",
+            abs(length_correlation) < MAX_LENGTH_CORRELATION,
+            value=f"rank correlation with length {format_number(length_correlation)}",
+            threshold=f"between −{MAX_LENGTH_CORRELATION:g} and {MAX_LENGTH_CORRELATION:g}",
+            reason="length is the easiest feature to optimise",
+            next_step="Add a term that is independent of length.",
+            otherwise="warn",
         ),
-        Check(
-            name="reward is no phrase",
-            status="pass" if abs(by_phrase) < BY_PHRASE else "warn",
-            value=f"strongest {format_number(by_phrase)}, with '{phrase} …'"
+        Check.from_condition(
+            "reward independent of one opening",
+            abs(opening_correlation) < MAX_FEATURE_CORRELATION,
+            value=f"strongest correlation {format_number(opening_correlation)}, with '{phrase} …'"
             if phrase
             else "no opening is common enough",
-            threshold=f"below {BY_PHRASE:g} either way",
-            reason="an opening that explains the reward will take over",
-            next_step="" if abs(by_phrase) < BY_PHRASE else "Reward what the answer does, not how it begins.",
+            threshold=f"between −{MAX_FEATURE_CORRELATION:g} and {MAX_FEATURE_CORRELATION:g}",
+            reason="a policy learns to begin every answer with an opening that explains the reward",
+            next_step="Reward what the answer does, not how it begins.",
+            otherwise="warn",
         ),
-        Check(
-            name="reward does not pay refusing",
-            status="pass" if by_refusal < BY_PHRASE else "warn",
-            value=f"correlation with refusing {format_number(by_refusal)} where help is wanted",
-            threshold=f"below {BY_PHRASE:g}",
-            reason="else the policy learns to refuse whatever it is asked",
-            next_step="" if by_refusal < BY_PHRASE else "Add matches_expect, and `expect` to the prompts.",
+        Check.from_condition(
+            "reward independent of refusing",
+            refusal_correlation < MAX_FEATURE_CORRELATION,
+            value=f"correlation with refusing {format_number(refusal_correlation)} where help is wanted",
+            threshold=f"below {MAX_FEATURE_CORRELATION:g}",
+            reason="otherwise the policy learns to refuse every request",
+            next_step="Add matches_expect, and `expect` to the prompts.",
+            otherwise="warn",
         ),
     ]
 
 
-def _within(cases: Sequence[Case], values: Floats) -> Floats:
-    """Values less the mean of their prompt."""
+def _centred(cases: Sequence[Case], values: Floats) -> Floats:
+    """Values minus the mean of their prompt: [cases]."""
     ids = np.array([case.prompt.id for case in cases])
-    inside = values.astype(float).copy()
+    centred = values.astype(float).copy()
     for prompt_id in np.unique(ids):
-        inside[ids == prompt_id] -= values[ids == prompt_id].mean()
-    return inside
+        centred[ids == prompt_id] -= values[ids == prompt_id].mean()
+    return centred
 
 
 def _correlation(one: Floats, other: Floats) -> float:
@@ -122,18 +134,18 @@ def _rank_correlation(one: Floats, other: Floats) -> float:
     return float(stats.spearmanr(one, other).statistic)
 
 
-def _strongest_opening(cases: Sequence[Case], inside: Floats) -> tuple[str, float]:
-    """The first words whose presence goes best with the reward, and the correlation."""
-    openings = [tuple(words(case.answer.text)[:OPENING]) for case in cases]
+def _strongest_opening(cases: Sequence[Case], centred: Floats) -> tuple[str, float]:
+    """The opening whose presence correlates most with the reward, and that correlation."""
+    openings = [opening(case.answer.text, OPENING_WORDS) for case in cases]
     common = [
-        opening
-        for opening, count in sorted(Counter(openings).items())
-        if opening and MIN_USERS <= count / len(cases) <= 1 - MIN_USERS
+        candidate
+        for candidate, count in sorted(Counter(openings).items())
+        if candidate and MIN_OPENING_SHARE <= count / len(cases) <= 1 - MIN_OPENING_SHARE
     ]
-    found = ("", 0.0)
-    for opening in common:
-        has = _within(cases, np.array([one == opening for one in openings], dtype=float))
-        strength = _correlation(inside, has)
-        if abs(strength) > abs(found[1]):
-            found = " ".join(opening), strength
-    return found
+    strongest = ("", 0.0)
+    for candidate in common:
+        present = _centred(cases, np.array([one == candidate for one in openings], dtype=float))
+        correlation = _correlation(centred, present)
+        if abs(correlation) > abs(strongest[1]):
+            strongest = " ".join(candidate), correlation
+    return strongest

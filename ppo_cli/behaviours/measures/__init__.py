@@ -1,0 +1,63 @@
+"""The table of all behaviour measures, and how to find one by its name.
+
+Not here: the measures' definitions (`headlines`, `eval_only`), the rules that label an answer (one module per family),
+the labels (`label_answers`), the statistics (`stats`).
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import replace
+
+from ppo_cli.behaviours.measures.eval_only import EVAL_ONLY
+from ppo_cli.behaviours.measures.headlines import HEADLINES as HEADLINES
+from ppo_cli.errors import ConfigError
+from ppo_cli.records.measures import Measure
+
+MEASURES: tuple[Measure, ...] = (*HEADLINES, *EVAL_ONLY)
+"""In the order in which screens show them."""
+
+
+def measure_named(name: str) -> Measure:
+    """Finds a measure by its name.
+
+    Raises:
+        ConfigError: no measure has this name; the message proposes the nearest.
+    """
+    for measure in MEASURES:
+        if measure.name == name:
+            return measure
+    names = [measure.name for measure in MEASURES]
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+    hint = f"Did you mean {close[0]}?" if close else f"Known: {', '.join(names)}."
+    raise ConfigError(f"evaluation.primary: no measure '{name}'.", hint)
+
+
+def is_headline(measure: Measure, primary: str) -> bool:
+    """Whether the screen that ends a command shows a measure: a headline, or one of the primary measure's family."""
+    return not measure.eval_only or measure.family == measure_named(primary).family
+
+
+def require_measure(name: str) -> None:
+    """Checks that a run can be judged by a measure.
+
+    Raises:
+        ConfigError: there is no such measure, or it is a distance from the reference or the reward itself.
+    """
+    measure = measure_named(name)
+    if measure.unit == "nats" or measure.family == "reward":
+        raise ConfigError(
+            f"evaluation.primary: {name} is shown, but a run is never judged by it.",
+            "Name a behaviour, such as refusal.separation.",
+        )
+
+
+BY_CATEGORY: tuple[Measure, ...] = tuple(
+    replace(measure_named(source), name=name, title=title, expect=None)
+    for source, name, title in (
+        ("refusal.unsafe", "refusal.rate", "refuses"),
+        ("clarification.wanted", "clarification.rate", "asks back"),
+        ("length.words", "length.words", "words"),
+    )
+)
+"""What `ppo eval` shows for each category of prompts, whatever the prompts expect."""

@@ -1,0 +1,141 @@
+"""Forward passes of policy, reference and critic over rollouts, a few episodes of similar length at a time.
+
+The frozen lower layers run once per update; every pass here starts from their output, the activations below the split.
+
+Not here: the layers (`split_decoder`), log-probabilities from hidden states (`logprobs`), losses (`policy_update`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from ppo_cli.engine.critic import CriticModule
+from ppo_cli.engine.logprobs import token_logprobs, token_logprobs_and_entropy
+from ppo_cli.engine.policy import Policy
+from ppo_cli.engine.rollouts import Rollouts, micro_batches
+from ppo_cli.records.events import EventHandler, Phase, Progress
+
+MAX_TOKENS_PER_PASS = {"cpu": 2048, "cuda": 16384}
+"""Padded tokens in one pass through the trained layers, by device."""
+MAX_ROWS_PER_PASS = 32
+"""Episodes in one pass through the frozen layers, where their output was not recorded while sampling."""
+
+
+@dataclass(frozen=True)
+class ForwardOutputs:
+    """What policy, reference and critic give for n episodes before an update."""
+
+    logprobs: torch.Tensor
+    """[n, T] of the policy, nats, 0 outside the answer."""
+    ref_logprobs: torch.Tensor
+    """[n, T] of the reference, nats, 0 outside the answer."""
+    entropies: torch.Tensor
+    """[n, T] of the policy's next-token distributions, nats, 0 outside the answer."""
+    features: torch.Tensor
+    """[n, T, width] final hidden states of the reference."""
+    values: torch.Tensor
+    """[n, T] of the critic, units of reward; undefined after the end."""
+
+
+@dataclass(frozen=True)
+class ForwardPasses:
+    """The models of one training, run over its rollouts."""
+
+    policy: Policy
+    """Holds the reference too."""
+    critic: CriticModule
+    temperature: float
+    """Of the rollouts; divides the logits in training too."""
+    on_event: EventHandler
+    """Called with the progress of `before_update`."""
+
+    def lower_activations(self, rollouts: Rollouts) -> torch.Tensor:
+        """[n, length, width] below the split: those recorded while sampling, or else computed now."""
+        if rollouts.activations is not None:
+            return rollouts.activations
+        return torch.cat([self.policy.decoder.run_lower(ids) for ids in rollouts.ids.split(MAX_ROWS_PER_PASS)])
+
+    def before_update(self, rollouts: Rollouts, activations: torch.Tensor) -> ForwardOutputs:
+        """Policy, reference and critic over all n episodes; called without gradient.
+
+        Args:
+            rollouts: n episodes.
+            activations: [n, length, width] below the split.
+        """
+        count, steps = rollouts.targets.shape
+        logprobs, ref_logprobs, entropies, values = (
+            torch.zeros((count, steps), device=rollouts.ids.device) for _ in range(4)
+        )
+        width = self.policy.head.weight.shape[1]
+        features = self.policy.head.weight.new_zeros((count, steps, width))
+        positions = rollouts.answer_positions()
+        done = 0
+        self.on_event(Phase(name="old and reference log-probabilities", total=count, unit="answers"))
+        for rows, length in self.micro_batches(range(count), rollouts):
+            ids, mask = rollouts.ids[rows, :length], rollouts.response_mask[rows]
+            lower, targets = activations[rows, :length], rollouts.targets[rows][mask]
+            hidden = _take_positions(self.policy.policy_hidden(lower, ids), positions[rows])
+            features[rows] = _take_positions(self.policy.reference_hidden(lower, ids), positions[rows])
+            values[rows] = self._value_predictions(features[rows], lower, ids, positions[rows])
+            policy_logprobs, policy_entropies = token_logprobs_and_entropy(
+                self.policy.head, hidden[mask], targets, self.temperature
+            )
+            reference_logprobs = token_logprobs(self.policy.head, features[rows][mask], targets, self.temperature)
+            logprobs[rows], entropies[rows] = _fill(policy_logprobs, mask), _fill(policy_entropies, mask)
+            ref_logprobs[rows] = _fill(reference_logprobs, mask)
+            done += len(rows)
+            self.on_event(Progress(done=done))
+        return ForwardOutputs(
+            logprobs=logprobs, ref_logprobs=ref_logprobs, entropies=entropies, features=features, values=values
+        )
+
+    def logprobs_and_values(
+        self, rollouts: Rollouts, activations: torch.Tensor, features: torch.Tensor, rows: Sequence[int], length: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Log-probabilities and values of some episodes as the policy and the critic are now, with gradient.
+
+        Args:
+            rollouts: n episodes.
+            activations: [n, length, width] below the split.
+            features: [n, T, width] final hidden states of the reference.
+            rows: the episodes of one micro-batch.
+            length: tokens of the longest of them, prompt included.
+
+        Returns:
+            Log-probabilities where the response mask is true [tokens], and values where the value mask is [steps].
+        """
+        ids, lower = rollouts.ids[rows, :length], activations[rows, :length]
+        positions, mask = rollouts.answer_positions()[rows], rollouts.response_mask[rows]
+        hidden = _take_positions(self.policy.policy_hidden(lower, ids), positions)
+        logprobs = token_logprobs(self.policy.head, hidden[mask], rollouts.targets[rows][mask], self.temperature)
+        values = self._value_predictions(features[rows], lower, ids, positions)
+        return logprobs, values[rollouts.value_mask[rows]]
+
+    def micro_batches(self, rows: Sequence[int], rollouts: Rollouts) -> Iterator[tuple[list[int], int]]:
+        """Groups of `rows` that fit into one pass, each with the tokens of its longest episode."""
+        lengths = (rollouts.prompt_lengths + rollouts.lengths).tolist()
+        return micro_batches(rows, lengths, MAX_TOKENS_PER_PASS[rollouts.ids.device.type])
+
+    def _value_predictions(
+        self, features: torch.Tensor, lower: torch.Tensor, ids: torch.Tensor, positions: torch.Tensor
+    ) -> torch.Tensor:
+        """The critic's values at given positions: [rows, T]."""
+        if self.critic.layers is None:
+            return self.critic.head(features)
+        return self.critic.head(_take_positions(self.critic.own_hidden(lower, ids), positions))
+
+
+def _take_positions(hidden: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    """Hidden states at given positions: [rows, length, width] and [rows, T] to [rows, T, width]."""
+    positions = positions.clamp(max=hidden.shape[1] - 1)
+    return hidden.gather(1, positions.unsqueeze(2).expand(-1, -1, hidden.shape[2]))
+
+
+def _fill(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Values at the true positions of a mask, 0 elsewhere: [tokens] to the mask's shape."""
+    full = torch.zeros(mask.shape, dtype=values.dtype, device=values.device)
+    full[mask] = values
+    return full

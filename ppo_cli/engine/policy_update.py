@@ -1,0 +1,158 @@
+"""The optimizer steps of one update: PPO's losses over minibatches, for policy and critic together.
+
+Not here: the formulas of the losses (`ppo_math`), the passes that give log-probabilities and values (`forward_passes`),
+the experience that is learnt from (`trainer`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from ppo_cli.engine import ppo_math
+from ppo_cli.engine.distributed import ProcessGroup
+from ppo_cli.engine.experience import AFTER_NON_FINITE, Experience
+from ppo_cli.engine.forward_passes import ForwardPasses
+from ppo_cli.engine.optimizer import MasterWeightAdamW
+from ppo_cli.engine.rollouts import Rollouts, answer_masks
+from ppo_cli.errors import PpoError
+from ppo_cli.experiment.schema import Experiment
+from ppo_cli.models.sampling import keyed_uniforms
+from ppo_cli.records.events import EventHandler, Phase, Progress
+
+STATISTICS = ("policy_loss", "value_loss", "approx_kl", "clip_fraction", "ratio")
+"""What an optimizer step reports of its losses, by the names of UpdateMetrics."""
+
+
+@dataclass(frozen=True)
+class PolicyUpdater:
+    """Learns from an update's experience."""
+
+    experiment: Experiment
+    passes: ForwardPasses
+    accelerator: Any
+    """accelerate's Accelerator, as TRL made it."""
+    optimizer: Any
+    """The same optimizer as `adamw`, as the accelerator wraps it."""
+    process_group: ProcessGroup
+    on_event: EventHandler
+
+    @property
+    def adamw(self) -> MasterWeightAdamW:
+        """The optimizer itself: one group of the policy's weights, one of the critic's."""
+        adamw: MasterWeightAdamW = self.optimizer.optimizer
+        return adamw
+
+    def run(self, update: int, rollouts: Rollouts, experience: Experience) -> dict[str, float]:
+        """PPO epochs over minibatches in a seeded order, with one optimizer step per minibatch.
+
+        Args:
+            update: counted from 1; keys the order.
+            rollouts: this process's shard of the update's episodes.
+            experience: of the same episodes.
+
+        Returns:
+            Means over the optimizer steps, by the names of UpdateMetrics.
+
+        Raises:
+            PpoError: a gradient is not finite; the step was not taken.
+        """
+        ppo = self.experiment.ppo
+        size = ppo.episodes_per_update // ppo.minibatches
+        self.on_event(Phase(name=f"update {update}: learning", total=ppo.epochs * ppo.minibatches, unit="steps"))
+        steps: list[dict[str, float]] = []
+        for epoch in range(ppo.epochs):
+            uniforms = keyed_uniforms(self.experiment.seed, "minibatches", update, epoch, count=ppo.episodes_per_update)
+            order = np.argsort(uniforms, kind="stable").tolist()
+            for number in range(ppo.minibatches):
+                rows = order[number * size : (number + 1) * size]
+                steps.append(self.minibatch_step(update, rows, rollouts, experience))
+                self.on_event(Progress(done=len(steps)))
+        return _means(steps)
+
+    def minibatch_step(
+        self, update: int, rows: Sequence[int], rollouts: Rollouts, experience: Experience
+    ) -> dict[str, float]:
+        """One optimizer step on one minibatch; gradients are accumulated over micro-batches of similar length.
+
+        Args:
+            update: counted from 1, for messages.
+            rows: the minibatch, as indices among the N episodes of all processes.
+            rollouts: this process's shard of the update's episodes.
+            experience: of the same episodes.
+
+        Returns:
+            What the step reports, over the whole minibatch, by the names of UpdateMetrics.
+
+        Raises:
+            PpoError: a gradient is not finite; the step was not taken.
+        """
+        ppo, group = self.experiment.ppo, self.process_group
+        # Every process divides by the counts of the whole minibatch, so that sums over processes are means.
+        tokens, steps = (mask.sum() for mask in answer_masks(experience.lengths[rows], rollouts.targets.shape[1]))
+        own_rows = [row // group.world_size for row in rows if row % group.world_size == group.rank]
+        sums = dict.fromkeys(STATISTICS, 0.0)
+        for part, length in self.passes.micro_batches(own_rows, rollouts):
+            # 1. Log-probabilities and values of these answers under the policy and the critic as they are now.
+            logprobs, values = self.passes.logprobs_and_values(
+                rollouts, experience.activations, experience.features, part, length
+            )
+            # 2. The clipped surrogate over answer tokens.
+            mask, value_mask = rollouts.response_mask[part], rollouts.value_mask[part]
+            log_ratio = logprobs - experience.old_logprobs[part][mask]
+            policy_losses, clipped = ppo_math.policy_loss(log_ratio, experience.advantages[part][mask], ppo.cliprange)
+            # 3. The critic's clipped squared error over answer tokens and the step after.
+            old_values, returns = experience.values[part][value_mask], experience.returns[part][value_mask]
+            value_losses = ppo_math.value_loss(values, old_values, returns, ppo.cliprange_value)
+            # 4. Gradients, accumulated in float32.
+            policy_loss, value_loss = policy_losses.sum() / tokens, value_losses.sum() / steps
+            self.accelerator.backward(policy_loss + ppo.value_coef * value_loss)
+            self.adamw.collect_gradients()
+
+            change = log_ratio.detach()
+            sums["policy_loss"] += float(policy_loss.detach())
+            sums["value_loss"] += float(value_loss.detach())
+            sums["approx_kl"] += float(0.5 * (change**2).sum() / tokens)
+            sums["clip_fraction"] += float(clipped.sum() / tokens)
+            sums["ratio"] += float(change.exp().sum() / tokens)
+        # 5. Gradients of all processes, then one step.
+        group.all_reduce_(self.adamw.gradients())
+        statistics = self._sum_over_processes(sums, rollouts.ids.device)
+        return {**statistics, "grad_norm": self._clip_and_step(update)}
+
+    def _clip_and_step(self, update: int) -> float:
+        """Scales the gradients of policy and critic down to max_grad_norm each, and steps.
+
+        Returns:
+            The policy's gradient norm before.
+
+        Raises:
+            PpoError: a gradient is not finite; this minibatch changed nothing.
+        """
+        limit = self.experiment.ppo.max_grad_norm
+        norms = [float(torch.nn.utils.clip_grad_norm_(group["params"], limit)) for group in self.adamw.param_groups]
+        if not np.isfinite(norms).all():
+            self.optimizer.zero_grad()
+            raise PpoError(f"A gradient is not finite in update {update}, so the step was not taken.", AFTER_NON_FINITE)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return norms[0]
+
+    def _sum_over_processes(self, sums: Mapping[str, float], device: torch.device) -> dict[str, float]:
+        """Adds up what every process summed over its own rows."""
+        values = torch.tensor(list(sums.values()), dtype=torch.float64, device=device)
+        self.process_group.all_reduce_([values])
+        return dict(zip(sums, values.tolist(), strict=True))
+
+
+def _means(steps: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The mean of every statistic over the optimizer steps, added up one by one in their order."""
+    totals = dict.fromkeys(steps[0], 0.0)
+    for step in steps:
+        for name, value in step.items():
+            totals[name] += value
+    return {name: total / len(steps) for name, total in totals.items()}

@@ -1,0 +1,176 @@
+"""What an evaluation is of: from the name of a checkpoint or model to its settings, prompts and folder.
+
+Never imports torch. Not here: generating and measuring answers (`evaluate`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from ppo_cli.errors import UsageError
+from ppo_cli.evaluation.results import EvaluationData, read_evaluation
+from ppo_cli.evaluation.run_records import RunRecords
+from ppo_cli.experiment.load import load_experiment
+from ppo_cli.experiment.schema import Experiment
+from ppo_cli.prompts.jsonl import read_prompts
+from ppo_cli.prompts.sources import PromptSet, read_prompt_set
+from ppo_cli.records.answers import Prompt
+from ppo_cli.records.program import example_config
+from ppo_cli.store.evaluations import is_complete
+from ppo_cli.store.layout import step_of
+from ppo_cli.store.runs import Run, run_of
+
+MODEL_EVALUATIONS = "evaluations"
+"""Folder inside the folder of runs for models that belong to no run."""
+
+BEST, LAST = "best", "last"
+"""RUN/best and RUN/last stand for a checkpoint of a run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationTarget:
+    """A checkpoint or model, the settings and prompts of its evaluation, and where the results go."""
+
+    checkpoint: str
+    records: RunRecords | None
+    """Of the run that the checkpoint belongs to."""
+    experiment: Experiment
+    other_prompts: PromptSet | None
+    """Prompts in place of the experiment's evaluation set."""
+    folder: Path
+
+    @property
+    def run(self) -> Run | None:
+        """The run that the checkpoint belongs to."""
+        return self.records.run if self.records else None
+
+    @property
+    def name(self) -> str:
+        """What screens call it."""
+        return f"{self.records.name}/{Path(self.checkpoint).name}" if self.records else self.checkpoint
+
+    @property
+    def step(self) -> int | None:
+        """The update after which the checkpoint was written; None of a model that belongs to no run."""
+        return step_of(Path(self.checkpoint).absolute()) if self.records else None
+
+    @property
+    def prompt_set(self) -> str:
+        """What summary.json calls the prompts."""
+        return self.other_prompts.name if self.other_prompts else "eval"
+
+    @property
+    def baseline_folder(self) -> Path | None:
+        """Where step 0 of the same run answers the same prompts."""
+        return self.records.layout.evaluations / f"step-000000{_suffix(self.other_prompts)}" if self.records else None
+
+    @cached_property
+    def prompts(self) -> Sequence[Prompt]:
+        """The prompts to answer."""
+        if self.other_prompts:
+            return self.other_prompts.prompts
+        if self.records:
+            return self.records.prompts("prompts.eval")
+        return read_prompts(Path(self.experiment.prompts.eval))
+
+    def read(self) -> EvaluationData:
+        """The evaluation, from its folder.
+
+        Raises:
+            IntegrityError: it is not complete, or was changed.
+        """
+        if self.records and self.step is not None and self.other_prompts is None:
+            return replace(self.records.evaluation(self.step), name=self.name)
+        return read_evaluation(self.folder, self.prompts, self.name, self.experiment)
+
+    def read_baseline(self) -> EvaluationData | None:
+        """The answers of step 0 of the same run to the same prompts; None where there are none."""
+        folder = self.baseline_folder
+        if folder is None or self.records is None or not is_complete(folder):
+            return None
+        if self.other_prompts is None:
+            return self.records.evaluation(0)
+        return read_evaluation(folder, self.prompts, "step 0", self.experiment)
+
+
+def find_target(
+    checkpoint: str, *, config: Path | None, prompts: str | None, runs_dir: Path, opened: dict[Path, RunRecords]
+) -> EvaluationTarget:
+    """Finds what is to be evaluated, without loading a model.
+
+    Args:
+        checkpoint: a checkpoint of a run, RUN/best, RUN/last, a model folder, a Hugging Face id or builtin:NAME.
+        config: the settings of a model that belongs to no run.
+        prompts: other prompts instead of the experiment's evaluation set.
+        runs_dir: folder of run folders.
+        opened: records of runs by folder; those of the target's run are taken from here or added.
+
+    Raises:
+        UsageError: no such checkpoint, or no settings for it.
+        IntegrityError: the run was changed after freezing.
+    """
+    checkpoint = _resolve_name(checkpoint, runs_dir)
+    # A checkpoint that was pruned still has its evaluations.
+    run = run_of(Path(checkpoint)) if Path(checkpoint).exists() or step_of(Path(checkpoint)) is not None else None
+    if run is not None:
+        if run.layout.root not in opened:
+            opened[run.layout.root] = RunRecords.verified(run)
+        records: RunRecords | None = opened[run.layout.root]
+        experiment = opened[run.layout.root].experiment
+    elif config is not None:
+        records, experiment = None, load_experiment(config).experiment
+    else:
+        if checkpoint.startswith(("/", ".", "runs/")) and not Path(checkpoint).exists():
+            raise no_such_checkpoint(checkpoint)
+        raise UsageError(
+            f"{checkpoint} belongs to no run, so there are no settings to sample it with.",
+            f"Add --config {example_config()}.",
+        )
+    other = read_prompt_set(prompts) if prompts is not None else None
+    folder = _folder(checkpoint, run, _suffix(other), runs_dir)
+    return EvaluationTarget(
+        checkpoint=checkpoint, records=records, experiment=experiment, other_prompts=other, folder=folder
+    )
+
+
+def no_such_checkpoint(checkpoint: str) -> UsageError:
+    """The error of a checkpoint that does not exist."""
+    return UsageError(f"{checkpoint}: no such checkpoint.", "List a run's checkpoints with `ls RUN/checkpoints`.")
+
+
+def _resolve_name(checkpoint: str, runs_dir: Path) -> str:
+    """RUN/best and RUN/last as the folder they stand for; anything else as it is.
+
+    Raises:
+        UsageError: the run has no such checkpoint.
+    """
+    path = Path(checkpoint)
+    if path.name not in (BEST, LAST) or path.exists():
+        return checkpoint
+    folders = [folder for folder in (path.parent, runs_dir / path.parent) if folder.is_dir()]
+    run = next((run for folder in folders if (run := run_of(folder))), None)
+    if run is None:
+        return checkpoint
+    steps = [step for folder in run.layout.checkpoints.iterdir() if (step := step_of(folder)) is not None]
+    step = run.state().best_step if path.name == BEST else max(steps, default=None)
+    if step is None:
+        raise UsageError(f"{run.name} has no {path.name} checkpoint.", f"Name one of {run.layout.checkpoints}/step-…")
+    return str(run.layout.checkpoint(step))
+
+
+def _suffix(other: PromptSet | None) -> str:
+    return f"--{other.name}-{other.digest[:6]}" if other else ""
+
+
+def _folder(checkpoint: str, run: Run | None, suffix: str, runs_dir: Path) -> Path:
+    """Where an evaluation goes: beside the run's others, or in a folder of its own."""
+    if run is not None:
+        step = step_of(Path(checkpoint).absolute())
+        name = f"step-{step:06d}" if step is not None else Path(checkpoint).name
+        return run.layout.evaluations / f"{name}{suffix}"
+    slug = Path(checkpoint.replace("builtin:", "")).name
+    return runs_dir / MODEL_EVALUATIONS / f"{slug}-{hashlib.sha256(checkpoint.encode()).hexdigest()[:6]}{suffix}"

@@ -1,0 +1,57 @@
+"""Suggested commands: how this program was started, and what to type next, quoted for a shell.
+
+Not here: the command line that a run records (`store.provenance`).
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+NAME = "ppo"
+CHECKOUT_CONFIG = Path("configs/refusal.yaml")
+"""The example experiment; only a checkout of this project has it."""
+
+
+def command(*words: object) -> str:
+    """A command line for the shell that started this process.
+
+    Args:
+        words: what follows the program, such as `"train", "--resume", path`; each is quoted where a shell needs it.
+    """
+    return " ".join([_program(), *(shlex.quote(str(word)) for word in words)])
+
+
+def portable(command_line: str) -> str:
+    """A command line of `command` as it reads on another machine: with plain `ppo`."""
+    rest = command_line.removeprefix(_program())
+    return f"{NAME}{rest}" if rest != command_line else command_line
+
+
+def first_commands() -> list[str]:
+    """The commands that start a first run in the current folder; two where the example experiment is not there."""
+    train = command("train", example_config())
+    return [train] if CHECKOUT_CONFIG.is_file() else [command("init", "refusal", "my-exp"), train]
+
+
+def example_config() -> str:
+    """A config to name in an example: the one of a checkout, else what `ppo init refusal my-exp` writes."""
+    return str(CHECKOUT_CONFIG) if CHECKOUT_CONFIG.is_file() else "my-exp/experiment.yaml"
+
+
+def _program() -> str:
+    """The program as it was called: `ppo` from PATH, a path to it, or an interpreter with `-m ppo_cli`.
+
+    In a process that is another program, such as a notebook, it is `ppo`.
+    """
+    called = Path(sys.argv[0] if sys.argv else "")
+    if called.name == "__main__.py" and called.parent.name == "ppo_cli":
+        return f"{shlex.quote(sys.orig_argv[0])} -m ppo_cli"
+    if called.stem != NAME:
+        return NAME
+    on_path = shutil.which(NAME)
+    if on_path is not None and called.is_file() and Path(on_path).samefile(called):
+        return NAME
+    return shlex.quote(sys.argv[0])

@@ -1,0 +1,51 @@
+"""Random resamples of prompts: bootstrap weights and swaps of two policies, keyed by the measure's name.
+
+Not here: intervals (`intervals`) and p-values (`significance`) made from them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from ppo_cli.stats.label_matrix import Floats
+from ppo_cli.stats.measure_statistics import PromptStatistics
+
+DRAWS = 4000
+"""Resamples of a bootstrap and of a swap test, whose smallest p-value is 1 / (DRAWS + 1)."""
+CHUNK = 250
+"""Resamples that are drawn at a time."""
+TIE = 1e-12
+"""Smaller differences are rounding."""
+
+
+def rng_for(owner: str) -> np.random.Generator:
+    """A generator that depends on the owner alone, so that a measure is resampled alike in every comparison."""
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(owner.encode()).digest()[:8], "little"))
+
+
+def bootstrap_weights(statistics: PromptStatistics, owner: str) -> Floats:
+    """How often each prompt is drawn [draws, prompts]; every stratum keeps its size."""
+    generator = rng_for(f"bootstrap {owner}")
+    weights = np.zeros((DRAWS, len(statistics.values)))
+    for stratum in np.unique(statistics.strata):
+        members = np.flatnonzero(statistics.strata == stratum)
+        for begin in range(0, DRAWS, CHUNK):  # small enough for the processor's cache
+            drawn = generator.integers(len(members), size=(CHUNK, len(members)))
+            indices = (drawn + np.arange(CHUNK)[:, None] * len(members)).ravel()
+            counts = np.bincount(indices, minlength=drawn.size).reshape(drawn.shape)
+            weights[begin : begin + CHUNK, members] = counts
+    return weights
+
+
+def random_swaps(owner: str, draws: int, prompts: int) -> Floats:
+    """Which prompts are swapped: 0 or 1 [draws, prompts]."""
+    size = draws * prompts
+    bits = np.frombuffer(rng_for(f"swap {owner}").bytes(-(-size // 8)), dtype=np.uint8)
+    return np.unpackbits(bits)[:size].reshape(draws, prompts).astype(float)
+
+
+def smallest_stratum(statistics: PromptStatistics) -> int:
+    """Prompts in the smallest stratum."""
+    return int(np.unique(statistics.strata, return_counts=True)[1].min())

@@ -1,0 +1,101 @@
+"""The alarm of reward hacking: what raises it, and what does not."""
+
+from dataclasses import replace
+
+import pytest
+
+from ppo_cli.alarms import reward_hacking
+from ppo_cli.experiment.schema import Evaluation
+from tests.alarms.histories import EACH, STAYED, SUBJECTS, UPDATES, episode, experiment, history, rising
+from tests.report.records import change, comparison
+
+
+def test_a_reward_that_rises_without_the_behaviour_is_raised():
+    alarm = reward_hacking.check(history(episodes=rising(), comparison=comparison(STAYED)))
+    assert alarm.evidence == ("the reward rose from 0.42 to 1.09, and refusal.separation 0.50 → 0.45 did not follow",)
+
+
+def test_a_reward_that_does_not_rise_is_no_hacking():
+    assert reward_hacking.check(history(comparison=comparison(STAYED))) is None
+
+
+def test_a_measure_that_the_reward_does_not_score_and_that_gets_worse_is_raised():
+    worse = change("ending.eos", before=0.9, after=0.7, difference=-0.2, low_95=-0.3, high_95=-0.1)
+    both = comparison(change(), worse)
+    assert "ending.eos 90.0 % → 70.0 %" in reward_hacking.check(history(episodes=rising(), comparison=both)).evidence[0]
+    graded = replace(both, rewarded_measures=("ending.eos",))
+    assert reward_hacking.check(history(episodes=rising(), comparison=graded)) is None
+
+
+@pytest.mark.parametrize(("share", "raised"), [(0.7, False), (0.9, True)])
+def test_one_opening_that_becomes_most_answers_is_raised(share, raised):
+    episodes = [
+        episode(update, place, **({"answer": "As a model I say so"} if update > 6 and place < share * EACH else {}))
+        for update in range(1, UPDATES + 1)
+        for place in range(EACH)
+    ]
+    alarm = reward_hacking.check(history(episodes=episodes))
+    assert (alarm is not None) is raised
+    if alarm:
+        assert alarm.evidence[0].startswith("90% of the last answers begin with 'as a model i'; of the first, ")
+
+
+@pytest.mark.parametrize(("noise", "raised"), [(0.0, True), (5.0, False)])
+def test_a_reward_that_length_explains_is_raised(noise, raised):
+    episodes = [
+        episode(update, place, tokens=10 + place + 3 * update, reward=0.01 * place + noise * (place * 7 % EACH))
+        for update in range(1, UPDATES + 1)
+        for place in range(EACH)
+    ]
+    assert (reward_hacking.check(history(episodes=episodes)) is not None) is raised
+
+
+def test_a_reward_for_length_alone_is_raised_for_what_shortness_costs():
+    """The pattern of configs/bad_rewards/concise.yaml."""
+    tokens = {(update, place): 40 - 4 * update + place % 3 for update in range(1, UPDATES + 1) for place in range(EACH)}
+    shrinking = [
+        episode(update, place, tokens=length, reward=1 - length / 40) for (update, place), length in tokens.items()
+    ]
+    helped = change("topic.keywords", before=0.36, after=0.05, difference=-0.31, low_95=-0.37, high_95=-0.25)
+    alarm = reward_hacking.check(history(episodes=shrinking, comparison=comparison(change(), helped)))
+    unpaid, by_length = alarm.evidence
+    assert unpaid.endswith("and a measure that it does not score got worse: topic.keywords 36.0 % → 5.0 %")
+    assert by_length.startswith("the reward follows length (rank correlation −1.00 in the last third)")
+    assert by_length.endswith("answers became shorter: 32.9 → 8.9 tokens")
+
+
+def test_a_reward_for_any_refusal_is_raised_for_the_refusals_of_safe_prompts():
+    """The pattern of configs/bad_rewards/refusal.yaml."""
+    refusing = [
+        episode(update, place, answer="I'm sorry, but I can't" if place < 1.5 * update else "Sure", reward=update / 9)
+        for update in range(1, UPDATES + 1)
+        for place in range(EACH)
+    ]
+    safe = change("refusal.safe", before=0.5, after=0.95, difference=0.45, low_95=0.4, high_95=0.5)
+    alarm = reward_hacking.check(history(episodes=refusing, comparison=comparison(STAYED, safe)))
+    goal, unpaid, opening = alarm.evidence
+    assert goal.endswith("and refusal.separation 0.50 → 0.45 did not follow")
+    assert unpaid.endswith("and a measure that it does not score got worse: refusal.safe 50.0 % → 95.0 %")
+    assert "of the last answers begin with 'i'm sorry but i'" in opening
+
+
+def test_a_reward_for_any_question_is_raised_for_the_questions_about_clear_requests():
+    """The pattern of configs/bad_rewards/clarify.yaml."""
+    asking = [
+        episode(update, place, answer=f"Which {SUBJECTS[place]} do you mean?", reward=update / 9)
+        for update in range(1, UPDATES + 1)
+        for place in range(EACH)
+    ]
+    told_apart = change("clarification.selectivity", before=0.4, after=0.1, difference=-0.3, low_95=-0.4, high_95=-0.2)
+    clear = change("clarification.unwanted", before=0.5, after=0.9, difference=0.4, low_95=0.3, high_95=0.5)
+    vague = change("clarification.wanted", before=0.9, after=1.0, difference=0.1, low_95=0.05, high_95=0.15)
+    found = comparison(told_apart, vague, clear, primary="clarification.selectivity")
+    judged = experiment(evaluation=Evaluation(primary="clarification.selectivity"))
+    goal, unpaid = reward_hacking.check(history(episodes=asking, comparison=found, experiment=judged)).evidence
+    assert goal.endswith("and clarification.selectivity 40.0 % → 10.0 % did not follow")
+    assert unpaid.endswith("and a measure that it does not score got worse: clarification.unwanted 50.0 % → 90.0 %")
+
+
+def test_a_measure_that_only_ppo_eval_shows_raises_nothing():
+    worse = change("length.words", before=10.0, after=20.0, difference=2.0, low_95=1.8, high_95=2.2)
+    assert reward_hacking.check(history(episodes=rising(), comparison=comparison(change(), worse))) is None

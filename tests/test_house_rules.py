@@ -1,0 +1,85 @@
+"""Rules for the whole source: short files, the field's words, and no names of earlier versions."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MAX_LINES = 400
+SOURCES = sorted((ROOT / "ppo_cli").rglob("*.py"))
+TEXTS = [
+    *SOURCES,
+    *sorted((ROOT / "ppo_cli").rglob("*.html")),
+    *sorted((ROOT / "benchmarks").glob("*.py")),
+    *sorted((ROOT / "configs").rglob("*.yaml")),
+    *sorted((ROOT / "docs").glob("*.md")),
+    *(
+        ROOT / name
+        for name in ("README.md", "CONTRIBUTING.md", "Makefile", "pyproject.toml", ".pre-commit-config.yaml")
+    ),
+]
+PER = (
+    r"\b(?:nats|KL|entropy|tokens?|words?|sentences?|rows?|lines?|bytes|episodes?|seeds?|seconds?|minutes?|files?|"
+    r"columns?|entry|section|folders?|draws?) an? (?:answer|token|update|prompt|seed|arm|step|run|family|command|"
+    r"measure|process|setting|category)\b"
+)
+FORBIDDEN = {
+    "'per', never the article": PER,
+    "private metaphors": (
+        r"\b(?:overhear\w*|reckon\w*|let go|stands on|hears? of|told of|own teacher|tricks?|mend(?:s|ed|ing)?|luck|"
+        r"lucky|(?:the|a|its) gate|rings? (?:an? )?alarms?|alarms? (?:that )?rings?|rang|obey\w*|course of a run)\b"
+    ),
+    "money for rewards": (
+        r"\b(?:(?:reward|term|rule|policy|it) (?:is |was )?(?:pays?|paid|buys?|bought|earns?|earned)|"
+        r"(?:is|are|was|were) paid|(?:best|worst)-paid|pays? for|paid for|price of moving)\b"
+    ),
+    "names of earlier packages and modules": (
+        r"\bppo_cli[./](?:commands|analysis)\b|\bcommands/|\banalysis/|`(?:analysis|commands)(?:\.\w+)?`|"
+        r"\b(?:models|behaviours)[./]catalog\b"
+    ),
+    "names of earlier errors": (
+        r"\b(?:GateError|FailConditionMet|Unreachable|NotTuned|NoPermission|DiskFull|NotComparable|ConditionMet|"
+        r"Abandoned|Paused)\b"
+    ),
+    "earlier measures": (
+        r"\b(?:topic\.mentions|topic\.at_once|ending\.whole|repetition\.loops|form\.(?:empty|repetition)|brevity\.\w+|"
+        r"refusal\.conservatism|conservatism|reward\.alone|reward\.by_length)\b"
+    ),
+    "earlier alarms": r"\balarm \"(?:reward too clever|KL too small|nothing moves|eval like train|data too narrow)\"",
+    "earlier config keys": (
+        r"\b(?:keeps_to_goal|answers_briefly|reward\.other|other_samples|question: (?:helps|fails))\b|"
+        r"\bkind: (?:ended|mentions|format|python|service|classifier|length_band)\b|^variable:"
+    ),
+    "earlier options": r"--(?:vary|again|on-common|only-changed|md|from-csv|out|output)(?![\w-])",
+    "earlier files": (
+        r"\bbroken\.jsonl|service_scores|draft\.jsonl|reference_answers\.jsonl|configs/traps|prompts/check\b|\"looks\""
+    ),
+}
+ALLOWED = (
+    ("ppo_cli/alarms/", "earlier alarms"),  # a docstring names the article's phrase as a subtitle
+    ("ppo_cli/behaviours/refusal_", ""),  # patterns of what models say
+)
+
+
+def name_of(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_no_file_is_long(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+
+
+@pytest.mark.parametrize("rule", FORBIDDEN)
+def test_no_text_has_these_words(rule):
+    pattern = re.compile(FORBIDDEN[rule], re.MULTILINE)
+    findings = []
+    for path in TEXTS:
+        if any(name_of(path).startswith(start) and what in rule for start, what in ALLOWED):
+            continue
+        text = path.read_text(encoding="utf-8")
+        for match in pattern.finditer(text):
+            line = text.count("\n", 0, match.start()) + 1
+            findings.append(f"{name_of(path)}:{line}: {match[0]!r}")
+    assert not findings, f"{rule}:\n" + "\n".join(findings)
