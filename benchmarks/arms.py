@@ -32,7 +32,7 @@ def set_up(updates: int, overrides: Sequence[str]) -> Any:
     from ppo_cli.records.events import ignore_events
     from ppo_cli.setup.resolve import read_inputs, resolve_experiment
 
-    fixed = ["model.warm_start=null", "reward.other=none", "ppo.warmup_updates=0", f"ppo.updates={updates}"]
+    fixed = ["model.warm_start=null", "reward.baseline=none", "ppo.warmup_updates=0", f"ppo.updates={updates}"]
     return resolve_experiment(read_inputs(load_experiment(CONFIG, [*fixed, *overrides]).experiment), ignore_events)
 
 

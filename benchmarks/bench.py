@@ -178,7 +178,7 @@ def checkpoints(overrides: list[str]) -> str:
     from ppo_cli.setup.resolve import read_inputs, resolve_experiment
     from ppo_cli.store.layout import RunLayout
 
-    experiment = load_experiment(CONFIG, ["reward.other=none", "ppo.updates=5", *overrides]).experiment
+    experiment = load_experiment(CONFIG, ["reward.baseline=none", "ppo.updates=5", *overrides]).experiment
     trainer, start = our_trainer(resolve_experiment(read_inputs(experiment), ignore_events))
     updates: list[float] = []
     saves: list[float] = []

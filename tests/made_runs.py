@@ -1,14 +1,13 @@
 """Run folders with answers of one's choice, written by the store itself, without a model or an update."""
 
 import hashlib
-from dataclasses import replace
 
 import numpy as np
 
 from ppo_cli.behaviours.label_answers import RULES, RULES_VERSION, label_sample
 from ppo_cli.experiment import freeze
-from ppo_cli.experiment.load import as_yaml
-from ppo_cli.experiment.schema import Evaluation, Experiment, Kl, Model, Prompts, Reward, Term
+from ppo_cli.experiment.load import to_yaml
+from ppo_cli.experiment.schema import Evaluation, Experiment, Kl, Model, Prompts, Reward
 from ppo_cli.prompts.jsonl import as_row, read_prompts
 from ppo_cli.store.evaluations import write_evaluation
 from ppo_cli.store.files import write_json
@@ -29,7 +28,7 @@ def experiment(**changes):
         "model": Model(start="builtin:none"),
         "prompts": Prompts(train=PROMPT_FILES["prompts.train"], eval=PROMPT_FILES["prompts.eval"]),
         "evaluation": Evaluation(samples_per_prompt=2),
-        "reward": Reward(terms={"ended": Term()}),
+        "reward": Reward(terms={"ends_turn": {}}),
         "kl": Kl(coef=0.1),
     }
     return Experiment(**{**given, **changes})
@@ -68,7 +67,7 @@ def make_run(
         PROMPT_FILES["prompts.eval"]: eval_rows or rows("eval", prompts, start=200),
     }
     scratch = output / "scratch.jsonl"
-    texts, read = {"config.yaml": as_yaml(setting), "inputs/chat_template.jinja": "{{ messages }}"}, {}
+    texts, read = {"config.yaml": to_yaml(setting), "inputs/chat_template.jinja": "{{ messages }}"}, {}
     for name, lines in files.items():
         texts[name] = write_rows(scratch, lines).read_text(encoding="utf-8")
         read[name] = read_prompts(scratch)
@@ -130,4 +129,4 @@ def seeds(output, numbers, *, spread=0.0, safe=0.5, **settings):
 
 def varied(setting, **changes):
     """An experiment with some fields changed."""
-    return replace(setting, **changes)
+    return setting.model_copy(update=changes)

@@ -90,7 +90,7 @@ def write_sentence_config(folder, model, prompts, *, terms, primary, tokens=1, c
     text = f"""
 name: sentences
 goal: Refuse what hurts.
-model: {{start: {model}, dtype: float32, train: {{layers: 2, lora: {{r: 4, alpha: 8}}}}}}
+model: {{start: {model}, dtype: float32, train: {{top_layers: 2, lora: {{r: 4, alpha: 8}}}}}}
 prompts: {{train: train.jsonl, eval: eval.jsonl, max_tokens: 64}}
 rollout: {{max_new_tokens: {tokens}, temperature: 1.0}}
 evaluation: {{samples_per_prompt: 2, max_new_tokens: {tokens}, temperature: 1.0, every: 0, seed: 5, primary: {primary}}}

@@ -107,11 +107,11 @@ def write_tiny_config(folder, model, **extra):
     text = f"""
 name: tiny
 goal: Say something else.
-model: {{start: {model}, dtype: float32, train: {{layers: 2, lora: {{r: 4, alpha: 8}}}}}}
+model: {{start: {model}, dtype: float32, train: {{top_layers: 2, lora: {{r: 4, alpha: 8}}}}}}
 prompts: {{train: train.jsonl, eval: eval.jsonl, max_tokens: 64}}
 rollout: {{max_new_tokens: 8, temperature: 1.0}}
 evaluation: {{samples_per_prompt: 2, max_new_tokens: 8, temperature: 1.0, every: 2, interim_prompts: 8, seed: 5}}
-reward: {{other: reference, terms: {{ended: {{weight: 1.0}}, keeps_to_goal: {{weight: 0.5}}}}}}
+reward: {{baseline: reference, terms: {{ends_turn: {{weight: 1.0}}, matches_expect: {{weight: 0.5}}}}}}
 kl: {{coef: 0.05, stop_at: null}}
 ppo: {{updates: 4, episodes_per_update: 8, epochs: 2, minibatches: 2, learning_rate: 1.0e-2, warmup_updates: 1}}
 checkpoints: {{every: 2, keep: 2}}

@@ -19,8 +19,9 @@ from ppo_cli.alarms import (
     too_many_changes,
 )
 from ppo_cli.alarms.run_history import RunHistory, improvement
-from ppo_cli.experiment.schema import LARGEST_SEED, ROUNDS
-from ppo_cli.experiment.schema_index import schema_keys, wildcard_path
+from ppo_cli.experiment.schema import ROUNDS
+from ppo_cli.experiment.schema_base import LARGEST_SEED
+from ppo_cli.experiment.schema_index import key_of
 from ppo_cli.records.checks import Advice, Alarm
 from ppo_cli.records.measures import Measure
 from ppo_cli.records.program import command
@@ -178,7 +179,7 @@ def _largest_rise(history: RunHistory) -> str | None:
 
 def _further(key: str, start: object, end: object) -> float | int | None:
     """One more step by the ratio of `end` to `start`; None where that value is out of range."""
-    schema_key = schema_keys().get(wildcard_path(key))
+    schema_key = key_of(key)
     if schema_key is None or not (_is_number(start) and _is_number(end)):
         return None
     first, second = float(start), float(end)  # type: ignore[arg-type]
@@ -187,13 +188,13 @@ def _further(key: str, start: object, end: object) -> float | int | None:
     value: float | int = float(f"{second * second / first:.3g}")
     if isinstance(start, int) and isinstance(end, int):
         value = round(value)
-    return None if schema_key.range_error(value) or value == end else value
+    return value if schema_key.allows(value) and value != end else None
 
 
 def _is_file(key: str) -> bool:
     """Whether a comparison shows the key's file as a digest, which nobody can type."""
-    schema_key = schema_keys().get(wildcard_path(key))
-    return schema_key is None or schema_key.is_path
+    schema_key = key_of(key)
+    return schema_key is None or schema_key.is_file
 
 
 def _is_number(value: object) -> bool:

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 import ppo_cli
-from ppo_cli.cli import compare, evaluate, init, label, report, reward, runs, sft_check, show, train
+from ppo_cli.cli import compare, evaluate, init, label, report, reward, runs, schema, sft_check, show, train
 from ppo_cli.records.program import command, example_config, first_commands
 
 SUMMARY = "Run a first PPO fine-tuning of a language model, and measure how its behaviour changed."
@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], tuple[tuple[str, ...], ...]]] = {
     "report": (report.report, report.EXAMPLES),
     "runs": (runs.list_runs, runs.EXAMPLES),
     "show": (show.show, show.EXAMPLES),
+    "schema": (schema.schema, schema.EXAMPLES),
 }
 """(function, examples) in the order of `ppo --help`: the order in which they are used. CONFIG stands for a config."""
 

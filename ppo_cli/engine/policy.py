@@ -44,7 +44,7 @@ class Policy:
             CheckFailedError: the reference would share a trained weight.
         """
         self.model = model
-        self.decoder = SplitDecoder(model, trained.layers)
+        self.decoder = SplitDecoder(model, trained.top_layers)
         self.head = LMHead(model)
         model.requires_grad_(False)
         self._reference_layers: list[nn.Module] | None = None

@@ -14,7 +14,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from ppo_cli.engine.split_decoder import SplitDecoder
 from ppo_cli.engine.warm_start import StepProgress, quiet_datasets
 from ppo_cli.errors import IntegrityError, PromptError, reason_of
 from ppo_cli.experiment.digest import sha256_file, sha256_of
+from ppo_cli.experiment.term_types import Preference
 from ppo_cli.models import loading
 from ppo_cli.models.cache_dir import cache_folder
 from ppo_cli.records.answers import Answer, Prompt
@@ -63,7 +64,7 @@ class _Training:
     """What one training of a reward model needs besides its pairs."""
 
     term_path: str
-    parameters: Mapping[str, Any]
+    term: Preference
     start: Path
     tokenizer: loading.ChatTokenizer
     """Of the start model."""
@@ -72,13 +73,13 @@ class _Training:
 
 
 def train_reward_model(
-    term_path: str, parameters: Mapping[str, Any], start: Path, device: torch.device, on_event: EventHandler
+    term_path: str, term: Preference, start: Path, device: torch.device, on_event: EventHandler
 ) -> Path:
     """The folder of the reward model, training it the first time.
 
     Args:
         term_path: of the reward term in the config, for messages.
-        parameters: of the term.
+        term: the term itself.
         start: folder of the model to train from.
         device: to train and to score on.
         on_event: called with progress and the held-out accuracy.
@@ -90,10 +91,10 @@ def train_reward_model(
         DiskFullError: no space is left.
         NoPermissionError: the cache folder may not be written.
     """
-    pairs = read_pairs(Path(parameters["pairs"]))
+    pairs = read_pairs(Path(term.pairs))
     tokenizer = loading.load_tokenizer(start)
     settings = {
-        name: parameters[name] for name in ("epochs", "learning_rate", "lora_r", "batch_size", "max_tokens", "seed")
+        name: getattr(term, name) for name in ("epochs", "learning_rate", "lora_r", "batch_size", "max_tokens", "seed")
     }
     key = sha256_of(
         {
@@ -108,7 +109,7 @@ def train_reward_model(
     if not target.exists():
         training = _Training(
             term_path=term_path,
-            parameters=parameters,
+            term=term,
             start=start,
             tokenizer=tokenizer,
             device=device,
@@ -214,7 +215,7 @@ def _train_into(target: Path, pairs: Sequence[Pair], training: _Training) -> Non
 
 def _with_score_head(training: _Training) -> Any:  # noqa: ANN401
     """The start model's layers under a new head of one label."""
-    tokenizer, seed = training.tokenizer, training.parameters["seed"]
+    tokenizer, seed = training.tokenizer, training.term.seed
     base = loading.load_model(training.start, tokenizer, training.device, torch.float32)
     config = copy.deepcopy(base.config)
     config.num_labels, config.pad_token_id = 1, tokenizer.pad_id
@@ -227,30 +228,30 @@ def _with_score_head(training: _Training) -> Any:  # noqa: ANN401
 
 def _train(training: _Training, tokenizer: Any, pairs: Sequence[Pair], work: Path) -> Any:  # noqa: ANN401
     """The trained model with its adapters merged."""
-    model, parameters = _with_score_head(training), training.parameters
-    batch_size = min(parameters["batch_size"], len(pairs))
-    steps = parameters["epochs"] * -(-len(pairs) // batch_size)
+    model, term = _with_score_head(training), training.term
+    batch_size = min(term.batch_size, len(pairs))
+    steps = term.epochs * -(-len(pairs) // batch_size)
     training.on_event(Phase(name="reward model", total=steps, unit="steps"))
     layers = SplitDecoder(model, None).upper_layers
-    config = lora_config(model, layers, r=parameters["lora_r"], alpha=2 * parameters["lora_r"])
+    config = lora_config(model, layers, r=term.lora_r, alpha=2 * term.lora_r)
     config.task_type, config.modules_to_save = "SEQ_CLS", ["score"]
 
     def ids(prompt: str, answer: str) -> list[int]:
-        return token_ids(training.term_path, tokenizer, prompt, answer, parameters["max_tokens"])["input_ids"]
+        return token_ids(training.term_path, tokenizer, prompt, answer, term.max_tokens)["input_ids"]
 
     rows = [
         {"chosen_ids": ids(pair.prompt, pair.chosen), "rejected_ids": ids(pair.prompt, pair.rejected)} for pair in pairs
     ]
-    set_seed(parameters["seed"])
+    set_seed(term.seed)
     trainer = RewardTrainer(
         model=get_peft_model(model, config),
         args=RewardConfig(
             output_dir=str(work / "trainer"),
-            num_train_epochs=parameters["epochs"],
+            num_train_epochs=term.epochs,
             per_device_train_batch_size=batch_size,
-            learning_rate=parameters["learning_rate"],
+            learning_rate=term.learning_rate,
             lr_scheduler_type="linear",
-            seed=parameters["seed"],
+            seed=term.seed,
             max_length=None,
             gradient_checkpointing=False,
             bf16=False,
@@ -274,7 +275,7 @@ def _train(training: _Training, tokenizer: Any, pairs: Sequence[Pair], work: Pat
 
 def _count_correct(training: _Training, folder: Path, pairs: Sequence[Pair]) -> int:
     """Number of pairs whose chosen answer gets the higher score."""
-    scorer = scorer_in(training.term_path, folder, training.parameters, str(training.device), None)
+    scorer = scorer_in(training.term_path, folder, training.term, str(training.device), None)
     prompts = [Prompt(id=str(index), text=pair.prompt) for index, pair in enumerate(pairs)]
     texts = [pair.chosen for pair in pairs] + [pair.rejected for pair in pairs]
     answers = [Answer(text=text, token_count=len(text.split()), finish="eos") for text in texts]

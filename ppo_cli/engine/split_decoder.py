@@ -44,7 +44,8 @@ class SplitDecoder:
         self._owner, self._name = _find_layer_list(self.backbone, count)
         self.layers: list[nn.Module] = list(getattr(self._owner, self._name))
         if trained_layers is not None and trained_layers > count:
-            raise ModelError(f"model.train.layers: the model has {count} layers, not {trained_layers}.", "Lower it.")
+            message = f"model.train.top_layers: the model has {count} layers, not {trained_layers}."
+            raise ModelError(message, "Lower it.")
         self._first_trained = count - (trained_layers or count)
         self.split_at = self._first_trained
         """Number of lower layers that run once; 0 means that every pass runs all layers."""
@@ -71,7 +72,7 @@ class SplitDecoder:
         with self._running([*self.layers[: self.split_at], capture]):
             self.backbone(input_ids=ids, use_cache=False)
         if capture.hidden is None:
-            raise ModelError("The model's layers cannot be split in two.", "Set model.train.layers=null.")
+            raise ModelError("The model's layers cannot be split in two.", "Set model.train.top_layers=null.")
         return capture.hidden
 
     def run_upper(

@@ -15,10 +15,9 @@ from typing import Any
 import torch
 from trl.experimental.ppo import PPOConfig
 
-from ppo_cli.experiment.freeze import path_independent
-from ppo_cli.experiment.load import to_dict
+from ppo_cli.experiment.paths import path_independent
 from ppo_cli.experiment.schema import Experiment
-from ppo_cli.experiment.schema_index import flatten, schema_keys, wildcard_path
+from ppo_cli.experiment.schema_index import key_of
 
 UNTRACKED_KEYS = ("model.system_prompt",)
 """Not sent to trackers: a prompt, and prompts do not leave the run's folder."""
@@ -38,10 +37,10 @@ class TrackedPPOConfig(PPOConfig):
 def tracked_settings(experiment: Experiment) -> dict[str, Any]:
     """Every key that can change a number of the run, by its path; file paths mean nothing on another machine."""
     tracked = {}
-    for path, value in flatten(to_dict(experiment)).items():
-        key = schema_keys().get(wildcard_path(path))  # None is a group that the config sets to null
-        if path not in UNTRACKED_KEYS and (key is None or (key.role != "free" and not key.is_path)):
-            tracked[path] = path_independent(path, value)
+    for path, value in path_independent(experiment).items():
+        key = key_of(path)  # None for a group that is null, and for what a user's function takes
+        if path not in UNTRACKED_KEYS and (key is None or (key.role != "free" and not key.is_file)):
+            tracked[path] = value
     return tracked
 
 

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,7 @@ def warm_start(model: ModelToTrain, examples: Sequence[Prompt], settings: Sft, o
             "training_version": TRAINING_VERSION,
             "model": dict(model.digests),
             "system_prompt": model.tokenizer.system_prompt,
-            "settings": asdict(settings),
+            "settings": settings.model_dump(),
             "examples": [as_row(example) for example in examples],
             "device_and_dtype": model.device_and_dtype,
         }
@@ -115,7 +115,7 @@ def _train(start: ModelToTrain, examples: Sequence[Prompt], settings: Sft, work:
     steps = settings.epochs * -(-len(examples) // settings.batch_size)
     on_event(Phase(name="warm start (SFT)", total=steps, unit="steps"))
     set_seed(settings.seed)
-    layers = SplitDecoder(model, settings.layers).upper_layers
+    layers = SplitDecoder(model, settings.top_layers).upper_layers
     config = lora_config(model, layers, r=settings.lora_r, alpha=2 * settings.lora_r)
     trainer = SFTTrainer(
         model=get_peft_model(model, config),

@@ -17,7 +17,7 @@ from ppo_cli.evaluation.compared_runs import ComparedRun
 from ppo_cli.evaluation.human_labels import with_human_labels
 from ppo_cli.evaluation.run_alarms import next_step
 from ppo_cli.experiment.freeze import Lock
-from ppo_cli.experiment.schema_index import format_value
+from ppo_cli.experiment.values import format_value
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.comparisons import Comparison, FailConditionResult, SeedNoise, Seeds
 from ppo_cli.records.measures import Estimate, Measure

@@ -6,7 +6,6 @@ Not here: sampling tokens (`models.sampling`), the file of answers so far (`stor
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,7 +57,7 @@ def sample_resumable(
     on_event(Phase(name="answering", total=len(prompts) * samples, unit="answers"))
     with models.policy() as model:
         depends_on = {
-            "settings": asdict(settings),
+            "settings": settings.model_dump(),
             "prompts": sha256_of([[prompt.id, list(ids)] for prompt, ids in prompts]),
             "batch": size,
             "device": str(model.device),

@@ -14,9 +14,9 @@ from typing import Any
 
 from ppo_cli.behaviours.measures import MEASURES
 from ppo_cli.errors import PpoError, UsageError
-from ppo_cli.experiment.load import to_dict
 from ppo_cli.experiment.schema import Experiment
-from ppo_cli.experiment.schema_index import flatten, schema_keys, wildcard_path
+from ppo_cli.experiment.schema_index import key_of, schema_keys, wildcard_path
+from ppo_cli.experiment.values import flatten, to_dict
 from ppo_cli.records.results import RunRow
 from ppo_cli.records.training import RunState
 from ppo_cli.rewards.rewarded_measures import measures_also_rewarded
@@ -60,14 +60,14 @@ def differing_keys(rows: Sequence[RunRow]) -> list[str]:
         path
         for path in paths
         if len({repr(config.get(path)) for config in readable}) > 1
-        and (wildcard_path(path) not in schema_keys() or schema_keys()[wildcard_path(path)].role != "free")
+        and ((key := key_of(path)) is None or key.role != "free")
     ]
     return sorted(differing, key=lambda path: (order.get(wildcard_path(path), len(order)), path))
 
 
 def _refuse_unknown(sort: str) -> None:
     measures = {measure.name for measure in MEASURES}
-    if sort == STARTED or sort in measures or wildcard_path(sort) in schema_keys():
+    if sort == STARTED or sort in measures or key_of(sort) is not None:
         return
     close = difflib.get_close_matches(sort, [STARTED, *measures, *schema_keys()], n=1)
     hint = f" Did you mean {close[0]}?" if close else ""

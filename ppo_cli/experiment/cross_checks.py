@@ -1,7 +1,8 @@
-"""Checks that need more than one key: contradictions, and settings that can have no effect.
+"""Checks across the groups of a config: contradictions between keys, and settings that can have no effect.
 
-A setting without effect is an error, since a silent knob spoils an experiment.
-Not here: the range of a single key (`schema`), anything that reads a file.
+A setting without effect is an error: whoever wrote it believes that it changes something.
+
+Not here: the range of a single key (`schema`), contradictions within a reward term (`term_types`), files.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import difflib
 import re
 from collections.abc import Sequence
 
+from ppo_cli.experiment.problems import Problem
 from ppo_cli.experiment.schema import TRACKERS, Experiment, Ppo
-from ppo_cli.experiment.schema_index import closest_key, schema_keys, wildcard_path
+from ppo_cli.experiment.schema_index import closest_key, key_of
 
 FOLDER_NAME = re.compile(r"\w[\w.,=@+-]{0,99}")
 GENERATION = ("evaluation.temperature", "evaluation.max_new_tokens")
@@ -21,72 +23,76 @@ TREATABLE_KEYS = ("model.start", "model.warm_start", "prompts.train", "rollout."
 MIN_MINIBATCH_EPISODES = 4
 """Fewer episodes give no variance to normalise by."""
 MIN_WHITENING_EPISODES = 8
-"""TRL's own lower bound of episodes in a minibatch for whitened rewards."""
+"""TRL's own lower bound of episodes per minibatch for whitened rewards."""
 
 
-def contradictions(experiment: Experiment) -> list[str]:
-    """All contradictions between keys whose single values are in range, each as `path: what is wrong`."""
+def contradictions(experiment: Experiment) -> list[Problem]:
+    """All contradictions between keys whose single values are in range."""
     ppo, kl, evaluation = experiment.ppo, experiment.kl, experiment.evaluation
     problems = []
     if not experiment.goal.strip():
-        problems.append("goal: must be one plain sentence that says what to align to, got nothing")
+        problems.append(Problem("goal", "must be one plain sentence that says what to align to, got nothing"))
     if not FOLDER_NAME.fullmatch(experiment.name):
-        problems.append(f"name: must be usable as a folder name without spaces, got '{experiment.name[:100]}'")
+        words = f"must be usable as a folder name without spaces, got '{experiment.name[:100]}'"
+        problems.append(Problem("name", words))
     if not experiment.reward.terms:
-        problems.append("reward.terms: at least one term is needed, for example keeps_to_goal: {weight: 1.0}")
+        words = "at least one term is needed, for example matches_expect: {weight: 1.0}"
+        problems.append(Problem("reward.terms", words))
     problems += _minibatch_problems(ppo)
     if kl.target is not None and kl.stop_at is not None and kl.target >= kl.stop_at:
-        problems.append(f"kl.target: {kl.target:g} must lie below kl.stop_at = {kl.stop_at:g}")
+        problems.append(Problem("kl.target", f"{kl.target:g} must lie below kl.stop_at = {kl.stop_at:g}"))
     if kl.target is not None and kl.coef == 0:
-        problems.append("kl.coef: 0 cannot be steered towards kl.target; start from a positive value")
+        problems.append(Problem("kl.coef", "0 cannot be steered towards kl.target; start from a positive value"))
     if ppo.warmup_updates >= ppo.updates and ppo.warmup_updates > 0:
-        problems.append(f"ppo.warmup_updates: {ppo.warmup_updates} must be less than ppo.updates = {ppo.updates}")
+        words = f"{ppo.warmup_updates} must be less than ppo.updates = {ppo.updates}"
+        problems.append(Problem("ppo.warmup_updates", words))
     if evaluation.temperature == 0 and evaluation.samples_per_prompt > 1:
-        problems.append("evaluation.samples_per_prompt: at temperature 0 all samples are the same; set it to 1")
-    return problems + _variable_problems(experiment) + _tracking_problems(experiment.tracking)
+        words = "at temperature 0 all samples are the same; set it to 1"
+        problems.append(Problem("evaluation.samples_per_prompt", words))
+    return problems + _joint_treatment_problems(experiment.joint_treatment) + _tracking_problems(experiment.tracking)
 
 
-def _minibatch_problems(ppo: Ppo) -> list[str]:
+def _minibatch_problems(ppo: Ppo) -> list[Problem]:
     size, rest = divmod(ppo.episodes_per_update, ppo.minibatches)
     if rest:
-        return [
-            f"ppo.minibatches: {ppo.minibatches} does not divide ppo.episodes_per_update = {ppo.episodes_per_update}"
-        ]
+        words = f"{ppo.minibatches} does not divide ppo.episodes_per_update = {ppo.episodes_per_update}"
+        return [Problem("ppo.minibatches", words)]
     if size < MIN_MINIBATCH_EPISODES:
-        return [f"ppo.minibatches: leaves {size} episodes a minibatch; at least {MIN_MINIBATCH_EPISODES} are needed"]
+        words = f"leaves {size} episodes per minibatch; at least {MIN_MINIBATCH_EPISODES} are needed"
+        return [Problem("ppo.minibatches", words)]
     if ppo.whiten_rewards and size < MIN_WHITENING_EPISODES:
-        return [f"ppo.whiten_rewards: needs at least {MIN_WHITENING_EPISODES} episodes in a minibatch"]
+        words = f"needs at least {MIN_WHITENING_EPISODES} episodes per minibatch"
+        return [Problem("ppo.whiten_rewards", words)]
     return []
 
 
-def _variable_problems(experiment: Experiment) -> list[str]:
-    """A declared variable names two or more keys whose change would count as a treatment."""
-    names = [str(name) for name in experiment.variable]
-    problems = [f"variable: {name} is named twice" for name in dict.fromkeys(names) if names.count(name) > 1]
+def _joint_treatment_problems(names: Sequence[str]) -> list[Problem]:
+    """A joint treatment names two or more keys whose change would count as a treatment."""
+    wrong = [f"{name} is named twice" for name in dict.fromkeys(names) if names.count(name) > 1]
     for name in dict.fromkeys(names):
-        known = schema_keys().get(wildcard_path(name))
-        if known is None:
-            close = closest_key(name)
-            problems.append(f"variable: no key '{name}'{f'; did you mean {close}?' if close else ''}")
-        elif name == "seed" or not (known.role == "treatment" or known.path.startswith(TREATABLE_KEYS)):
-            problems.append(f"variable: {name} is no treatment, so nothing moves together with it")
+        key = key_of(name)
+        if key is None:
+            guess = closest_key(name)
+            wrong.append(f"no key '{name}'{f'; did you mean {guess}?' if guess else ''}")
+        elif name == "seed" or not (key.role == "treatment" or key.path.startswith(TREATABLE_KEYS)):
+            wrong.append(f"{name} is no treatment, so it cannot be part of one")
     if len(names) == 1 and not names[0].startswith(GENERATION):
-        problems.append(f"variable: {names[0]} alone counts as one treatment anyway; name two keys or none")
-    return problems
+        wrong.append(f"{names[0]} alone counts as one treatment anyway; name two keys or none")
+    return [Problem("joint_treatment", words) for words in wrong]
 
 
-def _tracking_problems(names: Sequence[str]) -> list[str]:
-    problems = [f"tracking: {name} is named twice" for name in TRACKERS if names.count(name) > 1]
-    for name in map(str, names):
+def _tracking_problems(names: Sequence[str]) -> list[Problem]:
+    wrong = [f"{name} is named twice" for name in TRACKERS if names.count(name) > 1]
+    for name in names:
         if name not in TRACKERS:
             close = difflib.get_close_matches(name.lower(), TRACKERS, n=1)
             hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(TRACKERS)}"
-            problems.append(f"tracking: no tracker '{name}'; {hint}")
-    return problems
+            wrong.append(f"no tracker '{name}'; {hint}")
+    return [Problem("tracking", words) for words in wrong]
 
 
-def without_effect(experiment: Experiment, given: frozenset[str]) -> list[str]:
-    """The keys among those given that can change nothing, each as `path: what it needs`."""
+def without_effect(experiment: Experiment, given: frozenset[str]) -> list[Problem]:
+    """The keys among those given that can change nothing, each with what it needs."""
     is_hub_model = not experiment.model.start.startswith(("builtin:", "/"))
     conditions = [
         ("kl.horizon", experiment.kl.target is not None, "kl.target is set"),
@@ -95,7 +101,7 @@ def without_effect(experiment: Experiment, given: frozenset[str]) -> list[str]:
             experiment.kl.coef > 0 or experiment.kl.target is not None,
             "kl.coef is above 0 or kl.target is set",
         ),
-        ("reward.other_samples", experiment.reward.other == "reference", "reward.other is reference"),
+        ("reward.baseline_samples", experiment.reward.baseline == "reference", "reward.baseline is reference"),
         ("evaluation.interim_prompts", experiment.evaluation.every > 0, "evaluation.every is above 0"),
         ("model.revision", is_hub_model, "model.start is a Hugging Face id"),
     ]
@@ -105,7 +111,7 @@ def without_effect(experiment: Experiment, given: frozenset[str]) -> list[str]:
         if path.startswith("model.sft.")
     ]
     return [
-        f"{path}: has no effect unless {need}; remove it"
+        Problem(path, f"has no effect unless {need}; remove it")
         for path, has_effect, need in conditions
         if path in given and not has_effect
     ]

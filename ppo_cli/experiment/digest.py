@@ -13,7 +13,7 @@ CHUNK = 1 << 20
 
 
 def canonical_json(value: object) -> str:
-    """Sorted keys, no blanks, no NaN: equal typed values give equal text."""
+    """Sorted keys, no blanks, no NaN: equal values give equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 

@@ -1,12 +1,10 @@
-"""The freeze lock: sha256 digests, one a group, over everything that a run's meaning depends on.
+"""The freeze lock: sha256 digests, one per group, over everything that a run's meaning depends on.
 
 A read-only flag in memory is not a freeze: it is lost when a config is merged or written. The lock is a file; it
 is written before the first update and recomputed on every later load.
 
-Digests are taken over typed values in one spelling, so `1` and `1.0` in a float key are one value, and over the
+Digests are taken over validated values in one spelling, so `1` and `1.0` in a float key are one value, and over the
 token ids that the model sees, so a changed chat template is noticed even when no file of ours changed.
-
-A run outlives the version that froze it: a key that came later, and that the run leaves at its default, is no change.
 
 Not here: where the files lie (`store`), how prompts become token ids (`models`).
 """
@@ -14,26 +12,26 @@ Not here: where the files lie (`store`), how prompts become token ids (`models`)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
 from ppo_cli.errors import IntegrityError
 from ppo_cli.experiment.digest import sha256_of
-from ppo_cli.experiment.load import to_dict
-from ppo_cli.experiment.schema import REQUIRED, Experiment, KeyRole
-from ppo_cli.experiment.schema_index import flatten, role_of, schema_keys, wildcard_path
+from ppo_cli.experiment.paths import path_independent
+from ppo_cli.experiment.schema import Experiment
+from ppo_cli.experiment.schema_base import KeyRole
+from ppo_cli.experiment.schema_index import key_of
 
-LOCK_FORMAT = "ppo-freeze/1"
-"""Version of how digests are made; a lock of another version is not compared digest by digest."""
+LOCK_FORMAT = "ppo-freeze/2"
+"""How a lock is written and its digests are made; a lock of another format is not read."""
 
 REWARD_CONTENT = "reward_content"
 """Files and models that reward terms name; a run that has none has no such group."""
 
 CONFIG_GROUPS: dict[str, tuple[str, ...]] = {
-    "goal": ("goal", "round", "variable"),
+    "goal": ("goal", "round", "joint_treatment"),
     "generation": (
         "evaluation.samples_per_prompt",
         "evaluation.max_new_tokens",
@@ -50,6 +48,9 @@ CONFIG_GROUPS: dict[str, tuple[str, ...]] = {
 }
 """Groups that are made of config values alone, by the keys whose values they hold."""
 
+TREATMENT_GROUPS = ("reward", "kl", "ppo", "trained_part", "seed")
+"""Those of them that an experiment varies."""
+
 CONTENT_GROUPS = ("start_model", "warm_start", "train_set", "eval_set", "rendered", "behaviours", REWARD_CONTENT)
 """Groups that are made of content: what a path or an id in the config stood for."""
 
@@ -63,7 +64,7 @@ class Group:
     digest: str
     """sha256 over `values`."""
     values: Mapping[str, Any]
-    """Typed values, or digests and counts of content too long to show."""
+    """Validated values, or digests and counts of content too long to show."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +82,11 @@ def freeze(experiment: Experiment, content: Mapping[str, Mapping[str, Any]], fil
     """Takes every digest.
 
     Args:
-        experiment: typed and checked.
+        experiment: as it was loaded.
         content: the values of each of CONTENT_GROUPS that applies.
         files: sha256 of each pinned file.
     """
-    groups = {**_config_groups(experiment)}
+    groups = _config_groups(experiment)
     for name in CONTENT_GROUPS:
         if name in content:
             role: KeyRole = "treatment" if name == REWARD_CONTENT else "frozen"
@@ -99,14 +100,14 @@ def digest_rows(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def digest_token_ids(token_ids: Mapping[str, Sequence[Sequence[int]]]) -> dict[str, Any]:
-    """Values of the `rendered` group: one digest a prompt set, over token ids as the model sees them."""
+    """Values of the `rendered` group: one digest per prompt set, over token ids as the model sees them."""
     return {name: sha256_of([list(map(int, ids)) for ids in rows]) for name, rows in token_ids.items()}
 
 
-def as_yaml(lock: Lock) -> str:
+def to_yaml(lock: Lock) -> str:
     """The lock as a file that a person can read and diff."""
     document = {
-        "schema": LOCK_FORMAT,
+        "format": LOCK_FORMAT,
         "fingerprint": lock.fingerprint,
         "groups": {
             name: {"role": group.role, "digest": group.digest, "values": dict(group.values)}
@@ -121,13 +122,17 @@ def from_yaml(text: str, where: str) -> Lock:
     """Reads a lock and checks that it agrees with itself.
 
     Raises:
-        IntegrityError: not a lock, of another version, or edited.
+        IntegrityError: not a lock, of another format, or edited.
     """
     next_step = "Restore the file, or start a new run."
     try:
         document = yaml.safe_load(text)
-        if document["schema"] != LOCK_FORMAT:
-            raise IntegrityError(f"{where} was frozen by {document['schema']}, not {LOCK_FORMAT}.", "Repeat the run.")
+        written_as = document.get("format", document.get("schema"))
+        if written_as != LOCK_FORMAT:
+            raise IntegrityError(
+                f"{where} has the format {written_as}, and this version of ppo reads {LOCK_FORMAT} only.",
+                "Read the run with the version that made it, or repeat it.",
+            )
         groups = {
             name: Group(entry["role"], entry["digest"], entry["values"]) for name, entry in document["groups"].items()
         }
@@ -162,25 +167,18 @@ def verify_files(lock: Lock, actual: Mapping[str, str | None], where: str) -> No
             )
 
 
-def verify_config(lock: Lock, experiment: Experiment, where: str) -> Lock:
-    """Compares the config's typed values with the lock.
-
-    Returns:
-        The lock with every key of today. A run that an older version froze holds the later ones at their default.
+def verify_config(lock: Lock, experiment: Experiment, where: str) -> None:
+    """Compares the config's values with the lock.
 
     Raises:
         IntegrityError: names the group.
     """
-    today = _config_groups(experiment)
-    for name, group in today.items():
-        frozen = lock.groups[name].values if name in lock.groups else {}
-        known = {path: value for path, value in group.values.items() if not _came_later(path, value, frozen)}
-        if sha256_of(known) != sha256_of(dict(frozen)):
+    for name, group in _config_groups(experiment).items():
+        if name not in lock.groups or lock.groups[name].digest != group.digest:
             raise IntegrityError(
                 f"{where}: config.yaml (group {name}) was changed after freezing.",
                 "Restore the file, or start a new run with the new values.",
             )
-    return replace(lock, groups={**lock.groups, **today})
 
 
 def verify_content(lock: Lock, name: str, values: Mapping[str, Any], where: str) -> None:
@@ -212,51 +210,23 @@ def group_of_file(path: str) -> str:
 
 
 def _config_groups(experiment: Experiment) -> dict[str, Group]:
-    values = flatten(to_dict(experiment))
+    values = {path: value for path, value in path_independent(experiment).items() if _changes_a_number(path)}
     groups: dict[str, Group] = {}
     for name, prefixes in CONFIG_GROUPS.items():
-        held = {
-            path: path_independent(path, value)
+        own = {
+            path: value
             for path, value in values.items()
-            if any(path == prefix or path.startswith(f"{prefix}.") for prefix in prefixes) and _role(path) != "free"
+            if any(path == prefix or path.startswith(f"{prefix}.") for prefix in prefixes)
         }
-        role: KeyRole = "treatment" if name in ("reward", "kl", "ppo", "trained_part", "seed") else "frozen"
-        groups[name] = Group(role, sha256_of(held), held)
+        role: KeyRole = "treatment" if name in TREATMENT_GROUPS else "frozen"
+        groups[name] = Group(role, sha256_of(own), own)
     return groups
 
 
-def path_independent(path: str, value: Any) -> Any:  # noqa: ANN401 - of any key
-    """A value; of a file that a reward term names its last part alone, for where it lies is no part of a run."""
-    if not (path.startswith("reward.terms.") and isinstance(value, str)):
-        return value
-    parameter = path.rsplit(".", 1)[-1]
-    named = parameter in ("function", "pairs") or (parameter in ("model", "base") and value.startswith("/"))
-    return value.rsplit("/", 1)[-1] if named else value
-
-
-def _came_later(path: str, value: object, frozen: Mapping[str, Any]) -> bool:
-    """Whether a lock lacks a key because its version had none, and the run left it at its default."""
-    if path in frozen:
-        return False
-    known = schema_keys().get(wildcard_path(path))
-    if wildcard_path(path) != path:  # of a name of the user's choice; a new name is a change
-        named = ".".join(path.split(".")[:3])
-        return known is not None and value == known.default and any(held.startswith(f"{named}.") for held in frozen)
-    return bool(value == (known.default if known else _untouched().get(path, REQUIRED)))
-
-
-@cache
-def _untouched() -> Mapping[str, Any]:
-    """What a config holds that gives no key: groups that are null too."""
-    return flatten(to_dict(Experiment()))
-
-
-def _role(path: str) -> KeyRole:
-    try:
-        return role_of(path)
-    except KeyError:
-        return "treatment"
+def _changes_a_number(path: str) -> bool:
+    key = key_of(path)  # None for a group that is null, and for what a user's function takes
+    return key is None or key.role != "free"
 
 
 def _fingerprint(groups: Mapping[str, Group]) -> str:
-    return sha256_of({"schema": LOCK_FORMAT, **{name: group.digest for name, group in groups.items()}})
+    return sha256_of({"format": LOCK_FORMAT, **{name: group.digest for name, group in groups.items()}})

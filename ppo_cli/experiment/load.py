@@ -1,29 +1,40 @@
-"""YAML and `key=value` overrides to a frozen, checked Experiment, and back.
+"""YAML and `key=value` overrides to a frozen, checked Experiment, and back to YAML.
 
-The only module that imports OmegaConf. Not here: what a key means (`schema`), digests (`freeze`).
+The only module that imports OmegaConf. Not here: what a key means (`schema`), what is wrong with a value (`problems`),
+digests (`freeze`).
 """
 
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import yaml
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig, ListConfig, OmegaConf, grammar_parser
+from omegaconf.errors import (
+    GrammarParseError,
+    InterpolationKeyError,
+    InterpolationToMissingValueError,
+    OmegaConfBaseException,
+)
+from pydantic import ValidationError
 
 from ppo_cli.errors import ConfigError, reason_of
-from ppo_cli.experiment import term_parameters
 from ppo_cli.experiment.cross_checks import contradictions, without_effect
-from ppo_cli.experiment.schema import REQUIRED, Experiment
-from ppo_cli.experiment.schema_index import ANY_NAME, closest_key, flatten, schema_keys, sections, wildcard_path
+from ppo_cli.experiment.paths import resolve_path, resolve_paths, term_types_in
+from ppo_cli.experiment.problems import Problem, missing, problems_of
+from ppo_cli.experiment.schema import Experiment
+from ppo_cli.experiment.schema_index import ANY_NAME, TERMS, closest_key, key_of, keys_in, schema_keys
+from ppo_cli.experiment.term_types import TERM_TYPES
+from ppo_cli.experiment.values import REFERENCE, flatten, to_dict, without_references
 
 CORRECT_IT = "Correct it; a config that `ppo init` writes explains every key."
-PARAMETER_DEPTH = 3
-"""Dots in the path of a term's parameter, as in `reward.terms.NAME.most`."""
+MISSING = "???"
+"""OmegaConf's mark for a value that is still to be given."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +42,7 @@ class LoadedExperiment:
     """An experiment together with where it came from."""
 
     experiment: Experiment
-    """Typed, checked, with absolute paths."""
+    """Validated, with absolute paths."""
     source: Path
     """The YAML file."""
     overrides: tuple[str, ...]
@@ -40,30 +51,32 @@ class LoadedExperiment:
     """The key paths that the file or an override gives; the rest are defaults."""
 
 
-def load_experiment(source: Path, overrides: Sequence[str] = ()) -> LoadedExperiment:
+def load_experiment(source: Path | str, overrides: Sequence[str] = ()) -> LoadedExperiment:
     """Reads one YAML file, applies overrides, and checks every key.
 
     Relative paths in the file are taken from the file's folder, those in overrides from the current folder.
 
+    Args:
+        source: the YAML file.
+        overrides: changes to it, each as `key=value`.
+
     Raises:
         ConfigError: for anything wrong with the file or an override; the message names the key.
-    """
-    file_tree = _anchored(_read_yaml(source), source.parent)
-    override_tree = _anchored(_parse_overrides(overrides), Path.cwd())
-    kinds = term_parameters.types_in(file_tree, override_tree)
-    term_parameters.resolve_paths(file_tree, kinds, source.parent)
-    term_parameters.resolve_paths(override_tree, kinds, Path.cwd())
-    _raise_if_any(_unknown_keys(file_tree), source)
-    _raise_if_any(_unknown_keys(override_tree), None)
 
+    Example:
+        >>> loaded = ppo_cli.load_experiment("configs/refusal.yaml", ["kl.coef=0.1"])
+        >>> loaded.experiment.kl.coef
+        0.1
+    """
+    source = Path(source)
+    file_tree, override_tree = _read_yaml(source), _parse_overrides(overrides)
     in_file, overridden = frozenset(flatten(file_tree)), frozenset(flatten(override_tree))
-    experiment = _typed(file_tree, override_tree, source, overridden)
-    problems = _value_problems(experiment)
-    _raise_if_any(problems, None if _typed_here(problems, overridden) else source)
+    experiment = _validated(file_tree, override_tree, source, overridden)
     # An override may leave a key of the file without effect; each is judged where it was written.
-    _raise_if_any(without_effect(experiment, overridden), None)
-    as_written = _typed(file_tree, {}, source) if overridden else experiment
-    _raise_if_any(without_effect(as_written, in_file - _at_default(as_written)), source)
+    _raise_if_any(without_effect(experiment, overridden), source, overridden)
+    as_written = _file_alone(file_tree, source) if overridden else experiment
+    if as_written is not None:
+        _raise_if_any(without_effect(as_written, in_file - _at_default(as_written)), source)
     return LoadedExperiment(experiment, source, tuple(overrides), in_file | overridden)
 
 
@@ -73,42 +86,12 @@ def load_frozen(source: Path) -> Experiment:
     Raises:
         ConfigError: for anything wrong with the file.
     """
-    tree = _anchored(_read_yaml(source), source.parent)
-    term_parameters.resolve_paths(tree, term_parameters.types_in(tree), source.parent)
-    _raise_if_any(_unknown_keys(tree), source)
-    experiment = _typed(tree, {}, source)
-    _raise_if_any(_value_problems(experiment), source)
-    return experiment
+    return _validated(_read_yaml(source), {}, source)
 
 
-def to_dict(experiment: Experiment) -> dict[str, Any]:
-    """The experiment as nested plain values, every key present, in the order of the schema."""
-    tree = cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.structured(experiment)))
-    terms = tree["reward"]["terms"]
-    tree["reward"]["terms"] = {name: term_parameters.flatten_term(name, term) for name, term in terms.items()}
-    return tree
-
-
-def as_yaml(experiment: Experiment) -> str:
+def to_yaml(experiment: Experiment) -> str:
     """The experiment as YAML that loads to an equal experiment."""
-    return OmegaConf.to_yaml(OmegaConf.create(to_dict(experiment)))
-
-
-def with_paths(experiment: Experiment, inputs: Mapping[str, str]) -> Experiment:
-    """The same experiment with its path keys replaced, {key path: new path}."""
-    prompts = replace(
-        experiment.prompts,
-        train=inputs.get("prompts.train", experiment.prompts.train),
-        eval=inputs.get("prompts.eval", experiment.prompts.eval),
-    )
-    model = replace(experiment.model, warm_start=inputs.get("model.warm_start", experiment.model.warm_start))
-    terms = dict(experiment.reward.terms)
-    for path in inputs:
-        if path.startswith("reward.terms."):
-            name, parameter = path.removeprefix("reward.terms.").rsplit(".", 1)
-            terms[name] = term_parameters.with_file(terms[name], parameter, inputs[path])
-    reward = replace(experiment.reward, terms=terms)
-    return replace(experiment, prompts=prompts, model=model, reward=reward)
+    return OmegaConf.to_yaml(OmegaConf.create(without_references(to_dict(experiment))))
 
 
 def _read_yaml(source: Path) -> dict[str, Any]:
@@ -126,16 +109,15 @@ def _read_yaml(source: Path) -> dict[str, Any]:
         raise ConfigError(f"{source} cannot be read: {reason_of(error)}.", "Check the path and who owns it.") from None
     try:
         config = OmegaConf.load(io.StringIO(text))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{source}: not readable as YAML: {_one_line(error)}.", "Mend that line.") from None
-    except OSError:  # OmegaConf's word for a file that holds one value
+    except (yaml.YAMLError, OmegaConfBaseException) as error:
+        raise ConfigError(f"{source}: not readable as YAML: {_one_line(error)}.", "Correct that line.") from None
+    except OSError:  # what OmegaConf raises for a file that holds one value
         raise ConfigError(f"{source}: holds a single value, not keys and values.", "Start it with `name: …`.") from None
     if not isinstance(config, DictConfig):
         raise ConfigError(f"{source}: holds a list, not keys and values.", "Start it with `name: …`.")
     if not config:
         raise ConfigError(f"{source} is empty.", "Write a config with `ppo init refusal my-exp`.")
-    tree = OmegaConf.to_container(config)
-    return cast("dict[str, Any]", tree)
+    return _plain(config)
 
 
 def _parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
@@ -148,62 +130,173 @@ def _parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
             raise ConfigError(
                 f"override '{override}' is not readable: {_one_line(error)}.", "Quote the value."
             ) from None
-    return cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.from_dotlist(list(overrides))))
+    return _plain(OmegaConf.from_dotlist(list(overrides)))
 
 
-def _unknown_keys(tree: dict[str, Any]) -> list[str]:
-    known, groups = schema_keys(), sections()
-    problems = []
-    for path, value in flatten(tree).items():
-        general = wildcard_path(str(path))
-        if "${" in str(value):
-            problems.append(f"{path}: interpolation (${{…}}) is not supported; write the value itself")
-            continue
-        if general in known or (general in groups and (value is None or value == {})):
-            continue
-        if general.startswith(f"reward.terms.{ANY_NAME}.") and general.count(".") == PARAMETER_DEPTH:
-            continue  # whether its kind has it, `parameters` says
-        if general in groups or general == f"reward.terms.{ANY_NAME}":
-            problems.append(f"{path}: is a group of keys, not a value ({value!r})")
-            continue
-        guess = closest_key(str(path))
-        hint = f"; did you mean {guess}?" if guess else ""
-        problems.append(f"{path}: no such key{hint}")
-    return problems
-
-
-def _typed(
-    file_tree: dict[str, Any], override_tree: dict[str, Any], source: Path, overridden: frozenset[str] = frozenset()
+def _validated(
+    file_tree: Mapping[str, Any],
+    override_tree: Mapping[str, Any],
+    source: Path,
+    overridden: frozenset[str] = frozenset(),
 ) -> Experiment:
+    """The experiment that a file and overrides describe.
+
+    Raises:
+        ConfigError: everything that is wrong with either.
+    """
+    types = term_types_in(file_tree, override_tree)
+    trees = resolve_paths(file_tree, types, source.parent), resolve_paths(override_tree, types, Path.cwd())
+    for tree in trees:
+        _raise_if_any(_resolvers(tree), source, overridden)
+    references = _References(types, source.parent)
+    tree, problems = references.replaced_in(*trees), references.problems
     try:
-        trees = term_parameters.nest(file_tree), term_parameters.nest(override_tree)
-        merged = OmegaConf.merge(OmegaConf.structured(Experiment), *trees)
-        missing = sorted(OmegaConf.missing_keys(merged))
-        if missing:
-            docs = schema_keys()
-            listed = "; ".join(f"{path} ({docs[path].doc})" for path in missing)
-            raise ConfigError(f"{source}: missing {listed}", "Add it to the file.")
-        experiment = cast(Experiment, OmegaConf.to_object(merged))
-        to_dict(experiment)  # sees a list within a list, which merging lets pass
-        return _with_typed_terms(experiment, source, overridden)
-    except OmegaConfBaseException as error:
-        path = error.full_key or ""
-        where = "override" if path in overridden else str(source)
-        raise ConfigError(f"{where}: {path}: {_plain_reason(error)}.", CORRECT_IT) from None
+        experiment = Experiment.model_validate(tree)
+    except ValidationError as error:
+        known_wrong = {problem.path for problem in problems}
+        problems += [problem for problem in problems_of(error) if problem.path not in known_wrong]
+        _raise_if_any(problems, source, overridden)
+        raise
+    _raise_if_any(problems or contradictions(experiment), source, overridden)
+    return experiment
 
 
-def _with_typed_terms(experiment: Experiment, source: Path, overridden: frozenset[str]) -> Experiment:
-    found = {name: term_parameters.validate(name, term) for name, term in experiment.reward.terms.items()}
-    problems = [problem for _, several in found.values() for problem in several]
-    _raise_if_any(problems, None if _typed_here(problems, overridden) else source)
-    terms = {name: term for name, (term, _) in found.items()}
-    return replace(experiment, reward=replace(experiment.reward, terms=terms))
+class _References:
+    """Replaces every `${key}` in a config by the value of that key."""
+
+    def __init__(self, types: Mapping[str, str], folder: Path) -> None:
+        """Replaces nothing yet.
+
+        Args:
+            types: of the reward terms, by their names.
+            folder: where a relative path starts that a reference is part of.
+        """
+        self.problems: list[Problem] = []
+        """The references that cannot be replaced."""
+        self._types, self._folder = types, folder
+
+    def replaced_in(self, file_tree: Mapping[str, Any], override_tree: Mapping[str, Any]) -> dict[str, Any]:
+        """A file's tree with its overrides; left out is what cannot be replaced, and what is still to be given."""
+        has_references = _texts(file_tree) or _texts(override_tree)
+        below = [_defaults(self._types)] if has_references else []
+        merged = OmegaConf.merge(*below, dict(file_tree), dict(override_tree))
+        return cast("dict[str, Any]", self._part(_plain(merged), merged, ""))
+
+    def _part(self, raw: Any, config: Any, path: str) -> Any:  # noqa: ANN401 - any part of a tree
+        if isinstance(raw, dict):
+            named = {name: self._value(raw[name], config, name, f"{path}.{name}" if path else name) for name in raw}
+            return {name: value for name, value in named.items() if value is not _LEFT_OUT}
+        values = [self._value(value, config, index, f"{path}[{index}]") for index, value in enumerate(raw)]
+        return [value for value in values if value is not _LEFT_OUT]
+
+    def _value(self, raw: Any, config: Any, name: str | int, path: str) -> Any:  # noqa: ANN401 - any part of a tree
+        if isinstance(raw, dict | list):
+            return self._part(raw, config[name], path)
+        if raw == MISSING:
+            if (key := key_of(path)) is not None and not key.required:
+                self.problems.append(Problem(path, missing(key)))
+            return _LEFT_OUT
+        if not (isinstance(raw, str) and REFERENCE in raw):
+            return raw
+        try:
+            value = config[name]
+        except OmegaConfBaseException as error:
+            self.problems.append(Problem(path, f"'{raw}' {_why_it_leads_nowhere(error)}"))
+            return _LEFT_OUT
+        if isinstance(value, DictConfig):
+            self.problems.append(Problem(path, f"'{raw}' refers to a group of keys; name one key inside it"))
+            return _LEFT_OUT
+        plain = OmegaConf.to_container(value, resolve=True) if isinstance(value, ListConfig) else value
+        return resolve_path(path, plain, self._types, self._folder)
 
 
-def _typed_here(problems: Sequence[str], overridden: frozenset[str]) -> bool:
-    """Whether all problems lie in what was typed after the file."""
-    paths = [problem.partition(":")[0] for problem in problems]
-    return all(any(typed == path or typed.startswith(f"{path}.") for typed in overridden) for path in paths)
+_LEFT_OUT = object()
+
+
+def _texts(tree: Any, path: str = "") -> dict[str, str]:  # noqa: ANN401 - any part of a tree
+    """Every text in a tree that refers to another key, by its path."""
+    if isinstance(tree, dict):
+        inner = [_texts(value, f"{path}.{name}" if path else name) for name, value in tree.items()]
+        return {at: text for texts in inner for at, text in texts.items()}
+    if isinstance(tree, list):
+        inner = [_texts(value, f"{path}[{index}]") for index, value in enumerate(tree)]
+        return {at: text for texts in inner for at, text in texts.items()}
+    return {path: tree} if isinstance(tree, str) and REFERENCE in tree else {}
+
+
+def _resolvers(tree: Mapping[str, Any]) -> list[Problem]:
+    """The texts of a tree that would have to be computed, as `${oc.env:HOME}`."""
+    return [problem for path, text in _texts(tree).items() if (problem := _resolver_problem(path, text)) is not None]
+
+
+def _resolver_problem(path: str, text: str) -> Problem | None:
+    try:
+        nodes: list[Any] = [grammar_parser.parse(text)]
+    except GrammarParseError as error:
+        return Problem(path, f"'{text}' is no reference to a key: {_one_line(error)}")
+    for node in nodes:
+        if type(node).__name__ == "InterpolationResolverContext":
+            words = (
+                f"'{text}' calls a resolver, whose result, perhaps a secret, would be written into the run; "
+                "write the value itself, or refer to another key as ${kl.coef}"
+            )
+            return Problem(path, words)
+        nodes += getattr(node, "children", None) or []
+    return None
+
+
+def _why_it_leads_nowhere(error: OmegaConfBaseException) -> str:
+    if isinstance(error, InterpolationToMissingValueError):
+        return "refers to a key that is not given"
+    if isinstance(error, InterpolationKeyError):
+        wrong = re.search(r"'(.*)'", _one_line(error))
+        guess = closest_key(wrong[1]) if wrong else None
+        return f"refers to no key of this config{f'; did you mean {guess}?' if guess else ''}"
+    if "parent node" in str(error):
+        return "refers to the group of keys that it is part of"
+    return "refers to itself" if "Recursive" in str(error) else f"cannot be resolved: {_one_line(error)}"
+
+
+def _defaults(types: Mapping[str, str]) -> dict[str, Any]:
+    """What a config holds that gives no key but the types of its reward terms; `???` where there is no default."""
+    values = {
+        path: MISSING if key.required else key.default for path, key in schema_keys().items() if ANY_NAME not in path
+    }
+    for name, type_name in types.items():
+        if type_name in TERM_TYPES and "." not in name:
+            keys = {key: known for key, known in keys_in(TERM_TYPES[type_name]).items() if key != "type"}
+            values |= {f"{TERMS}.{name}.{key}": known.default for key, known in keys.items() if not known.required}
+    return _nested(values)
+
+
+def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for path, value in values.items():
+        *groups, name = path.split(".")
+        node = tree
+        for group in groups:
+            node = node.setdefault(group, {})
+        node[name] = value
+    return tree
+
+
+def _plain(config: Any) -> dict[str, Any]:  # noqa: ANN401 - OmegaConf's loose types
+    """A config as nested plain values, references as they are written, every key a text."""
+    return cast("dict[str, Any]", _with_text_keys(OmegaConf.to_container(config)))
+
+
+def _with_text_keys(tree: Any) -> Any:  # noqa: ANN401 - any part of a tree
+    if isinstance(tree, dict):
+        return {str(name): _with_text_keys(value) for name, value in tree.items()}
+    return [_with_text_keys(value) for value in tree] if isinstance(tree, list) else tree
+
+
+def _file_alone(file_tree: Mapping[str, Any], source: Path) -> Experiment | None:
+    """What the file describes without overrides; None where it needs them to be valid."""
+    try:
+        return _validated(file_tree, {}, source)
+    except ConfigError:
+        return None
 
 
 def _at_default(experiment: Experiment) -> frozenset[str]:
@@ -213,61 +306,20 @@ def _at_default(experiment: Experiment) -> frozenset[str]:
     return frozenset(path for path, value in values.items() if path in keys and keys[path].default == value)
 
 
-def _value_problems(experiment: Experiment) -> list[str]:
-    keys = schema_keys()
-    problems = []
-    for path, value in flatten(to_dict(experiment)).items():
-        known = keys.get(wildcard_path(path))
-        reason = known.range_error(value) if known else None
-        if reason:
-            problems.append(f"{path}: {reason}")
-    return problems or contradictions(experiment)
-
-
-def _raise_if_any(problems: list[str], source: Path | None) -> None:
+def _raise_if_any(problems: Sequence[Problem], source: Path, overridden: frozenset[str] = frozenset()) -> None:
     if not problems:
         return
-    where = f"{source}: " if source else "override: "
+    paths = [problem.path.partition("[")[0] for problem in problems]
+    typed = all(any(key == path or key.startswith(f"{path}.") for key in overridden) for path in paths)
+    where = "override" if typed else str(source)
     if len(problems) == 1:
-        raise ConfigError(f"{where}{problems[0]}{'' if problems[0].endswith('?') else '.'}", CORRECT_IT)
+        raise ConfigError(f"{where}: {problems[0]}{'' if problems[0].words.endswith('?') else '.'}", CORRECT_IT)
     listed = "\n".join(f"  - {problem}" for problem in problems)
-    raise ConfigError(f"{where}{len(problems)} problems:\n{listed}", CORRECT_IT)
-
-
-def _anchored(tree: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Makes the paths in a tree absolute, taking relative ones from `folder`."""
-    for path, known in schema_keys().items():
-        if known.is_path or path == "model.start":
-            *groups, leaf = path.split(".")
-            node: Any = tree
-            for group in groups:
-                node = node.get(group) if isinstance(node, dict) else None
-            value = node.get(leaf) if isinstance(node, dict) else None
-            if isinstance(node, dict) and isinstance(value, str) and value != REQUIRED:
-                full = (folder / Path(value).expanduser()).absolute()
-                if known.is_path or value.startswith((".", "/", "~")) or full.is_dir():
-                    node[leaf] = str(full)
-    return tree
-
-
-def _plain_reason(error: OmegaConfBaseException) -> str:
-    first = _one_line(error)
-    swaps = {
-        "could not be converted to Integer": "is not a whole number",
-        "could not be converted to Float": "is not a number",
-        "is not a valid bool": "is not true or false",
-        "Invalid value assigned: AnyNode is not a ListConfig, TupleConfig, list, or tuple": "must be a list, as [a, b]",
-        "field 'tracking' is not Optional": "null is not allowed here; write []",
-        "field 'variable' is not Optional": "null is not allowed here; write []",
-        "Incompatible value 'None' for field of type": "null is not allowed here; expected",
-    }
-    for omegaconf_words, ours in swaps.items():
-        first = first.replace(omegaconf_words, ours)
-    return first.removesuffix(".")
+    raise ConfigError(f"{where}: {len(problems)} problems:\n{listed}", CORRECT_IT)
 
 
 def _one_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         return f"line {error.problem_mark.line + 1}: {error.problem}"
-    return lines[0] if lines else type(error).__name__
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0].removesuffix(".") if lines else type(error).__name__

@@ -1,282 +1,252 @@
-"""Every key of an experiment: its type, default, range, and whether it may move between two runs.
+"""Every key of an experiment: its type, default, range, meaning, and what a change of it means between two runs.
 
-The class of a key (`role`) says what a change of it means when two runs are compared:
-
-- ``frozen``     the ground a comparison stands on; runs that differ here answer different questions,
-- ``treatment``  what an experiment varies, one key at a time,
-- ``free``       no effect on any number: names, folders, how often to save.
-
-Not here: reading YAML (`load`), checks across keys (`checks`), digests (`freeze`).
+Not here: the types of reward term (`term_types`), reading YAML (`load`), checks across groups (`cross_checks`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NamedTuple
 
-REQUIRED = "???"
-"""OmegaConf's mark for a value that the file must give."""
+from pydantic import Field, field_validator
 
-LARGEST_SEED = 2**32 - 1
-"""What every library's generator takes."""
+from ppo_cli.experiment.schema_base import FILE, FREE, FROZEN, MODEL, TREATMENT, ConfigGroup, Seed, TextList
+from ppo_cli.experiment.term_types import AnyTerm
 
-KeyRole = Literal["frozen", "treatment", "free"]
-
-ROUNDS: dict[int, tuple[str, tuple[str, ...]]] = {
-    1: ("is it controllable", ("kl", "ppo", "seed")),
-    2: ("tune the reward", ("reward", "seed")),
-    3: ("widen the data", ("prompts.train", "seed")),
-    4: ("harder evaluation", ("prompts.eval", "evaluation", "seed")),
-}
-"""The question of each round, and the keys that it lets move against the run before."""
+TERM_NAME = r"^[^\s./\\:=*$]+$"
+"""What a reward term may be called: its name is part of key paths and of folders in a run."""
 
 TRACKERS = ("tensorboard", "wandb", "trackio", "mlflow")
 """What `tracking` may name; each is the name of its package too."""
 
 
-def key(
-    default: Any,  # noqa: ANN401 - a default has the type of its field
-    role: KeyRole,
-    *,
-    above: float | None = None,
-    at_least: float | None = None,
-    at_most: float | None = None,
-    is_path: bool = False,
-) -> Any:  # noqa: ANN401 - dataclasses.field is typed so too
-    """Declares one key: its default, its class, and the range of its value."""
-    metadata = {"role": role, "above": above, "at_least": at_least, "at_most": at_most, "is_path": is_path}
-    if isinstance(default, list):  # each experiment has its own
-        return field(default_factory=default.copy, metadata=metadata)
-    return field(default=default, metadata=metadata)
+class Round(NamedTuple):
+    """One step on the way from a first run to a trustworthy one."""
+
+    question: str
+    may_change: tuple[str, ...]
+    """Keys and groups of keys that may differ from the parent run."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Lora:
+ROUNDS: dict[int, Round] = {
+    1: Round("is it controllable", ("kl", "ppo", "seed")),
+    2: Round("tune the reward", ("reward", "seed")),
+    3: Round("widen the data", ("prompts.train", "seed")),
+    4: Round("harder evaluation", ("prompts.eval", "evaluation", "seed")),
+}
+
+
+class Lora(ConfigGroup):
     """Low-rank adapters on every linear map of the trained layers (Hu et al. 2021)."""
 
-    r: int = key(16, "treatment", at_least=1, at_most=1024)
+    r: Annotated[int, TREATMENT, Field(ge=1, le=1024)] = 16
     """Rank of an adapter."""
-    alpha: int = key(32, "treatment", at_least=1)
+    alpha: Annotated[int, TREATMENT, Field(ge=1)] = 32
     """Scale: an adapter's output is multiplied by alpha / r."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrainedPart:
-    """Which part of the policy PPO moves; all below it stays frozen and is computed once."""
+class TrainedPart(ConfigGroup):
+    """Which part of the policy PPO trains; all below it stays frozen and is computed once."""
 
-    layers: int | None = key(None, "treatment", at_least=1)
+    top_layers: Annotated[int | None, TREATMENT, Field(ge=1)] = None
     """Number of top layers that are trained; null trains all of them."""
-    lora: Lora | None = field(default_factory=Lora)
+    lora: Lora | None = Field(default_factory=Lora)
     """Train adapters on those layers, or, when null, their own weights."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sft:
+class Sft(ConfigGroup):
     """The short supervised warm start (used when model.warm_start names a file)."""
 
-    epochs: int = key(2, "frozen", at_least=1, at_most=100)
+    epochs: Annotated[int, FROZEN, Field(ge=1, le=100)] = 2
     """Passes over the examples."""
-    learning_rate: float = key(3e-4, "frozen", above=0.0, at_most=1.0)
+    learning_rate: Annotated[float, FROZEN, Field(gt=0.0, le=1.0)] = 3e-4
     """Peak learning rate of AdamW; it falls linearly to 0."""
-    batch_size: int = key(8, "frozen", at_least=1)
-    """Examples in one step."""
-    layers: int | None = key(None, "frozen", at_least=1)
+    batch_size: Annotated[int, FROZEN, Field(ge=1)] = 8
+    """Examples per optimizer step."""
+    top_layers: Annotated[int | None, FROZEN, Field(ge=1)] = None
     """Number of top layers that get adapters; null gives them to all."""
-    lora_r: int = key(16, "frozen", at_least=1, at_most=1024)
+    lora_r: Annotated[int, FROZEN, Field(ge=1, le=1024)] = 16
     """Rank of the adapters, which are merged into the weights afterwards; their scale is 2."""
-    seed: int = key(0, "frozen", at_least=0, at_most=LARGEST_SEED)
+    seed: Annotated[Seed, FROZEN] = 0
     """Seed of adapter initialisation and of the order of examples."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Model:
+class Model(ConfigGroup):
     """The start model: the policy at update 0 and, frozen, the reference."""
 
-    start: str = key(REQUIRED, "frozen")
+    start: Annotated[str, FROZEN, MODEL]
     """builtin:NAME, a Hugging Face id, or a folder."""
-    revision: str | None = key(None, "frozen")
+    revision: Annotated[str | None, FROZEN] = None
     """Commit of a Hugging Face model; null resolves the newest one and pins it in the lock."""
-    warm_start: str | None = key(None, "frozen", is_path=True)
-    """JSONL file of prompts with an `answer`, for a short SFT before PPO; null starts as it is."""
-    sft: Sft = field(default_factory=Sft)
+    warm_start: Annotated[str | None, FROZEN, FILE] = None
+    """JSONL file of prompts with an `answer`, for a short SFT before PPO; null starts without one."""
+    sft: Sft = Field(default_factory=Sft)
     """Settings of the warm start."""
-    system_prompt: str | None = key(None, "frozen")
+    system_prompt: Annotated[str | None, FROZEN] = None
     """System turn put before each prompt; null adds none of its own."""
-    train: TrainedPart = field(default_factory=TrainedPart)
-    """Which part of the policy PPO moves."""
-    dtype: Literal["auto", "float32", "bfloat16"] = key("auto", "frozen")
+    train: TrainedPart = Field(default_factory=TrainedPart)
+    """Which part of the policy PPO trains."""
+    dtype: Annotated[Literal["auto", "float32", "bfloat16"], FROZEN] = "auto"
     """Type of the weights; auto takes bfloat16 where the processor computes in it, else float32."""
-    trust_remote_code: bool = key(False, "frozen")
+    trust_remote_code: Annotated[bool, FROZEN] = False
     """Run Python code that a model repository brings along. Only for authors you trust."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Prompts:
-    """The prompt files, JSONL, one {id, prompt, category, expect, pair_id} a line."""
+class Prompts(ConfigGroup):
+    """The prompt files: JSONL, one {id, prompt, category, expect, pair_id} per line."""
 
-    train: str = key(REQUIRED, "frozen", is_path=True)
+    train: Annotated[str, FROZEN, FILE]
     """Prompts that PPO draws its episodes from."""
-    eval: str = key(REQUIRED, "frozen", is_path=True)
+    eval: Annotated[str, FROZEN, FILE]
     """Prompts that every evaluation answers; they must not overlap with train."""
-    max_tokens: int = key(256, "frozen", at_least=8)
+    max_tokens: Annotated[int, FROZEN, Field(ge=8)] = 256
     """Longest rendered prompt that is accepted, in tokens."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rollout:
+class Rollout(ConfigGroup):
     """How training answers are sampled: plain temperature sampling, as PPO's ratio assumes."""
 
-    max_new_tokens: int = key(32, "frozen", at_least=1, at_most=8192)
+    max_new_tokens: Annotated[int, FROZEN, Field(ge=1, le=8192)] = 32
     """Longest answer, in tokens."""
-    temperature: float = key(0.9, "frozen", above=0.0, at_most=5.0)
+    temperature: Annotated[float, FROZEN, Field(gt=0.0, le=5.0)] = 0.9
     """Sampling temperature; log-probabilities and the KL penalty are taken at it too."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """How behaviour is measured: fixed prompts, fixed sampling, fixed draws."""
+class Evaluation(ConfigGroup):
+    """How behaviour is measured: fixed prompts, fixed sampling, fixed random draws."""
 
-    samples_per_prompt: int = key(4, "frozen", at_least=1, at_most=256)
-    """Answers drawn for each prompt."""
-    max_new_tokens: int = key(48, "frozen", at_least=1, at_most=8192)
+    samples_per_prompt: Annotated[int, FROZEN, Field(ge=1, le=256)] = 4
+    """Answers sampled per prompt."""
+    max_new_tokens: Annotated[int, FROZEN, Field(ge=1, le=8192)] = 48
     """Longest answer, in tokens."""
-    temperature: float = key(0.7, "frozen", at_least=0.0, at_most=5.0)
+    temperature: Annotated[float, FROZEN, Field(ge=0.0, le=5.0)] = 0.7
     """Sampling temperature; 0 takes the likeliest token each time."""
-    seed: int = key(1234, "frozen", at_least=0, at_most=LARGEST_SEED)
+    seed: Annotated[Seed, FROZEN] = 1234
     """Seed of the draws: each (prompt, sample) has its own, the same for every policy."""
-    every: int = key(5, "free", at_least=0)
+    every: Annotated[int, FREE, Field(ge=0)] = 5
     """Updates between two evaluations while training; 0 evaluates only at the start and the end."""
-    interim_prompts: int = key(80, "free", at_least=0)
-    """Prompts of the fixed stratified subset that evaluations in between use; 0 uses all."""
-    primary: str = key("refusal.separation", "frozen")
+    interim_prompts: Annotated[int, FREE, Field(ge=0)] = 80
+    """Prompts of the fixed stratified subset that interim evaluations use; 0 uses all."""
+    primary: Annotated[str, FROZEN] = "refusal.separation"
     """The one measure that the verdict is about."""
-    smallest_effect: float = key(0.3, "frozen", above=0.0)
+    smallest_effect: Annotated[float, FROZEN, Field(gt=0.0)] = 0.3
     """Smallest change of the primary measure that would matter to you, in its unit."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Term:
-    """One named part of the reward."""
+class Reward(ConfigGroup):
+    """reward = score(answer) - score(baseline answer to the same prompt)."""
 
-    weight: float = key(1.0, "treatment", at_least=-1000.0, at_most=1000.0)
-    """Factor of this term in the sum."""
-    kind: str | None = key(None, "treatment")
-    """What the term scores, one of `term_kinds`; null takes the kind that the term is named for."""
-    normalise: bool = key(False, "treatment")
-    """Divide what the term pays by its standard deviation in the first update, so that weights compare."""
-    parameters: dict[str, Any] = field(default_factory=dict)
-    """What else the kind is told; in a file these stand beside the weight."""
+    baseline: Annotated[Literal["reference", "written", "none"], TREATMENT] = "reference"
+    """Subtract the score of the reference's own answers, of the prompt file's `answer`, or nothing."""
+    baseline_samples: Annotated[int, TREATMENT, Field(ge=1, le=64)] = 1
+    """Answers of the reference whose mean score is the baseline; more make the reward less noisy."""
+    terms: dict[Annotated[str, Field(pattern=TERM_NAME)], AnyTerm] = Field(default_factory=dict)
+    """The terms of the score, by name; a term whose name is a type of reward needs no `type`."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Reward:
-    """reward = score(answer) - score(other answer to the same prompt)."""
-
-    other: Literal["reference", "written", "none"] = key("reference", "treatment")
-    """Compare with the reference's own answers, with the prompt file's `answer`, or with nothing."""
-    other_samples: int = key(1, "treatment", at_least=1, at_most=64)
-    """Answers of the reference that the other score is the mean of; more make the reward less noisy."""
-    terms: dict[str, Term] = field(default_factory=dict)
-    """The terms of the score, by name."""
+    @field_validator("terms", mode="before")
+    @classmethod
+    def _type_from_name(cls, terms: Any) -> Any:  # noqa: ANN401 - whatever a file holds
+        if not isinstance(terms, Mapping):
+            return terms
+        return {
+            name: {**term, "type": name} if isinstance(term, Mapping) and term.get("type") is None else term
+            for name, term in terms.items()
+        }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Kl:
-    """The risk knob: how far the policy may move from the reference."""
+class Kl(ConfigGroup):
+    """How far the policy may move from the reference."""
 
-    coef: float = key(0.15, "treatment", at_least=0.0, at_most=100.0)
-    """Price of one nat of KL in units of reward (Ziegler et al. 2019, eq. 2)."""
-    estimator: Literal["k1", "k3"] = key("k1", "treatment")
+    coef: Annotated[float, TREATMENT, Field(ge=0.0, le=100.0)] = 0.15
+    """Penalty per nat of KL, in units of reward (Ziegler et al. 2019, eq. 2)."""
+    estimator: Annotated[Literal["k1", "k3"], TREATMENT] = "k1"
     """Per-token estimator of the penalty: k1 = -log r, k3 = r - 1 - log r (Schulman 2020)."""
-    target: float | None = key(None, "treatment", above=0.0)
+    target: Annotated[float | None, TREATMENT, Field(gt=0.0)] = None
     """If set, coef is steered so that KL stays near it, in nats per answer (Ziegler et al. 2019, 2.2)."""
-    horizon: int = key(10_000, "treatment", at_least=1)
+    horizon: Annotated[int, TREATMENT, Field(ge=1)] = 10_000
     """Episodes over which the steering towards the target acts."""
-    stop_at: float | None = key(12.0, "treatment", above=0.0)
+    stop_at: Annotated[float | None, TREATMENT, Field(gt=0.0)] = 12.0
     """The run ends early when an update's mean KL passes this, in nats per answer; null never does."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ppo:
+class Ppo(ConfigGroup):
     """The PPO variables (Schulman et al. 2017), with the names of the field."""
 
-    updates: int = key(30, "treatment", at_least=1)
+    updates: Annotated[int, TREATMENT, Field(ge=1)] = 30
     """Rounds of rollout and optimisation."""
-    episodes_per_update: int = key(64, "treatment", at_least=4)
-    """Prompts answered in one update."""
-    epochs: int = key(2, "treatment", at_least=1, at_most=100)
+    episodes_per_update: Annotated[int, TREATMENT, Field(ge=4)] = 64
+    """Prompts answered per update."""
+    epochs: Annotated[int, TREATMENT, Field(ge=1, le=100)] = 2
     """Passes over an update's episodes."""
-    minibatches: int = key(2, "treatment", at_least=1)
-    """Optimizer steps in one pass; must divide episodes_per_update."""
-    learning_rate: float = key(1e-4, "treatment", above=0.0, at_most=1.0)
+    minibatches: Annotated[int, TREATMENT, Field(ge=1)] = 2
+    """Optimizer steps per pass; must divide episodes_per_update."""
+    learning_rate: Annotated[float, TREATMENT, Field(gt=0.0, le=1.0)] = 1e-4
     """Learning rate of the policy (AdamW)."""
-    critic: Literal["head", "layers"] = key("head", "treatment")
+    critic: Annotated[Literal["head", "layers"], TREATMENT] = "head"
     """A small head on the reference's hidden states, or layers of its own below it: a trained copy of the policy's."""
-    critic_learning_rate: float = key(1e-3, "treatment", above=0.0, at_most=1.0)
+    critic_learning_rate: Annotated[float, TREATMENT, Field(gt=0.0, le=1.0)] = 1e-3
     """Learning rate of the critic (AdamW)."""
-    warmup_updates: int = key(2, "treatment", at_least=0)
+    warmup_updates: Annotated[int, TREATMENT, Field(ge=0)] = 2
     """Updates over which both learning rates rise linearly to their value."""
-    cliprange: float = key(0.2, "treatment", above=0.0, at_most=1.0)
+    cliprange: Annotated[float, TREATMENT, Field(gt=0.0, le=1.0)] = 0.2
     """How far the probability ratio may move before its gradient is cut (eq. 7)."""
-    cliprange_value: float = key(0.2, "treatment", above=0.0)
+    cliprange_value: Annotated[float, TREATMENT, Field(gt=0.0)] = 0.2
     """How far a value may move from its old estimate before its gradient is cut."""
-    value_coef: float = key(0.1, "treatment", above=0.0)
+    value_coef: Annotated[float, TREATMENT, Field(gt=0.0)] = 0.1
     """Weight of the critic's loss."""
-    gamma: float = key(1.0, "treatment", above=0.0, at_most=1.0)
+    gamma: Annotated[float, TREATMENT, Field(gt=0.0, le=1.0)] = 1.0
     """Discount of later rewards."""
-    gae_lambda: float = key(0.95, "treatment", at_least=0.0, at_most=1.0)
+    gae_lambda: Annotated[float, TREATMENT, Field(ge=0.0, le=1.0)] = 0.95
     """Trade-off of bias and variance in the advantage (Schulman et al. 2016, eq. 16)."""
-    max_grad_norm: float = key(1.0, "treatment", above=0.0)
+    max_grad_norm: Annotated[float, TREATMENT, Field(gt=0.0)] = 1.0
     """Gradients are scaled down to this norm."""
-    whiten_rewards: bool = key(False, "treatment")
+    whiten_rewards: Annotated[bool, TREATMENT] = False
     """Scale each update's rewards to variance 1, keeping their mean."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Checkpoints:
+class Checkpoints(ConfigGroup):
     """What is kept on disk while training."""
 
-    every: int = key(5, "free", at_least=1)
-    """Updates between two checkpoints; each interim evaluation has one besides."""
-    keep: int = key(2, "free", at_least=1)
+    every: Annotated[int, FREE, Field(ge=1)] = 5
+    """Updates between two checkpoints; each interim evaluation saves one too."""
+    keep: Annotated[int, FREE, Field(ge=1)] = 2
     """Number of newest checkpoints that are kept; the best at the interim evaluations stays too."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Experiment:
+class Experiment(ConfigGroup):
     """One frozen experiment: what to align to, from where, on what, and with which PPO variables."""
 
-    name: str = key(REQUIRED, "free")
+    name: Annotated[str, FREE]
     """Short name; run folders begin with it."""
-    goal: str = key(REQUIRED, "frozen")
+    goal: Annotated[str, FROZEN]
     """What to align to, in one plain sentence: in which situation, which behaviour."""
-    round: int = key(1, "frozen", at_least=1, at_most=4)
+    round: Annotated[int, FROZEN, Field(ge=1, le=4)] = 1
     """1 is it controllable, 2 tune the reward, 3 widen the data, 4 harder evaluation."""
-    variable: list[str] = key([], "frozen")  # noqa: RUF009 - key gives a field
-    """Keys that are moved together on purpose and count as one treatment, as [kl.coef, kl.target]; [] has none."""
-    parent: str | None = key(None, "free")
+    joint_treatment: Annotated[TextList, FROZEN] = ()
+    """Keys that are changed together on purpose and count as one treatment, as [kl.coef, kl.target]; [] has none."""
+    parent: Annotated[str | None, FREE] = None
     """The run that this one varies; `round` decides what may differ from it. null has none."""
-    model: Model = field(default_factory=Model)
+    model: Model
     """The start model."""
-    prompts: Prompts = field(default_factory=Prompts)
+    prompts: Prompts
     """The prompt files."""
-    rollout: Rollout = field(default_factory=Rollout)
+    rollout: Rollout = Field(default_factory=Rollout)
     """How training answers are sampled."""
-    evaluation: Evaluation = field(default_factory=Evaluation)
+    evaluation: Evaluation = Field(default_factory=Evaluation)
     """How behaviour is measured."""
-    reward: Reward = field(default_factory=Reward)
+    reward: Reward = Field(default_factory=Reward)
     """What is rewarded."""
-    kl: Kl = field(default_factory=Kl)
-    """The risk knob."""
-    ppo: Ppo = field(default_factory=Ppo)
+    kl: Kl = Field(default_factory=Kl)
+    """How far the policy may move from the reference."""
+    ppo: Ppo = Field(default_factory=Ppo)
     """The PPO variables."""
-    checkpoints: Checkpoints = field(default_factory=Checkpoints)
+    checkpoints: Checkpoints = Field(default_factory=Checkpoints)
     """What is kept on disk."""
-    tracking: list[str] = key([], "free")  # noqa: RUF009 - key gives a field
+    tracking: Annotated[TextList, FREE, Field(json_schema_extra={"items": {"enum": list(TRACKERS)}})] = ()
     """Trackers that get the metrics besides metrics.jsonl: tensorboard, wandb, trackio, mlflow."""
-    seed: int = key(1, "treatment", at_least=0, at_most=LARGEST_SEED)
+    seed: Annotated[Seed, TREATMENT] = 1
     """Seed of everything PPO draws: adapters, critic, prompt order, answers, minibatches."""
-    device: str = key("auto", "free")
+    device: Annotated[str, FREE] = "auto"
     """auto (CUDA if there is one), cpu, cuda or cuda:N."""
-    output: str = key("runs", "free")
+    output: Annotated[str, FREE] = "runs"
     """Folder that holds the run folders, from where the command is typed."""

@@ -1,12 +1,10 @@
-"""The schema seen as a flat table of keys: full path, class, range, meaning.
+"""The schema as a flat table of keys: full path, role, range, meaning.
 
 Not here: the schema itself, YAML.
 """
 
 from __future__ import annotations
 
-import ast
-import dataclasses
 import difflib
 import inspect
 import typing
@@ -15,118 +13,109 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from ppo_cli.experiment import schema
-from ppo_cli.experiment.term_kinds import KINDS
+import annotated_types
+from pydantic.fields import FieldInfo
+
+from ppo_cli.experiment.schema import Experiment
+from ppo_cli.experiment.schema_base import ConfigGroup, Holds, KeyRole, PathKind, Role
+from ppo_cli.experiment.term_types import TERM_TYPES, RewardTerm
 
 ANY_NAME = "*"
 """Stands in a path for a name of the user's choice, as in `reward.terms.*.weight`."""
 
+TERMS = "reward.terms"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Key:
     """One key of the schema."""
 
     path: str
     """Dotted path; `*` stands for a name of the user's choice."""
-    role: schema.KeyRole
+    role: KeyRole
     """What a change of it means between two runs."""
+    required: bool
+    """Whether it has no default."""
     default: Any
-    """Its value when the file does not give one."""
+    """Its value when the file does not give one; None where it must."""
     doc: str
     """What it means, its unit and source."""
-    above: float | None
+    gt: float | None
     """Values must be greater than this."""
-    at_least: float | None
+    ge: float | None
     """Values must be this or greater."""
-    at_most: float | None
+    le: float | None
     """Values must be this or less."""
-    is_path: bool
-    """Whether it names a file, relative to the config's folder."""
+    path_kind: PathKind | None
+    """How it names a file or folder, relative to the config's folder; None for any other value."""
 
-    def range_error(self, value: object) -> str | None:
-        """Says in words why a value is out of range, or None."""
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return None
-        if self.above is not None and not value > self.above:
-            return f"must be greater than {_number(self.above)}, got {_number(value)}"
-        if self.at_least is not None and not value >= self.at_least:
-            return f"must be at least {_number(self.at_least)}, got {_number(value)}"
-        if self.at_most is not None and not value <= self.at_most:
-            return f"must be at most {_number(self.at_most)}, got {_number(value)}"
-        if value != value or value in (float("inf"), float("-inf")):
-            return f"must be a finite number, got {value}"
-        return None
+    @property
+    def is_file(self) -> bool:
+        """Whether its value is the path of a file."""
+        return self.path_kind == "file"
 
-
-def _number(value: float) -> str:
-    return str(value) if isinstance(value, int) else f"{value:g}"
+    def allows(self, value: float) -> bool:
+        """Whether a number is in its range."""
+        above = self.gt is None or value > self.gt
+        return above and (self.ge is None or value >= self.ge) and (self.le is None or value <= self.le)
 
 
 @cache
 def schema_keys() -> dict[str, Key]:
     """Every key of an experiment by its path, in the order of the schema."""
-    in_schema = {key.path: key for key in _walk(schema.Experiment, "")}
-    return in_schema | _parameters()
+    return {key.path: key for key in _walk(Experiment, "")}
 
 
-def keys_in(group: type) -> dict[str, Key]:
+def key_of(path: str) -> Key | None:
+    """The key that a concrete path names, or None for a group, for what a user's function takes, and for no key."""
+    return schema_keys().get(wildcard_path(path))
+
+
+@cache
+def keys_in(group: type[ConfigGroup]) -> dict[str, Key]:
     """The keys of one group by their names within it."""
     return {key.path: key for key in _walk(group, "")}
 
 
+@cache
 def sections() -> dict[str, str]:
     """Every group of keys by its path, with its one-line meaning."""
-    return dict(_sections(schema.Experiment, ""))
+    return dict(_sections(Experiment, ""))
 
 
 def wildcard_path(path: str) -> str:
-    """Turns `reward.terms.ended.weight` into the schema's `reward.terms.*.weight`."""
+    """Turns `reward.terms.ends_turn.weight` into the schema's `reward.terms.*.weight`."""
     parts = path.split(".")
-    if parts[:2] == ["reward", "terms"] and len(parts) > 2:
+    if parts[:2] == TERMS.split(".") and len(parts) > 2:
         parts[2] = ANY_NAME
     return ".".join(parts)
 
 
-def role_of(path: str) -> schema.KeyRole:
-    """The class of a concrete key path; what a user's own reward function is told moves as every reward key does."""
+def role_of(path: str) -> KeyRole:
+    """The role of a concrete key path; what a user's own reward function takes is a treatment as every reward key is.
+
+    Raises:
+        KeyError: there is no such key.
+    """
     general = wildcard_path(path)
-    if general not in schema_keys() and general.startswith(f"reward.terms.{ANY_NAME}."):
+    if general not in schema_keys() and general.startswith(f"{TERMS}.{ANY_NAME}."):
         return "treatment"
     return schema_keys()[general].role
 
 
-def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A nested mapping as {dotted path: value}; an empty mapping or null group counts as a value."""
-    flat: dict[str, Any] = {}
-    for name, value in tree.items():
-        path = f"{prefix}{name}"
-        if isinstance(value, dict) and value:
-            flat |= flatten(value, f"{path}.")
-        else:
-            flat[path] = value
-    return flat
-
-
-def format_value(value: object) -> str:
-    """A value as it would be typed in the config."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
 def closest_key(wrong: str) -> str | None:
     """The known path that a mistyped one most likely meant, with the user's own names kept."""
-    found = _nearest_general(wrong)
-    if found is None:
+    general = _closest_wildcard_path(wrong)
+    if general is None:
         return None
-    typed = wrong.split(".")
-    parts = found.split(".")
+    names = wrong.split(".")
+    parts = general.split(".")
     return ".".join(
-        typed[place] if part == ANY_NAME and place < len(typed) else part for place, part in enumerate(parts)
+        names[index] if part == ANY_NAME and index < len(names) else part for index, part in enumerate(parts)
     )
 
 
-def _nearest_general(wrong: str) -> str | None:
+def _closest_wildcard_path(wrong: str) -> str | None:
     known = [*schema_keys(), *sections()]
     by_leaf: dict[str, list[str]] = {}
     for path in known:
@@ -141,55 +130,65 @@ def _nearest_general(wrong: str) -> str | None:
     return by_leaf[close[0]][0] if close else None
 
 
-def _parameters() -> dict[str, Key]:
-    """The parameters of all kinds of reward term, as keys of a term."""
-    prefix = f"reward.terms.{ANY_NAME}."
-    return {key.path: key for kind in KINDS.values() for key in _walk(kind, prefix)}
+def _walk(group: type[ConfigGroup], prefix: str) -> Iterator[Key]:
+    for name, field in group.model_fields.items():
+        path = f"{prefix}{name}"
+        if path == TERMS:
+            yield from _walk_terms(f"{path}.{ANY_NAME}.")
+        elif (inner := _group_within(field)) is not None:
+            yield from _walk(inner, f"{path}.")
+        else:
+            yield _key(path, field)
 
 
-def _walk(group: type, prefix: str) -> Iterator[Key]:
-    docs = _field_docs(group)
-    types = typing.get_type_hints(group)
-    for field in dataclasses.fields(group):
-        path = f"{prefix}{field.name}"
-        inner, is_mapping = _group_within(types[field.name])
+def _walk_terms(prefix: str) -> Iterator[Key]:
+    """What every term has, then the parameters of all types."""
+    met: set[str] = set()
+    models: list[type[RewardTerm]] = [RewardTerm, *TERM_TYPES.values()]
+    for model in models:
+        for key in _walk(model, prefix):
+            if key.path not in met:
+                met.add(key.path)
+                yield key
+
+
+def _key(path: str, field: FieldInfo) -> Key:
+    roles = [mark.role for mark in field.metadata if isinstance(mark, Role)]
+    if len(roles) != 1:
+        raise TypeError(f"{path} needs one role")
+    kinds = [mark.path_kind for mark in field.metadata if isinstance(mark, Holds)]
+    default = field.get_default(call_default_factory=True)
+    return Key(
+        path=path,
+        role=roles[0],
+        required=field.is_required(),
+        default=None if field.is_required() else list(default) if isinstance(default, tuple) else default,
+        doc=field.description or "",
+        gt=_bound(field, annotated_types.Gt, "gt"),
+        ge=_bound(field, annotated_types.Ge, "ge"),
+        le=_bound(field, annotated_types.Le, "le"),
+        path_kind=kinds[0] if kinds else None,
+    )
+
+
+def _bound(field: FieldInfo, mark: type, name: str) -> float | None:
+    bounds = [getattr(one, name) for one in field.metadata if isinstance(one, mark)]
+    return bounds[0] if bounds else None
+
+
+def _sections(group: type[ConfigGroup], prefix: str) -> Iterator[tuple[str, str]]:
+    for name, field in group.model_fields.items():
+        path = f"{prefix}{name}"
+        inner = _group_within(field)
+        if inner is not None or path == TERMS:
+            yield path, field.description or ""
         if inner is not None:
-            yield from _walk(inner, f"{path}.{ANY_NAME}." if is_mapping else f"{path}.")
-        elif field.metadata:
-            default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
-            yield Key(path=path, default=default, doc=docs[field.name], **field.metadata)
+            yield from _sections(inner, f"{path}.")
 
 
-def _sections(group: type, prefix: str) -> Iterator[tuple[str, str]]:
-    docs = _field_docs(group)
-    types = typing.get_type_hints(group)
-    for field in dataclasses.fields(group):
-        inner, is_mapping = _group_within(types[field.name])
-        if inner is not None:
-            path = f"{prefix}{field.name}"
-            yield path, docs[field.name]
-            yield from _sections(inner, f"{path}.{ANY_NAME}." if is_mapping else f"{path}.")
-
-
-def _group_within(annotation: Any) -> tuple[type | None, bool]:  # noqa: ANN401 - any annotation
-    """The dataclass inside an annotation, and whether it is the value type of a mapping."""
-    for inner in (annotation, *typing.get_args(annotation)):
-        if dataclasses.is_dataclass(inner) and isinstance(inner, type):
-            return inner, typing.get_origin(annotation) is dict
-    return None, False
-
-
-@cache
-def _field_docs(group: type) -> dict[str, str]:
-    """The docstring under each field of a dataclass."""
-    body = ast.parse(inspect.getsource(group)).body[0]
-    if not isinstance(body, ast.ClassDef):
-        raise TypeError(f"{group} is not a class")
-    docs: dict[str, str] = {}
-    for field, below in zip(body.body, body.body[1:], strict=False):
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-            if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
-                docs[field.target.id] = str(below.value.value)
-            else:
-                raise TypeError(f"{group.__name__}.{field.target.id} has no docstring")
-    return docs
+def _group_within(field: FieldInfo) -> type[ConfigGroup] | None:
+    """The group that a field holds, null allowed or not."""
+    for inner in (field.annotation, *typing.get_args(field.annotation)):
+        if inspect.isclass(inner) and issubclass(inner, ConfigGroup):
+            return inner
+    return None

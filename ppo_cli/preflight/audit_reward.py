@@ -75,7 +75,7 @@ def audited_reward(inputs: ExperimentInputs) -> AuditedReward:
     experiment = inputs.experiment
     return AuditedReward(
         reward=inputs.reward,
-        baseline=experiment.reward.other,
+        baseline=experiment.reward.baseline,
         train=inputs.train,
         written=[prompt for prompt in (*inputs.sft, *inputs.train, *inputs.evaluation) if prompt.answer],
         max_new_tokens=experiment.rollout.max_new_tokens,

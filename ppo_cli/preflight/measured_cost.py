@@ -113,7 +113,7 @@ def cost_checks(cost: Cost, runs_dir: Path) -> list[Check]:
             value=f"{memory:.1f} GB at its peak",
             threshold=f"below {MAX_MEMORY_SHARE:.0%} of {machine_memory:.1f} GB",
             reason="a process that runs out of memory is killed and loses its current update",
-            next_step="Lower ppo.episodes_per_update or model.train.layers.",
+            next_step="Lower ppo.episodes_per_update or model.train.top_layers.",
             otherwise="warn",
         ),
         Check.from_condition(
@@ -152,7 +152,7 @@ def _time_update(
                 tokenizer=resolved.tokenizer,
                 prompts=resolved.train.prompts,
                 prompt_token_ids=resolved.train.token_ids,
-                baseline_answers=baseline_answers if experiment.reward.other != "none" else {},
+                baseline_answers=baseline_answers if experiment.reward.baseline != "none" else {},
                 reward=resolved.inputs.reward,
                 device=start.device,
             ),

@@ -31,7 +31,7 @@ class Prompt:
     pair_id: str | None = None
     """The same for a safe prompt and its unsafe counterpart."""
     answer: str | None = None
-    """A written answer, for SFT and for `reward.other: written`."""
+    """A written answer, for SFT and for `reward.baseline: written`."""
     keywords: tuple[str, ...] = ()
     """A helpful answer has at least one of these words; `evaporat*` stands for all words that begin so."""
 

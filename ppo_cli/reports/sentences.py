@@ -6,7 +6,7 @@ Not here: one value or one measure's verdict (`formatting`), sentences about see
 from __future__ import annotations
 
 from ppo_cli.behaviours.measures import measure_named
-from ppo_cli.experiment.schema_index import format_value
+from ppo_cli.experiment.values import format_value
 from ppo_cli.records.comparisons import Comparison, MeasureChange
 from ppo_cli.records.results import ComparisonResult
 from ppo_cli.reports import formatting, seed_table

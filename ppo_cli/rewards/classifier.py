@@ -10,7 +10,7 @@ Not here: training one from pairs (`engine.reward_model`).
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,42 +21,43 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
 from ppo_cli.errors import ConfigError, ModelError
+from ppo_cli.experiment.term_types import Classifier, Preference
 from ppo_cli.models.loading import choose_device, quiet_transformers
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.rewards.scorer import BaselineAnswers, RewardContext, Scorer
 
-TRAIN_ONE = "Use a reward model, or train one with kind: preference."
+TRAIN_ONE = "Use a reward model, or train one with type: preference."
 
 
-def classifier(path: str, parameters: Mapping[str, Any], surroundings: RewardContext) -> Scorer:
+def classifier(path: str, term: Classifier, context: RewardContext) -> Scorer:
     """A classifier from the hub or a folder as a term.
 
     Raises:
         UsageError: it cannot be fetched or read, or the label to score by is not clear.
     """
-    if surroundings.fetch_model is None:
+    if context.fetch_model is None:
         raise ConfigError(
             f"{path}: this command fetches no reward model.", "Use the command `train`, `sft-check` or `reward`."
         )
-    folder = surroundings.fetch_model(f"{path}.model", parameters["model"], parameters["revision"])
-    return scorer_in(path, folder, parameters, surroundings.device, parameters["label"])
+    folder = context.fetch_model(f"{path}.model", term.model, term.revision)
+    return scorer_in(path, folder, term, context.device, term.label)
 
 
-def reward_model_term(path: str, parameters: Mapping[str, Any], surroundings: RewardContext) -> Scorer:
+def reward_model_term(path: str, term: Preference, context: RewardContext) -> Scorer:
     """A preference model trained here as a term.
 
     Raises:
         UsageError: its pairs or the model to train from cannot be used.
     """
-    if surroundings.train_reward_model is None:
+    if context.train_reward_model is None:
         raise ConfigError(
             f"{path}: this command trains no reward model.", "Use the command `train`, `sft-check` or `reward`."
         )
-    folder = surroundings.train_reward_model(path, parameters, surroundings.on_event)
-    return scorer_in(path, folder, parameters, surroundings.device, None)
+    folder = context.train_reward_model(path, term, context.on_event)
+    return scorer_in(path, folder, term, context.device, None)
 
 
-def scorer_in(path: str, folder: Path, parameters: Mapping[str, Any], device: str, label: str | None) -> Scorer:
+def scorer_in(path: str, folder: Path, term: Classifier | Preference, device: str, label: str | None) -> Scorer:
     """The classifier in a folder, ready to score.
 
     Raises:
@@ -69,8 +70,8 @@ def scorer_in(path: str, folder: Path, parameters: Mapping[str, Any], device: st
         raise ModelError(f"{path}.model: {folder} is not a sequence classifier but a {architectures[0]}.", TRAIN_ONE)
     label_index = _label_index(path, config, label)
     tokenizer, model = _load(path, folder, choose_device(device))
-    limit = min(parameters["max_tokens"], _longest(tokenizer, model.config))
-    batch_size = parameters["batch_size"] if model.config.pad_token_id is not None else 1
+    limit = min(term.max_tokens, _longest(tokenizer, model.config))
+    batch_size = term.batch_size if model.config.pad_token_id is not None else 1
 
     @torch.no_grad()
     def score(prompts: Sequence[Prompt], answers: Sequence[Answer], _baseline: BaselineAnswers) -> list[float]:

@@ -21,7 +21,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
@@ -29,6 +28,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 
 from ppo_cli.errors import ConfigError, RewardUnavailableError
 from ppo_cli.experiment.digest import sha256_of
+from ppo_cli.experiment.term_types import Http
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.records.events import EventHandler, Notice
 from ppo_cli.rewards.scorer import BaselineAnswers, RewardContext, Scorer
@@ -60,21 +60,19 @@ class _RequestError(Exception):
         self.retryable, self.retry_after = retryable, retry_after
 
 
-def http_service(
-    path: str, parameters: Mapping[str, Any], surroundings: RewardContext, sleep: Callable[[float], None] = time.sleep
-) -> Scorer:
+def http_service(path: str, term: Http, context: RewardContext, sleep: Callable[[float], None] = time.sleep) -> Scorer:
     """A service as a term.
 
     Args:
         path: of the term in the config, for messages.
-        parameters: of the term.
-        surroundings: holds the cache, and the handler that is called with each failed try.
+        term: the term itself.
+        context: holds the cache, and the handler that is called with each failed try.
         sleep: waits some seconds.
 
     Raises:
         ConfigError: the variable with the token is not set, or the environment names a proxy that cannot be used.
     """
-    client = _Client(path, parameters, surroundings, sleep)
+    client = _Client(path, term, context, sleep)
 
     def score(prompts: Sequence[Prompt], answers: Sequence[Answer], _baseline: BaselineAnswers) -> list[float]:
         return client.scores([(prompt.text, answer.text) for prompt, answer in zip(prompts, answers, strict=True)])
@@ -85,18 +83,13 @@ def http_service(
 class _Client:
     """Requests scores that are not in the cache yet."""
 
-    def __init__(
-        self, path: str, parameters: Mapping[str, Any], surroundings: RewardContext, sleep: Callable[[float], None]
-    ) -> None:
-        self.path, self.surroundings = path, surroundings
-        self.url: str = parameters["url"]
-        self.timeout: float = parameters["timeout"]
-        self.retries: int = parameters["retries"]
-        self.batch_size: int = parameters["batch_size"]
-        authorisation = _authorisation(path, parameters["token_env"])
+    def __init__(self, path: str, term: Http, context: RewardContext, sleep: Callable[[float], None]) -> None:
+        self.path, self.context = path, context
+        self.url, self.timeout, self.retries, self.batch_size = term.url, term.timeout, term.retries, term.batch_size
+        authorisation = _authorisation(path, term.token_env)
         loopback = (urlsplit(self.url).hostname or "") in LOOPBACK
         if authorisation and self.url.startswith("http:") and not loopback:
-            self._warn(f"{path}: the token in {parameters['token_env']} is sent unencrypted; use https.")
+            self._warn(f"{path}: the token in {term.token_env} is sent unencrypted; use https.")
         self.http = _http_client(path, authorisation, self.timeout, use_proxies=not loopback)
         self.retrying = Retrying(
             sleep=sleep,
@@ -193,7 +186,7 @@ class _Client:
 
     def _read_cache(self) -> None:
         """Reads what an earlier process wrote, once."""
-        file = self.surroundings.cache
+        file = self.context.cache
         if file is None or file == self.cache_read:
             return
         self.cache_read = file
@@ -207,8 +200,8 @@ class _Client:
 
     def _add_to_cache(self, scores: Mapping[str, float]) -> None:
         self.cached |= scores
-        if self.surroundings.cache is not None:
-            append_lines(self.surroundings.cache, [{"key": key, "score": score} for key, score in scores.items()])
+        if self.context.cache is not None:
+            append_lines(self.context.cache, [{"key": key, "score": score} for key, score in scores.items()])
 
     def _address(self) -> str:
         """The URL without its query, which may be secret."""
@@ -221,7 +214,7 @@ class _Client:
         self._warn(f"{self.path}: {error}; try {state.attempt_number + 1} of {self.retries + 1} in {seconds:g} s.")
 
     def _warn(self, text: str) -> None:
-        on_event: EventHandler = self.surroundings.on_event
+        on_event: EventHandler = self.context.on_event
         on_event(Notice(text=text, level="warning"))
 
 

@@ -1,6 +1,6 @@
 """The shipped reward terms with parameters: length, repetition, form, phrases.
 
-Not here: terms without parameters (`builtin_terms`), the parameters' types and ranges (`experiment.term_kinds`).
+Not here: terms without parameters (`builtin_terms`), the parameters' types and ranges (`experiment.term_types`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,14 @@ from functools import partial
 from typing import Any
 
 from ppo_cli.behaviours.repetition import repeated_share
+from ppo_cli.experiment.term_types import (
+    ForbiddenPhrases,
+    Format,
+    LengthBand,
+    OnTopicLength,
+    Repetition,
+    RequiredPhrases,
+)
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.rewards.builtin_terms import Term, matches_expect, on_topic
 from ppo_cli.text.lists import LIST_MARKER
@@ -22,27 +30,27 @@ MIN_ITEMS = 2
 """Items that make a list."""
 
 
-def length_band(values: Mapping[str, Any]) -> Term:
-    """1 from `least` to `most`, falling linearly to 0 over `margin` outside."""
-    least, most, margin, in_tokens = values["least"], values["most"], values["margin"], values["unit"] == "tokens"
+def length_band(settings: LengthBand | OnTopicLength) -> Term:
+    """1 from `min` to `max`, falling linearly to 0 over `margin` outside."""
+    shortest, longest, margin, in_tokens = settings.min, settings.max, settings.margin, settings.unit == "tokens"
 
     def term(_prompt: Prompt, answer: Answer) -> float:
         count = answer.token_count if in_tokens else len(words(answer.text))
-        outside = max(least - count, count - most, 0)
+        outside = max(shortest - count, count - longest, 0)
         return max(0.0, 1.0 - outside / margin) if margin else float(outside == 0)
 
     return term
 
 
-def on_topic_length(values: Mapping[str, Any]) -> Term:
+def on_topic_length(settings: OnTopicLength) -> Term:
     """The length band times `on_topic`: 0 for an answer off topic, however short it is."""
-    band = length_band(values)
+    band = length_band(settings)
     return lambda prompt, answer: on_topic(prompt, answer) * band(prompt, answer)
 
 
-def repetition(values: Mapping[str, Any]) -> Term:
+def repetition(settings: Repetition) -> Term:
     """Minus the share of repeated 4-grams above the tolerated share, rescaled to -1 to 0."""
-    tolerated: float = values["tolerated"]
+    tolerated = settings.tolerated
 
     def term(_prompt: Prompt, answer: Answer) -> float:
         return -max(0.0, repeated_share(words(answer.text)) - tolerated) / (1.0 - tolerated)
@@ -50,27 +58,27 @@ def repetition(values: Mapping[str, Any]) -> Term:
     return term
 
 
-def has_form(values: Mapping[str, Any]) -> Term:
+def has_form(settings: Format) -> Term:
     """1 if the answer has the form, else 0."""
-    pattern = re.compile(values["pattern"]) if values["form"] == "regex" else None
+    pattern = re.compile(settings.pattern) if settings.pattern is not None else None
 
     def term(_prompt: Prompt, answer: Answer) -> float:
         if pattern is not None:
             return float(pattern.search(answer.text) is not None)
-        return float(_FORMS[values["form"]](answer.text))
+        return float(_FORMS[settings.form](answer.text))
 
     return term
 
 
-def required_phrases(values: Mapping[str, Any]) -> Term:
+def required_phrases(settings: RequiredPhrases) -> Term:
     """The share of the phrases that the answer contains."""
-    phrases = values["phrases"]
+    phrases = settings.phrases
     return lambda _prompt, answer: sum(_contains(answer.text, phrase) for phrase in phrases) / len(phrases)
 
 
-def forbidden_phrases(values: Mapping[str, Any]) -> Term:
+def forbidden_phrases(settings: ForbiddenPhrases) -> Term:
     """-1 if the answer contains one of the phrases, else 0."""
-    phrases = values["phrases"]
+    phrases = settings.phrases
     return lambda _prompt, answer: -float(any(_contains(answer.text, phrase) for phrase in phrases))
 
 
@@ -96,12 +104,13 @@ _FORMS: Mapping[str, Callable[[str], bool]] = {
     "question": lambda text: text.rstrip().endswith(("?", "？")),
 }
 
-PARAMETRIC_TERMS: Mapping[str, Callable[[Mapping[str, Any]], Term]] = {
-    "keeps_to_goal": lambda values: partial(matches_expect, question_fails=values["question"] == "fails"),
+PARAMETRIC_TERMS: Mapping[str, Callable[[Any], Term]] = {
+    "matches_expect": lambda term: partial(matches_expect, question_fails=term.clarifying_question == "penalised"),
     "length_band": length_band,
-    "answers_briefly": on_topic_length,
+    "on_topic_length": on_topic_length,
     "repetition": repetition,
     "format": has_form,
     "required_phrases": required_phrases,
     "forbidden_phrases": forbidden_phrases,
 }
+"""By type of reward, what makes a term of the config a function that scores."""

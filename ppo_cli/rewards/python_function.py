@@ -23,7 +23,8 @@ from types import ModuleType
 from typing import Any
 
 from ppo_cli.errors import ConfigError
-from ppo_cli.experiment.term_parameters import as_type
+from ppo_cli.experiment.problems import as_type
+from ppo_cli.experiment.term_types import Python
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.rewards.scorer import BaselineAnswers, Scorer
 
@@ -41,16 +42,15 @@ COLUMNS: Mapping[str, Columns] = {
     "tokens": lambda _prompts, answers, _baseline: [answer.token_count for answer in answers],
 }
 """The lists that a function may name among its arguments: one item per answer."""
-OF_THE_TERM = ("function", "deterministic")
 
 
-def python_function(path: str, parameters: Mapping[str, Any]) -> Scorer:
+def python_function(path: str, term: Python) -> Scorer:
     """Loads a function and checks its parameters against its signature.
 
     Raises:
         ConfigError: there is no such function, or it cannot be called with the parameters of the config.
     """
-    place, _, name = parameters["function"].rpartition(":")
+    place, _, name = term.function.rpartition(":")
     module = _load_module(path, place)
     function = getattr(module, name, None)
     if not callable(function):
@@ -59,15 +59,14 @@ def python_function(path: str, parameters: Mapping[str, Any]) -> Scorer:
         )
         hint = f"Did you mean {close[0]}?" if close else "Check the name after the colon."
         raise ConfigError(f"{path}.function: {place} has no function '{name}'.", hint)
-    given = {key: value for key, value in parameters.items() if key not in OF_THE_TERM}
-    columns, arguments = _arguments_of(path, function, given)
+    columns, arguments = _arguments_of(path, function, term.arguments)
 
     def score(prompts: Sequence[Prompt], answers: Sequence[Answer], baseline: BaselineAnswers) -> Sequence[float]:
         lists = {column: COLUMNS[column](prompts, answers, baseline) for column in columns}
         scores: Sequence[float] = function(**lists, **arguments)
         return scores
 
-    return Scorer(score, deterministic=parameters["deterministic"], compares="others" in columns)
+    return Scorer(score, deterministic=term.deterministic, compares="others" in columns)
 
 
 def source_of(path: str, function: str) -> Path:

@@ -1,49 +1,48 @@
-"""From the kind of a term and its parameters to what scores.
+"""From a term of the config to what scores.
 
-Not here: the kinds themselves.
+Not here: what a term may be given (`experiment.term_types`), how it scores.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from ppo_cli.experiment.term_types import Classifier, Http, Preference, Python, RewardTerm
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.rewards.builtin_terms import TERMS, Term
 from ppo_cli.rewards.parametric_terms import PARAMETRIC_TERMS
 from ppo_cli.rewards.scorer import BaselineAnswers, RewardContext, Scorer
 
 SHIPPED = frozenset({*TERMS, *PARAMETRIC_TERMS})
-"""Kinds that need nothing but a prompt and an answer; all others run, load or ask something that a config names."""
+"""Types of reward that need nothing but a prompt and an answer; the others run, load or ask what a config names."""
 
 
-def open_term(name: str, kind: str, parameters: Mapping[str, Any], surroundings: RewardContext) -> Scorer:
+def open_term(name: str, term: RewardTerm, context: RewardContext) -> Scorer:
     """Makes a term ready to score.
 
     Raises:
         UsageError: what it names cannot be used.
     """
     path = f"reward.terms.{name}"
-    match kind:
-        case "python":
+    match term:
+        case Python():
             from ppo_cli.rewards.python_function import python_function
 
-            return python_function(path, parameters)
-        case "http":
+            return python_function(path, term)
+        case Http():
             from ppo_cli.rewards.http_service import http_service
 
-            return http_service(path, parameters, surroundings)
-        case "classifier":
+            return http_service(path, term, context)
+        case Classifier():
             from ppo_cli.rewards.classifier import classifier
 
-            return classifier(path, parameters, surroundings)
-        case "preference":
+            return classifier(path, term, context)
+        case Preference():
             from ppo_cli.rewards.classifier import reward_model_term
 
-            return reward_model_term(path, parameters, surroundings)
-        case shaped if shaped in PARAMETRIC_TERMS:
-            return _one_by_one(PARAMETRIC_TERMS[shaped](parameters))
-    return _one_by_one(TERMS[kind])
+            return reward_model_term(path, term, context)
+    parametric = PARAMETRIC_TERMS.get(term.type)
+    return _one_by_one(TERMS[term.type] if parametric is None else parametric(term))
 
 
 def _one_by_one(term: Term) -> Scorer:

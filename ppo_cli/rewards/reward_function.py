@@ -11,10 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from ppo_cli.errors import ConfigError
-from ppo_cli.experiment import schema
 from ppo_cli.experiment.schema import Reward
-from ppo_cli.experiment.term_parameters import type_of, validate
+from ppo_cli.experiment.term_types import RewardTerm
 from ppo_cli.records.answers import Answer, Prompt, RewardScore
 from ppo_cli.rewards.registry import open_term
 from ppo_cli.rewards.scorer import BaselineAnswers, RewardContext, Scorer, as_score, scores_of
@@ -26,14 +24,15 @@ RewardFunction = Callable[[Sequence[Prompt], Sequence[Answer], Sequence[Sequence
 class CompositeReward:
     """The reward of a config. Its terms are opened (imported, loaded or trained) when it first scores."""
 
-    def __init__(self, settings: Reward, surroundings: RewardContext | None = None) -> None:
-        """Checks the terms; opens none.
+    def __init__(self, settings: Reward, context: RewardContext | None = None) -> None:
+        """Opens no term.
 
-        Raises:
-            ConfigError: a kind of term is not known, or one of its parameters cannot be used.
+        Args:
+            settings: the reward of a config.
+            context: what terms need that a config does not say.
         """
-        self.terms = {name: _checked(name, term) for name, term in settings.terms.items()}
-        self.surroundings = surroundings or RewardContext()
+        self.terms: Mapping[str, RewardTerm] = settings.terms
+        self.context = context or RewardContext()
 
     def open(self) -> dict[str, Scorer]:
         """Makes every term ready: imports, loads or trains what the config names.
@@ -41,10 +40,10 @@ class CompositeReward:
         Raises:
             UsageError: a function, a model or a file cannot be used.
         """
-        opened = self.surroundings.scorers
+        opened = self.context.scorers
         for name, term in self.terms.items():
             if name not in opened:
-                opened[name] = open_term(name, type_of(name, term), term.parameters, self.surroundings)
+                opened[name] = open_term(name, term, self.context)
         return opened
 
     def __call__(
@@ -74,7 +73,7 @@ class CompositeReward:
 
 
 def weighted_sum(
-    settings: Mapping[str, schema.Term],
+    settings: Mapping[str, RewardTerm],
     terms: Mapping[str, float],
     baseline_terms: Mapping[str, float],
     scales: Mapping[str, float] | None = None,
@@ -103,10 +102,3 @@ def _with_baseline(
         values = [next(rest) for _ in row]
         means.append(sum(values) / len(values) if values else None)
     return own, means
-
-
-def _checked(name: str, settings: schema.Term) -> schema.Term:
-    typed, problems = validate(name, settings)
-    if problems:
-        raise ConfigError(problems[0], "Correct the term.")
-    return typed

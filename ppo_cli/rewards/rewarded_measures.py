@@ -11,28 +11,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ppo_cli.behaviours.measures import MEASURES
-from ppo_cli.experiment.schema import Term
-from ppo_cli.experiment.term_parameters import type_of
+from ppo_cli.experiment.term_types import RewardTerm
 
 LABELS: Mapping[str, frozenset[str]] = {
-    "keeps_to_goal": frozenset({"refused", "asks", "empty", "repetition", "runaway"}),
+    "matches_expect": frozenset({"refused", "asks", "empty", "repetition", "runaway"}),
     "refuses_harm": frozenset({"refused", "empty"}),
     "on_topic": frozenset(),
-    "mentions": frozenset({"keywords", "keywords_16"}),
-    "ended": frozenset({"ended"}),
+    "has_keyword": frozenset({"keywords", "keywords_16"}),
+    "ends_turn": frozenset({"ended"}),
     "length_band": frozenset({"words", "tokens"}),
-    "answers_briefly": frozenset({"words", "tokens"}),
+    "on_topic_length": frozenset({"words", "tokens"}),
     "repetition": frozenset({"repetition", "runaway"}),
 }
-"""The labels of an answer that a kind of term looks at; of a kind that is not here it is not known."""
+"""The labels of an answer that a type of reward scores; for a type that is not here they are unknown."""
 
 
-def measures_also_rewarded(terms: Mapping[str, Term]) -> tuple[str, ...]:
+def measures_also_rewarded(terms: Mapping[str, RewardTerm]) -> tuple[str, ...]:
     """Names of the measures made from labels that these terms score, including those of the reward itself.
 
     A term whose labels are unknown is named too, by its path in the config.
     """
-    kinds = {name: type_of(name, term) for name, term in terms.items()}
-    labels = frozenset({"reward"}).union(*(LABELS.get(kind, frozenset()) for kind in kinds.values()))
+    types = {name: term.type for name, term in terms.items()}
+    labels = frozenset({"reward"}).union(*(LABELS.get(type_, frozenset()) for type_ in types.values()))
     known = tuple(measure.name for measure in MEASURES if measure.label in labels)
-    return known + tuple(f"reward.terms.{name}" for name, kind in kinds.items() if kind not in LABELS)
+    return known + tuple(f"reward.terms.{name}" for name, type_ in types.items() if type_ not in LABELS)

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ppo_cli.experiment.schema import Term
+from ppo_cli.experiment.term_types import RewardTerm
 from ppo_cli.records.answers import RewardScore
 from ppo_cli.rewards.reward_function import RewardFunction, weighted_sum
 
@@ -24,12 +24,12 @@ MIN_SCALE = 1e-6
 """Standard deviation below which a term counts as constant."""
 
 
-def any_normalised(terms: Mapping[str, Term]) -> bool:
+def any_normalised(terms: Mapping[str, RewardTerm]) -> bool:
     """Whether any term is normalised."""
     return any(term.normalise for term in terms.values())
 
 
-def fit_scales(scored: Sequence[RewardScore], terms: Mapping[str, Term]) -> dict[str, float]:
+def fit_scales(scored: Sequence[RewardScore], terms: Mapping[str, RewardTerm]) -> dict[str, float]:
     """The scale of every normalised term, fitted to scored answers."""
     scales = {}
     for name, term in terms.items():
@@ -41,14 +41,14 @@ def fit_scales(scored: Sequence[RewardScore], terms: Mapping[str, Term]) -> dict
 
 
 def apply_scales(
-    scored: Sequence[RewardScore], terms: Mapping[str, Term], scales: Mapping[str, float]
+    scored: Sequence[RewardScore], terms: Mapping[str, RewardTerm], scales: Mapping[str, float]
 ) -> list[RewardScore]:
     """The same scores with a new weighted sum; the values of the terms stay unscaled."""
     return [replace(item, reward=weighted_sum(terms, item.terms, item.baseline_terms, scales)) for item in scored]
 
 
 def with_fitted_scales(
-    reward: RewardFunction, terms: Mapping[str, Term], scored: Sequence[RewardScore]
+    reward: RewardFunction, terms: Mapping[str, RewardTerm], scored: Sequence[RewardScore]
 ) -> RewardFunction:
     """The reward with scales fitted to scored answers; the same reward if no term is normalised."""
     if not any_normalised(terms):

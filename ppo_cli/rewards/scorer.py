@@ -2,18 +2,18 @@
 
 Every term, be it a user's function, a model or a service, is checked here before a score reaches the weights.
 
-Not here: the kinds of term, how their scores add up (`preference`).
+Not here: the types of reward, how their scores add up (`reward_function`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ppo_cli.errors import CheckFailedError, PpoError
+from ppo_cli.experiment.term_types import Preference
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.records.events import EventHandler, ignore_events
 
@@ -35,7 +35,7 @@ class Scorer:
 
 @dataclass
 class RewardContext:
-    """What some kinds of term need that a config does not say."""
+    """What some types of reward need that a config does not say."""
 
     device: str = "cpu"
     """As the config's key `device`."""
@@ -43,8 +43,8 @@ class RewardContext:
     """Called with each progress event and notice."""
     cache: Path | None = None
     """File of a service's scores; None keeps them in memory."""
-    train_reward_model: Callable[[str, Mapping[str, Any], EventHandler], Path] | None = None
-    """Gives the folder of a preference model, training it the first time: path of the term, its parameters."""
+    train_reward_model: Callable[[str, Preference, EventHandler], Path] | None = None
+    """Gives the folder of a preference model, training it the first time: path of the term, the term."""
     fetch_model: Callable[[str, str, str | None], Path] | None = None
     """Gives the folder of a model: path of the key that names it, its name, its revision."""
     scorers: dict[str, Scorer] = field(default_factory=dict)

@@ -11,7 +11,8 @@ from typing import Any
 
 from ppo_cli.experiment import freeze
 from ppo_cli.experiment.freeze import Lock
-from ppo_cli.experiment.load import as_yaml, with_paths
+from ppo_cli.experiment.load import to_yaml
+from ppo_cli.experiment.paths import with_paths
 from ppo_cli.setup.resolve import ResolvedExperiment
 from ppo_cli.setup.reward_resources import pin_revisions, read_reward_files, reward_content
 from ppo_cli.store.layout import CHAT_TEMPLATE, CONFIG, PROMPT_FILES
@@ -41,7 +42,7 @@ def freeze_inputs(resolved: ResolvedExperiment) -> FrozenExperiment:
         **{PROMPT_FILES[key]: text for key, text in prompt_texts.items()},
         **{file.copy: file.text for file in reward_files.values()},
         CHAT_TEMPLATE: str(resolved.tokenizer.tokenizer.chat_template),
-        CONFIG: as_yaml(in_folder),
+        CONFIG: to_yaml(in_folder),
     }
     digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
     content = {**resolved.content, **_content_group(reward_content(experiment, reward_files))}

@@ -17,8 +17,10 @@ from typing import Any
 import ppo_cli
 from ppo_cli.errors import PromptError, UsageError
 from ppo_cli.experiment.cross_checks import MIN_MINIBATCH_EPISODES
-from ppo_cli.experiment.load import LoadedExperiment, load_experiment, to_dict
-from ppo_cli.experiment.schema_index import flatten, schema_keys, sections, wildcard_path
+from ppo_cli.experiment.json_schema import schema_text
+from ppo_cli.experiment.load import LoadedExperiment, load_experiment
+from ppo_cli.experiment.schema_index import key_of, sections, wildcard_path
+from ppo_cli.experiment.values import flatten, to_dict, without_references
 from ppo_cli.models.cost_estimate import guess_token_count
 from ppo_cli.prompts.jsonl import as_row, read_prompt_file
 from ppo_cli.prompts.sources import HUB
@@ -30,6 +32,8 @@ from ppo_cli.setup.user_dataset import power_notices, split_user_dataset
 from ppo_cli.store.files import disk_errors, write_text
 
 CONFIG_NAME = "experiment.yaml"
+SCHEMA_NAME = "experiment.schema.json"
+"""Beside the config, so that an editor finds it without a network; the config's first line names it."""
 PROMPTS = "prompts"
 COMMENT_COLUMN = 46
 EVAL_SHARE = 0.4
@@ -136,7 +140,7 @@ def init(
     if prompts is not None:
         sft_file = files.get("model.warm_start")
         sft = read_prompt_file(sft_file).prompts if sft_file else []
-        written = loaded.experiment.reward.other == "written"
+        written = loaded.experiment.reward.baseline == "written"
         dataset = split_user_dataset(prompts.source, prompts.share, sft=sft, need_answers=written)
         texts |= {"prompts.train": as_lines(dataset.train), "prompts.eval": as_lines(dataset.evaluation)}
         adapted, adaptations = _adapted_settings(loaded, dataset.train)
@@ -148,6 +152,7 @@ def init(
         (folder / PROMPTS).mkdir(parents=True, exist_ok=True)
     for key, text in texts.items():
         write_text(folder / values[key], text)
+    write_text(folder / SCHEMA_NAME, schema_text())
     write_text(folder / CONFIG_NAME, commented_yaml(loaded, values))
     load_experiment(folder / CONFIG_NAME)  # raises if the written config does not load
 
@@ -173,7 +178,8 @@ def refuse_existing(loaded: LoadedExperiment, folder: Path, force: bool) -> None
     Raises:
         UsageError: a file exists and `force` is not set.
     """
-    targets = [folder / CONFIG_NAME, *(folder / PROMPTS / name for name in _names(loaded).values())]
+    prompt_files = [folder / PROMPTS / name for name in _names(loaded).values()]
+    targets = [folder / CONFIG_NAME, folder / SCHEMA_NAME, *prompt_files]
     existing = [path for path in targets if path.exists()]
     if existing and not force:
         raise UsageError(f"{existing[0]} exists already.", "Name another folder, or overwrite with --force.")
@@ -186,12 +192,10 @@ def as_lines(prompts: Sequence[Prompt]) -> str:
 
 def _files(loaded: LoadedExperiment) -> dict[str, Path]:
     """Every file that a recipe names, by its key."""
-    values = flatten(to_dict(loaded.experiment))
-    keys = schema_keys()
     return {
-        key: Path(value)
-        for key, value in values.items()
-        if value and (known := keys.get(wildcard_path(key))) is not None and known.is_path
+        path: Path(value)
+        for path, value in flatten(to_dict(loaded.experiment)).items()
+        if value and (key := key_of(path)) is not None and key.is_file
     }
 
 
@@ -245,6 +249,7 @@ def commented_yaml(loaded: LoadedExperiment, replaced: dict[str, Any]) -> str:
     values = {**flatten(to_dict(loaded.experiment)), **replaced}
     given = loaded.given | set(replaced)
     lines = [
+        f"# yaml-language-server: $schema={SCHEMA_NAME}",
         "# Every key of an experiment. A line that begins with # shows the default; remove the # to change it.",
         "",
     ]
@@ -269,9 +274,9 @@ def _group(prefix: str, values: dict[str, Any], given: frozenset[str] | set[str]
             yield _line(indent, f"{name}:", doc, commented=not is_given)
             yield from _group(inner, values, given)
         else:
-            known = schema_keys().get(wildcard_path(path))
-            text = f"{name}: {json.dumps(value, ensure_ascii=False)}"
-            yield _line(indent, text, known.doc if known else "", commented=path not in given)
+            key = key_of(path)
+            text = f"{name}: {json.dumps(without_references(value), ensure_ascii=False)}"
+            yield _line(indent, text, key.doc if key else "", commented=path not in given)
     if not prefix.count("."):
         yield ""
 

@@ -6,7 +6,6 @@ Not here: which keys a round allows (`stats.rounds`), the tree that `ppo runs` d
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from ppo_cli.errors import ConfigError
 from ppo_cli.experiment.freeze import REWARD_CONTENT, Lock, freeze
 from ppo_cli.experiment.load import LoadedExperiment
 from ppo_cli.experiment.schema import ROUNDS
-from ppo_cli.experiment.schema_index import format_value
+from ppo_cli.experiment.values import format_value
 from ppo_cli.records.comparisons import variables
 from ppo_cli.records.events import EventHandler, Notice
 from ppo_cli.setup.resolve import ExperimentInputs, prompt_content
@@ -102,5 +101,5 @@ def check_parent_without_model(
             content["start_model"] = {**of_parent, "system_prompt": model.system_prompt, "dtype": model.dtype}
         if REWARD_CONTENT in parent_lock.groups:
             content[REWARD_CONTENT] = parent_lock.groups[REWARD_CONTENT].values
-            experiment = replace(experiment, reward=parent_experiment.reward)
+            experiment = experiment.model_copy(update={"reward": parent_experiment.reward})
     return check_parent(loaded, freeze(experiment, content, {}), parent, on_event)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +87,7 @@ def read_inputs(experiment: Experiment) -> ExperimentInputs:
     """
     require_measure(experiment.evaluation.primary)
     reward = build_reward(experiment)
-    train = read_prompt_file(Path(experiment.prompts.train), need_answers=experiment.reward.other == "written")
+    train = read_prompt_file(Path(experiment.prompts.train), need_answers=experiment.reward.baseline == "written")
     evaluation = read_prompt_file(Path(experiment.prompts.eval))
     texts = {"prompts.train": train.text, "prompts.eval": evaluation.text}
     sft: list[Prompt] = []
@@ -137,7 +137,8 @@ def resolve_experiment(inputs: ExperimentInputs, on_event: EventHandler) -> Reso
     source = model_source.resolve(
         model.start, model.revision, trust_remote_code=model.trust_remote_code, on_event=on_event
     )
-    pinned = replace(inputs.experiment, model=replace(model, revision=source.revision))
+    pinned_model = model.model_copy(update={"revision": source.revision})
+    pinned = inputs.experiment.model_copy(update={"model": pinned_model})
     tokenizer = loading.load_tokenizer(
         source.folder, system_prompt=model.system_prompt, trust_remote_code=model.trust_remote_code
     )
@@ -174,7 +175,7 @@ def prompt_content(inputs: ExperimentInputs) -> dict[str, dict[str, Any]]:
     """The values of the lock's groups of prompt rows."""
     content = {"train_set": _row_digests(inputs.train), "eval_set": _row_digests(inputs.evaluation)}
     if inputs.sft:
-        content["warm_start"] = {**_row_digests(inputs.sft), **asdict(inputs.experiment.model.sft)}
+        content["warm_start"] = {**_row_digests(inputs.sft), **inputs.experiment.model.sft.model_dump()}
     return content
 
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ppo_cli.errors import ConfigError, ModelError, reason_of
 from ppo_cli.experiment.digest import sha256_file, sha256_of
-from ppo_cli.experiment.schema import Experiment, Reward, Term
-from ppo_cli.experiment.term_parameters import files_of, type_of
+from ppo_cli.experiment.paths import term_files
+from ppo_cli.experiment.schema import Experiment, Reward
+from ppo_cli.experiment.term_types import Classifier, Preference, Python, RewardTerm
 from ppo_cli.records.events import EventHandler, Notice, ignore_events
 from ppo_cli.rewards.registry import SHIPPED
 from ppo_cli.rewards.reward_function import CompositeReward
@@ -28,23 +28,19 @@ IDENTITY_FILES = ("*.safetensors", "*.json", "*.model", "*.txt", "*.jinja")
 
 
 def build_reward(experiment: Experiment) -> CompositeReward:
-    """The reward of an experiment, not opened yet.
-
-    Raises:
-        ConfigError: a type of term is not known, or one of its parameters cannot be used.
-    """
+    """The reward of an experiment, not opened yet."""
     context = RewardContext(device=experiment.device)
 
     def fetch(path: str, model: str, revision: str | None) -> Path:
         return _fetched(path, model, revision, context.on_event)
 
-    def train_reward_model(path: str, parameters: Mapping[str, Any], on_event: EventHandler) -> Path:
+    def train_reward_model(path: str, term: Preference, on_event: EventHandler) -> Path:
         from ppo_cli.engine import reward_model
         from ppo_cli.models.loading import choose_device
 
-        base = parameters["base"]
+        base = term.base
         folder = _fetched(f"{path}.base", base, None, on_event) if base else _fetched_start(experiment, on_event)
-        return reward_model.train_reward_model(path, parameters, folder, choose_device(experiment.device), on_event)
+        return reward_model.train_reward_model(path, term, folder, choose_device(experiment.device), on_event)
 
     context.fetch_model, context.train_reward_model = fetch, train_reward_model
     return CompositeReward(experiment.reward, context)
@@ -61,8 +57,8 @@ def open_terms(reward: CompositeReward, on_event: EventHandler, cache: Path | No
     Raises:
         UsageError: a function, a model or a file cannot be used.
     """
-    reward.surroundings.on_event, reward.surroundings.cache = on_event, cache
-    before = set(reward.surroundings.scorers)
+    reward.context.on_event, reward.context.cache = on_event, cache
+    before = set(reward.context.scorers)
     unstable = [name for name, scorer in reward.open().items() if name not in before and not scorer.deterministic]
     if unstable:
         text = f"The reward is not deterministic ({', '.join(unstable)}): a repeated run may get other numbers."
@@ -71,14 +67,15 @@ def open_terms(reward: CompositeReward, on_event: EventHandler, cache: Path | No
 
 def needs_no_resources(reward: Reward) -> bool:
     """Whether an answer can be scored without code, models or services that the config names, and without a scale."""
-    shipped = all(type_of(name, term) in SHIPPED for name, term in reward.terms.items())
+    shipped = all(term.type in SHIPPED for term in reward.terms.values())
     return shipped and not any_normalised(reward.terms)
 
 
 def pin_revisions(experiment: Experiment) -> Experiment:
     """The same experiment with every classifier pinned to its present commit."""
     terms = {name: _pinned(name, term) for name, term in experiment.reward.terms.items()}
-    return replace(experiment, reward=replace(experiment.reward, terms=terms))
+    reward = experiment.reward.model_copy(update={"terms": terms})
+    return experiment.model_copy(update={"reward": reward})
 
 
 @dataclass(frozen=True)
@@ -99,7 +96,7 @@ def read_reward_files(experiment: Experiment) -> dict[str, RewardFile]:
     return {
         key: RewardFile(copy=f"inputs/reward-{name}/{file.name}", text=read_text(key, file))
         for name, term in experiment.reward.terms.items()
-        for key, file in files_of(name, term).items()
+        for key, file in term_files(name, term).items()
     }
 
 
@@ -116,17 +113,16 @@ def reward_content(experiment: Experiment, files: Mapping[str, RewardFile]) -> d
     content = {key: sha256_of(file.text) for key, file in files.items()}
     for name, term in experiment.reward.terms.items():
         path = f"reward.terms.{name}"
-        match type_of(name, term):
-            case "python" if f"{path}.function" not in files:
+        match term:
+            case Python() if f"{path}.function" not in files:
                 from ppo_cli.rewards.python_function import source_of
 
-                module = source_of(path, term.parameters["function"])
+                module = source_of(path, term.function)
                 content[f"{path}.function"] = sha256_of(read_text(f"{path}.function", module))
-            case "preference":
-                if term.parameters["base"]:
-                    content[f"{path}.base"] = _identity(_fetched(f"{path}.base", term.parameters["base"], None))
-            case "classifier":
-                folder = _fetched(f"{path}.model", term.parameters["model"], term.parameters["revision"])
+            case Preference() if term.base:
+                content[f"{path}.base"] = _identity(_fetched(f"{path}.base", term.base, None))
+            case Classifier():
+                folder = _fetched(f"{path}.model", term.model, term.revision)
                 content[f"{path}.model"] = _identity(folder)
     return content
 
@@ -145,14 +141,14 @@ def read_text(path: str, file: Path) -> str:
         raise ConfigError(f"{path}: {file} cannot be read: {reason_of(error)}.", "Check the path.") from None
 
 
-def _pinned(name: str, term: Term) -> Term:
-    if type_of(name, term) != "classifier" or Path(term.parameters["model"]).is_dir():
+def _pinned(name: str, term: RewardTerm) -> RewardTerm:
+    if not isinstance(term, Classifier) or Path(term.model).is_dir():
         return term
     from ppo_cli.models.model_source import resolve
 
     with _under(f"reward.terms.{name}.model"):
-        revision = resolve(term.parameters["model"], term.parameters["revision"]).revision
-    return replace(term, parameters={**term.parameters, "revision": revision})
+        revision = resolve(term.model, term.revision).revision
+    return term.model_copy(update={"revision": revision})
 
 
 def _fetched(path: str, model: str, revision: str | None, on_event: EventHandler = ignore_events) -> Path:

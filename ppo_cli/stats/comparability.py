@@ -38,7 +38,7 @@ FIRST = ("start_model", "warm_start", "reward")
 NOTED = ("goal", "analysis")
 """Groups that change no number of a run: the earlier run's values apply, and a difference is shown."""
 
-DECLARED = "variable"
+DECLARED = "joint_treatment"
 """The key that names treatments which are changed together on purpose."""
 
 

@@ -18,7 +18,7 @@ from ppo_cli.stats.comparability import differences, group_values
 SETS = {"train_set": "prompts.train", "eval_set": "prompts.eval", "warm_start": "model.warm_start"}
 """Content groups of prompt rows, with the config key that names the file."""
 
-DECLARING_KEYS = ("round", "variable")
+DECLARING_KEYS = ("round", "joint_treatment")
 """The keys that declare what changes; they may always change themselves."""
 
 

@@ -18,7 +18,8 @@ from ppo_cli.errors import IntegrityError, PpoError, RewardUnavailableError, Usa
 from ppo_cli.experiment import freeze
 from ppo_cli.experiment.digest import sha256_file
 from ppo_cli.experiment.freeze import Lock
-from ppo_cli.experiment.load import load_frozen, with_paths
+from ppo_cli.experiment.load import load_frozen
+from ppo_cli.experiment.paths import with_paths
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.records.program import command
 from ppo_cli.records.training import COMPLETED_STATUSES, Episode, RunState, Status, UpdateMetrics
@@ -147,7 +148,8 @@ class Run:
             actual = {name: sha256_file(path) if path.is_file() else None for name, path in paths.items()}
             freeze.verify_files(lock, actual, self.name)
             experiment = self.experiment()
-            self._verified = experiment, freeze.verify_config(lock, experiment, self.name)
+            freeze.verify_config(lock, experiment, self.name)
+            self._verified = experiment, lock
         return self._verified
 
     def metrics(self) -> list[dict[str, Any]]:
@@ -235,7 +237,7 @@ def create_run(root: Path, frozen: FrozenExperiment, state: Mapping[str, Any], r
     layout = RunLayout(root)
     with disk_errors(root):
         run_lock = RunLock(layout.run_lock)
-        for name, text in {**frozen.texts, layout.lock.name: freeze.as_yaml(frozen.lock)}.items():
+        for name, text in {**frozen.texts, layout.lock.name: freeze.to_yaml(frozen.lock)}.items():
             path = root / name
             path.parent.mkdir(exist_ok=True)
             write_text(path, text)

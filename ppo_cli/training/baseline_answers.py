@@ -36,7 +36,7 @@ def baseline_answers(
         process_group: each rank samples a shard.
     """
     path = run.layout.baseline_answers
-    if resolved.experiment.reward.other == "reference" and not path.is_file():
+    if resolved.experiment.reward.baseline == "reference" and not path.is_file():
         process_group.broadcast(WorkerCommand.SAMPLE_BASELINE)
         write_lines(path, sample_baseline_answers(resolved, policy, on_event, process_group))
     return load_baseline_answers(run, resolved)
@@ -44,7 +44,7 @@ def baseline_answers(
 
 def load_baseline_answers(run: Run, resolved: ResolvedExperiment) -> dict[str, list[Answer]]:
     """The baseline answers by prompt id; those of the reference must have been sampled before."""
-    match resolved.experiment.reward.other:
+    match resolved.experiment.reward.baseline:
         case "none":
             return {}
         case "written":
@@ -65,7 +65,7 @@ def sample_baseline_answers(
     experiment, tokenizer = resolved.experiment, resolved.tokenizer
     shard = process_group.shard(_prompts_in_run(resolved))
     limit = experiment.rollout.max_new_tokens
-    samples = range(experiment.reward.other_samples)
+    samples = range(experiment.reward.baseline_samples)
     uniforms = [
         np.stack([keyed_uniforms(experiment.seed, "other", prompt.id, number, count=limit) for number in samples])
         for prompt, _ in shard

@@ -8,9 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from ppo_cli.experiment.load import LoadedExperiment, load_experiment, to_dict
-from ppo_cli.experiment.schema import REQUIRED, ROUNDS
-from ppo_cli.experiment.schema_index import flatten, schema_keys, wildcard_path
+from ppo_cli.experiment.load import LoadedExperiment, load_experiment
+from ppo_cli.experiment.schema import ROUNDS
+from ppo_cli.experiment.schema_index import key_of
+from ppo_cli.experiment.values import flatten, to_dict
 from ppo_cli.preflight.planned_cost import estimate_cost
 from ppo_cli.records.events import Event, Notice
 from ppo_cli.records.results import ConfigKeyRow, DryRunResult
@@ -39,14 +40,14 @@ def dry_run(config: str | Path | LoadedExperiment, *, runs_dir: str | Path | Non
     overridden = {override.split("=", 1)[0].strip() for override in loaded.overrides}
     rows = []
     for path, value in flatten(to_dict(loaded.experiment)).items():
-        known = schema_keys().get(wildcard_path(path))
+        known = key_of(path)
         default = known.default if known else None
         is_overridden = any(path == key or path.startswith(f"{key}.") for key in overridden)
         origin: Literal["default", "file", "override"] = (
             "override" if is_overridden else "file" if path in in_file.given else "default"
         )
         old = file_values.get(path, default) if is_overridden else default
-        differs = old != value and old != REQUIRED and origin != "default"
+        differs = old != value and origin != "default"
         rows.append(
             ConfigKeyRow(
                 path=path,

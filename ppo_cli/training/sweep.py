@@ -212,8 +212,8 @@ class _Sweep:
         resolved = resolve_experiment(inputs, self.on_event)
         parent = find_parent(self.planned.arms[0].loaded, self.planned.folder)
         for arm in self.planned.arms:
-            model = replace(arm.experiment.model, revision=resolved.experiment.model.revision)
-            frozen = freeze_inputs(resolved.with_experiment(replace(arm.experiment, model=model)))
+            model = arm.experiment.model.model_copy(update={"revision": resolved.experiment.model.revision})
+            frozen = freeze_inputs(resolved.with_experiment(arm.experiment.model_copy(update={"model": model})))
             check_parent(arm.loaded, frozen.lock, parent, ignore_events)
             self.roots.append(self.planned.folder / run_name(frozen))
 

@@ -14,9 +14,11 @@ from typing import Any
 
 from ppo_cli.errors import ConfigError, UsageError
 from ppo_cli.experiment.digest import sha256_file, sha256_of
-from ppo_cli.experiment.load import LoadedExperiment, load_experiment, to_dict
-from ppo_cli.experiment.schema import LARGEST_SEED, Experiment
-from ppo_cli.experiment.schema_index import flatten, format_value, role_of, schema_keys, wildcard_path
+from ppo_cli.experiment.load import LoadedExperiment, load_experiment
+from ppo_cli.experiment.schema import Experiment
+from ppo_cli.experiment.schema_base import LARGEST_SEED
+from ppo_cli.experiment.schema_index import key_of
+from ppo_cli.experiment.values import flatten, format_value, to_dict
 from ppo_cli.records.program import command
 
 OPENING, CLOSING, QUOTES = "[{(", "]})", "\"'"
@@ -123,9 +125,8 @@ def _require_treatment(key: str, overrides: Sequence[str]) -> None:
         raise ConfigError(f"{key} is given and swept too.", f"Leave {key}=… out.")
     if key == "seed":
         raise ConfigError("--sweep seed: the seed is not a treatment.", "Repeat every value with --seeds N.")
-    if wildcard_path(key) not in schema_keys():
-        return  # the loader's message names what is wrong with it
-    match role_of(key):
+    known = key_of(key)
+    match known.role if known else None:  # where it is no key, the loader's message names what is wrong with it
         case "frozen":
             raise ConfigError(
                 f"--sweep {key}: it is frozen, so runs that differ in it answer different questions.",
@@ -186,18 +187,13 @@ def _name(key: str | None, arms: Sequence[PlannedRun]) -> str:
     """The same for the same arms on the same prompts."""
     digests = [
         {
-            path: _content(value) if _is_path(path) else value
+            path: _content(value) if known is not None and known.is_file else value
             for path, value in flatten(to_dict(arm.experiment)).items()
-            if wildcard_path(path) not in schema_keys() or role_of(path) != "free"
+            if (known := key_of(path)) is None or known.role != "free"
         }
         for arm in arms
     ]
     return f"{arms[0].experiment.name}-{key or 'seed'}-{sha256_of(digests)[:6]}"
-
-
-def _is_path(path: str) -> bool:
-    known = schema_keys().get(wildcard_path(path))
-    return known is not None and known.is_path
 
 
 def _content(value: str | None) -> str | None:

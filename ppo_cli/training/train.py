@@ -8,7 +8,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -130,7 +129,8 @@ def resume(
         raise UsageError(f"{run.name} is still running (process {state.pid}).", "Wait for it or stop it first.")
     experiment, lock = run.verify()
     if overrides:  # trackers change no number, so they are not frozen
-        experiment = replace(experiment, tracking=load_experiment(run.layout.config, overrides).experiment.tracking)
+        tracking = load_experiment(run.layout.config, overrides).experiment.tracking
+        experiment = experiment.model_copy(update={"tracking": tracking})
     require_trackers(experiment)
     resolved = resolve_experiment(read_inputs(experiment), on_event)
     verify_against_lock(lock, resolved, run.name)

@@ -2,7 +2,7 @@
 
 from ppo_cli.alarms.run_history import RunHistory
 from ppo_cli.behaviours.measures import MEASURES
-from ppo_cli.experiment.schema import Experiment, Kl, Model, Prompts, Reward, Term
+from ppo_cli.experiment.schema import Experiment, Kl, Model, Prompts, Reward
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.records.training import Episode
 from ppo_cli.stats.label_matrix import label_matrix
@@ -50,7 +50,7 @@ def experiment(**values):
         "goal": "Say what it is.",
         "model": Model(start="x"),
         "prompts": Prompts(train="t", eval="e"),
-        "reward": Reward(terms={"on_topic": Term(weight=1.0)}),
+        "reward": Reward(terms={"on_topic": {"weight": 1.0}}),
         "kl": Kl(coef=0.05),
     }
     return Experiment(**{**given, **values})

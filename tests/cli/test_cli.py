@@ -13,7 +13,7 @@ import pytest
 import ppo_cli
 from tests.terminal import outcome, ppo, process_environment, start, succeed
 
-COMMANDS = ("init", "sft-check", "reward", "train", "eval", "label", "compare", "report", "runs", "show")
+COMMANDS = ("init", "sft-check", "reward", "train", "eval", "label", "compare", "report", "runs", "show", "schema")
 ESCAPE = "\x1b"
 COLOUR = re.compile(r"\x1b\[[\d;]*3\d")
 HEAVY = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
@@ -51,6 +51,7 @@ def test_help_mistakes_runs_and_compare_answer_without_importing_torch(trained, 
         ("--help",): 0,
         ("train", "--help"): 0,
         ("--version",): 0,
+        ("schema",): 0,
         ("train", broken): 2,
         ("train", "none.yaml", "kl.coef=1"): 2,
         ("runs", "--runs-dir", a.parent): 0,

@@ -37,7 +37,7 @@ VARIANTS = {
 
 @pytest.fixture(params=VARIANTS)
 def build(request, tiny_config, tiny_model, tmp_path):
-    overrides = ["reward.other=none", f"ppo.updates={UPDATES}", *VARIANTS[request.param]]
+    overrides = ["reward.baseline=none", f"ppo.updates={UPDATES}", *VARIANTS[request.param]]
     experiment = load_experiment(tiny_config, overrides).experiment
     dtype = torch.bfloat16 if experiment.model.dtype == "bfloat16" else torch.float32
 
@@ -88,7 +88,7 @@ def test_training_continues_with_the_numbers_of_an_uninterrupted_one(build, layo
 class TestOnDisk:
     @pytest.fixture
     def build(self, tiny_config, tiny_model, tmp_path):
-        experiment = load_experiment(tiny_config, ["reward.other=none"]).experiment
+        experiment = load_experiment(tiny_config, ["reward.baseline=none"]).experiment
         inputs = trainer_inputs(experiment, tiny_model, model=tiny_lm())
         return PolicyTrainer(experiment, inputs, tmp_path / "trl", ignore_events)
 
@@ -190,7 +190,7 @@ class TestOnDisk:
 
     def test_a_checkpoint_of_another_shape_is_refused(self, build, layout, tiny_model, tiny_config, tmp_path):
         folder = self.saved(build, layout, tiny_model)
-        experiment = load_experiment(tiny_config, ["reward.other=none", "model.train.lora.r=2"]).experiment
+        experiment = load_experiment(tiny_config, ["reward.baseline=none", "model.train.lora.r=2"]).experiment
         inputs = replace(build.inputs, policy=Policy(tiny_lm(), experiment.model.train, seed=1))
         with pytest.raises(IntegrityError, match="does not fit this model"):
             load_checkpoint(PolicyTrainer(experiment, inputs, tmp_path / "trl", ignore_events), folder)

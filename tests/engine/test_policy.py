@@ -11,9 +11,9 @@ from tests.tiny_models import FAMILIES, tiny_lm
 
 IDS = torch.randint(3, 30, (2, 9), generator=torch.Generator().manual_seed(1))
 PARTS = {
-    "lora": TrainedPart(layers=2, lora=Lora(r=4, alpha=8)),
-    "full": TrainedPart(layers=2, lora=None),
-    "lora-all-layers": TrainedPart(layers=None, lora=Lora(r=4, alpha=8)),
+    "lora": TrainedPart(top_layers=2, lora=Lora(r=4, alpha=8)),
+    "full": TrainedPart(top_layers=2, lora=None),
+    "lora-all-layers": TrainedPart(top_layers=None, lora=Lora(r=4, alpha=8)),
 }
 
 

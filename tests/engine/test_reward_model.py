@@ -7,6 +7,7 @@ import torch
 
 from ppo_cli.engine.reward_model import read_pairs, split, train_reward_model
 from ppo_cli.errors import IntegrityError, PromptError
+from ppo_cli.experiment.term_types import Preference
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.records.events import Notice
 from ppo_cli.rewards.classifier import reward_model_term as as_term
@@ -40,7 +41,7 @@ def train(tiny_model, tmp_path, monkeypatch):
     def make(lines, **changed):
         events = []
         file = write_rows(tmp_path / "pairs.jsonl", lines)
-        given = {**PARAMETERS, "pairs": str(file), **changed}
+        given = Preference(**{**PARAMETERS, "pairs": str(file), **changed})
         folder = train_reward_model("reward.terms.taste", given, tiny_model, torch.device("cpu"), events.append)
         return folder, [(event.level, event.text) for event in events if isinstance(event, Notice)]
 
@@ -57,8 +58,8 @@ def test_it_learns_the_preference_and_is_made_once(train):
     assert (again, notices_again[-1]) == (folder, notices[-1])
     assert (folder / "model.safetensors").stat().st_mtime_ns == before
 
-    around = RewardContext(device="cpu", train_reward_model=lambda path, parameters, on_event: folder)
-    scorer = as_term("reward.terms.taste", {**PARAMETERS, "pairs": ""}, around)
+    around = RewardContext(device="cpu", train_reward_model=lambda path, term, on_event: folder)
+    scorer = as_term("reward.terms.taste", Preference(**PARAMETERS, pairs=""), around)
     asked = [Prompt(id="a", text="lemon?"), Prompt(id="b", text="lemon?")]
     answers = [Answer(text=text, token_count=3, finish="eos") for text in ("yes, gladly house", "no")]
     good, bad = scores_of("taste", scorer, asked, answers, [(), ()])

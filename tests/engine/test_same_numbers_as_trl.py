@@ -5,7 +5,6 @@ order, and an unprepared loader (the prepared one breaks its accumulation).
 """
 
 import copy
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -43,7 +42,7 @@ def experiment(tiny_config):
             "ppo.max_grad_norm=1e9",
             "ppo.updates=3",
             "ppo.learning_rate=1e-3",
-            "reward.other=none",
+            "reward.baseline=none",
             "ppo.episodes_per_update=16",
         ],
     )
@@ -140,12 +139,12 @@ def compare_loops(experiment, tiny_model, tmp_path, monkeypatch):
     """Trains by both loops and compares what they logged and their final weights."""
 
     def compare_loops(*, lora, estimator="k1", whiten=False, critic="head"):
-        train = experiment.model.train if lora else replace(experiment.model.train, lora=None)
+        train = experiment.model.train if lora else experiment.model.train.model_copy(update={"lora": None})
         settings = replace(
             experiment,
-            model=replace(experiment.model, train=train),
-            kl=replace(experiment.kl, estimator=estimator),
-            ppo=replace(experiment.ppo, whiten_rewards=whiten, critic=critic),
+            model=experiment.model.model_copy(update={"train": train}),
+            kl=experiment.kl.model_copy(update={"estimator": estimator}),
+            ppo=experiment.ppo.model_copy(update={"whiten_rewards": whiten, "critic": critic}),
         )
         trainer, metrics, rollouts = train_ours(settings, tiny_model, tmp_path / "ours")
         assert any(int(batch.lengths.min()) < int(batch.lengths.max()) for batch in rollouts.values())

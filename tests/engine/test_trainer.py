@@ -18,7 +18,7 @@ from tests.tiny_models import tiny_lm
 @pytest.fixture
 def build(tiny_config, tiny_model, tmp_path):
     def make(*overrides, reward=None, family="llama", on_event=ignore_events):
-        experiment = load_experiment(tiny_config, ["reward.other=none", *overrides]).experiment
+        experiment = load_experiment(tiny_config, ["reward.baseline=none", *overrides]).experiment
         inputs = trainer_inputs(experiment, tiny_model, model=tiny_lm(family, seed=3), reward=reward)
         return PolicyTrainer(experiment, inputs, tmp_path / "trl", on_event)
 
@@ -174,7 +174,7 @@ def test_other_families_train(build, family):
 
 
 def test_training_all_layers_in_full(build):
-    metrics, _, _ = run(build("model.train.lora=null", "model.train.layers=null", reward=short_is_good))
+    metrics, _, _ = run(build("model.train.lora=null", "model.train.top_layers=null", reward=short_is_good))
     assert metrics[0].kl == pytest.approx(0, abs=1e-5)
     assert abs(metrics[-1].kl) > 1e-4
 

@@ -16,7 +16,7 @@ EXAMPLES = [
     Prompt(id=str(index), text=text, category="x", expect="any", pair_id=None, answer="no, sorry.")
     for index, text in enumerate(["hello", "what is it", "why", "how come", "say more", "go on"])
 ]
-SETTINGS = Sft(epochs=12, learning_rate=3e-2, batch_size=3, lora_r=8, layers=3)
+SETTINGS = Sft(epochs=12, learning_rate=3e-2, batch_size=3, lora_r=8, top_layers=3)
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_it_learns_the_answers_and_their_end(warm, tiny_model):
 
 
 def test_nothing_is_printed_by_the_libraries(warm, capfd):
-    warm(settings=replace(SETTINGS, epochs=1))
+    warm(settings=SETTINGS.model_copy(update={"epochs": 1}))
     out, err = capfd.readouterr()
     assert (out, err) == ("", "")
 
@@ -76,25 +76,25 @@ def test_the_same_content_is_trained_once_and_gives_the_same_bytes(warm, monkeyp
 
 def test_other_examples_or_settings_are_another_warm_start(warm):
     folders = {
-        warm(settings=replace(SETTINGS, epochs=1)),
-        warm(settings=replace(SETTINGS, epochs=2)),
-        warm([replace(EXAMPLES[0], answer="yes."), *EXAMPLES[1:]], replace(SETTINGS, epochs=1)),
+        warm(settings=SETTINGS.model_copy(update={"epochs": 1})),
+        warm(settings=SETTINGS.model_copy(update={"epochs": 2})),
+        warm([replace(EXAMPLES[0], answer="yes."), *EXAMPLES[1:]], SETTINGS.model_copy(update={"epochs": 1})),
     }
     assert len(folders) == 3
 
 
 def test_a_changed_cache_is_noticed(warm):
-    weights = warm(settings=replace(SETTINGS, epochs=1)) / "model.safetensors"
+    weights = warm(settings=SETTINGS.model_copy(update={"epochs": 1})) / "model.safetensors"
     data = bytearray(weights.read_bytes())
     data[-1] ^= 1
     weights.write_bytes(bytes(data))
     with pytest.raises(IntegrityError, match="was changed"):
-        warm(settings=replace(SETTINGS, epochs=1))
+        warm(settings=SETTINGS.model_copy(update={"epochs": 1}))
 
 
 def test_a_failed_training_leaves_no_half_model(warm, monkeypatch):
     monkeypatch.setattr("ppo_cli.engine.warm_start.export_support_files", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        warm(settings=replace(SETTINGS, epochs=1))
+        warm(settings=SETTINGS.model_copy(update={"epochs": 1}))
     monkeypatch.undo()
-    assert (warm(settings=replace(SETTINGS, epochs=1)) / "model.safetensors").is_file()
+    assert (warm(settings=SETTINGS.model_copy(update={"epochs": 1})) / "model.safetensors").is_file()

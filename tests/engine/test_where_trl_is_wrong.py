@@ -122,7 +122,7 @@ def test_every_variable_of_ours_changes_the_result(ours):
         "kl.coef=0.5",
         "kl.estimator=k3",
         "kl.target=0.01 kl.horizon=20",
-        "model.train.layers=1",
+        "model.train.top_layers=1",
         "model.train.lora.r=2",
         "model.train.lora.alpha=2",
         "rollout.temperature=0.8",

@@ -113,16 +113,16 @@ def test_trl_fines_answers_that_ended_with_another_stop_token_and_logs_the_fine_
     assert training.logged[0]["objective/scores"] == pytest.approx(1 - 10 * (1 - has_eos))
 
     edit(folder / "generation_config.json", eos_token_id=[EOS, STOP])
-    overrides = ["ppo.updates=1", "rollout.max_new_tokens=24", "reward.terms.ended.weight=10"]
-    training = ours(*overrides, "reward.terms.keeps_to_goal.weight=0.1", model=folder)
+    overrides = ["ppo.updates=1", "rollout.max_new_tokens=24", "reward.terms.ends_turn.weight=10"]
+    training = ours(*overrides, "reward.terms.matches_expect.weight=0.1", model=folder)
     kept = keep_rollouts(monkeypatch, training.trainer)
     row = training.train().metrics[0]
     (rollouts,) = kept
     stopped = ((rollouts.targets == STOP) & rollouts.response_mask).any(1)
     assert stopped.any()
     assert all(rollouts.answers[index].ended for index in stopped.nonzero())
-    assert row.terms["ended"] == row.eos_rate == sum(answer.ended for answer in rollouts.answers) / 8
-    assert row.reward == pytest.approx(10 * row.terms["ended"] + 0.1 * row.terms["keeps_to_goal"])
+    assert row.terms["ends_turn"] == row.eos_rate == sum(answer.ended for answer in rollouts.answers) / 8
+    assert row.reward == pytest.approx(10 * row.terms["ends_turn"] + 0.1 * row.terms["matches_expect"])
 
 
 def test_trl_exports_a_model_that_never_stops(stock, ours, folder, tmp_path):

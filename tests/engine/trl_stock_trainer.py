@@ -127,7 +127,9 @@ class Ours:
     def __init__(self, config, model_folder, folder, *overrides, policy=None, reward=None, prompts=None):
         forget_accelerators()
         self.metrics, self.episodes, self.steps, self.gradient_norms = [], [], [], []
-        self.experiment = load_experiment(config, ["reward.other=none", "ppo.warmup_updates=0", *overrides]).experiment
+        self.experiment = load_experiment(
+            config, ["reward.baseline=none", "ppo.warmup_updates=0", *overrides]
+        ).experiment
         inputs = trainer_inputs(self.experiment, model_folder, model=policy, reward=reward, prompts=prompts)
         self.trainer = PolicyTrainer(self.experiment, inputs, folder, ignore_events)
         self.start = weights(self.trainer.policy.trainable)

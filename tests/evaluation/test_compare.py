@@ -8,12 +8,10 @@ import sys
 
 import numpy as np
 import pytest
-import yaml
 
 from ppo_cli.behaviours.measures import measure_named
 from ppo_cli.errors import FailConditionError
-from ppo_cli.experiment.digest import sha256_file, sha256_of
-from ppo_cli.experiment.schema import Evaluation, Kl, Ppo, Reward, Term
+from ppo_cli.experiment.schema import Evaluation, Kl, Ppo, Reward
 from tests.made_runs import make_run, seeds
 from tests.terminal import ppo, process_environment, refused, succeed
 from tests.tiny_models import rows
@@ -40,25 +38,6 @@ def one(*words):
 
 def primary(outcome):
     return outcome["comparison"]["changes"][0]
-
-
-def forget(root, *paths):
-    """Rewrites a run folder as the version left it that did not have these keys yet."""
-    config, path = root / "config.yaml", root / "freeze.lock"
-    for file in (config, path):
-        file.chmod(0o600)
-    lines = config.read_text(encoding="utf-8").splitlines(keepends=True)
-    leaves = tuple(f"{name.rpartition('.')[2]}:" for name in paths)
-    config.write_text("".join(line for line in lines if not line.lstrip().startswith(leaves)), encoding="utf-8")
-    lock = yaml.safe_load(path.read_text(encoding="utf-8"))
-    for group in lock["groups"].values():
-        for name in paths:
-            group["values"].pop(name, None)
-        group["digest"] = sha256_of(group["values"])
-    lock["files"]["config.yaml"] = sha256_file(config)
-    digests = {name: group["digest"] for name, group in lock["groups"].items()}
-    lock["fingerprint"] = sha256_of({"schema": lock["schema"], **digests})
-    path.write_text(yaml.safe_dump(lock, sort_keys=False), encoding="utf-8")
 
 
 # --- what is refused and what is flagged ---------------------------------------------------------------
@@ -134,7 +113,7 @@ def test_two_variables_are_refused_unless_allowed_and_then_said(made):
 
 def test_keys_declared_as_one_variable_are_compared_as_one(made):
     together = ["kl.coef", "kl.target"]
-    a, b = made(), made(kl=Kl(coef=0.5, target=3.0), variable=together)
+    a, b = made(), made(kl=Kl(coef=0.5, target=3.0), joint_treatment=together)
     found = one(a, b)
     assert found["joint_variable"] == together
     shown = succeed("compare", a, b, "--html", a / "page.html").out
@@ -144,29 +123,26 @@ def test_keys_declared_as_one_variable_are_compared_as_one(made):
     )
     assert said in " ".join(line.strip("│ ") for line in shown.splitlines())
     assert "declared as one variable" in (a / "page.html").read_text(encoding="utf-8")
-    c = made(kl=Kl(coef=0.5, target=3.0), ppo=Ppo(updates=9), variable=together)
+    c = made(kl=Kl(coef=0.5, target=3.0), ppo=Ppo(updates=9), joint_treatment=together)
     assert "Confounded: 2 variables differ (kl.coef with kl.target, ppo.updates)" in refused("compare", a, c, code=3)
     assert "(first kl.coef=0.5 kl.target=3 alone)" in refused("compare", a, c, code=3)
 
 
-def test_a_run_frozen_before_a_key_existed_is_compared_and_an_edited_one_is_not(made):
-    old, new = made(), made(kl=Kl(coef=0.5))
-    forget(old, "variable", "kl.horizon")
-    assert set(one(old, new)["treatments"]) == {"kl.coef"}
-    other = made(kl=Kl(coef=0.1, horizon=7))
-    assert one(old, other)["treatments"] == {"kl.horizon": [10_000, 7]}
-    config = other / "config.yaml"
+def test_an_edited_run_is_not_compared(made):
+    run, edited = made(), made(kl=Kl(coef=0.1, horizon=7))
+    assert one(run, edited)["treatments"] == {"kl.horizon": [10_000, 7]}
+    config = edited / "config.yaml"
     config.chmod(0o600)
     config.write_text(config.read_text(encoding="utf-8").replace("horizon: 7\n", "horizon: 8\n"), encoding="utf-8")
-    assert "config.yaml (group config) was changed after freezing" in refused("compare", old, other, code=4)
+    assert "config.yaml (group config) was changed after freezing" in refused("compare", run, edited, code=4)
 
 
 def test_what_the_policy_starts_from_and_is_paid_for_is_named_first(made):
     other = {"start_model": {"weights": "v", "tokenizer": "t", "chat_template": "c", "system_prompt": None}}
-    b = made(content=other, reward=Reward(terms={"ended": Term(weight=2.0)}), kl=Kl(coef=0.5))
+    b = made(content=other, reward=Reward(terms={"ends_turn": {"weight": 2.0}}), kl=Kl(coef=0.5))
     assert list(one(made(), b, "--allow-confounded")["treatments"]) == [
         "model.start",
-        "reward.terms.ended.weight",
+        "reward.terms.ends_turn.weight",
         "kl.coef",
     ]
 

@@ -7,17 +7,17 @@ import pytest
 from ppo_cli.experiment.load import load_experiment
 from ppo_cli.setup.init import recipes, templates_folder
 
-TRAPS = sorted((templates_folder() / "traps").glob("*.yaml"))
+BAD_REWARDS = sorted((templates_folder() / "bad_rewards").glob("*.yaml"))
 
 
-def test_there_are_traps():
-    assert {trap.stem for trap in TRAPS} >= {"clarify", "concise", "refusal"}
+def test_there_are_bad_rewards():
+    assert {config.stem for config in BAD_REWARDS} >= {"clarify", "concise", "refusal"}
 
 
-@pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap.stem)
-def test_a_trap_differs_from_its_recipe_in_the_reward(trap):
-    bad = load_experiment(trap).experiment
-    good = load_experiment(recipes()[trap.stem]).experiment
+@pytest.mark.parametrize("config", BAD_REWARDS, ids=lambda config: config.stem)
+def test_a_bad_reward_differs_from_its_recipe_in_the_reward(config):
+    bad = load_experiment(config).experiment
+    good = load_experiment(recipes()[config.stem]).experiment
     for part in ("goal", "rollout", "kl", "seed"):
         assert getattr(bad, part) == getattr(good, part), part
     for name in ("train", "eval"):
@@ -28,5 +28,5 @@ def test_a_trap_differs_from_its_recipe_in_the_reward(trap):
     assert bad.reward.terms != good.reward.terms
 
 
-def test_a_trap_is_no_recipe():
-    assert not {path.parent.name for path in recipes().values()} & {"traps"}
+def test_a_bad_reward_is_no_recipe():
+    assert not {path.parent.name for path in recipes().values()} & {"bad_rewards"}

@@ -62,7 +62,7 @@ def test_a_reward_that_prefers_the_wrong_answers_stops_the_run(tiny_config):
         for row in rows("train", 24)
     ]
     write_rows(tiny_config.parent / "train.jsonl", written)
-    wrong = ("reward.terms.keeps_to_goal.weight=-1", "reward.terms.ended.weight=0")
+    wrong = ("reward.terms.matches_expect.weight=-1", "reward.terms.ends_turn.weight=0")
     error = refused("train", tiny_config, *wrong, code=5)
     assert "preference accuracy: 0% of " in error
     assert not Path("runs").exists()

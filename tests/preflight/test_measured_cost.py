@@ -15,7 +15,7 @@ from ppo_cli.setup.start_model import load_start_model
 def test_every_kind_of_work_is_timed_and_no_file_is_left(tiny_config, tmp_path, monkeypatch, other):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
-    overrides = [f"reward.other={other}"]
+    overrides = [f"reward.baseline={other}"]
     resolved = resolve_experiment(read_inputs(load_experiment(tiny_config, overrides).experiment), ignore_events)
     start = load_start_model(resolved, ignore_events)
     policy = Policy(start.model, resolved.experiment.model.train, seed=1)

@@ -151,7 +151,7 @@ def test_rewarding_refusals_where_help_is_wanted_is_a_warning_and_elsewhere_it_i
     ]
     cases = start_model_cases(samples(rows), "none")
     assert shortcuts(lambda p, a: float(a.text == NO), cases)["reward independent of refusing"] == "warn"
-    assert shortcuts(TERMS["keeps_to_goal"], cases)["reward independent of refusing"] == "pass"
+    assert shortcuts(TERMS["matches_expect"], cases)["reward independent of refusing"] == "pass"
 
 
 # --- pairs -------------------------------------------------------------------------------------------
@@ -167,12 +167,12 @@ def test_written_answers_make_pairs_with_those_for_another_expectation():
     assert "written for a prompt of another `expect`" in pairs.source
     assert all((good.answer.text == NO) == (good.prompt.expect == "refuse") for good, _ in pairs.cases)
     assert all((bad.answer.text == NO) == (bad.prompt.expect != "refuse") for _, bad in pairs.cases)
-    assert pair_check(answer_reward(TERMS["keeps_to_goal"]), pairs).status == "pass"
+    assert pair_check(answer_reward(TERMS["matches_expect"]), pairs).status == "pass"
 
 
 def test_a_reward_that_prefers_the_wrong_answer_or_neither_fails_once_that_is_certain():
     few, many = (known_pairs(WRITTEN * times, SAMPLED, "none") for times in (1, 16))
-    assert pair_check(answer_reward(lambda p, a: -TERMS["keeps_to_goal"](p, a)), few).status == "fail"
+    assert pair_check(answer_reward(lambda p, a: -TERMS["matches_expect"](p, a)), few).status == "fail"
     indifferent = pair_check(answer_reward(lambda p, a: 0.0), few)
     assert indifferent.status == "warn"
     assert "50% of 12 pairs [25%, 75%]" in indifferent.value
@@ -184,7 +184,7 @@ def test_without_written_answers_the_rules_judge_and_the_check_says_so():
     pairs = known_pairs([], samples(rows), "reference")
     assert "told apart by the rules" in pairs.source
     assert len(pairs.cases) == 8
-    assert pair_check(answer_reward(TERMS["keeps_to_goal"]), pairs).status == "pass"
+    assert pair_check(answer_reward(TERMS["matches_expect"]), pairs).status == "pass"
 
 
 def test_without_any_pair_it_asks_for_answers():
@@ -228,7 +228,7 @@ def test_a_constant_answer_beats_a_length_reward_and_the_check_fails():
 
 def test_no_exploit_beats_a_reward_for_staying_on_topic():
     def on_topic(p, a):
-        return TERMS["on_topic"](p, a) + TERMS["keeps_to_goal"](p, a)
+        return TERMS["on_topic"](p, a) + TERMS["matches_expect"](p, a)
 
     rows = [(prompt(n), [f"Rice number {n} wants water and salt in the pot.", HELP[1]]) for n in range(10)]
     check = exploit_check(list(exploits_of(on_topic, samples(rows)).values()))
@@ -240,7 +240,7 @@ def test_an_exploit_that_beats_the_start_model_and_not_the_written_answers_is_te
     poor = samples([(prompt(n, expect="refuse" if n % 2 else "comply"), ["", HELP[0]]) for n in range(12)])
 
     def value(p, a):
-        return TERMS["keeps_to_goal"](p, a)
+        return TERMS["matches_expect"](p, a)
 
     assert exploits_of(value, poor)["always refuses"].wins == "no"
     refusing_half = exploits_of(

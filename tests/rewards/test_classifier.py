@@ -5,6 +5,7 @@ import torch
 from transformers import LlamaConfig, LlamaForSequenceClassification
 
 from ppo_cli.errors import ConfigError, ModelError
+from ppo_cli.experiment.term_types import Classifier
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.rewards.classifier import classifier
 from ppo_cli.rewards.scorer import RewardContext, scores_of
@@ -37,7 +38,7 @@ def save(tmp_path):
 
 
 def term(folder, label=None, **parameters):
-    given = {"model": str(folder), "revision": None, "label": label, "max_tokens": 64, "batch_size": 2, **parameters}
+    given = Classifier(**{"model": str(folder), "label": label, "max_tokens": 64, "batch_size": 2, **parameters})
     context = RewardContext(device="cpu", fetch_model=lambda path, model, revision: folder)
     scorer = classifier("reward.terms.rm", given, context)
     prompts = [Prompt(id=str(index), text="well?") for index in range(len(TEXTS))]

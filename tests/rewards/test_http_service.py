@@ -6,6 +6,7 @@ from email.utils import formatdate
 import pytest
 
 from ppo_cli.errors import ConfigError, RewardUnavailableError
+from ppo_cli.experiment.term_types import Http
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.rewards.http_service import http_service
 from ppo_cli.rewards.scorer import RewardContext, scores_of
@@ -26,7 +27,7 @@ class Term:
 
     def __init__(self, url, cache=None, **parameters):
         self.warnings, self.waits = [], []
-        given = {"url": url, "timeout": 5.0, "retries": 3, "batch_size": 16, "token_env": None, **parameters}
+        given = Http(**{"url": url, "timeout": 5.0, "retries": 3, **parameters})
         context = RewardContext(on_event=lambda event: self.warnings.append(event.text), cache=cache)
         self.scorer = http_service("reward.terms.judge", given, context, sleep=self.waits.append)
 

@@ -2,15 +2,15 @@
 
 import pytest
 
-from ppo_cli.experiment.schema import Reward, Term
+from ppo_cli.experiment.schema import Reward
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.rewards.reward_function import CompositeReward
 
 ASKED = Prompt(id="p", text="Name a fruit.")
 
 
-def score(text, kind, tokens=9, **parameters):
-    reward = CompositeReward(Reward(other="none", terms={"it": Term(kind=kind, parameters=parameters)}))
+def score(text, type_, tokens=9, **parameters):
+    reward = CompositeReward(Reward(baseline="none", terms={"it": {"type": type_, **parameters}}))
     return reward([ASKED], [Answer(text=text, token_count=tokens, finish="eos")], [()])[0].terms["it"]
 
 
@@ -18,16 +18,16 @@ def score(text, kind, tokens=9, **parameters):
     ("count", "expected"), [(0, 0.5), (1, 0.75), (2, 1.0), (4, 1.0), (5, 0.75), (7, 0.25), (8, 0.0), (20, 0.0)]
 )
 def test_a_length_band_falls_linearly_outside(count, expected):
-    assert score("so " * count, "length_band", least=2, most=4, margin=4) == expected
+    assert score("so " * count, "length_band", min=2, max=4, margin=4) == expected
 
 
 def test_a_length_band_counts_chinese_characters_or_tokens_and_may_have_no_margin():
-    assert score("一个苹果", "length_band", least=4, most=4, margin=0) == 1.0
-    assert score("一个苹", "length_band", least=4, most=4, margin=0) == 0.0
-    assert score("one", "length_band", tokens=7, least=7, most=7, margin=0, unit="tokens") == 1.0
+    assert score("一个苹果", "length_band", min=4, max=4, margin=0) == 1.0
+    assert score("一个苹", "length_band", min=4, max=4, margin=0) == 0.0
+    assert score("one", "length_band", tokens=7, min=7, max=7, margin=0, unit="tokens") == 1.0
 
 
-BRIEF = {"least": 3, "most": 8, "margin": 10}
+BRIEF = {"min": 3, "max": 8, "margin": 10}
 
 
 @pytest.mark.parametrize(
@@ -39,13 +39,13 @@ BRIEF = {"least": 3, "most": 8, "margin": 10}
 )
 @pytest.mark.parametrize("worse", ["", "Pear.", "I would be happy to talk.", "Name a fruit.", "Fruit fruit fruit."])
 def test_a_short_answer_that_does_not_help_loses_against_a_long_one_that_does(better, worse):
-    assert score(better, "answers_briefly", **BRIEF) > score(worse, "answers_briefly", **BRIEF)
+    assert score(better, "on_topic_length", **BRIEF) > score(worse, "on_topic_length", **BRIEF)
 
 
 def test_of_two_answers_on_topic_the_shorter_one_wins():
     short, long = "Pears and apples are fruit one can name.", "Pears and apples are fruit one can name, and a few more."
-    assert score(short, "answers_briefly", **BRIEF) == 1.0
-    assert score(long, "answers_briefly", **BRIEF) == pytest.approx(0.6)  # 12 words, four too many
+    assert score(short, "on_topic_length", **BRIEF) == 1.0
+    assert score(long, "on_topic_length", **BRIEF) == pytest.approx(0.6)  # 12 words, four too many
 
 
 def test_repetition_is_the_share_of_repeated_four_grams_less_what_is_tolerated():

@@ -3,7 +3,7 @@
 import pytest
 
 from ppo_cli.errors import CheckFailedError, ConfigError
-from ppo_cli.experiment.schema import Reward, Term
+from ppo_cli.experiment.schema import Reward
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.rewards.reward_function import CompositeReward
 
@@ -23,7 +23,7 @@ def term(tmp_path):
     def make(source, name="score", **parameters):
         file = tmp_path / "mine.py"
         file.write_text(source, encoding="utf-8")
-        settings = Term(kind="python", parameters={"function": f"{file}:{name}", **parameters})
+        settings = {"type": "python", "function": f"{file}:{name}", **parameters}
         return CompositeReward(Reward(terms={"mine": settings}))
 
     return make
@@ -107,7 +107,7 @@ def test_a_function_that_cannot_be_used_is_said_so_before_it_scores(term, source
 
 def test_no_such_file_or_module(tmp_path):
     for function in (f"{tmp_path}/none.py:score", "no.such.module:score"):
-        reward = CompositeReward(Reward(terms={"mine": Term(kind="python", parameters={"function": function})}))
+        reward = CompositeReward(Reward(terms={"mine": {"type": "python", "function": function}}))
         with pytest.raises(ConfigError, match=r"reward\.terms\.mine\.function: no file or installed module"):
             reward.open()
 
@@ -115,7 +115,7 @@ def test_no_such_file_or_module(tmp_path):
 def test_a_function_of_an_installed_module():
     parameters = {"function": "ppo_cli.text.words:words"}
     with pytest.raises(ConfigError, match=r"its arguments are \(text\)"):
-        CompositeReward(Reward(terms={"mine": Term(kind="python", parameters=parameters)})).open()
+        CompositeReward(Reward(terms={"mine": {"type": "python", **parameters}})).open()
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_what_breaks_the_contract_is_named(term, returned, message):
 
 def test_a_sum_that_is_too_large_for_a_number_is_named(tmp_path):
     (tmp_path / "mine.py").write_text("def score(answers):\n    return [1e308] * len(answers)\n")
-    term = Term(kind="python", weight=1000.0, parameters={"function": f"{tmp_path}/mine.py:score"})
+    term = {"type": "python", "weight": 1000.0, "function": f"{tmp_path}/mine.py:score"}
     with pytest.raises(CheckFailedError, match=r"of prompt 'a' is inf \(the weighted sum\)"):
         scores(CompositeReward(Reward(terms={"mine": term})))
 

@@ -4,8 +4,9 @@ import math
 
 import pytest
 
-from ppo_cli.errors import CheckFailedError, ConfigError
-from ppo_cli.experiment.schema import Reward, Term
+from ppo_cli.errors import CheckFailedError
+from ppo_cli.experiment.schema import Reward
+from ppo_cli.experiment.term_types import MatchesExpect
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.rewards.builtin_terms import ends_turn, has_keyword, matches_expect, on_topic
 from ppo_cli.rewards.parametric_terms import PARAMETRIC_TERMS
@@ -54,7 +55,8 @@ def test_matches_expect(prompt, text, score):
     [(SAFE, "Which program do you mean?", -1), (SAFE, HELP, 1), (VAGUE, "For how many people, and when?", 1)],
 )
 def test_a_question_back_may_be_penalised_for_a_clear_request(prompt, text, score):
-    assert PARAMETRIC_TERMS["keeps_to_goal"]({"question": "fails"})(prompt, answer(text)) == score
+    term = PARAMETRIC_TERMS["matches_expect"](MatchesExpect(clarifying_question="penalised"))
+    assert term(prompt, answer(text)) == score
 
 
 def test_on_topic_rewards_words_of_the_prompt_but_not_its_echo():
@@ -77,23 +79,18 @@ def test_ends_turn():
 
 
 def test_reward_is_the_weighted_difference_from_the_mean_of_the_baseline():
-    reward = CompositeReward(Reward(terms={"keeps_to_goal": Term(weight=2.0), "ended": Term(weight=0.5)}))
+    reward = CompositeReward(Reward(terms={"matches_expect": {"weight": 2.0}, "ends_turn": {"weight": 0.5}}))
     others = [answer(REFUSAL), answer(HELP, "length")]
     (scored,) = reward([SAFE], [answer(HELP)], [others])
-    assert scored.terms == {"keeps_to_goal": 1.0, "ended": 1.0}
-    assert scored.baseline_terms == {"keeps_to_goal": 0.0, "ended": 0.5}
+    assert scored.terms == {"matches_expect": 1.0, "ends_turn": 1.0}
+    assert scored.baseline_terms == {"matches_expect": 0.0, "ends_turn": 0.5}
     assert scored.reward == pytest.approx(2.0 * (1 - 0) + 0.5 * (1 - 0.5))
 
 
 def test_an_answer_like_the_baseline_has_reward_0():
-    reward = CompositeReward(Reward(terms={"keeps_to_goal": Term(weight=1.0)}))
+    reward = CompositeReward(Reward(terms={"matches_expect": {"weight": 1.0}}))
     assert reward([SAFE], [answer(HELP)], [[answer(HELP)]])[0].reward == 0.0
     assert reward([SAFE], [answer(HELP)], [[]])[0].reward == 1.0
-
-
-def test_an_unknown_term_proposes_the_nearest():
-    with pytest.raises(ConfigError, match="did you mean on_topic"):
-        CompositeReward(Reward(terms={"on_topik": Term()}))
 
 
 @pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])

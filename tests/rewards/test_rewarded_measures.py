@@ -2,8 +2,8 @@
 
 from ppo_cli.behaviours.label_answers import label_sample
 from ppo_cli.behaviours.measures import MEASURES
-from ppo_cli.experiment.schema import Term
-from ppo_cli.experiment.term_kinds import KINDS
+from ppo_cli.experiment.schema import Reward
+from ppo_cli.experiment.term_types import TERM_TYPES, LengthBand, OnTopicLength, Repetition, RequiredPhrases
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.rewards.builtin_terms import TERMS
 from ppo_cli.rewards.parametric_terms import length_band, on_topic_length, repetition
@@ -15,27 +15,27 @@ SAFE = Prompt(id="s", text="How do I end a frozen program?", expect="comply", ke
 
 
 def terms(*names):
-    return {name: Term() for name in names}
+    return Reward(terms={name: {} for name in names}).terms
 
 
 def test_every_term_without_parameters_says_what_it_looks_at():
-    assert set(TERMS) <= set(LABELS) <= set(KINDS)
+    assert set(TERMS) <= set(LABELS) <= set(TERM_TYPES)
     known = {measure.label for measure in MEASURES}
     assert set().union(*LABELS.values()) <= known
 
 
 def test_what_the_refusal_experiment_grades():
-    names = measures_also_rewarded(terms("keeps_to_goal", "ended"))
+    names = measures_also_rewarded(terms("matches_expect", "ends_turn"))
     assert {"refusal.separation", "refusal.safe", "consistency.refusal", "ending.eos", "repetition.share"} <= set(names)
     assert not {"length.tokens", "style.apologies", "ending.complete_sentence", "kl.per_answer"} & set(names)
-    assert "refusal.safe" not in measures_also_rewarded(terms("ended", "on_topic"))
+    assert "refusal.safe" not in measures_also_rewarded(terms("ends_turn", "on_topic"))
     assert "clarification.selectivity" in names
-    assert "clarification.unwanted" not in measures_also_rewarded(terms("refuses_harm", "ended"))
+    assert "clarification.unwanted" not in measures_also_rewarded(terms("refuses_harm", "ends_turn"))
 
 
 def test_a_term_is_known_by_its_kind_and_one_that_nobody_knows_is_named():
-    assert "length.tokens" in measures_also_rewarded({"brief": Term(kind="length_band", parameters={"most": 9})})
-    unknown = measures_also_rewarded({"polite": Term(kind="required_phrases", parameters={"phrases": ["please"]})})
+    assert "length.tokens" in measures_also_rewarded({"brief": LengthBand(max=9)})
+    unknown = measures_also_rewarded({"polite": RequiredPhrases(phrases=["please"])})
     assert unknown[-1] == "reward.terms.polite"
     assert not [name for name in unknown[:-1] if not name.startswith("reward")]
 
@@ -52,9 +52,9 @@ def test_a_term_moves_only_with_labels_that_it_is_said_to_look_at():
     ]
     made = {
         **TERMS,
-        "length_band": length_band({"least": 2, "most": 4, "margin": 4, "unit": "words"}),
-        "answers_briefly": on_topic_length({"least": 2, "most": 4, "margin": 4, "unit": "words"}),
-        "repetition": repetition({"tolerated": 0.1}),
+        "length_band": length_band(LengthBand(min=2, max=4, margin=4)),
+        "on_topic_length": on_topic_length(OnTopicLength(min=2, max=4, margin=4)),
+        "repetition": repetition(Repetition(tolerated=0.1)),
     }
     for name, labels in LABELS.items():
         if not labels:

@@ -2,11 +2,11 @@
 
 import pytest
 
-from ppo_cli.experiment.schema import Term
+from ppo_cli.experiment.term_types import EndsTurn, OnTopic
 from ppo_cli.records.answers import RewardScore
 from ppo_cli.rewards.scaling import any_normalised, apply_scales, fit_scales, with_fitted_scales
 
-TERMS = {"long": Term(weight=0.5, normalise=True), "ended": Term(weight=2.0), "flat": Term(normalise=True)}
+TERMS = {"long": OnTopic(weight=0.5, normalise=True), "ended": OnTopic(weight=2.0), "flat": OnTopic(normalise=True)}
 
 
 def scored(long, other, ended=1.0):
@@ -30,6 +30,6 @@ def test_a_reward_without_normalised_terms_is_left_as_it_is():
     def reward(prompts, answers, others):
         return FIRST
 
-    assert with_fitted_scales(reward, {"ended": Term()}, FIRST) is reward
-    assert not any_normalised({"ended": Term()})
+    assert with_fitted_scales(reward, {"ends_turn": EndsTurn()}, FIRST) is reward
+    assert not any_normalised({"ends_turn": EndsTurn()})
     assert with_fitted_scales(reward, TERMS, FIRST)([], [], [])[0].reward == pytest.approx(0.5 * 1 + 2.0 + 7.0)

@@ -44,7 +44,7 @@ def test_exploits(config, status, winner):
         CompositeReward(experiment.reward),
         written_and_cut(written),
         written,
-        baseline=experiment.reward.other,
+        baseline=experiment.reward.baseline,
         limit=experiment.rollout.max_new_tokens,
     )
     check = exploit_check(exploits)

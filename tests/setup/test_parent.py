@@ -1,6 +1,5 @@
 """Runs that name a parent: what may differ, the list of runs, and one run's summary; on made runs, untrained."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,20 +8,20 @@ from ppo_cli.errors import ConfigError, UsageError
 from ppo_cli.evaluation.run_list import run_rows
 from ppo_cli.evaluation.run_summary import summarise_run
 from ppo_cli.experiment.load import LoadedExperiment
-from ppo_cli.experiment.schema import Kl, Reward, Term
+from ppo_cli.experiment.schema import Kl, Reward
 from ppo_cli.setup.parent import check_parent, find_parent
 from ppo_cli.store.runs import Run
 from tests.made_runs import make_run
 from tests.terminal import refused, succeed
 from tests.tiny_models import rows
 
-HEAVIER = Reward(terms={"ended": Term(weight=2.0)})
+HEAVIER = Reward(terms={"ends_turn": {"weight": 2.0}})
 
 
 def checked(root, events, **changes):
     """The state of a run after its parent was checked, with some fields of its experiment changed."""
     run = Run(root)
-    loaded = LoadedExperiment(replace(run.experiment(), **changes), Path("x.yaml"), (), frozenset())
+    loaded = LoadedExperiment(run.experiment().model_copy(update=changes), Path("x.yaml"), (), frozenset())
     run.update_state(**check_parent(loaded, run.lock(), find_parent(loaded, root.parent), events.append))
     return run.state()
 
@@ -42,9 +41,9 @@ def test_a_variation_within_its_round_keeps_its_parent_and_what_changed(tmp_path
 def test_a_change_outside_the_round_is_refused_and_the_right_round_is_named(tmp_path):
     parent = make_run(tmp_path)
     child = make_run(tmp_path, reward=HEAVIER, parent=parent.name)
-    with pytest.raises(ConfigError, match=r"reward.terms.ended.weight 1 → 2.*set round=2 \(tune the reward\)"):
+    with pytest.raises(ConfigError, match=r"reward.terms.ends_turn.weight 1 → 2.*set round=2 \(tune the reward\)"):
         checked(child, [])
-    assert checked(child, [], round=2).changed_keys == {"reward.terms.ended.weight": 2.0}
+    assert checked(child, [], round=2).changed_keys == {"reward.terms.ends_turn.weight": 2.0}
 
 
 def test_two_variables_at_once_are_warned_of(tmp_path):
@@ -54,7 +53,7 @@ def test_two_variables_at_once_are_warned_of(tmp_path):
     assert "2 variables differ from the parent" in events[0].text
     events.clear()
     declared = ["kl.coef", "kl.stop_at"]
-    checked(make_run(tmp_path, kl=Kl(coef=0.5, stop_at=3.0), variable=declared, parent=parent.name), events)
+    checked(make_run(tmp_path, kl=Kl(coef=0.5, stop_at=3.0), joint_treatment=declared, parent=parent.name), events)
     assert events == []
 
 
@@ -78,7 +77,7 @@ def test_a_dry_run_checks_the_parent_without_the_model(tmp_path):
     screen = " ".join(succeed(*words, "kl.coef=0.5", "ppo.epochs=3").out.split())
     assert f"parent: {parent.name}; differs in: kl.coef 0.5, ppo.epochs 3" in screen
     assert "! 2 variables differ from the parent" in screen
-    assert "set round=2 (tune the reward)" in refused(*words, "reward.terms.ended.weight=2")
+    assert "set round=2 (tune the reward)" in refused(*words, "reward.terms.ends_turn.weight=2")
     assert "model.system_prompt" in refused(*words, "model.system_prompt=Hello")
     assert "model.start" in refused(*words, "model.start=builtin:other")
     assert "no such run" in refused(*words[:2], "--parent", "nobody", "--dry-run")

@@ -1,12 +1,11 @@
 """Which differences between two locks forbid, explain or only surround a comparison."""
 
 import re
-from dataclasses import replace
 
 import pytest
 
 from ppo_cli.experiment import freeze
-from ppo_cli.experiment.schema import Evaluation, Experiment, Kl, Ppo, Reward, Term
+from ppo_cli.experiment.schema import Evaluation, Experiment, Kl, Model, Ppo, Prompts, Reward
 from ppo_cli.stats.comparability import comparability
 
 CONTENT = {
@@ -16,7 +15,17 @@ CONTENT = {
     "rendered": {"train": "t", "eval": "e"},
     "behaviours": {"refusal": "refusal/1"},
 }
-BASE = Experiment(name="x", goal="g", reward=Reward(terms={"ended": Term()}))
+BASE = Experiment(
+    name="x",
+    goal="g",
+    model=Model(start="builtin:x"),
+    prompts=Prompts(train="t", eval="e"),
+    reward=Reward(terms={"ends_turn": {}}),
+)
+
+
+def varied(experiment, **changes):
+    return experiment.model_copy(update=changes)
 
 
 def lock(experiment=BASE, **content):
@@ -36,27 +45,27 @@ def test_nothing_differs():
 
 
 def test_one_treatment_is_named():
-    found = held(lock(), lock(replace(BASE, kl=Kl(coef=0.5))))
+    found = held(lock(), lock(varied(BASE, kl=Kl(coef=0.5))))
     assert found.treatments == {"kl.coef": (0.15, 0.5)}
     assert not found.is_confounded
 
 
 def test_two_treatments_are_confounded():
-    found = held(lock(), lock(replace(BASE, kl=Kl(coef=0.5), ppo=Ppo(updates=7))))
+    found = held(lock(), lock(varied(BASE, kl=Kl(coef=0.5), ppo=Ppo(updates=7))))
     assert set(found.treatments) == {"kl.coef", "ppo.updates"}
     assert found.is_confounded
 
 
-WARMER = replace(BASE, kl=Kl(coef=0.5, target=3.0))
-TOGETHER = ["kl.coef", "kl.target"]
+WARMER = varied(BASE, kl=Kl(coef=0.5, target=3.0))
+TOGETHER = ("kl.coef", "kl.target")
 
 
 @pytest.mark.parametrize(
     ("a", "b"),
     [
-        (BASE, replace(WARMER, variable=TOGETHER)),
-        (replace(BASE, variable=TOGETHER), WARMER),
-        (replace(BASE, variable=TOGETHER), replace(WARMER, variable=TOGETHER)),
+        (BASE, varied(WARMER, joint_treatment=TOGETHER)),
+        (varied(BASE, joint_treatment=TOGETHER), WARMER),
+        (varied(BASE, joint_treatment=TOGETHER), varied(WARMER, joint_treatment=TOGETHER)),
     ],
 )
 def test_keys_declared_to_move_together_are_one_variable(a, b):
@@ -65,40 +74,40 @@ def test_keys_declared_to_move_together_are_one_variable(a, b):
     assert found.joint_variable == ("kl.coef", "kl.target")
     assert found.variables == ("kl.coef with kl.target",)
     assert not found.is_confounded
-    assert "variable" not in found.confounders
+    assert "joint_treatment" not in found.confounders
 
 
 def test_a_key_outside_of_the_declared_ones_confounds():
-    found = held(lock(), lock(replace(WARMER, ppo=Ppo(updates=7), variable=TOGETHER)))
+    found = held(lock(), lock(varied(WARMER, ppo=Ppo(updates=7), joint_treatment=TOGETHER)))
     assert found.variables == ("kl.coef with kl.target", "ppo.updates")
     assert found.is_confounded
 
 
 def test_one_of_the_declared_keys_alone_is_that_key():
-    found = held(lock(), lock(replace(BASE, kl=Kl(coef=0.5), ppo=Ppo(updates=7), variable=TOGETHER)))
+    found = held(lock(), lock(varied(BASE, kl=Kl(coef=0.5), ppo=Ppo(updates=7), joint_treatment=TOGETHER)))
     assert found.joint_variable == ()
     assert found.variables == ("kl.coef", "ppo.updates")
 
 
 def test_other_sampling_is_compared_where_both_runs_declare_it():
-    declared = ["evaluation.temperature"]
-    a = replace(BASE, variable=declared)
-    b = replace(a, evaluation=Evaluation(temperature=0.5))
+    declared = ("evaluation.temperature",)
+    a = varied(BASE, joint_treatment=declared)
+    b = varied(a, evaluation=Evaluation(temperature=0.5))
     found = held(lock(a), lock(b))
     assert found.refused == ()
     assert "generation" not in found.same_groups
     assert found.treatments == {"evaluation.temperature": (0.7, 0.5)}
-    assert held(lock(a), lock(replace(b, variable=[]))).refused
-    assert held(lock(a), lock(replace(b, evaluation=Evaluation(temperature=0.5, max_new_tokens=9)))).refused
+    assert held(lock(a), lock(varied(b, joint_treatment=()))).refused
+    assert held(lock(a), lock(varied(b, evaluation=Evaluation(temperature=0.5, max_new_tokens=9)))).refused
 
 
 def test_a_reward_term_more_is_a_treatment():
-    found = held(lock(), lock(replace(BASE, reward=Reward(terms={"ended": Term(), "on_topic": Term(weight=0.3)}))))
+    found = held(lock(), lock(varied(BASE, reward=Reward(terms={"ends_turn": {}, "on_topic": {"weight": 0.3}}))))
     assert found.treatments == {"reward.terms.on_topic.weight": (None, 0.3)}
 
 
 def test_seeds_are_not_a_treatment():
-    found = held(lock(), lock(replace(BASE, seed=2)))
+    found = held(lock(), lock(varied(BASE, seed=2)))
     assert found.treatments == {}
     assert found.seeds == (1, 2)
 
@@ -109,7 +118,7 @@ def test_seeds_are_not_a_treatment():
         (lock(eval_set={"rows": 3}), "the evaluation sets differ"),
         (lock(rendered={"train": "t", "eval": "other"}), "as the models see them"),
         (
-            lock(replace(BASE, evaluation=Evaluation(temperature=0.5))),
+            lock(varied(BASE, evaluation=Evaluation(temperature=0.5))),
             r"sample differently \(evaluation.temperature 0.7 and 0.5\)",
         ),
     ],
@@ -130,7 +139,7 @@ def test_another_start_model_is_a_treatment():
 
 
 def test_the_goals_wording_and_the_primary_are_noted_only():
-    found = held(lock(), lock(replace(BASE, goal="h", evaluation=Evaluation(primary="refusal.safe"))))
+    found = held(lock(), lock(varied(BASE, goal="h", evaluation=Evaluation(primary="refusal.safe"))))
     assert found.refused == ()
     assert found.treatments == {}
     assert set(found.confounders) == {"goal", "evaluation.primary"}

@@ -1,9 +1,7 @@
 """What a run changed against its parent, and whether its round lets that move."""
 
-from dataclasses import replace
-
 from ppo_cli.experiment.freeze import freeze
-from ppo_cli.experiment.schema import Evaluation, Experiment, Kl, Model, Prompts, Reward, Term
+from ppo_cli.experiment.schema import Evaluation, Experiment, Kl, Model, Prompts, Reward
 from ppo_cli.stats.rounds import changed_keys, keys_not_allowed, rounds_allowing
 
 EXPERIMENT = Experiment(
@@ -11,7 +9,7 @@ EXPERIMENT = Experiment(
     goal="Say less.",
     model=Model(start="builtin:none"),
     prompts=Prompts(train="t", eval="e"),
-    reward=Reward(terms={"ended": Term()}),
+    reward=Reward(terms={"ends_turn": {}}),
 )
 CONTENT = {
     "start_model": {
@@ -28,7 +26,7 @@ CONTENT = {
 
 
 def lock(content=None, **fields):
-    return freeze(replace(EXPERIMENT, **fields), {**CONTENT, **(content or {})}, {})
+    return freeze(EXPERIMENT.model_copy(update=fields), {**CONTENT, **(content or {})}, {})
 
 
 def test_the_same_experiment_under_another_name_and_round_changes_nothing():
@@ -37,8 +35,8 @@ def test_the_same_experiment_under_another_name_and_round_changes_nothing():
 
 def test_config_keys_are_named_with_both_values():
     assert changed_keys(lock(), lock(kl=Kl(coef=0.5), seed=2)) == {"kl.coef": (0.15, 0.5), "seed": (1, 2)}
-    reward = Reward(terms={"ended": Term(weight=2.0)})
-    assert changed_keys(lock(), lock(reward=reward)) == {"reward.terms.ended.weight": (1.0, 2.0)}
+    reward = Reward(terms={"ends_turn": {"weight": 2.0}})
+    assert changed_keys(lock(), lock(reward=reward)) == {"reward.terms.ends_turn.weight": (1.0, 2.0)}
 
 
 def test_prompts_and_model_are_named_by_the_key_that_chose_them():
@@ -54,7 +52,7 @@ def test_prompts_and_model_are_named_by_the_key_that_chose_them():
 def test_each_round_lets_its_own_group_and_the_seed_move():
     moved = {
         1: {"kl.coef", "ppo.learning_rate"},
-        2: {"reward.other", "reward.terms.ended.weight"},
+        2: {"reward.baseline", "reward.terms.ends_turn.weight"},
         3: {"prompts.train"},
         4: {"prompts.eval", "evaluation.temperature"},
     }
@@ -63,8 +61,8 @@ def test_each_round_lets_its_own_group_and_the_seed_move():
             assert keys_not_allowed([*keys, "seed"], number) == ([] if of == number else list(keys))
     assert rounds_allowing(["prompts.train", "seed"]) == [3]
     assert rounds_allowing(["seed"]) == [1, 2, 3, 4]
-    assert rounds_allowing(["kl.coef", "reward.other"]) == []
-    for never in ("rollout.temperature", "model.start", "model.train.layers", "goal", "prompts.training"):
+    assert rounds_allowing(["kl.coef", "reward.baseline"]) == []
+    for never in ("rollout.temperature", "model.start", "model.train.top_layers", "goal", "prompts.training"):
         assert rounds_allowing([never]) == []
 
 

@@ -14,8 +14,8 @@ import pytest
 
 from ppo_cli.errors import CheckFailedError, IntegrityError, InterruptedRunError, PpoError, UsageError
 from ppo_cli.experiment import freeze
-from ppo_cli.experiment.load import as_yaml, load_frozen
-from ppo_cli.experiment.schema import Experiment, Model, Prompts, Reward, Term
+from ppo_cli.experiment.load import load_frozen, to_yaml
+from ppo_cli.experiment.schema import Experiment, Model, Prompts, Reward
 from ppo_cli.records.answers import Answer
 from ppo_cli.records.training import Episode
 from ppo_cli.store import runs
@@ -48,9 +48,9 @@ def claim(tmp_path):
             goal="g",
             model=Model(start="builtin:smollm2-135m-instruct"),
             prompts=Prompts(train="inputs/train.jsonl", eval="inputs/eval.jsonl"),
-            reward=Reward(terms={"ended": Term(weight=1.0)}),
+            reward=Reward(terms={"ends_turn": {"weight": 1.0}}),
         )
-        texts = {"config.yaml": as_yaml(experiment), "inputs/eval.jsonl": '{"id": "a", "prompt": "b"}\n'}
+        texts = {"config.yaml": to_yaml(experiment), "inputs/eval.jsonl": '{"id": "a", "prompt": "b"}\n'}
         folder = tmp_path / "runs" / name
         files = {path: _sha256(text) for path, text in texts.items()}
         frozen = FrozenExperiment(

@@ -54,10 +54,10 @@ def test_every_episode_has_its_prompt_its_answer_its_reward_by_term_and_its_kl(t
     for row in lines(trained() / "rollouts.jsonl"):
         assert row["prompt"]
         assert isinstance(row["answer"], str)
-        assert set(row["terms"]) == set(row["baseline_terms"]) == {"ended", "keeps_to_goal"}
+        assert set(row["terms"]) == set(row["baseline_terms"]) == {"ends_turn", "matches_expect"}
         expected = sum(
             weight * (row["terms"][name] - row["baseline_terms"][name])
-            for name, weight in (("ended", 1.0), ("keeps_to_goal", 0.5))
+            for name, weight in (("ends_turn", 1.0), ("matches_expect", 0.5))
         )
         assert row["reward"] == pytest.approx(expected)
         assert isinstance(row["kl"], float)

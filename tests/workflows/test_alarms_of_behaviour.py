@@ -15,7 +15,7 @@ from tests.sentence_models import (
 from tests.terminal import only_run, succeed
 
 ANY = made_words("abcdefghijklmnopqrstuvwxyz", 1)
-CAUTIOUS = {"keeps_to_goal": {"weight": 0.2}, "refuses_harm": {"weight": 1.0}}
+CAUTIOUS = {"matches_expect": {"weight": 0.2}, "refuses_harm": {"weight": 1.0}}
 """A missed refusal lowers the reward far more than a needless one."""
 
 
@@ -54,7 +54,7 @@ def test_a_policy_that_refuses_what_is_plainly_safe(alarms_of):
 
 
 def test_a_policy_in_which_everything_jumps(alarms_of):
-    terms = {**CAUTIOUS, "ended": {"weight": 0.01}}
+    terms = {**CAUTIOUS, "ends_turn": {"weight": 0.01}}
     (alarm,) = cautious(alarms_of, end=COMMON_END, tokens=3, terms=terms, learning_rate=6e-3, updates=5)
     assert alarm["name"] == "too_many_changes"
     sentence = alarm["evidence"][0]
@@ -74,7 +74,7 @@ LEARNT = [("unsafe.x", SHARP), ("plain.x", ROUND)]
 
 def test_a_gain_on_train_like_prompts_only(alarms_of):
     evaluation = made_prompts("e", [*LEARNT, *ELSEWHERE], 30, 2)
-    settings = {"terms": {"keeps_to_goal": {"weight": 1.0}}, "primary": "refusal.separation"}
+    settings = {"terms": {"matches_expect": {"weight": 1.0}}, "primary": "refusal.separation"}
     (alarm,) = alarms_of(made_prompts("t", LEARNT, 40, 1), evaluation, **settings, learning_rate=5e-3, updates=13)
     assert alarm["name"] == "narrow_data"
     (sentence,) = alarm["evidence"]
@@ -84,5 +84,5 @@ def test_a_gain_on_train_like_prompts_only(alarms_of):
 
 def test_a_gain_on_prompts_of_the_kinds_that_were_trained_on_is_silent(alarms_of):
     evaluation = made_prompts("e", LEARNT, 30, 2)
-    settings = {"terms": {"keeps_to_goal": {"weight": 1.0}}, "primary": "refusal.separation"}
+    settings = {"terms": {"matches_expect": {"weight": 1.0}}, "primary": "refusal.separation"}
     assert alarms_of(made_prompts("t", LEARNT, 40, 1), evaluation, **settings, learning_rate=5e-3, updates=13) == []

@@ -92,7 +92,7 @@ OVERRIDES = {
     "kl.estimator=k2": r"kl\.estimator: .*k1.*k3",
     "kl.horizon=5": r"kl\.horizon: has no effect unless kl\.target is set",
     "reward.terms.shine.weight=1": r"reward\.terms.*shine",
-    "reward.terms.ended.weigt=1": r"ended\.weigt: no such key; did you mean reward\.terms\.ended\.weight\?",
+    "reward.terms.ends_turn.weigt=1": r"ends_turn\.weigt: no such key; did you mean reward\.terms\.ends_turn\.weight\?",
     "evaluation.primary=refusal.seperation": r"evaluation\.primary: .*refusal\.separation",
     "kl=3": r"kl: is a group of keys, not a value",
     "kl.coef": r"'kl\.coef' is not of the form key=value\. → Example: kl\.coef=0\.05",
@@ -102,7 +102,7 @@ OVERRIDES = {
     "name=a/b": r"name: must be usable as a folder name",
     "name=" + "a" * 300: r"name: must be usable as a folder name",
     "device=tpu9": r"device: ",
-    "model.train.layers=99": r"model\.train\.layers: ",
+    "model.train.top_layers=99": r"model\.train\.top_layers: ",
 }
 
 
@@ -178,7 +178,7 @@ def test_fewer_prompts_than_a_batch_are_refused(tiny_config):
 
 
 def test_written_answers_that_are_not_written_are_refused(tiny_config):
-    assert_matches(refused("train", tiny_config, "reward.other=written"), r"train\.jsonl, line 1: has no `answer`\.")
+    assert_matches(refused("train", tiny_config, "reward.baseline=written"), r"train\.jsonl, line 1: has no `answer`\.")
 
 
 def test_an_evaluation_set_that_leaks_stops_the_run_unless_forced(tiny_config):

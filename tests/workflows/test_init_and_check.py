@@ -140,7 +140,7 @@ def test_reward_shows_each_exploit_and_ends_with_5(tiny_config):
     exploits = {exploit["name"]: exploit for exploit in screen.json["exploits"]}
     assert exploits["always refuses"]["wins"] == "yes"
     assert exploits["one word repeated"]["wins"] == "no"
-    assert set(screen.json["terms"]) == {"ended", "keeps_to_goal"}
+    assert set(screen.json["terms"]) == {"ends_turn", "matches_expect"}
     assert screen.json["answers"] == 96
     assert len(screen.json["examples"]) == 6
     shown = ppo("reward", tiny_config)
@@ -151,7 +151,9 @@ def test_reward_shows_each_exploit_and_ends_with_5(tiny_config):
 
 
 def test_reward_with_an_override(tiny_config):
-    only = ppo("reward", tiny_config, "reward.terms.ended.weight=0", "reward.terms.keeps_to_goal.weight=0", "--json")
+    only = ppo(
+        "reward", tiny_config, "reward.terms.ends_turn.weight=0", "reward.terms.matches_expect.weight=0", "--json"
+    )
     lines = {check["name"]: check for check in only.json["checks"]}
     assert lines["reward has spread"]["status"] == "fail"
 

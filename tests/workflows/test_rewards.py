@@ -44,7 +44,9 @@ def lock_of(run):
 def function(tiny_config):
     file = tiny_config.parent / "mine.py"
     file.write_text(FUNCTION)
-    with_terms(tiny_config, mine={"kind": "python", "function": "mine.py:score", "factor": 2}, ended={"weight": 0.5})
+    with_terms(
+        tiny_config, mine={"type": "python", "function": "mine.py:score", "factor": 2}, ends_turn={"weight": 0.5}
+    )
     return file
 
 
@@ -63,7 +65,7 @@ def test_a_function_is_frozen_with_the_run_and_run_only_by_training(tiny_config,
     gains = [each["terms"]["mine"] - each["baseline_terms"]["mine"] for each in episodes]
     assert row["term_statistics"]["mine"]["over_baseline"] == pytest.approx(sum(gains) / len(gains))
     assert row["reward"] == pytest.approx(
-        row["term_statistics"]["mine"]["over_baseline"] + 0.5 * row["term_statistics"]["ended"]["over_baseline"]
+        row["term_statistics"]["mine"]["over_baseline"] + 0.5 * row["term_statistics"]["ends_turn"]["over_baseline"]
     )
 
     step = run / "checkpoints" / "step-000002"
@@ -111,7 +113,7 @@ def test_a_function_that_breaks_its_contract_is_found_before_a_run_is_begun(tiny
     function.write_text(
         f"def score(answers):\n    scores = [len(answer) / 8 for answer in answers]\n    return {returned}\n"
     )
-    term = {"kind": "python", "function": "mine.py:score"}
+    term = {"type": "python", "function": "mine.py:score"}
     assert re.search(message, refused("train", with_terms(tiny_config, mine=term), code=5))
     assert not list((tiny_config.parent / "runs").glob("*"))
 
@@ -123,7 +125,7 @@ def test_a_fault_in_a_later_update_keeps_the_run_and_its_checkpoint(tiny_config,
         "    done = [path for path in Path('runs').glob('*/checkpoints/step-000002')]\n"
         "    return [float('nan') if done and broken else len(answer) / 8 for answer in answers]\n"
     )
-    with_terms(tiny_config, mine={"kind": "python", "function": "mine.py:score"})
+    with_terms(tiny_config, mine={"type": "python", "function": "mine.py:score"})
     Path("break").touch()
     sentence = refused("train", tiny_config, code=5)
     assert "is nan (term mine)" in sentence
@@ -135,8 +137,8 @@ def test_a_fault_in_a_later_update_keeps_the_run_and_its_checkpoint(tiny_config,
 
 def test_a_service_that_fails_in_the_middle_pauses_the_run_which_goes_on_with_equal_numbers(tiny_config, tmp_path):
     with serving() as service:
-        term = {"kind": "http", "url": service.url, "timeout": 5, "retries": 0, "batch_size": 4, "normalise": True}
-        with_terms(tiny_config, judge=term, ended={"weight": 0.5})
+        term = {"type": "http", "url": service.url, "timeout": 5, "retries": 0, "batch_size": 4, "normalise": True}
+        with_terms(tiny_config, judge=term, ends_turn={"weight": 0.5})
         succeed("train", tiny_config, "--runs-dir", tmp_path / "whole")
         asked = len(service.requests)
         service.plan = ["fine"] * (asked - 2) + [503]
@@ -163,26 +165,26 @@ def test_a_service_that_fails_in_the_middle_pauses_the_run_which_goes_on_with_eq
 def test_a_service_that_is_down_at_the_start_leaves_nothing(tiny_config):
     with serving() as gone:
         url = gone.url
-    with_terms(tiny_config, judge={"kind": "http", "url": url, "retries": 0})
+    with_terms(tiny_config, judge={"type": "http", "url": url, "retries": 0})
     sentence = refused("train", tiny_config, code=5)
     assert "connection refused" in sentence
     assert not list((tiny_config.parent / "runs").glob("*"))
 
 
 def test_a_normalised_term_keeps_the_scale_of_the_first_update(tiny_config, tmp_path):
-    band = {"kind": "length_band", "least": 1, "most": 2, "margin": 3, "normalise": True}
-    with_terms(tiny_config, brief=band, ended={"weight": 0.5})
+    band = {"type": "length_band", "min": 1, "max": 2, "margin": 3, "normalise": True}
+    with_terms(tiny_config, brief=band, ends_turn={"weight": 0.5})
     succeed("train", tiny_config, "--runs-dir", tmp_path / "whole")
     whole = only_run(tmp_path / "whole")
     rows = lines(whole / "metrics.jsonl")
     scale = rows[0]["term_statistics"]["brief"]["scale"]
     assert scale == pytest.approx(rows[0]["term_statistics"]["brief"]["over_baseline_std"])
     assert {row["term_statistics"]["brief"]["scale"] for row in rows} == {scale}
-    assert "scale" not in rows[0]["term_statistics"]["ended"]
+    assert "scale" not in rows[0]["term_statistics"]["ends_turn"]
     for row in rows:
         paid = (
             row["term_statistics"]["brief"]["over_baseline"] / scale
-            + 0.5 * row["term_statistics"]["ended"]["over_baseline"]
+            + 0.5 * row["term_statistics"]["ends_turn"]["over_baseline"]
         )
         assert row["reward"] == pytest.approx(paid)
 
@@ -192,8 +194,8 @@ def test_a_classifier_and_a_preference_model_pay(tiny_config, tmp_path, save):  
     write_rows(tiny_config.parent / "pairs.jsonl", pairs())
     with_terms(
         tiny_config,
-        nice={"kind": "classifier", "model": str(folder), "label": "good", "max_tokens": 64},
-        taste={"kind": "preference", "pairs": "pairs.jsonl", "epochs": 1, "lora_r": 2, "max_tokens": 64},
+        nice={"type": "classifier", "model": str(folder), "label": "good", "max_tokens": 64},
+        taste={"type": "preference", "pairs": "pairs.jsonl", "epochs": 1, "lora_r": 2, "max_tokens": 64},
     )
     message = succeed("train", tiny_config, "ppo.updates=2")
     assert "reward.terms.taste: prefers the chosen answer in" in message.out + message.err
@@ -207,8 +209,8 @@ def test_a_classifier_and_a_preference_model_pay(tiny_config, tmp_path, save):  
 @pytest.mark.process
 def test_two_processes_score_and_scale_as_one_and_pause_together(tiny_config, tmp_path):
     with serving() as service:
-        term = {"kind": "http", "url": service.url, "timeout": 5, "retries": 0, "normalise": True}
-        with_terms(tiny_config, judge=term, ended={"weight": 0.5})
+        term = {"type": "http", "url": service.url, "timeout": 5, "retries": 0, "normalise": True}
+        with_terms(tiny_config, judge=term, ends_turn={"weight": 0.5})
         few = ("ppo.updates=2", "evaluation.samples_per_prompt=1", "evaluation.every=0")
         succeed("train", tiny_config, *few, "--runs-dir", tmp_path / "one")
         service.plan = ["fine"] * (len(service.requests) + 1) + [503]  # the second process, in the second update

@@ -77,7 +77,7 @@ def test_two_processes_take_the_steps_of_one_and_go_on_after_an_interruption(tin
 
 @pytest.mark.process
 def test_a_mistake_is_told_once(tiny_config, tmp_path):
-    process = start(tmp_path, "x", tiny_config, "--processes", 2, "model.start=/nowhere", "reward.other=none")
+    process = start(tmp_path, "x", tiny_config, "--processes", 2, "model.start=/nowhere", "reward.baseline=none")
     code, _, err = finished(process)
     assert code == 2
     assert err.count("error:") == 1

@@ -130,7 +130,7 @@ def test_an_interrupted_sweep_continues_with_the_same_command(tiny_config, train
 def test_a_service_that_fails_pauses_the_sweep_which_continues(tiny_config):
     words = ("train", tiny_config, *SHORT, *KL)
     with serving() as service:
-        with_terms(tiny_config, judge={"kind": "http", "url": service.url, "timeout": 5, "retries": 0})
+        with_terms(tiny_config, judge={"type": "http", "url": service.url, "timeout": 5, "retries": 0})
         succeed("train", tiny_config, *SHORT, "kl.coef=0.05")
         service.plan = ["fine"] * (len(service.requests) - 2) + [503]
         error = refused(*words, code=5)
@@ -147,7 +147,7 @@ def test_an_arm_that_fails_its_preflight_checks_is_named_too(tiny_config):
         "def score(answers, sound: bool = True):\n"
         "    return [len(answer) / 8 if sound else float('nan') for answer in answers]\n"
     )
-    with_terms(tiny_config, mine={"kind": "python", "function": "mine.py:score"})
+    with_terms(tiny_config, mine={"type": "python", "function": "mine.py:score"})
     screen = ppo("train", tiny_config, *SHORT, "--sweep", "reward.terms.mine.sound=true,false", "--json")
     assert [(arm["value"], arm["status"], bool(arm["run"])) for arm in screen.json["arms"]] == [
         (True, "finished", True),
@@ -195,9 +195,9 @@ def test_a_dry_run_of_arms_makes_nothing_and_knows_how_far_they_are(tiny_config)
 
 def test_arms_of_a_parent_keep_their_lineage(tiny_config):
     parent = succeed("train", tiny_config, *SHORT, "--json").json["run"]
-    out_of_round = ("--sweep", "reward.terms.ended.weight=2,3", "--parent", parent)
+    out_of_round = ("--sweep", "reward.terms.ends_turn.weight=2,3", "--parent", parent)
     error = refused("train", tiny_config, *SHORT, *out_of_round)
-    assert "reward.terms.ended.weight 1 → 2" in error
+    assert "reward.terms.ends_turn.weight 1 → 2" in error
     assert only_run().name == parent
     assert refused("train", tiny_config, *SHORT, *out_of_round, "--dry-run") == error
 

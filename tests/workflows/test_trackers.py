@@ -39,7 +39,7 @@ def test_the_events_hold_the_numbers_of_metrics_jsonl(trained):
     for name, readable in tracking.NAMES.items():
         told_of = [(row["update"], np.float32(row[name])) for row in rows(run) if row[name] is not None]
         assert found.get(f"train/{readable}", []) == told_of, name
-    for term in ("ended", "keeps_to_goal"):
+    for term in ("ends_turn", "matches_expect"):
         expected = [(row["update"], np.float32(row["terms"][term])) for row in rows(run)]
         assert found[f"train/reward/terms/{term}"] == expected
 
@@ -61,7 +61,7 @@ def test_the_parameters_are_the_configs_own_keys(tiny_config):
     (shown,) = events(only_run() / "tracking" / "tensorboard").Tensors("args/text_summary")
     parameters = json.loads(shown.tensor_proto.string_val[0])
     assert parameters["kl.coef"] == 0.05
-    assert parameters["reward.terms.ended.weight"] == 1.0
+    assert parameters["reward.terms.ends_turn.weight"] == 1.0
     assert not {"name", "output", "prompts.train", "model.system_prompt", "hub_token"} & set(parameters)
     assert not [
         path for path in (only_run() / "tracking").rglob("*") if path.is_file() and b"calm" in path.read_bytes()

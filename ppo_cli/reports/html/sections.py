@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ppo_cli.behaviours.measures import MEASURES, is_headline, measure_named
-from ppo_cli.experiment.schema_index import format_value
+from ppo_cli.experiment.values import format_value
 from ppo_cli.records.comparisons import Comparison, MeasureChange, SeedSpread
 from ppo_cli.records.measures import Estimate, Measure
 from ppo_cli.reports import charts, formatting

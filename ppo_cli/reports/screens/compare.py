@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ppo_cli.experiment.schema_index import format_value
+from ppo_cli.experiment.values import format_value
 from ppo_cli.records.results import ComparisonResult
 from ppo_cli.reports import formatting
 from ppo_cli.reports.alarms import advice_lines, alarms_of_runs

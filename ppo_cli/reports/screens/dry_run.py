@@ -8,7 +8,7 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ppo_cli.experiment.schema_index import format_value
+from ppo_cli.experiment.values import format_value
 from ppo_cli.records.results import Cost, DryRunResult
 from ppo_cli.reports import formatting
 from ppo_cli.reports.screens.elements import goal_line

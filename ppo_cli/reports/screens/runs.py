@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ppo_cli.behaviours.measures import MEASURES
-from ppo_cli.experiment.schema_index import format_value
+from ppo_cli.experiment.values import format_value
 from ppo_cli.records.program import command, first_commands
 from ppo_cli.records.results import RunRow
 from ppo_cli.records.training import COMPLETED_STATUSES

@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ppo_cli.behaviours.measures import measure_named
-from ppo_cli.experiment.schema_index import format_value
+from ppo_cli.experiment.values import format_value
 from ppo_cli.records.comparisons import Comparison, MeasureChange
 from ppo_cli.records.results import RunSummary
 from ppo_cli.records.training import RunState

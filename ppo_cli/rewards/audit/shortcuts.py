@@ -107,7 +107,7 @@ def shortcut_checks(cases: Sequence[Case], rewards: Floats) -> list[Check]:
             value=f"correlation with refusing {format_number(refusal_correlation)} where help is wanted",
             threshold=f"below {MAX_FEATURE_CORRELATION:g}",
             reason="otherwise the policy learns to refuse every request",
-            next_step="Add keeps_to_goal, and `expect` to the prompts.",
+            next_step="Add matches_expect, and `expect` to the prompts.",
             otherwise="warn",
         ),
     ]
