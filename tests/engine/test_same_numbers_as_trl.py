@@ -140,12 +140,12 @@ def compare_loops(experiment, tiny_model, tmp_path, monkeypatch):
 
     def compare_loops(*, lora, estimator="k1", whiten=False, critic="head"):
         train = experiment.model.train if lora else experiment.model.train.model_copy(update={"lora": None})
-        settings = replace(
-            experiment,
-            model=experiment.model.model_copy(update={"train": train}),
-            kl=experiment.kl.model_copy(update={"estimator": estimator}),
-            ppo=experiment.ppo.model_copy(update={"whiten_rewards": whiten, "critic": critic}),
-        )
+        changes = {
+            "model": experiment.model.model_copy(update={"train": train}),
+            "kl": experiment.kl.model_copy(update={"estimator": estimator}),
+            "ppo": experiment.ppo.model_copy(update={"whiten_rewards": whiten, "critic": critic}),
+        }
+        settings = experiment.model_copy(update=changes)
         trainer, metrics, rollouts = train_ours(settings, tiny_model, tmp_path / "ours")
         assert any(int(batch.lengths.min()) < int(batch.lengths.max()) for batch in rollouts.values())
 
