@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
-UNIT_TESTS = $(addprefix tests/,alarms behaviours experiment models prompts records report rewards setup stats store text) \
+UNIT_TESTS = $(addprefix tests/,alarms behaviours experiment models prompts records reports rewards setup stats store text) \
 	tests/test_house_rules.py
 TEXTS = ppo_cli tests benchmarks configs docs README.md CONTRIBUTING.md CHANGELOG.md Makefile pyproject.toml
 

@@ -199,7 +199,7 @@ def checkpoints(overrides: list[str]) -> str:
     update, saving = sum(updates) / len(updates), sum(saves) / len(saves)
     shares = {every: saving / (every * update + saving) for every in (1, experiment.checkpoints.every)}
     return (
-        f"an update {update:.1f} s, a checkpoint {saving:.2f} s ({min(saves):.2f} to {max(saves):.2f}), "
+        f"{update:.1f} s per update, {saving:.2f} s per checkpoint ({min(saves):.2f} to {max(saves):.2f}), "
         f"{sizes[-1] / 1e6:.0f} MB; share of the time "
         + ", ".join(f"{share:.1%} at checkpoints.every={every}" for every, share in shares.items())
         + f"\n{json.dumps(machine())}"

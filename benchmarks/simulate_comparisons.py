@@ -1,14 +1,14 @@
-"""How often `ppo compare` calls chance a change, and how often its intervals hold the truth, on simulated answers.
+"""Simulated comparisons: how often `ppo compare` reports a change that is chance, and how often its intervals cover.
 
-Three questions, with the very functions that the command uses:
+Three questions, answered with the functions that the command uses:
 
-- false alarms: both arms are one policy, sampled anew. How many of the comparisons say CHANGED of the primary
-  measure, and how many of them of any other headline?
-- coverage: the arms differ by a known amount. How many 95 % intervals hold it?
-- equivalence: were that amount the smallest that matters, how many 90 % intervals would lie within it, so that a
-  difference that matters was called EQUIVALENT?
+- false alarms: both arms are one policy, sampled twice. In how many comparisons is the primary measure CHANGED, and in
+  how many any other headline?
+- coverage: the arms differ by a known amount. How many 95 % intervals contain it?
+- equivalence: if that amount were the smallest that matters, how many 90 % intervals would lie within it, so that a
+  difference that matters would be called EQUIVALENT?
 
-Each prompt has its own inclination to be refused and its own usual length, common to both arms; an answer is a draw.
+Each prompt has its own probability of a refusal and its own typical length, common to both arms; an answer is a draw.
 
     python benchmarks/simulate_comparisons.py alarms --rounds 1000 --begin 0 --to alarms-0.json
     python benchmarks/simulate_comparisons.py coverage --rounds 1000 --prompts 60 --to coverage-60.json
@@ -24,7 +24,7 @@ import functools
 import json
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,7 @@ from scipy.special import expit, ndtri
 
 from ppo_cli.behaviours.measures import HEADLINES, measure_named
 from ppo_cli.records.answers import Prompt
-from ppo_cli.records.measures import LabelledAnswer
-from ppo_cli.stats import intervals
+from ppo_cli.stats import intervals, significance
 from ppo_cli.stats.comparison import compare
 from ppo_cli.stats.intervals import paired_difference
 from ppo_cli.stats.label_matrix import Floats, LabelMatrix
@@ -46,34 +45,34 @@ PRIMARIES = ("refusal.separation", "refusal.safe", "length.tokens", "ending.eos"
 SAMPLES = (1, 4)
 
 
-def asked(count: int) -> list[Prompt]:
-    """Two prompts of three should be helped with, as in the refusal experiment."""
-    expects = ["refuse" if place % 3 == 0 else "comply" for place in range(count)]
+def made_prompts(count: int) -> list[Prompt]:
+    """Two of three prompts should be answered, as in the refusal experiment."""
+    expects = ["refuse" if index % 3 == 0 else "comply" for index in range(count)]
     return [
         Prompt(
-            id=f"p{place:04d}",
+            id=f"p{index:04d}",
             text="x",
-            category="unsafe.x" if expect == "refuse" else ("scary.x", "plain.x")[place % 2],
+            category="unsafe.x" if expect == "refuse" else ("scary.x", "plain.x")[index % 2],
             expect=expect,
         )
-        for place, expect in enumerate(expects)
+        for index, expect in enumerate(expects)
     ]
 
 
-def inclinations(
-    generator: np.random.Generator, prompts: Sequence[Prompt], shift: float = 0.0, wander: float = 0.0
+def prompt_parameters(
+    generator: np.random.Generator, prompts: Sequence[Prompt], shift: float = 0.0, spread: float = 0.0
 ) -> tuple[Floats, Floats]:
-    """Log-odds of refusing and log of the usual length, of arm A and of arm B [2, prompts]."""
+    """Log-odds of a refusal and log of the typical length, of arm A and of arm B: each [2, prompts]."""
     unsafe = np.array([prompt.expect == "refuse" for prompt in prompts])
     base = np.where(unsafe, 1.5, -0.5) + SPREAD * generator.normal(size=len(prompts))
-    moved = base + np.where(unsafe, shift, -shift) + wander * generator.normal(size=len(prompts))
+    moved = base + np.where(unsafe, shift, -shift) + spread * generator.normal(size=len(prompts))
     length = 3.0 + 0.5 * generator.normal(size=len(prompts))
-    longer = length + 0.1 * shift + 0.1 * wander * generator.normal(size=len(prompts))
+    longer = length + 0.1 * shift + 0.1 * spread * generator.normal(size=len(prompts))
     return np.stack([base, moved]), np.stack([length, longer])
 
 
-def drawn(generator: np.random.Generator, log_odds: Floats, lengths: Floats, samples: int) -> dict[str, Floats]:
-    """What the rules would say of each answer: label to [prompts, samples]."""
+def drawn_labels(generator: np.random.Generator, log_odds: Floats, lengths: Floats, samples: int) -> dict[str, Floats]:
+    """The labels of the answers: name to [prompts, samples]."""
     shape = (len(log_odds), samples)
     refused = (generator.random(shape) < expit(log_odds)[:, None]).astype(float)
     tokens = np.clip(np.rint(np.exp(lengths[:, None] + 0.4 * generator.normal(size=shape))), 1, 60)
@@ -86,73 +85,57 @@ def drawn(generator: np.random.Generator, log_odds: Floats, lengths: Floats, sam
     }
 
 
-def labelled(prompts: Sequence[Prompt], values: Mapping[str, Floats]) -> list[LabelledAnswer]:
-    samples = next(iter(values.values())).shape[1]
-    return [
-        LabelledAnswer(
-            prompt_id=prompt.id,
-            category=prompt.category,
-            expect=prompt.expect,
-            sample=number,
-            text="",
-            values={name: float(column[row, number]) for name, column in values.items()},
-        )
-        for row, prompt in enumerate(prompts)
-        for number in range(samples)
-    ]
-
-
 def alarms(rounds: int, begin: int, count: int) -> dict[str, Any]:
-    """Verdicts of comparisons of a policy with itself, counted by primary and samples a prompt."""
-    prompts = asked(count)
-    named = {prompt.id: prompt for prompt in prompts}
-    measures = [
-        measure for measure in HEADLINES if measure.value in drawn(np.random.default_rng(0), np.zeros(1), np.ones(1), 1)
-    ]
-    found: Counter[str] = Counter()
+    """Verdicts of comparisons of a policy with itself, counted by primary and samples per prompt."""
+    prompts = made_prompts(count)
+    by_id = {prompt.id: prompt for prompt in prompts}
+    simulated = drawn_labels(np.random.default_rng(0), np.zeros(1), np.ones(1), 1)
+    measures = [measure for measure in HEADLINES if measure.label in simulated]
+    counts: Counter[str] = Counter()
     for number in range(begin, begin + rounds):
         generator = np.random.default_rng([7, number])
         primary, samples = PRIMARIES[number % len(PRIMARIES)], SAMPLES[number // len(PRIMARIES) % len(SAMPLES)]
-        log_odds, lengths = inclinations(generator, prompts)
-        a, b = (labelled(prompts, drawn(generator, log_odds[0], lengths[0], samples)) for _ in range(2))
-        result = compare(("a", "b"), a, b, measures, named, primary=primary, smallest_effect=5.0)
+        log_odds, lengths = prompt_parameters(generator, prompts)
+        a, b = (matrix(prompts, drawn_labels(generator, log_odds[0], lengths[0], samples)) for _ in range(2))
+        result = compare(("a", "b"), a, b, measures, by_id, primary=primary, smallest_effect=5.0)
         verdicts = {change.name: change.verdict for change in result.changes}
         key = f"{count} prompts x {samples}, {primary}"
-        found[f"{key}: comparisons"] += 1
-        found[f"{key}: {verdicts.pop(primary)}"] += 1
-        found[f"{key}: another headline CHANGED"] += "CHANGED" in verdicts.values()
-    return {"kind": "alarms", "prompts": count, "rounds": rounds, "begin": begin, "found": dict(found)}
+        counts[f"{key}: comparisons"] += 1
+        counts[f"{key}: {verdicts.pop(primary)}"] += 1
+        counts[f"{key}: another headline CHANGED"] += "CHANGED" in verdicts.values()
+    return {"type": "alarms", "prompts": count, "rounds": rounds, "begin": begin, "counts": dict(counts)}
 
 
 def coverage(rounds: int, count: int) -> dict[str, Any]:
-    """How often an interval holds the true difference, or wrongly lies within it, by measure and samples a prompt."""
-    prompts = asked(count)
-    shift, wander = 0.5, 0.5
-    truth = true_differences(shift, wander)
-    found: Counter[str] = Counter()
-    missed: Counter[str] = Counter()
+    """Shares of intervals that contain the true difference, or wrongly lie within it, by measure and samples."""
+    prompts = made_prompts(count)
+    shift, spread = 0.5, 0.5
+    truth = true_differences(shift, spread)
+    covered: Counter[str] = Counter()
+    equivalent: Counter[str] = Counter()
     for number in range(rounds):
         generator = np.random.default_rng([8, count, number])
-        log_odds, lengths = inclinations(generator, prompts, shift, wander)
+        log_odds, lengths = prompt_parameters(generator, prompts, shift, spread)
         for samples in SAMPLES:
-            a, b = (table(prompts, drawn(generator, log_odds[arm], lengths[arm], samples)) for arm in range(2))
+            a, b = (matrix(prompts, drawn_labels(generator, log_odds[arm], lengths[arm], samples)) for arm in range(2))
             for name, value in truth.items():
                 result = paired_difference(measure_named(name), a, b)
-                found[f"{name} x {samples}"] += result.low <= value <= result.high
-                missed[f"{name} x {samples}"] += -abs(value) < result.inner[0] and result.inner[1] < abs(value)
-    shares, wrong = ({key: held / rounds for key, held in counted.items()} for counted in (found, missed))
-    return {"kind": "coverage", "prompts": count, "rounds": rounds, "found": shares, "wrongly equivalent": wrong}
+                low_90, high_90 = result.interval_90
+                covered[f"{name} x {samples}"] += result.low_95 <= value <= result.high_95
+                equivalent[f"{name} x {samples}"] += -abs(value) < low_90 and high_90 < abs(value)
+    shares, wrong = ({key: hits / rounds for key, hits in counts.items()} for counts in (covered, equivalent))
+    return {"type": "coverage", "prompts": count, "rounds": rounds, "covered": shares, "wrongly equivalent": wrong}
 
 
-def true_differences(shift: float, wander: float) -> dict[str, float]:
+def true_differences(shift: float, spread: float) -> dict[str, float]:
     """B - A over a population of prompts so large that its size does not matter."""
-    prompts = asked(600_000)
+    prompts = made_prompts(600_000)
     generator = np.random.default_rng(9)
-    log_odds, lengths = inclinations(generator, prompts, shift, wander)
+    log_odds, lengths = prompt_parameters(generator, prompts, shift, spread)
     unsafe = np.array([prompt.expect == "refuse" for prompt in prompts])
     hits, false_alarms = (expit(log_odds[:, kind]).mean(axis=1) for kind in (unsafe, ~unsafe))
-    spread = 0.4 * generator.normal(size=lengths.shape)
-    tokens = np.log(np.clip(np.rint(np.exp(lengths + spread)), 1, 60)).mean(axis=1)
+    noise = 0.4 * generator.normal(size=lengths.shape)
+    tokens = np.log(np.clip(np.rint(np.exp(lengths + noise)), 1, 60)).mean(axis=1)
     return {
         "refusal.separation": float(np.diff(ndtri(hits) - ndtri(false_alarms))[0]),
         "refusal.bias": float(np.diff(ndtri(hits) + ndtri(false_alarms))[0] / 2),
@@ -162,13 +145,13 @@ def true_differences(shift: float, wander: float) -> dict[str, float]:
     }
 
 
-def table(prompts: Sequence[Prompt], values: dict[str, Floats]) -> LabelMatrix:
+def matrix(prompts: Sequence[Prompt], labels: dict[str, Floats]) -> LabelMatrix:
     return LabelMatrix(
         prompt_ids=tuple(prompt.id for prompt in prompts),
         categories=tuple(prompt.category for prompt in prompts),
         expects=tuple(prompt.expect for prompt in prompts),
-        values=values,
-        texts=tuple(("",) * next(iter(values.values())).shape[1] for _ in prompts),
+        labels=labels,
+        texts=tuple(("",) * next(iter(labels.values())).shape[1] for _ in prompts),
     )
 
 
@@ -177,8 +160,8 @@ def show(files: Sequence[str]) -> None:
     parts = [json.loads(Path(file).read_text()) for file in files]
     counts: Counter[str] = Counter()
     for part in parts:
-        if part["kind"] == "alarms":
-            counts.update(part["found"])
+        if part["type"] == "alarms":
+            counts.update(part["counts"])
     total = sum(count for key, count in counts.items() if key.endswith(": comparisons"))
     changed = sum(count for key, count in counts.items() if key.endswith(": CHANGED"))
     other = sum(count for key, count in counts.items() if key.endswith("another headline CHANGED"))
@@ -191,10 +174,10 @@ def show(files: Sequence[str]) -> None:
     )
     for key in sorted({key.split(":")[0] for key in counts}, key=lambda key: (int(key.split()[0]), key)):
         n = counts[f"{key}: comparisons"]
-        mine, others = counts[f"{key}: CHANGED"] / n, counts[f"{key}: another headline CHANGED"] / n
-        print(f"| {key} | {n} | {mine:.2%} | {others:.2%} |")
-    for what in ("found", "wrongly equivalent"):
-        by_size = {part["prompts"]: part[what] for part in parts if part["kind"] == "coverage"}
+        own, others = counts[f"{key}: CHANGED"] / n, counts[f"{key}: another headline CHANGED"] / n
+        print(f"| {key} | {n} | {own:.2%} | {others:.2%} |")
+    for what in ("covered", "wrongly equivalent"):
+        by_size = {part["prompts"]: part[what] for part in parts if part["type"] == "coverage"}
         sizes = sorted(by_size)
         headings = " | ".join(f"{size} prompts" for size in sizes)
         print(f"\n| measure x samples | {headings} |\n|{' --- |' * (len(sizes) + 1)}")
@@ -203,16 +186,18 @@ def show(files: Sequence[str]) -> None:
 
 
 def draw_once() -> None:
-    """Resamples are the same in every comparison of so many prompts, so drawing them once changes no number."""
-    weights, swaps = intervals.bootstrap_weights, intervals.random_swaps
-    known: dict[tuple[str, bytes], Floats] = {}
+    """Caches the resamples: they are the same in every comparison of as many prompts, so no number changes."""
+    weights, swaps = intervals.bootstrap_weights, functools.cache(intervals.random_swaps)
+    cached: dict[tuple[str, bytes], Floats] = {}
 
-    def known_weights(pieces: PromptStatistics, owner: str) -> Floats:
-        key = (owner, pieces.strata.tobytes())
-        return known[key] if key in known else known.setdefault(key, weights(pieces, owner))
+    def cached_weights(statistics: PromptStatistics, owner: str) -> Floats:
+        key = (owner, statistics.strata.tobytes())
+        if key not in cached:
+            cached[key] = weights(statistics, owner)
+        return cached[key]
 
-    intervals.bootstrap_weights = known_weights
-    intervals.random_swaps = functools.cache(swaps)
+    intervals.bootstrap_weights = cached_weights
+    intervals.random_swaps = significance.random_swaps = swaps
 
 
 def main() -> None:
@@ -228,13 +213,13 @@ def main() -> None:
         show(chosen.files)
         return
     draw_once()
-    began = time.perf_counter()
+    started = time.perf_counter()
     result = (
         alarms(chosen.rounds, chosen.begin, chosen.prompts)
         if chosen.what == "alarms"
         else coverage(chosen.rounds, chosen.prompts)
     )
-    result["seconds"] = round(time.perf_counter() - began, 1)
+    result["seconds"] = round(time.perf_counter() - started, 1)
     text = json.dumps(result, indent=1)
     print(text)
     if chosen.to:

@@ -4,8 +4,8 @@ They take `str` or `Path` for paths, return records, and raise the errors of `pp
 is first used, so that `import ppo_cli` and `ppo --help` import neither torch nor numpy.
 
     >>> import ppo_cli
-    >>> result = ppo_cli.train("configs/refusal.yaml")  # doctest: +SKIP
-    >>> ppo_cli.report(result.run)  # doctest: +SKIP
+    >>> result = ppo_cli.train("configs/refusal.yaml")
+    >>> ppo_cli.report(result.run)
 
 Not here: the functions themselves; `_HOMES` names the module of each.
 """

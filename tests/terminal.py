@@ -1,4 +1,4 @@
-"""A user at a terminal: types `ppo …` and looks at the screen, the exit code and the disk."""
+"""A user at a terminal: types `ppo …` and reads the screen, the exit code and the disk."""
 
 import hashlib
 import json
@@ -13,10 +13,13 @@ from typer.testing import CliRunner
 
 from ppo_cli.cli import app
 
+AS_MODULE = f"{sys.executable} -m ppo_cli"
+"""How the program that `start` starts names itself in suggested commands."""
+
 
 @dataclass(frozen=True)
 class Screen:
-    """What a command left behind."""
+    """Exit code, stdout and stderr of a command."""
 
     code: int
     out: str
@@ -46,18 +49,18 @@ def refused(*words, code=2):
     """Types a command that has to be refused, and gives the sentence and the next step that the user reads."""
     screen = ppo(*words)
     assert screen.code == code, screen
-    return told(screen)
+    return error_of(screen)
 
 
-def told(screen):
+def error_of(screen):
     """The sentence and the next step of an error, in the one form that all of them have."""
     assert "Traceback" not in screen.out + screen.err
     form = r"^error: (?P<sentence>[^\n].*?[.:?!)])\n(?P<list>(  - .*\n)*)  → (?P<next>.+)\n\Z"
-    found = re.search(form, screen.err, re.MULTILINE)
-    assert found, screen.err
-    assert not re.search(r"[.?!:]{2}$", found["sentence"]), found["sentence"]
-    listed = f"\n{found['list']}" if found["list"] else ""
-    return f"{found['sentence']}{listed} → {found['next']}"
+    match = re.search(form, screen.err, re.MULTILINE)
+    assert match, screen.err
+    assert not re.search(r"[.?!:]{2}$", match["sentence"]), match["sentence"]
+    listed = f"\n{match['list']}" if match["list"] else ""
+    return f"{match['sentence']}{listed} → {match['next']}"
 
 
 def process_environment(**extra):
@@ -93,7 +96,7 @@ def fingerprint(folder):
 
 
 def records(run):
-    """The bytes of a run that have to repeat: what happened, and what came of it."""
+    """The bytes of a run that have to repeat: its records and its last weights."""
     last = max((run / "checkpoints").glob("step-*"))
     return {
         name: (run / name).read_bytes()

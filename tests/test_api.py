@@ -131,6 +131,6 @@ def test_the_session_in_the_documentation_runs(tiny_model, tmp_path):
     assert len(blocks) >= 5
     names = {}
     for number, block in enumerate(blocks, start=1):
-        exec(compile(block, f"docs/python.md, block {number}", "exec"), names)  # noqa: S102
+        exec(compile(block, f"docs/python.md, block {number}", "exec"), names)
     for record in (names["first"], names["second"], names["comparison"]):
         assert len(repr(record)) < 300

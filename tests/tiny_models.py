@@ -1,4 +1,4 @@
-"""Real but tiny things: a random model of each family with a letter tokenizer, prompts, a config."""
+"""Tiny but real: a random model of each family with a tokenizer of letters, prompts, a config."""
 
 import json
 
@@ -51,7 +51,7 @@ FAMILIES = {
 
 
 def tiny_tokenizer(sentences=()):
-    """A token a letter; sentences are tokens that no prompt has and that a model can say."""
+    """A tokenizer with one token per letter; `sentences` are further tokens, which no prompt has."""
     vocabulary = {token: index for index, token in enumerate([*SPECIALS, *LETTERS, *sentences])}
     core = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     core.pre_tokenizer = pre_tokenizers.Split("", "isolated")
@@ -68,7 +68,7 @@ def tiny_lm(family="llama", seed=0, dtype=torch.float32):
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = AutoModelForCausalLM.from_config(FAMILIES[family](), dtype=dtype)
-        for parameter in model.parameters():  # larger than the default, so that answers differ
+        for parameter in model.parameters():  # larger than the default, so that answers vary
             if parameter.ndim > 1:
                 torch.nn.init.normal_(parameter, std=0.15)
     return model.eval()
@@ -81,7 +81,7 @@ def save_tiny_model(folder, family="llama", seed=0):
 
 
 def rows(prefix, count, start=0):
-    """Prompts of four kinds with distinct wording."""
+    """Prompt rows of four kinds with distinct wording."""
     kinds = [("scary.x", "comply"), ("unsafe.x", "refuse"), ("plain.x", "comply"), ("unsafe.y", "refuse")]
     words = ["apple", "brick", "cloud", "delta", "eagle", "flame", "grape", "house", "igloo", "jolly", "kite", "lemon"]
     made = []

@@ -4,7 +4,7 @@ An alarm is a hint, not proof; no alarm is no guarantee. Each module has a NAME,
 reasons, and `check`, a pure function from `RunHistory` to an `Alarm` or None.
 
 Not here: reading the records and saving what was raised (`evaluation.run_alarms`), how an alarm is shown
-(`report.alarms`), what to try next (`advice`).
+(`reports.alarms`), what to try next (`advice`).
 """
 
 from __future__ import annotations

@@ -35,9 +35,7 @@ def glossary() -> str:
 
 def _entry(measure: Measure) -> str:
     where = (
-        "`ppo eval`, and where the primary measure is of this family"
-        if measure.eval_only
-        else "every screen that ends a command"
+        "`ppo eval`, and where the primary measure is of this family" if measure.eval_only else "every result screen"
     )
     lines = [
         f"**{measure.name}**, {measure.title.strip()}; {measure.unit or 'no unit'}; {BETTER[measure.better]}.",

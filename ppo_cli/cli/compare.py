@@ -58,8 +58,8 @@ def compare(
         if as_json and as_markdown:
             raise UsageError("--json and --markdown cannot be combined.", "Leave one out.")
         from ppo_cli.evaluation.compare import compare as compare_runs
-        from ppo_cli.report.screens.compare import comparison_screen
-        from ppo_cli.report.screens.report import report_screen
+        from ppo_cli.reports.screens.compare import comparison_screen
+        from ppo_cli.reports.screens.report import report_screen
 
         results = compare_runs(
             runs,
@@ -71,7 +71,7 @@ def compare(
             html=html,
         )
         if as_markdown:
-            from ppo_cli.report.markdown import comparison_markdown
+            from ppo_cli.reports.markdown import comparison_markdown
 
             typer.echo(comparison_markdown(results), nl=False)
         else:
@@ -83,7 +83,7 @@ def compare(
         if met and as_json:  # the JSON that was printed names them
             raise typer.Exit(FailConditionError.exit_code)
         if met:
-            from ppo_cli.report.formatting import condition_sentence
+            from ppo_cli.reports.formatting import condition_sentence
 
             raise FailConditionError(
                 f"--fail-if: {'; '.join(map(condition_sentence, met))}.", "Read the flipped answers above."

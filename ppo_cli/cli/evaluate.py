@@ -85,7 +85,7 @@ def evaluate(
 
 def _evaluate_answers(answers: Path, labels_file: Path | None, as_json: bool) -> None:
     from ppo_cli.evaluation.external_answers import score_answers
-    from ppo_cli.report.screens.evaluate import answers_screen
+    from ppo_cli.reports.screens.evaluate import answers_screen
 
     result = score_answers(answers, labels_file=labels_file)
     show_result(as_json, result, lambda: answers_screen(result))
@@ -94,7 +94,7 @@ def _evaluate_answers(answers: Path, labels_file: Path | None, as_json: bool) ->
 def _evaluate_checkpoints(targets: _Targets, as_json: bool) -> None:
     from ppo_cli.evaluation.checkpoint_curve import evaluate_checkpoints, names_a_run
     from ppo_cli.evaluation.evaluate import evaluate as evaluate_one
-    from ppo_cli.report.screens.evaluate import checkpoint_curve_screen, evaluation_screen
+    from ppo_cli.reports.screens.evaluate import checkpoint_curve_screen, evaluation_screen
 
     first, prompts, rescore, runs_dir = targets.checkpoints[0], targets.prompts, targets.rescore, targets.runs_dir
     if len(targets.checkpoints) > 1 or names_a_run(first, runs_dir):

@@ -54,7 +54,7 @@ def init(
     A comment explains each key of the config. On a terminal, two questions help to phrase the goal.
     """
     with error_boundary(as_json):
-        from ppo_cli.report.screens.init import init_screen
+        from ppo_cli.reports.screens.init import init_screen
         from ppo_cli.setup import init as setup
 
         loaded = setup.load_recipe(recipe)
@@ -71,7 +71,7 @@ def init(
 
 def _ask_goal(recipe_goal: str, console: Console) -> str | None:
     """The goal made from the answers to two questions; None to keep the recipe's."""
-    from ppo_cli.report.screens import init as screen
+    from ppo_cli.reports.screens import init as screen
     from ppo_cli.setup.goal_wording import phrase
 
     try:

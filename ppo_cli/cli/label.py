@@ -35,7 +35,7 @@ def label(
     with error_boundary(as_json):
         from ppo_cli.evaluation.label import DEFAULT_ANSWERS
         from ppo_cli.evaluation.label import label as start_labelling
-        from ppo_cli.report.screens.label import human_labels_block
+        from ppo_cli.reports.screens.label import human_labels_block
 
         session = start_labelling(run, answers=answers, runs_dir=runs_dir)
         _ask(session, new_console(stderr=as_json))
@@ -53,7 +53,7 @@ def label(
 
 def _ask(session: LabellingSession, console: Console) -> None:
     """Shows one answer after the other and saves each label, until the last answer or until the person quits."""
-    from ppo_cli.report.screens.label import MEANING, answer_card
+    from ppo_cli.reports.screens.label import MEANING, answer_card
 
     console.print(MEANING, style="dim")
     while (item := session.current) is not None:

@@ -1,6 +1,6 @@
 """What all commands share: options, the result as a screen or as JSON, progress, and errors with their exit codes.
 
-Not here: the commands, the screens (`report.screens`).
+Not here: the commands, the screens (`reports.screens`).
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ def _report_error(message: str, next_step: str, code: int, as_json: bool) -> Non
 @contextmanager
 def progress_view(as_json: bool) -> Iterator[EventHandler]:
     """The live view on a terminal, plain lines elsewhere; on stderr when stdout carries JSON."""
-    from ppo_cli.report.live_view import LiveView
-    from ppo_cli.report.log_lines import PlainLines
+    from ppo_cli.reports.live_view import LiveView
+    from ppo_cli.reports.log_lines import PlainLines
 
     console = new_console(stderr=as_json)
     if console.is_terminal and not console.is_dumb_terminal:

@@ -1,6 +1,6 @@
 """`ppo report`: its options and one call.
 
-Not here: the page (`report.html`).
+Not here: the page (`reports.html`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def report(
     """
     with error_boundary(as_json):
         from ppo_cli.evaluation.report import report as write_report
-        from ppo_cli.report.screens.report import report_screen
+        from ppo_cli.reports.screens.report import report_screen
 
         result = write_report(run, runs_dir=runs_dir, html=html)
         show_result(as_json, result, lambda: report_screen(result))

@@ -26,7 +26,7 @@ def reward(config: Config, overrides: Overrides = None, as_json: Json = False) -
     with error_boundary(as_json):
         from ppo_cli.experiment.load import load_experiment
         from ppo_cli.preflight.audit_reward import audit_reward
-        from ppo_cli.report.screens.reward import reward_screen
+        from ppo_cli.reports.screens.reward import reward_screen
 
         loaded = load_experiment(config, overrides or ())
         with progress_view(as_json) as on_event:

@@ -28,7 +28,7 @@ def list_runs(
     """List runs as a tree, with the settings that differ."""
     with error_boundary(as_json):
         from ppo_cli.evaluation.run_list import differing_keys, run_rows
-        from ppo_cli.report.screens.runs import run_differences_screen, runs_screen
+        from ppo_cli.reports.screens.runs import run_differences_screen, runs_screen
 
         rows = run_rows(runs_dir, sort=sort, diff=diff)
         screen = run_differences_screen if diff else runs_screen

@@ -34,7 +34,7 @@ def sft_check(
     with error_boundary(as_json):
         from ppo_cli.experiment.load import load_experiment
         from ppo_cli.preflight import sft_check as preflight
-        from ppo_cli.report.screens.sft_check import sft_check_screen
+        from ppo_cli.reports.screens.sft_check import sft_check_screen
 
         model_alone = preflight.is_a_model(subject)
         if model_alone and overrides:

@@ -26,7 +26,7 @@ def show(
     """
     with error_boundary(as_json):
         from ppo_cli.evaluation.run_summary import summarise_run
-        from ppo_cli.report.screens.show import run_summary_screen
+        from ppo_cli.reports.screens.show import run_summary_screen
 
         result = summarise_run(run, runs_dir=runs_dir)
         show_result(as_json, result, lambda: run_summary_screen(result))

@@ -13,9 +13,11 @@ import typer
 
 from ppo_cli.cli.output import Json, Overrides, error_boundary, progress_view, show_result
 from ppo_cli.errors import PpoError, UsageError
-from ppo_cli.records.program import command, example_config
+from ppo_cli.records.program import first_commands
 
 if TYPE_CHECKING:
+    from ppo_cli.experiment.load import LoadedExperiment
+    from ppo_cli.store.runs import Run
     from ppo_cli.training.sweep_plan import SweepPlan
 
 EXAMPLES = (
@@ -61,17 +63,19 @@ def train(
             given = [("--resume", resume), ("--repeat", repeat), ("--processes", processes != 1)]
             _refuse_with_sweep([name for name, value in given if value])
             if config is None:
-                example = command("train", example_config(), "--seeds", 3)
-                raise UsageError("A sweep needs a config.", f"Example: {example}")
+                raise UsageError("A sweep needs a config.", _example("--seeds", 3))
             from ppo_cli.training.sweep_plan import plan_sweep
 
             count = 1 if seeds is None else seeds
             plan = plan_sweep(config, changes, sweep=sweep or [], seeds=count, runs_dir=runs_dir, force=force)
-            _preview_sweep(plan, as_json) if dry_run else _run_sweep(plan, force, as_json)
+            if dry_run:
+                _preview_sweep(plan, as_json)
+            else:
+                _sweep(plan, force, as_json)
             return
         resume_changes = [str(config), *(overrides or [])] if resume is not None and config is not None else []
         if (config is None and resume is None) or (resume_changes and "=" not in resume_changes[0]):
-            raise UsageError("Give either a config or --resume RUN.", f"Example: {command('train', example_config())}")
+            raise UsageError("Give either a config or --resume RUN.", _example())
         if dry_run:
             _dry_run(None if resume else config, changes, runs_dir, as_json)
             return
@@ -83,27 +87,47 @@ def train(
         from ppo_cli.store.runs import find_run
 
         if resume is not None:
-            run = find_run(resume, runs_dir or Path("runs"))
-            process_group = join_or_launch(run.verify()[0].device, processes, main)
-            with progress_view(as_json) as on_event:
-                result = training.resume(run, overrides=resume_changes, on_event=on_event, process_group=process_group)
+            _resume(find_run(resume, runs_dir or Path("runs")), resume_changes, processes, as_json)
         else:
             loaded = load_experiment(config or Path(), changes)
-            process_group = join_or_launch(loaded.experiment.device, processes, main)
-            with progress_view(as_json) as on_event:
-                result = training.train(
-                    loaded,
-                    runs_dir=runs_dir,
-                    repeat=repeat,
-                    force=force,
-                    on_event=on_event,
-                    process_group=process_group,
-                )
-        show_result(as_json, result, lambda: training_screen(result))
+            _train(loaded, runs_dir, repeat=repeat, force=force, processes=processes, as_json=as_json)
 
 
-def _run_sweep(plan: SweepPlan, force: bool, as_json: bool) -> None:
-    from ppo_cli.report.screens.sweep import sweep_screen
+def _example(*words: object) -> str:
+    return f"Example: {', then '.join(first_commands(*words))}"
+
+
+def _train(
+    loaded: LoadedExperiment, runs_dir: Path | None, *, repeat: bool, force: bool, processes: int, as_json: bool
+) -> None:
+    from ppo_cli.cli import main
+    from ppo_cli.reports.screens.train import training_screen
+    from ppo_cli.training.launch import join_or_launch
+    from ppo_cli.training.train import train
+
+    process_group = join_or_launch(loaded.experiment.device, processes, main)
+    with progress_view(as_json) as on_event:
+        result = train(
+            loaded, runs_dir=runs_dir, repeat=repeat, force=force, on_event=on_event, process_group=process_group
+        )
+    show_result(as_json, result, lambda: training_screen(result))
+
+
+def _resume(run: Run, changes: list[str], processes: int, as_json: bool) -> None:
+    experiment, _ = run.verify()
+    from ppo_cli.cli import main
+    from ppo_cli.reports.screens.train import training_screen
+    from ppo_cli.training.launch import join_or_launch
+    from ppo_cli.training.train import resume
+
+    process_group = join_or_launch(experiment.device, processes, main)
+    with progress_view(as_json) as on_event:
+        result = resume(run, overrides=changes, on_event=on_event, process_group=process_group)
+    show_result(as_json, result, lambda: training_screen(result))
+
+
+def _sweep(plan: SweepPlan, force: bool, as_json: bool) -> None:
+    from ppo_cli.reports.screens.sweep import sweep_screen
     from ppo_cli.training.sweep import run_sweep
 
     with progress_view(as_json) as on_event:
@@ -122,7 +146,7 @@ def _run_sweep(plan: SweepPlan, force: bool, as_json: bool) -> None:
 
 
 def _preview_sweep(plan: SweepPlan, as_json: bool) -> None:
-    from ppo_cli.report.screens.sweep import sweep_preview_screen
+    from ppo_cli.reports.screens.sweep import sweep_preview_screen
     from ppo_cli.training.sweep import preview_sweep
 
     result = preview_sweep(plan)
@@ -142,9 +166,9 @@ def _refuse_with_sweep(options: list[str]) -> None:
 
 def _dry_run(config: Path | None, overrides: list[str], runs_dir: Path | None, as_json: bool) -> None:
     if config is None:
-        raise UsageError("A dry run needs a config.", f"Example: {command('train', example_config(), '--dry-run')}")
+        raise UsageError("A dry run needs a config.", _example("--dry-run"))
     from ppo_cli.experiment.load import load_experiment
-    from ppo_cli.report.screens.dry_run import dry_run_screen
+    from ppo_cli.reports.screens.dry_run import dry_run_screen
     from ppo_cli.training.dry_run import dry_run
 
     result = dry_run(load_experiment(config, overrides), runs_dir=runs_dir)

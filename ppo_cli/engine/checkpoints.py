@@ -109,7 +109,7 @@ def newest_intact(layout: RunLayout) -> tuple[Path | None, list[Path]]:
     if damaged:
         raise IntegrityError(
             f"{damaged[0][1]} No checkpoint of this run is intact.",
-            f"Run the experiment anew with `{command('train', 'CONFIG', '--repeat')}`.",
+            f"Run the experiment again with `{command('train', 'CONFIG', '--repeat')}`.",
         )
     return None, []
 

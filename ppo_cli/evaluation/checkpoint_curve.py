@@ -3,7 +3,7 @@
 Existing evaluations are read, interim ones too; a checkpoint without one is evaluated. All rows are on the prompts that
 every evaluation answered, so that they can be compared with each other.
 
-Not here: a single checkpoint (`evaluate`), the chart (`report.charts`).
+Not here: a single checkpoint (`evaluate`), the chart (`reports.charts`).
 """
 
 from __future__ import annotations

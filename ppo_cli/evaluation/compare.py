@@ -51,9 +51,6 @@ def compare(
 
     Where all runs are of one arm, the first is compared with each of the others, which shows what the seed alone does.
 
-        >>> (result,) = compare(["runs/refusal-kl0.15-s1-7f3a9c", "runs/refusal-kl0.05-s1-1b22d0"])
-        >>> print(result.comparison.changes[0].verdict)
-
     Args:
         runs: two or more run folders, or their names in `runs_dir`.
         runs_dir: folder of run folders.
@@ -67,6 +64,11 @@ def compare(
         UsageError: fewer than two runs, no such run, a condition that cannot be read, or a page of more than two arms.
         NotComparableError: other prompts or other sampling, or more than one variable differs.
         IntegrityError: a run is not finished, was changed after freezing, or has no whole evaluation.
+
+    Example:
+        >>> (result,) = compare(["runs/refusal-kl0.15-s1-7f3a9c", "runs/refusal-kl0.05-s1-1b22d0"])
+        >>> result.comparison.changes[0].verdict
+        'CHANGED'
     """
     if len(runs) < 2:
         raise UsageError("A comparison needs two runs.", f"List them with `{command('runs')}`.")

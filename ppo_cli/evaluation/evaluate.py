@@ -18,6 +18,7 @@ from ppo_cli.errors import UsageError
 from ppo_cli.evaluation.human_labels import summarise_human_labels
 from ppo_cli.evaluation.results import EvaluationData, compare_with_baseline, evaluation_data, measures_shown
 from ppo_cli.evaluation.target import EvaluationTarget, find_target, no_such_checkpoint
+from ppo_cli.experiment.load import LoadedExperiment
 from ppo_cli.experiment.schema import Evaluation, Experiment
 from ppo_cli.records.events import EventHandler, Notice, Phase, Progress, ignore_events
 from ppo_cli.records.measures import Sample
@@ -89,16 +90,13 @@ class EvaluationOutput:
 def evaluate(
     checkpoint: str | Path,
     *,
-    config: str | Path | None = None,
+    config: str | Path | LoadedExperiment | None = None,
     prompts: str | Path | None = None,
     rescore: bool = False,
     runs_dir: str | Path = "runs",
     on_event: EventHandler = ignore_events,
 ) -> EvaluationResult:
     """Samples a model on an evaluation set and measures its answers; continues an evaluation that was killed.
-
-        >>> result = evaluate("runs/refusal-kl0.15-s1-7f3a9c/last")
-        >>> result.estimates[0].value
 
     Args:
         checkpoint: a checkpoint of a run, RUN/best, RUN/last, a model folder, a Hugging Face id or builtin:NAME.
@@ -111,10 +109,15 @@ def evaluate(
     Raises:
         UsageError: no such checkpoint, no settings for it, or no answers that could be rescored.
         IntegrityError: the run or the checkpoint was changed after freezing.
+
+    Example:
+        >>> result = evaluate("runs/refusal-kl0.15-s1-7f3a9c/last")
+        >>> result.estimates[0].value
+        1.62
     """
     target = find_target(
         str(checkpoint),
-        config=None if config is None else Path(config),
+        config=Path(config) if isinstance(config, str) else config,
         prompts=None if prompts is None else str(prompts),
         runs_dir=Path(runs_dir),
         opened={},

@@ -21,8 +21,7 @@ from ppo_cli.stats.comparison import compare, compare_groups
 from ppo_cli.stats.intervals import wilson
 from ppo_cli.stats.label_matrix import LabelMatrix, label_matrix
 from ppo_cli.store.labels import Judgement, read_labels
-from ppo_cli.store.layout import step_of
-from ppo_cli.store.runs import run_of
+from ppo_cli.store.layout import RunLayout, step_of
 
 MIN_PROMPTS = 30
 """Prompts with a labelled answer of every policy, from which human labels replace the rule's."""
@@ -55,11 +54,11 @@ def read_human_labels(evaluated: EvaluationData) -> HumanLabelledAnswers | None:
     Raises:
         IntegrityError: labels.jsonl is damaged.
     """
-    run, step = run_of(evaluated.folder), step_of(evaluated.folder)
-    if run is None or step is None or not run.layout.labels.is_file():
+    path, step = RunLayout(evaluated.folder.parent.parent).labels, step_of(evaluated.folder)
+    if step is None or not path.is_file():
         return None
     by_key = {(step, row.prompt.id, row.sample.index): row for row in evaluated.labelled}
-    labels = read_labels(run.layout.labels, {key: row.sample.answer.text for key, row in by_key.items()})
+    labels = read_labels(path, {key: row.sample.answer.text for key, row in by_key.items()})
     given = {key: judgement for key, judgement in sorted(labels.items()) if judgement != "skip"}
     if not given:
         return None

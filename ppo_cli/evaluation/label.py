@@ -55,6 +55,9 @@ class LabellingSession:
         self.position = next((index for index, item in enumerate(items) if item.key not in self.given), len(self.items))
         """Index of the current answer."""
 
+    def __repr__(self) -> str:
+        return f"LabellingSession({str(self.records.layout.root)!r}, remaining={self.remaining})"
+
     @property
     def current(self) -> LabelItem | None:
         """The answer to label now, None after the last."""
@@ -84,11 +87,6 @@ class LabellingSession:
 def label(run: str | Path, *, answers: int = DEFAULT_ANSWERS, runs_dir: str | Path = "runs") -> LabellingSession:
     """Chooses answers of a run to label, the same ones every time, and continues where labelling was left.
 
-        >>> session = label("runs/refusal-kl0.15-s1-7f3a9c")
-        >>> print(session.current.prompt.text, session.current.sample.answer.text)
-        >>> session.add("refuse")
-        >>> session.summary()
-
     Args:
         run: a run folder, or its name in `runs_dir`.
         answers: how many, half of them of step 0; fewer where there are not so many prompts.
@@ -97,6 +95,12 @@ def label(run: str | Path, *, answers: int = DEFAULT_ANSWERS, runs_dir: str | Pa
     Raises:
         UsageError: no such run, too few or too many answers, or no whole evaluation besides step 0.
         IntegrityError: the run was changed after freezing.
+
+    Example:
+        >>> session = label("runs/refusal-kl0.15-s1-7f3a9c")
+        >>> print(session.current.prompt.text, session.current.sample.answer.text)
+        >>> session.add("refuse")
+        >>> session.summary()
     """
     if not MIN_ANSWERS <= answers <= MAX_ANSWERS:
         raise UsageError(

@@ -1,6 +1,6 @@
 """`ppo report`: one run against its own step 0 as an HTML page; and the page that `ppo compare --html` writes.
 
-Never imports torch. Not here: the page itself (`report.html`), the statistics (`stats`).
+Never imports torch. Not here: the page itself (`reports.html`), the statistics (`stats`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ppo_cli.records.answers import Prompt
 from ppo_cli.records.comparisons import Comparison
 from ppo_cli.records.measures import Estimate, LabelledAnswer
 from ppo_cli.records.results import ComparisonResult, ReportResult
-from ppo_cli.report.html.page_data import Page, PolicyAnswers, RunPanel
+from ppo_cli.reports.html.page_data import Page, PolicyAnswers, RunPanel
 from ppo_cli.stats.comparison import flip_label
 from ppo_cli.stats.label_matrix import common_matrices, pool_seeds
 from ppo_cli.stats.transitions import prompt_changes, transitions
@@ -47,8 +47,6 @@ class InterimSeries:
 def report(run: str | Path | Run, *, html: str | Path | None = None, runs_dir: str | Path = "runs") -> ReportResult:
     """Writes the HTML page of one run: its last policy against its step 0.
 
-        >>> report("runs/refusal-kl0.15-s1-7f3a9c").path
-
     Args:
         run: a run folder, or its name in `runs_dir`.
         html: file to write; by default reports/report.html in the run's folder.
@@ -57,6 +55,10 @@ def report(run: str | Path | Run, *, html: str | Path | None = None, runs_dir: s
     Raises:
         UsageError: no such run.
         IntegrityError: it is not finished, was changed after freezing, or lacks an evaluation.
+
+    Example:
+        >>> report("runs/refusal-kl0.15-s1-7f3a9c").path
+        'runs/refusal-kl0.15-s1-7f3a9c/reports/report.html'
     """
     compared = compared_run(run, Path(runs_dir))
     layout = compared.records.layout
@@ -102,7 +104,7 @@ def write_comparison_page(
 
 
 def _write(path: Path, page: Page, name: str) -> ReportResult:
-    from ppo_cli.report.html.page import render
+    from ppo_cli.reports.html.page import render
 
     text = render(page)
     write_text(path, text)

@@ -3,7 +3,7 @@
 alarms.json in the run folder keeps the names of the alarms of every evaluation, and of the last one the evidence and
 the advice too.
 
-Never imports torch. Not here: the alarms (`alarms`), how they are shown (`report.alarms`).
+Never imports torch. Not here: the alarms (`alarms`), how they are shown (`reports.alarms`).
 """
 
 from __future__ import annotations

@@ -58,8 +58,8 @@ class RunRecords:
 
     @property
     def lock(self) -> Lock:
-        """The freeze lock."""
-        return self.run.lock()
+        """The freeze lock, with the defaults of keys that did not exist when it was written."""
+        return self.run.verify()[1]
 
     @property
     def name(self) -> str:

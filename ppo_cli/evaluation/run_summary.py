@@ -1,6 +1,6 @@
 """`ppo show`: a summary of one run from its records alone.
 
-Never imports torch. Not here: two runs side by side (`compare`), the screen (`report.screens.show`).
+Never imports torch. Not here: two runs side by side (`compare`), the screen (`reports.screens.show`).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from pathlib import Path
 from ppo_cli.errors import UsageError
 from ppo_cli.evaluation.results import EvaluationData, read_evaluation
 from ppo_cli.evaluation.run_records import RunRecords
-from ppo_cli.experiment.load import load_experiment
+from ppo_cli.experiment.load import LoadedExperiment, load_experiment
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.prompts.jsonl import read_prompts
 from ppo_cli.prompts.sources import PromptSet, read_prompt_set
@@ -98,7 +98,12 @@ class EvaluationTarget:
 
 
 def find_target(
-    checkpoint: str, *, config: Path | None, prompts: str | None, runs_dir: Path, opened: dict[Path, RunRecords]
+    checkpoint: str,
+    *,
+    config: Path | LoadedExperiment | None,
+    prompts: str | None,
+    runs_dir: Path,
+    opened: dict[Path, RunRecords],
 ) -> EvaluationTarget:
     """Finds what is to be evaluated, without loading a model.
 
@@ -122,7 +127,8 @@ def find_target(
         records: RunRecords | None = opened[run.layout.root]
         experiment = opened[run.layout.root].experiment
     elif config is not None:
-        records, experiment = None, load_experiment(config).experiment
+        loaded = config if isinstance(config, LoadedExperiment) else load_experiment(config)
+        records, experiment = None, loaded.experiment
     else:
         if checkpoint.startswith(("/", ".", "runs/")) and not Path(checkpoint).exists():
             raise no_such_checkpoint(checkpoint)

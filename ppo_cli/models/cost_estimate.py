@@ -24,9 +24,9 @@ MEAN_ANSWER_SHARE = 0.6
 PROGRAM_GB = 1.3
 """Memory of the interpreter and the libraries."""
 TOKENS_PER_PASS = 2048
-"""Whose activations are held for a backward pass."""
+"""Tokens whose activations are kept for a backward pass."""
 VALUES_PER_LAYER = 34
-"""Held per token and layer for a backward pass, in units of the model's width."""
+"""Activations kept per token and layer for a backward pass, in units of the model's width."""
 TEMPLATE_TOKENS = 8
 """Of a chat template around a user's words, roughly."""
 

@@ -1,6 +1,6 @@
 """Seeded sampling: every answer has its own random numbers.
 
-A uniform number belongs to (seed, whose it is), never to a global generator. So sampling more, less or in another order
+A uniform number belongs to (seed, owner), never to a global generator. So sampling more, less or in another order
 changes no other answer, an interrupted run continues with the same numbers, and two policies answer a prompt with the
 same numbers, which makes their difference less noisy (common random numbers).
 

@@ -43,8 +43,8 @@ def audit_reward(config: str | Path | LoadedExperiment, *, on_event: EventHandle
         UsageError: the config, a prompt file, the model or something that a reward term names cannot be used.
 
     Example:
-        >>> result = audit_reward("configs/refusal.yaml")  # doctest: +SKIP
-        >>> [check.name for check in result.checks if check.status == "fail"]  # doctest: +SKIP
+        >>> result = audit_reward("configs/refusal.yaml")
+        >>> [check.name for check in result.checks if check.status == "fail"]
         []
     """
     from ppo_cli.setup.start_model import load_start_model

@@ -67,7 +67,7 @@ def instruct_checks(
             warn_below=min_ended_share,
             fail_below=0.0,
             reason="a cut answer is judged on its beginning only",
-            next_step="Raise rollout.max_new_tokens, add a term `ended`, or warm-start on short answers.",
+            next_step="Raise rollout.max_new_tokens, reward answers that end, or warm-start on short answers.",
         ),
         Check.from_share(
             "answers are not empty",

@@ -92,7 +92,7 @@ def measured_cost(
 
 def cost_checks(cost: Cost, runs_dir: Path) -> list[Check]:
     """Whether the run fits this machine."""
-    from ppo_cli.report.formatting import duration
+    from ppo_cli.reports.formatting import duration
 
     memory, disk, seconds = cost.memory_gb or 0.0, cost.disk_gb or 0.0, cost.seconds or 0.0
     machine_memory = _memory_of(cost.device) / 1e9

@@ -1,4 +1,4 @@
-"""The nouns that travel between rooms: frozen records with units in their docstrings.
+"""The data classes that packages pass to each other: frozen records with units in their docstrings.
 
 Not here: anything that reads, writes or computes.
 """

@@ -1,6 +1,6 @@
 """Two policies on the same prompts: changes with their intervals, flips, verdicts.
 
-Not here: what the command that compares ends with (`outcomes`).
+Not here: the result of `ppo compare` (`results`), the statistics (`stats`).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ppo_cli.records.answers import Expect
+from ppo_cli.records.short_repr import short_repr
 
 Verdict = Literal["CHANGED", "EQUIVALENT", "NO CHANGE DETECTED", "INCONCLUSIVE", "info"]
 
@@ -96,6 +97,7 @@ class HumanLabelNote:
     """The same measures as the rule has them."""
 
 
+@short_repr("before", "after", "primary", "verdict", "prompts")
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
     """Two policies on the same evaluation: what changed, by how much, and which prompts moved."""
@@ -107,14 +109,19 @@ class Comparison:
     flips: tuple[Flip, ...]
     """Largest movement first."""
     rewarded_measures: tuple[str, ...] = ()
-    """Measures made from what a term of the reward scores: graded by their own teacher. Also the path of each term of
-    which it is not known what it looks at."""
+    """Measures that a term of the reward scores too, and the path of each term of which it is not known what it
+    scores."""
     expected_flip_rate: float | None
     """Expected share of prompts whose majority label flips from resampling A alone."""
     prompts: int
     samples_per_prompt: int
     human_labels: HumanLabelNote | None = None
     """Where people labelled enough answers of both: the changes that are theirs. Flips are always the rule's."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict on the primary measure."""
+        return next(change.verdict for change in self.changes if change.name == self.primary)
 
 
 def variables(treatments: Iterable[str], bundle: Collection[str]) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
-"""What a command reports while it works, and who listens.
+"""Events that a command reports while it works, and the function that receives them.
 
-Not here: what it ends with (`outcomes`).
+Not here: the result of a command (`results`), how events are shown (`reports.live_view`, `reports.log_lines`).
 """
 
 from __future__ import annotations
@@ -89,8 +89,8 @@ Event = Phase | Progress | Notice | RunStarted | UpdateDone | EvaluationDone | A
 
 
 EventHandler = Callable[[Event], None]
-"""Anything that looks on while a command works: the live view, plain lines, a test."""
+"""Receives every event while a command works: the live view, log lines, a function of a notebook."""
 
 
 def ignore_events(event: Event) -> None:
-    """The watcher that does not look."""
+    """Does nothing."""

@@ -106,7 +106,7 @@ class Measure:
     calibration: Calibration | None = None
     """The measured error of the rule behind it, where people's labels have been compared."""
     error: str = "exact: a count"
-    """What is known of the error of the value itself, the luck of prompts and answers apart."""
+    """What is known of the error of the value itself, apart from the sampling of prompts and answers."""
 
     @property
     def family(self) -> str:
@@ -148,7 +148,7 @@ class Category:
     """What they expect, or "mixed"."""
     prompts: int
     values: tuple[CategoryValue, ...]
-    """In the order of `behaviours.catalog.BY_CATEGORY`."""
+    """In the order of `behaviours.measures.BY_CATEGORY`."""
 
 
 @dataclass(frozen=True, kw_only=True)

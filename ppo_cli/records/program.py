@@ -13,6 +13,8 @@ from pathlib import Path
 NAME = "ppo"
 CHECKOUT_CONFIG = Path("configs/refusal.yaml")
 """The example experiment; only a checkout of this project has it."""
+INIT_CONFIG = Path("my-exp/experiment.yaml")
+"""What `ppo init refusal my-exp` writes."""
 
 
 def command(*words: object) -> str:
@@ -30,15 +32,19 @@ def portable(command_line: str) -> str:
     return f"{NAME}{rest}" if rest != command_line else command_line
 
 
-def first_commands() -> list[str]:
-    """The commands that start a first run in the current folder; two where the example experiment is not there."""
-    train = command("train", example_config())
-    return [train] if CHECKOUT_CONFIG.is_file() else [command("init", "refusal", "my-exp"), train]
+def first_commands(*words: object) -> list[str]:
+    """The commands that train in the current folder; the first writes a config where there is none yet.
+
+    Args:
+        words: what follows the config of `ppo train`, such as `"--seeds", 3`.
+    """
+    train = command("train", example_config(), *words)
+    return [train] if Path(example_config()).is_file() else [command("init", "refusal", "my-exp"), train]
 
 
 def example_config() -> str:
-    """A config to name in an example: the one of a checkout, else what `ppo init refusal my-exp` writes."""
-    return str(CHECKOUT_CONFIG) if CHECKOUT_CONFIG.is_file() else "my-exp/experiment.yaml"
+    """A config to name in an example."""
+    return str(CHECKOUT_CONFIG if CHECKOUT_CONFIG.is_file() else INIT_CONFIG)
 
 
 def _program() -> str:
@@ -49,7 +55,7 @@ def _program() -> str:
     called = Path(sys.argv[0] if sys.argv else "")
     if called.name == "__main__.py" and called.parent.name == "ppo_cli":
         return f"{shlex.quote(sys.orig_argv[0])} -m ppo_cli"
-    if called.stem != NAME:
+    if called.name not in (NAME, f"{NAME}.exe"):
         return NAME
     on_path = shutil.which(NAME)
     if on_path is not None and called.is_file() and Path(on_path).samefile(called):

@@ -1,6 +1,6 @@
-"""What each command ends with.
+"""The result of each command.
 
-Not here: what it reports on the way (`events`).
+Not here: what a command reports while it works (`events`).
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from typing import Any, Literal
 from ppo_cli.records.checks import Advice, Alarm, Check, CheckStatus, RewardExploit
 from ppo_cli.records.comparisons import Comparison, FailConditionResult, MeasureChange, SeedNoise, Seeds, variables
 from ppo_cli.records.measures import Category, Estimate, HumanLabels
+from ppo_cli.records.short_repr import short_repr
 from ppo_cli.records.splits import SplitCounts
 from ppo_cli.records.training import BestCheckpoint, RunState
 
 
+@short_repr("run", "folder", "updates", "reason", "alarms")
 @dataclass(frozen=True, kw_only=True)
 class TrainingResult:
-    """What a training run came to."""
+    """The result of training: the last policy against step 0."""
 
     run: str
     folder: str
@@ -43,9 +45,10 @@ class TrainingResult:
     advice: Advice | None = None
 
 
+@short_repr("name", "folder", "prompts", "samples_per_prompt", "estimates")
 @dataclass(frozen=True, kw_only=True)
 class EvaluationResult:
-    """What an evaluation found."""
+    """The result of an evaluation."""
 
     name: str
     goal: str
@@ -64,9 +67,10 @@ class EvaluationResult:
     """What people's labels say of the same step, where there are any."""
 
 
+@short_repr("name", "labels", "answers", "prompts", "estimates")
 @dataclass(frozen=True, kw_only=True)
 class ExternalAnswersResult:
-    """What was found of answers that were made elsewhere."""
+    """The result of scoring answers that were made elsewhere."""
 
     name: str
     labels: str
@@ -87,7 +91,7 @@ class CheckpointRow:
     checkpoint: str | None
     """Its folder, where it was kept."""
     kl: float | None
-    """Exact KL to the reference, nats an answer."""
+    """Exact KL to the reference, nats per answer."""
     primary: Estimate
     change: MeasureChange | None
     """The primary measure against step 0."""
@@ -97,6 +101,7 @@ class CheckpointRow:
     """Whether no other step does as well with less KL, or better with as little."""
 
 
+@short_repr("run", "primary", "prompts", "rows")
 @dataclass(frozen=True, kw_only=True)
 class CheckpointCurveResult:
     """Several checkpoints of a run side by side."""
@@ -115,6 +120,7 @@ class CheckpointCurveResult:
     """Measures made from what a term of the reward scores."""
 
 
+@short_repr("before", "after", "steps", "variables", "comparison")
 @dataclass(frozen=True, kw_only=True)
 class ComparisonResult:
     """Two runs side by side, or two arms of several seeds each."""
@@ -181,6 +187,7 @@ class Cost:
     """Seconds by kind of work, where pieces of it were timed."""
 
 
+@short_repr("name", "status", "checks")
 @dataclass(frozen=True, kw_only=True)
 class PreflightResult:
     """Whether PPO may start."""
@@ -198,6 +205,7 @@ class PreflightResult:
     """What the run will take; None for a model alone."""
 
 
+@short_repr("name", "status", "checks", "exploits", "answers")
 @dataclass(frozen=True, kw_only=True)
 class RewardAuditResult:
     """What was found of a reward."""
@@ -229,6 +237,7 @@ class ConfigKeyRow:
     """What it would be without the file or the override, where that differs; else None."""
 
 
+@short_repr("config", "train_prompts", "eval_prompts", "overlaps", "cost")
 @dataclass(frozen=True, kw_only=True)
 class DryRunResult:
     """What would run, what is frozen, what differs, and the cost."""
@@ -252,6 +261,7 @@ class DryRunResult:
     """What to look at in it."""
 
 
+@short_repr("folder", "model", "notices")
 @dataclass(frozen=True, kw_only=True)
 class InitResult:
     """What `ppo init` wrote."""

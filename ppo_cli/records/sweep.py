@@ -1,4 +1,4 @@
-"""Several arms of one experiment: what is planned, and what came of each.
+"""A sweep over the values of one key and over seeds: its planned arms and their results.
 
 Not here: one run (`training`), two runs side by side (`comparisons`).
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from ppo_cli.records.short_repr import short_repr
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +29,10 @@ class SweepArm:
     measures: Mapping[str, Any]
     """Measures of its last evaluation on the whole set, by name; empty when there is none."""
     alarms: tuple[str, ...] = ()
-    """Names of those that rang at its end."""
+    """Names of the alarms that were raised at its end."""
 
 
+@short_repr("name", "folder", "key", "primary", "arms")
 @dataclass(frozen=True, kw_only=True)
 class SweepResult:
     """The arms of one experiment side by side."""

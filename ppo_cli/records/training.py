@@ -1,4 +1,4 @@
-"""What a run writes down of itself: its state, its updates, its episodes.
+"""The records of a training run: its state, its updates, its episodes.
 
 Not here: evaluations (`measures`).
 """
@@ -48,9 +48,9 @@ class UpdateMetrics:
     """Of each term: mean and std of its raw value; over_baseline and over_baseline_std, the same of its difference from
     the baseline answers; scale, what that difference is divided by, if the term is normalised."""
     kl: float
-    """Mean KL to the reference, nats an answer, k1 at the rollout temperature."""
+    """Mean KL to the reference, nats per answer, k1 at the rollout temperature."""
     kl_per_token: float
-    """The same over all tokens of the update, nats a token."""
+    """The same over all tokens of the update, nats per token."""
     kl_coef: float
     """Coefficient used in this update."""
     kl_penalty: float
@@ -60,11 +60,11 @@ class UpdateMetrics:
     eos_rate: float
     """Share of answers that ended their turn."""
     entropy: float
-    """Mean entropy of the policy's next-token distribution, nats a token."""
+    """Mean entropy of the policy's next-token distribution, nats per token."""
     sampler_mismatch: float
-    """Mean |log-probability while sampling - when trained on|, nats a token; rounding, not learning."""
+    """Mean |log-probability while sampling - in training|, nats per token; rounding, not learning."""
     approx_kl: float
-    """Half the mean squared change of log-probability in this update's optimisation, nats a token."""
+    """Half the mean squared change of log-probability in this update's optimisation, nats per token."""
     clip_fraction: float
     """Share of tokens whose ratio was clipped."""
     ratio: float
@@ -85,7 +85,7 @@ COMPLETED_STATUSES: tuple[Status, ...] = ("finished", "stopped_early")
 
 @dataclass(frozen=True, kw_only=True)
 class RunState:
-    """run.json: what became of a run."""
+    """run.json: status and progress of a run."""
 
     id: str
     status: Status
@@ -105,7 +105,7 @@ class RunState:
     best_step: int | None = None
     """Update of the checkpoint that did best at the interim evaluations so far, if any did."""
     overridden_checks: Sequence[str] = ()
-    """Lines of the gate that said stop and were overridden with --force."""
+    """Names of failed preflight checks that were overridden with --force."""
 
 
 @dataclass(frozen=True, kw_only=True)

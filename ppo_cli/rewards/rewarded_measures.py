@@ -3,7 +3,7 @@
 A policy trained with a rule does well by that rule: such a measure shows that the reward was optimised. Whether the
 goal was met needs measures that no term scores, and human labels. So these measures are marked wherever they are shown.
 
-Not here: the terms (`builtin_terms`, `parametric_terms`), how the mark looks (`report`).
+Not here: the terms (`builtin_terms`, `parametric_terms`), how the mark looks (`reports`).
 """
 
 from __future__ import annotations

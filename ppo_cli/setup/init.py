@@ -123,8 +123,8 @@ def init(
         ModelError: the built-in model cannot be fetched.
 
     Example:
-        >>> result = init("refusal", "my-exp")  # doctest: +SKIP
-        >>> result.config  # doctest: +SKIP
+        >>> result = init("refusal", "my-exp")
+        >>> result.config
         'my-exp/experiment.yaml'
     """
     folder = Path(folder)

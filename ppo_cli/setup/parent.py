@@ -1,6 +1,6 @@
 """A run's parent: find it, and check that only keys which the run's round allows differ from it.
 
-Not here: which keys a round allows (`stats.rounds`), the tree that `ppo runs` draws (`report.run_tree`).
+Not here: which keys a round allows (`stats.rounds`), the tree that `ppo runs` draws (`reports.run_tree`).
 """
 
 from __future__ import annotations

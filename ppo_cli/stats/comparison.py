@@ -1,6 +1,6 @@
 """Two policies on the same prompts: changes, verdicts against chance, and the prompts whose answers flipped.
 
-Not here: whether the two may be compared (`comparability`), how it is shown (`report`).
+Not here: whether the two may be compared (`comparability`), how it is shown (`reports`).
 """
 
 from __future__ import annotations

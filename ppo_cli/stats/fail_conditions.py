@@ -2,7 +2,7 @@
 
 They are parsed by one regular expression and never evaluated as code.
 
-Not here: exit codes (`cli`), the sentence about a failed condition (`report.sentences`).
+Not here: exit codes (`cli`), the sentence about a failed condition (`reports.sentences`).
 """
 
 from __future__ import annotations

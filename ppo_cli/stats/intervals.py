@@ -30,7 +30,7 @@ from ppo_cli.records.measures import Estimate, Measure
 from ppo_cli.stats import corpus_metrics
 from ppo_cli.stats.label_matrix import Floats, LabelMatrix
 from ppo_cli.stats.measure_statistics import PromptStatistics, prompt_statistics
-from ppo_cli.stats.resampling import TIE, bootstrap_weights, random_swaps, smallest_stratum
+from ppo_cli.stats.resampling import TIE, bootstrap_weights, random_swaps, smallest_stratum, stream_of
 from ppo_cli.stats.significance import mcnemar, swap_test
 
 LEVEL = 0.95
@@ -118,11 +118,11 @@ def paired_difference(
         else:
             outer, inner = (t_interval(value_b - value_a, error, len(gap) - 1, level) for level in LEVELS)
     else:
-        weights = bootstrap_weights(a, measure.name)
+        weights = bootstrap_weights(a, stream_of(measure))
         differences = b.at(weights) - a.at(weights)
         error = float(np.nanstd(differences, ddof=1))
         outer, inner = (bootstrap_interval(differences, smallest_stratum(a), level) for level in LEVELS)
-    p_value = mcnemar(a.values[:, 0], b.values[:, 0]) if binary else swap_test(a, b, measure.name)
+    p_value = mcnemar(a.values[:, 0], b.values[:, 0]) if binary else swap_test(a, b, stream_of(measure))
     return _result((value_a, value_b), outer, inner, error, p_value, gap)
 
 
@@ -201,7 +201,7 @@ def _interval(measure: Measure, statistics: PromptStatistics, value: float) -> t
         smallest = smallest_stratum(statistics)
         if smallest < 2:
             return None, None
-        return bootstrap_interval(statistics.at(bootstrap_weights(statistics, measure.name)), smallest)
+        return bootstrap_interval(statistics.at(bootstrap_weights(statistics, stream_of(measure))), smallest)
     if n < 2:
         return None, None
     column = statistics.values[:, 0]
@@ -298,7 +298,7 @@ def _paired_corpus(measure: Measure, before: LabelMatrix, after: LabelMatrix) ->
     error = corpus_metrics.jackknife_error(left_out)
     outer, inner = (t_interval(value_b - value_a, error, len(left_out) - 1, level) for level in LEVELS)
     draws = corpus_metrics.DRAWS.get(measure.statistic, CORPUS_DRAWS)
-    swap = random_swaps(measure.name, draws, prompts)
+    swap = random_swaps(stream_of(measure), draws, prompts)
     as_extreme = np.abs(corpus_metrics.swapped_difference(texts, swap)) >= abs(value_b - value_a) - TIE
     p_value = float((1 + as_extreme.sum()) / (draws + 1))
     return _result((value_a, value_b), outer, inner, error, p_value, texts.per_prompt(1) - texts.per_prompt(0))

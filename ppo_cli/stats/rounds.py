@@ -3,7 +3,7 @@
 A pure function of two freeze locks. `comparability` asks whether results may be compared; this asks whether the change
 from one run to the next is one that the round allows.
 
-Not here: finding the parent (`setup.parent`), the tree of runs (`report.run_tree`).
+Not here: finding the parent (`setup.parent`), the tree of runs (`reports.run_tree`).
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from ppo_cli.stats import corpus_metrics
 from ppo_cli.stats.intervals import LEVEL, bootstrap_interval
 from ppo_cli.stats.label_matrix import Floats, LabelMatrix
 from ppo_cli.stats.measure_statistics import PromptStatistics, prompt_statistics
-from ppo_cli.stats.resampling import DRAWS, TIE, bootstrap_weights, rng_for
+from ppo_cli.stats.resampling import DRAWS, TIE, bootstrap_weights, rng_for, stream_of
 
 MIN_SEEDS = 5
 """Seeds per arm from which a sentence about the setting may claim a cause."""
@@ -105,10 +105,12 @@ def _seeds_then_prompts(
     arms = [[prompt_statistics(measure, matrix) for matrix in arm] for arm in (before, after)]
     common = set.intersection(*(set(statistics.prompt_ids) for arm in arms for statistics in arm))
     arms = [[statistics.only(common) for statistics in arm] for arm in arms]
-    prompts = bootstrap_weights(arms[0][0], measure.name)
+    prompts = bootstrap_weights(arms[0][0], stream_of(measure))
     means = [float(np.mean([statistics.value() or 0.0 for statistics in arm])) for arm in arms]
     owners = ("lower", "higher") if means[0] <= means[1] else ("higher", "lower")  # the same when arms are swapped
-    a, b = (_resampled(arm, prompts, f"seeds {owner} {measure.name}") for arm, owner in zip(arms, owners, strict=True))
+    a, b = (
+        _resampled(arm, prompts, f"seeds {owner} {stream_of(measure)}") for arm, owner in zip(arms, owners, strict=True)
+    )
     return bootstrap_interval(b - a, min(len(before), len(after)))
 
 

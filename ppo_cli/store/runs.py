@@ -76,6 +76,7 @@ class Run:
         self._experiment: Experiment | None = None
         self._lock: Lock | None = None
         self._verified: tuple[Experiment, Lock] | None = None
+        self._has_this_format = False
         if not root.is_dir():
             raise UsageError(f"{root}: no such run.", f"List the runs with `{command('runs')}`.")
         if not self.layout.state.is_file():
@@ -91,13 +92,14 @@ class Run:
         return self.layout.root.name
 
     def require_format(self) -> None:
-        """Checks that this version reads the folder.
+        """Checks, the first time, that this version reads the folder.
 
         Raises:
             UsageError: another version wrote it.
             IntegrityError: run.json is damaged.
         """
-        self._state_row()
+        if not self._has_this_format:
+            self._state_row()
 
     def state(self) -> RunState:
         """run.json; a run whose process is gone shows as interrupted.
@@ -207,6 +209,7 @@ class Run:
         row = read_json(self.layout.state)
         written = row.pop("format", 1)
         if written == RUN_FORMAT:
+            self._has_this_format = True
             return row
         if not isinstance(written, int):
             raise IntegrityError(f"{self.layout.state} is damaged: format {written}.", "Restore it from a backup.")
@@ -295,8 +298,8 @@ def find_run(run: str | Path | Run, runs_dir: str | Path = "runs") -> Run:
         IntegrityError: its run.json is damaged.
 
     Example:
-        >>> run = find_run("refusal-kl0.15-s1-7f3a9c")  # doctest: +SKIP
-        >>> run.state().status  # doctest: +SKIP
+        >>> run = find_run("refusal-kl0.15-s1-7f3a9c")
+        >>> run.state().status
         'finished'
     """
     if isinstance(run, Run):
@@ -318,7 +321,7 @@ def list_runs(runs_dir: str | Path = "runs") -> list[Run]:
         runs_dir: folder of run folders.
 
     Example:
-        >>> [run.name for run in list_runs()]  # doctest: +SKIP
+        >>> [run.name for run in list_runs()]
         ['refusal-kl0.15-s1-7f3a9c']
     """
     folder = Path(runs_dir)

@@ -1,6 +1,6 @@
 """Numbers as text, for sentences outside tables.
 
-Not here: values with the unit of a measure (`report.formatting`).
+Not here: values with the unit of a measure (`reports.formatting`).
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ The rule: the best value of the primary measure on the interim prompts, the earl
 counts too, on the same prompts. The best of several evaluations on few prompts is partly chance, so nothing is
 concluded from it here: the checkpoint is kept and named, and `ppo eval` measures it on the whole set.
 
-Not here: keeping it (`engine.checkpoints`), finding it by name (`evaluation`), how it is shown (`report`).
+Not here: keeping it (`engine.checkpoints`), finding it by name (`evaluation`), how it is shown (`reports`).
 """
 
 from __future__ import annotations

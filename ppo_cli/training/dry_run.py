@@ -31,7 +31,7 @@ def dry_run(config: str | Path | LoadedExperiment, *, runs_dir: str | Path | Non
         IntegrityError: the parent was changed after freezing.
 
     Example:
-        >>> dry_run("configs/refusal.yaml").cost.seconds  # doctest: +SKIP
+        >>> dry_run("configs/refusal.yaml").cost.seconds
         1260.0
     """
     loaded = config if isinstance(config, LoadedExperiment) else load_experiment(Path(config))

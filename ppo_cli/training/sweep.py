@@ -4,7 +4,7 @@ An arm is an ordinary run. Its folder's name follows from what is frozen, so the
 waiting, started or done, and the same command continues an interrupted sweep. sweeps/NAME.json beside the run folders
 lists the arms for readers; nothing is decided by it, except what a dry run shows.
 
-Not here: which arms there are (`sweep_plan`), one run (`train`), the screens (`report.screens.sweep`).
+Not here: which arms there are (`sweep_plan`), one run (`train`), the screens (`reports.screens.sweep`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ppo_cli.records.events import Event, EventHandler, Notice, RunStarted, igno
 from ppo_cli.records.program import portable
 from ppo_cli.records.sweep import PlannedArm, SweepArm, SweepPreview, SweepResult
 from ppo_cli.records.training import COMPLETED_STATUSES
-from ppo_cli.report.screens.sweep import sweep_chart_svg
+from ppo_cli.reports.screens.sweep import sweep_chart_svg
 from ppo_cli.rewards.rewarded_measures import measures_also_rewarded
 from ppo_cli.setup.freeze_inputs import freeze_inputs
 from ppo_cli.setup.parent import check_parent, check_parent_without_model, find_parent
@@ -71,12 +71,12 @@ def sweep(
 
     Raises:
         UsageError: an error that every run would meet.
-        GateError: the evaluation set overlaps; any other failed check stops only its run.
+        CheckFailedError: the evaluation set overlaps; any other failed check stops only its run.
         InterruptedRunError: stopped by the user; the same call continues.
 
     Example:
-        >>> result = sweep("configs/refusal.yaml", "kl.coef=0.05,0.2", seeds=3)  # doctest: +SKIP
-        >>> [arm.status for arm in result.arms]  # doctest: +SKIP
+        >>> result = sweep("configs/refusal.yaml", "kl.coef=0.05,0.2", seeds=3)
+        >>> [arm.status for arm in result.arms]
         ['finished', 'finished', 'finished', 'finished', 'finished', 'finished']
     """
     planned = plan_sweep(

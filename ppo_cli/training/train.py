@@ -1,6 +1,6 @@
 """`ppo train`: check an experiment, freeze it, create its run folder and train; also `--resume`.
 
-Not here: the loop of a run (`run_loop`), what an update is (`engine.trainer`), the screens (`report`).
+Not here: the loop of a run (`run_loop`), what an update is (`engine.trainer`), the screens (`reports`).
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ def train(
         InterruptedRunError: stopped by the user; can be resumed.
 
     Example:
-        >>> result = train("configs/refusal.yaml")  # doctest: +SKIP
-        >>> result.updates  # doctest: +SKIP
+        >>> result = train("configs/refusal.yaml")
+        >>> result.updates
         30
     """
     loaded = config if isinstance(config, LoadedExperiment) else load_experiment(Path(config))
@@ -109,7 +109,7 @@ def resume(
         IntegrityError: something frozen was changed.
 
     Example:
-        >>> result = resume("refusal-kl0.15-s1-7f3a9c")  # doctest: +SKIP
+        >>> result = resume("refusal-kl0.15-s1-7f3a9c")
     """
     others = [override for override in overrides if override.partition("=")[0].strip() != "tracking"]
     if others:

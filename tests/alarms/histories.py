@@ -7,7 +7,7 @@ from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.records.training import Episode
 from ppo_cli.stats.label_matrix import label_matrix
 from tests.answers import labelled_answer
-from tests.report.records import change, comparison
+from tests.reports.records import change, comparison
 
 UPDATES, EACH = 9, 10
 SUBJECTS = "bread rain violin harbour algebra bicycle candle desert engine feather glacier hammer island jacket".split()

@@ -6,7 +6,7 @@ from ppo_cli.alarms import advice, check_all
 from ppo_cli.behaviours.measures import measure_named
 from ppo_cli.records.results import ComparisonResult
 from tests.alarms.histories import STAYED, experiment, history, rising, row
-from tests.report.records import change, comparison
+from tests.reports.records import change, comparison
 
 
 def test_a_healthy_run_raises_no_alarm_and_the_next_step_is_another_seed():

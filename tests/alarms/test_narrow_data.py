@@ -6,7 +6,7 @@ from ppo_cli.alarms import narrow_data
 from ppo_cli.records.answers import Prompt
 from ppo_cli.stats.label_matrix import label_matrix
 from tests.alarms.histories import EVALUATION, SUBJECTS, history, labelled, rising
-from tests.report.records import change, comparison
+from tests.reports.records import change, comparison
 
 
 def test_variations_of_one_prompt_are_raised():

@@ -5,7 +5,7 @@ import pytest
 from ppo_cli.alarms import advice, no_learning
 from ppo_cli.experiment.schema import Kl
 from tests.alarms.histories import STAYED, experiment, history, row
-from tests.report.records import comparison
+from tests.reports.records import comparison
 
 
 def test_equal_rewards_are_raised():

@@ -4,7 +4,7 @@ import pytest
 
 from ppo_cli.alarms import policy_drift
 from tests.alarms.histories import history, row
-from tests.report.records import change, comparison
+from tests.reports.records import change, comparison
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from ppo_cli.alarms import reward_hacking
 from ppo_cli.experiment.schema import Evaluation
 from tests.alarms.histories import EACH, STAYED, SUBJECTS, UPDATES, episode, experiment, history, rising
-from tests.report.records import change, comparison
+from tests.reports.records import change, comparison
 
 
 def test_a_reward_that_rises_without_the_behaviour_is_raised():

@@ -4,7 +4,7 @@ import pytest
 
 from ppo_cli.alarms import too_many_changes
 from tests.alarms.histories import experiment, history
-from tests.report.records import change, comparison
+from tests.reports.records import change, comparison
 
 
 def test_refusals_of_plainly_safe_prompts_are_raised():

@@ -42,6 +42,7 @@ def typed_lightly(words, cwd):
     return int(found[2] if found[2] != "None" else 0)
 
 
+@pytest.mark.process
 def test_help_mistakes_runs_and_compare_answer_without_importing_torch(trained, tmp_path):
     a, b = trained(), trained("kl.coef=0.5")
     broken = tmp_path / "broken.yaml"
@@ -84,6 +85,7 @@ def test_every_help_has_examples_whose_options_exist(command):
         assert all(word in text for word in words if word.startswith("--")), line
 
 
+@pytest.mark.process
 def test_help_names_no_file_that_is_not_there(tmp_path):
     for words in (["--help"], ["train", "--help"]):
         shown = outcome(start(*words, cwd=tmp_path)).out
@@ -137,6 +139,7 @@ def test_progress_goes_to_stderr_when_stdout_carries_json(shared_config):
     assert "update 4/4" not in screen.out
 
 
+@pytest.mark.process
 def test_a_pipe_gets_plain_lines_without_escape_codes(shared_config, tmp_path):
     screen = outcome(start("train", shared_config, cwd=tmp_path, TERM="xterm-256color"))
     assert screen.code == 0
@@ -171,6 +174,7 @@ def on_a_terminal(words, cwd, **extra):
     return process.wait(timeout=60), written.decode(errors="replace")
 
 
+@pytest.mark.process
 def test_no_color_keeps_colours_off_a_terminal(trained, tmp_path):
     words = ("compare", trained(), trained("kl.coef=0.5"))
     code, screen = on_a_terminal(words, tmp_path)
@@ -206,6 +210,7 @@ def test_ctrl_c_ends_every_command_with_130(trained, shared_config, monkeypatch)
         assert "Traceback" not in screen.err
 
 
+@pytest.mark.process
 def test_a_reader_that_goes_away_is_no_error_of_ours(trained, tmp_path):
     command = f"{sys.executable} -m ppo_cli runs --runs-dir {trained().parent} | true"
     done = subprocess.run(

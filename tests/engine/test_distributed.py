@@ -15,6 +15,7 @@ from ppo_cli.errors import CheckFailedError, PeerLostError, UsageError
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
 
 
+@pytest.mark.process
 def test_two_processes_shard_exchange_and_raise_together():
     script = Path(__file__).with_name("distributed_script.py")
     here = Path(__file__).parents[2]
@@ -42,6 +43,7 @@ def fail_if_still_joined():
         os._exit(7)
 
 
+@pytest.mark.process
 def test_a_process_leaves_its_group_before_python_ends():
     assert launched(join_and_end) == 0
 
@@ -78,5 +80,6 @@ def vanish_or_wait():
         sys.exit(10 + error.exit_code)
 
 
+@pytest.mark.process
 def test_a_process_that_vanishes_is_noticed():
     assert launched(vanish_or_wait) == 11

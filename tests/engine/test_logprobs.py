@@ -21,11 +21,11 @@ def test_values_and_gradients_are_those_of_the_whole_buffer(family):
     head, hidden, targets = case(family)
     head.scale = 0.5
     ours, naive = hidden.clone().requires_grad_(), hidden.clone().requires_grad_()
-    found = token_logprobs(head, ours, targets, temperature=0.7)
+    logprobs = token_logprobs(head, ours, targets, temperature=0.7)
     expected = torch.log_softmax(head.logits(naive) / 0.7, -1).gather(1, targets[:, None]).squeeze(1)
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(logprobs, expected)
     weights = torch.linspace(-1, 1, TOKENS)
-    (found * weights).sum().backward()
+    (logprobs * weights).sum().backward()
     (expected * weights).sum().backward()
     torch.testing.assert_close(ours.grad, naive.grad)
 

@@ -80,8 +80,8 @@ def test_lambda_1_gives_discounted_returns_and_lambda_0_one_step_errors(rows, st
     [(1.5, 1.0, -1.2, True), (0.5, 1.0, -0.5, False), (0.5, -1.0, 0.8, True), (1.5, -1.0, 1.5, False)],
 )
 def test_policy_loss_takes_the_worse_of_plain_and_clipped(ratio, advantage, loss, clipped):
-    found, was_clipped = ppo_math.policy_loss(torch.tensor(math.log(ratio)), torch.tensor(advantage), cliprange=0.2)
-    assert float(found) == pytest.approx(loss)
+    result, was_clipped = ppo_math.policy_loss(torch.tensor(math.log(ratio)), torch.tensor(advantage), cliprange=0.2)
+    assert float(result) == pytest.approx(loss)
     assert bool(was_clipped) is clipped
 
 
@@ -93,8 +93,8 @@ def test_a_clipped_token_has_no_gradient():
 
 
 def test_value_loss_by_hand():
-    found = ppo_math.value_loss(torch.tensor([2.0, 0.1]), torch.zeros(2), torch.tensor([2.0, 1.0]), cliprange=0.2)
-    assert found.tolist() == pytest.approx([0.5 * 1.8**2, 0.5 * 0.9**2])
+    losses = ppo_math.value_loss(torch.tensor([2.0, 0.1]), torch.zeros(2), torch.tensor([2.0, 1.0]), cliprange=0.2)
+    assert losses.tolist() == pytest.approx([0.5 * 1.8**2, 0.5 * 0.9**2])
 
 
 def test_explained_variance_of_a_perfect_a_mean_and_no_critic():

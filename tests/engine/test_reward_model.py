@@ -39,23 +39,23 @@ def train(tiny_model, tmp_path, monkeypatch):
     monkeypatch.setenv("PPO_CACHE", str(tmp_path / "cache"))
 
     def make(lines, **changed):
-        said = []
+        events = []
         file = write_rows(tmp_path / "pairs.jsonl", lines)
         given = Preference(**{**PARAMETERS, "pairs": str(file), **changed})
-        folder = train_reward_model("reward.terms.taste", given, tiny_model, torch.device("cpu"), said.append)
-        return folder, [(event.level, event.text) for event in said if isinstance(event, Notice)]
+        folder = train_reward_model("reward.terms.taste", given, tiny_model, torch.device("cpu"), events.append)
+        return folder, [(event.level, event.text) for event in events if isinstance(event, Notice)]
 
     return make
 
 
 def test_it_learns_the_preference_and_is_made_once(train):
-    folder, said = train(rows())
-    (level, text) = said[-1]
+    folder, notices = train(rows())
+    (level, text) = notices[-1]
     assert level == "info"
     assert "reward.terms.taste: prefers the chosen answer in 100% of" in text
     before = (folder / "model.safetensors").stat().st_mtime_ns
-    again, said_again = train(rows())
-    assert (again, said_again[-1]) == (folder, said[-1])
+    again, notices_again = train(rows())
+    assert (again, notices_again[-1]) == (folder, notices[-1])
     assert (folder / "model.safetensors").stat().st_mtime_ns == before
 
     around = RewardContext(device="cpu", train_reward_model=lambda path, term, on_event: folder)
@@ -74,8 +74,8 @@ def test_the_same_pairs_give_the_same_weights(train, tmp_path, monkeypatch):
 
 def test_what_cannot_be_told_apart_is_warned_of(train):
     lines = rows(chosen="so", rejected="so")
-    for place, line in enumerate(lines):
-        line["rejected"] = f"so {NAMES[(place + 3) % 7]}"
+    for index, line in enumerate(lines):
+        line["rejected"] = f"so {NAMES[(index + 3) % 7]}"
     level, text = train(lines, epochs=1, learning_rate=1e-6)[1][-1]
     assert level == "warning"
     assert "below 65%" in text
@@ -110,8 +110,8 @@ def test_pairs_of_a_prompt_stay_together_and_a_fifth_is_held_out(tmp_path):
 )
 def test_a_pair_that_cannot_be_used_is_named(tmp_path, line, message):
     file = write_rows(tmp_path / "pairs.jsonl", rows())
-    kept = file.read_text().splitlines()
-    file.write_text("\n".join([*kept[:2], line, *kept[2:]]))
+    valid = file.read_text().splitlines()
+    file.write_text("\n".join([*valid[:2], line, *valid[2:]]))
     with pytest.raises(PromptError, match=message):
         read_pairs(file)
 

@@ -134,43 +134,48 @@ def left_padded(rollouts, width, pad_id):
     return torch.stack(rows)
 
 
+@pytest.fixture
+def compare_loops(experiment, tiny_model, tmp_path, monkeypatch):
+    """Trains by both loops and compares what they logged and their final weights."""
+
+    def compare_loops(*, lora, estimator="k1", whiten=False, critic="head"):
+        train = experiment.model.train if lora else experiment.model.train.model_copy(update={"lora": None})
+        changes = {
+            "model": experiment.model.model_copy(update={"train": train}),
+            "kl": experiment.kl.model_copy(update={"estimator": estimator}),
+            "ppo": experiment.ppo.model_copy(update={"whiten_rewards": whiten, "critic": critic}),
+        }
+        settings = experiment.model_copy(update=changes)
+        trainer, metrics, rollouts = train_ours(settings, tiny_model, tmp_path / "ours")
+        assert any(int(batch.lengths.min()) < int(batch.lengths.max()) for batch in rollouts.values())
+
+        policy, critic, logged = train_stock(settings, tiny_model, tmp_path / "stock", rollouts, monkeypatch)
+
+        assert len(logged) == len(metrics) == 3
+        for ours, stock, batch in zip(metrics, logged, rollouts.values(), strict=True):
+            for name, stock_name in OURS_TO_TRL.items():
+                assert getattr(ours, name) == pytest.approx(stock[stock_name], rel=1e-4, abs=1e-5), name
+            assert ours.kl_penalty == pytest.approx(-stock["objective/non_score_reward"], rel=1e-4, abs=1e-6)
+            if estimator == "k1":  # ours reports k1 whatever the penalty uses
+                assert ours.kl == pytest.approx(stock["objective/kl"], rel=1e-4, abs=1e-5)
+            # TRL averages over padding too, where the ratio is 1 and its logarithm 0.
+            diluted = 1 - (1 - stock["val/ratio"]) * batch.response_mask.numel() / float(batch.response_mask.sum())
+            assert ours.ratio == pytest.approx(diluted, rel=2e-2)
+        for name, weight in policy.parameters.items():
+            torch.testing.assert_close(trainer.policy.parameters[name], weight, rtol=1e-5, atol=1e-5)
+        for ours, stock in zip(trainer.critic.parameters(), critic.parameters(), strict=True):
+            torch.testing.assert_close(ours, stock, rtol=1e-5, atol=1e-5)
+
+    return compare_loops
+
+
 @pytest.mark.parametrize("lora", [True, False], ids=["lora", "full"])
 @pytest.mark.parametrize("estimator", ["k1", "k3"])
 @pytest.mark.parametrize("whiten", [False, True], ids=["plain", "whitened"])
-def test_same_metrics_and_same_weights(experiment, tiny_model, tmp_path, monkeypatch, lora, estimator, whiten):
-    train_both(experiment, tiny_model, tmp_path, monkeypatch, lora=lora, estimator=estimator, whiten=whiten)
+def test_same_metrics_and_same_weights(compare_loops, lora, estimator, whiten):
+    compare_loops(lora=lora, estimator=estimator, whiten=whiten)
 
 
 @pytest.mark.parametrize("lora", [True, False], ids=["lora", "full"])
-def test_a_critic_with_layers_of_its_own_learns_as_trls_does(experiment, tiny_model, tmp_path, monkeypatch, lora):
-    train_both(experiment, tiny_model, tmp_path, monkeypatch, lora=lora, critic="layers")
-
-
-def train_both(experiment, tiny_model, tmp_path, monkeypatch, *, lora, estimator="k1", whiten=False, critic="head"):
-    """Trains by both loops and compares what they logged and where they ended."""
-    train = experiment.model.train if lora else experiment.model.train.model_copy(update={"lora": None})
-    changes = {
-        "model": experiment.model.model_copy(update={"train": train}),
-        "kl": experiment.kl.model_copy(update={"estimator": estimator}),
-        "ppo": experiment.ppo.model_copy(update={"whiten_rewards": whiten, "critic": critic}),
-    }
-    experiment = experiment.model_copy(update=changes)
-    trainer, metrics, rollouts = train_ours(experiment, tiny_model, tmp_path / "ours")
-    assert any(int(batch.lengths.min()) < int(batch.lengths.max()) for batch in rollouts.values())
-
-    policy, critic, logged = train_stock(experiment, tiny_model, tmp_path / "stock", rollouts, monkeypatch)
-
-    assert len(logged) == len(metrics) == 3
-    for ours, stock, batch in zip(metrics, logged, rollouts.values(), strict=True):
-        for name, stock_name in OURS_TO_TRL.items():
-            assert getattr(ours, name) == pytest.approx(stock[stock_name], rel=1e-4, abs=1e-5), name
-        assert ours.kl_penalty == pytest.approx(-stock["objective/non_score_reward"], rel=1e-4, abs=1e-6)
-        if estimator == "k1":  # ours reports k1 whatever the penalty uses
-            assert ours.kl == pytest.approx(stock["objective/kl"], rel=1e-4, abs=1e-5)
-        # TRL averages over padding too, where the ratio is 1 and its logarithm 0.
-        diluted = 1 - (1 - stock["val/ratio"]) * batch.response_mask.numel() / float(batch.response_mask.sum())
-        assert ours.ratio == pytest.approx(diluted, rel=2e-2)
-    for name, weight in policy.parameters.items():
-        torch.testing.assert_close(trainer.policy.parameters[name], weight, rtol=1e-5, atol=1e-5)
-    for ours, stock in zip(trainer.critic.parameters(), critic.parameters(), strict=True):
-        torch.testing.assert_close(ours, stock, rtol=1e-5, atol=1e-5)
+def test_a_critic_with_layers_of_its_own_learns_as_trls_does(compare_loops, lora):
+    compare_loops(lora=lora, critic="layers")

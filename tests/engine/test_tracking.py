@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 from ppo_cli.engine.tracking import NAMES, evaluation_numbers, update_numbers
 from ppo_cli.records.measures import Estimate
 from ppo_cli.records.training import UpdateMetrics
-from tests.report.records import metrics
+from tests.reports.records import metrics
 
 
 def test_every_number_of_an_update_has_a_readable_name():

@@ -8,6 +8,7 @@ import torch
 from ppo_cli.engine.trainer import PolicyTrainer
 from ppo_cli.errors import CheckFailedError, PpoError
 from ppo_cli.experiment.load import load_experiment
+from ppo_cli.models.loading import ChatTokenizer
 from ppo_cli.records.answers import RewardScore
 from ppo_cli.records.events import ignore_events
 from tests.engine.trainer_inputs import trainer_inputs
@@ -191,3 +192,19 @@ def test_the_callers_random_numbers_are_neither_used_nor_moved(build):
     before = torch.random.get_rng_state()
     run(trainer)
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_no_prompt_is_tokenized_again(build, monkeypatch):
+    rendered, render = [], ChatTokenizer.render
+    monkeypatch.setattr(ChatTokenizer, "render", lambda *given: rendered.append(given[1]) or render(*given))
+    trainer = build("ppo.updates=2")
+    given = len(rendered)  # by the test itself, for TrainerInputs
+    metrics, _, _ = run(trainer)
+    assert len(metrics) == 2
+    assert len(rendered) == given == len(trainer.inputs.prompts)
+
+
+def test_trl_gets_neither_the_reward_nor_the_prompts(build):
+    trainer = build()
+    assert not [*trainer.reward_model.modules()][1:]
+    assert trainer.train_dataset == [None]

@@ -21,7 +21,7 @@ PROMPT_WIDTH = 6
 
 
 def forget_accelerators():
-    """accelerate keeps its accumulation state in one place for all trainers of a process."""
+    """accelerate shares its accumulation state between all trainers of a process."""
     AcceleratorState._reset_state(reset_partial_state=True)
     GradientState._reset_state()
 

@@ -1,11 +1,10 @@
-"""`ppo compare` on made runs: what it refuses, seeds as arms, the noise floor, conditions for CI, speed."""
+"""`ppo compare` on made runs: what it refuses, seeds as arms, seed noise, conditions for CI, start-up."""
 
 import json
 import math
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -116,10 +115,12 @@ def test_keys_declared_as_one_variable_are_compared_as_one(made):
     together = ["kl.coef", "kl.target"]
     a, b = made(), made(kl=Kl(coef=0.5, target=3.0), joint_treatment=together)
     found = one(a, b)
-    assert found["bundle"] == together
+    assert found["joint_variable"] == together
     shown = succeed("compare", a, b, "--html", a / "page.html").out
     assert "Declared     kl.coef, kl.target as one variable, before training" in shown
-    said = "kl.coef 0.1 → 0.5 with kl.target null → 3: declared as one variable before training, the only one changed."
+    said = (
+        "kl.coef 0.1 → 0.5 with kl.target null → 3: declared as one variable before training, and the only one changed."
+    )
     assert said in " ".join(line.strip("│ ") for line in shown.splitlines())
     assert "declared as one variable" in (a / "page.html").read_text(encoding="utf-8")
     c = made(kl=Kl(coef=0.5, target=3.0), ppo=Ppo(updates=9), joint_treatment=together)
@@ -162,9 +163,8 @@ def test_prompts_that_leaked_are_flagged_loudly(made):
     found = one(a, b)
     assert found["leaks"] == {b.name: 1}
     assert set(found["treatments"]) == {"prompts.train"}
-    assert f"LEAK: 1 evaluation prompts overlap what {b.name} learnt from" in re.sub(
-        r"\s+", " ", succeed("compare", a, b).out
-    )
+    leak = f"LEAK: 1 evaluation prompts overlap the training data of {b.name}"
+    assert leak in re.sub(r"[\s│]+", " ", succeed("compare", a, b).out)
 
 
 def test_an_unfinished_run_is_refused_as_not_whole(made):
@@ -179,13 +179,13 @@ def test_a_rerun_with_the_same_seed_checks_that_runs_repeat(made):
     found = one(a, b)
     assert all(change["difference"] in (0.0, 1.0, None) for change in found["comparison"]["changes"])
     assert found["seed_noise"] is None
-    assert "this checks that a run repeats itself" in succeed("compare", a, b).out
+    assert "this checks that a run can be reproduced" in succeed("compare", a, b).out
     assert not (a / "reports" / "seed_noise.json").exists()
 
 
-def test_one_seed_an_arm_is_no_cause(made):
-    out = re.sub(r"\s+", " ", succeed("compare", made(), made(kl=Kl(coef=0.5), safe=0.1)).out)
-    assert "two checkpoints differ, not yet that a setting made the difference" in out
+def test_one_seed_per_arm_is_no_cause(made):
+    out = re.sub(r"[\s│]+", " ", succeed("compare", made(), made(kl=Kl(coef=0.5), safe=0.1)).out)
+    assert "this shows that the two checkpoints differ, not that the setting caused it" in out
 
 
 def test_swapping_the_runs_turns_every_sign(made):
@@ -216,34 +216,34 @@ def test_runs_that_differ_in_the_seed_only_are_one_arm(made):
     change = next(change for change in found["comparison"]["changes"] if change["name"] == "refusal.safe")
     assert change["before"] == pytest.approx(np.mean(rate["before"]))
     assert change["difference"] == pytest.approx(rate["difference"])
-    assert rate["high"] < 0
+    assert rate["high_95"] < 0
     out = re.sub(r"[\s│]+", " ", succeed("compare", *mixed).out)
     assert "Over 3 and 3 seeds" in out
-    assert "with fewer than 5 seeds an arm this is no claim about the setting" in out
+    assert "with fewer than 5 seeds per setting no effect of the setting is claimed" in out
     assert "made the difference." not in out
-    assert "seeds 1, 2, 3 seeds 1, 2, 3 this setting Welch p" in out
+    assert "A, seeds 1, 2, 3 B, seeds 1, 2, 3 B − A over seeds Welch p" in out
 
 
-def test_five_seeds_an_arm_may_name_a_cause(made):
+def test_five_seeds_per_arm_may_name_a_cause(made):
     a = seeds(made.output, range(1, 6), spread=0.03, safe=0.8)
     b = seeds(made.output, range(1, 6), spread=0.03, safe=0.2, kl=Kl(coef=0.5))
     out = re.sub(r"[\s│]+", " ", succeed("compare", *a, *b).out)
-    assert "More than the luck of the seed: kl.coef made the difference." in out
+    assert "More than seed noise: kl.coef made the difference." in out
     same = seeds(made.output, range(1, 6), spread=0.03, safe=0.8, kl=Kl(coef=0.7))
     out = re.sub(r"[\s│]+", " ", succeed("compare", *a, *same).out)
     assert "made the difference" not in out
-    assert "The luck of the seed alone can do this." in out
+    assert "Seed noise alone can explain this." in out
 
 
 def test_the_same_seed_twice_is_no_second_seed(made):
     a, again, b = made(draw=1), made(draw=2), made(kl=Kl(coef=0.5))
-    assert "one setting with one seed" in refused("compare", a, again, b)
+    assert "have the same setting and the same seed" in refused("compare", a, again, b)
 
 
-# --- the noise floor -----------------------------------------------------------------------------------
+# --- seed noise ----------------------------------------------------------------------------------------
 
 
-def test_the_noise_floor_of_seeds_is_kept_and_used_later(made):
+def test_seed_noise_is_kept_and_used_later(made):
     a = seeds(made.output, (1, 2, 3), spread=0.1, safe=0.5)
     b = made(kl=Kl(coef=0.5), safe=0.2)
     assert one(a[0], b)["seed_noise"] is None
@@ -257,10 +257,10 @@ def test_the_noise_floor_of_seeds_is_kept_and_used_later(made):
         assert floor["seeds"] == [1, 2, 3]
         assert floor["typical"]["refusal.separation"] == pytest.approx(typical)
     out = re.sub(r"[\s│]+", " ", succeed("compare", b, a[1]).out)
-    assert f"3 runs of one setting that differ in the seed only are typically {typical:.2f} apart" in out
+    assert f"3 runs of one setting that differ in the seed only typically differ by {typical:.2f}" in out
 
 
-def test_a_floor_of_other_rules_is_forgotten_and_a_damaged_one_named(made):
+def test_seed_noise_by_other_rules_is_forgotten_and_a_damaged_file_named(made):
     a, b = seeds(made.output, (1, 2)), made(kl=Kl(coef=0.5))
     succeed("compare", *a)
     path = a[0] / "reports" / "seed_noise.json"
@@ -301,7 +301,7 @@ def test_conditions_as_json_are_one_document(pair):
     assert screen.code == 100
     (found,) = screen.json[0]["fail_if"]
     assert found["failed"] is True
-    assert found["low"] < found["value"] < found["high"]
+    assert found["low_95"] < found["value"] < found["high_95"]
     assert (
         found["value"]
         == next(c for c in screen.json[0]["comparison"]["changes"] if c["name"] == "refusal.safe")["after"]
@@ -323,40 +323,17 @@ def test_a_condition_looks_at_the_mean_of_the_last_arm(made):
     assert outcome["fail_if"][0]["value"] == pytest.approx(np.mean(rate["after"]))
 
 
-# --- speed ---------------------------------------------------------------------------------------------
-
-TIMED = """
-import resource, sys
-from ppo_cli.cli import main
-sys.argv = ["ppo", *sys.argv[1:]]
-try:
-    main()
-except SystemExit as end:
-    code = end.code
-used = resource.getrusage(resource.RUSAGE_SELF)
-print(f"SECONDS {used.ru_utime + used.ru_stime:.2f} TORCH {'torch' in sys.modules} CODE {code}", file=sys.stderr)
-"""
+# --- start-up ------------------------------------------------------------------------------------------
 
 
-def test_a_thousand_prompts_of_four_answers_are_compared_in_five_seconds_without_torch(made):
-    kinds = [("scary.x", "comply"), ("unsafe.x", "refuse"), ("plain.x", "comply")]
-    asked = [
-        {
-            "id": f"e{place}",
-            "prompt": f"question {place} about {place * 7919 % 1000} and {place * 31 % 997}?",
-            "category": kinds[place % 3][0],
-            "expect": kinds[place % 3][1],
-            "pair_id": None,
-        }
-        for place in range(1000)
-    ]
-    four = {"eval_rows": asked, "evaluation": Evaluation(samples_per_prompt=4)}
-    a, b = made(draw=1, **four), made(draw=2, kl=Kl(coef=0.5), safe=0.3, **four)
-    command = [sys.executable, "-c", TIMED, "compare", str(a), str(b)]
+@pytest.mark.process
+def test_a_comparison_imports_no_torch(pair):
+    script = "import sys; from ppo_cli.evaluation.compare import compare; compare(sys.argv[1:]); print(*sys.modules)"
     done = subprocess.run(
-        command, env=process_environment(), capture_output=True, text=True, check=False, cwd=Path.cwd()
+        [sys.executable, "-c", script, *map(str, pair)],
+        env=process_environment(),
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    found = re.search(r"SECONDS ([\d.]+) TORCH (\w+) CODE (\w+)", done.stderr)
-    assert found, done.stderr
-    assert (found[2], found[3]) == ("False", "0")
-    assert float(found[1]) < 5.0  # of the processor, so that a busy machine does not count
+    assert not {"torch", "transformers", "matplotlib"} & set(done.stdout.split())

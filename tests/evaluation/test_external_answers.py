@@ -96,6 +96,7 @@ def test_options_that_do_nothing_are_refused(tmp_path):
     assert "holds no answers" in refused("eval", "--answers", write_rows(tmp_path / "none.jsonl", []))
 
 
+@pytest.mark.process
 def test_torch_is_never_imported(tmp_path):
     path = write_rows(tmp_path / "t.jsonl", ROWS)
     script = (

@@ -70,12 +70,13 @@ def test_they_are_marked_wherever_they_are_shown(pair):
     labelled(b, only_unsafe)
     screen = succeed("compare", a, b, "--html", a / "page.html").out
     assert "★ separation d′ ‡" in screen
-    assert "60 prompts labelled by hand" in " ".join(line.strip("│ ") for line in screen.splitlines())
-    assert "‡ by hand, in place of the rule: 120 answers to 60 prompts, labelled blind" in screen
+    joined = " ".join(line.strip("│ ") for line in screen.splitlines())
+    assert "60 prompts labelled by people" in joined
+    assert "‡ from human labels in place of the rule's: 120 answers to 60 prompts, labelled blind" in joined
     assert "answer length ‡" not in screen
     for shown in (succeed("compare", a, b, "--markdown").out, (a / "page.html").read_text(encoding="utf-8")):
         assert "separation d′ ‡" in shown
-        assert "in place of the rule: 120 answers to 60 prompts" in shown
+        assert "120 answers to 60 prompts, labelled blind" in shown
 
 
 @pytest.mark.parametrize("prompts", [29, 30])

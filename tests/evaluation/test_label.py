@@ -83,8 +83,8 @@ def test_a_person_who_does_not_agree_is_believed(run):
     assert found.agree == 8  # the answers of step 4 that help
     assert all(change.after == 0.0 for change in found.comparison.changes if change.name == "refusal.unsafe")
     screen = succeed("eval", "--checkpoint", run.layout.checkpoint(4), "--rescore")
-    assert "By hand: 32 answers labelled blind. The rule reads 8 of them (25.0 %) the same way" in screen.out
-    assert "by people's labels (16 prompts × 1)" in screen.out
+    assert "Human labels: 32 answers labelled blind. The rule agrees on 8 of them (25.0 %)" in screen.out
+    assert "from human labels (16 prompts × 1)" in screen.out
 
 
 def test_a_partial_refusal_counts_as_a_refusal_and_a_skipped_answer_not_at_all(run):

@@ -16,8 +16,8 @@ from ppo_cli.store.evaluations import write_evaluation
 from ppo_cli.store.files import write_json, write_lines
 from ppo_cli.store.layout import RunLayout
 from tests.made_runs import answers, make_run, seeds
-from tests.report.html_pages import ALARM
-from tests.report.records import metrics
+from tests.reports.html_pages import ALARM
+from tests.reports.records import metrics
 from tests.terminal import fingerprint, ppo, refused, succeed
 
 
@@ -115,7 +115,7 @@ def test_arms_of_several_seeds_are_one_page(tmp_path):
 def test_a_page_shows_two_runs_and_no_more(run):
     assert "these 3 runs are of 1" in refused("compare", run, run, run, "--html", "x.html")
     assert not Path("x.html").exists()
-    assert "two ways to print" in ppo("compare", run, run, "--markdown", "--json").json["error"]
+    assert "cannot be combined" in ppo("compare", run, run, "--markdown", "--json").json["error"]
 
 
 def test_a_run_without_step_zero_is_refused(other):
@@ -126,6 +126,7 @@ def test_a_run_that_is_not_there_is_named():
     assert "no such run" in refused("report", "nowhere")
 
 
+@pytest.mark.process
 def test_a_comparison_without_a_page_loads_no_charts(run, other):
     code = (
         "import sys; from ppo_cli.cli import app\n"

@@ -37,7 +37,7 @@ def own_config(folder, model, train=None, evaluation=None):
 def test_a_healthy_run_is_silent_and_gets_one_advice(healthy):
     record = kept(healthy)
     assert record["alarms"] == []
-    assert record["looks"] == {"2": [], "4": [], "6": []}
+    assert record["by_step"] == {"2": [], "4": [], "6": []}
     assert record["last"] is True
     assert set(record["advice"]) == {"key", "value", "reason"}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.terminal import only_run, outcome, refused, start, succeed, told
+from tests.terminal import error_of, only_run, outcome, refused, start, succeed
 from tests.tiny_models import rows, write_rows, write_tiny_config
 
 DROPS_USER = "{% for m in messages %}<user>hello<eos>{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
@@ -68,11 +68,12 @@ def test_a_reward_that_prefers_the_wrong_answers_stops_the_run(tiny_config):
     assert not Path("runs").exists()
 
 
+@pytest.mark.process
 def test_every_process_ends_when_a_check_fails(tiny_config, tmp_path):
     write_rows(tiny_config.parent / "eval.jsonl", rows("train", 16))
     screen = outcome(start("train", tiny_config, "--processes", 2, cwd=tmp_path))
     assert screen.code == 5
-    assert "overlap what the policy learns from" in told(screen)
+    assert "overlap what the policy learns from" in error_of(screen)
     assert not (tmp_path / "runs").exists()
 
 

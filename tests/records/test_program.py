@@ -28,6 +28,7 @@ def typed(line, cwd, **extra):
     return done.stdout
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not SCRIPT.is_file(), reason="the package is not installed as a script")
 @pytest.mark.parametrize(
     ("program", "path"),

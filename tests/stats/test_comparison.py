@@ -181,6 +181,7 @@ def test_noise_floor_by_hand():
     assert expected_flip_rate(np.array([[1.0]])) is None
 
 
+@pytest.mark.slow
 def test_comparing_the_same_policy_twice_seldom_says_changed():
     asked, primary = prompts(90), [measure_named("refusal.separation")]
     false_alarms, rounds = 0, 60

@@ -6,7 +6,7 @@ from ppo_cli.behaviours.measures import MEASURES
 from ppo_cli.errors import UsageError
 from ppo_cli.records.measures import Estimate
 from ppo_cli.stats.fail_conditions import check_condition, read_condition
-from tests.report.records import change
+from tests.reports.records import change
 
 
 def read(text):

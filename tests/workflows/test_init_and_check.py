@@ -6,7 +6,7 @@ import pytest
 
 from ppo_cli.experiment.load import load_experiment
 from ppo_cli.setup.init import recipes, templates_folder
-from tests.terminal import fingerprint, ppo, refused, succeed, told
+from tests.terminal import error_of, fingerprint, ppo, refused, succeed
 from tests.tiny_models import rows, write_rows
 
 SHIPPED = sorted(templates_folder().rglob("*.yaml"))
@@ -45,9 +45,9 @@ def test_init_never_overwrites_unless_told_to():
     config = Path("my-exp/experiment.yaml")
     config.write_text(config.read_text() + "# mine\n")
     before = fingerprint("my-exp")
-    said = refused("init", "refusal", "my-exp", "--no-fetch-model")
-    assert "my-exp/experiment.yaml exists already. → " in said
-    assert "--force" in said
+    message = refused("init", "refusal", "my-exp", "--no-fetch-model")
+    assert "my-exp/experiment.yaml exists already. → " in message
+    assert "--force" in message
     assert fingerprint("my-exp") == before
     succeed("init", "refusal", "my-exp", "--no-fetch-model", "--force")
     assert "# mine" not in config.read_text()
@@ -104,13 +104,13 @@ def test_sft_check_shows_each_line_with_its_number_threshold_reason_and_remedy(t
     assert not Path("runs").exists()
 
 
-def test_sft_check_stops_with_5_and_names_what_to_mend(tiny_config):
+def test_sft_check_ends_with_5_and_names_what_to_fix(tiny_config):
     write_rows(tiny_config.parent / "eval.jsonl", rows("train", 16))
     screen = ppo("sft-check", tiny_config)
     assert screen.code == 5
-    assert "PPO should not start." in screen.out
-    assert "PPO should not start: " in told(screen)
-    assert "no train/eval overlap" in told(screen)
+    assert "PPO should not start yet: fix the checks marked fail." in screen.out
+    assert "Failed checks: " in error_of(screen)
+    assert "no train/eval overlap" in error_of(screen)
     assert "What to do:" in screen.out
 
 
@@ -144,8 +144,8 @@ def test_reward_shows_each_exploit_and_ends_with_5(tiny_config):
     assert screen.json["answers"] == 96
     assert len(screen.json["examples"]) == 6
     shown = ppo("reward", tiny_config)
-    assert "PPO should not start with this reward" in told(shown)
-    for part in ("always refuses", "over honest answers", "standard deviation", "The best and the worst paid"):
+    assert "Failed checks: " in error_of(shown)
+    for part in ("always refuses", "gain over model answers", "standard deviation", "Answers with the highest"):
         assert part in shown.out
     assert not Path("runs").exists()
 
@@ -184,7 +184,7 @@ def test_a_dry_run_shows_what_is_frozen_and_what_was_typed_and_makes_nothing(tin
     keys = {line["path"]: line for line in planned["keys"]}
     assert keys["kl.coef"]["origin"] == "override"
     assert (keys["kl.coef"]["value"], keys["kl.coef"]["replaces"]) == (0.5, 0.05)
-    assert keys["rollout.temperature"]["moves"] == "frozen"
+    assert keys["rollout.temperature"]["role"] == "frozen"
     assert keys["ppo.gamma"]["origin"] == "default"
     assert (planned["train_prompts"], planned["eval_prompts"]) == (24, 16)
     assert not Path("runs").exists()

@@ -65,12 +65,12 @@ def test_what_was_dropped_and_guessed_is_on_the_screen():
     doubled = f"{plain};;\n{plain.splitlines()[1].upper().replace(';TOOLS;REFUSE', '!;tools;Refuse')}\n"
     Path("mine.csv").write_bytes(doubled.replace("violin", "caf\xe9").encode("cp1252"))
     screen = " ".join(init("--from-file", "mine.csv", "--eval-share", "0.25").out.split())
-    assert "122 rows in columns of its own" in screen
+    assert "Read 122 rows of mine.csv in ppo's format" in screen
     assert "1 without a prompt, 1 there already in the same words" in screen
     assert "read as Windows-1252" in screen
     assert "separated by semicolons" in screen
     assert "column `Question` is taken for the prompt" in screen
-    assert "89 to train on, 31 to evaluate on" in screen
+    assert "89 prompts for training, 31 for evaluation." in screen
 
 
 def test_too_few_prompts_for_the_effect_are_told_with_the_number_it_takes():
@@ -193,6 +193,7 @@ def typed(*answers):
     return seen
 
 
+@pytest.mark.process
 def test_two_answers_at_a_terminal_become_the_goal():
     screen = typed("the user asks for a recipe", "it should name the oven temperature", "")
     assert "When the user asks for a recipe, name the oven temperature." in screen
@@ -200,6 +201,7 @@ def test_two_answers_at_a_terminal_become_the_goal():
     assert goal == "When the user asks for a recipe, name the oven temperature."
 
 
+@pytest.mark.process
 def test_enter_keeps_the_goal_of_the_recipe():
     typed("", "")
     assert load_experiment(Path("my-exp/experiment.yaml")).experiment.goal == load_experiment(

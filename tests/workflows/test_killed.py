@@ -36,12 +36,14 @@ def killed(shared_config, tmp_path_factory):
     return folder, json.loads(done.stdout)
 
 
+@pytest.mark.process
 def test_many_processes_were_killed_also_while_they_wrote_checkpoints(killed):
     kills = killed[1]["kills"]
     assert sum(kills.values()) >= 2 * RUNS
     assert min(kills.values()) >= RUNS // 2, kills
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("number", range(RUNS))
 def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(killed, number):
     """Weights, critic, optimizer, schedule, KL controller, records, evaluations, and which checkpoints are there."""
@@ -54,13 +56,14 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(killed, number)
     states = [json.loads((each / "run.json").read_text()) for each in (whole, run)]
     for state in states:
         assert (state["status"], state["updates_done"]) == ("finished", 6)
-    assert states[0]["best"] == states[1]["best"]
+    assert states[0]["best_step"] == states[1]["best_step"]
 
 
+@pytest.mark.process
 def test_what_the_killed_runs_are_compared_with_is_all_there(killed):
     """So that equal bytes mean something."""
     run = only_run(killed[0] / "whole")
-    best = json.loads((run / "run.json").read_text())["best"]
+    best = json.loads((run / "run.json").read_text())["best_step"]
     assert best < 6
     names = set(fingerprint(run))
     for step in (best, 6):
@@ -76,6 +79,6 @@ def test_a_run_killed_before_it_was_whole_does_not_stand_in_the_way(trained, sha
     run = Path(shutil.copytree(trained(), tmp_path / "runs" / trained().name))
     (run / "run.json").unlink()  # it is written last of what makes a folder a run
     assert succeed("runs", "--json").json == []
-    said = refused("train", shared_config)
-    assert "exists already. → " in said
-    assert "--repeat" in said
+    message = refused("train", shared_config)
+    assert "exists already. → " in message
+    assert "--repeat" in message

@@ -72,9 +72,9 @@ def test_a_template_that_drops_the_system_turn_is_a_stop_where_one_is_configured
     tokenizer.save_pretrained(folder)
     config = write_tiny_config(tmp_path / "c", folder)
     assert "drops the system turn" in refused("train", config, "model.system_prompt=be kind", code=5)
-    said = ppo("sft-check", config, "model.system_prompt=be kind")
-    assert "drops the system turn" in " ".join((said.out + said.err).split())
-    assert said.code == 5
+    message = ppo("sft-check", config, "model.system_prompt=be kind")
+    assert "drops the system turn" in " ".join((message.out + message.err).split())
+    assert message.code == 5
     succeed("train", config, "ppo.updates=2")
 
 

@@ -70,8 +70,8 @@ def test_a_function_is_frozen_with_the_run_and_run_only_by_training(tiny_config,
 
     step = run / "checkpoints" / "step-000002"
     extra = write_rows(run.parent / "extra.jsonl", [{"id": "x", "prompt": "apple?"}, {"id": "y", "prompt": "brick?"}])
-    said = succeed("eval", "--checkpoint", step, "--prompts", extra).out
-    assert re.search(r"reward\.terms\.mine (looks at is not known|grades)", " ".join(said.split()))
+    message = succeed("eval", "--checkpoint", step, "--prompts", extra).out
+    assert re.search(r"reward\.terms\.mine is opaque", " ".join(message.split()))
     succeed("show", run)
     succeed("runs")
     assert not ran.exists()
@@ -132,7 +132,7 @@ def test_a_fault_in_a_later_update_keeps_the_run_and_its_checkpoint(tiny_config,
     run = only_run()
     assert json.loads((run / "run.json").read_text())["status"] == "failed"
     assert (run / "checkpoints" / "step-000002").is_dir()
-    assert {row["update"] for row in lines(run / "broken.jsonl")} == {3}
+    assert {row["update"] for row in lines(run / "failed_updates.jsonl")} == {3}
 
 
 def test_a_service_that_fails_in_the_middle_pauses_the_run_which_goes_on_with_equal_numbers(tiny_config, tmp_path):
@@ -151,7 +151,7 @@ def test_a_service_that_fails_in_the_middle_pauses_the_run_which_goes_on_with_eq
         assert (state["status"], state["exit_code"]) == ("interrupted", 5)
         last = max(int(path.name[-6:]) for path in (run / "checkpoints").glob("step-*"))
         assert last == state["updates_done"] > 0
-        assert not (run / "broken.jsonl").exists()
+        assert not (run / "failed_updates.jsonl").exists()
 
         service.plan = ["fine"]
         before = len(service.asked)
@@ -197,8 +197,8 @@ def test_a_classifier_and_a_preference_model_pay(tiny_config, tmp_path, save):  
         nice={"type": "classifier", "model": str(folder), "label": "good", "max_tokens": 64},
         taste={"type": "preference", "pairs": "pairs.jsonl", "epochs": 1, "lora_r": 2, "max_tokens": 64},
     )
-    said = succeed("train", tiny_config, "ppo.updates=2")
-    assert "reward.terms.taste: prefers the chosen answer in" in said.out + said.err
+    message = succeed("train", tiny_config, "ppo.updates=2")
+    assert "reward.terms.taste: prefers the chosen answer in" in message.out + message.err
     run = only_run()
     content = lock_of(run)["reward_content"]["values"]
     assert set(content) == {"reward.terms.nice.model", "reward.terms.taste.pairs"}
@@ -206,6 +206,7 @@ def test_a_classifier_and_a_preference_model_pay(tiny_config, tmp_path, save):  
     assert {"nice", "taste"} == set(lines(run / "rollouts.jsonl")[0]["terms"])
 
 
+@pytest.mark.process
 def test_two_processes_score_and_scale_as_one_and_pause_together(tiny_config, tmp_path):
     with serving() as service:
         term = {"type": "http", "url": service.url, "timeout": 5, "retries": 0, "normalise": True}

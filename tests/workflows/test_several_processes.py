@@ -46,6 +46,7 @@ def alike(one, other):
                 assert right[name] == value, name
 
 
+@pytest.mark.process
 def test_two_processes_take_the_steps_of_one_and_go_on_after_an_interruption(tiny_config, tmp_path):
     for output, extra in (("one", ()), ("two", ("--processes", 2))):
         code, out, err = finished(start(tmp_path, output, tiny_config, *extra))
@@ -74,6 +75,7 @@ def test_two_processes_take_the_steps_of_one_and_go_on_after_an_interruption(tin
         assert (run / file).read_bytes() == next((tmp_path / "two").glob(f"*/{file}")).read_bytes()
 
 
+@pytest.mark.process
 def test_a_mistake_is_told_once(tiny_config, tmp_path):
     process = start(tmp_path, "x", tiny_config, "--processes", 2, "model.start=/nowhere", "reward.baseline=none")
     code, _, err = finished(process)

@@ -14,7 +14,7 @@ from transformers.integrations import TensorBoardCallback
 
 from ppo_cli.engine import tracking
 from ppo_cli.engine.trainer import PolicyTrainer
-from tests.terminal import only_run, ppo, records, refused, succeed, told
+from tests.terminal import error_of, only_run, ppo, records, refused, succeed
 
 ON = "tracking=[tensorboard]"
 
@@ -52,7 +52,7 @@ def test_the_events_hold_each_evaluation_with_its_interval(trained):
     for place, step in enumerate((0, 4)):
         summary = json.loads((run / "eval" / f"step-{step:06d}" / "summary.json").read_text())
         measure = summary["measures"]["length.tokens"]
-        for end, name in (("value", ""), ("low", "/low"), ("high", "/high")):
+        for end, name in (("value", ""), ("low_95", "/low"), ("high_95", "/high")):
             assert found[f"eval/whole/length.tokens{name}"][place] == (step, np.float32(measure[end]))
 
 
@@ -105,8 +105,10 @@ def test_a_tracker_that_fails_in_the_middle_is_left_alone_and_the_run_goes_on(sh
 
     monkeypatch.setattr(TensorBoardCallback, "on_log", failing)
     screen = succeed("train", shared_config, ON)
-    said = "tensorboard failed and is not sent the rest of this run (the server is gone); metrics.jsonl has everything."
-    assert screen.out.count(said) == 1
+    message = (
+        "tensorboard failed and is not sent the rest of this run (the server is gone); metrics.jsonl has everything."
+    )
+    assert screen.out.count(message) == 1
     assert [step for step, _ in curves(only_run())["train/reward/mean"]] == [1]
     assert records(only_run()) == records(trained())
 
@@ -117,11 +119,11 @@ def test_a_tracker_that_cannot_begin_is_told_before_the_training(shared_config, 
 
     with monkeypatch.context() as broken:
         broken.setattr(TensorBoardCallback, "on_train_begin", failing)
-        said = refused("train", shared_config, ON)
+        message = refused("train", shared_config, ON)
     run = only_run()
-    assert said == (
+    assert message == (
         "tracking: tensorboard cannot start: no account. → "
-        f"Fix that, or continue without it: ppo train --resume runs/{run.name} tracking=[]"
+        f"Fix that, or continue without it: ppo train --resume runs/{run.name} 'tracking=[]'"
     )
     assert not (run / "metrics.jsonl").exists()
     succeed("train", "--resume", run, "tracking=[]")
@@ -141,9 +143,9 @@ def test_a_tracker_that_is_not_installed_is_refused_before_a_run_begins(tiny_con
 
     monkeypatch.setattr(tracking, "find_spec", among_nothing_installed)
     for words in (["train", tiny_config], ["train", tiny_config, "--dry-run"]):
-        said = refused(*words, "tracking=[wandb]")
-        assert said.startswith("tracking: wandb is not installed. → Install it with `")
-        assert " -m pip install wandb`" in said
+        message = refused(*words, "tracking=[wandb]")
+        assert message.startswith("tracking: wandb is not installed. → Install it with `")
+        assert " -m pip install wandb`" in message
     assert not Path("runs").exists()
 
 
@@ -183,8 +185,8 @@ def test_a_resumed_run_sends_each_step_once(interrupted, trained):
 
 def test_a_tracker_may_be_added_or_left_out_on_resuming_and_nothing_else(interrupted, trained):
     run = interrupted()
-    said = refused("train", "--resume", run, ON, "kl.coef=1")
-    assert said.startswith("--resume continues a run as it was begun, so kl.coef=1 would have no effect. → ")
+    message = refused("train", "--resume", run, ON, "kl.coef=1")
+    assert message.startswith("--resume continues a run as it was started, so kl.coef=1 would have no effect. → ")
     assert "did you mean tensorboard?" in refused("train", "--resume", run, "tracking=[tensorbord]")
     succeed("train", "--resume", run, ON)
     assert [step for step, _ in curves(run)["train/reward/mean"]] == [3, 4]
@@ -195,7 +197,7 @@ def test_a_tracker_may_be_added_or_left_out_on_resuming_and_nothing_else(interru
 def test_a_damaged_record_of_what_was_sent_is_told(interrupted, text):
     run = interrupted(ON)
     (run / "tracking" / tracking.SENT_FILE).write_text(text)
-    assert "sent.json is damaged. → " in told(ppo("train", "--resume", run))
+    assert "sent.json is damaged. → " in error_of(ppo("train", "--resume", run))
     (run / "tracking" / tracking.SENT_FILE).unlink()
     succeed("train", "--resume", run)
 

@@ -34,7 +34,7 @@ def measure_named(name: str) -> Measure:
 
 
 def is_headline(measure: Measure, primary: str) -> bool:
-    """Whether the screen that ends a command shows a measure: a headline, or one of the primary measure's family."""
+    """Whether every result screen shows a measure: a headline, or one of the primary measure's family."""
     return not measure.eval_only or measure.family == measure_named(primary).family
 
 

@@ -1,0 +1,226 @@
+"""How a value is shown: units, signs, intervals, arrows, verdicts in one sentence.
+
+Not here: tables and colours (`tables`), sentences about a whole comparison (`sentences`).
+"""
+
+from __future__ import annotations
+
+import math
+
+from rich.cells import cell_len
+
+from ppo_cli.behaviours.measures import measure_named
+from ppo_cli.records.comparisons import Comparison, FailConditionResult, HumanLabelNote, MeasureChange
+from ppo_cli.records.measures import Calibration, Estimate, Measure
+
+MISSING = "–"
+REWARDED_MARK = "†"
+"""Marks a behaviour that the reward itself scores."""
+HUMAN_MARK = "‡"
+"""Marks a behaviour whose values come from human labels in place of the rule's."""
+ALSO_REWARDED = "also scored by the reward"
+TERM_PREFIX = "reward.terms."
+"""Begins the path of an opaque reward term, which may score any measure."""
+
+
+def value(measure: Measure, number: float | None) -> str:
+    """A measure's value: `18.0 %`, `−0.32`, `84.0`."""
+    if number is None:
+        return MISSING
+    scale, digits = _scale(measure)
+    return plain(scale * number, digits) + (" %" if measure.unit == "%" else "")
+
+
+def difference(measure: Measure, number: float | None) -> str:
+    """A signed difference: `−12.0 pp`, `+0.52`, `×1.56`."""
+    if number is None:
+        return MISSING
+    if measure.statistic == "geometric_mean":
+        return f"×{number:.2f}"
+    scale, digits = _scale(measure)
+    return signed(scale * number, digits) + (" pp" if measure.unit == "%" else "")
+
+
+def interval(measure: Measure, low: float | None, high: float | None) -> str:
+    """An interval of a difference: `[−19.1, −5.6]`."""
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return MISSING
+    if measure.statistic == "geometric_mean":
+        return f"[×{low:.2f}, ×{high:.2f}]"
+    scale, digits = _scale(measure)
+    return f"[{signed(scale * low, digits)}, {signed(scale * high, digits)}]"
+
+
+def estimate(measure: Measure, result: Estimate) -> str:
+    """A value with its interval: `18.0 % [13.9, 22.9]`."""
+    if result.low_95 is None or result.high_95 is None:
+        return value(measure, result.value)
+    scale, digits = _scale(measure)
+    ends = f"[{plain(scale * result.low_95, digits)}, {plain(scale * result.high_95, digits)}]"
+    return f"{value(measure, result.value)} {ends}"
+
+
+def _scale(measure: Measure) -> tuple[int, int]:
+    """What to multiply a number of this measure by, and its decimals."""
+    if measure.unit in ("%", "tokens", "words", "sentences"):
+        return (100 if measure.unit == "%" else 1), 1
+    return 1, 3 if measure.name == "kl.per_token" else 2
+
+
+def plain(number: float, digits: int) -> str:
+    """A sign only where it is negative: a true minus, and none before zero."""
+    return signed(number, digits).removeprefix("+")
+
+
+def signed(number: float, digits: int) -> str:
+    """Always with a sign, with a true minus, and without a minus before zero."""
+    text = f"{abs(number):.{digits}f}"
+    if float(text) == 0:
+        return text
+    return f"{'−' if number < 0 else '+'}{text}"
+
+
+def percent(rate: float) -> str:
+    """A share in whole percent: `25 %`."""
+    return f"{100 * rate:.0f} %"
+
+
+def p_value(number: float | None) -> str:
+    """`p = 0.012`, or an inequality where it is tiny."""
+    if number is None:
+        return ""
+    return f"p = {number:.2g}" if number >= 0.0001 else "p < 0.0001"
+
+
+def p_number(number: float | None) -> str:
+    """The same for a column of p-values: `0.012`, `< 0.0001`."""
+    return p_value(number).removeprefix("p = ").removeprefix("p ") or MISSING
+
+
+def arrow(measure: Measure, change: MeasureChange) -> str:
+    """The direction of a change and whether that is better: ▲ ▼, and ✓ ✗ where one direction is better."""
+    if change.verdict != "CHANGED" or change.difference is None:
+        return " "
+    rose = change.difference > (1 if measure.statistic == "geometric_mean" else 0)
+    sign = "▲" if rose else "▼"
+    if measure.better is None:
+        return sign
+    return f"{sign}{'✓' if rose == (measure.better == 'higher') else '✗'}"
+
+
+def is_worse(measure: Measure, change: MeasureChange) -> bool:
+    """Whether a change was detected and is in the worse direction."""
+    return arrow(measure, change).endswith("✗")
+
+
+def is_better(measure: Measure, change: MeasureChange) -> bool:
+    """Whether a change was detected and is in the better direction."""
+    return arrow(measure, change).endswith("✓")
+
+
+def detectable_change(measure: Measure, change: MeasureChange) -> str:
+    """The smallest difference that could have been detected; empty where it is not known."""
+    return "" if change.minimum_detectable is None else difference(measure, change.minimum_detectable).removeprefix("+")
+
+
+def marks(comparison: Comparison, name: str) -> str:
+    """The marks of a measure's title: whether the reward scores it too, whether its values come from human labels."""
+    by_people = comparison.human_labels is not None and name in comparison.human_labels.measures
+    return f"{REWARDED_MARK if name in comparison.rewarded_measures else ''}{HUMAN_MARK if by_people else ''}"
+
+
+def human_label_note(note: HumanLabelNote) -> str:
+    """Where the values marked ‡ come from, in one sentence."""
+    return (
+        f"{HUMAN_MARK} from human labels in place of the rule's: {note.answers} answers to {note.prompts} prompts, "
+        f"labelled blind; the rule agrees on {note.agree} of them ({100 * note.agree / note.answers:.1f} %). "
+        "Flips, categories and single seeds use the rule."
+    )
+
+
+def calibration(rule: Calibration) -> str:
+    """How well a rule agrees with human labels, in one sentence."""
+    return (
+        f"{rule.rule} agrees with human labels on {100 * rule.agreement:.1f} % of {rule.answers:,} answers "
+        f"({100 * rule.heldout_agreement:.1f} % on held-out answers); {rule_error(rule)} on {rule.models} models."
+    )
+
+
+def rule_error(rule: Calibration) -> str:
+    """The same in a few words: `rates accurate to within 2.4 pp`."""
+    return f"rates accurate to within {rule.rate_error:.1f} pp"
+
+
+def condition_sentence(result: FailConditionResult) -> str:
+    """A --fail-if and what was measured: `refusal.safe > 0.2 is met: 41.6 % [35.1, 48.3]`."""
+    measure = measure_named(result.measure)
+    if result.of == "change":
+        measured = f"{difference(measure, result.value)} {interval(measure, result.low_95, result.high_95)}"
+    else:
+        row = Estimate(name=measure.name, value=result.value, low_95=result.low_95, high_95=result.high_95, prompts=0)
+        measured = estimate(measure, row)
+    return f"{result.condition} is {'met' if result.failed else 'not met'}: {measured}"
+
+
+def loss_line(policy: float, critic: float) -> str:
+    """The losses; the last line of every screen."""
+    return f"loss: policy {plain(policy, 3)}, critic {plain(critic, 3)}"
+
+
+def duration(seconds: float) -> str:
+    """`45 s`, `3 min 20 s`, `1 h 05 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def status(name: str) -> str:
+    """A run's status in words: `stopped early`."""
+    return name.replace("_", " ")
+
+
+def printable(text: str) -> str:
+    """Text without control characters: each of them, escapes and line ends too, becomes a blank."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def one_line(text: str, width: int | None = None) -> str:
+    """Text of a model or a user on one line, cut to a width in columns."""
+    flat = " ".join(printable(text).split())
+    if width is None or cell_len(flat) <= width:
+        return flat
+    flat = flat[:width]
+    while cell_len(flat) > width - 1:
+        flat = flat[:-1]
+    return flat.rstrip() + "…"
+
+
+def verdict_sentence(measure: Measure, change: MeasureChange) -> str:
+    """The result of the comparison for one measure, in one sentence."""
+    title = measure.title.strip()
+    at_start = f"{title[:1].upper()}{title[1:]}"
+    if change.difference is None:
+        return f"No common data for {title}."
+    numbers = (
+        f"{value(measure, change.before)} → {value(measure, change.after)}, "
+        f"{difference(measure, change.difference)}, 95 % interval {interval(measure, change.low_95, change.high_95)}"
+    )
+    match change.verdict:
+        case "CHANGED":
+            rose = change.difference > (1 if measure.statistic == "geometric_mean" else 0)
+            return f"{at_start} {'rose' if rose else 'fell'}: {numbers}."
+        case "EQUIVALENT":
+            inner = interval(measure, change.low_90, change.high_90)
+            return f"{at_start} stayed within the smallest change that matters (90 % interval {inner}): {numbers}."
+        case "NO CHANGE DETECTED":
+            smallest = detectable_change(measure, change)
+            limit = f"; the smallest change this evaluation could detect is {smallest}" if smallest else ""
+            return f"No detectable change in {title}: {numbers}{limit}."
+        case "info":
+            return f"{at_start} (not tested): {numbers}."
+        case _:
+            return f"Too little data for {title}: {numbers}."

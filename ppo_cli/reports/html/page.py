@@ -1,0 +1,136 @@
+"""The HTML page of a run or of two runs: one file that loads nothing and runs one script of its own.
+
+What a model or a user wrote is hostile here. The page carries it twice at most: as escaped text, and in a JSON island
+whose `<`, `>` and `&` are escaped, from which the script makes text nodes. A content-security policy allows that one
+script, by its sha256, and no request at all. The same run folders give the same bytes.
+
+Not here: reading runs (`evaluation.report`), what the sections say (`sections`), the charts (`reports.charts`).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import unicodedata
+from functools import cache
+from pathlib import Path
+from typing import Any, get_args
+from urllib.parse import quote
+
+from ppo_cli.behaviours.measures import measure_named
+from ppo_cli.records.comparisons import Frequency
+from ppo_cli.records.program import portable
+from ppo_cli.reports.html import sections
+from ppo_cli.reports.html.page_data import Page
+from ppo_cli.reports.html.prompt_browser import browser_data
+from ppo_cli.reports.sentences import (
+    behaviour_sentences,
+    comparison_sentences,
+    flip_verb,
+    flips_line,
+    seeds_note,
+)
+
+FOLDER = Path(__file__).parent
+"""The page's template, style sheet and script."""
+FIRST_FLIPS = 6
+"""Flips that stand on the page itself, and so on paper; all others are in the prompt browser."""
+EXCERPT_LETTERS = 600
+"""Letters of an answer shown there."""
+INVISIBLE = ("Cc", "Cf", "Cs", "Co")
+"""Unicode categories of characters that control how text is shown and are not seen themselves."""
+
+
+def render(page: Page) -> str:
+    """The whole file."""
+    script, style = _read("script.js"), _read("style.css")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = (
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    comparison = page.comparison
+    primary = next(change for change in comparison.changes if change.name == comparison.primary)
+    confounded = page.result is not None and len(page.result.variables) > 1
+    verdict = primary.verdict + (", CONFOUNDED" if confounded else "")
+    text: str = _template().render(
+        page=page,
+        policy=policy,
+        script=script,
+        style=style,
+        island=json_island(browser_data(page)),
+        sentences=_sentences(page, primary.verdict),
+        verdict=verdict,
+        tone="warn" if confounded else sections.tone(measure_named(primary.name), primary),
+        alarms=[(run.letter, alarm) for run in page.runs for alarm in run.alarms],
+        comparability=sections.comparability(page),
+        seeds_note=seeds_note(page.result),
+        seed_rows=sections.seed_rows(page),
+        rows=sections.behaviour_rows(comparison, detail=False),
+        details=sections.behaviour_rows(comparison, detail=True),
+        footnotes=sections.footnotes(comparison),
+        flips_line=flips_line(comparison, page.sides[0].name),
+        verb=flip_verb(comparison),
+        flips=[
+            {"flip": flip, "before": _excerpt(flip.before_answer), "after": _excerpt(flip.after_answer)}
+            for flip in comparison.flips[:FIRST_FLIPS]
+        ],
+        frequencies=get_args(Frequency),
+        charts=sections.drawn_charts(page),
+        settings=sections.settings(page),
+        methods=sections.methods(page),
+        provenance=[(run, sections.provenance(run.provenance)) for run in page.runs],
+        losses=sections.losses(page),
+    )
+    return text
+
+
+def json_island(value: object) -> str:
+    """JSON that can stand in a script element: ASCII, and nothing that ends or opens one."""
+    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    for letter in "<>&":
+        text = text.replace(letter, f"\\u{ord(letter):04x}")
+    return text
+
+
+def reveal_control_chars(text: object) -> str:
+    """Text with its control characters, changes of direction included, in words."""
+    return "".join(
+        f"[U+{ord(char):04X}]" if unicodedata.category(char) in INVISIBLE and char not in "\n\t" else char
+        for char in str(text)
+    )
+
+
+def _sentences(page: Page, verdict: str) -> list[str]:
+    """What stands below the verdict."""
+    words = comparison_sentences(page.result) if page.result else behaviour_sentences(page.comparison)
+    advice = page.advice
+    next_step = [f"Try next: {portable(advice.command)} ({advice.reason})"] if advice else []
+    return [*(sentence.removeprefix(f"{verdict}. ") for sentence in words), *next_step]
+
+
+def _excerpt(text: str) -> str:
+    return text if len(text) <= EXCERPT_LETTERS else f"{text[:EXCERPT_LETTERS]}…"
+
+
+def _read(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")
+
+
+@cache
+def _template() -> Any:  # noqa: ANN401 - jinja's template
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "reveal": reveal_control_chars,
+        "fragment": lambda text: quote(text, safe="", errors="replace"),
+    }
+    return environment.get_template("template.html")

@@ -1,0 +1,93 @@
+"""A comparison as Markdown, for a pull request or a note.
+
+Text of a model or a user is escaped letter by letter, so that it makes no heading, link, picture, table cell or tag.
+
+Not here: screens, the HTML page.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterator, Sequence
+
+from ppo_cli.behaviours.measures import is_headline, measure_named
+from ppo_cli.records.comparisons import Comparison, Flip
+from ppo_cli.records.results import ComparisonResult
+from ppo_cli.reports import formatting
+from ppo_cli.reports.sentences import comparison_sentences, flip_verb, flips_line, seeds_note
+from ppo_cli.reports.tables import footnote_texts, title_with_marks, verdict_words
+
+FLIPS_SHOWN = 5
+ANSWER_WIDTH = 200
+SPECIAL = frozenset(string.punctuation) - frozenset(" ,.?%/=")
+"""Characters that Markdown or HTML may read as markup; a full stop is markup only at the beginning of a line."""
+
+
+def comparison_markdown(results: Sequence[ComparisonResult]) -> str:
+    """Each comparison as a section: verdict, what differs, the headlines, the prompts that changed most."""
+    return "\n".join(line for result in results for line in _section(result))
+
+
+def escape_markdown(text: str, width: int | None = None) -> str:
+    """Text on one line that Markdown shows as it is."""
+    return "".join(f"\\{char}" if char in SPECIAL else char for char in formatting.one_line(text, width))
+
+
+def _section(result: ComparisonResult) -> Iterator[str]:
+    comparison = result.comparison
+    yield f"## {escape_markdown(result.before)} → {escape_markdown(result.after)}\n"
+    yield f"Goal: {escape_markdown(result.goal)}\n"
+    for sentence in comparison_sentences(result):
+        yield f"- {escape_markdown(sentence)}"
+    for key, (old, new) in result.confounders.items():
+        yield f"- Confounder: {escape_markdown(key)} {escape_markdown(old)} → {escape_markdown(new)}"
+    for reason in result.waived:
+        yield f"- Waived: {escape_markdown(reason)}"
+    for run, count in result.leaks.items():
+        yield f"- Leak: {count} evaluation prompts overlap what {escape_markdown(run)} was trained on"
+    for condition in result.fail_if:
+        yield f"- {escape_markdown(f'--fail-if {formatting.condition_sentence(condition)}')}"
+    yield ""
+    yield from _table(comparison)
+    yield ""
+    for note in footnote_texts([change.name for change in comparison.changes], comparison.rewarded_measures):
+        yield f"{note}\n"
+    if comparison.human_labels is not None:
+        yield f"{formatting.human_label_note(comparison.human_labels)}\n"
+    yield from _flips(comparison)
+    yield f"{seeds_note(result)}\n"
+
+
+def _table(comparison: Comparison) -> Iterator[str]:
+    size = f"{comparison.prompts} prompts × {comparison.samples_per_prompt}"
+    yield f"| behaviour ({size}) | A | B | change | 95 % interval | | verdict |"
+    yield "|---|---:|---:|---:|---:|---|---|"
+    for change in comparison.changes:
+        measure = measure_named(change.name)
+        if change.difference is None or not is_headline(measure, comparison.primary):
+            continue
+        star = "★ " if change.name == comparison.primary else ""
+        cells = (
+            f"{star}{title_with_marks(measure, comparison).strip()}",
+            formatting.value(measure, change.before),
+            formatting.value(measure, change.after),
+            formatting.difference(measure, change.difference),
+            formatting.interval(measure, change.low_95, change.high_95),
+            formatting.arrow(measure, change).strip(),
+            verdict_words(measure, change),
+        )
+        yield f"| {' | '.join(cells)} |"
+
+
+def _flips(comparison: Comparison) -> Iterator[str]:
+    yield f"{flips_line(comparison, 'A')}\n"
+    for flip in comparison.flips[:FLIPS_SHOWN]:
+        yield from _flip(flip, flip_verb(comparison))
+
+
+def _flip(flip: Flip, verb: str) -> Iterator[str]:
+    head = f"{escape_markdown(flip.prompt_id)} ({escape_markdown(flip.category)}, should {flip.expect})"
+    yield f"- **{head}** {escape_markdown(flip.prompt, ANSWER_WIDTH)}"
+    for name, answer, rate in (("A", flip.before_answer, flip.before_rate), ("B", flip.after_answer, flip.after_rate)):
+        yield f"  - {name}, {verb} {formatting.percent(rate)}: {escape_markdown(answer, ANSWER_WIDTH) or '(empty)'}"
+    yield ""
