@@ -29,7 +29,9 @@ def dry_run_screen(result: DryRunResult) -> RenderableType:
     leak = f"{result.overlaps} of them overlap training" if result.overlaps else "none overlaps training"
     return Group(
         goal_line(result.goal, "bold"),
-        Text(f"round {result.round}, {result.question}: only {', '.join(result.may_change)} may differ from its parent"),
+        Text(
+            f"round {result.round}, {result.question}: only {', '.join(result.may_change)} may differ from its parent"
+        ),
         Text(f"prompts: {result.train_prompts} for training, {result.eval_prompts} for evaluation; {leak}"),
         *_parent_lines(result),
         Text(f"cost: {_cost(result.cost)}"),
