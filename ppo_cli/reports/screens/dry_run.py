@@ -27,6 +27,7 @@ def dry_run_screen(result: DryRunResult) -> RenderableType:
             "" if row.replaces is None else format_value(row.replaces),
         )
     leak = f"{result.overlaps} of them overlap training" if result.overlaps else "none overlaps training"
+    allowed = ", ".join(result.may_change)
     return Group(
         goal_line(result.goal, "bold"),
         Text(
