@@ -77,7 +77,7 @@ def test_too_few_prompts_for_the_effect_are_told_with_the_number_it_takes():
     Path("mine.csv").write_text(table())
     screen = " ".join(init("--from-file", "mine.csv").out.split())
     assert "60 evaluation prompts are unlikely to show a change of ending.eos below about 18 points" in screen
-    assert "for evaluation.smallest_effect = 10 it takes about 193" in screen
+    assert "evaluation.smallest_effect = 10 needs about 193 prompts." in screen
 
 
 def test_a_measure_without_its_prompts_is_told():

@@ -30,9 +30,7 @@ def dry_run_screen(result: DryRunResult) -> RenderableType:
     allowed = ", ".join(result.may_change)
     return Group(
         goal_line(result.goal, "bold"),
-        Text(
-            f"round {result.round}, {result.question}: only {', '.join(result.may_change)} may differ from its parent"
-        ),
+        Text(f"round {result.round}, {result.question}: only {allowed} may differ from the parent run"),
         Text(f"prompts: {result.train_prompts} for training, {result.eval_prompts} for evaluation; {leak}"),
         *_parent_lines(result),
         Text(f"cost: {_cost(result.cost)}"),
