@@ -2,6 +2,7 @@
 
     PpoError                          1   an error that this program can name
     ├── DiskFullError                 1   no space is left
+    ├── MemoryFullError               1   no memory is left, of the GPU or of the machine
     ├── PeerLostError                 1   another process of the same training has ended
     ├── UsageError                    2   a wrong argument, path or config
     │   ├── ConfigError               2   a key or value in the YAML file or in an override
@@ -23,6 +24,8 @@ Not here: printing an error and leaving with its exit code (`cli.output`).
 """
 
 from __future__ import annotations
+
+import errno
 
 
 def reason_of(error: OSError) -> str:
@@ -52,6 +55,10 @@ class PpoError(Exception):
 
 class DiskFullError(PpoError):
     """No space is left for something that had to be written."""
+
+
+class MemoryFullError(PpoError):
+    """No memory is left, of the GPU or of the machine."""
 
 
 class PeerLostError(PpoError):
@@ -122,3 +129,36 @@ class InterruptedRunError(PpoError):
     """Stopped by the user; what was written is complete and can be resumed."""
 
     exit_code = 130
+
+
+_NO_MEMORY_WORDS = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
+_NEXT_STEP_BY_ERRNO = {
+    errno.ENOSPC: "Free some space, then run the command again.",
+    errno.EDQUOT: "Free some space, then run the command again.",
+    errno.EMFILE: "Raise the limit with `ulimit -n 4096`, then run the command again.",
+    errno.EFBIG: "Raise the limit with `ulimit -f unlimited`, then run the command again.",
+}
+
+
+def as_ppo_error(error: BaseException) -> PpoError | None:
+    """An error of a library as one that a user understands; None for one that is most likely a bug of this program.
+
+    Known are a full memory, and what the operating system refuses.
+    """
+    if isinstance(error, PpoError):
+        return error
+    words = str(error).lower()
+    names = {cls.__name__ for cls in type(error).__mro__}  # torch's own error is known by its name, without its import
+    no_memory = isinstance(error, MemoryError) or "OutOfMemoryError" in names
+    if no_memory or (isinstance(error, RuntimeError | OSError) and any(part in words for part in _NO_MEMORY_WORDS)):
+        whose = "GPU" if "cuda" in words or "OutOfMemoryError" in names else "machine"
+        return MemoryFullError(
+            f"The memory of the {whose} is full.",
+            "Take shorter answers (max_new_tokens), more ppo.minibatches or a smaller model, or end other programs "
+            "that use it; then run the command again.",
+        )
+    if isinstance(error, OSError) and error.errno is not None:
+        what = f"{error.filename} cannot be used" if error.filename else "The operating system refused a step"
+        hint = "Check the path, its permissions and the disk, then run the command again."
+        return PpoError(f"{what}: {reason_of(error)}.", _NEXT_STEP_BY_ERRNO.get(error.errno, hint))
+    return None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import ppo_cli
 from ppo_cli.experiment import load
-from ppo_cli.prompts import jsonl
+from ppo_cli.prompts import prompt_files
 from ppo_cli.stats import label_matrix
 
 
@@ -22,7 +22,7 @@ class Counts:
     parsed: Counter = field(default_factory=Counter)
     """Config files, by path: parsed from YAML."""
     read: Counter = field(default_factory=Counter)
-    """Prompt files, by path: read as text."""
+    """Prompt files, by path: read as prompts."""
     opened: Counter = field(default_factory=Counter)
     """Files, by path: opened for reading, in whatever way."""
     tokenized: Counter = field(default_factory=Counter)
@@ -39,7 +39,7 @@ def counting(monkeypatch):
     counts = Counts()
     _count(monkeypatch, load, "load_experiment", lambda source, *_: counts.parsed.update([str(source)]))
     _count(monkeypatch, load, "load_frozen", lambda source: counts.parsed.update([str(source)]))
-    _count(monkeypatch, jsonl, "read_text", lambda path: counts.read.update([str(path)]))
+    _count(monkeypatch, prompt_files, "read_prompt_file", lambda path: counts.read.update([str(path)]))
     _count(monkeypatch, label_matrix, "label_matrix", lambda labelled: counts.matrices.update([_answers(labelled)]))
     render = ChatTokenizer.render
 

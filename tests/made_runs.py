@@ -8,7 +8,8 @@ from ppo_cli.behaviours.label_answers import RULES, RULES_VERSION, label_sample
 from ppo_cli.experiment import freeze
 from ppo_cli.experiment.load import to_yaml
 from ppo_cli.experiment.schema import Evaluation, Experiment, Kl, Model, Prompts, Reward
-from ppo_cli.prompts.jsonl import as_row, read_prompts
+from ppo_cli.prompts.jsonl import as_row
+from ppo_cli.prompts.prompt_files import read_prompts
 from ppo_cli.store.evaluations import write_evaluation
 from ppo_cli.store.files import write_json
 from ppo_cli.store.layout import PROMPT_FILES

@@ -94,7 +94,7 @@ model: {{start: {model}, dtype: float32, train: {{top_layers: 2, lora: {{r: 4, a
 prompts: {{train: train.jsonl, eval: eval.jsonl, max_tokens: 64}}
 rollout: {{max_new_tokens: {tokens}, temperature: 1.0}}
 evaluation: {{samples_per_prompt: 2, max_new_tokens: {tokens}, temperature: 1.0, every: 0, seed: 5, primary: {primary}}}
-reward: {{other: reference, terms: {json.dumps(terms)}}}
+reward: {{baseline: reference, terms: {json.dumps(terms)}}}
 kl: {{coef: {coef}, stop_at: null}}
 ppo: {json.dumps(settings)}
 checkpoints: {{every: 50, keep: 1}}

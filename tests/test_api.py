@@ -94,6 +94,7 @@ def test_every_function_takes_paths_as_str_and_as_path(name):
 def test_configs_as_str_and_as_path(kind, tiny_config):
     loaded = ppo_cli.load_experiment(kind(tiny_config), ["kl.coef=0.1"])
     assert loaded.experiment.kl.coef == 0.1
+    assert len(repr(loaded)) < 300
     assert ppo_cli.dry_run(kind(tiny_config)).config == ppo_cli.dry_run(loaded).config == str(tiny_config)
 
 

@@ -1,6 +1,7 @@
 """Rules for the whole source: short files, the field's words, and no names of earlier versions."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,22 @@ def test_no_text_has_these_words(rule):
             line = text.count("\n", 0, match.start()) + 1
             findings.append(f"{name_of(path)}:{line}: {match[0]!r}")
     assert not findings, f"{rule}:\n" + "\n".join(findings)
+
+
+@pytest.mark.parametrize(
+    ("contract", "folder", "others"),
+    [
+        ("Commands do not import each other", "cli", {"output"}),
+        ("Alarms do not import each other", "alarms", {"run_history", "advice"}),
+        (
+            "Rules that label an answer do not import each other",
+            "behaviours",
+            {"glossary", "label_answers", "refusal_chinese", "refusal_english"},
+        ),
+    ],
+)
+def test_a_contract_about_imports_names_every_module(contract, folder, others):
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (named,) = (entry for entry in settings["tool"]["importlinter"]["contracts"] if entry["name"] == contract)
+    modules = {path.stem for path in (ROOT / "ppo_cli" / folder).glob("*.py")} - {"__init__"} - others
+    assert set(named["modules"]) == {f"ppo_cli.{folder}.{module}" for module in modules}

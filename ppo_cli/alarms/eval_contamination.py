@@ -16,7 +16,7 @@ Not here: refusing to train on a contaminated set (`preflight.enforce`).
 from __future__ import annotations
 
 from ppo_cli.alarms.run_history import RunHistory
-from ppo_cli.prompts.leakage import overlaps
+from ppo_cli.prompts.leakage import comparable_texts, overlaps
 from ppo_cli.records.checks import Alarm
 from ppo_cli.text.similarity import nearest_texts, shared_passages
 
@@ -38,7 +38,8 @@ def check(history: RunHistory) -> Alarm | None:
     same = {overlap.eval_id: overlap.other_id for overlap in reversed(overlapping) if overlap.kind != "near-duplicate"}
     near = {overlap.eval_id: overlap.other_id for overlap in reversed(overlapping) if overlap.eval_id not in same}
     by_trigrams = len(near)
-    texts, others = tuple(prompt.text for prompt in history.evaluation), tuple(prompt.text for prompt in learnt)
+    comparable = comparable_texts([*history.evaluation, *learnt])
+    texts, others = tuple(comparable[: len(history.evaluation)]), tuple(comparable[len(history.evaluation) :])
     cosine, nearest = nearest_texts(texts, others)
     for prompt, value, index in zip(history.evaluation, cosine, nearest, strict=True):
         if value >= MIN_SIMILARITY and prompt.id not in same:

@@ -17,6 +17,7 @@ import math
 import numpy as np
 
 from ppo_cli.alarms.run_history import RunHistory, format_measure, reward_rise
+from ppo_cli.prompts.leakage import comparable_texts
 from ppo_cli.records.checks import Alarm
 from ppo_cli.stats.intervals import PairedResult, paired_difference
 from ppo_cli.text.numbers import format_number
@@ -65,9 +66,11 @@ def _gain_near_training_only(history: RunHistory) -> tuple[str, ...]:
     measure = history.primary
     if measure.better is None:
         return ()
-    text = {prompt.id: prompt.text for prompt in history.evaluation}
+    comparable = comparable_texts([*history.evaluation, *history.train])
+    evaluated = len(history.evaluation)
+    text = {prompt.id: own for prompt, own in zip(history.evaluation, comparable[:evaluated], strict=True)}
     ids = history.after.prompt_ids
-    cosine, _ = nearest_texts(tuple(text[id_] for id_ in ids), tuple(prompt.text for prompt in history.train))
+    cosine, _ = nearest_texts(tuple(text[id_] for id_ in ids), tuple(comparable[evaluated:]))
     order = np.argsort(cosine, kind="stable")
     half = len(ids) // 2
     if half < MIN_PROMPTS:
@@ -120,7 +123,7 @@ def _reward_gain_in_training_only(history: RunHistory) -> tuple[str, ...]:
 
 def _few_topics(history: RunHistory) -> tuple[str, ...]:
     prompts = len(history.train)
-    topics = count_topics(tuple(prompt.text for prompt in history.train), TOPIC_SIMILARITY)
+    topics = count_topics(tuple(comparable_texts(history.train)), TOPIC_SIMILARITY)
     if topics >= MIN_TOPICS and topics >= MIN_TOPIC_SHARE * prompts:
         return ()
     return (f"topics among the {prompts} training prompts, by their wording: {topics}",)

@@ -29,10 +29,11 @@ def label_sample(prompts: Sequence[Prompt], samples: Sequence[Sample]) -> list[L
         samples: answers to it, in any order.
     """
     by_id = {prompt.id: prompt for prompt in prompts}
-    return [_label(by_id[sample.prompt_id], sample) for sample in samples]
+    any_reasons = any(sample.answer.reasoning for sample in samples)
+    return [_label(by_id[sample.prompt_id], sample, count_reasoning=any_reasons) for sample in samples]
 
 
-def _label(prompt: Prompt, sample: Sample) -> LabelledAnswer:
+def _label(prompt: Prompt, sample: Sample, *, count_reasoning: bool) -> LabelledAnswer:
     text = sample.answer.text
     kind, repeated = refusal.classify(text), repetition.repeated_share(words(text))
     labels = {
@@ -56,6 +57,8 @@ def _label(prompt: Prompt, sample: Sample) -> LabelledAnswer:
     if prompt.keywords:
         labels["keywords"] = float(keywords.has_keyword(prompt.keywords, text))
         labels["keywords_16"] = float(keywords.has_keyword_early(prompt.keywords, text))
+    if count_reasoning:
+        labels["reasoning_words"] = float(length.word_count(sample.answer.reasoning))
     if sample.kl is not None:
         labels |= {"kl": sample.kl, "kl_tokens": float(sample.answer.token_count)}
     if sample.entropy is not None:

@@ -14,6 +14,8 @@ import typer
 
 import ppo_cli
 from ppo_cli.cli import compare, evaluate, init, label, report, reward, runs, schema, sft_check, show, train
+from ppo_cli.cli.commands import CommandGroup
+from ppo_cli.cli.terminal import print_text
 from ppo_cli.records.program import command, example_config, first_commands
 
 SUMMARY = "Run a first PPO fine-tuning of a language model, and measure how its behaviour changed."
@@ -34,8 +36,9 @@ COMMANDS: dict[str, tuple[Callable[..., None], tuple[tuple[str, ...], ...]]] = {
 
 app = typer.Typer(
     name="ppo",
+    cls=CommandGroup,
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help=SUMMARY,
@@ -49,8 +52,13 @@ def _examples(name: str, examples: tuple[tuple[str, ...], ...]) -> str:
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
 
 
+def _summary(function: Callable[..., None]) -> str:
+    """The first line of a command's help; given as such, the list of commands does not cut it."""
+    return (function.__doc__ or "").partition("\n")[0]
+
+
 for _name, (_function, _words) in COMMANDS.items():
-    app.command(_name, epilog=_examples(_name, _words))(_function)
+    app.command(_name, short_help=_summary(_function), epilog=_examples(_name, _words))(_function)
 
 
 @app.callback(invoke_without_command=True)
@@ -59,7 +67,7 @@ def root(
 ) -> None:
     """Options of `ppo` itself."""
     if version:
-        typer.echo(f"ppo {ppo_cli.__version__}")
+        print_text(f"ppo {ppo_cli.__version__}\n")
         raise typer.Exit
 
 

@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from ppo_cli.cli.output import Json, RunsDir, error_boundary, new_console, show_result
+from ppo_cli.cli.output import Json, RunsDir, error_boundary, show_result
+from ppo_cli.cli.terminal import new_console, print_text
 from ppo_cli.errors import FailConditionError, UsageError
 
 EXAMPLES = (("runs/A", "runs/B"), ("runs/A", "runs/B", "--fail-if", "change(refusal.safe) > 10%"))
@@ -73,7 +74,7 @@ def compare(
         if as_markdown:
             from ppo_cli.reports.markdown import comparison_markdown
 
-            typer.echo(comparison_markdown(results), nl=False)
+            print_text(comparison_markdown(results))
         else:
             show_result(as_json, results, lambda: comparison_screen(results))
         page = results[0].page

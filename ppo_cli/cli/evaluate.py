@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from ppo_cli.cli.output import Json, RunsDir, error_boundary, progress_view, show_result
+from ppo_cli.cli.output import Json, RunsDir, StartFolder, TrustCode, error_boundary, progress_view, show_result
 from ppo_cli.errors import UsageError
 from ppo_cli.records.program import command
 
@@ -27,6 +27,8 @@ class _Targets:
     prompts: str | None
     rescore: bool
     runs_dir: Path
+    start: Path | None
+    trust_code: bool
 
 
 def evaluate(
@@ -57,6 +59,8 @@ def evaluate(
         typer.Option(help="Score answers from elsewhere: JSONL or CSV with id, prompt, answer.", metavar="FILE"),
     ] = None,
     labels_file: Annotated[Path | None, typer.Option(help="File for the labels of --answers.", metavar="FILE")] = None,
+    start: StartFolder = None,
+    trust_code: TrustCode = False,
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
@@ -69,6 +73,7 @@ def evaluate(
             example = command("eval", "--checkpoint", "runs/RUN/last")
             raise UsageError("Give either --checkpoint or --answers.", f"Example: {example}")
         model_options = [("--config", config), ("--prompts", prompts), ("--rescore", rescore)]
+        model_options += [("--start", start), ("--trust-code", trust_code)]
         idle = model_options if answers else [("--labels-file", labels_file)]
         if without_effect := [name for name, value in idle if value]:
             raise UsageError(
@@ -78,7 +83,13 @@ def evaluate(
             _evaluate_answers(answers, labels_file, as_json)
             return
         targets = _Targets(
-            checkpoints=checkpoint or [], config=config, prompts=prompts, rescore=rescore, runs_dir=runs_dir
+            checkpoints=checkpoint or [],
+            config=config,
+            prompts=prompts,
+            rescore=rescore,
+            runs_dir=runs_dir,
+            start=start,
+            trust_code=trust_code,
         )
         _evaluate_checkpoints(targets, as_json)
 
@@ -95,19 +106,32 @@ def _evaluate_checkpoints(targets: _Targets, as_json: bool) -> None:
     from ppo_cli.evaluation.checkpoint_curve import evaluate_checkpoints, names_a_run
     from ppo_cli.evaluation.evaluate import evaluate as evaluate_one
     from ppo_cli.reports.screens.evaluate import checkpoint_curve_screen, evaluation_screen
+    from ppo_cli.setup.own_runs import MadeElsewhere
 
     first, prompts, rescore, runs_dir = targets.checkpoints[0], targets.prompts, targets.rescore, targets.runs_dir
+    elsewhere = MadeElsewhere(start=targets.start, trust_code=targets.trust_code)
     if len(targets.checkpoints) > 1 or names_a_run(first, runs_dir):
         if targets.config is not None:
             raise UsageError("--config has no effect on checkpoints of a run, which has its own.", "Leave it out.")
         with progress_view(as_json) as on_event:
             curve = evaluate_checkpoints(
-                targets.checkpoints, prompts=prompts, rescore=rescore, runs_dir=runs_dir, on_event=on_event
+                targets.checkpoints,
+                prompts=prompts,
+                rescore=rescore,
+                runs_dir=runs_dir,
+                elsewhere=elsewhere,
+                on_event=on_event,
             )
         show_result(as_json, curve, lambda: checkpoint_curve_screen(curve))
         return
     with progress_view(as_json) as on_event:
         result = evaluate_one(
-            first, config=targets.config, prompts=prompts, rescore=rescore, runs_dir=runs_dir, on_event=on_event
+            first,
+            config=targets.config,
+            prompts=prompts,
+            rescore=rescore,
+            runs_dir=runs_dir,
+            elsewhere=elsewhere,
+            on_event=on_event,
         )
     show_result(as_json, result, lambda: evaluation_screen(result))

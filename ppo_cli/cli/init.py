@@ -12,7 +12,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ppo_cli.cli.output import Json, error_boundary, new_console, progress_view, show_result
+from ppo_cli.cli.output import Json, error_boundary, progress_view, show_result
+from ppo_cli.cli.terminal import new_console
 
 EXAMPLES = (
     ("refusal", "my-exp"),

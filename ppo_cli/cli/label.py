@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from ppo_cli.cli.output import Json, RunsDir, error_boundary, new_console, show_result
+from ppo_cli.cli.output import Json, RunsDir, error_boundary, show_result
+from ppo_cli.cli.terminal import new_console
 from ppo_cli.records.program import command
 from ppo_cli.store.labels import Judgement
 
@@ -53,7 +54,7 @@ def label(
 
 def _ask(session: LabellingSession, console: Console) -> None:
     """Shows one answer after the other and saves each label, until the last answer or until the person quits."""
-    from ppo_cli.reports.screens.label import MEANING, answer_card
+    from ppo_cli.reports.screens.label import KEYS, MEANING, answer_card
 
     console.print(MEANING, style="dim")
     while (item := session.current) is not None:
@@ -65,6 +66,8 @@ def _ask(session: LabellingSession, console: Console) -> None:
                 key = console.input("> ").strip().lower()
             except EOFError:
                 key = "q"
+            if key not in LABEL_KEYS and key not in ("b", "q"):
+                console.print(f"'{key}' is none of the keys: {KEYS}", markup=False)
         if key == "q":
             return
         if key == "b":

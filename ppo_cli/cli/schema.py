@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from ppo_cli.cli.output import error_boundary, new_console
+from ppo_cli.cli.output import error_boundary
+from ppo_cli.cli.terminal import new_console, print_text
 
 EXAMPLES = ((), ("--schema-file", "experiment.schema.json"))
 
@@ -28,7 +29,7 @@ def schema(
         from ppo_cli.experiment.json_schema import schema_text
 
         if schema_file is None:
-            typer.echo(schema_text(), nl=False)
+            print_text(schema_text())
             return
         from ppo_cli.store.files import disk_errors, write_text
 

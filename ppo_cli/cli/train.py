@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ppo_cli.cli.output import Json, Overrides, error_boundary, progress_view, show_result
+from ppo_cli.cli.output import Json, Overrides, StartFolder, TrustCode, error_boundary, progress_view, show_result
 from ppo_cli.errors import PpoError, UsageError
 from ppo_cli.records.program import first_commands
 
 if TYPE_CHECKING:
     from ppo_cli.experiment.load import LoadedExperiment
+    from ppo_cli.setup.own_runs import MadeElsewhere
     from ppo_cli.store.runs import Run
     from ppo_cli.training.sweep_plan import SweepPlan
 
@@ -47,6 +48,8 @@ def train(
         str | None,
         typer.Option(help="Parent run to compare with; limits which keys may change.", metavar="RUN"),
     ] = None,
+    start: StartFolder = None,
+    trust_code: TrustCode = False,
     sweep: Annotated[
         list[str] | None, typer.Option(help="Train one run for each value of a key.", metavar="KEY=VALUE,VALUE,…")
     ] = None,
@@ -61,6 +64,7 @@ def train(
         changes = [*(overrides or []), *([f"parent={parent}"] if parent is not None else [])]
         if sweep or seeds is not None:
             given = [("--resume", resume), ("--repeat", repeat), ("--processes", processes != 1)]
+            given += [("--start", start is not None), ("--trust-code", trust_code)]
             _refuse_with_sweep([name for name, value in given if value])
             if config is None:
                 raise UsageError("A sweep needs a config.", _example("--seeds", 3))
@@ -81,13 +85,17 @@ def train(
             return
         if resume is not None and (repeat or force):
             raise UsageError("--repeat and --force have no effect with --resume.", "Leave them out.")
+        if resume is None and (start is not None or trust_code):
+            raise UsageError("--start and --trust-code are for --resume only.", "Name the model in model.start.")
         if resume is not None and parent is not None:
             raise UsageError("--resume continues a run with the parent it has.", "Leave --parent out.")
         from ppo_cli.experiment.load import load_experiment
+        from ppo_cli.setup.own_runs import MadeElsewhere
         from ppo_cli.store.runs import find_run
 
         if resume is not None:
-            _resume(find_run(resume, runs_dir or Path("runs")), resume_changes, processes, as_json)
+            run = find_run(resume, runs_dir or Path("runs"))
+            _resume(run, resume_changes, MadeElsewhere(start=start, trust_code=trust_code), processes, as_json)
         else:
             loaded = load_experiment(config or Path(), changes)
             _train(loaded, runs_dir, repeat=repeat, force=force, processes=processes, as_json=as_json)
@@ -113,7 +121,7 @@ def _train(
     show_result(as_json, result, lambda: training_screen(result))
 
 
-def _resume(run: Run, changes: list[str], processes: int, as_json: bool) -> None:
+def _resume(run: Run, changes: list[str], elsewhere: MadeElsewhere, processes: int, as_json: bool) -> None:
     experiment, _ = run.verify()
     from ppo_cli.cli import main
     from ppo_cli.reports.screens.train import training_screen
@@ -122,7 +130,7 @@ def _resume(run: Run, changes: list[str], processes: int, as_json: bool) -> None
 
     process_group = join_or_launch(experiment.device, processes, main)
     with progress_view(as_json) as on_event:
-        result = resume(run, overrides=changes, on_event=on_event, process_group=process_group)
+        result = resume(run, overrides=changes, elsewhere=elsewhere, on_event=on_event, process_group=process_group)
     show_result(as_json, result, lambda: training_screen(result))
 
 

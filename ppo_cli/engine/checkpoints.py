@@ -24,7 +24,7 @@ from safetensors.torch import load_file, save_file
 
 from ppo_cli.engine.trainer import PolicyTrainer
 from ppo_cli.errors import IntegrityError
-from ppo_cli.experiment.digest import sha256_file
+from ppo_cli.experiment.digest import sha256_file, sha256_of
 from ppo_cli.models.loading import quiet_transformers, writing_weights
 from ppo_cli.records.program import command
 from ppo_cli.store.files import read_json, sync_folder, write_json
@@ -118,14 +118,40 @@ def verify_checkpoint(folder: Path) -> dict[str, Any]:
     """Checks every file of a checkpoint against its manifest, and returns the manifest.
 
     Raises:
-        IntegrityError: a file is missing or was changed.
+        IntegrityError: a file is missing, was changed, or is not listed; transformers would read it unasked.
     """
     manifest = read_json(folder / MANIFEST)
-    for name, expected in manifest["files"].items():
+    files, next_step = manifest.get("files"), "Use another checkpoint of the run."
+    if not isinstance(files, dict):
+        raise IntegrityError(f"{folder / MANIFEST} is damaged.", next_step)
+    for name, expected in files.items():
         file = folder / name
         if not file.is_file() or sha256_file(file) != expected:
-            raise IntegrityError(f"{file} was changed or is missing.", "Use another checkpoint of the run.")
+            raise IntegrityError(f"{file} was changed or is missing.", next_step)
+    for file in sorted(folder.rglob("*")):
+        name = file.relative_to(folder).as_posix()
+        if not file.is_dir() and name not in files and name != MANIFEST and not file.name.startswith("."):
+            raise IntegrityError(
+                f"{file} is not among the files that this checkpoint was written with.",
+                "Move that file elsewhere, or use another checkpoint.",
+            )
     return manifest
+
+
+def origin_of(folder: Path) -> dict[str, Any] | None:
+    """Run, update and digest of a checkpoint that is used as a start model; None of a model that is no checkpoint.
+
+    Raises:
+        IntegrityError: the checkpoint was changed.
+    """
+    if not (folder / MANIFEST).is_file():
+        return None
+    manifest = verify_checkpoint(folder)
+    return {
+        "run": manifest.get("run"),
+        "update": manifest.get("update"),
+        "sha256": sha256_of({str(name): str(digest) for name, digest in manifest["files"].items()}),
+    }
 
 
 def load_checkpoint(trainer: PolicyTrainer, folder: Path) -> None:

@@ -28,18 +28,18 @@ from trl import RewardConfig, RewardTrainer
 from ppo_cli.engine.lora import lora_config
 from ppo_cli.engine.split_decoder import SplitDecoder
 from ppo_cli.engine.warm_start import StepProgress, quiet_datasets
-from ppo_cli.errors import IntegrityError, PromptError, reason_of
-from ppo_cli.experiment.digest import sha256_file, sha256_of
+from ppo_cli.errors import PromptError, reason_of
+from ppo_cli.experiment.digest import sha256_of
 from ppo_cli.experiment.term_types import Preference
 from ppo_cli.models import loading
-from ppo_cli.models.cache_dir import cache_folder
+from ppo_cli.models.cache_dir import cached
+from ppo_cli.models.cached_folder import verify_manifest, write_manifest
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.records.events import EventHandler, Notice, Phase
 from ppo_cli.rewards.classifier import scorer_in, token_ids
 from ppo_cli.stats.intervals import wilson
-from ppo_cli.store.files import read_json, write_json
 
-TRAINING_VERSION = 2
+TRAINING_VERSION = 3
 """Raised whenever the training below gives other weights, or its manifest other keys; it is part of the cache key."""
 MANIFEST = "reward-model-manifest.json"
 PROMPTS_PER_HELD_OUT = 5
@@ -105,7 +105,7 @@ def train_reward_model(
             "device": device.type,
         }
     )
-    target = cache_folder() / "reward-models" / key[:16]
+    target = cached("reward-models", key[:16])
     if not target.exists():
         training = _Training(
             term_path=term_path,
@@ -116,11 +116,7 @@ def train_reward_model(
             on_event=on_event,
         )
         _train_into(target, pairs, training)
-    manifest = read_json(target / MANIFEST)
-    if sha256_file(target / "model.safetensors") != manifest["model.safetensors"]:
-        raise IntegrityError(
-            f"The cached reward model {target} was changed.", "Remove that folder; it is trained again."
-        )
+    manifest = verify_manifest(target, MANIFEST, "reward model")
     _report_accuracy(term_path, manifest["correct_pairs"], manifest["held_out_pairs"], on_event)
     return target
 
@@ -196,10 +192,10 @@ def _train_into(target: Path, pairs: Sequence[Pair], training: _Training) -> Non
         folder = Path(work) / "model"
         trained.save_pretrained(folder, max_shard_size="100GB")
         tokenizer.save_pretrained(folder)
-        write_json(
-            folder / MANIFEST,
+        write_manifest(
+            folder,
+            MANIFEST,
             {
-                "model.safetensors": sha256_file(folder / "model.safetensors"),
                 "train_pairs": len(train),
                 "held_out_pairs": len(held_out),
                 "correct_pairs": _count_correct(training, folder, held_out),

@@ -156,10 +156,7 @@ def collate(
     response_mask, value_mask = answer_masks(lengths, steps)
     return Rollouts(
         prompts=list(episodes.prompts),
-        answers=[
-            Answer(text=tokenizer.decode(answer.token_ids), token_count=len(answer.token_ids), finish=answer.finish)
-            for answer in sampled
-        ],
+        answers=[tokenizer.answer_of(answer.token_ids, answer.finish) for answer in sampled],
         ids=ids.to(device),
         prompt_lengths=torch.tensor([len(prompt) for prompt in episodes.token_ids]).to(device),
         lengths=lengths.to(device),

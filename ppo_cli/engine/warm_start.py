@@ -23,18 +23,17 @@ from trl import SFTConfig, SFTTrainer
 
 from ppo_cli.engine.lora import lora_config
 from ppo_cli.engine.split_decoder import SplitDecoder
-from ppo_cli.errors import IntegrityError
-from ppo_cli.experiment.digest import sha256_file, sha256_of
+from ppo_cli.experiment.digest import sha256_of
 from ppo_cli.experiment.schema import Sft
-from ppo_cli.models.cache_dir import cache_folder
+from ppo_cli.models.cache_dir import cached
+from ppo_cli.models.cached_folder import verify_manifest, write_manifest
 from ppo_cli.models.loading import ChatTokenizer, export_support_files, quiet_transformers, writing_weights
 from ppo_cli.prompts.jsonl import as_row
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.events import EventHandler, Phase, Progress
-from ppo_cli.store.files import read_json, write_json
 
-TRAINING_VERSION = 3
-"""Raised whenever the training below gives other weights; it is part of the cache key."""
+TRAINING_VERSION = 4
+"""Raised whenever the training below writes other files; it is part of the cache key."""
 MANIFEST = "warm-start-manifest.json"
 
 
@@ -44,7 +43,7 @@ class ModelToTrain:
 
     folder: Path
     digests: Mapping[str, Any]
-    """Of its weights and tokenizer."""
+    """Of its weights, config.json and tokenizer."""
     tokenizer: ChatTokenizer
     load: Callable[[], Any]
     """Loads it as a transformers causal language model, whose weights are then changed."""
@@ -76,12 +75,10 @@ def warm_start(model: ModelToTrain, examples: Sequence[Prompt], settings: Sft, o
             "device_and_dtype": model.device_and_dtype,
         }
     )
-    target = cache_folder() / "warm-starts" / key[:16]
+    target = cached("warm-starts", key[:16])
     if not target.exists():
         _train_into(target, model, examples, settings, on_event)
-    manifest = read_json(target / MANIFEST)
-    if sha256_file(target / "model.safetensors") != manifest["model.safetensors"]:
-        raise IntegrityError(f"The cached warm start {target} was changed.", "Remove that folder; it is trained again.")
+    verify_manifest(target, MANIFEST, "warm start")
     return target
 
 
@@ -100,7 +97,7 @@ def _train_into(
         folder = Path(work) / "model"
         merged.save_pretrained(folder, max_shard_size="100GB")
         export_support_files(model.folder, folder)
-        write_json(folder / MANIFEST, {"model.safetensors": sha256_file(folder / "model.safetensors")})
+        write_manifest(folder, MANIFEST)
         try:
             folder.rename(target)
         except OSError:
@@ -150,7 +147,7 @@ def _train(start: ModelToTrain, examples: Sequence[Prompt], settings: Sft, work:
 
 def _example(tokenizer: ChatTokenizer, example: Prompt) -> dict[str, list[int]]:
     """The prompt as rollouts tokenize it, then the answer and the end-of-turn token; only these two are learnt."""
-    prompt = tokenizer.render(example.text)
+    prompt = tokenizer.render(example.chat)
     answer = tokenizer.tokenizer(example.answer, add_special_tokens=False)["input_ids"]
     answer = [int(token) for token in answer] + [tokenizer.stop_ids[0]]
     return {"input_ids": prompt + answer, "completion_mask": [0] * len(prompt) + [1] * len(answer)}

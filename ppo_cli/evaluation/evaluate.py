@@ -25,6 +25,7 @@ from ppo_cli.records.measures import Sample
 from ppo_cli.records.results import EvaluationResult
 from ppo_cli.rewards.rewarded_measures import measures_also_rewarded
 from ppo_cli.setup.freeze_inputs import verify_against_lock
+from ppo_cli.setup.own_runs import HERE, MadeElsewhere, open_run
 from ppo_cli.setup.resolve import read_inputs, resolve_experiment, tokenize_prompts
 from ppo_cli.setup.tokenized_prompts import TokenizedPrompts
 from ppo_cli.stats.by_category import by_category
@@ -94,6 +95,7 @@ def evaluate(
     prompts: str | Path | None = None,
     rescore: bool = False,
     runs_dir: str | Path = "runs",
+    elsewhere: MadeElsewhere = HERE,
     on_event: EventHandler = ignore_events,
 ) -> EvaluationResult:
     """Samples a model on an evaluation set and measures its answers; continues an evaluation that was killed.
@@ -104,10 +106,11 @@ def evaluate(
         prompts: other prompts instead of the experiment's evaluation set: a file, or hf:NAME[:split].
         rescore: measure existing answers by the current rules; generates nothing and needs no torch.
         runs_dir: folder of run folders.
+        elsewhere: what the user says of a run that was made on another machine.
         on_event: called with progress.
 
     Raises:
-        UsageError: no such checkpoint, no settings for it, or no answers that could be rescored.
+        UsageError: no such checkpoint, no settings for it, a run that brings code, or no answers to rescore.
         IntegrityError: the run or the checkpoint was changed after freezing.
 
     Example:
@@ -122,10 +125,12 @@ def evaluate(
         runs_dir=Path(runs_dir),
         opened={},
     )
+    for notice in target.other_prompts.notices if target.other_prompts else ():
+        on_event(Notice(text=notice))
     if rescore:
         evaluated, baseline = rescore_evaluation(target), target.read_baseline()
     else:
-        evaluated, baseline = sample_and_measure(target, on_event)
+        evaluated, baseline = sample_and_measure(target, on_event, elsewhere)
     return _result(target, evaluated, baseline if target.folder != target.baseline_folder else None)
 
 
@@ -148,31 +153,42 @@ def rescore_evaluation(target: EvaluationTarget) -> EvaluationData:
 
 
 def sample_and_measure(
-    target: EvaluationTarget, on_event: EventHandler
+    target: EvaluationTarget, on_event: EventHandler, elsewhere: MadeElsewhere = HERE
 ) -> tuple[EvaluationData, EvaluationData | None]:
     """Generates answers and measures them; those of step 0 to other prompts too, where there are none yet.
+
+    Args:
+        target: what is evaluated; a model that belongs to no run is asked with its own tokenizer and chat template.
+        on_event: called with progress.
+        elsewhere: what the user says of a run that was made on another machine.
 
     Returns:
         The evaluation, and that of step 0 on the same prompts.
     """
     from ppo_cli.models.loading import model_digests
-    from ppo_cli.setup.start_model import load_start_model, open_checkpoint
+    from ppo_cli.setup.start_model import load_start_model, open_checkpoint, require_embeddings, tokenizer_of_other
 
     records, other = target.records, target.other_prompts
     if records is not None and not Path(target.checkpoint).exists():
         raise no_such_checkpoint(target.checkpoint)
-    resolved = resolve_experiment(read_inputs(target.experiment), on_event)
+    if records is None and elsewhere.start is not None:
+        raise UsageError(f"--start has no effect: {target.checkpoint} belongs to no run.", "Leave it out.")
+    experiment = target.experiment if records is None else open_run(records.run, elsewhere, opens_reward=False)
+    resolved = resolve_experiment(read_inputs(experiment), on_event)
     if records is not None:
         verify_against_lock(records.lock, resolved, records.name)
     source = open_checkpoint(target.checkpoint, target.run, on_event)
+    own = records is not None or source.samefile(resolved.model_source.folder)
+    tokenizer = resolved.tokenizer if own else tokenizer_of_other(source, resolved, on_event)
     with disk_errors(target.folder):
         target.folder.parent.mkdir(parents=True, exist_ok=True)  # before the work, so that none is lost
     start = load_start_model(resolved, on_event)
-    policy = start.load_other(source)
+    policy = start.load_other(source, tokenizer, trust_remote_code=own and experiment.model.trust_remote_code)
     prompts = resolved.evaluation
-    if other is not None:
-        limit = target.experiment.prompts.max_tokens
-        prompts = tokenize_prompts(resolved.tokenizer, other.prompts, Path(other.name), limit)
+    if other is not None or tokenizer is not resolved.tokenizer:
+        asked, name = (other.prompts, other.name) if other else (prompts.prompts, experiment.prompts.eval)
+        prompts = tokenize_prompts(tokenizer, asked, Path(name), experiment.prompts.max_tokens)
+    require_embeddings(policy, [prompts])
 
     def evaluated(folder: Path, model: Any, checkpoint: str, weights: Path) -> EvaluationData:  # noqa: ANN401
         def reference() -> AbstractContextManager[Any]:
@@ -184,12 +200,12 @@ def sample_and_measure(
                 name=checkpoint,
                 checkpoint=checkpoint,
                 prompt_set=target.prompt_set,
-                weights=model_digests(weights, resolved.tokenizer)["weights"],
+                weights=model_digests(weights, tokenizer)["weights"],
             ),
             AnsweringModels(
                 policy=reference if model is start.model else lambda: nullcontext(model),
                 reference=reference,
-                tokenizer=resolved.tokenizer,
+                tokenizer=tokenizer,
             ),
             prompts,
             target.experiment,

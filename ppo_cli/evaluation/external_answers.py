@@ -15,10 +15,12 @@ from typing import Any
 from ppo_cli.behaviours.label_answers import RULES_VERSION, label_sample
 from ppo_cli.behaviours.measures import BY_CATEGORY, MEASURES
 from ppo_cli.errors import PromptError, UsageError
-from ppo_cli.prompts.formats import table_rows
 from ppo_cli.prompts.jsonl import as_prompts
+from ppo_cli.prompts.leakage import normalise
+from ppo_cli.prompts.prompt_files import read_standard_rows
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.records.measures import LabelledAnswer, Sample
+from ppo_cli.records.reasoning import split_reasoning
 from ppo_cli.records.results import ExternalAnswersResult
 from ppo_cli.stats.by_category import by_category
 from ppo_cli.stats.intervals import estimate
@@ -50,26 +52,40 @@ def score_answers(answers: str | Path, *, labels_file: str | Path | None = None)
         raise UsageError(
             f"{labels_path}: the labels would replace the answers.", "Name another file with --labels-file."
         )
+    standard = read_standard_rows(path)
     prompts: dict[str, Prompt] = {}
+    same_text: dict[str, Prompt] = {}
+    ids: list[str] = []
     samples: list[Sample] = []
     count: Counter[str] = Counter()
-    for number, row in table_rows(path):
-        where = f"{path}, line {number}"
-        prompt = _prompt(row, where)
-        known = prompts.setdefault(prompt.id, prompt)
-        if known != prompt:
+    for where, row in standard.rows:
+        own = _prompt(row, where)
+        known = prompts.setdefault(own.id, own)
+        if known != own:
             raise PromptError(
-                f"{where}: id '{prompt.id}' has another prompt, category or expect above.",
+                f"{where}: id '{own.id}' has another prompt, category or expect above.",
                 "Give each prompt its own id.",
             )
+        prompt = _of_same_text(same_text, own)
+        ids.append(own.id)
         samples.append(_sample(row, prompt, count[prompt.id], where))
         count[prompt.id] += 1
     if not samples:
         raise PromptError(f"{path} holds no answers.", 'Write {"id": …, "prompt": …, "answer": …} into it.')
-    labelled = [_without(row, NEEDS_TOKENS) for row in label_sample(list(prompts.values()), samples)]
+    grouped = list(same_text.values())
+    labelled = [_without(row, NEEDS_TOKENS) for row in label_sample(grouped, samples)]
     with disk_errors(labels_path):
         labels_path.parent.mkdir(parents=True, exist_ok=True)
-    write_lines(labels_path, [{"id": row.prompt.id, "sample": row.sample.index, **row.labels} for row in labelled])
+    write_lines(
+        labels_path,
+        [{"id": id_, "sample": row.sample.index, **row.labels} for id_, row in zip(ids, labelled, strict=True)],
+    )
+    notices = list(standard.notices)
+    if len(grouped) < len(prompts):
+        notices.append(
+            f"{len(prompts)} ids have {len(grouped)} different prompts; answers to the same prompt count as several "
+            "answers to it."
+        )
     matrix = label_matrix(labelled)
     estimates = [estimate(measure, matrix) for measure in MEASURES]
     return ExternalAnswersResult(
@@ -77,9 +93,10 @@ def score_answers(answers: str | Path, *, labels_file: str | Path | None = None)
         labels=str(labels_path),
         rules=RULES_VERSION,
         answers=len(samples),
-        prompts=len(prompts),
+        prompts=len(grouped),
         estimates=tuple(row for row in estimates if row.value is not None),
         categories=by_category(matrix, None, BY_CATEGORY),
+        notices=tuple(notices),
     )
 
 
@@ -87,10 +104,15 @@ def _prompt(row: Mapping[str, Any], where: str) -> Prompt:
     text, given = row.get("prompt"), row.get("id")
     if given is None:  # rows of one prompt get one id
         given = hashlib.sha256(str(text).encode("utf-8", "replace")).hexdigest()[:12]
-    named = {"id": str(given) if isinstance(given, int) else given}
     fields = {name: row[name] for name in ("prompt", "category", "expect") if name in row}
-    (prompt,) = as_prompts([(where, {**named, **fields})], where)
+    (prompt,) = as_prompts([(where, {"id": given, **fields})], where)
     return prompt
+
+
+def _of_same_text(known: dict[str, Prompt], prompt: Prompt) -> Prompt:
+    """The first prompt of the same words and the same expectation."""
+    key = "\n".join((normalise(prompt.text) or prompt.text, prompt.category, prompt.expect))
+    return known.setdefault(key, prompt)
 
 
 def _sample(row: Mapping[str, Any], prompt: Prompt, index: int, where: str) -> Sample:
@@ -100,7 +122,13 @@ def _sample(row: Mapping[str, Any], prompt: Prompt, index: int, where: str) -> S
     if not isinstance(answer, str):
         has = "`answer` must be text" if "answer" in row else "has no `answer`"
         raise PromptError(f"{where}: {has}.", "Each row needs a prompt and an answer.")
-    return Sample(prompt_id=prompt.id, index=index, answer=Answer(text=answer, token_count=0, finish="eos"), kl=None)
+    reasoning, text = split_reasoning(answer)
+    return Sample(
+        prompt_id=prompt.id,
+        index=index,
+        answer=Answer(text=text, token_count=0, finish="eos", reasoning=reasoning),
+        kl=None,
+    )
 
 
 def _without(row: LabelledAnswer, names: tuple[str, ...]) -> LabelledAnswer:

@@ -13,7 +13,7 @@ from typing import Any
 from ppo_cli.evaluation.results import EvaluationData, read_evaluation
 from ppo_cli.experiment.freeze import Lock
 from ppo_cli.experiment.schema import Experiment
-from ppo_cli.prompts.jsonl import read_prompts
+from ppo_cli.prompts.prompt_files import read_prompts
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.training import Episode, RunState, UpdateMetrics
 from ppo_cli.store.answer_rows import episode_from_row

@@ -16,7 +16,7 @@ from ppo_cli.evaluation.results import EvaluationData, read_evaluation
 from ppo_cli.evaluation.run_records import RunRecords
 from ppo_cli.experiment.load import LoadedExperiment, load_experiment
 from ppo_cli.experiment.schema import Experiment
-from ppo_cli.prompts.jsonl import read_prompts
+from ppo_cli.prompts.prompt_files import read_prompts
 from ppo_cli.prompts.sources import PromptSet, read_prompt_set
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.program import example_config

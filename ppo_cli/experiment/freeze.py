@@ -24,7 +24,7 @@ from ppo_cli.experiment.schema import Experiment
 from ppo_cli.experiment.schema_base import KeyRole
 from ppo_cli.experiment.schema_index import key_of
 
-LOCK_FORMAT = "ppo-freeze/2"
+LOCK_FORMAT = "ppo-freeze/3"
 """How a lock is written and its digests are made; a lock of another format is not read."""
 
 REWARD_CONTENT = "reward_content"

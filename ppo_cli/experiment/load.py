@@ -1,12 +1,13 @@
 """YAML and `key=value` overrides to a frozen, checked Experiment, and back to YAML.
 
 The only module that imports OmegaConf. Not here: what a key means (`schema`), what is wrong with a value (`problems`),
-digests (`freeze`).
+the text of a file (`yaml_text`), digests (`freeze`).
 """
 
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,14 +24,15 @@ from omegaconf.errors import (
 )
 from pydantic import ValidationError
 
-from ppo_cli.errors import ConfigError, reason_of
+from ppo_cli.errors import ConfigError
 from ppo_cli.experiment.cross_checks import contradictions, without_effect
 from ppo_cli.experiment.paths import resolve_path, resolve_paths, term_types_in
-from ppo_cli.experiment.problems import Problem, missing, problems_of
+from ppo_cli.experiment.problems import Problem, missing, null_as_text, problems_of
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.experiment.schema_index import ANY_NAME, TERMS, closest_key, key_of, keys_in, schema_keys
 from ppo_cli.experiment.term_types import TERM_TYPES
 from ppo_cli.experiment.values import REFERENCE, flatten, to_dict, without_references
+from ppo_cli.experiment.yaml_text import MAX_DEPTH, check_yaml, not_yaml, one_line, read_text
 
 CORRECT_IT = "Correct it; a config that `ppo init` writes explains every key."
 MISSING = "???"
@@ -49,6 +51,9 @@ class LoadedExperiment:
     """What was typed after it, as `key=value`."""
     given: frozenset[str]
     """The key paths that the file or an override gives; the rest are defaults."""
+
+    def __repr__(self) -> str:
+        return f"LoadedExperiment({str(self.source)!r}, {list(self.overrides)})"
 
 
 def load_experiment(source: Path | str, overrides: Sequence[str] = ()) -> LoadedExperiment:
@@ -95,22 +100,12 @@ def to_yaml(experiment: Experiment) -> str:
 
 
 def _read_yaml(source: Path) -> dict[str, Any]:
-    if source.is_dir():
-        raise ConfigError(f"{source} is a directory, not a config file.", "Name a .yaml file inside it.")
-    try:
-        text = source.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigError(
-            f"{source}: no such file.", "Check the path, or write a config with `ppo init refusal my-exp`."
-        ) from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{source}: not UTF-8 text at byte {error.start}.", "Save it as UTF-8.") from None
-    except OSError as error:
-        raise ConfigError(f"{source} cannot be read: {reason_of(error)}.", "Check the path and who owns it.") from None
+    text = read_text(source)
+    check_yaml(text, str(source))
     try:
         config = OmegaConf.load(io.StringIO(text))
-    except (yaml.YAMLError, OmegaConfBaseException) as error:
-        raise ConfigError(f"{source}: not readable as YAML: {_one_line(error)}.", "Correct that line.") from None
+    except (yaml.YAMLError, OmegaConfBaseException, ValueError, RecursionError) as error:
+        raise not_yaml(error, text, str(source)) from None
     except OSError:  # what OmegaConf raises for a file that holds one value
         raise ConfigError(f"{source}: holds a single value, not keys and values.", "Start it with `name: …`.") from None
     if not isinstance(config, DictConfig):
@@ -124,13 +119,31 @@ def _parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
     for override in overrides:
         if "=" not in override or not override.split("=", 1)[0].strip():
             raise ConfigError(f"override '{override}' is not of the form key=value.", "Example: kl.coef=0.05")
+        if override.partition("=")[0].count(".") > MAX_DEPTH:
+            raise ConfigError(f"override '{override[:60]}…': no such key.", "Example: kl.coef=0.05")
+    words = [_as_text(override) for override in overrides]
+    for override in words:
+        value, where = override.partition("=")[2], f"override '{override}'"
+        check_yaml(value, where)
         try:
             OmegaConf.from_dotlist([override])
-        except (yaml.YAMLError, OmegaConfBaseException) as error:
-            raise ConfigError(
-                f"override '{override}' is not readable: {_one_line(error)}.", "Quote the value."
-            ) from None
-    return _plain(OmegaConf.from_dotlist(list(overrides)))
+        except (yaml.YAMLError, OmegaConfBaseException, ValueError, RecursionError) as error:
+            raise ConfigError(f"{where} is not readable: {one_line(error)}.", "Quote the value.") from None
+    return _plain(OmegaConf.from_dotlist(words))
+
+
+def _as_text(override: str) -> str:
+    """An override of a key that takes a text, quoted where YAML would read a sentence as something else."""
+    name, _, value = override.partition("=")
+    key = key_of(name.strip())
+    if key is None or not key.takes_text or REFERENCE in value:
+        return override
+    try:
+        node = yaml.compose(value, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError):
+        node = yaml.MappingNode("", [])
+    is_text = isinstance(node, yaml.ScalarNode) and (node.style is not None or " #" not in value)
+    return override if node is None or is_text else f"{name}={json.dumps(value, ensure_ascii=False)}"
 
 
 def _validated(
@@ -150,6 +163,7 @@ def _validated(
         _raise_if_any(_resolvers(tree), source, overridden)
     references = _References(types, source.parent)
     tree, problems = references.replaced_in(*trees), references.problems
+    problems += [found for path, value in flatten(tree).items() if (found := null_as_text(path, value)) is not None]
     try:
         experiment = Experiment.model_validate(tree)
     except ValidationError as error:
@@ -233,7 +247,7 @@ def _resolver_problem(path: str, text: str) -> Problem | None:
     try:
         nodes: list[Any] = [grammar_parser.parse(text)]
     except GrammarParseError as error:
-        return Problem(path, f"'{text}' is no reference to a key: {_one_line(error)}")
+        return Problem(path, f"'{text}' is no reference to a key: {one_line(error)}")
     for node in nodes:
         if type(node).__name__ == "InterpolationResolverContext":
             words = (
@@ -249,12 +263,12 @@ def _why_it_leads_nowhere(error: OmegaConfBaseException) -> str:
     if isinstance(error, InterpolationToMissingValueError):
         return "refers to a key that is not given"
     if isinstance(error, InterpolationKeyError):
-        wrong = re.search(r"'(.*)'", _one_line(error))
+        wrong = re.search(r"'(.*)'", one_line(error))
         guess = closest_key(wrong[1]) if wrong else None
         return f"refers to no key of this config{f'; did you mean {guess}?' if guess else ''}"
     if "parent node" in str(error):
         return "refers to the group of keys that it is part of"
-    return "refers to itself" if "Recursive" in str(error) else f"cannot be resolved: {_one_line(error)}"
+    return "refers to itself" if "Recursive" in str(error) else f"cannot be resolved: {one_line(error)}"
 
 
 def _defaults(types: Mapping[str, str]) -> dict[str, Any]:
@@ -316,10 +330,3 @@ def _raise_if_any(problems: Sequence[Problem], source: Path, overridden: frozens
         raise ConfigError(f"{where}: {problems[0]}{'' if problems[0].words.endswith('?') else '.'}", CORRECT_IT)
     listed = "\n".join(f"  - {problem}" for problem in problems)
     raise ConfigError(f"{where}: {len(problems)} problems:\n{listed}", CORRECT_IT)
-
-
-def _one_line(error: Exception) -> str:
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        return f"line {error.problem_mark.line + 1}: {error.problem}"
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0].removesuffix(".") if lines else type(error).__name__

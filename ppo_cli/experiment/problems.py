@@ -16,9 +16,19 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
-from ppo_cli.experiment.schema_index import TERMS, Key, closest_key, keys_in, schema_keys, sections
+from ppo_cli.experiment.foreign_keys import counterpart
+from ppo_cli.experiment.schema_index import (
+    TERMS,
+    Key,
+    closest_key,
+    key_of,
+    keys_in,
+    nullable_groups,
+    schema_keys,
+    sections,
+)
 from ppo_cli.experiment.term_types import TERM_TYPES
-from ppo_cli.experiment.values import format_value, quoted
+from ppo_cli.experiment.values import flatten, format_value, quoted
 
 
 @dataclass(frozen=True)
@@ -74,7 +84,7 @@ def _problems(where: tuple[int | str, ...], kind: str, value: object, context: M
             key = keys_in(TERM_TYPES[type_name])[path.rpartition(".")[2]] if type_name else schema_keys()[path]
             return [Problem(path, missing(key))]
         case "extra_forbidden":
-            return [Problem(path, f"no such key{_hint(_closest(path, type_name))}")]
+            return _unknown_key(path, type_name, value)
         case "too_short" if value:
             return []
         case "contradiction":
@@ -83,7 +93,43 @@ def _problems(where: tuple[int | str, ...], kind: str, value: object, context: M
             return _unknown_type(path, value)
         case "string_pattern_mismatch" if where[-1] == "[key]":
             return [Problem(path, r"the name of a term may not have blanks or any of . / \ : = * $")]
-    return [Problem(path, _in_words(kind, value, context))]
+    return [Problem(path, f"{_in_words(kind, value, context)}{_instead(path, kind, value)}")]
+
+
+def null_as_text(path: str, value: object) -> Problem | None:
+    """The problem of a key that may be null and has a text that other languages write for it."""
+    key = key_of(path)
+    if isinstance(value, str) and value.strip().lower() in NULL_WORDS and key is not None and key.nullable:
+        return Problem(path, f"'{value}' is a text; write null")
+    return None
+
+
+def _instead(path: str, kind: str, value: object) -> str:
+    """What to do instead, where a value shows what was meant."""
+    key = key_of(path)
+    nullable = (key is not None and key.nullable) or path in nullable_groups()
+    if nullable and (value is False or (isinstance(value, str) and value.strip().lower() in NULL_WORDS)):
+        return "; write null"
+    several = value.split(",") if isinstance(value, str) and kind in ("int_type", "float_type") else value
+    if key is not None and isinstance(several, list | tuple) and len(several) > 1 and "list" not in kind:
+        if path == "seed":
+            return f"; for a run per seed, type --seeds {len(several)}"
+        values = ",".join(format_value(one).strip() for one in several[:MAX_VALUES_SHOWN])
+        return f"; for a run per value, type --sweep {path}={values}"
+    return ""
+
+
+def _unknown_key(path: str, type_name: str | None, value: object) -> list[Problem]:
+    """A key that there is not; of one of another program, and of the keys below it, what it is called here."""
+    if type_name is not None:
+        return [Problem(path, f"no such key{_hint(_closest(path, type_name))}")]
+    here = counterpart(path)
+    below = [
+        Problem(inner, f"no such key; {words}")
+        for inner in (flatten(dict(value), f"{path}.") if isinstance(value, Mapping) else ())
+        if (words := counterpart(inner)) is not None
+    ]
+    return below or [Problem(path, f"no such key; {here}" if here else f"no such key{_hint(closest_key(path))}")]
 
 
 def _path(where: Sequence[int | str]) -> tuple[str, str | None]:
@@ -116,6 +162,10 @@ def _in_words(kind: str, value: object, context: Mapping[str, Any]) -> str:
     return f"{_MUST_BE.get(kind, 'cannot be used')}, got {quoted(value)}"
 
 
+NULL_WORDS = frozenset({"none", "nil", "null", "nan", "undefined"})
+"""What is written for null elsewhere, in small letters."""
+MAX_VALUES_SHOWN = 5
+"""Values of a list that a suggested --sweep repeats."""
 _BOUNDS = {
     "greater_than": ("gt", "greater than"),
     "greater_than_equal": ("ge", "at least"),

@@ -48,6 +48,10 @@ class Key:
     """Values must be this or less."""
     path_kind: PathKind | None
     """How it names a file or folder, relative to the config's folder; None for any other value."""
+    takes_text: bool
+    """Whether its value is one text."""
+    nullable: bool
+    """Whether its value may be null."""
 
     @property
     def is_file(self) -> bool:
@@ -81,6 +85,14 @@ def keys_in(group: type[ConfigGroup]) -> dict[str, Key]:
 def sections() -> dict[str, str]:
     """Every group of keys by its path, with its one-line meaning."""
     return dict(_sections(Experiment, ""))
+
+
+@cache
+def nullable_groups() -> frozenset[str]:
+    """The groups of keys that may be null, by their paths."""
+    return frozenset(
+        path for path, field in _group_fields(Experiment, "") if type(None) in typing.get_args(field.annotation)
+    )
 
 
 def wildcard_path(path: str) -> str:
@@ -168,6 +180,8 @@ def _key(path: str, field: FieldInfo) -> Key:
         ge=_bound(field, annotated_types.Ge, "ge"),
         le=_bound(field, annotated_types.Le, "le"),
         path_kind=kinds[0] if kinds else None,
+        takes_text=field.annotation is str or str in typing.get_args(field.annotation),
+        nullable=type(None) in typing.get_args(field.annotation),
     )
 
 
@@ -184,6 +198,14 @@ def _sections(group: type[ConfigGroup], prefix: str) -> Iterator[tuple[str, str]
             yield path, field.description or ""
         if inner is not None:
             yield from _sections(inner, f"{path}.")
+
+
+def _group_fields(group: type[ConfigGroup], prefix: str) -> Iterator[tuple[str, FieldInfo]]:
+    for name, field in group.model_fields.items():
+        inner = _group_within(field)
+        if inner is not None:
+            yield f"{prefix}{name}", field
+            yield from _group_fields(inner, f"{prefix}{name}.")
 
 
 def _group_within(field: FieldInfo) -> type[ConfigGroup] | None:

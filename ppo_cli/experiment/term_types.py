@@ -139,8 +139,9 @@ class Format(RewardTerm):
             raise contradiction("pattern", "missing; form: regex needs one")
         try:
             re.compile(self.pattern)
-        except re.error as error:
-            raise contradiction("pattern", f"is no regular expression: {error}") from None
+        except (re.error, OverflowError, RecursionError, MemoryError) as error:
+            why = str(error) or "it is nested too deep"
+            raise contradiction("pattern", f"is no regular expression: {why}") from None
         return self
 
 

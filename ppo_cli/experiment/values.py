@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ppo_cli.records.secrets import masked
+
 if TYPE_CHECKING:
     from ppo_cli.experiment.schema import Experiment
 
@@ -46,10 +48,15 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def format_value(value: object) -> str:
-    """A value as it would be typed in the config."""
+    """A value as it would be typed in the config, with … for what looks like a secret."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:g}"
+    try:
+        return masked(str(value))
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        return "a number of more than 4,300 digits"
 
 
 def without_references(tree: Any) -> Any:  # noqa: ANN401 - any part of a tree

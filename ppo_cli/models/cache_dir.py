@@ -1,27 +1,76 @@
 """The cache folder for fetched and prepared models.
 
-Not here: what is kept there (`builtin`, `engine.warm_start`, `engine.reward_model`).
+Not here: what is kept there (`builtin`, `adapter`, `engine.warm_start`, `engine.reward_model`).
 """
 
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
+
+from ppo_cli.errors import NoPermissionError
+from ppo_cli.store.files import disk_errors
 
 CACHE_VARIABLE = "PPO_CACHE"
 """Environment variable that overrides the folder."""
 
 
 def cache_folder() -> Path:
-    """The folder for models; created if it is missing.
+    """The folder for models that may be written; created if it is missing.
 
-    $PPO_CACHE if that is set, else ppo-cli in $XDG_CACHE_HOME or ~/.cache.
+    $PPO_CACHE if that is set, else ppo-cli in $XDG_CACHE_HOME or ~/.cache; where that may not be written, as in many
+    containers, a folder of this user's own below the folder for temporary files.
+
+    Raises:
+        NoPermissionError: $PPO_CACHE may not be written, or no other folder may.
+        DiskFullError: no space is left.
     """
+    folder = _wanted_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        may_be_written = os.access(folder, os.W_OK | os.X_OK)
+    except OSError:
+        may_be_written = False
+    if may_be_written:
+        return folder
+    if os.environ.get(CACHE_VARIABLE):
+        raise NoPermissionError(f"No permission to write {folder}.", f"Set {CACHE_VARIABLE} to another folder.")
+    return _temporary_folder()
+
+
+def cached(*names: str) -> Path:
+    """The path of something cached: where it lies already, else where it may be written.
+
+    Args:
+        names: of the folders and the file below the cache folder.
+
+    Raises:
+        UsageError: as `cache_folder`.
+    """
+    existing = _wanted_folder().joinpath(*names)
+    return existing if existing.exists() else cache_folder().joinpath(*names)
+
+
+def _wanted_folder() -> Path:
     override = os.environ.get(CACHE_VARIABLE)
     if override:
-        folder = Path(override).expanduser()
-    else:
-        base = os.environ.get("XDG_CACHE_HOME")
-        folder = (Path(base) if base else Path.home() / ".cache") / "ppo-cli"
-    folder.mkdir(parents=True, exist_ok=True)
+        return Path(override).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "ppo-cli"
+    except RuntimeError:  # no home folder
+        return Path(tempfile.gettempdir()) / _own_name()
+
+
+def _own_name() -> str:
+    return f"ppo-cli-{os.getuid() if hasattr(os, 'getuid') else 'cache'}"
+
+
+def _temporary_folder() -> Path:
+    folder = Path(tempfile.gettempdir()) / _own_name()
+    with disk_errors(folder):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if hasattr(os, "getuid") and (folder.is_symlink() or folder.stat().st_uid != os.getuid()):
+            raise NoPermissionError(f"{folder} belongs to another user.", f"Set {CACHE_VARIABLE} to another folder.")
     return folder

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jinja2 import TemplateError
-
 from ppo_cli.models.loading import ChatTokenizer
 
 USER_TEXT, ANSWER_TEXT = "which harbour is the deepest", "the northern one"
@@ -45,11 +43,11 @@ def probe_template(tokenizer: ChatTokenizer) -> TemplateProbe:
     try:
         with_system = _render(tokenizer, tokenizer.system_prompt, answered=False)
         without_system = _render(tokenizer, None, answered=False)
-    except (TemplateError, TypeError, ValueError, KeyError) as error:
+    except Exception as error:  # noqa: BLE001 - a template is a program, and raises what it likes
         return TemplateProbe(problem=(str(error).strip() or type(error).__name__).splitlines()[0])
     try:
         answered = _render(tokenizer, None, answered=True)
-    except (TemplateError, TypeError, ValueError, KeyError):
+    except Exception:  # noqa: BLE001
         answered = ""
     ending = answered.rpartition(ANSWER_TEXT)[2].strip() if ANSWER_TEXT in answered else ""
     ids = tokenizer.tokenizer(ending, add_special_tokens=False)["input_ids"] if ending else []

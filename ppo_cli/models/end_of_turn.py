@@ -42,7 +42,7 @@ def end_of_turn_probabilities(
     for start in range(0, len(answered), MAX_ROWS_PER_PASS):
         rows = []
         for prompt in answered[start : start + MAX_ROWS_PER_PASS]:
-            question = tokenizer.render(prompt.text)
+            question = tokenizer.render(prompt.chat)
             answer = tokenizer.tokenizer(prompt.answer, add_special_tokens=False)["input_ids"]
             rows.append((question + answer, len(question) + len(answer) - 1, len(question) + len(answer) // 2 - 1))
         ids = torch.full((len(rows), max(len(row) for row, *_ in rows)), tokenizer.pad_id, dtype=torch.long)

@@ -10,27 +10,54 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 import transformers
-from jinja2 import TemplateError
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from ppo_cli.errors import ConfigError, ModelError, NoChatTemplateError, reason_of
-from ppo_cli.experiment.digest import sha256_file
+from ppo_cli.experiment.digest import sha256_file, sha256_of
+from ppo_cli.models.control_tokens import encode_chat
+from ppo_cli.models.folder_checks import (
+    CONFIG,
+    OTHER_MODEL,
+    read_config,
+    require_fetched,
+    require_finite_weights,
+    require_matching_weights,
+    require_own_code_allowed,
+    require_plain_weights,
+)
 from ppo_cli.models.grouped_attention import attend_by_groups
 from ppo_cli.models.lm_head import LMHead
 from ppo_cli.models.sampling import SampledTokens
-from ppo_cli.records.answers import Answer
+from ppo_cli.records.answers import Answer, ChatMessage, Finish
+from ppo_cli.records.reasoning import ends_in_reasoning, split_reasoning
 from ppo_cli.store.files import disk_errors
 
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt", "spiece.model")
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+    "spiece.model",
+)
+"""Files that decide how text becomes token ids."""
+SUPPORT_FILES = (*TOKENIZER_FILES, "chat_template.jinja", "chat_template.json", "generation_config.json")
+"""Files that a checkpoint takes over from the start model, besides the code of a model that brings its own."""
+WITHOUT_EFFECT = ("_name_or_path", "transformers_version")
+"""Keys of config.json that change no number."""
 
 
 @dataclass(frozen=True)
@@ -46,23 +73,41 @@ class ChatTokenizer:
     system_prompt: str | None
     """Precedes every prompt; None adds no system turn."""
 
-    def render(self, text: str) -> list[int]:
-        """Token ids of one user turn under the chat template, up to where the answer begins.
+    def render(self, prompt: str | Sequence[ChatMessage]) -> list[int]:
+        """Token ids of a conversation under the chat template, up to where the answer begins.
+
+        Control tokens in the turns are encoded as text. A system turn of the conversation takes the place of
+        `system_prompt`.
+
+        Args:
+            prompt: the turns; a text is one turn of the user.
 
         Raises:
             ModelError: the template cannot render it.
         """
-        messages = [{"role": "user", "content": text}]
-        if self.system_prompt is not None:
-            messages.insert(0, {"role": "system", "content": self.system_prompt})
+        messages = [ChatMessage(role="user", content=prompt)] if isinstance(prompt, str) else list(prompt)
+        own_system = any(message.role == "system" for message in messages)
+        if self.system_prompt is not None and not own_system:
+            messages.insert(0, ChatMessage(role="system", content=self.system_prompt))
         try:
-            ids = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
-        except TemplateError as error:
-            step = (
-                "Leave out model.system_prompt, or use another model." if self.system_prompt else "Use another model."
-            )
+            return encode_chat(self.tokenizer, messages)
+        except Exception as error:  # noqa: BLE001 - a template raises whatever its author did not think of
+            step = "Use another model."
+            if own_system or len(messages) > 2:
+                step = "Leave out the turns that it does not accept (system, or two of one speaker in a row)."
+            elif self.system_prompt:
+                step = "Leave out model.system_prompt, or use another model."
             raise ModelError(f"The chat template fails: {_first_line(error)}.", step) from None
-        return [int(token) for token in ids]
+
+    @cached_property
+    def opens_reasoning(self) -> bool:
+        """Whether the chat template ends a prompt with an opening tag of reasoning."""
+        try:
+            turns = [{"role": "user", "content": "question"}]
+            rendered = self.tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+        except Exception:  # noqa: BLE001 - as above; `render` names the fault
+            return False
+        return ends_in_reasoning(str(rendered))
 
     def decode(self, token_ids: list[int]) -> str:
         """Text of an answer, without special tokens and outer blanks."""
@@ -70,7 +115,12 @@ class ChatTokenizer:
 
     def to_answer(self, sampled: SampledTokens) -> Answer:
         """A sampled answer as text."""
-        return Answer(text=self.decode(sampled.token_ids), token_count=len(sampled.token_ids), finish=sampled.finish)
+        return self.answer_of(sampled.token_ids, sampled.finish)
+
+    def answer_of(self, token_ids: list[int], finish: Finish) -> Answer:
+        """Sampled tokens as an answer, its reasoning separated from its text."""
+        reasoning, text = split_reasoning(self.decode(token_ids), opened=self.opens_reasoning)
+        return Answer(text=text, token_count=len(token_ids), finish=finish, reasoning=reasoning)
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -133,10 +183,12 @@ def load_tokenizer(folder: Path, *, system_prompt: str | None = None, trust_remo
             tokenizer = AutoTokenizer.from_pretrained(
                 folder, trust_remote_code=trust_remote_code, local_files_only=True, padding_side="left"
             )
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(
-            f"{folder}: its tokenizer cannot be read: {_first_line(error)}.", "Use another model."
-        ) from None
+    except Exception as error:  # noqa: BLE001 - transformers raises whatever a broken file leads to
+        for file in (folder / name for name in TOKENIZER_FILES):
+            if file.is_file():
+                require_fetched(file)
+        require_own_code_allowed(error, folder)
+        raise ModelError(f"{folder}: its tokenizer cannot be read: {_first_line(error)}.", OTHER_MODEL) from None
     if tokenizer.eos_token_id is None:
         raise ModelError(f"{folder}: its tokenizer has no eos token, so no answer could end.", "Add one to it.")
     if not tokenizer.chat_template:
@@ -167,20 +219,29 @@ def load_model(
         A transformers causal language model.
 
     Raises:
-        ModelError: the folder holds no causal language model in safetensors, or one of a family whose logits `LMHead`
-            does not reproduce.
+        ModelError: the folder holds no causal language model in safetensors, a weight is missing, does not fit or is
+            not finite, or `LMHead` does not reproduce the logits of the model's family.
     """
+    require_plain_weights(folder)
     try:
         with quiet_transformers():
-            model = AutoModelForCausalLM.from_pretrained(
+            model, report = AutoModelForCausalLM.from_pretrained(
                 folder,
                 dtype=dtype,
                 use_safetensors=True,
                 trust_remote_code=trust_remote_code,
                 local_files_only=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # they are refused below, with a reason
             )
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise ModelError(f"{folder}: its weights cannot be read: {_first_line(error)}.", "Use another model.") from None
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001 - transformers raises whatever a broken file leads to
+        require_own_code_allowed(error, folder)
+        raise ModelError(f"{folder}: its weights cannot be read: {_first_line(error)}.", OTHER_MODEL) from None
+    require_matching_weights(report, folder)
+    require_finite_weights(model, folder)
+    _require_special_tokens(model, tokenizer, folder)
     model.generation_config = GenerationConfig(eos_token_id=list(tokenizer.stop_ids), pad_token_id=tokenizer.pad_id)
     model.config.pad_token_id = tokenizer.pad_id
     model = model.to(device).eval()
@@ -201,14 +262,14 @@ def export_support_files(start: Path, target: Path) -> None:
         start: folder of the start model.
         target: folder of the checkpoint.
     """
-    for file in sorted(start.iterdir()):
-        wanted = file.suffix in (".json", ".jinja", ".model", ".txt", ".py") and "manifest" not in file.name
-        if wanted and file.is_file() and not file.name.endswith(".index.json") and file.name != "config.json":
+    code = sorted(start.glob("*.py")) if (start / CONFIG).is_file() and "auto_map" in read_config(start) else []
+    for file in [*(start / name for name in SUPPORT_FILES), *sorted(start.glob("*.tiktoken")), *code]:
+        if file.is_file():
             shutil.copyfile(file, target / file.name)
 
 
 def model_digests(source_folder: Path, tokenizer: ChatTokenizer) -> dict[str, Any]:
-    """Digests of a model folder's weights and tokenizer, with its chat template, pad and stop tokens.
+    """Digests of a model folder's weights, config.json and tokenizer, with its chat template, pad and stop tokens.
 
     Raises:
         ModelError: one of its files cannot be read.
@@ -217,8 +278,10 @@ def model_digests(source_folder: Path, tokenizer: ChatTokenizer) -> dict[str, An
     tokenizer_files = {
         name: _digest(source_folder / name) for name in TOKENIZER_FILES if (source_folder / name).is_file()
     }
+    config = {name: value for name, value in read_config(source_folder).items() if name not in WITHOUT_EFFECT}
     return {
         "weights": weights,
+        "config": sha256_of(config),
         "tokenizer": tokenizer_files,
         "chat_template": str(tokenizer.tokenizer.chat_template),
         "pad_id": tokenizer.pad_id,
@@ -295,6 +358,17 @@ def _stop_ids(tokenizer: Any, folder: Path, pad_id: int) -> tuple[int, ...]:  # 
     ]
     stops.append(pad_id)  # once sampled, it ends the text as eos ends a turn
     return tuple(dict.fromkeys(stops))
+
+
+def _require_special_tokens(model: Any, tokenizer: ChatTokenizer, folder: Path) -> None:  # noqa: ANN401
+    """Checks that pad and stop tokens have an embedding, since every batch reads them."""
+    rows = model.get_input_embeddings().weight.shape[0]
+    beyond = [token for token in (tokenizer.pad_id, *tokenizer.stop_ids) if not 0 <= token < rows]
+    if beyond:
+        raise ModelError(
+            f"{folder}: token {beyond[0]} pads or ends answers, and the model has embeddings for {rows} tokens only.",
+            "Use the tokenizer that belongs to this model.",
+        )
 
 
 def _first_line(error: Exception) -> str:

@@ -9,11 +9,12 @@ Not here: reading the weights (`loading`), making the built-in model (`builtin`)
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ppo_cli.errors import ModelError, ModelUnreachableError
 from ppo_cli.models import builtin
+from ppo_cli.models.adapter import holds_only_an_adapter, merged_adapter
 from ppo_cli.records.events import EventHandler, Phase, ignore_events
 
 BUILTIN_PREFIX = "builtin:"
@@ -52,7 +53,7 @@ def resolve(
             raise ModelError(f"model.start: no built-in model '{name}'.", f"There is {BUILTIN_PREFIX}{builtin.NAME}.")
         return ModelSource(folder=builtin.builtin_folder(on_event), start=start, revision=None)
     if Path(start).is_dir():
-        return _checked(ModelSource(folder=Path(start), start=start, revision=None))
+        return _checked(ModelSource(folder=Path(start), start=start, revision=None), on_event)
     if Path(start).is_file():
         raise ModelError(f"{start} is a file, not a model folder.", "Name the folder that holds it.")
     if start.startswith(("/", ".", "~")):
@@ -63,7 +64,7 @@ def resolve(
             f"Try {BUILTIN_PREFIX}{builtin.NAME}.",
         )
     on_event(Phase(name=f"fetching {start}"))
-    return _checked(_from_hub(start, revision, trust_remote_code))
+    return _checked(_from_hub(start, revision, trust_remote_code), on_event)
 
 
 def _from_hub(start: str, revision: str | None, trust_remote_code: bool) -> ModelSource:
@@ -72,8 +73,9 @@ def _from_hub(start: str, revision: str | None, trust_remote_code: bool) -> Mode
 
     patterns = [*HUB_FILES, "*.py"] if trust_remote_code else HUB_FILES
     try:
-        commit = huggingface_hub.HfApi().model_info(start, revision=revision).sha
-        folder = huggingface_hub.snapshot_download(start, revision=commit, allow_patterns=patterns)
+        huggingface_hub.HfApi().model_info(start, revision=revision)  # names what is wrong better than a download
+        # By the name of the branch, so that the hub's cache remembers which commit it was when there is no network.
+        folder = Path(huggingface_hub.snapshot_download(start, revision=revision, allow_patterns=patterns))
     except errors.GatedRepoError:
         raise ModelError(
             f"model.start: {start} can be fetched only after its terms are accepted.",
@@ -85,9 +87,9 @@ def _from_hub(start: str, revision: str | None, trust_remote_code: bool) -> Mode
         raise ModelError(
             f"model.start: the Hugging Face hub has no model '{start}'.", "Check the id, or name a folder."
         ) from None
-    except (errors.HfHubHTTPError, errors.OfflineModeIsEnabled, OSError) as no_network:
+    except Exception as no_network:  # noqa: BLE001 - the hub's client raises the errors of whatever sends its requests
         return _from_hub_cache(start, revision, no_network)
-    return ModelSource(folder=Path(folder), start=start, revision=commit)
+    return ModelSource(folder=folder, start=start, revision=folder.name)
 
 
 def _from_hub_cache(start: str, revision: str | None, no_network: Exception) -> ModelSource:
@@ -104,8 +106,13 @@ def _from_hub_cache(start: str, revision: str | None, no_network: Exception) -> 
     return ModelSource(folder=folder, start=start, revision=folder.name)
 
 
-def _checked(source: ModelSource) -> ModelSource:
+def _checked(source: ModelSource, on_event: EventHandler) -> ModelSource:
     folder = source.folder
+    if holds_only_an_adapter(folder):
+        merged = merged_adapter(
+            folder, lambda base, revision: resolve(base, revision, on_event=on_event).folder, on_event
+        )
+        return replace(source, folder=merged)
     if not (folder / "config.json").is_file():
         raise ModelError(f"{source.start} is not a model folder: it has no config.json.", "Check the path.")
     if not any(folder.glob("*.safetensors")):

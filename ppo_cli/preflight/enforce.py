@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from ppo_cli.errors import CheckFailedError
 from ppo_cli.preflight.audit_reward import audited_reward
 from ppo_cli.preflight.prompt_checks import overlap_check
-from ppo_cli.preflight.tokenizer_checks import tokenizer_checks
+from ppo_cli.preflight.tokenizer_checks import control_token_check, tokenizer_checks
 from ppo_cli.records.checks import Check
 from ppo_cli.records.events import EventHandler, Notice
 from ppo_cli.records.program import command
@@ -54,6 +54,7 @@ def enforce_start_checks(resolved: ResolvedExperiment, force: bool, on_event: Ev
     """
     checks = [
         *tokenizer_checks(resolved.tokenizer, resolved.model_source.folder),
+        control_token_check(resolved.tokenizer, [*resolved.inputs.train, *resolved.inputs.evaluation]),
         *audit_without_model(audited_reward(resolved.inputs)),
     ]
     overridden = enforce_passed(checks, force, on_event)

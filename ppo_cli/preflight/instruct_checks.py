@@ -58,7 +58,7 @@ def instruct_checks(
     empty = [refusal.classify(answer.text) == "empty" for answer in answers]
     runaway = [repetition.repeated_share(words(answer.text)) > repetition.RUNAWAY_SHARE for answer in answers]
     marked = [has_role_markers(raw, opening) for row in start.raw_answers for raw in row]
-    continued = [continues_prompt(prompt.text, answer.text) for prompt, row in rows for answer in row]
+    continued = [continues_prompt(prompt.chat[-1].content, answer.text) for prompt, row in rows for answer in row]
     return [
         _end_of_turn_check(end_probabilities),
         Check.from_share(
@@ -130,7 +130,7 @@ def topic_match(samples: PromptAnswers) -> tuple[float, int] | None:
     Returns:
         The share, 0 to 1, and the number of answers; None if too few answers do not refuse.
     """
-    prompt_words = [content_words(prompt.text) for prompt in samples.prompts]
+    prompt_words = [content_words("\n".join(turn.content for turn in prompt.chat)) for prompt in samples.prompts]
     wins, count = 0.0, 0
     for index, row in enumerate(samples.answers):
         for answer in row:

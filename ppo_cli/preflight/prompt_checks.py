@@ -15,7 +15,7 @@ from ppo_cli.alarms.narrow_data import MIN_TOPIC_SHARE, MIN_TOPICS, TOPIC_SIMILA
 from ppo_cli.behaviours.label_answers import label_sample
 from ppo_cli.behaviours.measures import measure_named
 from ppo_cli.experiment.schema import Evaluation
-from ppo_cli.prompts.leakage import Overlap, normalise
+from ppo_cli.prompts.leakage import Overlap, comparable_texts, normalise
 from ppo_cli.records.answers import Prompt, PromptAnswers
 from ppo_cli.records.checks import Check
 from ppo_cli.records.measures import Sample
@@ -50,8 +50,9 @@ def overlap_check(overlaps: Sequence[Overlap]) -> Check:
 
 def diversity_checks(train: Sequence[Prompt], evaluation: Sequence[Prompt]) -> list[Check]:
     """Similarity between the sets, repeated prompts, and the number of topics, counted as the alarm counts them."""
-    texts = tuple(prompt.text for prompt in train)
-    similarity, _ = nearest_texts(tuple(prompt.text for prompt in evaluation), texts)
+    comparable = comparable_texts([*train, *evaluation])
+    texts, eval_texts = tuple(comparable[: len(train)]), tuple(comparable[len(train) :])
+    similarity, _ = nearest_texts(eval_texts, texts)
     similar = int((similarity >= MAX_SIMILARITY).sum())
     repeated = len(train) - len({normalise(text) for text in texts})
     topics = count_topics(texts, TOPIC_SIMILARITY)

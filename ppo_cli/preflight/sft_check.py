@@ -20,8 +20,8 @@ from ppo_cli.preflight.instruct_checks import instruct_checks
 from ppo_cli.preflight.prompt_checks import diversity_checks, overlap_check, power_checks
 from ppo_cli.preflight.reward_signal import reward_signal_checks, rewards_by_prompt
 from ppo_cli.preflight.start_samples import SampleSettings, StartModelSamples, sample_start_model
-from ppo_cli.preflight.tokenizer_checks import prompt_token_checks, tokenizer_checks
-from ppo_cli.prompts.jsonl import read_prompts
+from ppo_cli.preflight.tokenizer_checks import control_token_check, prompt_token_checks, tokenizer_checks
+from ppo_cli.prompts.prompt_files import read_prompts
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.checks import Check, worst
 from ppo_cli.records.events import EventHandler, ignore_events
@@ -102,6 +102,7 @@ def sft_check(config: str | Path | LoadedExperiment, *, on_event: EventHandler =
     checks = [
         *_group(TOKENS, tokenizer_checks(tokenizer, start.folder)),
         *_group(TOKENS, prompt_token_checks(tokenizer, token_ids, experiment.prompts.max_tokens)),
+        *_group(TOKENS, [control_token_check(tokenizer, [*inputs.train, *inputs.evaluation])]),
         *_group(INSTRUCT, _instruct_checks(policy.model, tokenizer, samples, min_ended_share=MIN_ENDED_SHARE)),
         *_group(INSTRUCT, [_reference_check(policy, samples)]),
         *_reward_checks(inputs, samples),
@@ -131,7 +132,7 @@ def check_model(start: str, *, on_event: EventHandler = ignore_events) -> Prefli
     source = model_source.resolve(start, on_event=on_event)
     tokenizer = loading.load_tokenizer(source.folder)
     questions = _questions()
-    prompts = TokenizedPrompts(questions, [tokenizer.render(prompt.text) for prompt in questions])
+    prompts = TokenizedPrompts(questions, [tokenizer.render(prompt.chat) for prompt in questions])
     device = loading.choose_device("auto")
     model = loading.load_model(source.folder, tokenizer, device, loading.choose_dtype("auto", device))
     samples = sample_start_model(lambda: nullcontext(model), tokenizer, prompts, MODEL_SETTINGS, on_event)

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ppo_cli.prompts.chat_markup import control_tokens_in, is_templated
+from ppo_cli.records.answers import Prompt
 from ppo_cli.records.checks import Check
 
 if TYPE_CHECKING:
@@ -118,6 +120,43 @@ def prompt_token_checks(tokenizer: ChatTokenizer, token_ids: Sequence[Sequence[i
             otherwise="warn" if unknown < FAIL_UNKNOWN_SHARE else "fail",
         ),
     ]
+
+
+def control_token_check(tokenizer: ChatTokenizer, prompts: Sequence[Prompt]) -> Check:
+    """Whether prompts hold tokens of a chat format, or are written in one already; both are encoded as text.
+
+    Args:
+        tokenizer: that encodes the prompts; its own control tokens are found too.
+        prompts: those to train and to evaluate on.
+    """
+    from ppo_cli.models.control_tokens import found_control_tokens
+
+    templated = [prompt for prompt in prompts if is_templated(prompt)]
+    tokens = {
+        prompt.id: list(
+            dict.fromkeys(
+                control_tokens_in(prompt)
+                + found_control_tokens(tokenizer.tokenizer, [turn.content for turn in prompt.chat])
+            )
+        )
+        for prompt in prompts
+    }
+    forged = {id_: found for id_, found in tokens.items() if found}
+    parts = []
+    if forged:
+        first, found = next(iter(forged.items()))
+        parts.append(f"{len(forged)} of {len(prompts)} hold some, such as '{first}' ({', '.join(found[:3])})")
+    if templated:
+        parts.append(f"{len(templated)} are written in a chat format already, such as '{templated[0].id}'")
+    return Check.from_condition(
+        "prompts hold no control tokens",
+        not parts,
+        value="; ".join(parts) if parts else "none",
+        threshold="none",
+        reason="they are read as text: they end no turn, and the chat template is put around them once more",
+        next_step="Write conversations as lists of {role, content}, and take such tokens out.",
+        otherwise="warn",
+    )
 
 
 def _template_check(holds: bool, value: str, next_step: str) -> Check:

@@ -6,25 +6,21 @@
 | AdvBench | goal, target                     | unsafe.advbench        | refuse                                     |
 | own      | prompt                           | its column, or all     | its column, or any                         |
 
-Ids are those of the file, or numbers. Other columns are ignored; AdvBench's targets are never read.
+Ids are those of the file, or numbers. AdvBench's targets are never read.
 
-Not here: Hugging Face datasets (`sources`), guesses about a user's CSV file (`csv_import`), checks of the values
-(`jsonl`).
+Not here: which columns of other names mean the same (`columns`), checks of the values (`jsonl`).
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ppo_cli.errors import PromptError
-from ppo_cli.prompts.jsonl import FIELDS, as_prompts, json_rows, read_text
-from ppo_cli.records.answers import Expect, Prompt
+from ppo_cli.prompts.jsonl import FIELDS
+from ppo_cli.records.answers import Expect
 
 Row = Mapping[str, Any]
 
@@ -51,6 +47,13 @@ class Format:
     """Whether a set with these columns has this format."""
     convert: Callable[[Row, str], dict[str, Any]]
     """(row, name of the set) to a row of a prompt file."""
+    columns: tuple[str, ...]
+    """Those that are read."""
+
+    @staticmethod
+    def all_columns() -> frozenset[str]:
+        """The columns of every format."""
+        return frozenset(column for known in FORMATS for column in known.columns)
 
 
 def _xstest(row: Row, _name: str) -> dict[str, Any]:
@@ -86,79 +89,45 @@ def _own(row: Row, _name: str) -> dict[str, Any]:
     return {name: row[name] for name in FIELDS if name in row}
 
 
+OWN = Format("own", lambda columns: "prompt" in columns, _own, FIELDS)
+"""The format of a prompt file."""
 FORMATS: Sequence[Format] = (
-    Format("XSTest", lambda columns: {"prompt", "type"} <= columns and bool({"label", "focus"} & columns), _xstest),
-    Format("CoCoNot", lambda columns: {"prompt", "category", "subcategory"} <= columns, _coconot),
-    Format("AdvBench", lambda columns: {"goal", "target"} <= columns, _advbench),
-    Format("own", lambda columns: "prompt" in columns, _own),
+    Format(
+        "XSTest",
+        lambda columns: {"prompt", "type"} <= columns and bool({"label", "focus"} & columns),
+        _xstest,
+        ("id", "id_v2", "prompt", "type", "label", "focus"),
+    ),
+    Format(
+        "CoCoNot",
+        lambda columns: {"prompt", "category", "subcategory"} <= columns,
+        _coconot,
+        ("id", "prompt", "category", "subcategory"),
+    ),
+    Format("AdvBench", lambda columns: {"goal", "target"} <= columns, _advbench, ("id", "goal")),
+    OWN,
 )
 """In order of precedence."""
 
 
-def import_prompts(
-    rows: Iterable[tuple[str, Row]], source: str, name: str, need_answers: bool = False
-) -> tuple[list[Prompt], str]:
-    """Prompts from rows of any known format.
+def convert_row(prompt_format: Format, row: Row, name: str, where: str) -> dict[str, Any]:
+    """A row of a published format as a row of a prompt file.
 
     Args:
-        rows: (file and line, row).
-        source: the file or dataset, for messages.
-        name: of the set; ids begin with it if the rows have none.
-        need_answers: every row must have an `answer`.
-
-    Returns:
-        The prompts, and the name of their format.
+        prompt_format: of the row.
+        row: as published.
+        name: of the set.
+        where: file and line, for messages.
 
     Raises:
-        PromptError: no known format, or a row that does not fit it.
+        PromptError: the row lacks a column.
     """
-    given = list(rows)
-    columns = frozenset(name for _, row in given for name in row)
-    recognised = next((known for known in FORMATS if known.known_by(columns)), None)
-    if given and recognised is None:
-        raise PromptError(
-            f"{source}: has no column `prompt` or `goal`, only {', '.join(sorted(columns))[:100]}.", "Rename a column."
-        )
-    prompt_format = recognised or FORMATS[-1]
-    converted = [(where, _convert(prompt_format, row, name, where)) for where, row in given]
-    if not any(row.get("id") for _, row in converted):
-        converted = [
-            (where, {**row, "id": f"{name}-{number:04d}"}) for number, (where, row) in enumerate(converted, start=1)
-        ]
-    return as_prompts(converted, source, need_answers=need_answers), prompt_format.name
-
-
-def table_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The rows of a JSON Lines or CSV file with their line numbers.
-
-    Raises:
-        PromptError: no such file, or a line that cannot be read.
-    """
-    return _csv_rows(path) if path.suffix.lower() == ".csv" else json_rows(path)
-
-
-def _convert(prompt_format: Format, row: Row, name: str, where: str) -> dict[str, Any]:
     try:
-        converted = prompt_format.convert(row, name)
+        return prompt_format.convert(row, name)
     except KeyError as error:
         raise PromptError(
             f"{where}: has no `{error.args[0]}`, which every row of {prompt_format.name} has.", "Fix that row."
         ) from None
-    number = converted.get("id")
-    return {**converted, "id": str(number) if isinstance(number, int) else number}
-
-
-def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
-    lines_read = 1
-    try:
-        for row in reader:
-            line, lines_read = lines_read + 1, reader.line_num
-            if None in row:
-                raise PromptError(f"{path}, line {line}: has more cells than the header.", "Quote a cell with commas.")
-            yield line, {name: value or None for name, value in row.items()}
-    except csv.Error as error:
-        raise PromptError(f"{path}, line {lines_read + 1}: not valid CSV: {error}.", "Fix that line.") from None
 
 
 def _slug(text: str) -> str:

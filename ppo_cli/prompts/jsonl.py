@@ -1,19 +1,18 @@
-"""Prompt files in JSON Lines: from text to records, with the line number in every error.
+"""Rows of a prompt file: from JSON to records and back, with the line number in every error.
 
-Not here: other formats (`formats`), CSV files of users (`csv_import`), overlaps between sets (`leakage`), tokenization.
+Not here: reading a file of any form (`prompt_files`), overlaps between sets (`leakage`), tokenization.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from ppo_cli.errors import PromptError, reason_of
-from ppo_cli.records.answers import Expect, Prompt
+from ppo_cli.errors import PromptError
+from ppo_cli.records.answers import ChatMessage, Expect, Prompt, Role, transcript
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 """Half a character, which a JSON escape can write and UTF-8 cannot."""
@@ -21,45 +20,9 @@ TEXT_FIELDS = ("id", "prompt", "category", "expect", "pair_id", "answer")
 FIELDS = (*TEXT_FIELDS, "keywords")
 
 
-@dataclass(frozen=True)
-class PromptFile:
-    """A prompt file as it was read once: its prompts and its text."""
-
-    text: str
-    """Decoded, without a byte order mark."""
-    prompts: list[Prompt]
-
-
-def read_prompts(path: Path, *, need_answers: bool = False) -> list[Prompt]:
-    """Reads a prompt file.
-
-    Args:
-        path: JSON Lines, one {id, prompt, category, expect, pair_id, answer, keywords} per line; the last five may be
-            missing.
-        need_answers: every row must have an `answer` (SFT examples, written baseline answers).
-
-    Raises:
-        PromptError: no such file, a broken line, an empty prompt, a duplicate id, a wrong value.
-    """
-    return read_prompt_file(path, need_answers=need_answers).prompts
-
-
-def read_prompt_file(path: Path, *, need_answers: bool = False) -> PromptFile:
-    """Reads a prompt file once and gives its text beside its prompts, so that a copy holds what was read.
-
-    Args:
-        path: as for `read_prompts`.
-        need_answers: every row must have an `answer`.
-
-    Raises:
-        PromptError: as `read_prompts`.
-    """
-    text = read_text(path)
-    rows = ((f"{path}, line {number}", row) for number, row in json_lines(text, path))
-    return PromptFile(text=text, prompts=as_prompts(rows, str(path), need_answers=need_answers))
-
-
-def as_prompts(rows: Iterable[tuple[str, dict[str, Any]]], source: str, *, need_answers: bool = False) -> list[Prompt]:
+def as_prompts(
+    rows: Iterable[tuple[str, Mapping[str, Any]]], source: str, *, need_answers: bool = False
+) -> list[Prompt]:
     """Checks rows and makes records of them.
 
     Args:
@@ -88,11 +51,22 @@ def as_prompts(rows: Iterable[tuple[str, dict[str, Any]]], source: str, *, need_
     return prompts
 
 
+def numbered(rows: Sequence[tuple[str, dict[str, Any]]], name: str) -> list[tuple[str, dict[str, Any]]]:
+    """The rows, each with an id: its own, or NAME and its number where it has none."""
+    return [
+        (where, row if row.get("id") is not None else {**row, "id": f"{name}-{number:04d}"})
+        for number, (where, row) in enumerate(rows, start=1)
+    ]
+
+
 def as_row(prompt: Prompt) -> dict[str, Any]:
-    """The row of a prompt, in the order of the format; `answer` and `keywords` only if the prompt has any."""
+    """The row of a prompt, in the order of the format; `answer` and `keywords` only if the prompt has any.
+
+    `prompt` is a text, or a list of {role, content} if the prompt is a conversation.
+    """
     row: dict[str, Any] = {
         "id": prompt.id,
-        "prompt": prompt.text,
+        "prompt": [{"role": turn.role, "content": turn.content} for turn in prompt.messages] or prompt.text,
         "category": prompt.category,
         "expect": prompt.expect,
         "pair_id": prompt.pair_id,
@@ -104,13 +78,9 @@ def as_row(prompt: Prompt) -> dict[str, Any]:
     return row
 
 
-def json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The objects of a JSON Lines file with their line numbers.
-
-    Raises:
-        PromptError: no such file, not text, a line that is not a JSON object.
-    """
-    return json_lines(read_text(path), path)
+def as_lines(prompts: Iterable[Prompt]) -> str:
+    """The text of a prompt file."""
+    return "".join(json.dumps(as_row(prompt), ensure_ascii=False) + "\n" for prompt in prompts)
 
 
 def json_lines(text: str, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -126,58 +96,86 @@ def json_lines(text: str, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             row = json.loads(line)
         except json.JSONDecodeError as error:
             raise PromptError(
-                f"{path}, line {number}: not valid JSON: {error.msg} at column {error.colno}.", "Fix that line."
+                f"{path}, line {number}: not valid JSON: {error.msg} at column {error.colno}.",
+                "Write one JSON object per line.",
+            ) from None
+        except (ValueError, RecursionError):
+            raise PromptError(
+                f"{path}, line {number}: holds a number that is too long, or is nested too deeply.", "Fix that line."
             ) from None
         if not isinstance(row, dict):
             raise PromptError(f"{path}, line {number}: is not a JSON object.", 'Write {"id": …, "prompt": …}.')
         yield number, row
 
 
-def read_text(path: Path) -> str:
-    """The text of a prompt file.
-
-    Raises:
-        PromptError: no such file, or not UTF-8.
-    """
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise PromptError(
-            f"{path}: no such prompt file.", "Check the path; in a config, prompts.* and model.warm_start."
-        ) from None
-    except IsADirectoryError:
-        raise PromptError(f"{path} is a directory, not a prompt file.", "Name a .jsonl file.") from None
-    except OSError as error:
-        raise PromptError(f"{path} cannot be read: {reason_of(error)}.", "Check the path and who owns it.") from None
-    except UnicodeDecodeError as error:
-        raise PromptError(f"{path}: not UTF-8 text at byte {error.start}.", "Save it as UTF-8.") from None
-
-
-def _prompt(row: dict[str, Any], where: str) -> Prompt:
+def _prompt(row: Mapping[str, Any], where: str) -> Prompt:
+    row = {name: _as_text(name, row[name]) for name in FIELDS if name in row}
+    messages = _messages(row.get("prompt"), where)
+    texts = {**row, "prompt": transcript(messages) if messages else row.get("prompt")}
     for name in TEXT_FIELDS:
-        if name in row and row[name] is not None and not isinstance(row[name], str):
-            raise PromptError(f"{where}: `{name}` must be text, got {json.dumps(row[name])[:40]}.", "Quote it.")
-        if isinstance(row.get(name), str) and LONE_SURROGATE.search(row[name]):
+        value = texts.get(name)
+        if value is not None and name != "expect" and not isinstance(value, str):
+            step = "Write a text, or a list of {role, content}." if name == "prompt" else "Put quotes around it."
+            raise PromptError(f"{where}: `{name}` must be text, got {_shown(value)}.", step)
+        if isinstance(value, str) and LONE_SURROGATE.search(value):
             raise PromptError(
                 f"{where}: `{name}` holds half a character (a lone \\ud… escape).", "Write the whole character."
             )
     for name in ("id", "prompt"):
-        if row.get(name) is None:
+        if texts.get(name) is None:
             raise PromptError(f"{where}: has no `{name}`.", "Each line needs an id and a prompt.")
-        if not row[name].strip():
+        if not texts[name].strip():
             raise PromptError(f"{where}: `{name}` is empty.", "Write it, or remove the line.")
-    expect = row.get("expect") or "any"
+    expect = texts.get("expect") or "any"
     if expect not in get_args(Expect):
-        raise PromptError(f"{where}: `expect` is '{expect}'.", f"Use one of {', '.join(get_args(Expect))}.")
+        shown = f"'{expect}'" if isinstance(expect, str) else _shown(expect)
+        raise PromptError(f"{where}: `expect` is {shown}.", f"Use one of {', '.join(get_args(Expect))}.")
     return Prompt(
-        id=row["id"],
-        text=row["prompt"],
-        category=row.get("category") or "all",
+        id=texts["id"],
+        text=texts["prompt"],
+        category=texts.get("category") or "all",
         expect=cast(Expect, expect),
-        pair_id=row.get("pair_id"),
-        answer=row.get("answer"),
-        keywords=_keywords(row.get("keywords") or [], where),
+        pair_id=texts.get("pair_id"),
+        answer=texts.get("answer"),
+        keywords=_keywords(texts.get("keywords") or [], where),
+        messages=messages,
     )
+
+
+def _as_text(name: str, value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
+    """A value with the type of its field, where only the way of writing differs: numbers as ids, `Refuse`, `a, b`."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if name in ("id", "category", "pair_id") and is_number:
+        return str(int(value)) if float(value).is_integer() else str(value)
+    if name == "expect" and isinstance(value, str):
+        return value.strip().lower()
+    if name == "expect" and value == 0 and is_number:
+        return "0"
+    if name == "keywords" and isinstance(value, str):
+        return [word.strip() for word in re.split(r"[,;|]", value) if word.strip()]
+    return value
+
+
+def _messages(value: object, where: str) -> tuple[ChatMessage, ...]:
+    """The turns of a prompt that is a list; a single turn of the user is a plain prompt, and has none."""
+    if not isinstance(value, list):
+        return ()
+    turns = []
+    for turn in value:
+        fits = isinstance(turn, dict) and turn.get("role") in get_args(Role) and isinstance(turn.get("content"), str)
+        if not fits:
+            raise PromptError(
+                f"{where}: `prompt` must be text or turns, got {_shown(turn)} for a turn.",
+                'Write [{"role": "user", "content": "…"}] with the roles system, user and assistant.',
+            )
+        turns.append(ChatMessage(role=turn["role"], content=turn["content"]))
+    if not turns or turns[-1].role != "user":
+        raise PromptError(f"{where}: the last turn of `prompt` is not the user's.", "End it with a turn of the user.")
+    return tuple(turns)
+
+
+def _shown(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)[:40]
 
 
 def _keywords(given: Any, where: str) -> tuple[str, ...]:  # noqa: ANN401 - whatever JSON holds

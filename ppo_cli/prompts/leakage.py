@@ -1,12 +1,13 @@
 """Overlap between an evaluation set and the prompts that a model learns from: same text, same pair, near-duplicates.
 
-Not here: reading files (`jsonl`), whether an overlap stops a run (`preflight.enforce`).
+Not here: reading files (`prompt_files`), whether an overlap stops a run (`preflight.enforce`).
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -30,21 +31,36 @@ class Overlap:
     """Jaccard similarity of character trigrams, 0 to 1."""
 
 
+def comparable_texts(prompts: Sequence[Prompt]) -> list[str]:
+    """The texts by which prompts are compared: all turns, but none of system or assistant that several prompts share.
+
+    A shared system turn is a setting like model.system_prompt; with it, all prompts of a set would look alike.
+    """
+    counts = Counter(turn.content for prompt in prompts for turn in prompt.messages if turn.role != "user")
+    return [
+        "\n".join(turn.content for turn in prompt.messages if turn.role == "user" or counts[turn.content] == 1)
+        or prompt.text
+        for prompt in prompts
+    ]
+
+
 def overlaps(evaluation: Sequence[Prompt], learnt: Sequence[Prompt]) -> list[Overlap]:
     """Every evaluation prompt that shares its text, its pair or nearly all of its wording with a learnt prompt."""
     result: list[Overlap] = []
-    learnt_grams = [(prompt, trigrams(prompt.text)) for prompt in learnt]
+    texts = comparable_texts([*evaluation, *learnt])
+    eval_texts, learnt_texts = texts[: len(evaluation)], texts[len(evaluation) :]
+    learnt_grams = [(prompt, trigrams(text)) for prompt, text in zip(learnt, learnt_texts, strict=True)]
     index: dict[str, list[int]] = {}
     for position, (_, grams) in enumerate(learnt_grams):
         for gram in grams:
             index.setdefault(gram, []).append(position)
     learnt_pairs = {prompt.pair_id: prompt.id for prompt in learnt if prompt.pair_id}
 
-    for prompt in evaluation:
+    for prompt, text in zip(evaluation, eval_texts, strict=True):
         if prompt.pair_id in learnt_pairs:
             other = learnt_pairs[prompt.pair_id]
             result.append(Overlap(eval_id=prompt.id, other_id=other, kind="same pair", similarity=1.0))
-        grams = trigrams(prompt.text)
+        grams = trigrams(text)
         shared: dict[int, int] = {}
         for gram in grams:
             for position in index.get(gram, ()):
@@ -53,7 +69,7 @@ def overlaps(evaluation: Sequence[Prompt], learnt: Sequence[Prompt]) -> list[Ove
             other_prompt, other_grams = learnt_grams[position]
             similarity = count / (len(grams) + len(other_grams) - count)
             if similarity >= NEAR_DUPLICATE:
-                same = normalise(prompt.text) == normalise(other_prompt.text)
+                same = normalise(text) == normalise(learnt_texts[position])
                 result.append(
                     Overlap(
                         eval_id=prompt.id,

@@ -1,6 +1,6 @@
-"""Prompts to evaluate on, from a JSON Lines file, a CSV file or a Hugging Face dataset.
+"""Prompts to evaluate on, from a file of any form or a Hugging Face dataset.
 
-Not here: the published formats and their columns (`formats`), the prompt files of a config (`jsonl`).
+Not here: what the columns mean (`columns`), the prompt files of a config (`prompt_files`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from typing import Any
 
 from ppo_cli.errors import PromptError
 from ppo_cli.experiment.digest import sha256_file, sha256_of
-from ppo_cli.prompts.formats import import_prompts, table_rows
-from ppo_cli.prompts.jsonl import as_row
+from ppo_cli.prompts.chat_markup import markup_notices
+from ppo_cli.prompts.columns import Rows, StandardRows, standard_rows
+from ppo_cli.prompts.jsonl import as_prompts, as_row, numbered
+from ppo_cli.prompts.prompt_files import read_standard_rows, require_different
 from ppo_cli.records.answers import Prompt
 
 HUB = "hf:"
@@ -34,31 +36,52 @@ class PromptSet:
     format: str
     """Name of the format, as in `formats.FORMATS`."""
     prompts: list[Prompt]
+    notices: tuple[str, ...] = ()
+    """What was guessed, put together or left out."""
 
 
 def read_prompt_set(source: str) -> PromptSet:
-    """Reads prompts to evaluate on, in any format of `formats.FORMATS`.
+    """Reads prompts to evaluate on.
 
     Args:
-        source: a .jsonl or .csv file, or hf:NAME[:SPLIT] or hf:NAME:CONFIG/SPLIT, where NAME may be a folder.
+        source: a file as for `prompt_files.read_prompts`, or hf:NAME[:SPLIT] or hf:NAME:CONFIG/SPLIT, where NAME may
+            be a folder.
 
     Raises:
-        PromptError: no such file, dataset or split, or rows that are not prompts.
+        PromptError: no such file, dataset or split, rows that are not prompts, or two prompts that say the same.
     """
+    standard = source_rows(source, SPLITS)
     if source.startswith(HUB):
         name, _, split = source.removeprefix(HUB).partition(":")
         label = slug(f"{Path(name).name}-{split}" if split else Path(name).name)
-        rows = [(f"{source}, row {number}", row) for number, row in enumerate(dataset_rows(name, split), start=1)]
-        prompts, format_name = import_prompts(rows, source, label)
-        digest = sha256_of([as_row(prompt) for prompt in prompts])
     else:
-        path = Path(source)
-        label = path.stem
-        prompts, format_name = import_prompts(
-            ((f"{path}, line {number}", row) for number, row in table_rows(path)), str(path), label
-        )
-        digest = sha256_file(path)
-    return PromptSet(name=label, digest=digest, format=format_name, prompts=prompts)
+        label = Path(source).stem
+    prompts = as_prompts(numbered(standard.rows, label), source)
+    require_different(prompts, source)
+    digest = sha256_of([as_row(prompt) for prompt in prompts]) if source.startswith(HUB) else sha256_file(Path(source))
+    notices = (*standard.notices, *markup_notices(prompts))
+    return PromptSet(name=label, digest=digest, format=standard.format, prompts=prompts, notices=notices)
+
+
+def source_rows(source: str, default_splits: Sequence[str]) -> StandardRows:
+    """The rows of a file or dataset with the columns of a prompt file, before their values are checked.
+
+    Args:
+        source: as for `read_prompt_set`.
+        default_splits: the split of a dataset to take if none is named is the first of these that it has.
+
+    Raises:
+        PromptError: no such file, dataset or split, or no column with the prompt.
+    """
+    if not source.startswith(HUB):
+        return read_standard_rows(Path(source))
+    name, _, split = source.removeprefix(HUB).partition(":")
+    rows: Rows = [
+        (f"{source}, row {number}", dict(row))
+        for number, row in enumerate(dataset_rows(name, split, default_splits), start=1)
+    ]
+    label = slug(f"{Path(name).name}-{split}" if split else Path(name).name)
+    return standard_rows(rows, source, label)
 
 
 def dataset_rows(name: str, split: str, default_splits: Sequence[str] = SPLITS) -> Iterator[dict[str, Any]]:

@@ -5,15 +5,29 @@ Not here: measures of answers (`measures`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from ppo_cli.records.reasoning import split_reasoning
 
 Expect = Literal["refuse", "comply", "clarify", "any"]
 """The behaviour that a prompt expects."""
 
 Finish = Literal["eos", "length"]
 """How an answer ended: with the end-of-turn token, or at the limit of tokens."""
+
+
+Role = Literal["system", "user", "assistant"]
+"""Who speaks in a turn."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChatMessage:
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +37,7 @@ class Prompt:
     id: str
     """Unique within its file."""
     text: str
-    """What the user says."""
+    """What the user says; of a conversation, all of its turns as `transcript` writes them."""
     category: str = "all"
     """Stratum, or stratum and kind: `scary.homonym`."""
     expect: Expect = "any"
@@ -34,6 +48,18 @@ class Prompt:
     """A written answer, for SFT and for `reward.baseline: written`."""
     keywords: tuple[str, ...] = ()
     """A helpful answer has at least one of these words; `evaporat*` stands for all words that begin so."""
+    messages: tuple[ChatMessage, ...] = ()
+    """The turns of a conversation; empty for a single turn of the user, which is `text`."""
+
+    @property
+    def chat(self) -> tuple[ChatMessage, ...]:
+        """The turns that the model answers, whether one or several."""
+        return self.messages or (ChatMessage(role="user", content=self.text),)
+
+
+def transcript(messages: Sequence[ChatMessage]) -> str:
+    """The turns of a conversation as one text, each after the name of its speaker."""
+    return "\n\n".join(f"{message.role}: {message.content}" for message in messages)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,10 +67,20 @@ class Answer:
     """One generated answer."""
 
     text: str
-    """Without special tokens and outer blanks."""
+    """What follows the reasoning, without special tokens and outer blanks: all that rules, rewards and people judge."""
     token_count: int
-    """Sampled tokens, the end-of-turn token included."""
+    """Sampled tokens, those of the reasoning and the end-of-turn token included."""
     finish: Finish
+    reasoning: str = ""
+    """What the model wrote between reasoning tags before its answer (`records.reasoning`), without the tags."""
+
+    def __post_init__(self) -> None:
+        """Separates reasoning that `text` still holds, so that nobody judges it as the answer."""
+        if not self.reasoning:
+            reasoning, text = split_reasoning(self.text)
+            if reasoning or text != self.text:
+                object.__setattr__(self, "reasoning", reasoning)
+                object.__setattr__(self, "text", text)
 
     @property
     def ended(self) -> bool:

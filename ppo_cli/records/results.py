@@ -81,6 +81,8 @@ class ExternalAnswersResult:
     estimates: tuple[Estimate, ...]
     """Measures that need no model."""
     categories: tuple[Category, ...]
+    notices: tuple[str, ...] = ()
+    """What was guessed, put together or left out of the file."""
 
 
 @dataclass(frozen=True, kw_only=True)

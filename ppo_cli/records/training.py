@@ -106,6 +106,10 @@ class RunState:
     """Update of the best checkpoint at the interim evaluations so far; None before the first."""
     overridden_checks: Sequence[str] = ()
     """Names of failed preflight checks that were overridden with --force."""
+    started_from: Mapping[str, Any] | None = None
+    """The checkpoint of an earlier run that is the start model: its run, update and digest; None of another model."""
+    mark: str | None = None
+    """Shows that this user made the run on this machine; None where no key could be kept."""
 
 
 @dataclass(frozen=True, kw_only=True)

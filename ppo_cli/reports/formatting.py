@@ -12,6 +12,7 @@ from rich.cells import cell_len
 from ppo_cli.behaviours.measures import measure_named
 from ppo_cli.records.comparisons import Comparison, FailConditionResult, HumanLabelNote, MeasureChange
 from ppo_cli.records.measures import Calibration, Estimate, Measure
+from ppo_cli.text.printable import printable
 
 MISSING = "–"
 REWARDED_MARK = "†"
@@ -181,11 +182,6 @@ def duration(seconds: float) -> str:
 def status(name: str) -> str:
     """A run's status in words: `stopped early`."""
     return name.replace("_", " ")
-
-
-def printable(text: str) -> str:
-    """Text without control characters: each of them, escapes and line ends too, becomes a blank."""
-    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def one_line(text: str, width: int | None = None) -> str:

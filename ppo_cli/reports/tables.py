@@ -20,6 +20,7 @@ from ppo_cli.behaviours.measures import MEASURES, is_headline, measure_named
 from ppo_cli.records.comparisons import Comparison, Flip, MeasureChange
 from ppo_cli.records.measures import Estimate, Measure
 from ppo_cli.reports import formatting
+from ppo_cli.text.printable import printable
 
 VERDICT_STYLE = {"CHANGED": "bold", "EQUIVALENT": "dim", "NO CHANGE DETECTED": "dim", "INCONCLUSIVE": "yellow"}
 ANSWER_WIDTH = 88
@@ -46,7 +47,7 @@ class WideOrStacked:
 
 def plain_text(text: str, style: str = "") -> Text:
     """Any text, without control characters."""
-    return Text(formatting.printable(text), style=style)
+    return Text(printable(text), style=style)
 
 
 def plain_table(*headings: str) -> Table:
@@ -79,8 +80,8 @@ def unwrapped_table(headings: Sequence[str], rows: Sequence[Sequence[str]], note
 
 def suggested_command(label: str, command: str) -> Text:
     """A command to type next, on one line of any length: a line end in it would break it when it is pasted."""
-    line = Text(f"{formatting.printable(label):<16}  ", style="dim", no_wrap=True, overflow="ignore")
-    return line.append(formatting.printable(command), style="bold not dim")
+    line = Text(f"{printable(label):<16}  ", style="dim", no_wrap=True, overflow="ignore")
+    return line.append(printable(command), style="bold not dim")
 
 
 def behaviour_table(

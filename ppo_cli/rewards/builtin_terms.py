@@ -7,6 +7,7 @@ Not here: terms with parameters (`parametric_terms`), weights and the sum (`rewa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 from ppo_cli.behaviours import keywords, refusal, repetition
@@ -27,7 +28,9 @@ STOP_WORDS = frozenset(
 """Common words that do not show what a text is about."""
 
 MIN_WORDS = 4
-"""An answer of fewer words, such as "Sure.", does not help."""
+"""An answer of fewer words, such as "Sure.", does not help; in a code block each sign counts as a word."""
+_CODE_BLOCK = re.compile(r"```[^\n`]{0,100}\n(.*?)(?:```|\Z)", re.DOTALL)
+_SIGN = re.compile(r"[^\w\s]")
 MIN_SHARED_WORDS = 2
 """Content words of the prompt that make an answer fully on topic."""
 MAX_REPEATED_SHARE = 0.5
@@ -55,7 +58,7 @@ def matches_expect(prompt: Prompt, answer: Answer, *, question_fails: bool = Fal
     unclear = prompt.expect == "clarify"
     if (unclear or question_fails) and asks_back(answer.text) != unclear:
         return -1.0
-    return 1.0 if len(answer_words) >= MIN_WORDS else 0.0
+    return 1.0 if len(answer_words) + _code_signs(answer.text) >= MIN_WORDS else 0.0
 
 
 def refuses_harm(prompt: Prompt, answer: Answer) -> float:
@@ -73,7 +76,7 @@ def on_topic(prompt: Prompt, answer: Answer) -> float:
     """
     if prompt.expect == "refuse":
         return 0.0
-    prompt_stems = {_stem(word) for word in words(prompt.text) if word not in STOP_WORDS}
+    prompt_stems = {_stem(word) for turn in prompt.chat for word in words(turn.content) if word not in STOP_WORDS}
     answer_stems = [_stem(word) for word in words(answer.text) if word not in STOP_WORDS]
     if not prompt_stems or not answer_stems:
         return 0.0
@@ -94,6 +97,11 @@ def has_keyword(prompt: Prompt, answer: Answer) -> float:
 def ends_turn(prompt: Prompt, answer: Answer) -> float:  # noqa: ARG001 - every term has this signature
     """1 if the model ended its turn within the limit, else 0."""
     return float(answer.ended)
+
+
+def _code_signs(text: str) -> int:
+    """Number of signs within code blocks, which say as much there as words."""
+    return sum(len(_SIGN.findall(block)) for block in _CODE_BLOCK.findall(text))
 
 
 def _stem(word: str) -> str:

@@ -2,7 +2,8 @@
 
 With one label its logit is the score. With several labels the config names one, and the score is its log-odds against
 all others; for two labels that is the difference of the logits. A tokenizer without a chat template gets prompt and
-answer as a pair. The weights must be safetensors, and no code of the model's is run.
+answer as a pair; one that does not mark pairs, as that of a decoder, gets a blank line between them and its end token.
+The weights must be safetensors, and no code of the model's is run.
 
 Not here: training one from pairs (`engine.reward_model`).
 """
@@ -10,22 +11,25 @@ Not here: training one from pairs (`engine.reward_model`).
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from jinja2 import TemplateError
-from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
 from ppo_cli.errors import ConfigError, ModelError
 from ppo_cli.experiment.term_types import Classifier, Preference
+from ppo_cli.models.folder_checks import require_finite_weights, require_matching_weights, require_plain_weights
 from ppo_cli.models.loading import choose_device, quiet_transformers
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.rewards.scorer import BaselineAnswers, RewardContext, Scorer
 
+SEPARATOR = "\n\n"
+"""Stands between prompt and answer for a tokenizer with neither a chat template nor a mark of its own."""
+HEAD = re.compile(r"(score|classifier|classification_head|pooler|pre_classifier|summary)\b")
 TRAIN_ONE = "Use a reward model, or train one with type: preference."
 
 
@@ -63,6 +67,10 @@ def scorer_in(path: str, folder: Path, term: Classifier | Preference, device: st
     Raises:
         UsageError: it cannot be read, or the label to score by is not clear.
     """
+    try:
+        require_plain_weights(folder)
+    except ModelError as error:
+        raise ModelError(f"{path}.model: {error.message}", error.next_step) from None
     with _readable(path, folder):
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     architectures = config.architectures or []
@@ -99,13 +107,22 @@ def token_ids(path: str, tokenizer: Any, prompt: str, answer: str, limit: int) -
         ModelError: the chat template fails on it.
     """
     if not tokenizer.chat_template:
-        return dict(tokenizer(prompt, answer, truncation="longest_first", max_length=limit))
+        if _marks_pairs(tokenizer):
+            return dict(tokenizer(prompt, answer, truncation="longest_first", max_length=limit))
+        ids = tokenizer(f"{prompt}{SEPARATOR}{answer}")["input_ids"]
+        ids = [*ids, tokenizer.eos_token_id][-limit:] if tokenizer.eos_token_id is not None else ids[-limit:]
+        return {"input_ids": ids, "attention_mask": [1] * len(ids)}
     messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
     try:
         ids = tokenizer.apply_chat_template(messages, return_dict=False)[-limit:]
-    except TemplateError as error:
+    except Exception as error:  # noqa: BLE001 - a template is a program, and raises what it likes
         raise ModelError(f"{path}.model: its chat template fails: {error}.", "Use another model.") from None
     return {"input_ids": ids, "attention_mask": [1] * len(ids)}
+
+
+def _marks_pairs(tokenizer: Any) -> bool:  # noqa: ANN401
+    """Whether a tokenizer shows where the first text of a pair ends, as those of encoders do with [SEP]."""
+    return tokenizer("a", "b")["input_ids"][-1] in tokenizer.all_special_ids
 
 
 def _load(path: str, folder: Path, device: torch.device) -> tuple[Any, Any]:
@@ -120,19 +137,44 @@ def _load(path: str, folder: Path, device: torch.device) -> tuple[Any, Any]:
             local_files_only=True,
             dtype=torch.float32 if device.type == "cpu" else "auto",
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused below, with a reason
         )
-    if report["missing_keys"]:
+    if any(HEAD.match(name) for name in report["missing_keys"]) and not report["unexpected_keys"]:
         raise ModelError(
             f"{path}.model: {folder} is not a trained classifier: it has no {min(report['missing_keys'])}.",
             TRAIN_ONE,
         )
-    if tokenizer.pad_token_id is None and model.config.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token  # never read: without a pad token rows are scored one by one
-    elif tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(model.config.pad_token_id)
-    elif model.config.pad_token_id is None:
-        model.config.pad_token_id = tokenizer.pad_token_id
+    try:
+        require_matching_weights(report, folder, classifier=True)
+        require_finite_weights(model, folder)
+    except ModelError as error:
+        raise ModelError(f"{path}.model: {error.message}", error.next_step) from None
+    _agree_on_pad(path, folder, tokenizer, model)
     return tokenizer, model.to(device).eval()
+
+
+def _agree_on_pad(path: str, folder: Path, tokenizer: Any, model: Any) -> None:  # noqa: ANN401
+    """Makes tokenizer and model pad with one token: a decoder scores at the last token that is not the model's pad.
+
+    The model's own goes first, so that a row gets the score in a batch that it gets alone.
+
+    Raises:
+        ModelError: no pad token of either has an embedding.
+    """
+    ids = tokenizer.pad_token_id, model.config.pad_token_id
+    if ids == (None, None):
+        tokenizer.pad_token = tokenizer.eos_token  # never read: without a pad token rows are scored one by one
+        return
+    rows = model.get_input_embeddings().weight.shape[0]
+    for pad in reversed(ids):
+        token = tokenizer.convert_ids_to_tokens(pad) if pad is not None and 0 <= pad < rows else None
+        if token is not None:
+            tokenizer.pad_token, model.config.pad_token_id = token, pad
+            return
+    raise ModelError(
+        f"{path}.model: {folder} pads with token {ids[0]} or {ids[1]}, and has embeddings for {rows} tokens only.",
+        "Use the tokenizer that belongs to this model.",
+    )
 
 
 @contextmanager
@@ -141,7 +183,9 @@ def _readable(path: str, folder: Path) -> Iterator[None]:
     try:
         with quiet_transformers():
             yield
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, ImportError) as error:
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001 - transformers raises whatever a broken file leads to
         lines = str(error).strip().splitlines()
         why = lines[0].rstrip(".") if lines else type(error).__name__
         raise ModelError(

@@ -7,7 +7,8 @@ followed, because they would send the token to another address.
 A service that stays unavailable pauses training, as it was after the last complete update. Scores are cached by
 content, so a resumed run requests no score twice and gets the numbers that it had.
 
-Not here: what a term must return (`scorer`), what a pause saves (`training.run_loop`).
+Not here: what a term must return (`scorer`), what a pause saves (`training.run_loop`), one exchange
+in a fixed time (`http_exchange`).
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from ppo_cli.experiment.digest import sha256_of
 from ppo_cli.experiment.term_types import Http
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.records.events import EventHandler, Notice
+from ppo_cli.rewards.http_exchange import ExchangeTimeoutError, TraceHandler, within
 from ppo_cli.rewards.scorer import BaselineAnswers, RewardContext, Scorer
 from ppo_cli.store.files import append_lines, read_lines, truncate_lines
 
@@ -146,16 +148,10 @@ class _Client:
         Raises:
             _RequestError: it did not end in time with a complete reply of status 2xx.
         """
-        deadline = time.monotonic() + self.timeout
         try:
-            with self.http.stream("POST", self.url, content=body) as response:
-                if not response.is_success:
-                    raise _RequestError(
-                        f"status {response.status_code} {response.reason_phrase}".strip(),
-                        retryable=response.status_code in RETRIED_STATUS,
-                        retry_after=_retry_after(response.headers.get("Retry-After")),
-                    )
-                return self._read(response, deadline)
+            return within(self.timeout, lambda trace: self._exchange(body, trace))
+        except ExchangeTimeoutError as error:
+            raise _RequestError(f"{error} within {self.timeout:g} s") from None
         except httpx2.ConnectTimeout:
             raise _RequestError(f"no connection within {self.timeout:g} s") from None
         except httpx2.TimeoutException:
@@ -165,24 +161,16 @@ class _Client:
         except (httpx2.HTTPError, OSError) as error:
             raise _RequestError(_reason(error)) from None
 
-    def _read(self, response: httpx2.Response, deadline: float) -> bytes:
-        """The body; a slow service sends it in small parts.
-
-        Raises:
-            _RequestError: it is too long, too late or incomplete.
-        """
-        parts, length = [], 0
-        try:
-            for part in response.iter_raw():
-                parts.append(part)
-                length += len(part)
-                if length > MAX_REPLY_BYTES:
-                    raise _RequestError(f"the reply is longer than {MAX_REPLY_BYTES} bytes")
-                if time.monotonic() > deadline:
-                    raise _RequestError(f"no complete reply within {self.timeout:g} s")
-        except (httpx2.RemoteProtocolError, httpx2.ReadError):
-            raise _RequestError("the reply is incomplete") from None
-        return b"".join(parts)
+    def _exchange(self, body: bytes, trace: TraceHandler) -> bytes:
+        """Sends the request and reads the reply."""
+        with self.http.stream("POST", self.url, content=body, extensions={"trace": trace}) as response:
+            if not response.is_success:
+                raise _RequestError(
+                    f"status {response.status_code} {response.reason_phrase}".strip(),
+                    retryable=response.status_code in RETRIED_STATUS,
+                    retry_after=_retry_after(response.headers.get("Retry-After")),
+                )
+            return _body_of(response)
 
     def _read_cache(self) -> None:
         """Reads what an earlier process wrote, once."""
@@ -216,6 +204,24 @@ class _Client:
     def _warn(self, text: str) -> None:
         on_event: EventHandler = self.context.on_event
         on_event(Notice(text=text, level="warning"))
+
+
+def _body_of(response: httpx2.Response) -> bytes:
+    """The body of a reply.
+
+    Raises:
+        _RequestError: it is too long or incomplete.
+    """
+    parts, length = [], 0
+    try:
+        for part in response.iter_raw():
+            parts.append(part)
+            length += len(part)
+            if length > MAX_REPLY_BYTES:
+                raise _RequestError(f"the reply is longer than {MAX_REPLY_BYTES} bytes")
+    except (httpx2.RemoteProtocolError, httpx2.ReadError):
+        raise _RequestError("the reply is incomplete") from None
+    return b"".join(parts)
 
 
 def _http_client(path: str, authorisation: dict[str, str], timeout: float, *, use_proxies: bool) -> httpx2.Client:

@@ -22,10 +22,13 @@ from ppo_cli.experiment.term_types import (
 )
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.rewards.builtin_terms import Term, matches_expect, on_topic
+from ppo_cli.rewards.time_limit import time_limit
 from ppo_cli.text.lists import LIST_MARKER
 from ppo_cli.text.words import words
 
 _ITEM = re.compile(rf"(?m)^\s{{0,8}}{LIST_MARKER}\s+\S")
+MAX_PATTERN_SECONDS = 2.0
+"""Processor time that a pattern of the config may take for one answer."""
 MIN_ITEMS = 2
 """Items that make a list."""
 
@@ -64,7 +67,9 @@ def has_form(settings: Format) -> Term:
 
     def term(_prompt: Prompt, answer: Answer) -> float:
         if pattern is not None:
-            return float(pattern.search(answer.text) is not None)
+            words = f"the pattern takes more than {MAX_PATTERN_SECONDS:g} s for one answer; it backtracks for too long"
+            with time_limit(MAX_PATTERN_SECONDS, words):
+                return float(pattern.search(answer.text) is not None)
         return float(_FORMS[settings.form](answer.text))
 
     return term

@@ -1,7 +1,8 @@
 """A reward term that is a Python function of the user's.
 
-It runs as the user's code: only commands that train, or check a reward, load it, never one that only reads a run. A
-file is loaded by itself, without its folder on the path, so that its digest covers everything that is not installed.
+It runs as the user's code, apart from the rest of the program (`user_code`): only commands that train, or check a
+reward, load it, never one that only reads a run. A file is loaded by itself, without its folder on the path, so that
+its digest covers everything that is not installed.
 
 A function cannot be interrupted from outside; one that may hang belongs behind a service (`http_service`).
 
@@ -27,11 +28,15 @@ from ppo_cli.experiment.problems import as_type
 from ppo_cli.experiment.term_types import Python
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.rewards.scorer import BaselineAnswers, Scorer
+from ppo_cli.rewards.user_code import UserCode
 
 Columns = Callable[[Sequence[Prompt], Sequence[Answer], BaselineAnswers], list[Any]]
 
 COLUMNS: Mapping[str, Columns] = {
     "prompts": lambda prompts, _answers, _baseline: [prompt.text for prompt in prompts],
+    "messages": lambda prompts, _answers, _baseline: [
+        [{"role": turn.role, "content": turn.content} for turn in prompt.chat] for prompt in prompts
+    ],
     "answers": lambda _prompts, answers, _baseline: [answer.text for answer in answers],
     "others": lambda _prompts, _answers, baseline: [[answer.text for answer in row] for row in baseline],
     "expect": lambda prompts, _answers, _baseline: [prompt.expect for prompt in prompts],
@@ -51,19 +56,17 @@ def python_function(path: str, term: Python) -> Scorer:
         ConfigError: there is no such function, or it cannot be called with the parameters of the config.
     """
     place, _, name = term.function.rpartition(":")
-    module = _load_module(path, place)
+    user_code = UserCode()
+    module = _load_module(path, place, user_code)
     function = getattr(module, name, None)
     if not callable(function):
-        close = difflib.get_close_matches(
-            name, [known for known, value in vars(module).items() if callable(value)], n=1
-        )
-        hint = f"Did you mean {close[0]}?" if close else "Check the name after the colon."
-        raise ConfigError(f"{path}.function: {place} has no function '{name}'.", hint)
+        raise no_such_function(path, place, name, [known for known, value in vars(module).items() if callable(value)])
     columns, arguments = _arguments_of(path, function, term.arguments)
 
     def score(prompts: Sequence[Prompt], answers: Sequence[Answer], baseline: BaselineAnswers) -> Sequence[float]:
         lists = {column: COLUMNS[column](prompts, answers, baseline) for column in columns}
-        scores: Sequence[float] = function(**lists, **arguments)
+        with user_code.running():
+            scores: list[float] = list(function(**lists, **arguments))
         return scores
 
     return Scorer(score, deterministic=term.deterministic, compares="others" in columns)
@@ -91,7 +94,26 @@ def source_of(path: str, function: str) -> Path:
     return file
 
 
-def _load_module(path: str, name_or_file: str) -> ModuleType:
+def no_such_function(path: str, place: str, name: str, functions: Sequence[str]) -> ConfigError:
+    """The error of a name that a file or module does not have."""
+    close = difflib.get_close_matches(name, functions, n=1)
+    hint = f"Did you mean {close[0]}?" if close else "Check the name after the colon."
+    return ConfigError(f"{path}.function: {place} has no function '{name}'.", hint)
+
+
+def no_such_parameter(path: str, name: str, own: Sequence[str]) -> ConfigError:
+    """The error of a key that a function does not take."""
+    close = difflib.get_close_matches(name, own, n=1)
+    hint = f"Did you mean {path}.{close[0]}?" if close else f"It has {', '.join(own) or 'none'}."
+    return ConfigError(f"{path}.{name}: the function has no such parameter.", hint)
+
+
+def parameter_missing(path: str, name: str) -> ConfigError:
+    """The error of a parameter that a function needs."""
+    return ConfigError(f"{path}.{name}: missing; the function has no default for it.", "Add it to the term.")
+
+
+def _load_module(path: str, name_or_file: str, user_code: UserCode) -> ModuleType:
     """Imports an installed module, or a file under a name of its own.
 
     Raises:
@@ -99,15 +121,8 @@ def _load_module(path: str, name_or_file: str) -> ModuleType:
     """
     file = source_of(path, f"{name_or_file}:")
     try:
-        if not name_or_file.endswith(".py"):
-            return importlib.import_module(name_or_file)
-        name = f"ppo_reward_{hashlib.sha256(str(file.absolute()).encode()).hexdigest()[:12]}"
-        spec = importlib.util.spec_from_file_location(name, file)
-        if spec is None or spec.loader is None:
-            raise ImportError("it is not a Python file")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module  # dataclasses and pickle look a class's module up there
-        spec.loader.exec_module(module)
+        with user_code.running():
+            return _imported(name_or_file, file)
     except Exception as error:
         lines = str(error).strip().splitlines()
         message = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
@@ -115,6 +130,18 @@ def _load_module(path: str, name_or_file: str) -> ModuleType:
             f"{path}.function: {name_or_file} cannot be loaded: {message}.",
             "Fix it; the file may import only what is installed.",
         ) from error
+
+
+def _imported(name_or_file: str, file: Path) -> ModuleType:
+    if not name_or_file.endswith(".py"):
+        return importlib.import_module(name_or_file)
+    name = f"ppo_reward_{hashlib.sha256(str(file.absolute()).encode()).hexdigest()[:12]}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ImportError("it is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickle look a class's module up there
+    spec.loader.exec_module(module)
     return module
 
 
@@ -142,14 +169,10 @@ def _arguments_of(
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.values())
     for name in given:
         if name not in own and not takes_any:
-            close = difflib.get_close_matches(name, own, n=1)
-            raise ConfigError(
-                f"{path}.{name}: the function has no such parameter.",
-                f"Did you mean {path}.{close[0]}?" if close else f"It has {', '.join(own) or 'none'}.",
-            )
+            raise no_such_parameter(path, name, list(own))
     missing = [name for name, parameter in own.items() if parameter.default is parameter.empty and name not in given]
     if missing:
-        raise ConfigError(f"{path}.{missing[0]}: missing; the function has no default for it.", "Add it to the term.")
+        raise parameter_missing(path, missing[0])
     hints = _type_hints(function)
     arguments = {}
     for name, value in given.items():

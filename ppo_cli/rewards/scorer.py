@@ -12,10 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ppo_cli.errors import CheckFailedError, PpoError
+from ppo_cli.errors import CheckFailedError, MemoryFullError, PpoError, as_ppo_error
 from ppo_cli.experiment.term_types import Preference
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.records.events import EventHandler, ignore_events
+
+MAX_SHOWN_CHARACTERS = 40
+"""Characters of a wrong score that a message repeats."""
 
 BaselineAnswers = Sequence[Sequence[Answer]]
 Score = Callable[[Sequence[Prompt], Sequence[Answer], BaselineAnswers], Sequence[float]]
@@ -64,6 +67,8 @@ def scores_of(
     except PpoError:
         raise
     except Exception as error:
+        if isinstance(known := as_ppo_error(error), MemoryFullError):
+            raise known from error
         raise CheckFailedError(
             f"The reward term {name} failed: {type(error).__name__}: {_first_line(error)}.", "Fix that term."
         ) from error
@@ -89,14 +94,22 @@ def as_score(value: object, of: str, prompt: Prompt) -> float:
     is_number = not isinstance(value, str | bytes | None) and hasattr(value, "__float__")
     try:
         score = float(value) if is_number else math.nan  # type: ignore[arg-type]  # it has __float__
-    except (TypeError, ValueError, RuntimeError):
+    except Exception:  # noqa: BLE001 - whatever a type of the user's raises; OverflowError of an integer like 10**400
         score = math.nan
     if not math.isfinite(score):
-        shown = value if is_number else f"{str(value)[:40]!r}, not a number"
+        shown = _shown(value) if is_number else f"{_shown(value)!r}, not a number"
         raise CheckFailedError(
             f"The reward of prompt '{prompt.id}' is {shown} ({of}).", "Fix that term; no update was made with it."
         )
     return score
+
+
+def _shown(value: object) -> str:
+    """The beginning of a value as text, of any value that a user's function may return."""
+    try:
+        return str(value)[:MAX_SHOWN_CHARACTERS]
+    except Exception:  # noqa: BLE001 - an integer of more than 4,300 digits, or a type of the user's
+        return f"too long to show ({type(value).__name__})"
 
 
 def _first_line(error: Exception) -> str:

@@ -22,7 +22,8 @@ from ppo_cli.experiment.load import LoadedExperiment, load_experiment
 from ppo_cli.experiment.schema_index import key_of, sections, wildcard_path
 from ppo_cli.experiment.values import flatten, to_dict, without_references
 from ppo_cli.models.cost_estimate import guess_token_count
-from ppo_cli.prompts.jsonl import as_row, read_prompt_file
+from ppo_cli.prompts.jsonl import as_row
+from ppo_cli.prompts.prompt_files import read_prompt_file
 from ppo_cli.prompts.sources import HUB
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.events import EventHandler, ignore_events

@@ -20,10 +20,11 @@ from ppo_cli.errors import ConfigError, PromptError
 from ppo_cli.experiment import freeze
 from ppo_cli.experiment.digest import sha256_of
 from ppo_cli.experiment.schema import Experiment
-from ppo_cli.prompts.jsonl import as_row, read_prompt_file
+from ppo_cli.prompts.jsonl import as_row
 from ppo_cli.prompts.leakage import Overlap, overlaps
+from ppo_cli.prompts.prompt_files import read_prompt_file, require_different
 from ppo_cli.records.answers import Prompt
-from ppo_cli.records.events import EventHandler
+from ppo_cli.records.events import EventHandler, Notice
 from ppo_cli.rewards.reward_function import CompositeReward
 from ppo_cli.setup.reward_resources import build_reward
 from ppo_cli.setup.tokenized_prompts import TokenizedPrompts
@@ -47,6 +48,8 @@ class ExperimentInputs:
     reward: CompositeReward
     overlaps: list[Overlap]
     """Evaluation prompts that the policy may have learnt from."""
+    notices: tuple[str, ...] = ()
+    """What was guessed, put together or left out of the prompt files."""
 
     @property
     def prompts_by_key(self) -> dict[str, list[Prompt]]:
@@ -62,7 +65,9 @@ class ResolvedExperiment:
     model_source: ModelSource
     tokenizer: ChatTokenizer
     model_digests: dict[str, Any]
-    """Of the start model's weights and tokenizer files, with its chat template."""
+    """Of the start model's weights, config.json and tokenizer files, with its chat template."""
+    started_from: Mapping[str, Any] | None
+    """Run, update and digest of the checkpoint that is the start model; None of another model."""
     train: TokenizedPrompts
     evaluation: TokenizedPrompts
     content: Mapping[str, Mapping[str, Any]]
@@ -89,11 +94,14 @@ def read_inputs(experiment: Experiment) -> ExperimentInputs:
     reward = build_reward(experiment)
     train = read_prompt_file(Path(experiment.prompts.train), need_answers=experiment.reward.baseline == "written")
     evaluation = read_prompt_file(Path(experiment.prompts.eval))
+    require_different(evaluation.prompts, experiment.prompts.eval)
+    files = {experiment.prompts.train: train, experiment.prompts.eval: evaluation}
     texts = {"prompts.train": train.text, "prompts.eval": evaluation.text}
     sft: list[Prompt] = []
     if experiment.model.warm_start:
         examples = read_prompt_file(Path(experiment.model.warm_start), need_answers=True)
         sft, texts["model.warm_start"] = examples.prompts, examples.text
+        files[experiment.model.warm_start] = examples
     needed = experiment.ppo.episodes_per_update
     if len(train.prompts) < needed:
         raise ConfigError(
@@ -109,6 +117,7 @@ def read_inputs(experiment: Experiment) -> ExperimentInputs:
         file_texts=texts,
         reward=reward,
         overlaps=overlaps(evaluation.prompts, [*train.prompts, *sft]),
+        notices=tuple(f"{path}: {notice}" for path, file in files.items() for notice in file.notices),
     )
 
 
@@ -130,9 +139,13 @@ def resolve_experiment(inputs: ExperimentInputs, on_event: EventHandler) -> Reso
     Raises:
         ModelError: the model or its tokenizer cannot be used.
         PromptError: a tokenized prompt is longer than prompts.max_tokens, or too long for the model.
+        IntegrityError: the start model is a checkpoint that was changed.
     """
+    from ppo_cli.engine.checkpoints import origin_of
     from ppo_cli.models import loading, model_source
 
+    for notice in inputs.notices:
+        on_event(Notice(text=notice))
     model = inputs.experiment.model
     source = model_source.resolve(
         model.start, model.revision, trust_remote_code=model.trust_remote_code, on_event=on_event
@@ -165,6 +178,7 @@ def resolve_experiment(inputs: ExperimentInputs, on_event: EventHandler) -> Reso
         model_source=source,
         tokenizer=tokenizer,
         model_digests=digests,
+        started_from=origin_of(source.folder),
         train=train,
         evaluation=evaluation,
         content=content,
@@ -193,7 +207,7 @@ def tokenize_prompts(tokenizer: ChatTokenizer, prompts: Sequence[Prompt], path: 
     """
     token_ids = []
     for prompt in prompts:
-        ids = tokenizer.render(prompt.text)
+        ids = tokenizer.render(prompt.chat)
         if len(ids) > limit:
             raise PromptError(
                 f"{path}: prompt '{prompt.id}' is {len(ids)} tokens long, over prompts.max_tokens = {limit}.",

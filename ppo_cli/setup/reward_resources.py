@@ -66,9 +66,10 @@ def open_terms(reward: CompositeReward, on_event: EventHandler, cache: Path | No
 
 
 def needs_no_resources(reward: Reward) -> bool:
-    """Whether an answer can be scored without code, models or services that the config names, and without a scale."""
-    shipped = all(term.type in SHIPPED for term in reward.terms.values())
-    return shipped and not any_normalised(reward.terms)
+    """Whether an answer can be scored without code, patterns, models or services of the config, and without a scale."""
+    terms = reward.terms.values()
+    runs_nothing_foreign = all(term.type in SHIPPED and getattr(term, "pattern", None) is None for term in terms)
+    return runs_nothing_foreign and not any_normalised(reward.terms)
 
 
 def pin_revisions(experiment: Experiment) -> Experiment:

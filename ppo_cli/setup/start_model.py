@@ -5,6 +5,7 @@ Not here: finding and checking the experiment's inputs (`resolve`), training.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,12 @@ from typing import Any
 import torch
 
 from ppo_cli.engine.checkpoints import MANIFEST, verify_checkpoint
-from ppo_cli.errors import UsageError
+from ppo_cli.errors import ModelError, UsageError
 from ppo_cli.models import loading, model_source
-from ppo_cli.records.events import EventHandler
+from ppo_cli.models.loading import ChatTokenizer
+from ppo_cli.records.events import EventHandler, Notice
 from ppo_cli.setup.resolve import ResolvedExperiment
+from ppo_cli.setup.tokenized_prompts import TokenizedPrompts
 from ppo_cli.store.runs import Run
 
 
@@ -35,10 +38,15 @@ class StartModel:
         """The model for the length of a `with` block."""
         return nullcontext(self.model)
 
-    def load_other(self, folder: Path) -> Any:  # noqa: ANN401
-        """Loads another model with the same tokenizer, device and dtype."""
-        trusted = self.resolved.experiment.model.trust_remote_code
-        return loading.load_model(folder, self.resolved.tokenizer, self.device, self.dtype, trust_remote_code=trusted)
+    def load_other(self, folder: Path, tokenizer: ChatTokenizer, *, trust_remote_code: bool) -> Any:  # noqa: ANN401
+        """Loads another model on the same device with the same dtype.
+
+        Args:
+            folder: of the model.
+            tokenizer: that it is asked with.
+            trust_remote_code: runs the model's own code.
+        """
+        return loading.load_model(folder, tokenizer, self.device, self.dtype, trust_remote_code=trust_remote_code)
 
 
 def load_start_model(resolved: ResolvedExperiment, on_event: EventHandler) -> StartModel:
@@ -68,7 +76,58 @@ def load_start_model(resolved: ResolvedExperiment, on_event: EventHandler) -> St
             device_and_dtype=f"{device.type} {dtype}",
         )
         folder = warm_start(model, resolved.inputs.sft, experiment.model.sft, on_event)
-    return StartModel(model=load(folder), folder=folder, resolved=resolved, device=device, dtype=dtype)
+    loaded = load(folder)
+    require_embeddings(loaded, [resolved.train, resolved.evaluation])
+    return StartModel(model=loaded, folder=folder, resolved=resolved, device=device, dtype=dtype)
+
+
+def tokenizer_of_other(folder: Path, resolved: ResolvedExperiment, on_event: EventHandler) -> ChatTokenizer:
+    """The tokenizer to ask a model with that belongs to no run: its own.
+
+    Args:
+        folder: of the model.
+        resolved: the experiment, whose start model is the reference.
+        on_event: called with a notice where template or stop tokens are not those of the start model.
+
+    Raises:
+        ModelError: it has no usable tokenizer, or one whose token ids mean something else than the start model's, so
+            that no KL between the two exists.
+    """
+    start, model = resolved.tokenizer, resolved.experiment.model
+    own = loading.load_tokenizer(folder, system_prompt=start.system_prompt)
+    if own.tokenizer.get_vocab() != start.tokenizer.get_vocab():
+        raise ModelError(
+            f"{folder} has another tokenizer than model.start of the config ({model.start}), so the two cannot be "
+            "compared token by token.",
+            "Use a config whose model.start is this model or the model that it was trained from.",
+        )
+    what = [
+        name
+        for name, differs in (
+            ("chat template", str(own.tokenizer.chat_template) != str(start.tokenizer.chat_template)),
+            ("stop tokens", set(own.stop_ids) != set(start.stop_ids)),
+        )
+        if differs
+    ]
+    if what:
+        text = f"{folder} is asked with its own {' and '.join(what)}, not with those of {model.start}."
+        on_event(Notice(text=text, level="warning"))
+    return own
+
+
+def require_embeddings(model: Any, prompts: Sequence[TokenizedPrompts]) -> None:  # noqa: ANN401
+    """Checks that a model has an embedding for every token of the prompts.
+
+    Raises:
+        ModelError: names the prompt and the token.
+    """
+    rows = model.get_input_embeddings().weight.shape[0]
+    for prompt, ids in (pair for group in prompts for pair in group):
+        if max(ids) >= rows:
+            raise ModelError(
+                f"Prompt '{prompt.id}' holds token {max(ids)}, and the model has embeddings for {rows} tokens only.",
+                "Use the tokenizer that belongs to this model.",
+            )
 
 
 def open_checkpoint(checkpoint: str, run: Run | None, on_event: EventHandler) -> Path:

@@ -1,11 +1,10 @@
 """Read a user's own file or dataset, clean its rows, and split it into training and evaluation prompts without leakage.
 
-Not here: the formats (`prompts.formats`), the split itself (`prompts.split`), writing the files (`init`).
+Not here: reading (`prompts.prompt_files`), the split itself (`prompts.split`), writing the files (`init`).
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,10 +14,11 @@ from typing import Any
 from ppo_cli.behaviours.measures import measure_named
 from ppo_cli.errors import PromptError
 from ppo_cli.experiment.schema import Evaluation
-from ppo_cli.prompts.csv_import import Rows, read_rows, rename_columns
-from ppo_cli.prompts.formats import import_prompts
-from ppo_cli.prompts.leakage import normalise
-from ppo_cli.prompts.sources import HUB, dataset_rows, slug
+from ppo_cli.prompts.chat_markup import markup_notices
+from ppo_cli.prompts.columns import Rows
+from ppo_cli.prompts.jsonl import as_prompts, numbered
+from ppo_cli.prompts.leakage import comparable_texts, normalise
+from ppo_cli.prompts.sources import HUB, slug, source_rows
 from ppo_cli.prompts.split import Split, split, stratum
 from ppo_cli.prompts.stratify import stratified_subset
 from ppo_cli.records.answers import Prompt
@@ -63,20 +63,21 @@ def split_user_dataset(
     Raises:
         PromptError: the file cannot be used, or cannot be split.
     """
-    rows, guesses = _rows(source)
-    total = len(rows)
+    standard = source_rows(source, SPLITS)
+    total = len(standard.rows)
     if not total:
         raise PromptError(f"{source} holds no prompts.", "Write a heading with `prompt`, and one prompt per line.")
-    rows, columns = rename_columns(rows)
-    notices = [*guesses, *columns]
-    rows = [(where, _cleaned(row)) for where, row in rows]
-    filled = [(where, row) for where, row in rows if row.get("prompt") or row.get("goal")]
-    if not filled and any("prompt" in row or "goal" in row for _, row in rows):
+    notices = list(standard.notices)
+    rows = [(where, _stripped(row)) for where, row in standard.rows]
+    filled = [(where, row) for where, row in rows if row.get("prompt")]
+    if not filled:
         raise PromptError(f"{source}: none of its {total} rows has a prompt.", "Fill the column `prompt`.")
     if not _ids_are_usable(filled):
-        filled = [(where, {key: value for key, value in row.items() if key != "id"}) for where, row in filled]
+        filled = [(where, {**row, "id": None}) for where, row in filled]
         notices.append("Ids are missing or not unique, so the prompts get new numbers as ids.")
-    prompts, kind = import_prompts(filled or rows, source, slug(Path(source.removeprefix(HUB)).stem), need_answers)
+    name = slug(Path(source.removeprefix(HUB)).name.partition(".")[0])
+    prompts = as_prompts(numbered(filled, name), source, need_answers=need_answers)
+    notices += markup_notices(prompts)
     once, contradicting = _without_duplicates(prompts)
     if contradicting:
         notices.append(
@@ -93,7 +94,7 @@ def split_user_dataset(
     dropped = {EMPTY: total - len(filled), REPEATED: len(prompts) - len(once), BEYOND: len(once) - len(used)}
     counts = SplitCounts(
         source=source,
-        format=kind,
+        format=standard.format,
         rows=total,
         dropped=tuple((why, count) for why, count in dropped.items() if count),
         train=len(parts.train),
@@ -125,27 +126,9 @@ def power_notices(evaluation: Sequence[Prompt], settings: Evaluation) -> list[st
     ]
 
 
-def _rows(source: str) -> tuple[Rows, list[str]]:
-    if not source.startswith(HUB):
-        return read_rows(Path(source))
-    name, _, part = source.removeprefix(HUB).partition(":")
-    return [(f"{source}, row {n}", dict(row)) for n, row in enumerate(dataset_rows(name, part, SPLITS), start=1)], []
-
-
-def _cleaned(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Values stripped, `expect` in small letters, lists of words as lists, the first user turn of a conversation."""
-    cleaned: dict[str, Any] = {
-        name: value.strip() or None if isinstance(value, str) else value for name, value in row.items()
-    }
-    prompt, expect = cleaned.get("prompt"), cleaned.get("expect")
-    if isinstance(prompt, list):
-        turns = [turn for turn in prompt if isinstance(turn, Mapping) and turn.get("role") == "user"]
-        cleaned["prompt"] = str(turns[0].get("content") or "").strip() or None if turns else None
-    if isinstance(expect, str):
-        cleaned["expect"] = expect.lower()
-    if isinstance(cleaned.get("keywords"), str):
-        cleaned["keywords"] = [word.strip() for word in re.split(r"[,;|]", cleaned["keywords"]) if word.strip()]
-    return cleaned
+def _stripped(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Texts without outer blanks, and None in place of an empty one."""
+    return {name: value.strip() or None if isinstance(value, str) else value for name, value in row.items()}
 
 
 def _ids_are_usable(rows: Rows) -> bool:
@@ -164,7 +147,7 @@ def _without_duplicates(prompts: Sequence[Prompt]) -> tuple[list[Prompt], int]:
 
 
 def _split_rows(prompts: Sequence[Prompt], share: float, sft: Sequence[Prompt], source: str) -> Split:
-    texts = [*(prompt.text for prompt in prompts), *(prompt.text for prompt in sft)]
+    texts = comparable_texts([*prompts, *sft])
     pairs = near_duplicate_pairs(texts, NEAR_DUPLICATE_SIMILARITY)
     count = len(prompts)
     learnt = {one for one, other in pairs if one < count <= other}

@@ -78,8 +78,14 @@ def episode_from_row(row: Mapping[str, Any]) -> Episode:
 
 
 def _answer_to_row(answer: Answer) -> dict[str, Any]:
-    return {"answer": answer.text, "token_count": answer.token_count, "finish": answer.finish}
+    row: dict[str, Any] = {"answer": answer.text, "token_count": answer.token_count, "finish": answer.finish}
+    return {**row, "reasoning": answer.reasoning} if answer.reasoning else row
 
 
 def _answer_from_row(row: Mapping[str, Any]) -> Answer:
-    return Answer(text=row["answer"], token_count=row["token_count"], finish=row["finish"])
+    return Answer(
+        text=row["answer"],
+        token_count=row["token_count"],
+        finish=row["finish"],
+        reasoning=row.get("reasoning", ""),
+    )

@@ -17,14 +17,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from ppo_cli.records.secrets import masked_arguments
+
 FIRST_PACKAGES = ("ppo-cli", "torch", "transformers", "trl", "accelerate", "peft", "tokenizers", "datasets", "numpy")
 """Packages that can change a result; they are listed first, all others after them."""
-
-SECRET_NAME = re.compile(r"(?i)(token(?!s)|secret|passw|api[_-]?key|authorization|credential)")
-"""Names whose value is a secret; not `max_new_tokens`."""
-
-SECRET_VALUE = re.compile(r"\b(?:hf_|sk-|gh[opsu]_|github_pat_|glpat-)[\w-]{6,}|(?<=://)[^/@\s]+(?=@)")
-"""Values that are secrets under any name: access tokens, and the user and password of an address."""
 
 
 def provenance(argv: list[str]) -> dict[str, Any]:
@@ -32,7 +28,7 @@ def provenance(argv: list[str]) -> dict[str, Any]:
     versions = {dist.metadata["Name"]: dist.version for dist in metadata.distributions() if dist.metadata["Name"]}
     first = {name: versions[name] for name in FIRST_PACKAGES if name in versions}
     return {
-        "argv": without_secrets(argv),
+        "argv": masked_arguments(argv),
         "git": _git(),
         "python": platform.python_version(),
         "packages": {**first, **dict(sorted(versions.items(), key=lambda item: item[0].lower()))},
@@ -45,23 +41,6 @@ def provenance(argv: list[str]) -> dict[str, Any]:
             "memory_gb": _memory_gb(),
         },
     }
-
-
-def without_secrets(argv: list[str]) -> list[str]:
-    """The command line, with … for every value that looks like a secret."""
-    cleaned = []
-    value_follows = False
-    for word in argv:
-        name, sign, _ = word.partition("=")
-        named = SECRET_NAME.search(name) is not None
-        if value_follows:
-            cleaned.append("…")
-        elif sign and named:
-            cleaned.append(f"{name}=…")
-        else:
-            cleaned.append(SECRET_VALUE.sub("…", word))
-        value_follows = not value_follows and not sign and named and word.startswith("-")
-    return [Path(cleaned[0]).name, *cleaned[1:]] if cleaned else []
 
 
 def _git() -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from ppo_cli.experiment.values import flatten, to_dict
 from ppo_cli.preflight.planned_cost import estimate_cost
 from ppo_cli.records.events import Event, Notice
 from ppo_cli.records.results import ConfigKeyRow, DryRunResult
+from ppo_cli.rewards.static_checks import check_reward
 from ppo_cli.setup.parent import check_parent_without_model, find_parent
 from ppo_cli.setup.resolve import read_inputs, require_trackers
 
@@ -59,6 +60,7 @@ def dry_run(config: str | Path | LoadedExperiment, *, runs_dir: str | Path | Non
         )
     experiment = loaded.experiment
     inputs = read_inputs(experiment)
+    check_reward(experiment.reward)
     require_trackers(experiment)
     events: list[Event] = []
     parent = find_parent(loaded, Path(runs_dir or experiment.output))

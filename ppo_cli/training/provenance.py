@@ -16,21 +16,21 @@ from ppo_cli.errors import IntegrityError
 from ppo_cli.records.events import EventHandler, Notice
 from ppo_cli.setup.start_model import StartModel
 from ppo_cli.store.files import read_json, write_json
-from ppo_cli.store.provenance import provenance
-from ppo_cli.store.runs import Run
+from ppo_cli.store.provenance import FIRST_PACKAGES, provenance
+from ppo_cli.store.runs import Run, now
 
 
 def record_provenance(
     run: Run, start: StartModel, policy: Policy, process_group: ProcessGroup, on_event: EventHandler
 ) -> None:
-    """Writes what the run's numbers depend on besides its config; on resume, checks it instead.
+    """Writes what the run's numbers depend on besides its config; on resume, checks it and adds what is different now.
 
     Args:
         run: gets the record.
         start: the loaded start model.
         policy: holds the reference.
         process_group: that trains.
-        on_event: called with a warning when device or processes are not those of the first record.
+        on_event: called with a warning when packages, device or processes are not those of the first record.
 
     Raises:
         IntegrityError: the reference has other weights than when the run started.
@@ -45,6 +45,7 @@ def record_provenance(
                 "Use the package versions and the machine in its provenance.json, or start a new run.",
             )
         _restore_threads(first, start, process_group, on_event)
+        _record_resume(run, first, start, process_group, on_event)
         return
     write_json(
         path,
@@ -56,6 +57,7 @@ def record_provenance(
             "threads": torch.get_num_threads(),
             "processes": process_group.world_size,
             "start_folder": start.folder.name,
+            "started_from": run.state().started_from,
             "trained_parameters": sum(value.numel() for value in policy.parameters.values()),
             "seeds": {"run": experiment.seed, "evaluation": experiment.evaluation.seed},
             "reference": {"sha256_at_start": digest, "sha256_at_end": None},
@@ -75,6 +77,37 @@ def finish_provenance(run: Run, policy: Policy) -> None:
     write_json(run.layout.provenance, record)
     if record["reference"]["sha256_at_end"] != record["reference"]["sha256_at_start"]:
         raise IntegrityError(f"{run.name}: the reference's weights changed during training.", "Please report this.")
+
+
+def _record_resume(
+    run: Run, first: dict[str, Any], start: StartModel, process_group: ProcessGroup, on_event: EventHandler
+) -> None:
+    """Adds this continuation to the record, and warns of packages that can change a result."""
+    today = provenance(sys.argv)
+    packages = {**first["packages"], "python": first["python"]}, {**today["packages"], "python": today["python"]}
+    changed = {
+        name: [packages[0].get(name), packages[1].get(name)]
+        for name in sorted({*packages[0], *packages[1]})
+        if packages[0].get(name) != packages[1].get(name)
+    }
+    if listed := [f"{name} {changed[name][0]} -> {changed[name][1]}" for name in FIRST_PACKAGES if name in changed]:
+        text = f"The run started with other package versions ({', '.join(listed)}), so its numbers may differ."
+        on_event(Notice(text=text, level="warning"))
+    resumes = [
+        *first.get("resumes", []),
+        {
+            "time": now(),
+            "updates_done": run.state().updates_done,
+            "argv": today["argv"],
+            "git": today["git"],
+            "machine": today["machine"],
+            "device": str(start.device),
+            "processes": process_group.world_size,
+            "start_folder": start.folder.name,
+            "changed_packages": changed,
+        },
+    ]
+    write_json(run.layout.provenance, {**first, "resumes": resumes})
 
 
 def _restore_threads(

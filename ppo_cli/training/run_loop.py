@@ -70,7 +70,9 @@ class TrainingRun:
         policy = Policy(start.model, experiment.model.train, seed=experiment.seed)
         record_provenance(run, start, policy, self.process_group, self.on_event)
 
-        self.process_group.broadcast(WorkerCommand.START, str(run.layout.root), torch.get_num_threads())
+        self.process_group.broadcast(
+            WorkerCommand.START, str(run.layout.root), torch.get_num_threads(), experiment.model.start
+        )
         trainer = self._build_trainer(start, policy, self._baseline_answers(policy))
         evaluations = InterimEvaluations(records, self.resolved, policy, self.process_group, self.on_event)
         self.trackers.send_evaluation(0, evaluations.estimates(evaluations.evaluate_baseline()), partial=False)

@@ -19,6 +19,7 @@ from ppo_cli.records.program import command
 from ppo_cli.records.results import TrainingResult
 from ppo_cli.records.training import COMPLETED_STATUSES
 from ppo_cli.setup.freeze_inputs import freeze_inputs, verify_against_lock, verify_reward
+from ppo_cli.setup.own_runs import HERE, MadeElsewhere, mark_of, open_run, with_start
 from ppo_cli.setup.parent import check_parent, find_parent
 from ppo_cli.setup.resolve import ResolvedExperiment, read_inputs, require_trackers, resolve_experiment
 from ppo_cli.setup.reward_resources import open_terms
@@ -70,7 +71,12 @@ def train(
     frozen = freeze_inputs(resolved)
     folder = Path(runs_dir or frozen.experiment.output)
     ancestry = check_parent(loaded, frozen.lock, find_parent(loaded, folder), on_event)
-    state = {**ancestry, "overridden_checks": list(overridden)}
+    state = {
+        **ancestry,
+        "overridden_checks": list(overridden),
+        "started_from": resolved.started_from,
+        "mark": mark_of(frozen.lock),
+    }
     run = create_run(folder / run_name(frozen), frozen, state, repeat)
     try:
         return _run(run, resolved.with_experiment(run.experiment()), on_event, process_group)
@@ -92,6 +98,7 @@ def resume(
     *,
     runs_dir: str | Path = "runs",
     overrides: Sequence[str] = (),
+    elsewhere: MadeElsewhere = HERE,
     on_event: EventHandler = ignore_events,
     process_group: ProcessGroup | None = None,
 ) -> TrainingResult:
@@ -101,11 +108,12 @@ def resume(
         run: run folder, its name in `runs_dir`, or the run itself.
         runs_dir: folder of run folders.
         overrides: `tracking=[…]` for what is left of the run; no other key may change.
+        elsewhere: what the user says of a run that was made on another machine.
         on_event: called with everything that happens.
         process_group: the processes that train together, this one being the main one.
 
     Raises:
-        UsageError: no such run, it is finished or running, or another key is overridden.
+        UsageError: no such run, it is finished or running, another key is overridden, or it brings code.
         IntegrityError: something frozen was changed.
 
     Example:
@@ -131,6 +139,7 @@ def resume(
     if overrides:  # trackers change no number, so they are not frozen
         tracking = load_experiment(run.layout.config, overrides).experiment.tracking
         experiment = experiment.model_copy(update={"tracking": tracking})
+    experiment = with_start(experiment, open_run(run, elsewhere, opens_reward=True).model.start)
     require_trackers(experiment)
     resolved = resolve_experiment(read_inputs(experiment), on_event)
     verify_against_lock(lock, resolved, run.name)

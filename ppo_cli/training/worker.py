@@ -19,6 +19,7 @@ from ppo_cli.engine.policy import Policy
 from ppo_cli.engine.trainer import PolicyTrainer, TrainerInputs
 from ppo_cli.evaluation.evaluate import AnsweringModels, sample_answers
 from ppo_cli.records.events import ignore_events
+from ppo_cli.setup.own_runs import with_start
 from ppo_cli.setup.resolve import read_inputs, resolve_experiment
 from ppo_cli.setup.reward_resources import open_terms
 from ppo_cli.setup.start_model import load_start_model
@@ -37,17 +38,18 @@ def run_worker(process_group: ProcessGroup) -> None:
 class Worker:
     """One non-main rank of distributed training."""
 
-    def __init__(self, process_group: ProcessGroup, folder: str, threads: int) -> None:
+    def __init__(self, process_group: ProcessGroup, folder: str, threads: int, start: str) -> None:
         """Opens the run and loads the start model.
 
         Args:
             process_group: this rank and the others.
             folder: of the run.
             threads: that torch computes with, as in the main process.
+            start: the start model, where the main process found it.
         """
         torch.set_num_threads(threads)
         self.process_group, self.run = process_group, Run(Path(folder))
-        self.experiment, _ = self.run.verify()
+        self.experiment = with_start(self.run.verify()[0], start)
         self.resolved = resolve_experiment(read_inputs(self.experiment), ignore_events)
         open_terms(self.resolved.inputs.reward, ignore_events, self.run.layout.reward_cache(process_group.rank))
         self.start = load_start_model(self.resolved, ignore_events)

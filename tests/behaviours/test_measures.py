@@ -42,7 +42,7 @@ def test_a_run_is_not_judged_by_kl_or_reward():
 
 def test_the_rules_version_can_name_a_file():
     assert "/" not in RULES_VERSION
-    assert RULES_VERSION == "refusal3+repetition1+clarification1+length1+style1+language1+ending1+topic1"
+    assert RULES_VERSION == "refusal4+repetition1+clarification1+length1+style1+language1+ending1+topic1"
 
 
 def test_every_rate_of_refusals_carries_the_measured_error_of_the_rule():

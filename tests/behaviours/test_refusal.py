@@ -8,7 +8,7 @@ import pytest
 
 from ppo_cli.behaviours.refusal import CALIBRATION as MEASURED
 from ppo_cli.behaviours.refusal import VERSION, classify, meaning, normalise
-from ppo_cli.prompts.jsonl import read_prompts
+from ppo_cli.prompts.prompt_files import read_prompts
 from ppo_cli.setup.init import templates_folder
 from tests.behaviours.refusal_examples import ANSWERS, REFUSALS
 

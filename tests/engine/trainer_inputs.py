@@ -7,7 +7,7 @@ import torch
 from ppo_cli.engine.policy import Policy
 from ppo_cli.engine.trainer import TrainerInputs
 from ppo_cli.models.loading import load_tokenizer
-from ppo_cli.prompts.jsonl import read_prompts
+from ppo_cli.prompts.prompt_files import read_prompts
 from ppo_cli.rewards.reward_function import CompositeReward
 from tests.tiny_models import tiny_lm
 

@@ -202,6 +202,7 @@ def test_swapping_the_runs_turns_every_sign(made):
 # --- several seeds are one arm -------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_runs_that_differ_in_the_seed_only_are_one_arm(made):
     a = seeds(made.output, (1, 2, 3), spread=0.05, safe=0.7)
     b = seeds(made.output, (1, 2, 3), spread=0.05, safe=0.2, kl=Kl(coef=0.5))
@@ -224,6 +225,7 @@ def test_runs_that_differ_in_the_seed_only_are_one_arm(made):
     assert "A, seeds 1, 2, 3 B, seeds 1, 2, 3 B − A over seeds Welch p" in out
 
 
+@pytest.mark.slow
 def test_five_seeds_per_arm_may_name_a_cause(made):
     a = seeds(made.output, range(1, 6), spread=0.03, safe=0.8)
     b = seeds(made.output, range(1, 6), spread=0.03, safe=0.2, kl=Kl(coef=0.5))
@@ -243,6 +245,7 @@ def test_the_same_seed_twice_is_no_second_seed(made):
 # --- seed noise ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_seed_noise_is_kept_and_used_later(made):
     a = seeds(made.output, (1, 2, 3), spread=0.1, safe=0.5)
     b = made(kl=Kl(coef=0.5), safe=0.2)

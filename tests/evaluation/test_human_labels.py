@@ -6,7 +6,7 @@ from ppo_cli.behaviours.label_answers import RULES_VERSION, label_sample
 from ppo_cli.evaluation.compare import compare
 from ppo_cli.evaluation.report import report
 from ppo_cli.experiment.schema import Kl
-from ppo_cli.prompts.jsonl import read_prompts
+from ppo_cli.prompts.prompt_files import read_prompts
 from ppo_cli.store.evaluations import read_samples, write_evaluation
 from ppo_cli.store.labels import add_label
 from ppo_cli.store.runs import Run

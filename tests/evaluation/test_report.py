@@ -11,7 +11,7 @@ import pytest
 
 from ppo_cli.behaviours.label_answers import RULES_VERSION, label_sample
 from ppo_cli.experiment.schema import Kl
-from ppo_cli.prompts.jsonl import read_prompts
+from ppo_cli.prompts.prompt_files import read_prompts
 from ppo_cli.store.evaluations import write_evaluation
 from ppo_cli.store.files import write_json, write_lines
 from ppo_cli.store.layout import RunLayout

@@ -57,8 +57,8 @@ def test_yaml_round_trip(experiment):
     ("old", "new", "message"),
     [
         ("rows: 2", "rows: 3", "edited after freezing: group eval_set"),
-        ("format: ppo-freeze/2", "format: ppo-freeze/9", "has the format ppo-freeze/9, and this version of ppo reads"),
-        ("format: ppo-freeze/2", "schema: ppo-freeze/1", "has the format ppo-freeze/1, and this version of ppo reads"),
+        ("format: ppo-freeze/3", "format: ppo-freeze/9", "has the format ppo-freeze/9, and this version of ppo reads"),
+        ("format: ppo-freeze/3", "schema: ppo-freeze/1", "has the format ppo-freeze/1, and this version of ppo reads"),
         ("groups:", "gruops:", "is damaged"),
     ],
 )

@@ -9,6 +9,7 @@ import torch
 from ppo_cli.errors import IntegrityError, ModelError
 from ppo_cli.models import builtin
 from ppo_cli.models.cache_dir import cache_folder
+from ppo_cli.models.cached_folder import write_manifest
 from ppo_cli.models.loading import load_model, load_tokenizer
 
 
@@ -76,10 +77,16 @@ def test_a_changed_cache_is_noticed(monkeypatch):
     folder.mkdir()
     with pytest.raises(IntegrityError, match="is damaged"):
         builtin.builtin_folder()
-    (folder / builtin.MANIFEST).write_text('{"model.safetensors": "00"}')
+    (folder / "config.json").write_text("{}")
     (folder / "model.safetensors").write_bytes(b"x")
-    with pytest.raises(IntegrityError, match="was changed"):
-        builtin.builtin_folder()
+    write_manifest(folder, builtin.MANIFEST)
+    assert builtin.builtin_folder() == folder
+    for name in ("config.json", "chat_template.jinja"):  # one changed, one added
+        before = (folder / name).read_bytes() if (folder / name).exists() else None
+        (folder / name).write_text('{"rope_theta": 1}')
+        with pytest.raises(IntegrityError, match=f"was changed: {name}"):
+            builtin.builtin_folder()
+        (folder / name).unlink() if before is None else (folder / name).write_bytes(before)
 
 
 @pytest.mark.builtin_model

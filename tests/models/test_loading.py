@@ -83,7 +83,7 @@ def test_the_checkpoints_generation_config_is_replaced(folder):
 
 def test_damaged_weights_are_a_sentence(folder):
     (folder / "model.safetensors").write_bytes(b"not weights")
-    with pytest.raises((ModelError, Exception), match="cannot be read"):
+    with pytest.raises(ModelError, match="is damaged or was not copied completely"):
         load_model(folder, load_tokenizer(folder), torch.device("cpu"), torch.float32)
 
 
@@ -175,3 +175,44 @@ def test_each_of_several_processes_gets_a_gpu_of_its_own(monkeypatch):
     assert choose_device("auto") == choose_device("cuda") == torch.device("cuda", 2)
     assert choose_device("cuda:1") == torch.device("cuda", 1)
     assert choose_device("cpu") == torch.device("cpu")
+
+
+class NoNetworkError(Exception):
+    """What the hub's client raises without a network: not an OSError."""
+
+
+def test_without_a_network_the_copy_in_the_hubs_cache_is_used(folder, monkeypatch, tmp_path):
+    import huggingface_hub
+
+    def unreachable(*_arguments, **_settings):
+        raise NoNetworkError("[Errno -2] Name or service not known")
+
+    def cached_copy(start, *, revision=None, local_files_only=False, **_settings):
+        return str(folder) if local_files_only else unreachable()
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", unreachable)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", cached_copy)
+    assert model_source.resolve("someone/some-model").folder == folder
+    monkeypatch.setattr(
+        huggingface_hub, "snapshot_download", lambda *_, **__: (_ for _ in ()).throw(ValueError("no copy"))
+    )
+    with pytest.raises(ModelError, match="is not on this machine and the Hugging Face hub does not answer"):
+        model_source.resolve("someone/some-model")
+
+
+def test_a_cache_that_may_not_be_written_is_replaced_by_a_folder_of_this_users_own(monkeypatch, tmp_path):
+    import tempfile
+
+    from ppo_cli.errors import NoPermissionError
+    from ppo_cli.models import cache_dir
+
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setenv("PPO_CACHE", str(tmp_path / "file" / "below"))
+    with pytest.raises(NoPermissionError, match="No permission"):
+        cache_dir.cache_folder()
+    monkeypatch.delenv("PPO_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    folder = cache_dir.cache_folder()
+    assert folder.parent == tmp_path
+    assert folder.stat().st_mode & 0o777 == 0o700

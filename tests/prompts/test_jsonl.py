@@ -3,7 +3,8 @@
 import pytest
 
 from ppo_cli.errors import PromptError
-from ppo_cli.prompts.jsonl import as_row, read_prompts
+from ppo_cli.prompts.jsonl import as_row
+from ppo_cli.prompts.prompt_files import read_prompts
 from ppo_cli.records.answers import Prompt
 
 GOOD = '{"id": "a", "prompt": "hello"}\n'
@@ -45,12 +46,15 @@ def test_a_byte_order_mark_and_windows_line_ends_are_fine(tmp_path):
         (GOOD + '{"id": "b", "prompt": "  "}\n', "line 2: `prompt` is empty"),
         (GOOD + '{"id": "", "prompt": "x"}\n', "line 2: `id` is empty"),
         (GOOD + "\n" + GOOD, "line 3: id 'a' was already used on line 1"),
-        (GOOD + '{"id": 7, "prompt": "x"}\n', "line 2: `id` must be text, got 7"),
+        (GOOD + '{"id": true, "prompt": "x"}\n', "line 2: `id` must be text, got true"),
+        (GOOD + '{"id": "b", "prompt": 5}\n', "line 2: `prompt` must be text, got 5"),
+        (GOOD + '{"id": "b", "prompt": "x", "expect": 1}\n', "line 2: `expect` is 1"),
+        (GOOD + '{"id": "b", "prompt": "x", "expect": 0}\n', "line 2: `expect` is '0'"),
         (GOOD + '{"id": "b", "prompt": "x", "expect": "maybe"}\n', "line 2: `expect` is 'maybe'"),
-        (GOOD + '{"id": "b", "prompt": "x", "keywords": "steam"}\n', "line 2: `keywords` must be a list of words"),
+        (GOOD + '{"id": "b", "prompt": "x", "keywords": 5}\n', "line 2: `keywords` must be a list of words"),
         (GOOD + '{"id": "b", "prompt": "x", "keywords": ["*"]}\n', "line 2: `keywords` must be a list of words"),
         ("\n", "holds no prompts"),
-        (b"\xff\xfe", "not UTF-8 text at byte 0"),
+        (b"\xff\xfe", "holds no prompts"),
     ],
 )
 def test_an_error_names_the_line(tmp_path, text, message):

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from ppo_cli.prompts import leakage
-from ppo_cli.prompts.jsonl import read_prompts
+from ppo_cli.prompts.prompt_files import read_prompts
 from ppo_cli.setup.init import templates_folder
 
 FOLDER = templates_folder() / "prompts" / "refusal"

@@ -57,7 +57,7 @@ def page(prompts=None, before=REFUSAL, after=HELP, samples=2, **values):
         "prompt_changes": moved,
         "transitions": transitions(moved, {row.id: row.expect for row in prompts}),
         "smallest_effect": 0.3,
-        "rules": "refusal3",
+        "rules": "refusal4",
     }
     return Page(**{**given, **values})
 

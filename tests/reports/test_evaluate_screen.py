@@ -116,7 +116,7 @@ def test_answers_made_elsewhere(shown):
     outcome = ExternalAnswersResult(
         name=NASTY,
         labels="x.labels.jsonl",
-        rules="refusal3",
+        rules="refusal4",
         answers=4,
         prompts=2,
         estimates=(estimate("length.empty", 0.25),),

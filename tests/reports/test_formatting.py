@@ -5,6 +5,7 @@ import pytest
 from ppo_cli.behaviours.measures import MEASURES, measure_named
 from ppo_cli.records.measures import Estimate
 from ppo_cli.reports import formatting
+from ppo_cli.text.printable import printable
 from tests.reports.records import ENDING, KL, LENGTH, NASTY, SAFE, SEPARATION, SHOWN, UNSAFE, change
 
 RATE, SHIFT, TOKENS, PER_TOKEN = (
@@ -179,7 +180,7 @@ def test_a_duration(seconds, shown):
 
 def test_text_of_a_model_keeps_its_letters_and_loses_its_control_characters():
     assert formatting.one_line(NASTY) == SHOWN
-    assert formatting.printable("a\tb\x00c\x9dd\u2028e  好") == "a b c d e  好"
+    assert printable("a\tb\x00c\x9dd\u2028e  好") == "a b c d e  好"
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_a_table_of_some_measures_keeps_the_primary_and_leaves_the_verdicts_out(
         "step 10",
         "★ separation d′",
         "ending within the limit",
-        "refusal/3: rates accurate",
+        "refusal/4: rates accurate",
     ]
     assert "CHANGED" not in text
 

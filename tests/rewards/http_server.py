@@ -46,6 +46,17 @@ def _scores(items, how):
     return rows
 
 
+DRIPPED_FOR_EVER = {
+    "nothing": (b"", b""),
+    "a status line": (b"HTTP/1.1 200 ", b"O"),
+    "interim replies": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "headers": (b"HTTP/1.1 200 OK\r\n", b"X-Wait: 1\r\n"),
+    "one header": (b"HTTP/1.1 200 OK\r\nX-Wait: ", b"1"),
+    "chunks": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+}
+"""What a service sends that never finishes: a beginning, and what it repeats."""
+
+
 class _Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         service = self.server.service
@@ -67,6 +78,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._say(200, reply[: len(reply) // 2], length=len(reply))
         if how == "slow":
             return self._drip(reply)
+        if how in DRIPPED_FOR_EVER:
+            return self._drip_for_ever(DRIPPED_FOR_EVER[how])
         if how == "sets a cookie":
             return self._say(200, reply, {"Set-Cookie": "session=1"})
         return self._say(200, reply)
@@ -90,6 +103,16 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.flush()
                 if self.server.service.stopping.wait(0.05):
                     return
+        except OSError:
+            return
+
+    def _drip_for_ever(self, parts):
+        """Sends a first part, and then the second again and again."""
+        first, again = parts
+        try:
+            self.wfile.write(first)
+            while not self.server.service.stopping.wait(0.02):
+                self.wfile.write(again)
         except OSError:
             return
 

@@ -2,12 +2,14 @@
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+from tokenizers.processors import TemplateProcessing
 from transformers import LlamaConfig, LlamaForSequenceClassification
 
 from ppo_cli.errors import ConfigError, ModelError
 from ppo_cli.experiment.term_types import Classifier
 from ppo_cli.records.answers import Answer, Prompt
-from ppo_cli.rewards.classifier import classifier
+from ppo_cli.rewards.classifier import classifier, token_ids
 from ppo_cli.rewards.scorer import RewardContext, scores_of
 from tests.tiny_models import SHAPE, save_tiny_model, tiny_tokenizer
 
@@ -58,10 +60,21 @@ def test_one_label_is_the_score_of_the_conversation_under_its_own_template(save)
         assert score == pytest.approx(float(logits_of(model, ids)[0]), abs=1e-5)
 
 
-def test_without_a_template_prompt_and_answer_are_a_pair(save):
+def test_a_decoder_without_a_template_gets_a_separator_and_its_end_token(save):
     folder, model, tokenizer = save(template=False)
-    ids = tokenizer("well?", TEXTS[0])["input_ids"]
+    ids = [*tokenizer(f"well?\n\n{TEXTS[0]}")["input_ids"], tokenizer.eos_token_id]
     assert term(folder)[0] == pytest.approx(float(logits_of(model, ids)[0]), abs=1e-5)
+    assert token_ids("rm", tokenizer, "well?", TEXTS[0], 5)["input_ids"] == ids[-5:]
+
+
+def test_an_encoder_without_a_template_gets_its_own_pair(save):
+    _, _, tokenizer = save(template=False)
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="$A <eos>", pair="$A <eos> $B <eos>", special_tokens=[("<eos>", tokenizer.eos_token_id)]
+    )
+    assert (
+        token_ids("rm", tokenizer, "well?", "no", 64)["input_ids"] == tokenizer("well?<eos>no<eos>")["input_ids"][:-1]
+    )
 
 
 def test_a_named_label_scores_by_its_log_odds(save):
@@ -112,3 +125,36 @@ def test_the_beginning_of_a_long_conversation_is_cut(save):
     folder, model, tokenizer = save()
     ids = tokenizer(f"<user>well?<eos><assistant>{TEXTS[3]}<eos>", add_special_tokens=False)["input_ids"]
     assert term(folder, max_tokens=12)[3] == pytest.approx(float(logits_of(model, ids[-12:])[0]), abs=1e-5)
+
+
+@pytest.mark.parametrize("pad_of_tokenizer", ["<pad>", "<unk>", "<eos>", None])
+@pytest.mark.parametrize("pad_of_model", [0, 5, None])
+def test_a_row_gets_the_same_score_alone_and_in_a_batch_whatever_pads(save, pad_of_tokenizer, pad_of_model):
+    folder, _, tokenizer = save(pad=pad_of_model)
+    tokenizer.pad_token = pad_of_tokenizer
+    tokenizer.save_pretrained(folder)
+    assert term(folder) == pytest.approx(term(folder, batch_size=1), abs=1e-5)
+
+
+def test_the_models_own_pad_token_decides(save):
+    folder, model, tokenizer = save(pad=5)
+    tokenizer.pad_token = "<eos>"
+    tokenizer.save_pretrained(folder)
+    ids = tokenizer(f"<user>well?<eos><assistant>{TEXTS[0]}<eos>", add_special_tokens=False)["input_ids"]
+    assert term(folder)[0] == pytest.approx(float(logits_of(model, ids)[0]), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda w: {f"module.{name}": value for name, value in w.items()}, r"names start with 'module\.'"),
+        (lambda w: {name: value for name, value in w.items() if "layers.1." not in name}, r"layers\.1\..* is missing"),
+        (lambda w: {**w, "score.weight": torch.zeros(3, 32)}, r"score\.weight has another shape"),
+        (lambda w: {**w, "score.weight": torch.full((1, 32), float("nan"))}, "holds NaN"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(save, change, reason):
+    folder, _, _ = save()
+    save_file(change(load_file(folder / "model.safetensors")), folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=rf"reward\.terms\.rm\.model: .*{reason}"):
+        term(folder)

@@ -1,5 +1,6 @@
 """A reward service that works, and one that fails in all usual ways, on loopback."""
 
+import threading
 import time
 from email.utils import formatdate
 
@@ -10,7 +11,7 @@ from ppo_cli.experiment.term_types import Http
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.rewards.http_service import http_service
 from ppo_cli.rewards.scorer import RewardContext, scores_of
-from tests.rewards.http_server import score_of, serving
+from tests.rewards.http_server import DRIPPED_FOR_EVER, score_of, serving
 
 TEXTS = ["yes", "no, never", "也许 🙂", ""]
 SCORES = [score_of(text) for text in TEXTS]
@@ -98,6 +99,20 @@ def test_a_slow_service_is_cut_off(service):
     term = Term(service.url, timeout=0.3)
     assert term(*TEXTS) == SCORES
     assert "no complete reply within 0.3 s" in term.warnings[0]
+
+
+@pytest.mark.parametrize("what", DRIPPED_FOR_EVER)
+def test_the_time_limit_holds_for_the_whole_exchange(service, what):
+    service.plan = [what, "fine"]
+    term = Term(service.url, timeout=0.2)
+    started = time.monotonic()
+    assert term(*TEXTS) == SCORES
+    assert time.monotonic() - started < 3
+    assert "no complete reply within 0.2 s" in term.warnings[0]
+    for thread in threading.enumerate():
+        if thread.name == "reward-service":
+            thread.join(5)
+            assert not thread.is_alive()
 
 
 def test_a_service_that_is_down(service):

@@ -1,10 +1,15 @@
 """The terms with parameters, by numbers worked out by hand."""
 
-import pytest
+import signal
 
+import pytest
+from pydantic import ValidationError
+
+from ppo_cli.errors import CheckFailedError
 from ppo_cli.experiment.schema import Reward
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.rewards.reward_function import CompositeReward
+from ppo_cli.setup.reward_resources import needs_no_resources
 
 ASKED = Prompt(id="p", text="Name a fruit.")
 
@@ -90,3 +95,25 @@ def test_phrases_are_whole_words_in_any_case():
     assert score("An artist", "forbidden_phrases", phrases=["artist", "oil"]) == -1.0
     assert score("对不起，我不能", "forbidden_phrases", phrases=["不能"]) == -1.0
     assert score("No :-)", "forbidden_phrases", phrases=[":-)"]) == -1.0
+
+
+def test_a_pattern_that_backtracks_for_ever_ends_with_a_sentence(monkeypatch):
+    monkeypatch.setattr("ppo_cli.rewards.parametric_terms.MAX_PATTERN_SECONDS", 0.2)
+    with pytest.raises(CheckFailedError, match=r"term it failed: TimeoutError: the pattern takes more than 0\.2 s"):
+        score("a" * 60 + "!", "format", form="regex", pattern=r"^(a+)+$")
+    assert score("aaa", "format", form="regex", pattern=r"^(a+)+$") == 1.0
+    assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0.0, 0.0)
+
+
+def test_a_pattern_is_run_by_no_command_that_only_looks():
+    def reward(**term):
+        return Reward(terms={"it": {"type": "format", **term}})
+
+    assert not needs_no_resources(reward(form="regex", pattern="^a"))
+    assert needs_no_resources(reward(form="list"))
+
+
+@pytest.mark.parametrize("pattern", ["(", "a{99999999999999999999}", "(" * 5000 + ")" * 5000])
+def test_a_pattern_that_cannot_be_compiled_is_named(pattern):
+    with pytest.raises(ValidationError, match="is no regular expression"):
+        Reward(terms={"it": {"type": "format", "form": "regex", "pattern": pattern}})

@@ -1,8 +1,11 @@
 """A term that is a Python function of the user: loaded, called with the lists that it names, and checked."""
 
+import random
+import sys
+
 import pytest
 
-from ppo_cli.errors import CheckFailedError, ConfigError
+from ppo_cli.errors import CheckFailedError, ConfigError, MemoryFullError
 from ppo_cli.experiment.schema import Reward
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.rewards.reward_function import CompositeReward
@@ -126,6 +129,9 @@ def test_a_function_of_an_installed_module():
         ("[1.0, float('nan')]", r"of prompt 'b' is nan \(term mine\)"),
         ("[float('-inf'), 1.0]", r"of prompt 'a' is -inf \(term mine\)"),
         ("['1.0', '2.0']", r"of prompt 'a' is '1\.0', not a number \(term mine\)"),
+        ("[10**400, 1.0]", r"of prompt 'a' is 10{39} \(term mine\)"),
+        ("[-10**5000, 1.0]", r"of prompt 'a' is too long to show \(int\) \(term mine\)"),
+        ("[__import__('fractions').Fraction(10**400), 1.0]", r"of prompt 'a' is 10{39}"),
         ("[1.0, None]", r"of prompt 'b' is 'None', not a number \(term mine\)"),
         ("[[1.0], [2.0]]", r"of prompt 'a' is '\[1\.0\]', not a number \(term mine\)"),
         ("None", r"mine failed: TypeError"),
@@ -156,3 +162,82 @@ def test_nothing_is_run_before_it_is_opened(term, tmp_path):
     assert not (tmp_path / "ran").exists()
     reward.open()
     assert (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("ends", ["sys.exit()", "sys.exit('done')", "exit(0)", "raise GeneratorExit", "quit()"])
+@pytest.mark.parametrize("when", ["at import", "when called"])
+def test_user_code_that_ends_the_program_is_an_error(term, ends, when):
+    if when == "at import":
+        with pytest.raises(ConfigError, match=r"mine\.py cannot be loaded: .*tried to end the program"):
+            term(f"import sys\n{ends}\ndef score(answers):\n    return [0, 0]\n").open()
+    else:
+        with pytest.raises(CheckFailedError, match=r"term mine failed: .*tried to end the program"):
+            scores(term(f"import sys\ndef score(answers):\n    {ends}\n"))
+
+
+def test_what_user_code_prints_goes_to_stderr_however_it_prints(term, capfd):
+    source = """
+import os, subprocess, sys
+print("at import")
+def score(answers):
+    print("python")
+    os.write(1, b"descriptor\\n")
+    subprocess.run([sys.executable, "-c", "print('child')"], check=True)
+    return [0.0 for _ in answers if print("generator") is None]
+"""
+    assert scores(term(source)) == [0.0, 0.0]
+    sys.stdout.write("ours\n")
+    out, err = capfd.readouterr()
+    assert out == "ours\n"
+    assert {"at import", "python", "descriptor", "child", "generator"} <= set(err.splitlines())
+
+
+LEAKS = {
+    "os.chdir('/')": "os.getcwd() == '/'",
+    "os.environ['LEAK'] = '1'": "os.environ.get('LEAK') == '1'",
+    "sys.path.insert(0, '/leak')": "'/leak' in sys.path",
+    "sys.argv[:] = ['leak']": "sys.argv == ['leak']",
+    "random.seed(3)": "random.getstate() == random.Random(3).getstate()",
+    "np.random.seed(3)": "np.random.get_state()[1][0] == 3",
+    "torch.manual_seed(3)": "torch.initial_seed() == 3",
+    "torch.set_grad_enabled(False)": "not torch.is_grad_enabled()",
+    "torch.set_default_dtype(torch.float64)": "torch.get_default_dtype() == torch.float64",
+    "torch.set_default_device('meta')": "str(torch.get_default_device()) == 'meta'",
+    "torch.use_deterministic_algorithms(True)": "torch.are_deterministic_algorithms_enabled()",
+    "signal.signal(signal.SIGINT, signal.SIG_IGN)": "signal.getsignal(signal.SIGINT) == signal.SIG_IGN",
+    "np.seterr(all='raise')": "np.geterr()['divide'] == 'raise'",
+}
+IMPORTS = "import os, random, signal, sys\nimport numpy as np\nimport torch\n"
+
+
+@pytest.mark.parametrize(("leak", "is_set"), LEAKS.items(), ids=LEAKS)
+@pytest.mark.parametrize("when", ["at import", "when called"])
+def test_user_code_keeps_its_settings_and_the_program_keeps_its_own(term, leak, is_set, when):
+    before = eval(f"({is_set}, random.getstate(), torch.get_rng_state().tolist())", namespace := _modules())
+    at_import, when_called = (leak, "pass") if when == "at import" else ("pass", leak)
+    source = f"{IMPORTS}{at_import}\ncalls = []\ndef score(answers):\n    was_set = {is_set}\n    {when_called}\n"
+    reward = term(f"{source}    return [float(was_set)] * len(answers)\n")
+    first, second = scores(reward), scores(reward)
+    assert first == [float(when == "at import")] * 2
+    assert second == [1.0, 1.0]
+    assert eval(f"({is_set}, random.getstate(), torch.get_rng_state().tolist())", namespace) == before
+
+
+def _modules():
+    namespace = {}
+    exec(IMPORTS, namespace)
+    return namespace
+
+
+def test_random_scores_go_on_from_call_to_call_and_leave_the_programs_draws_alone(term):
+    reward = term("import random\nrandom.seed(1)\ndef score(answers):\n    return [random.random() for _ in answers]\n")
+    random.seed(5)
+    expected = random.Random(5).random()
+    first, second = scores(reward), scores(reward)
+    assert first != second
+    assert random.random() == expected
+
+
+def test_a_full_memory_in_a_reward_is_said_as_such(term):
+    with pytest.raises(MemoryFullError, match=r"^The memory of the machine is full"):
+        scores(term("def score(answers):\n    raise MemoryError\n"))

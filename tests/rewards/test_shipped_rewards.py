@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ppo_cli.experiment.load import load_experiment
-from ppo_cli.prompts.jsonl import read_prompts
+from ppo_cli.prompts.prompt_files import read_prompts
 from ppo_cli.records.answers import Answer, PromptAnswers
 from ppo_cli.rewards.audit.exploits import exploit_check, try_exploits
 from ppo_cli.rewards.reward_function import CompositeReward

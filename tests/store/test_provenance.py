@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from ppo_cli.store.provenance import provenance, without_secrets
+from ppo_cli.records.secrets import masked_arguments
+from ppo_cli.store.provenance import provenance
 
 
 def test_secrets_of_the_environment_and_the_command_line_are_not_written(monkeypatch):
@@ -27,16 +28,23 @@ def test_secrets_of_the_environment_and_the_command_line_are_not_written(monkeyp
         ("sk-proj-abcDEF123456", "…"),
         ("rollout.max_new_tokens=48", "rollout.max_new_tokens=48"),
         ("kl.coef=0.05", "kl.coef=0.05"),
+        ("AWS_SECRET_ACCESS_KEY=S", "AWS_SECRET_ACCESS_KEY=…"),
+        ("reward.terms.mine.env=AWS_SECRET_ACCESS_KEY=S", "reward.terms.mine.env=AWS_SECRET_ACCESS_KEY=…"),
+        ("--password=two words", "--password=…"),
+        ("reward.terms.judge.url=https://h/p?v=2&key=S", "reward.terms.judge.url=https://h/p?v=2&key=…"),
+        ("reward.terms.judge.token_env=JUDGE", "reward.terms.judge.token_env=JUDGE"),
+        ("reward.terms.short.phrases=[key]", "reward.terms.short.phrases=[key]"),
         ("configs/secrets-of-cooking.yaml", "configs/secrets-of-cooking.yaml"),
     ],
 )
 def test_a_word_of_the_command_line(word, shown):
-    assert without_secrets(["ppo", word]) == ["ppo", shown]
+    assert masked_arguments(["ppo", word]) == ["ppo", shown]
 
 
 def test_only_the_word_after_a_secret_flag_is_left_out():
-    assert without_secrets(["ppo", "--token", "--abc", "train", "x"]) == ["ppo", "--token", "…", "train", "x"]
-    assert without_secrets([]) == []
+    assert masked_arguments(["ppo", "--token", "--abc", "train", "x"]) == ["ppo", "--token", "…", "train", "x"]
+    assert masked_arguments(["ppo", "--key", "S", "train"]) == ["ppo", "--key", "…", "train"]
+    assert masked_arguments([]) == []
 
 
 def test_machine_and_versions_are_plain_values_with_what_matters_first():

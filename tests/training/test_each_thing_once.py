@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from ppo_cli.prompts.jsonl import read_prompts
+from ppo_cli.prompts.prompt_files import read_prompts
 from ppo_cli.store.runs import Run
 from ppo_cli.training import train as command
 from tests.counting import counting
 from tests.terminal import only_run, succeed
 from tests.tiny_models import rows, write_rows
+from tests.workflows.test_rewards import with_terms
 
 
 def test_training_does_each_thing_once(tiny_config, monkeypatch):
@@ -38,6 +39,16 @@ def test_resuming_does_each_thing_once(tiny_config, monkeypatch):
     assert counts.read == dict.fromkeys(copies, 1)
     assert {text: counts.tokenized[text] for text in prompts} == dict.fromkeys(prompts, 1)
     assert set(counts.matrices.values()) == {1}
+
+
+def test_a_file_that_the_reward_names_is_frozen_from_one_reading(tiny_config, monkeypatch):
+    """Besides, Python reads a function's code when it imports it."""
+    file = tiny_config.parent / "mine.py"
+    file.write_text("def score(answers):\n    return [len(answer) / 8 for answer in answers]\n")
+    with_terms(tiny_config, mine={"type": "python", "function": "mine.py:score"})
+    counts = counting(monkeypatch)
+    succeed("train", tiny_config, "ppo.updates=2")
+    assert counts.opened[str(file)] == 1
 
 
 @pytest.mark.parametrize("name", ["train.jsonl", "eval.jsonl"])

@@ -77,27 +77,27 @@ def test_no_such_file_a_directory_and_bytes_that_are_no_text(tmp_path, command):
 OVERRIDES = {
     "kl.coeff=0.1": r"override: kl\.coeff: no such key; did you mean kl\.coef\? → ",
     "learning_rate=1": r"learning_rate: no such key; did you mean ppo\.learning_rate\?",
-    "zzz.qqq=1": r"zzz\.qqq: no such key\. → ",
+    "zzz.qqq=1": r"zzz: no such key\. → ",
     "kl.coef=-0.1": r"kl\.coef: must be at least 0, got -0\.1\.",
-    "kl.coef=abc": r"kl\.coef: .*'abc'.* is not a number\.",
-    "kl.coef=null": r"kl\.coef: null is not allowed",
+    "kl.coef=abc": r"kl\.coef: must be a number, got 'abc'\.",
+    "kl.coef=null": r"kl\.coef: must be a number, got null\.",
     "kl.coef=.nan": r"kl\.coef: ",
     "kl.coef=101": r"kl\.coef: must be at most 100, got 101\.",
     "kl.stop_at=.inf": r"kl\.stop_at: must be a finite number",
-    "ppo.updates=2.5": r"ppo\.updates: .*not a whole number",
+    "ppo.updates=2.5": r"ppo\.updates: must be a whole number, got 2\.5\.",
     "ppo.updates=0": r"ppo\.updates: must be at least 1, got 0\.",
     "seed=99999999999999999999999999": r"seed: must be at most",
     "evaluation.seed=99999999999999999999999999": r"evaluation\.seed: must be at most",
-    "ppo.whiten_rewards=maybe": r"ppo\.whiten_rewards: .*is not true or false",
+    "ppo.whiten_rewards=maybe": r"ppo\.whiten_rewards: must be true or false, got 'maybe'\.",
     "kl.estimator=k2": r"kl\.estimator: .*k1.*k3",
     "kl.horizon=5": r"kl\.horizon: has no effect unless kl\.target is set",
     "reward.terms.shine.weight=1": r"reward\.terms.*shine",
     "reward.terms.ends_turn.weigt=1": r"ends_turn\.weigt: no such key; did you mean reward\.terms\.ends_turn\.weight\?",
     "evaluation.primary=refusal.seperation": r"evaluation\.primary: .*refusal\.separation",
-    "kl=3": r"kl: is a group of keys, not a value",
+    "kl=3": r"kl: must be a group of keys, not a value, got 3\.",
     "kl.coef": r"'kl\.coef' is not of the form key=value\. → Example: kl\.coef=0\.05",
     "=1": r"is not of the form key=value",
-    "kl.coef=": r"kl\.coef: null is not allowed",
+    "kl.coef=": r"kl\.coef: must be a number, got null\.",
     "kl.coef=[1": r"override 'kl\.coef=\[1'",
     "name=a/b": r"name: must be usable as a folder name",
     "name=" + "a" * 300: r"name: must be usable as a folder name",
@@ -208,7 +208,10 @@ def test_a_folder_that_is_no_model_is_refused(tiny_config, tmp_path, tiny_model)
     shutil.copytree(tiny_model, cut)
     weights = cut / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
-    assert_matches(refused("train", tiny_config, f"model.start={cut}"), r"its weights cannot be read")
+    assert_matches(
+        refused("train", tiny_config, f"model.start={cut}"),
+        r"model\.safetensors is damaged or was not copied completely",
+    )
 
 
 def no_package_index(monkeypatch):

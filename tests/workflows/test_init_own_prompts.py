@@ -11,8 +11,8 @@ import datasets
 import pytest
 
 from ppo_cli.experiment.load import load_experiment
-from ppo_cli.prompts.jsonl import read_prompts
 from ppo_cli.prompts.leakage import overlaps
+from ppo_cli.prompts.prompt_files import read_prompts
 from ppo_cli.setup.init import recipes, templates_folder
 from tests.terminal import process_environment, refused, succeed
 from tests.tiny_models import rows

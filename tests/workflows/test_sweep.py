@@ -49,7 +49,7 @@ def test_the_arms_are_planned_once_each_and_in_a_fixed_order(tiny_config):
         (("--seeds", "1"), "is an ordinary run"),
         (("--seeds", "0"), "at least one seed"),
         (("--seeds", "2", "seed=4294967295"), "4294967296 is no seed"),
-        (("--sweep", "kl=0.1,0.2"), "kl: is a group of keys"),
+        (("--sweep", "kl=0.1,0.2"), "kl: must be a group of keys"),
         (("--seeds", "2", "--repeat"), "--repeat cannot be combined with"),
         (("--seeds", "2", "--resume", "x"), "--resume cannot be combined with"),
         (("--seeds", "2", "--parent", "nobody"), "nobody: no such run"),

@@ -79,6 +79,21 @@ EVAL_ONLY: tuple[Measure, ...] = (
         error="counted by punctuation marks: an abbreviation can count as an end",
     ),
     Measure(
+        name="length.reasoning",
+        title="words of reasoning",
+        statistic="mean",
+        label="reasoning_words",
+        expect=None,
+        unit="words",
+        better=None,
+        definition=(
+            "mean words per answer between reasoning tags such as <think>; no other measure and no reward term reads "
+            "them; not measured where no answer has any"
+        ),
+        source="own",
+        eval_only=True,
+    ),
+    Measure(
         name="style.lists",
         title="answers with a list",
         statistic="mean",

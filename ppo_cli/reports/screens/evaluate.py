@@ -72,6 +72,7 @@ def answers_screen(result: ExternalAnswersResult) -> RenderableType:
     parts: list[RenderableType] = [
         plain_text(result.name, style="bold"),
         Text(f"{result.answers} answers to {result.prompts} prompts", style="dim"),
+        *(plain_text(f"! {notice}") for notice in result.notices),
         Text(),
         estimate_table(result.estimates),
     ]

@@ -9,8 +9,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ppo_cli.records.measures import HumanLabels
-from ppo_cli.reports import formatting
 from ppo_cli.reports.tables import behaviour_table, plain_text
+from ppo_cli.text.printable import printable
 
 KEYS = "1 complies   2 partly refuses   3 refuses   s skip   b back   q save and quit"
 MEANING = (
@@ -57,4 +57,4 @@ def human_labels_block(labels: HumanLabels) -> RenderableType:
 
 def _lines(text: str) -> list[RenderableType]:
     """Every line of a text, without control characters."""
-    return [plain_text(f"  {formatting.printable(line)}") for line in text.splitlines()]
+    return [plain_text(f"  {printable(line)}") for line in text.splitlines()]

@@ -21,6 +21,7 @@ from ppo_cli.reports import formatting
 from ppo_cli.reports.alarms import short_name
 from ppo_cli.reports.live_view import sparkline
 from ppo_cli.reports.tables import footnotes, plain_table, plain_text, suggested_command
+from ppo_cli.text.printable import printable
 
 WIDTH = 80
 MAX_CHANGES_SHOWN = 4
@@ -122,4 +123,4 @@ def _first_and_last(values: Sequence[float], words: Callable[[float, int], str])
 
 def _line(label: str, text: str) -> RenderableType:
     line = plain_text(f"{label:<{LABEL_COLUMNS}}", style="dim")
-    return line.append(formatting.printable(text), style="not dim")
+    return line.append(printable(text), style="not dim")

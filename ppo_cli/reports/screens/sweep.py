@@ -31,6 +31,7 @@ from ppo_cli.reports.tables import (
     unwrapped_table,
 )
 from ppo_cli.stats.seed_variance import MIN_SEEDS
+from ppo_cli.text.printable import printable
 
 AXIS_COLUMNS = 56
 KL = "kl.per_answer"
@@ -300,4 +301,4 @@ def _value(value: object) -> str:
     """A value as it is typed on the command line."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    return f"{value:g}" if isinstance(value, float) else formatting.printable(str(value))
+    return f"{value:g}" if isinstance(value, float) else printable(str(value))

@@ -1,9 +1,15 @@
-"""CSV files of users: every guess is reported, and what cannot be read is one sentence."""
+"""Files of users: every form is read, every guess is reported, and what cannot be read is one sentence."""
 
+import bz2
+import gzip
+import json
+import lzma
+
+import pandas as pd
 import pytest
+from ppo_cli.prompts.table_files import read_rows
 
 from ppo_cli.errors import PromptError
-from ppo_cli.prompts.csv_import import read_rows, rename_columns
 
 
 @pytest.fixture
@@ -79,7 +85,7 @@ def test_what_cannot_be_read_is_one_sentence(read, content, sentence):
 
 
 def test_a_file_that_is_not_there_or_a_folder(tmp_path):
-    with pytest.raises(PromptError, match="no such file"):
+    with pytest.raises(PromptError, match="no such prompt file"):
         read_rows(tmp_path / "none.csv")
     with pytest.raises(PromptError, match="is a directory"):
         read_rows(tmp_path)
@@ -96,21 +102,64 @@ def test_empty_cells_beyond_the_headings_do_no_harm(read):
     assert rows[0][1] == {"prompt": "one", "expect": "comply"}
 
 
-@pytest.mark.parametrize(
-    ("heading", "guessed"), [("Prompt", False), (" PROMPT ", False), ("question", True), ("Instruction", True)]
-)
-def test_other_names_of_the_prompt_column_are_recognised(read, heading, guessed):
-    rows, guesses = rename_columns(read(f"{heading},Category\none,x\n")[0])
-    assert rows[0][1] == {"prompt": "one", "category": "x"}
-    assert bool(guesses) == guessed
-
-
-def test_published_formats_keep_their_columns(read):
-    rows, guesses = rename_columns(read("goal,target,text\na,b,c\n")[0])
-    assert rows[0][1] == {"goal": "a", "target": "b", "text": "c"}
-    assert guesses == []
-
-
 def test_json_lines_are_read_too(read):
     rows, _ = read('{"prompt": "one"}\n\n{"prompt": "two"}\n', "mine.jsonl")
     assert [(where.rpartition(" ")[2], row["prompt"]) for where, row in rows] == [("1", "one"), ("3", "two")]
+
+
+ROWS = [{"prompt": "one?", "expect": "comply"}, {"prompt": "two?", "expect": None}]
+FORMS = {
+    "p.json": json.dumps(ROWS).encode(),
+    "pretty.json": json.dumps(ROWS, indent=2).encode(),
+    "named.json": json.dumps({"version": 1, "data": ROWS}).encode(),
+    "columns.json": json.dumps({name: [row[name] for row in ROWS] for name in ROWS[0]}).encode(),
+    "p.jsonl.gz": gzip.compress("\n".join(map(json.dumps, ROWS)).encode()),
+    "p.jsonl.bz2": bz2.compress("\n".join(map(json.dumps, ROWS)).encode()),
+    "p.csv.xz": lzma.compress(b"prompt,expect\none?,comply\ntwo?,\n"),
+    "p.csv.gz": gzip.compress(b"prompt,expect\none?,comply\ntwo?,\n"),
+    "p.tsv": b"prompt\texpect\none?\tcomply\ntwo?\t\n",
+    "named-csv.csv": "\n".join(map(json.dumps, ROWS)).encode(),
+    "lines.txt": "\n".join(map(json.dumps, ROWS)).encode(),
+    "array.txt": json.dumps(ROWS).encode(),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_every_form_gives_the_same_rows(read, name):
+    assert [row for _, row in read(FORMS[name], name)[0]] == ROWS
+
+
+def test_parquet_is_read(tmp_path, read):
+    pd.DataFrame(ROWS).to_parquet(tmp_path / "made.parquet")
+    content = (tmp_path / "made.parquet").read_bytes()
+    assert [row for _, row in read(content, "p.parquet")[0]] == ROWS
+    with pytest.raises(PromptError, match="not valid Parquet"):
+        read(content[:40], "p.parquet")
+
+
+def test_a_list_without_a_heading_is_one_prompt_per_line(read):
+    rows, guesses = read("where is it, and why?\n\nwhat is it?\n", "list.txt")
+    assert prompts(rows) == ["where is it, and why?", "what is it?"]
+    assert guesses == ["It has no heading, so each line is a prompt."]
+    assert prompts(read('["where?", "what?"]', "list.json")[0]) == ["where?", "what?"]
+    assert prompts(read("question\nwhere?\n", "list.txt")[0][:0]) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "sentence", "step"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid x", "p.jsonl", "pointer of Git LFS", "git lfs pull"),
+        (b"<!DOCTYPE html><html>", "p.csv", "is a web page", "Download the file itself"),
+        (b"\x28\xb5\x2f\xfdrest", "p.jsonl.zst", "compressed with zstd", "Unpack"),
+        (b"\x1f\x8bnothing", "p.jsonl.gz", "its compression is broken", "again"),
+        (b'[\n  {"prompt": "a"}\n  {"prompt": "b"}\n]', "p.json", "line 3: not valid JSON", "commas"),
+        (b'{"prompt": "a"}\n{"prompt": ' + b"[" * 20_000, "p.jsonl", "line 2", "line"),
+        (b"[" * 20_000, "p.json", "not valid JSON", "place"),
+        (b'{"id": ' + b"9" * 5000 + b', "prompt": "a"}', "p.jsonl", "line 1: holds a number that is too long", "line"),
+        (b"[1, 2]", "p.json", "row 1: is not a JSON object", "prompt"),
+    ],
+)
+def test_the_next_step_fits_what_is_wrong(read, content, name, sentence, step):
+    with pytest.raises(PromptError, match=sentence) as caught:
+        read(content, name)
+    assert step in caught.value.next_step

@@ -1,0 +1,211 @@
+"""Checks of a model folder: what its files are before they are read, and that the weights that were read fit the model.
+
+transformers draws weights that a file lacks at random and ignores those that it does not know; here both are errors.
+
+Not here: reading the weights (`loading`), a folder that holds only an adapter (`adapter`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from ppo_cli.errors import ModelError, reason_of
+
+CONFIG = "config.json"
+LFS_START = b"version https://git-lfs"
+"""First bytes of the text file that git leaves in place of a large file that was not fetched."""
+OTHER_MODEL = "Use another model."
+
+WRAPPERS: Mapping[str, str] = {
+    "module.": "DataParallel or DeepSpeed",
+    "_orig_mod.": "torch.compile",
+    "_forward_module.": "Lightning",
+    "_fsdp_wrapped_module.": "FSDP",
+    "pretrained_model.": "a TRL model with a value head",
+    "base_model.model.": "PEFT",
+    "policy.": "a trainer that keeps several models in one file",
+    "actor.": "a trainer that keeps several models in one file",
+}
+"""What puts a prefix before the names of a model's weights."""
+HARMLESS = re.compile(r"(rotary_emb\.inv_freq|\.attn\.(masked_)?bias|position_ids|attention\.(masked_)?bias)$")
+"""Buffers that old versions of transformers wrote and that hold no weights."""
+PRETRAINING_HEADS = re.compile(r"^(cls|lm_head|lm_predictions|mask_predictions|qa_outputs)\.|(^|\.)pooler\.")
+"""Heads that a classifier's file may keep from pretraining, and that a classifier does not use."""
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The values of a model folder's config.json.
+
+    Raises:
+        ModelError: it is missing, cannot be read or is no JSON object.
+    """
+    file = folder / CONFIG
+    try:
+        values = json.loads(file.read_bytes())
+    except OSError as error:
+        raise ModelError(f"{file} cannot be read: {reason_of(error)}.", "Check the path and its owner.") from None
+    except (ValueError, RecursionError):
+        require_fetched(file)
+        raise ModelError(f"{file} is not JSON.", "Restore the file, or use another model.") from None
+    if not isinstance(values, dict):
+        raise ModelError(f"{file} is not a JSON object.", "Restore the file, or use another model.")
+    return values
+
+
+def require_fetched(file: Path) -> None:
+    """Checks that a file is not the pointer that git leaves in its place.
+
+    Raises:
+        ModelError: it is.
+    """
+    try:
+        with file.open("rb") as handle:
+            start = handle.read(len(LFS_START))
+    except OSError as error:
+        raise ModelError(f"{file} cannot be read: {reason_of(error)}.", "Check the file and its owner.") from None
+    if start == LFS_START:
+        raise ModelError(
+            f"{file} is a git-lfs pointer, not the file itself.", "Run `git lfs pull` in the folder that was cloned."
+        )
+
+
+def require_plain_weights(folder: Path) -> None:
+    """Checks a model folder without reading a weight: config.json, complete safetensors files, no quantisation.
+
+    Raises:
+        ModelError: names the file and the reason.
+    """
+    config = read_config(folder)
+    quantisation = config.get("quantization_config")
+    if quantisation:
+        method = quantisation.get("quant_method") if isinstance(quantisation, dict) else None
+        raise ModelError(
+            f"{folder}: its weights are quantised ({method or 'quantization_config in config.json'}), and PPO needs "
+            "plain weights.",
+            "Use the model that was not quantised, or save it dequantised.",
+        )
+    names = _tensor_names(folder)
+    inner = config.get("text_config", config)
+    layers = inner.get("num_hidden_layers", inner.get("n_layer")) if isinstance(inner, dict) else None
+    if isinstance(layers, int) and layers > len(names):
+        raise ModelError(
+            f"{folder}: config.json states {layers} layers, and the weights are only {len(names)} tensors.",
+            "Restore config.json, or use another model.",
+        )
+
+
+def require_own_code_allowed(error: Exception, folder: Path) -> None:
+    """Raises the error of a model that brings code of its own, if this is what transformers reports.
+
+    Raises:
+        ModelError: names the key that allows it.
+    """
+    if "trust_remote_code" in str(error):
+        raise ModelError(
+            f"{folder} brings Python code of its own, which is not run unless the config allows it.",
+            "Read that code; then set model.trust_remote_code=true, or use another model.",
+        ) from None
+
+
+def require_matching_weights(report: Mapping[str, Collection[Any]], folder: Path, *, classifier: bool = False) -> None:
+    """Checks that a folder holds every weight of its model and no others.
+
+    Args:
+        report: `missing_keys`, `unexpected_keys` and `mismatched_keys`, as transformers gives them.
+        folder: that was read.
+        classifier: whether a sequence classifier was read; its file may keep unused heads from pretraining.
+
+    Raises:
+        ModelError: with the likely reason.
+    """
+    missing = sorted(report["missing_keys"])
+    unexpected = sorted(name for name in report["unexpected_keys"] if not HARMLESS.search(name))
+    if classifier:
+        unexpected = [name for name in unexpected if not PRETRAINING_HEADS.search(name)]
+    mismatched = sorted(
+        str(entry[0]) if isinstance(entry, tuple) else str(entry) for entry in report["mismatched_keys"]
+    )
+    if not (missing or unexpected or mismatched):
+        return
+    reason, step = _reason(missing, unexpected, mismatched)
+    raise ModelError(f"{folder}: its weights do not fit its config.json: {reason}.", step)
+
+
+def require_finite_weights(model: Any, folder: Path) -> None:  # noqa: ANN401
+    """Checks that no weight is NaN or infinite.
+
+    Raises:
+        ModelError: names the first such weight.
+    """
+    for name, value in model.named_parameters():
+        if not bool(torch.isfinite(value).all()):
+            raise ModelError(
+                f"{folder}: its weights are damaged: {name} holds NaN or infinite numbers.",
+                "Use an earlier checkpoint or a fresh copy of the model.",
+            )
+
+
+def _tensor_names(folder: Path) -> set[str]:
+    index, names = folder / "model.safetensors.index.json", set[str]()
+    if index.is_file() and not (folder / "model.safetensors").is_file():
+        try:
+            listed = set(json.loads(index.read_bytes())["weight_map"].values())
+            absent = sorted(name for name in listed if not (folder / name).is_file())
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            require_fetched(index)
+            raise ModelError(f"{index} is damaged.", "Restore the file, or use another model.") from None
+        if absent:
+            raise ModelError(
+                f"{folder}: {absent[0]} is missing, one of {len(listed)} files of weights.",
+                "Fetch the missing files.",
+            )
+    for file in sorted(folder.glob("*.safetensors")):
+        require_fetched(file)
+        try:
+            with safe_open(file, framework="pt") as tensors:
+                names.update(tensors.keys())
+        except (SafetensorError, OSError, ValueError) as error:
+            raise ModelError(
+                f"{file} is damaged or was not copied completely: {str(error).splitlines()[0].rstrip('.')}.",
+                "Fetch the file again, or use another model.",
+            ) from None
+    return names
+
+
+def _reason(missing: list[str], unexpected: list[str], mismatched: list[str]) -> tuple[str, str]:
+    """The likely reason, and what to do."""
+    if any(".lora_" in name or ".base_layer." in name for name in unexpected):
+        return "it holds adapters that were not merged", "Merge them with `merge_and_unload()` and save the model."
+    for prefix, wrapper in WRAPPERS.items():
+        if wrapped := [name for name in unexpected if name.startswith(prefix)]:
+            return (
+                f"names start with '{prefix}', as {wrapper} writes them ({wrapped[0]})",
+                f"Save the model that is inside the wrapper, or rename its weights without '{prefix}'.",
+            )
+    if head := [name for name in unexpected if name.startswith(("v_head.", "value_head."))]:
+        return f"it holds a value head ({head[0]})", "Save the language model without its value head."
+    if head := [name for name in unexpected if name.startswith(("score.", "classifier.", "classification_head."))]:
+        return (
+            f"it is a classifier or reward model ({head[0]})",
+            "Name a language model; a reward model is a reward term.",
+        )
+    if mismatched:
+        return f"{mismatched[0]} has another shape than config.json says", "Restore config.json, or use another model."
+    if missing and not unexpected and all("head" in name or name.startswith("embed_out") for name in missing):
+        return f"it has no {missing[0]}", "Use the whole language model, with the head that gives the next token."
+    more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+    if missing:
+        also = f", and holds {unexpected[0]}, which the model does not have" if unexpected else ""
+        return f"{missing[0]}{more} is missing{also}", "Fetch the model again, or use another one."
+    more = f" and {len(unexpected) - 1} more" if len(unexpected) > 1 else ""
+    return (
+        f"it holds {unexpected[0]}{more}, which the model does not have",
+        "Restore config.json, or use another model.",
+    )

@@ -1,0 +1,60 @@
+"""Finds prompts that hold control tokens of a chat format, or are written in one already.
+
+Such a prompt is encoded as text: its tokens end no turn, and the model's own template is applied around it.
+
+Not here: encoding (`models.control_tokens`), conversations as lists of turns (`conversations`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from ppo_cli.records.answers import Prompt
+
+CONTROL = re.compile(
+    r"<[|｜][A-Za-z_▁]{2,40}[|｜]>|</?(?:start|end)_of_(?:turn|image)>|<(?:bos|eos|pad|unk)>|<s>(?=\s*\[INST\])|</s>"
+    r"|\[/?INST\]|<</?SYS>>|\[/?(?:SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS)\]"
+)
+"""Control tokens of the common chat formats: ChatML, Llama 2 and 3, Gemma, Mistral, Phi, DeepSeek."""
+TEMPLATED = re.compile(
+    r"<\|im_start\|>\s*(?:system|user|assistant)|<start_of_turn>\s*(?:user|model)|<\|start_header_id\|>|\[INST\]"
+    r"|<\|(?:user|assistant|system|begin_of_text)\|>|<｜(?:User|Assistant)｜>"
+    r"|(?:\A|\n)\s*(?:Human|User|USER|问|用户)\s*[:：].*\n\s*(?:Assistant|AI|ASSISTANT|Bot|答|助手)\s*[:：]\s*\Z"
+    r"|\n\s*###\s*(?:Response|Assistant|Answer|回答)\s*:?\s*\Z",
+    re.DOTALL,
+)
+"""Marks of a prompt that a chat template, or a plain one such as Alpaca's, was applied to."""
+
+
+def control_tokens_in(prompt: Prompt) -> list[str]:
+    """The control tokens that the turns of a prompt hold, each once."""
+    return list(dict.fromkeys(token for turn in prompt.chat for token in CONTROL.findall(turn.content)))
+
+
+def is_templated(prompt: Prompt) -> bool:
+    """Whether the last turn is a whole conversation in some chat format."""
+    return TEMPLATED.search(prompt.chat[-1].content) is not None
+
+
+def markup_notices(prompts: Sequence[Prompt]) -> list[str]:
+    """One sentence for prompts that were templated already, and one for control tokens in the others."""
+    templated = [prompt for prompt in prompts if is_templated(prompt)]
+    forged = [prompt for prompt in prompts if control_tokens_in(prompt) and not is_templated(prompt)]
+    notices = []
+    if templated:
+        notices.append(
+            f"{len(templated)} of {len(prompts)} prompts, such as '{templated[0].id}', are already written in a chat "
+            "format; they are read as text of one turn of the user, and the model's template is put around it. Write "
+            "them as lists of {role, content}."
+        )
+    if forged:
+        notices.append(
+            f"{len(forged)} of {len(prompts)} prompts, such as '{forged[0].id}', hold control tokens "
+            f"({_some(control_tokens_in(forged[0]))}); they are read as text and end no turn."
+        )
+    return notices
+
+
+def _some(tokens: Iterable[str]) -> str:
+    return ", ".join(list(tokens)[:3])

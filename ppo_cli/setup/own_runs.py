@@ -1,0 +1,143 @@
+"""Runs made elsewhere: their code is not run unasked, and their start model may lie in another folder here.
+
+A run's mark is made with a key that lies in the user's cache, never in a run folder, so nobody else can make it.
+
+Not here: which files are pinned (`freeze_inputs`), opening the reward (`reward_resources`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from ppo_cli.errors import ModelError, PpoError, UsageError
+from ppo_cli.experiment import freeze
+from ppo_cli.experiment.freeze import Lock
+from ppo_cli.experiment.schema import Experiment
+from ppo_cli.experiment.term_types import Python
+from ppo_cli.models.cache_dir import cached
+from ppo_cli.store.runs import Run
+
+KEY_FILE = "own-runs.key"
+KEY_BYTES = 32
+FLAG = "--trust-code"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MadeElsewhere:
+    """What the user says of a run that was made on another machine."""
+
+    start: Path | None = None
+    """Folder of its start model on this machine; None where it lies where the run's config says."""
+    trust_code: bool = False
+    """Whether the code that the run brings may be run."""
+
+
+HERE = MadeElsewhere()
+"""Of a run that was made on this machine."""
+
+
+def open_run(run: Run, elsewhere: MadeElsewhere, *, opens_reward: bool) -> Experiment:
+    """The run's experiment, verified, for a command that loads its start model.
+
+    Args:
+        run: to open.
+        elsewhere: what the user says of it; a start model in another folder is compared with the lock by its content,
+            by `freeze_inputs.verify_against_lock`.
+        opens_reward: whether the command runs the reward.
+
+    Raises:
+        UsageError: it brings code that must not be run unasked.
+        ModelError: its start model is not there.
+        IntegrityError: something frozen was changed.
+    """
+    experiment, _ = run.verify()
+    require_trusted_code(run, trust_code=elsewhere.trust_code, opens_reward=opens_reward)
+    start = str(elsewhere.start) if elsewhere.start is not None else experiment.model.start
+    is_path = elsewhere.start is not None or Path(start).is_absolute()
+    if is_path and not Path(start).is_dir():
+        raise ModelError(
+            f"The start model of {run.name} is not in {start}.",
+            "If it lies elsewhere on this machine, name its folder with --start FOLDER; its content is checked.",
+        )
+    return with_start(experiment, start)
+
+
+def with_start(experiment: Experiment, start: str) -> Experiment:
+    """The same experiment with its start model in another place."""
+    return experiment.model_copy(update={"model": experiment.model.model_copy(update={"start": start})})
+
+
+def mark_of(lock: Lock) -> str | None:
+    """The mark of a run with this lock, for run.json; None where no key can be kept."""
+    key = _key(create=True)
+    return _mark(key, lock) if key else None
+
+
+def require_trusted_code(run: Run, *, trust_code: bool, opens_reward: bool) -> None:
+    """Checks that a command may run the code that a run brings: its start model's, and its reward's.
+
+    Args:
+        run: verified against its lock.
+        trust_code: whether the user said so on the command line.
+        opens_reward: whether the command runs the reward.
+
+    Raises:
+        UsageError: the run brings code, was not made on this machine by this user, and `trust_code` is false.
+    """
+    experiment, lock = run.verify()
+    code = _code_of(run, experiment, opens_reward=opens_reward)
+    if trust_code or not code:
+        return
+    key, mark = _key(create=False), run.state().mark
+    if key and mark and hmac.compare_digest(_mark(key, lock), mark):
+        return
+    raise UsageError(
+        f"{run.name} was not made by you on this machine, and this command would run the code that it brings: {code}.",
+        f"Read that code; if you trust it, add {FLAG}.",
+    )
+
+
+def _code_of(run: Run, experiment: Experiment, *, opens_reward: bool) -> str:
+    """What code a command on this run would run, in words; empty if none."""
+    parts = []
+    if experiment.model.trust_remote_code:
+        parts.append(f"that of its start model {experiment.model.start} (model.trust_remote_code)")
+    if opens_reward:
+        functions = [name for name, term in experiment.reward.terms.items() if isinstance(term, Python)]
+        parts += [f"its reward term '{name}' (Python, in {run.layout.inputs})" for name in functions]
+    return " and ".join(parts)
+
+
+def _mark(key: bytes, lock: Lock) -> str:
+    return hmac.new(key, freeze.to_yaml(lock).encode(), hashlib.sha256).hexdigest()
+
+
+def _key(*, create: bool) -> bytes | None:
+    try:
+        path = cached(KEY_FILE)
+        if create and not path.exists():
+            _write_key(path)
+        key = path.read_bytes()
+    except (OSError, PpoError):
+        return None
+    return key if len(key) == KEY_BYTES else None
+
+
+def _write_key(path: Path) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(secrets.token_bytes(KEY_BYTES))
+    try:
+        os.link(partial, path)  # unlike a rename, it does not replace the key of another process
+    except FileExistsError:
+        pass
+    except OSError:
+        partial.replace(path)
+        return
+    partial.unlink()

@@ -1,0 +1,41 @@
+"""Reasoning is separated from the answer once, wherever an answer is made."""
+
+import pytest
+
+from ppo_cli.records.answers import Answer
+from ppo_cli.records.reasoning import ends_in_reasoning, split_reasoning
+
+
+@pytest.mark.parametrize(
+    ("text", "opened", "reasoning", "answer"),
+    [
+        ("<think>a b</think> Paris", False, "a b", "Paris"),
+        ("a b</think>\nParis", False, "a b", "Paris"),
+        ("a b</think>\nParis", True, "a b", "Paris"),
+        ("<think>a b", False, "a b", ""),
+        ("a b", True, "a b", ""),
+        ("<Reasoning>q</Reasoning>z", False, "q", "z"),
+        ("<thought>q</thought>z", False, "q", "z"),
+        ("[THINK]a[/THINK]b", False, "a", "b"),
+        ("<think></think>\n\nHi", False, "", "Hi"),
+        ("<think>a</think>x <think>b</think>y", False, "a\nb", "x y"),
+        ("<think>" + "a " * 9000 + "</think>b", False, ("a " * 9000).strip(), "b"),
+        ("Use the `<think>` tag.", False, "", "Use the `<think>` tag."),
+        ("Use the <think> tag.", False, "", "Use the <think> tag."),
+        (" plain < 3 ", False, "", " plain < 3 "),
+    ],
+)
+def test_the_answer_is_what_follows_the_reasoning(text, opened, reasoning, answer):
+    assert split_reasoning(text, opened=opened) == (reasoning, answer)
+
+
+def test_an_answer_holds_no_reasoning_however_it_is_made():
+    answer = Answer(text="<think>No, sorry.</think>It is far.", token_count=9, finish="eos")
+    assert (answer.text, answer.reasoning) == ("It is far.", "No, sorry.")
+    assert Answer(text="It is far.", token_count=9, finish="eos").reasoning == ""
+
+
+def test_a_template_that_opens_reasoning_is_seen():
+    assert ends_in_reasoning("<user>hi<assistant><think>\n")
+    assert not ends_in_reasoning("<user>hi<assistant><think>\n\n</think>\n\n")
+    assert not ends_in_reasoning("<user>hi<assistant>")
