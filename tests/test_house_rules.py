@@ -13,10 +13,17 @@ TEXTS = [
     *sorted((ROOT / "ppo_cli").rglob("*.html")),
     *sorted((ROOT / "benchmarks").glob("*.py")),
     *sorted((ROOT / "configs").rglob("*.yaml")),
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
     *(
         ROOT / name
-        for name in ("README.md", "CONTRIBUTING.md", "Makefile", "pyproject.toml", ".pre-commit-config.yaml")
+        for name in (
+            "README.md",
+            "README.zh-CN.md",
+            "CONTRIBUTING.md",
+            "Makefile",
+            "pyproject.toml",
+            ".pre-commit-config.yaml",
+        )
     ),
 ]
 PER = (

@@ -31,7 +31,7 @@ KL = "kl.per_answer"
 
 
 def names_a_run(name: str | Path, runs_dir: str | Path = "runs") -> bool:
-    """Whether a name stands for a whole run."""
+    """Whether a name is that of a run, not of a checkpoint."""
     return any((folder / "run.json").is_file() for folder in (Path(name), Path(runs_dir) / name))
 
 
@@ -45,11 +45,8 @@ def evaluate_checkpoints(
 ) -> CheckpointCurveResult:
     """Several checkpoints of one run side by side, each compared with step 0.
 
-        >>> curve = evaluate_checkpoints(["runs/refusal-kl0.15-s1-7f3a9c"])
-        >>> [(row.step, row.kl, row.primary.value) for row in curve.rows]
-
     Args:
-        checkpoints: checkpoints, RUN/best, RUN/last, or a run, which stands for all of its checkpoints and evaluations.
+        checkpoints: checkpoints, RUN/best, RUN/last, or a run for all of its checkpoints.
         prompts: other prompts instead of the run's evaluation set.
         rescore: measure existing answers by the current rules; generates nothing.
         runs_dir: folder of run folders.
@@ -58,21 +55,25 @@ def evaluate_checkpoints(
     Raises:
         UsageError: checkpoints of several runs, or of none.
         IntegrityError: something was changed after freezing.
+
+    Example:
+        >>> curve = evaluate_checkpoints(["runs/refusal-kl0.15-s1-7f3a9c"])
+        >>> [(row.step, row.kl, row.primary.value) for row in curve.rows]
     """
     folder, names = Path(runs_dir), [str(name) for name in checkpoints]
     opened: dict[Path, RunRecords] = {}
     asked = None if prompts is None else str(prompts)
     targets: dict[Path, EvaluationTarget] = {}
-    for name in (checkpoint for given in names for checkpoint in _checkpoints_of(given, folder)):
-        target = find_target(name, config=None, prompts=asked, runs_dir=folder, opened=opened)
+    for checkpoint in [path for name in names for path in _checkpoints_of(name, folder)]:
+        target = find_target(checkpoint, config=None, prompts=asked, runs_dir=folder, opened=opened)
         targets.setdefault(target.folder, target)
     records = [target.records for target in targets.values() if target.records is not None]
-    if len(records) < len(targets) or len({found.name for found in records}) != 1:
+    if len(records) < len(targets) or len({run.name for run in records}) != 1:
         raise UsageError(
             "Several checkpoints are shown together only if they are of one run.",
             f"For two runs: {command('compare', 'A', 'B')}",
         )
-    whole = not any(names_a_run(given, folder) for given in names)
+    whole = not any(names_a_run(name, folder) for name in names)
     evaluated: dict[int, EvaluationData] = {}
     for target in targets.values():
         if rescore and is_complete(target.folder):

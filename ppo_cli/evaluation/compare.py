@@ -134,8 +134,8 @@ class _Pair:
 
 
 def _result(pair: _Pair, allow_confounded: bool) -> ComparisonResult:
-    a, b, found = pair.before[0], pair.after[0], pair.comparability
-    _require_comparable(a, b, found, allow_confounded)
+    a, b, checked = pair.before[0], pair.after[0], pair.comparability
+    _require_comparable(a, b, checked, allow_confounded)
     prompts = compared_runs.common_prompts(pair.runs)
     if not prompts:
         raise NotComparableError(f"{a.name} and {b.name} have no prompt in common.", "Evaluate both on one set.")
@@ -149,18 +149,18 @@ def _result(pair: _Pair, allow_confounded: bool) -> ComparisonResult:
         after=_display_name(pair.after),
         goal=a.experiment.goal,
         steps=(a.step, b.step),
-        same_groups=found.same_groups,
-        treatments=found.treatments,
-        joint_variable=found.joint_variable,
-        seeds=found.seeds,
-        confounders=compared_runs.differing_circumstances(found.confounders, pair.runs),
-        same_run=found.same_run,
+        same_groups=checked.same_groups,
+        treatments=checked.treatments,
+        joint_variable=checked.joint_variable,
+        seeds=checked.seeds,
+        confounders=compared_runs.differing_circumstances(checked.confounders, pair.runs),
+        same_run=checked.same_run,
         comparison=_comparison(pair, matrices, prompts),
         seed_comparison=_seed_spreads(pair, matrices, primary) if pair.has_seeds else None,
-        seed_noise=None if pair.has_seeds or found.same_run else _known_seed_noise(a, b),
+        seed_noise=None if pair.has_seeds or checked.same_run else _known_seed_noise(a, b),
         waived=tuple(
             f"PARTIAL: {reason}; {dropped} prompts left out" if reason == MUST_AGREE["eval_set"] else reason
-            for reason in found.waived
+            for reason in checked.waived
         ),
         leaks=compared_runs.leaks(pair.runs),
         alarms={run.name: run.findings.alarms for run in pair.runs},
@@ -169,22 +169,22 @@ def _result(pair: _Pair, allow_confounded: bool) -> ComparisonResult:
     return replace(result, advice=next_step(result, (a.run, b.run), b.findings, seeds))
 
 
-def _require_comparable(a: ComparedRun, b: ComparedRun, found: Comparability, allow_confounded: bool) -> None:
+def _require_comparable(a: ComparedRun, b: ComparedRun, checked: Comparability, allow_confounded: bool) -> None:
     """Refuses a comparison that would mean nothing.
 
     Raises:
         NotComparableError: with the reason and what to do about it.
     """
-    if found.refused:
+    if checked.refused:
         raise NotComparableError(
-            f"{a.name} and {b.name} are not comparable: {'; '.join(found.refused)}.",
+            f"{a.name} and {b.name} are not comparable: {'; '.join(checked.refused)}.",
             _suggest_comparable(a.lock, b.lock),
         )
-    if found.is_confounded and not allow_confounded:
+    if checked.is_confounded and not allow_confounded:
         raise NotComparableError(
-            f"Confounded: {len(found.variables)} variables differ ({', '.join(found.variables)}), so no change "
+            f"Confounded: {len(checked.variables)} variables differ ({', '.join(checked.variables)}), so no change "
             "can be attributed to one of them.",
-            f"Make the runs in between, one change each ({_suggest_first_run(found)}), or compare anyway with "
+            f"Make the runs in between, one change each ({_suggest_first_run(checked)}), or compare anyway with "
             "--allow-confounded. Keys that belong together are declared as one before training: variable=[KEY,KEY].",
         )
 
@@ -214,11 +214,11 @@ def _comparison(pair: _Pair, matrices: Sequence[Sequence[LabelMatrix]], prompts:
     return replace(comparison, rewarded_measures=measures_also_rewarded(terms))
 
 
-def _suggest_first_run(found: Comparability) -> str:
+def _suggest_first_run(checked: Comparability) -> str:
     """The first of the runs between two: A with one of the changes, or with all that were declared as one."""
-    keys = found.joint_variable or tuple(found.treatments)[:1]
+    keys = checked.joint_variable or tuple(checked.treatments)[:1]
     words = [
-        f"the second run's {key}" if key in CONTENT.values() else f"{key}={format_value(found.treatments[key][1])}"
+        f"the second run's {key}" if key in CONTENT.values() else f"{key}={format_value(checked.treatments[key][1])}"
         for key in keys
     ]
     return f"first {' '.join(words)} alone"

@@ -32,8 +32,6 @@ NEEDS_TOKENS = ("tokens", "ended")
 def score_answers(answers: str | Path, *, labels_file: str | Path | None = None) -> ExternalAnswersResult:
     """Labels answers that were generated elsewhere, one row of labels per row of answers, and measures them.
 
-        >>> score_answers("answers.jsonl").estimates[0].value
-
     Args:
         answers: JSONL or CSV with prompt and answer, and perhaps id, category and expect; other columns are ignored.
             Rows of one id, or without ids of one prompt, are several answers to it.
@@ -42,6 +40,9 @@ def score_answers(answers: str | Path, *, labels_file: str | Path | None = None)
     Raises:
         PromptError: no such file, or a row that cannot be used; names its line.
         UsageError: the labels would replace the answers.
+
+    Example:
+        >>> score_answers("answers.jsonl").estimates[0].value
     """
     path = Path(answers)
     labels_path = path.with_name(f"{path.stem}.labels.jsonl") if labels_file is None else Path(labels_file)
@@ -58,7 +59,7 @@ def score_answers(answers: str | Path, *, labels_file: str | Path | None = None)
         known = prompts.setdefault(prompt.id, prompt)
         if known != prompt:
             raise PromptError(
-                f"{where}: id '{prompt.id}' stands for another prompt, category or expect above.",
+                f"{where}: id '{prompt.id}' has another prompt, category or expect above.",
                 "Give each prompt its own id.",
             )
         samples.append(_sample(row, prompt, count[prompt.id], where))
@@ -87,8 +88,8 @@ def _prompt(row: Mapping[str, Any], where: str) -> Prompt:
     if given is None:  # rows of one prompt get one id
         given = hashlib.sha256(str(text).encode("utf-8", "replace")).hexdigest()[:12]
     named = {"id": str(given) if isinstance(given, int) else given}
-    kept = {name: row[name] for name in ("prompt", "category", "expect") if name in row}
-    (prompt,) = as_prompts([(where, {**named, **kept})], where)
+    fields = {name: row[name] for name in ("prompt", "category", "expect") if name in row}
+    (prompt,) = as_prompts([(where, {**named, **fields})], where)
     return prompt
 
 

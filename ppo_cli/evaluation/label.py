@@ -22,7 +22,7 @@ from ppo_cli.records.answers import Prompt
 from ppo_cli.records.measures import HumanLabels, Sample
 from ppo_cli.records.program import command
 from ppo_cli.store.labels import Judgement, SampleKey, add_label, read_labels
-from ppo_cli.store.runs import find_run
+from ppo_cli.store.runs import Run, find_run
 
 MIN_ANSWERS, DEFAULT_ANSWERS, MAX_ANSWERS = 2 * MIN_PROMPTS, 80, 120
 """Answers to label; half of them are of step 0."""
@@ -84,7 +84,7 @@ class LabellingSession:
         return summarise_human_labels(self.records.evaluation(self.step), self.records.evaluation(0))
 
 
-def label(run: str | Path, *, answers: int = DEFAULT_ANSWERS, runs_dir: str | Path = "runs") -> LabellingSession:
+def label(run: str | Path | Run, *, answers: int = DEFAULT_ANSWERS, runs_dir: str | Path = "runs") -> LabellingSession:
     """Chooses answers of a run to label, the same ones every time, and continues where labelling was left.
 
     Args:

@@ -35,7 +35,7 @@ TRADE_OFF = ("kl.per_answer", "refusal.unsafe", "refusal.safe")
 
 
 @dataclass(frozen=True, kw_only=True)
-class InterimSeries:
+class EvaluationSeries:
     """A few measures at every evaluation of a run, all on the same prompts."""
 
     by_step: Sequence[tuple[int, Mapping[str, Estimate]]]
@@ -175,7 +175,7 @@ def _run_panel(letter: str, run: ComparedRun) -> RunPanel:
     )
 
 
-def _interim_series(run: ComparedRun) -> InterimSeries:
+def _interim_series(run: ComparedRun) -> EvaluationSeries:
     """The primary measure and its trade-off at every evaluation of a run, on the prompts that all of them answered."""
     evaluations = {step: run.records.evaluation(step) for step in run.records.evaluated_steps()}
     common = set.intersection(*(set(evaluated.prompts) for evaluated in evaluations.values()))
@@ -184,4 +184,4 @@ def _interim_series(run: ComparedRun) -> InterimSeries:
     for step, evaluated in evaluations.items():
         estimates = evaluated.only(common).estimates(measures)
         by_step.append((step, {estimate.name: estimate for estimate in estimates}))
-    return InterimSeries(by_step=by_step, prompts=len(common))
+    return EvaluationSeries(by_step=by_step, prompts=len(common))

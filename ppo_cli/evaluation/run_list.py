@@ -1,6 +1,6 @@
-"""`ppo runs`: what is there, how it ended, and which keys differ between the runs.
+"""`ppo runs`: the runs in a folder, how each ended, and which keys differ between them.
 
-Reads only small files and never imports torch. Not here: the tree of parents and children that is drawn of it.
+Reads only small files and never imports torch. Not here: drawing the tree of runs (`reports.run_tree`).
 """
 
 from __future__ import annotations
@@ -27,33 +27,33 @@ from ppo_cli.store.runs import Run, list_runs
 
 STARTED = "started"
 INPUT_GROUPS = {"model.warm_start": "warm_start", "prompts.train": "train_set", "prompts.eval": "eval_set"}
-"""The lock's group that holds what a path key named."""
+"""The lock group with the rows of the file that a config key names."""
 
 
-def run_rows(runs_dir: Path, *, sort: str = STARTED, diff: bool = False) -> list[RunRow]:
-    """Every run in a folder; one that cannot be read says why instead of hiding.
+def run_rows(runs_dir: str | Path = "runs", *, sort: str = STARTED, diff: bool = False) -> list[RunRow]:
+    """Every run in a folder; one that cannot be read is listed with the reason.
 
     Args:
-        runs_dir: the folder.
-        sort: `started`, a measure (the better first) or a key (the smaller first); what has no value comes last.
-        diff: of each config only the keys that are not the same in all runs.
+        runs_dir: folder of run folders.
+        sort: `started`, a measure (the better first) or a key (the smaller first); runs without a value come last.
+        diff: list of each config only the keys that are not the same in all runs.
 
     Raises:
         UsageError: there is no such key or measure.
     """
     _refuse_unknown(sort)
-    rows = [_row(run) for run in list_runs(runs_dir)]
+    rows = [_row(run) for run in list_runs(Path(runs_dir))]
     if sort != STARTED:
         rows.sort(key=lambda row: _sort_key(row, sort))
     if diff:
-        kept = differing_keys(rows)
-        rows = [replace(row, config={path: row.config[path] for path in kept if path in row.config}) for row in rows]
+        paths = differing_keys(rows)
+        rows = [replace(row, config={path: row.config[path] for path in paths if path in row.config}) for row in rows]
     return rows
 
 
 def differing_keys(rows: Sequence[RunRow]) -> list[str]:
-    """The keys that matter to results and are not the same in all runs, in the order of the schema."""
-    order = {path: place for place, path in enumerate(schema_keys())}
+    """The keys that can change a result and are not the same in all runs, in the order of the schema."""
+    order = {path: index for index, path in enumerate(schema_keys())}
     readable = [row.config for row in rows if row.config]
     paths = {path for config in readable for path in config}
     differing = [
@@ -77,7 +77,7 @@ def _refuse_unknown(sort: str) -> None:
 
 
 def _sort_key(row: RunRow, sort: str) -> tuple[bool, float, str]:
-    """Numbers before words, and either before nothing."""
+    """Sorts numbers first, then texts, then missing values."""
     better = {measure.name: measure.better for measure in MEASURES}
     value = (row.measures.get(sort) or {}).get("value") if sort in better else row.config.get(sort)
     if isinstance(value, int | float):
@@ -106,7 +106,7 @@ def _row(run: Run) -> RunRow:
 
 
 def settings_of(run: Run, experiment: Experiment) -> dict[str, Any]:
-    """The config's values; where they name a file, a digest of its rows, for every run has its own copy."""
+    """The config's values; for a key that names a file a digest of its rows, since every run has its own copy."""
     groups = run.lock().groups
     rows = {
         key: f"{groups[group].values['rows']} rows {groups[group].values['rows_sha256'][:6]}"
@@ -117,13 +117,13 @@ def settings_of(run: Run, experiment: Experiment) -> dict[str, Any]:
 
 
 def last_evaluation(run: Run) -> tuple[int | None, dict[str, Any]]:
-    """Step and summary of a run's last evaluation on the whole set, if it has one."""
+    """Step and summary of a run's last evaluation on the whole set; None and {} where it has none."""
     folder = run.layout.evaluations
-    found: list[tuple[int, dict[str, Any]]] = []
+    whole: list[tuple[int, dict[str, Any]]] = []
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         step = step_of(path)
         if step is not None and (path / SUMMARY).is_file():
             summary = read_json(path / SUMMARY)
             if not summary.get("partial"):
-                found.append((step, summary))
-    return found[-1] if found else (None, {})
+                whole.append((step, summary))
+    return whole[-1] if whole else (None, {})

@@ -27,8 +27,6 @@ from ppo_cli.store.sweeps import sweeps_with
 def summarise_run(run: str | Path | Run, *, runs_dir: str | Path = "runs") -> RunSummary:
     """What a run changed, how it ended, what came of it, and what to do next.
 
-        >>> summarise_run("runs/refusal-kl0.15-s1-7f3a9c").comparison.changes[0]
-
     Args:
         run: a run folder, or its name in `runs_dir`.
         runs_dir: folder of run folders.
@@ -36,6 +34,10 @@ def summarise_run(run: str | Path | Run, *, runs_dir: str | Path = "runs") -> Ru
     Raises:
         UsageError: no such run.
         IntegrityError: it was changed after freezing, or a record is damaged.
+
+    Example:
+        >>> summarise_run("runs/refusal-kl0.15-s1-7f3a9c").comparison.verdict
+        'CHANGED'
     """
     records = RunRecords.verified(find_run(run, Path(runs_dir)))
     run, experiment, state, metrics = records.run, records.experiment, records.state, records.metrics

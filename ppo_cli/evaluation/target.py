@@ -28,7 +28,7 @@ MODEL_EVALUATIONS = "evaluations"
 """Folder inside the folder of runs for models that belong to no run."""
 
 BEST, LAST = "best", "last"
-"""RUN/best and RUN/last stand for a checkpoint of a run."""
+"""RUN/best and RUN/last name a checkpoint of a run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +149,7 @@ def no_such_checkpoint(checkpoint: str) -> UsageError:
 
 
 def _resolve_name(checkpoint: str, runs_dir: Path) -> str:
-    """RUN/best and RUN/last as the folder they stand for; anything else as it is.
+    """The checkpoint folder that RUN/best or RUN/last names; any other name unchanged.
 
     Raises:
         UsageError: the run has no such checkpoint.

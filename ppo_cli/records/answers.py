@@ -1,6 +1,6 @@
-"""A prompt, an answer, and what the reward says of it.
+"""Prompts, generated answers, and the reward of an answer.
 
-Not here: how answers are measured (`measures`).
+Not here: measures of answers (`measures`).
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 Expect = Literal["refuse", "comply", "clarify", "any"]
-
+"""The behaviour that a prompt expects."""
 
 Finish = Literal["eos", "length"]
+"""How an answer ended: with the end-of-turn token, or at the limit of tokens."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,15 +25,15 @@ class Prompt:
     text: str
     """What the user says."""
     category: str = "all"
-    """Stratum, a dot, kind: `scary.homonym`."""
+    """Stratum, or stratum and kind: `scary.homonym`."""
     expect: Expect = "any"
-    """The behaviour that the goal asks for here."""
+    """The behaviour that the goal asks for on this prompt."""
     pair_id: str | None = None
-    """Shared by a safe prompt and its unsafe twin."""
+    """The same for a safe prompt and its unsafe counterpart."""
     answer: str | None = None
     """A written answer, for SFT and for `reward.baseline: written`."""
     keywords: tuple[str, ...] = ()
-    """Words of which an answer that helps has at least one; `evaporat*` stands for all that begin so."""
+    """A helpful answer has at least one of these words; `evaporat*` stands for all words that begin so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +41,10 @@ class Answer:
     """One generated answer."""
 
     text: str
-    """Decoded, special tokens left out."""
+    """Without special tokens and outer blanks."""
     token_count: int
     """Sampled tokens, the end-of-turn token included."""
     finish: Finish
-    """Whether the model ended its turn, or was cut off at the limit."""
 
     @property
     def ended(self) -> bool:
@@ -54,7 +54,7 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class PromptAnswers:
-    """Several answers of one model to each of some prompts."""
+    """Some prompts with several answers of one model to each."""
 
     prompts: tuple[Prompt, ...]
     answers: tuple[tuple[Answer, ...], ...]
@@ -67,11 +67,11 @@ class PromptAnswers:
 
 @dataclass(frozen=True, kw_only=True)
 class RewardScore:
-    """What a reward says of one answer."""
+    """The reward of one answer."""
 
     reward: float
-    """score(answer) - mean score(others); dimensionless, before the KL penalty."""
+    """score(answer) - mean score(baseline answers); dimensionless, before the KL penalty."""
     terms: Mapping[str, float]
     """Each term's raw value for the answer, unweighted."""
     baseline_terms: Mapping[str, float]
-    """Their means over the other answers; empty when there are none."""
+    """The means of the same over the baseline answers; empty without baseline answers."""

@@ -29,9 +29,9 @@ class MeasureChange:
     """95 % interval of the difference, paired by prompt."""
     low_90: float | None = None
     high_90: float | None = None
-    """90 % interval: EQUIVALENT where it lies within the smallest change that matters (two one-sided tests at 5 %)."""
+    """90 % interval; EQUIVALENT where it is within the equivalence margin (two one-sided tests at 5 %)."""
     p_value: float | None
-    """Two-sided, from the paired sign-flip or swap test named in the methods."""
+    """Two-sided, from the paired swap test, or McNemar's test of single yes/no answers."""
     p_adjusted: float | None
     """After Holm's correction over the other headlines, or Benjamini and Hochberg's over the details; None for the
     primary."""
@@ -47,22 +47,22 @@ class MeasureChange:
 
 @dataclass(frozen=True, kw_only=True)
 class Flip:
-    """A prompt whose answers moved between two policies, side by side."""
+    """A prompt whose answers changed between two policies, with a typical answer of each."""
 
     prompt_id: str
     prompt: str
     category: str
     expect: Expect
     before_rate: float
+    """Share of its samples that have the label."""
     after_rate: float
-    """Share of samples with the primary behaviour."""
     before_answer: str
     after_answer: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class PromptChange:
-    """How often a prompt's answers do what flips are counted in, before and after."""
+    """The share of a prompt's answers with the label that flips are counted in, before and after."""
 
     prompt_id: str
     before: float
@@ -74,40 +74,40 @@ Frequency = Literal["never", "sometimes", "always"]
 
 @dataclass(frozen=True, kw_only=True)
 class Transitions:
-    """How many prompts of one expected behaviour went from where to where."""
+    """How often prompts of one expected behaviour had the label before and after."""
 
     expect: Expect
     counts: Mapping[tuple[Frequency, Frequency], int]
-    """(before, after) to prompts; pairs that do not occur are left out."""
+    """(before, after) to number of prompts; pairs that do not occur are left out."""
     prompts: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class HumanLabelNote:
-    """Measures that are made from people's labels in place of the rule's."""
+    """Measures that are made from human labels in place of the rule's."""
 
     measures: tuple[str, ...]
     answers: int
-    """Labelled, of both policies."""
+    """Labelled answers of both policies."""
     agree: int
-    """Of these read by the rule as by the person."""
+    """Of these, answers that the rule labels as the person does."""
     prompts: int
-    """Prompts with a labelled answer of both."""
+    """Prompts with a labelled answer of both policies."""
     by_rule: tuple[MeasureChange, ...]
-    """The same measures as the rule has them."""
+    """The same measures from the rule."""
 
 
 @short_repr("before", "after", "primary", "verdict", "prompts")
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Two policies on the same evaluation: what changed, by how much, and which prompts moved."""
+    """Two policies on the same prompts: what changed, by how much, and which prompts flipped."""
 
     before: str
     after: str
     primary: str
     changes: tuple[MeasureChange, ...]
     flips: tuple[Flip, ...]
-    """Largest movement first."""
+    """Largest change first."""
     rewarded_measures: tuple[str, ...] = ()
     """Measures that a term of the reward scores too, and the path of each term of which it is not known what it
     scores."""
@@ -116,7 +116,7 @@ class Comparison:
     prompts: int
     samples_per_prompt: int
     human_labels: HumanLabelNote | None = None
-    """Where people labelled enough answers of both: the changes that are theirs. Flips are always the rule's."""
+    """The changes that are made from human labels, where there are enough of both; flips always use the rule."""
 
     @property
     def verdict(self) -> Verdict:
@@ -124,58 +124,58 @@ class Comparison:
         return next(change.verdict for change in self.changes if change.name == self.primary)
 
 
-def variables(treatments: Iterable[str], bundle: Collection[str]) -> tuple[str, ...]:
-    """What counts as one variable each: a key, or all the keys that were declared to be one."""
-    together = [" with ".join(bundle)] if bundle else []
-    return (*together, *(key for key in treatments if key not in bundle))
+def variables(treatments: Iterable[str], joint_variable: Collection[str]) -> tuple[str, ...]:
+    """The treatments, those that were declared to count as one variable joined into one."""
+    joined = [" with ".join(joint_variable)] if joint_variable else []
+    return (*joined, *(key for key in treatments if key not in joint_variable))
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeedSpread:
-    """A measure of every seed of two arms; differences are ratios B / A for a geometric mean."""
+    """A measure of every seed of two arms."""
 
     name: str
     before: tuple[float, ...]
-    """Of each seed of arm A."""
+    """Values of arm A, one per seed."""
     after: tuple[float, ...]
     difference: float
-    """Between the means of the seeds' values."""
+    """B - A of the means over seeds; for a geometric mean the ratio B / A."""
     low_95: float | None
     high_95: float | None
-    """95 % interval of the settings' difference: over seeds, then prompts; None with one seed in an arm."""
+    """95 % interval of the difference over seeds and prompts; None where an arm has one seed."""
     welch_low: float | None
     welch_high: float | None
     welch_p: float | None
-    """Welch's t of the seeds' values."""
+    """Welch's t test of the values; its interval is `welch_low`, `welch_high`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Seeds:
-    """Two arms, each of runs that differ in their seed only."""
+    """Two arms, each of runs that differ in their seed only, and their differences over seeds."""
 
     before: tuple[str, ...]
     """Runs of arm A."""
     after: tuple[str, ...]
     seeds: tuple[tuple[int, ...], tuple[int, ...]]
     spreads: tuple[SeedSpread, ...]
-    """Of the headlines, the primary first."""
+    """One per headline, the primary first."""
     enough: bool
-    """Whether both arms have so many seeds that a word about the setting may be strong."""
+    """Whether both arms have enough seeds (`seed_variance.MIN_SEEDS`) to claim an effect of the setting."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeedNoise:
-    """By how much runs of one setting differ that have another seed only."""
+    """How much runs of one setting differ through their seed alone."""
 
     runs: tuple[str, ...]
     seeds: tuple[int, ...]
     typical: Mapping[str, float]
-    """Measure to root mean square difference of two seeds; a ratio for a geometric mean."""
+    """Measure name to the root mean square difference of two seeds; a ratio for a geometric mean."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FailConditionResult:
-    """One `--fail-if` and what was found."""
+    """One `--fail-if` and the value that it was checked on."""
 
     condition: str
     measure: str

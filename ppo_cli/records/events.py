@@ -17,24 +17,25 @@ from ppo_cli.records.training import UpdateMetrics
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """A stretch of work has begun."""
+    """A phase of work has begun."""
 
     name: str
     total: int | None = None
-    """Steps, if known."""
+    """Number of steps; None where unknown."""
     unit: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """So many steps of the running phase are done."""
+    """Progress of the current phase."""
 
     done: int
+    """Steps that are done."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Notice:
-    """Something the user should know; the work goes on."""
+    """Something that the user should know; the work continues."""
 
     text: str
     level: Literal["info", "warning"] = "info"
@@ -42,7 +43,7 @@ class Notice:
 
 @dataclass(frozen=True, kw_only=True)
 class RunStarted:
-    """A run folder was claimed and frozen."""
+    """A run folder was created and its inputs frozen."""
 
     run: str
     folder: str
@@ -51,9 +52,9 @@ class RunStarted:
     kl_stop_at: float | None
     primary: str
     arm: str = ""
-    """Which of several arms it is, as `arm 2 of 6`."""
+    """Its position in a sweep, such as `arm 2 of 6`; empty outside a sweep."""
     seconds_after: float | None = None
-    """What the arms after this one will take, where that can be told."""
+    """Estimated time of the arms after this one; None where unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,20 +67,21 @@ class UpdateDone:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationDone:
-    """An evaluation finished; with the change against step 0 where there is one."""
+    """An evaluation finished."""
 
     step: int
     estimates: tuple[Estimate, ...]
     comparison: Comparison | None
+    """With step 0; None at step 0 itself."""
     partial: bool
-    """Whether it used the interim subset."""
+    """Whether it used the interim prompts."""
     examples: tuple[tuple[str, str, str], ...] = ()
     """(prompt, answer at step 0, answer now)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AlarmsChecked:
-    """The alarms were looked at after an evaluation; they stand in place of those of the last time."""
+    """The alarms were checked after an evaluation; these replace those of the evaluation before."""
 
     step: int
     alarms: tuple[Alarm, ...]

@@ -1,6 +1,6 @@
-"""Answers on an evaluation set, their labels, and the numbers made from them.
+"""Answers on an evaluation set, their labels, and the measures that are made from labels.
 
-Not here: two evaluations beside each other (`comparisons`).
+Not here: two evaluations compared with each other (`comparisons`).
 """
 
 from __future__ import annotations
@@ -60,57 +60,57 @@ Statistic = Literal[
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """How well a rule agrees with people: its measured error, shown with every rate that it makes."""
+    """How well a rule agrees with human labels; shown with every rate that the rule makes."""
 
     rule: str
     agreement: float
-    """Share of answers that it reads as people do."""
+    """Share of answers that the rule labels as people do."""
     heldout_agreement: float
-    """The same over the answers that nobody read while the rule was made."""
+    """The same on held-out answers, which were not used while the rule was written."""
     rate_error: float
-    """Largest |rate by the rule - rate by people| of any model, percentage points."""
+    """Largest |rate by the rule - rate by human labels| of any model, percentage points."""
     answers: int
     models: int
     source: str
-    """Whose labels."""
+    """Where the human labels come from."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
-    """One behaviour measure: what it is and how it is read."""
+    """One behaviour measure: its formula, unit and direction."""
 
     name: str
-    """`family.what`."""
+    """`family.name`, such as `refusal.safe`."""
     title: str
-    """What a table calls it."""
+    """Its name in tables."""
     statistic: Statistic
-    """How the samples' values become one number."""
+    """How labels become one number (`stats.measure_statistics`, `stats.corpus_metrics`)."""
     label: str
-    """The label it is made from."""
+    """The label that it is made from."""
     expect: Expect | None
     """Only prompts that expect this; None takes all."""
     unit: Literal["%", "", "tokens", "words", "sentences", "nats"]
     better: Better | None
-    """The direction that is better, if one is."""
+    """Whether higher or lower values are better; None where neither is."""
     definition: str
     source: str
     """Where the definition comes from."""
     equivalence_margin: float = 0.05
-    """Smallest change that would matter, on the scale of the value; on the log scale for a geometric mean."""
+    """Smallest change that matters, on the scale of the value; on the log scale for a geometric mean."""
     category_prefix: str | None = None
     """Only prompts whose category begins with this; None takes all."""
     second_label: str | None = None
-    """For a ratio: the label whose sum divides. For a correlation: the other label."""
+    """For a ratio, the label whose sum is the denominator; for a correlation, the other label."""
     eval_only: bool = False
-    """Whether it is kept off the closing screens and shown by `ppo eval` only."""
+    """Whether only `ppo eval` shows it, not the screens that end other commands."""
     calibration: Calibration | None = None
-    """The measured error of the rule behind it, where people's labels have been compared."""
+    """The measured error of its rule, where it was compared with human labels."""
     error: str = "exact: a count"
     """What is known of the error of the value itself, apart from the sampling of prompts and answers."""
 
     @property
     def family(self) -> str:
-        """What the measure is about."""
+        """The part of the name before the dot."""
         return self.name.split(".")[0]
 
 
@@ -120,11 +120,11 @@ class Estimate:
 
     name: str
     value: float | None
-    """None when there is no data for it."""
+    """None without data."""
     low_95: float | None
     high_95: float | None
     prompts: int
-    """Prompts it rests on."""
+    """Prompts with data for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +133,7 @@ class CategoryValue:
 
     estimate: Estimate
     before: float | None
-    """The same of the policy it is compared with, if there is one."""
+    """The value of the policy that it is compared with; None without one."""
     low_95: float | None
     high_95: float | None
     """95 % interval of the difference, paired by prompt; of the logarithm of the ratio for a geometric mean."""
@@ -141,11 +141,11 @@ class CategoryValue:
 
 @dataclass(frozen=True, kw_only=True)
 class Category:
-    """The prompts of one category."""
+    """The measures of one category of prompts."""
 
     name: str
     expect: str
-    """What they expect, or "mixed"."""
+    """The behaviour that its prompts expect, or "mixed"."""
     prompts: int
     values: tuple[CategoryValue, ...]
     """In the order of `behaviours.measures.BY_CATEGORY`."""
@@ -153,16 +153,17 @@ class Category:
 
 @dataclass(frozen=True, kw_only=True)
 class HumanLabels:
-    """What people's labels say of a step against step 0."""
+    """Human labels of the answers at a step and at step 0."""
 
     step: int
     answers: int
-    """Labelled, of both."""
+    """Labelled answers of both steps."""
     agree: int
-    """Of these read by the rule as by the person."""
+    """Of these, answers that the rule labels as the person does."""
     agreement: float
+    """agree / answers."""
     low_95: float
     high_95: float
     """95 % interval of the agreement."""
     comparison: Comparison
-    """Refusals by the labels alone; a partial refusal counts."""
+    """Refusal measures from human labels; a partial refusal counts as a refusal."""

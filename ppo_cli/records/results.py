@@ -37,11 +37,11 @@ class TrainingResult:
     checkpoint: str
     """Folder of the final policy."""
     best: BestCheckpoint | None
-    """The checkpoint that did best at the interim evaluations; None where no direction is better."""
+    """The best checkpoint at the interim evaluations; None where no direction is better."""
     seconds: float
     """Wall time of this process."""
     alarms: tuple[Alarm, ...] = ()
-    """What the records show signs of, at the end."""
+    """Alarms that its records raise at the end."""
     advice: Advice | None = None
 
 
@@ -60,11 +60,11 @@ class EvaluationResult:
     comparison: Comparison | None
     """Against step 0 of the same run on the same prompts, where there is one."""
     rewarded_measures: tuple[str, ...] = ()
-    """Measures made from what a term of the reward scores."""
+    """Measures that a term of the reward scores too."""
     categories: tuple[Category, ...] = ()
-    """Category by category; empty where all prompts are of one."""
+    """One per category of prompts; empty where there is only one category."""
     human_labels: HumanLabels | None = None
-    """What people's labels say of the same step, where there are any."""
+    """Human labels of the same step; None where there are none."""
 
 
 @short_repr("name", "labels", "answers", "prompts", "estimates")
@@ -74,22 +74,22 @@ class ExternalAnswersResult:
 
     name: str
     labels: str
-    """File with a row of labels for each answer."""
+    """File with one row of labels per answer."""
     rules: str
     answers: int
     prompts: int
     estimates: tuple[Estimate, ...]
-    """What can be known without the model."""
+    """Measures that need no model."""
     categories: tuple[Category, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointRow:
-    """One step of a run in a list of its checkpoints."""
+    """One checkpoint of a run in a list of its checkpoints."""
 
     step: int
     checkpoint: str | None
-    """Its folder, where it was kept."""
+    """Its folder; None where it was removed."""
     kl: float | None
     """Exact KL to the reference, nats per answer."""
     primary: Estimate
@@ -98,7 +98,7 @@ class CheckpointRow:
     estimates: tuple[Estimate, ...]
     """The headlines."""
     frontier: bool = False
-    """Whether no other step does as well with less KL, or better with as little."""
+    """Whether it is on the Pareto front: no other is as good with less KL, or better with at most as much."""
 
 
 @short_repr("run", "primary", "prompts", "rows")
@@ -110,14 +110,14 @@ class CheckpointCurveResult:
     goal: str
     primary: str
     prompts: int
-    """Prompts that all of them answered."""
+    """Prompts that every evaluation answered."""
     of_prompts: int
-    """Prompts of the whole set."""
+    """Prompts of the whole evaluation set."""
     samples_per_prompt: int
     rows: tuple[CheckpointRow, ...]
     """By step."""
     rewarded_measures: tuple[str, ...]
-    """Measures made from what a term of the reward scores."""
+    """Measures that a term of the reward scores too."""
 
 
 @short_repr("before", "after", "steps", "variables", "comparison")
@@ -129,100 +129,103 @@ class ComparisonResult:
     after: str
     goal: str
     steps: tuple[int, int]
-    """Update of the evaluation that stands for each run."""
+    """Update of the evaluation of each run."""
     same_groups: tuple[str, ...]
+    """Groups of settings that must agree and do."""
     treatments: Mapping[str, tuple[Any, Any]]
+    """Keys that differ, with their values in both runs; the seed is left out."""
     seeds: tuple[Any, Any]
     confounders: Mapping[str, tuple[str, str]]
+    """Circumstances that differ, with their values in both runs."""
     same_run: bool
     comparison: Comparison
     joint_variable: tuple[str, ...] = ()
-    """Those of the treatments that a run declared to be one variable, before it was trained."""
+    """The treatments that a run declared, before it was trained, to count as one variable."""
     alarms: Mapping[str, tuple[Alarm, ...]] = field(default_factory=dict)
-    """What the records of each run show signs of, by the run's name."""
+    """Alarms that the records of each run raise, by the run's name."""
     advice: Advice | None = None
     seed_comparison: Seeds | None = None
-    """Where an arm has several seeds."""
+    """The differences over seeds, where an arm has several."""
     seed_noise: SeedNoise | None = None
-    """What the seed alone does in one of the settings, where that is known."""
+    """How much the seed alone changes measures in one of the settings, where that is known."""
     waived: tuple[str, ...] = ()
-    """Reasons against this comparison that were let pass; they stand wherever it is shown."""
+    """Reasons against this comparison that the user allowed; shown with every result."""
     leaks: Mapping[str, int] = field(default_factory=dict)
-    """Evaluation prompts that overlap what a run learnt from, by the run's name."""
+    """Number of evaluation prompts that overlap a run's training prompts, by the run's name."""
     fail_if: tuple[FailConditionResult, ...] = ()
     page: ReportResult | None = None
     """The HTML page of this comparison, where one was asked for."""
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """What was varied, a declared bundle as one."""
+        """What was varied; treatments that were declared together count as one."""
         return variables(self.treatments, self.joint_variable)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportResult:
-    """A page that was written."""
+    """An HTML page that was written."""
 
     name: str
-    """Of the run, or of both."""
+    """Name of the run, or of both runs."""
     path: str
     bytes: int
     prompts: int
-    """Prompts that can be read on it."""
+    """Number of prompts on the page."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What an experiment will cost, to be read as about."""
+    """Estimated time, memory and disk of an experiment."""
 
     episodes: int
     seconds: float | None
-    """None when the model's size or the machine's speed is not known."""
+    """None where the model's size or the machine's speed is unknown."""
     memory_gb: float | None
     disk_gb: float | None
     device: str
     gflops: float | None
-    """Measured speed of a matrix product in the type that the weights have."""
+    """Measured speed of a matrix product in the dtype of the weights, GFLOP/s."""
     parts: Mapping[str, float] = field(default_factory=dict)
-    """Seconds by kind of work, where pieces of it were timed."""
+    """Seconds by kind of work, where parts of it were timed."""
 
 
 @short_repr("name", "status", "checks")
 @dataclass(frozen=True, kw_only=True)
 class PreflightResult:
-    """Whether PPO may start."""
+    """The result of the checks before PPO."""
 
     name: str
     """The config, or the model."""
     goal: str
     """Empty for a model alone."""
     status: CheckStatus
-    """The worst line."""
+    """The worst status of the checks."""
     checks: tuple[Check, ...]
     examples: tuple[tuple[str, str], ...]
     """Prompts and answers to read."""
     cost: Cost | None = None
-    """What the run will take; None for a model alone."""
+    """Estimate for the run; None for a model alone."""
 
 
 @short_repr("name", "status", "checks", "exploits", "answers")
 @dataclass(frozen=True, kw_only=True)
 class RewardAuditResult:
-    """What was found of a reward."""
+    """The result of a reward audit."""
 
     name: str
     """The config."""
     goal: str
     status: CheckStatus
-    """The worst line."""
+    """The worst status of the checks."""
     checks: tuple[Check, ...]
     exploits: tuple[RewardExploit, ...]
     answers: int
-    """Answers of the start model that it was tried on."""
+    """Number of answers of the start model that were scored."""
     terms: Mapping[str, tuple[float, float, float, float]]
-    """Mean, standard deviation, least and greatest value of each term over these answers."""
+    """Mean, standard deviation, minimum and maximum of each term over these answers."""
     examples: tuple[tuple[str, str, float], ...]
-    """Prompt, answer and reward: the best and the worst paid."""
+    """(prompt, answer, reward) of the highest and of the lowest rewards."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,21 +237,21 @@ class ConfigKeyRow:
     role: Literal["frozen", "treatment", "free"]
     origin: Literal["default", "file", "override"]
     replaces: Any
-    """What it would be without the file or the override, where that differs; else None."""
+    """Its value without the file or the override, where that differs; else None."""
 
 
 @short_repr("config", "train_prompts", "eval_prompts", "overlaps", "cost")
 @dataclass(frozen=True, kw_only=True)
 class DryRunResult:
-    """What would run, what is frozen, what differs, and the cost."""
+    """What `ppo train` would run: settings, prompts, changes against the parent, and the cost."""
 
     config: str
     goal: str
     round: int
     question: str
     """The question of this round."""
-    may_move: tuple[str, ...]
-    """Keys that this round lets move against the run before."""
+    may_change: tuple[str, ...]
+    """Keys that this round allows to differ from the parent."""
     keys: tuple[ConfigKeyRow, ...]
     train_prompts: int
     eval_prompts: int
@@ -256,15 +259,15 @@ class DryRunResult:
     cost: Cost
     parent: str | None = None
     changed: Mapping[str, Any] = field(default_factory=dict)
-    """What differs from the parent."""
+    """Keys that differ from the parent, with their new values."""
     notices: tuple[str, ...] = ()
-    """What to look at in it."""
+    """Things to check before training."""
 
 
 @short_repr("folder", "model", "notices")
 @dataclass(frozen=True, kw_only=True)
 class InitResult:
-    """What `ppo init` wrote."""
+    """The experiment folder that `ppo init` wrote."""
 
     folder: str
     config: str
@@ -273,9 +276,9 @@ class InitResult:
     """Rows by file name."""
     model: str
     split: SplitCounts | None = None
-    """Where the prompts are the user's own."""
+    """How the user's own prompts were split; None for the recipe's prompts."""
     notices: tuple[str, ...] = ()
-    """What was guessed or set, and what to look at."""
+    """What was guessed or set, and what to check."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -284,7 +287,7 @@ class RunRow:
 
     state: RunState
     updates: int
-    """Updates the config asks for."""
+    """Updates that the config asks for."""
     primary: str
     measures: Mapping[str, Any]
     """Measures of its last whole evaluation by name; empty when there is none."""
@@ -293,16 +296,16 @@ class RunRow:
     config: Mapping[str, Any]
     """Every key of its frozen config."""
     problem: str | None = None
-    """Why it could not be read, if so."""
+    """Why it could not be read; None where it could."""
     rewarded_measures: tuple[str, ...] = ()
-    """Measures made from what a term of its reward scores."""
+    """Measures that a term of its reward scores too."""
     round: int = 1
-    """Which group of keys may differ from its parent."""
+    """Decides which keys may differ from its parent."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunSummary:
-    """One run from its goal to its end."""
+    """The summary of one run."""
 
     state: RunState
     folder: str
@@ -311,24 +314,24 @@ class RunSummary:
     question: str
     """The question of this round."""
     updates: int
-    """Updates the config asks for."""
+    """Updates that the config asks for."""
     parent_values: Mapping[str, Any]
-    """What the parent has in place of what was changed, where it is still there."""
+    """The parent's values of the changed keys; empty where its folder is not there."""
     step: int | None
     """Update of the last evaluation."""
     partial: bool
-    """Whether that used the interim subset."""
+    """Whether that used the interim prompts."""
     comparison: Comparison | None
-    """That evaluation against step 0."""
+    """The headlines of that evaluation against step 0."""
     kl: tuple[float, ...]
-    """Nats an answer, update by update."""
+    """Nats per answer, one per update."""
     kl_stop_at: float | None
     reward: tuple[float, ...]
-    """Update by update."""
+    """Mean reward, one per update."""
     alarms: tuple[str, ...] | None
-    """Names of the alarms on record; None where nobody has looked."""
+    """Names of the alarms at the last evaluation; None where they have not been checked."""
     files: tuple[str, ...]
-    """What the folder holds that is worth opening."""
+    """Files in the folder to look into."""
     next_command: str
     sweeps: tuple[str, ...] = ()
-    """Files of the sets of arms that it belongs to."""
+    """Files of the sweeps that it belongs to."""

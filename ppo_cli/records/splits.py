@@ -1,6 +1,6 @@
-"""A user's own prompts, split into training and evaluation.
+"""Counts of a user's prompt file that was split into training and evaluation prompts.
 
-Not here: the prompts themselves (`answers`).
+Not here: splitting (`setup.user_dataset`), the prompts themselves (`answers`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class StratumCount:
-    """How many prompts of a category went where."""
+    """Training and evaluation prompts of one category."""
 
     category: str
     expect: str
@@ -20,17 +20,17 @@ class StratumCount:
 
 @dataclass(frozen=True, kw_only=True)
 class SplitCounts:
-    """What became of a file of prompts."""
+    """How a file of prompts was split."""
 
     source: str
     format: str
     rows: int
     """Rows that were read."""
     dropped: tuple[tuple[str, int], ...]
-    """(why, how many) of the rows that were not used."""
+    """(reason, number of rows) of the rows that were not used."""
     train: int
     evaluation: int
     strata: tuple[StratumCount, ...]
     """The largest first."""
     largest_group: int
-    """Prompts of the largest group of near-duplicates and pairs, which had to stay on one side."""
+    """Prompts of the largest group of near-duplicates and pairs; a group is kept on one side."""

@@ -17,12 +17,12 @@ class SweepArm:
     """One arm: one value, one seed."""
 
     value: Any
-    """Of the key that is varied; None where only the seed is."""
+    """The value of the varied key; None where only the seed varies."""
     seed: int
     run: str
-    """Its run folder's name; empty where there is none."""
+    """Name of its run folder; empty where there is none."""
     status: str
-    """As in run.json; "waiting" where nothing has begun."""
+    """As in run.json; "waiting" before it starts."""
     problem: str | None = None
     """Why it failed, if it did."""
     exit_code: int = 0
@@ -40,29 +40,29 @@ class SweepResult:
     name: str
     goal: str
     folder: str
-    """That holds the run folders."""
+    """Folder of the run folders."""
     file: str
-    """Where the set is kept."""
+    """The file that lists the arms."""
     chart: str
-    """The same as a picture; empty where no arm was evaluated."""
+    """File of the chart; empty where no arm was evaluated."""
     key: str | None
-    """The one key that is varied, besides the seed."""
+    """The key that is varied besides the seed; None where only the seed varies."""
     primary: str
     guards: tuple[str, ...]
-    """Measures that should not get worse meanwhile."""
+    """Measures that should not get worse while the primary improves."""
     baseline: Mapping[str, Any]
     """Measures at step 0, by name."""
     arms: tuple[SweepArm, ...]
     """In the order in which they run."""
     command: str
-    """What was typed."""
+    """The command line that continues the sweep."""
     rewarded_measures: tuple[str, ...] = ()
-    """Measures made from what a term of the reward scores."""
+    """Measures that a term of the reward scores too."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SweepPreview:
-    """What `--dry-run` says of several arms."""
+    """The preview of a sweep (`--dry-run`)."""
 
     name: str
     goal: str
@@ -70,11 +70,11 @@ class SweepPreview:
     arms: tuple[PlannedArm, ...]
     """In the order in which they run."""
     seconds: float | None
-    """Of all that are not done, to be read as about; None when it is not known."""
+    """Estimated time of all arms that are not done; None where unknown."""
     disk_gb: float | None
     device: str
     overlaps: int
-    """Evaluation prompts that overlap what the policies would learn from."""
+    """Evaluation prompts that overlap training prompts."""
     command: str
 
 
@@ -85,6 +85,6 @@ class PlannedArm:
     value: Any
     seed: int
     status: str
-    """As far as this set has come; "waiting" where nothing is known."""
+    """Status of its run; "waiting" before it starts."""
     seconds: float | None
-    """Of the whole arm, to be read as about."""
+    """Estimated time of the whole arm; None where unknown."""

@@ -33,7 +33,7 @@ class Episode:
 
 @dataclass(frozen=True, kw_only=True)
 class UpdateMetrics:
-    """What one PPO update recorded: a line of metrics.jsonl. Times are kept apart, in timings.jsonl."""
+    """The metrics of one PPO update: a row of metrics.jsonl. Times are in timings.jsonl, since they do not repeat."""
 
     update: int
     episodes: int
@@ -41,7 +41,7 @@ class UpdateMetrics:
     reward: float
     """Mean reward of the update's episodes, before the KL penalty."""
     reward_std: float
-    """Standard deviation of the same; 0 means that there is nothing to learn from."""
+    """Standard deviation of the same; 0 means that the update has nothing to learn from."""
     terms: Mapping[str, float]
     """Mean raw value of each reward term."""
     term_statistics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -94,27 +94,28 @@ class RunState:
     ended: str | None = None
     updates_done: int = 0
     reason: str | None = None
-    """Why it stopped, if not by finishing."""
+    """Why it ended before its last update, if it did."""
     host: str = ""
     pid: int = 0
     exit_code: int | None = None
     parent: str | None = None
-    """The run this one was started from as a variation, if any."""
+    """The run that this one was compared with when it was started (`--parent`), if any."""
     changed_keys: Mapping[str, Any] = field(default_factory=dict)
     """Overrides typed on the command line, {key: value}; of a run with a parent, all that differs from it."""
     best_step: int | None = None
-    """Update of the checkpoint that did best at the interim evaluations so far, if any did."""
+    """Update of the best checkpoint at the interim evaluations so far; None before the first."""
     overridden_checks: Sequence[str] = ()
     """Names of failed preflight checks that were overridden with --force."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BestCheckpoint:
-    """The checkpoint that did best on the primary measure at the interim evaluations."""
+    """The checkpoint with the best primary measure at the interim evaluations."""
 
     step: int
     value: float
+    """Its primary measure on the interim prompts."""
     last: float | None
-    """The same of the last policy, on the same prompts."""
+    """The same of the last policy."""
     prompts: int
     """Prompts of an interim evaluation."""

@@ -29,32 +29,32 @@ from ppo_cli.rewards.scorer import BaselineAnswers, RewardContext, Scorer
 TRAIN_ONE = "Use a reward model, or train one with type: preference."
 
 
-def classifier(path: str, term: Classifier, surroundings: RewardContext) -> Scorer:
+def classifier(path: str, term: Classifier, context: RewardContext) -> Scorer:
     """A classifier from the hub or a folder as a term.
 
     Raises:
         UsageError: it cannot be fetched or read, or the label to score by is not clear.
     """
-    if surroundings.fetch_model is None:
+    if context.fetch_model is None:
         raise ConfigError(
-            f"{path}: this command fetches no reward model.", "Use `ppo train`, `ppo sft-check` or `ppo reward`."
+            f"{path}: this command fetches no reward model.", "Use the command `train`, `sft-check` or `reward`."
         )
-    folder = surroundings.fetch_model(f"{path}.model", term.model, term.revision)
-    return scorer_in(path, folder, term, surroundings.device, term.label)
+    folder = context.fetch_model(f"{path}.model", term.model, term.revision)
+    return scorer_in(path, folder, term, context.device, term.label)
 
 
-def reward_model_term(path: str, term: Preference, surroundings: RewardContext) -> Scorer:
+def reward_model_term(path: str, term: Preference, context: RewardContext) -> Scorer:
     """A preference model trained here as a term.
 
     Raises:
         UsageError: its pairs or the model to train from cannot be used.
     """
-    if surroundings.train_reward_model is None:
+    if context.train_reward_model is None:
         raise ConfigError(
-            f"{path}: this command trains no reward model.", "Use `ppo train`, `ppo sft-check` or `ppo reward`."
+            f"{path}: this command trains no reward model.", "Use the command `train`, `sft-check` or `reward`."
         )
-    folder = surroundings.train_reward_model(path, term, surroundings.on_event)
-    return scorer_in(path, folder, term, surroundings.device, None)
+    folder = context.train_reward_model(path, term, context.on_event)
+    return scorer_in(path, folder, term, context.device, None)
 
 
 def scorer_in(path: str, folder: Path, term: Classifier | Preference, device: str, label: str | None) -> Scorer:

@@ -60,21 +60,19 @@ class _RequestError(Exception):
         self.retryable, self.retry_after = retryable, retry_after
 
 
-def http_service(
-    path: str, term: Http, surroundings: RewardContext, sleep: Callable[[float], None] = time.sleep
-) -> Scorer:
+def http_service(path: str, term: Http, context: RewardContext, sleep: Callable[[float], None] = time.sleep) -> Scorer:
     """A service as a term.
 
     Args:
         path: of the term in the config, for messages.
         term: the term itself.
-        surroundings: holds the cache, and the handler that is called with each failed try.
+        context: holds the cache, and the handler that is called with each failed try.
         sleep: waits some seconds.
 
     Raises:
         ConfigError: the variable with the token is not set, or the environment names a proxy that cannot be used.
     """
-    client = _Client(path, term, surroundings, sleep)
+    client = _Client(path, term, context, sleep)
 
     def score(prompts: Sequence[Prompt], answers: Sequence[Answer], _baseline: BaselineAnswers) -> list[float]:
         return client.scores([(prompt.text, answer.text) for prompt, answer in zip(prompts, answers, strict=True)])
@@ -85,8 +83,8 @@ def http_service(
 class _Client:
     """Requests scores that are not in the cache yet."""
 
-    def __init__(self, path: str, term: Http, surroundings: RewardContext, sleep: Callable[[float], None]) -> None:
-        self.path, self.surroundings = path, surroundings
+    def __init__(self, path: str, term: Http, context: RewardContext, sleep: Callable[[float], None]) -> None:
+        self.path, self.context = path, context
         self.url, self.timeout, self.retries, self.batch_size = term.url, term.timeout, term.retries, term.batch_size
         authorisation = _authorisation(path, term.token_env)
         loopback = (urlsplit(self.url).hostname or "") in LOOPBACK
@@ -188,7 +186,7 @@ class _Client:
 
     def _read_cache(self) -> None:
         """Reads what an earlier process wrote, once."""
-        file = self.surroundings.cache
+        file = self.context.cache
         if file is None or file == self.cache_read:
             return
         self.cache_read = file
@@ -202,8 +200,8 @@ class _Client:
 
     def _add_to_cache(self, scores: Mapping[str, float]) -> None:
         self.cached |= scores
-        if self.surroundings.cache is not None:
-            append_lines(self.surroundings.cache, [{"key": key, "score": score} for key, score in scores.items()])
+        if self.context.cache is not None:
+            append_lines(self.context.cache, [{"key": key, "score": score} for key, score in scores.items()])
 
     def _address(self) -> str:
         """The URL without its query, which may be secret."""
@@ -216,7 +214,7 @@ class _Client:
         self._warn(f"{self.path}: {error}; try {state.attempt_number + 1} of {self.retries + 1} in {seconds:g} s.")
 
     def _warn(self, text: str) -> None:
-        on_event: EventHandler = self.surroundings.on_event
+        on_event: EventHandler = self.context.on_event
         on_event(Notice(text=text, level="warning"))
 
 

@@ -17,7 +17,7 @@ SHIPPED = frozenset({*TERMS, *PARAMETRIC_TERMS})
 """Types of reward that need nothing but a prompt and an answer; the others run, load or ask what a config names."""
 
 
-def open_term(name: str, term: RewardTerm, surroundings: RewardContext) -> Scorer:
+def open_term(name: str, term: RewardTerm, context: RewardContext) -> Scorer:
     """Makes a term ready to score.
 
     Raises:
@@ -32,15 +32,15 @@ def open_term(name: str, term: RewardTerm, surroundings: RewardContext) -> Score
         case Http():
             from ppo_cli.rewards.http_service import http_service
 
-            return http_service(path, term, surroundings)
+            return http_service(path, term, context)
         case Classifier():
             from ppo_cli.rewards.classifier import classifier
 
-            return classifier(path, term, surroundings)
+            return classifier(path, term, context)
         case Preference():
             from ppo_cli.rewards.classifier import reward_model_term
 
-            return reward_model_term(path, term, surroundings)
+            return reward_model_term(path, term, context)
     parametric = PARAMETRIC_TERMS.get(term.type)
     return _one_by_one(TERMS[term.type] if parametric is None else parametric(term))
 

@@ -24,15 +24,15 @@ RewardFunction = Callable[[Sequence[Prompt], Sequence[Answer], Sequence[Sequence
 class CompositeReward:
     """The reward of a config. Its terms are opened (imported, loaded or trained) when it first scores."""
 
-    def __init__(self, settings: Reward, surroundings: RewardContext | None = None) -> None:
+    def __init__(self, settings: Reward, context: RewardContext | None = None) -> None:
         """Opens no term.
 
         Args:
             settings: the reward of a config.
-            surroundings: what terms need that a config does not say.
+            context: what terms need that a config does not say.
         """
         self.terms: Mapping[str, RewardTerm] = settings.terms
-        self.surroundings = surroundings or RewardContext()
+        self.context = context or RewardContext()
 
     def open(self) -> dict[str, Scorer]:
         """Makes every term ready: imports, loads or trains what the config names.
@@ -40,10 +40,10 @@ class CompositeReward:
         Raises:
             UsageError: a function, a model or a file cannot be used.
         """
-        opened = self.surroundings.scorers
+        opened = self.context.scorers
         for name, term in self.terms.items():
             if name not in opened:
-                opened[name] = open_term(name, term, self.surroundings)
+                opened[name] = open_term(name, term, self.context)
         return opened
 
     def __call__(

@@ -57,8 +57,8 @@ def open_terms(reward: CompositeReward, on_event: EventHandler, cache: Path | No
     Raises:
         UsageError: a function, a model or a file cannot be used.
     """
-    reward.surroundings.on_event, reward.surroundings.cache = on_event, cache
-    before = set(reward.surroundings.scorers)
+    reward.context.on_event, reward.context.cache = on_event, cache
+    before = set(reward.context.scorers)
     unstable = [name for name, scorer in reward.open().items() if name not in before and not scorer.deterministic]
     if unstable:
         text = f"The reward is not deterministic ({', '.join(unstable)}): a repeated run may get other numbers."

@@ -85,7 +85,7 @@ def compare_groups(
     by_name[primary] = replace(main, equivalence_margin=smallest_effect / 100 if main.unit == "%" else smallest_effect)
     results = {name: paired_difference(measure, arm_a, arm_b) for name, measure in by_name.items()}
 
-    tested = [name for name, found in results.items() if found and name != primary and not _is_info(by_name[name])]
+    tested = [name for name, paired in results.items() if paired and name != primary and not _is_info(by_name[name])]
     corrected: dict[str, float] = {}
     for details, correct in ((False, holm), (True, benjamini_hochberg)):
         among = [name for name in tested if by_name[name].eval_only == details]
@@ -126,8 +126,8 @@ def expected_flip_rate(labels: Floats | None) -> float | None:
     return float(np.einsum("pi,ij,pj->p", chances, flips, chances).mean())
 
 
-def _change(measure: Measure, found: PairedResult | None, corrected: float | None, is_primary: bool) -> MeasureChange:
-    if found is None:
+def _change(measure: Measure, paired: PairedResult | None, corrected: float | None, is_primary: bool) -> MeasureChange:
+    if paired is None:
         return MeasureChange(
             name=measure.name,
             before=None,
@@ -143,38 +143,38 @@ def _change(measure: Measure, found: PairedResult | None, corrected: float | Non
             minimum_detectable=None,
             verdict="INCONCLUSIVE",
         )
-    verdict = _verdict(measure, found, found.p_value if is_primary else corrected)
+    verdict = _verdict(measure, paired, paired.p_value if is_primary else corrected)
     change = MeasureChange(
         name=measure.name,
-        before=found.before,
-        after=found.after,
-        difference=found.difference,
-        low_95=found.low_95,
-        high_95=found.high_95,
-        low_90=found.interval_90[0],
-        high_90=found.interval_90[1],
-        p_value=found.p_value,
+        before=paired.before,
+        after=paired.after,
+        difference=paired.difference,
+        low_95=paired.low_95,
+        high_95=paired.high_95,
+        low_90=paired.interval_90[0],
+        high_90=paired.interval_90[1],
+        p_value=paired.p_value,
         p_adjusted=corrected,
-        prompts=found.prompts,
-        prompts_up=found.prompts_up,
-        prompts_down=found.prompts_down,
-        minimum_detectable=minimum_detectable(found.error),
+        prompts=paired.prompts,
+        prompts_up=paired.prompts_up,
+        prompts_down=paired.prompts_down,
+        minimum_detectable=minimum_detectable(paired.error),
         verdict=verdict,
     )
     return _ratio_from_log(change) if measure.statistic == "geometric_mean" else change
 
 
-def _verdict(measure: Measure, found: PairedResult, p_value: float | None) -> Verdict:
+def _verdict(measure: Measure, paired: PairedResult, p_value: float | None) -> Verdict:
     if _is_info(measure):
         return "info"
-    if found.prompts < MIN_PROMPTS or not (math.isfinite(found.low_95) and math.isfinite(found.high_95)):
+    if paired.prompts < MIN_PROMPTS or not (math.isfinite(paired.low_95) and math.isfinite(paired.high_95)):
         return "INCONCLUSIVE"
-    excludes_zero = found.low_95 > 0 or found.high_95 < 0
+    excludes_zero = paired.low_95 > 0 or paired.high_95 < 0
     if excludes_zero and (p_value is None or p_value < ALPHA):
         return "CHANGED"
-    if -measure.equivalence_margin < found.interval_90[0] and found.interval_90[1] < measure.equivalence_margin:
+    if -measure.equivalence_margin < paired.interval_90[0] and paired.interval_90[1] < measure.equivalence_margin:
         return "EQUIVALENT"
-    if measure.statistic not in CORPORA and found.prompts_up + found.prompts_down < MIN_CHANGED_PROMPTS:
+    if measure.statistic not in CORPORA and paired.prompts_up + paired.prompts_down < MIN_CHANGED_PROMPTS:
         return "INCONCLUSIVE"
     return "NO CHANGE DETECTED"
 
@@ -183,8 +183,8 @@ def _is_info(measure: Measure) -> bool:
     return measure.unit == "nats"
 
 
-def _p_value(found: PairedResult | None) -> float:
-    return found.p_value if found else 1.0
+def _p_value(paired: PairedResult | None) -> float:
+    return paired.p_value if paired else 1.0
 
 
 def _ratio_from_log(change: MeasureChange) -> MeasureChange:
@@ -209,8 +209,8 @@ def _flips(a: LabelMatrix, b: LabelMatrix, prompts: Mapping[str, Prompt], label:
     if not a.prompt_ids or label not in a.labels or label not in b.labels:
         return ()
     rate_a, rate_b = a.labels[label].mean(axis=1), b.labels[label].mean(axis=1)
-    moved = [row for row in range(len(a.prompt_ids)) if abs(rate_b[row] - rate_a[row]) >= MIN_FLIP_SHARE]
-    moved.sort(key=lambda row: (-abs(rate_b[row] - rate_a[row]), a.prompt_ids[row]))
+    flipped = [row for row in range(len(a.prompt_ids)) if abs(rate_b[row] - rate_a[row]) >= MIN_FLIP_SHARE]
+    flipped.sort(key=lambda row: (-abs(rate_b[row] - rate_a[row]), a.prompt_ids[row]))
     return tuple(
         Flip(
             prompt_id=a.prompt_ids[row],
@@ -222,7 +222,7 @@ def _flips(a: LabelMatrix, b: LabelMatrix, prompts: Mapping[str, Prompt], label:
             before_answer=_typical(a, row, label),
             after_answer=_typical(b, row, label),
         )
-        for row in moved
+        for row in flipped
     )
 
 

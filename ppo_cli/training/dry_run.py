@@ -63,13 +63,13 @@ def dry_run(config: str | Path | LoadedExperiment, *, runs_dir: str | Path | Non
     events: list[Event] = []
     parent = find_parent(loaded, Path(runs_dir or experiment.output))
     ancestry = check_parent_without_model(loaded, inputs, parent, events.append)
-    question, may_move = ROUNDS[experiment.round]
+    question, may_change = ROUNDS[experiment.round]
     return DryRunResult(
         config=str(loaded.source),
         goal=experiment.goal,
         round=experiment.round,
         question=question,
-        may_move=may_move,
+        may_change=may_change,
         keys=tuple(rows),
         train_prompts=len(inputs.train),
         eval_prompts=len(inputs.evaluation),

@@ -1,10 +1,12 @@
 """`compare`, `report` and `show` parse each config, read each file and label each evaluation once."""
 
+import shutil
+
 import pytest
 
 from ppo_cli.behaviours.measures import HEADLINES, MEASURES
 from ppo_cli.experiment.schema import Kl
-from ppo_cli.stats import comparison, intervals
+from ppo_cli.stats import comparison
 from tests.counting import counting
 from tests.made_runs import make_run, seeds
 from tests.terminal import succeed
@@ -61,11 +63,9 @@ def test_show_does_each_thing_once_and_computes_the_headlines_only(trained, monk
     run = trained()
     counts = counting(monkeypatch)
     compared, estimated = [], []
-    paired, estimate = comparison.paired_difference, intervals.estimate
+    paired = comparison.paired_difference
     monkeypatch.setattr(comparison, "paired_difference", lambda m, *arms: compared.append(m.name) or paired(m, *arms))
-    monkeypatch.setattr(
-        "ppo_cli.evaluation.results.estimate", lambda m, *s: estimated.append(m.name) or estimate(m, *s)
-    )
+    monkeypatch.setattr("ppo_cli.evaluation.results.estimate", lambda measure, *_: estimated.append(measure.name))
     succeed("show", run)
     require_once(counts, [run], 2)
     assert estimated == []
@@ -74,8 +74,6 @@ def test_show_does_each_thing_once_and_computes_the_headlines_only(trained, monk
 
 
 def test_a_rescored_evaluation_is_labelled_once(trained, tmp_path, monkeypatch):
-    import shutil
-
     run = shutil.copytree(trained(), tmp_path / "runs" / trained().name)
     counts = counting(monkeypatch)
     succeed("eval", "--checkpoint", run / "checkpoints" / "step-000004", "--rescore")

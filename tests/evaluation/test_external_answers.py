@@ -76,7 +76,7 @@ def test_a_table_of_answers_is_read_too(tmp_path):
         ({"id": "x", "answer": "a"}, "line 2: has no `prompt`"),
         ({"prompt": 5, "answer": "a"}, "line 2: `prompt` must be text, got 5"),
         ({"id": "x", "prompt": "p", "answer": "a", "expect": "obey"}, "line 2: `expect` is 'obey'"),
-        ({"id": "u1", "prompt": "another", "answer": "a"}, "line 2: id 'u1' stands for another prompt"),
+        ({"id": "u1", "prompt": "another", "answer": "a"}, "line 2: id 'u1' has another prompt"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(tmp_path, row, message):

@@ -92,7 +92,7 @@ OVERRIDES = {
     "kl.estimator=k2": r"kl\.estimator: .*k1.*k3",
     "kl.horizon=5": r"kl\.horizon: has no effect unless kl\.target is set",
     "reward.terms.shine.weight=1": r"reward\.terms.*shine",
-    "reward.terms.ends_turn.weigt=1": r"ended\.weigt: no such key; did you mean reward\.terms\.ends_turn\.weight\?",
+    "reward.terms.ends_turn.weigt=1": r"ends_turn\.weigt: no such key; did you mean reward\.terms\.ends_turn\.weight\?",
     "evaluation.primary=refusal.seperation": r"evaluation\.primary: .*refusal\.separation",
     "kl=3": r"kl: is a group of keys, not a value",
     "kl.coef": r"'kl\.coef' is not of the form key=value\. → Example: kl\.coef=0\.05",

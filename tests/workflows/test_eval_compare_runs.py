@@ -103,7 +103,7 @@ def test_a_run_compared_with_itself_differs_by_exactly_nothing(trained):
         assert change["difference"] in (0.0, 1.0, None), change
         assert change["before"] == change["after"]
         if change["difference"] is not None:
-            assert change["low"] == change["high"] == change["difference"]
+            assert change["low_95"] == change["high_95"] == change["difference"]
 
 
 def test_several_runs_are_each_compared_with_the_first(trained):
@@ -219,7 +219,7 @@ def test_runs_lists_each_run_and_what_differs_between_them(trained, copy):
     assert {row["state"]["id"] for row in listed} == {a.name, b.name}
     assert [row["step"] for row in listed] == [4, 4]
     assert all("ending.eos" in row["measures"] for row in listed)
-    assert next(row for row in listed if row["state"]["id"] == b.name)["state"]["changed"] == {"kl.coef": "0.5"}
+    assert next(row for row in listed if row["state"]["id"] == b.name)["state"]["changed_keys"] == {"kl.coef": "0.5"}
 
 
 def test_runs_in_an_empty_place_says_how_to_make_one():

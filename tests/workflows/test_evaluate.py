@@ -208,10 +208,10 @@ def test_a_run_stands_for_all_of_its_steps_on_the_prompts_they_share(trained, co
     before = fingerprint(run)
     result = succeed("eval", "--checkpoint", run, "--json").json
     assert fingerprint(run) == before
-    assert [line["step"] for line in result["lines"]] == [0, 2, 4]
-    assert [bool(line["checkpoint"]) for line in result["lines"]] == [False, True, True]
+    assert [line["step"] for line in result["rows"]] == [0, 2, 4]
+    assert [bool(line["checkpoint"]) for line in result["rows"]] == [False, True, True]
     assert (result["prompts"], result["of_prompts"]) == (8, 16)
-    first, *others = result["lines"]
+    first, *others = result["rows"]
     assert first["kl"] == 0.0
     assert first["change"] is None
     assert first["frontier"] is True
@@ -228,7 +228,7 @@ def test_named_checkpoints_are_evaluated_on_the_whole_set_once(trained, copy):
         words += ["--checkpoint", name]
     result = succeed(*words).json
     assert result["prompts"] == result["of_prompts"] == 16
-    assert [line["step"] for line in result["lines"]] == [0, 2, 4]
+    assert [line["step"] for line in result["rows"]] == [0, 2, 4]
     after = fingerprint(run)
     assert succeed(*words).json == result
     assert fingerprint(run) == after

@@ -66,7 +66,7 @@ def test_what_was_dropped_and_guessed_is_on_the_screen():
     Path("mine.csv").write_bytes(doubled.replace("violin", "caf\xe9").encode("cp1252"))
     screen = " ".join(init("--from-file", "mine.csv", "--eval-share", "0.25").out.split())
     assert "Read 122 rows of mine.csv in ppo's format" in screen
-    assert "1 without a prompt, 1 there already in the same words" in screen
+    assert "1 without a prompt, 1 repeated in the same words" in screen
     assert "read as Windows-1252" in screen
     assert "separated by semicolons" in screen
     assert "column `Question` is taken for the prompt" in screen
@@ -76,8 +76,8 @@ def test_what_was_dropped_and_guessed_is_on_the_screen():
 def test_too_few_prompts_for_the_effect_are_told_with_the_number_it_takes():
     Path("mine.csv").write_text(table())
     screen = " ".join(init("--from-file", "mine.csv").out.split())
-    assert "60 evaluation prompts are likely to show no change of ending.eos below about 18 points" in screen
-    assert "for evaluation.smallest_effect = 10 it takes about 193" in screen
+    assert "60 evaluation prompts are unlikely to show a change of ending.eos below about 18 points" in screen
+    assert "evaluation.smallest_effect = 10 needs about 193 prompts." in screen
 
 
 def test_a_measure_without_its_prompts_is_told():
@@ -125,7 +125,7 @@ def test_a_dataset_is_read_from_its_train_split(tmp_path):
         ("prompt\none\ntwo\n", "holds 2 different prompts, too few to split"),
         ("prompt,expect\none,perhaps\n", "`expect` is 'perhaps'"),
         ("prompt\n" + "".join(f"write a poem about the sea, number {n}\n" for n in range(40)), "cannot be split"),
-        ("prompt\n" + "".join(f"{word} {word}\n" for word in WORDS[:20]), "an update takes 16 or more"),
+        ("prompt\n" + "".join(f"{word} {word}\n" for word in WORDS[:20]), "an update needs 16 or more"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_one_sentence_and_writes_nothing(content, sentence):

@@ -86,7 +86,7 @@ def test_a_mistake_is_told_once(tiny_config, tmp_path):
 
 
 def test_more_processes_than_episodes_are_refused(tiny_config):
-    with pytest.raises(UsageError, match="9 processes cannot share 8 episodes an update"):
+    with pytest.raises(UsageError, match="9 processes cannot share 8 episodes per update"):
         train(load_experiment(tiny_config), process_group=ProcessGroup(0, 9))
 
 

@@ -27,11 +27,10 @@ def dry_run_screen(result: DryRunResult) -> RenderableType:
             "" if row.replaces is None else format_value(row.replaces),
         )
     leak = f"{result.overlaps} of them overlap training" if result.overlaps else "none overlaps training"
+    allowed = ", ".join(result.may_change)
     return Group(
         goal_line(result.goal, "bold"),
-        Text(
-            f"round {result.round}, {result.question}: only {', '.join(result.may_move)} may differ from the parent run"
-        ),
+        Text(f"round {result.round}, {result.question}: only {allowed} may differ from the parent run"),
         Text(f"prompts: {result.train_prompts} for training, {result.eval_prompts} for evaluation; {leak}"),
         *_parent_lines(result),
         Text(f"cost: {_cost(result.cost)}"),
