@@ -18,7 +18,7 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
 from ppo_cli.experiment.schema_index import TERMS, Key, closest_key, keys_in, schema_keys, sections
 from ppo_cli.experiment.term_types import TERM_TYPES
-from ppo_cli.experiment.values import format_value, quoted
+from ppo_cli.experiment.values import flatten, format_value, quoted
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,8 @@ def _problems(where: tuple[int | str, ...], kind: str, value: object, context: M
             key = keys_in(TERM_TYPES[type_name])[path.rpartition(".")[2]] if type_name else schema_keys()[path]
             return [Problem(path, missing(key))]
         case "extra_forbidden":
-            return [Problem(path, f"no such key{_hint(_closest(path, type_name))}")]
+            wrong = [f"{path}.{inner}" for inner in flatten(value)] if isinstance(value, dict) and value else [path]
+            return [Problem(key, f"no such key{_hint(_closest(key, type_name))}") for key in wrong]
         case "too_short" if value:
             return []
         case "contradiction":
