@@ -142,8 +142,9 @@ def _as_text(override: str) -> str:
         node = yaml.compose(value, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError):
         node = yaml.MappingNode("", [])
-    is_text = isinstance(node, yaml.ScalarNode) and (node.style is not None or " #" not in value)
-    return override if node is None or is_text else f"{name}={json.dumps(value, ensure_ascii=False)}"
+    is_plain = isinstance(node, yaml.ScalarNode) and (node.style is not None or " #" not in value)
+    is_list = isinstance(node, yaml.SequenceNode) and node.flow_style
+    return override if node is None or is_plain or is_list else f"{name}={json.dumps(value, ensure_ascii=False)}"
 
 
 def _validated(
@@ -163,7 +164,8 @@ def _validated(
         _raise_if_any(_resolvers(tree), source, overridden)
     references = _References(types, source.parent)
     tree, problems = references.replaced_in(*trees), references.problems
-    problems += [found for path, value in flatten(tree).items() if (found := null_as_text(path, value)) is not None]
+    given = {**flatten(file_tree), **flatten(override_tree)}
+    problems += [problem for path, value in given.items() if (problem := null_as_text(path, value)) is not None]
     try:
         experiment = Experiment.model_validate(tree)
     except ValidationError as error:

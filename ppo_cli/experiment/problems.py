@@ -120,16 +120,16 @@ def _instead(path: str, kind: str, value: object) -> str:
 
 
 def _unknown_key(path: str, type_name: str | None, value: object) -> list[Problem]:
-    """A key that there is not; of one of another program, and of the keys below it, what it is called here."""
-    if type_name is not None:
-        return [Problem(path, f"no such key{_hint(_closest(path, type_name))}")]
-    here = counterpart(path)
-    below = [
-        Problem(inner, f"no such key; {words}")
-        for inner in (flatten(dict(value), f"{path}.") if isinstance(value, Mapping) else ())
-        if (words := counterpart(inner)) is not None
-    ]
-    return below or [Problem(path, f"no such key; {here}" if here else f"no such key{_hint(closest_key(path))}")]
+    """An unknown key, or every key of an unknown group; one of another program with its name here."""
+    if type_name is None and (words := counterpart(path)):
+        return [Problem(path, f"no such key; {words}")]
+    keys = list(flatten(dict(value), f"{path}.")) if isinstance(value, Mapping) and value else [path]
+    problems = []
+    for key in keys:
+        words = counterpart(key) if type_name is None else None
+        hint = f"; {words}" if words else _hint(_closest(key, type_name))
+        problems.append(Problem(key, f"no such key{hint}"))
+    return problems
 
 
 def _path(where: Sequence[int | str]) -> tuple[str, str | None]:
@@ -162,7 +162,7 @@ def _in_words(kind: str, value: object, context: Mapping[str, Any]) -> str:
     return f"{_MUST_BE.get(kind, 'cannot be used')}, got {quoted(value)}"
 
 
-NULL_WORDS = frozenset({"none", "nil", "null", "nan", "undefined"})
+NULL_WORDS = frozenset({"none", "nil", "undefined"})
 """What is written for null elsewhere, in small letters."""
 MAX_VALUES_SHOWN = 5
 """Values of a list that a suggested --sweep repeats."""

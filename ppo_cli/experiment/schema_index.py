@@ -180,7 +180,7 @@ def _key(path: str, field: FieldInfo) -> Key:
         ge=_bound(field, annotated_types.Ge, "ge"),
         le=_bound(field, annotated_types.Le, "le"),
         path_kind=kinds[0] if kinds else None,
-        takes_text=field.annotation is str or str in typing.get_args(field.annotation),
+        takes_text=field.annotation in (str, str | None),
         nullable=type(None) in typing.get_args(field.annotation),
     )
 

@@ -64,6 +64,8 @@ def test_paths_in_the_file_start_at_the_file_and_in_overrides_here(write, tmp_pa
     ("override", "message"),
     [
         ("kl.coeff=1", r"kl\.coeff: no such key; did you mean kl\.coef\?"),
+        ("kll.coef=1", r"override: kll\.coef: no such key; did you mean kl\.coef\?"),
+        ("zzz.qqq=1", r"override: zzz\.qqq: no such key\."),
         ("learning_rate=1", r"learning_rate: no such key; did you mean ppo\.learning_rate\?"),
         ("kl.coef=-0.1", r"kl\.coef: must be at least 0, got -0\.1"),
         ("kl.coef=.nan", r"kl\.coef: must be a finite number, got nan"),

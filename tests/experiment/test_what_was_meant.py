@@ -25,7 +25,7 @@ def message_of(tmp_path, text):
         ("model.warm_start", "None"),
         ("model.warm_start", "none"),
         ("model.system_prompt", "None"),
-        ("model.revision", "nil"),
+        ("model.system_prompt", "nil"),
         ("model.train.lora", "None"),
         ("model.train.lora", "false"),
         ("model.train.top_layers", "None"),

@@ -87,7 +87,7 @@ def test_a_conversation_in_a_cell_of_a_table_is_read(read):
     ("chat", "message"),
     [
         ([{"role": "user", "content": "a"}, {"role": "tool", "content": "b"}], "turn 2: is spoken by 'tool'"),
-        ([{"content": "a"}], "`prompt` must be text or turns"),
+        ([{"content": "a"}], "turn 1: does not say who speaks"),
         ([{"role": "assistant", "content": "a"}], "has no `prompt`"),
         ([{"role": "user", "content": {"a": 1}}], "turn 1: its content is not text"),
         ([{"role": "user", "content": "a"}, {"role": "system", "content": "b"}], "a system turn follows"),
