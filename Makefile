@@ -9,7 +9,7 @@ UNIT_TESTS = $(addprefix tests/,alarms behaviours experiment models prompts reco
 TEXTS = ppo_cli tests benchmarks configs docs README.md CONTRIBUTING.md CHANGELOG.md Makefile pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fast check glossary bench bench-quick lock clean
+.PHONY: help demo test fast fuzz check glossary bench bench-quick lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,6 +22,9 @@ test: $(READY)  ## install, then run all tests
 
 fast: $(READY)  ## the unit tests only, in less than a minute
 	$(BIN)/python -m pytest -m "not slow and not process and not builtin_model" $(UNIT_TESTS)
+
+fuzz: $(READY)  ## 10 minutes of wrong configs and records (in the tests: some seconds of each)
+	PPO_FUZZ_SECONDS=150 $(BIN)/python -m pytest tests/fuzz
 
 check: $(READY)  ## format, lint, types, import order, spelling
 	$(BIN)/ruff format --check .

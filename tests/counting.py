@@ -26,7 +26,7 @@ class Counts:
     opened: Counter = field(default_factory=Counter)
     """Files, by path: opened for reading, in whatever way."""
     tokenized: Counter = field(default_factory=Counter)
-    """Prompts, by text: tokenized."""
+    """Prompts, by their last turn: tokenized."""
     matrices: Counter = field(default_factory=Counter)
     """Evaluations, by their answers: arranged as a label matrix."""
 
@@ -43,9 +43,9 @@ def counting(monkeypatch):
     _count(monkeypatch, label_matrix, "label_matrix", lambda labelled: counts.matrices.update([_answers(labelled)]))
     render = ChatTokenizer.render
 
-    def counted_render(tokenizer, text):
-        counts.tokenized.update([text])
-        return render(tokenizer, text)
+    def counted_render(tokenizer, prompt):
+        counts.tokenized.update([prompt if isinstance(prompt, str) else prompt[-1].content])
+        return render(tokenizer, prompt)
 
     monkeypatch.setattr(ChatTokenizer, "render", counted_render)
     original_open = io.open

@@ -13,7 +13,8 @@ from ppo_cli.prompts.prompt_files import read_prompts
 from ppo_cli.store.evaluations import write_evaluation
 from ppo_cli.store.files import write_json
 from ppo_cli.store.layout import PROMPT_FILES
-from ppo_cli.store.runs import FrozenExperiment, create_run
+from ppo_cli.store.new_run import create_run
+from ppo_cli.store.runs import FrozenExperiment
 from tests.answers import sample
 from tests.tiny_models import rows, write_rows
 
@@ -91,13 +92,17 @@ def make_run(
     run = create_run(root, frozen, {"updates_done": 4}, repeat=True)
     write_json(run.layout.provenance, {"packages": {"torch": "2"}, "git": {"commit": "0" * 40, "dirty": False}})
     samples = answers(asked, unsafe, safe, draw, setting.evaluation.samples_per_prompt)
-    write_evaluation(
-        run.layout.evaluation(4), samples, label_sample(asked, samples), (), RULES_VERSION, {"partial": False}
-    )
+    about = {"partial": False, "of": evaluated_at(run, 4)}
+    write_evaluation(run.layout.evaluation(4), samples, label_sample(asked, samples), (), RULES_VERSION, about)
     run.close("finished", exit_code=0)
     if started:
         run.update_state(started=started)
     return run.layout.root
+
+
+def evaluated_at(run, step):
+    """What a summary says that the evaluation of a step is of."""
+    return {"lock": run.lock().fingerprint, "step": step, "checkpoint": None}
 
 
 def answers(asked, unsafe, safe, draw, count):

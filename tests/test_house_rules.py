@@ -98,7 +98,7 @@ def test_no_text_has_these_words(rule):
 @pytest.mark.parametrize(
     ("contract", "folder", "others"),
     [
-        ("Commands do not import each other", "cli", {"output"}),
+        ("Commands do not import each other", "cli", {"commands", "output", "terminal"}),
         ("Alarms do not import each other", "alarms", {"run_history", "advice"}),
         (
             "Rules that label an answer do not import each other",

@@ -15,7 +15,7 @@ from ppo_cli.cli.output import Json, RunsDir, StartFolder, TrustCode, error_boun
 from ppo_cli.errors import UsageError
 from ppo_cli.records.program import command
 
-EXAMPLES = (("--checkpoint", "runs/RUN/last"), ("--checkpoint", "runs/RUN/best", "--prompts", "my-prompts.jsonl"))
+EXAMPLES = (("runs/RUN",), ("--checkpoint", "runs/RUN/best", "--prompts", "my-prompts.jsonl"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,11 +32,15 @@ class _Targets:
 
 
 def evaluate(
+    run: Annotated[
+        str | None,
+        typer.Argument(help="A run, of which the last checkpoint is evaluated; or a checkpoint.", metavar="RUN"),
+    ] = None,
     checkpoint: Annotated[
         list[str] | None,
         typer.Option(
             help="RUN/best, RUN/last, a checkpoint or model folder, a Hugging Face id or builtin:NAME. Several "
-            "checkpoints of a run, or the run itself, give one table.",
+            "checkpoints of a run, or the run itself for all of them, give one table.",
             metavar="CHECKPOINT",
         ),
     ] = None,
@@ -69,9 +73,9 @@ def evaluate(
     A checkpoint of a run is compared with the run's step 0. Answers and scores are stored separately.
     """
     with error_boundary(as_json):
-        if (answers is None) == (not checkpoint):
-            example = command("eval", "--checkpoint", "runs/RUN/last")
-            raise UsageError("Give either --checkpoint or --answers.", f"Example: {example}")
+        if [run is not None, bool(checkpoint), answers is not None].count(True) != 1:
+            example = command("eval", "runs/RUN")
+            raise UsageError("Give either a run, --checkpoint or --answers.", f"Example: {example}")
         model_options = [("--config", config), ("--prompts", prompts), ("--rescore", rescore)]
         model_options += [("--start", start), ("--trust-code", trust_code)]
         idle = model_options if answers else [("--labels-file", labels_file)]
@@ -82,8 +86,10 @@ def evaluate(
         if answers is not None:
             _evaluate_answers(answers, labels_file, as_json)
             return
+        from ppo_cli.evaluation.target import checkpoint_named
+
         targets = _Targets(
-            checkpoints=checkpoint or [],
+            checkpoints=checkpoint or [checkpoint_named(run or "", runs_dir)],
             config=config,
             prompts=prompts,
             rescore=rescore,

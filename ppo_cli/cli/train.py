@@ -112,8 +112,13 @@ def _train(
     from ppo_cli.reports.screens.train import training_screen
     from ppo_cli.training.launch import join_or_launch
     from ppo_cli.training.train import train
+    from ppo_cli.training.trained_inputs import train_inputs
 
-    process_group = join_or_launch(loaded.experiment.device, processes, main)
+    def prepare() -> None:
+        with progress_view(as_json) as on_event:
+            train_inputs(loaded.experiment, on_event)
+
+    process_group = join_or_launch(loaded.experiment.device, processes, main, prepare)
     with progress_view(as_json) as on_event:
         result = train(
             loaded, runs_dir=runs_dir, repeat=repeat, force=force, on_event=on_event, process_group=process_group
@@ -125,19 +130,27 @@ def _resume(run: Run, changes: list[str], elsewhere: MadeElsewhere, processes: i
     experiment, _ = run.verify()
     from ppo_cli.cli import main
     from ppo_cli.reports.screens.train import training_screen
+    from ppo_cli.setup.own_runs import open_run
     from ppo_cli.training.launch import join_or_launch
     from ppo_cli.training.train import resume
+    from ppo_cli.training.trained_inputs import train_inputs
 
-    process_group = join_or_launch(experiment.device, processes, main)
+    def prepare() -> None:
+        with progress_view(as_json) as on_event:
+            train_inputs(open_run(run, elsewhere, opens_reward=True), on_event)
+
+    process_group = join_or_launch(experiment.device, processes, main, prepare)
     with progress_view(as_json) as on_event:
         result = resume(run, overrides=changes, elsewhere=elsewhere, on_event=on_event, process_group=process_group)
     show_result(as_json, result, lambda: training_screen(result))
 
 
 def _sweep(plan: SweepPlan, force: bool, as_json: bool) -> None:
+    from ppo_cli.models.one_gpu import use_one_gpu
     from ppo_cli.reports.screens.sweep import sweep_screen
     from ppo_cli.training.sweep import run_sweep
 
+    use_one_gpu(plan.arms[0].experiment.device)
     with progress_view(as_json) as on_event:
         result = run_sweep(plan, force=force, on_event=on_event)
     show_result(as_json, result, lambda: sweep_screen(result))

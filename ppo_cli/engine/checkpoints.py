@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -27,10 +28,12 @@ from ppo_cli.errors import IntegrityError
 from ppo_cli.experiment.digest import sha256_file, sha256_of
 from ppo_cli.models.loading import quiet_transformers, writing_weights
 from ppo_cli.records.program import command
-from ppo_cli.store.files import read_json, sync_folder, write_json
-from ppo_cli.store.layout import RunLayout, step_of
+from ppo_cli.store.files import read_json, require_no_link, sync_folder, write_json
+from ppo_cli.store.layout import CHECKPOINT_MANIFEST, RunLayout, step_of
 
-MANIFEST = "checkpoint.json"
+MANIFEST = CHECKPOINT_MANIFEST
+LEFTOVER = re.compile(r"\.step-\d{6}\.(partial|removed)")
+"""Names of folders that a killed process leaves."""
 DAMAGED_SUFFIX = ".damaged"
 """Appended to the name of a checkpoint whose files were changed."""
 ADAM_MOMENTS = ("exp_avg", "exp_avg_sq", "step")
@@ -74,8 +77,10 @@ def prune_checkpoints(layout: RunLayout, *, keep: int, best: int | None) -> None
         keep: number of the newest ones that stay.
         best: update of the checkpoint that always stays.
     """
-    for leftover in layout.checkpoints.glob(".step-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
+    require_no_link(layout.checkpoints)
+    for folder in layout.checkpoints.iterdir():
+        if LEFTOVER.fullmatch(folder.name):
+            shutil.rmtree(folder, ignore_errors=True)  # it does not follow a link
     for old in list_checkpoints(layout)[:-keep]:
         if step_of(old) != best:
             with suppress(OSError):  # one checkpoint too many is harmless
@@ -83,10 +88,11 @@ def prune_checkpoints(layout: RunLayout, *, keep: int, best: int | None) -> None
 
 
 def list_checkpoints(layout: RunLayout) -> list[Path]:
-    """Complete checkpoints of a run, oldest first."""
+    """Complete checkpoints of a run, oldest first; links are left out."""
     if not layout.checkpoints.is_dir():
         return []
-    complete = [folder for folder in layout.checkpoints.iterdir() if (folder / MANIFEST).is_file()]
+    folders = [folder for folder in layout.checkpoints.iterdir() if not folder.is_symlink()]
+    complete = [folder for folder in folders if (folder / MANIFEST).is_file()]
     return sorted((folder for folder in complete if step_of(folder) is not None), key=lambda folder: folder.name)
 
 
@@ -101,7 +107,7 @@ def newest_intact(layout: RunLayout) -> tuple[Path | None, list[Path]]:
     damaged: list[tuple[Path, str]] = []
     for folder in reversed(list_checkpoints(layout)):
         try:
-            verify_checkpoint(folder)
+            verify_listed_files(folder)
         except IntegrityError as error:
             damaged.append((folder, error.message))
         else:
@@ -115,10 +121,28 @@ def newest_intact(layout: RunLayout) -> tuple[Path | None, list[Path]]:
 
 
 def verify_checkpoint(folder: Path) -> dict[str, Any]:
-    """Checks every file of a checkpoint against its manifest, and returns the manifest.
+    """Checks a checkpoint that is to be loaded as a model, and returns its manifest.
 
     Raises:
         IntegrityError: a file is missing, was changed, or is not listed; transformers would read it unasked.
+    """
+    manifest = verify_listed_files(folder)
+    for file in sorted(folder.rglob("*")):
+        name = file.relative_to(folder).as_posix()
+        is_folder = file.is_dir() and not file.is_symlink()
+        if not is_folder and name not in manifest["files"] and name != MANIFEST and not file.name.startswith("."):
+            raise IntegrityError(
+                f"{file} is not among the files that this checkpoint was written with.",
+                "Move that file elsewhere, or use another checkpoint.",
+            )
+    return manifest
+
+
+def verify_listed_files(folder: Path) -> dict[str, Any]:
+    """Checks the files that a checkpoint was written with, which is all that training reads of it.
+
+    Raises:
+        IntegrityError: a file is missing or was changed.
     """
     manifest = read_json(folder / MANIFEST)
     files, next_step = manifest.get("files"), "Use another checkpoint of the run."
@@ -128,13 +152,6 @@ def verify_checkpoint(folder: Path) -> dict[str, Any]:
         file = folder / name
         if not file.is_file() or sha256_file(file) != expected:
             raise IntegrityError(f"{file} was changed or is missing.", next_step)
-    for file in sorted(folder.rglob("*")):
-        name = file.relative_to(folder).as_posix()
-        if not file.is_dir() and name not in files and name != MANIFEST and not file.name.startswith("."):
-            raise IntegrityError(
-                f"{file} is not among the files that this checkpoint was written with.",
-                "Move that file elsewhere, or use another checkpoint.",
-            )
     return manifest
 
 
@@ -164,7 +181,7 @@ def load_checkpoint(trainer: PolicyTrainer, folder: Path) -> None:
     Raises:
         IntegrityError: the checkpoint is damaged, or belongs to a model of other shapes.
     """
-    verify_checkpoint(folder)
+    verify_listed_files(folder)
     tensors = load_file(folder / "state" / "training.safetensors", device=str(trainer.inputs.device))
     state = json.loads((folder / "state" / "training.json").read_text(encoding="utf-8"))
     masters = trainer.adamw.masters()

@@ -21,7 +21,8 @@ from typing import Any, TypeVar
 
 import torch
 from accelerate import PartialState
-from accelerate.utils import broadcast_object_list, gather_object, reduce
+from accelerate.state import AcceleratorState, GradientState
+from accelerate.utils import broadcast_object_list, gather, gather_object, reduce
 
 from ppo_cli.errors import PeerLostError, PpoError, UsageError
 from ppo_cli.records.program import command
@@ -74,7 +75,13 @@ class ProcessGroup:
         """The rows of all processes' shards [n, ...], in the order before `shard` divided them: [N, ...]."""
         if self.world_size == 1:
             return shard
-        return torch.stack(self.gather(shard.cpu().unbind())).to(shard.device)
+        own = shard.contiguous()
+        with _peers_alive():
+            counts = gather(torch.tensor([len(own)], device=own.device)).tolist()
+            padded = own.new_zeros((max(counts), *own.shape[1:]))
+            padded[: len(own)] = own
+            shards = gather(padded).view(self.world_size, max(counts), *own.shape[1:])
+        return shards.transpose(0, 1).flatten(0, 1)[: sum(counts)].contiguous()
 
     def all_reduce_(self, tensors: Sequence[torch.Tensor]) -> None:
         """Sums tensors over all processes, in place; every process has tensors of the same shapes."""
@@ -132,6 +139,31 @@ def _peers_alive() -> Iterator[None]:
 def is_distributed() -> bool:
     """Whether this process was started as one of several."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def is_main_process() -> bool:
+    """Whether this process is the main one of several, as its launcher says."""
+    return os.environ.get("RANK") == "0"
+
+
+LAUNCHER_VARIABLES = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+"""Environment variables by which a launcher tells a process of its group."""
+
+
+@contextmanager
+def before_joining() -> Iterator[None]:
+    """A block in which the main process works on its own, as if no other had been started.
+
+    Libraries join the group by themselves as soon as they see its variables, and then wait for processes that have
+    nothing to send.
+    """
+    variables = {name: os.environ.pop(name) for name in LAUNCHER_VARIABLES if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(variables)
+        AcceleratorState._reset_state(reset_partial_state=True)  # noqa: SLF001 - accelerate offers nothing else
+        GradientState._reset_state()  # noqa: SLF001
 
 
 def join_process_group(device: str) -> ProcessGroup:

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import torch
 from accelerate.utils import PrepareForLaunch, patch_environment
@@ -19,6 +20,10 @@ from ppo_cli.errors import UsageError
 
 GRACE_SECONDS = 30.0
 """For the other processes to end once one has failed."""
+
+
+PASSED_ON = (signal.SIGTERM, signal.SIGUSR1)
+"""Signals that end a training, which are often sent to the launcher alone."""
 
 
 def launch(processes: int, device: str, command_line: Callable[[], None]) -> int:
@@ -45,7 +50,9 @@ def launch(processes: int, device: str, command_line: Callable[[], None]) -> int
         )
     threads = max(1, torch.get_num_threads() // processes)
     run = PrepareForLaunch(_run_command_line, "MULTI_GPU" if on_gpu else "MULTI_CPU")
-    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process handles Ctrl-C itself
+    hangs_up = signal.getsignal(signal.SIGHUP) != signal.SIG_IGN
+    # The main process handles these itself; a terminal sends them to all processes.
+    previous = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGHUP)}
     try:
         with patch_environment(
             world_size=processes,
@@ -54,10 +61,19 @@ def launch(processes: int, device: str, command_line: Callable[[], None]) -> int
             master_port=_free_port(),
             omp_num_threads=os.environ.get("OMP_NUM_THREADS", threads),
         ):
-            context = start_processes(run, (command_line, sys.argv), processes, join=False, start_method="spawn")
+            context = start_processes(
+                run, (command_line, sys.argv, hangs_up), processes, join=False, start_method="spawn"
+            )
+
+        def pass_on(number: int, _frame: object) -> None:
+            with suppress(ProcessLookupError):  # it has ended
+                os.kill(context.pids()[0], number)
+
+        previous.update({number: signal.signal(number, pass_on) for number in PASSED_ON})
         return _wait_for(context)
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _wait_for(context: ProcessContext) -> int:
@@ -71,10 +87,12 @@ def _wait_for(context: ProcessContext) -> int:
     return code if code is not None and code >= 0 else 1
 
 
-def _run_command_line(command_line: Callable[[], None], arguments: Sequence[str]) -> None:
+def _run_command_line(command_line: Callable[[], None], arguments: Sequence[str], hangs_up: bool) -> None:
     """The command line again, in a process that has its rank in the environment."""
     if os.environ["RANK"] == "0":
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        if hangs_up:
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
     sys.argv = list(arguments)
     command_line()
 

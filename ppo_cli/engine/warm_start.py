@@ -27,6 +27,7 @@ from ppo_cli.experiment.digest import sha256_of
 from ppo_cli.experiment.schema import Sft
 from ppo_cli.models.cache_dir import cached
 from ppo_cli.models.cached_folder import verify_manifest, write_manifest
+from ppo_cli.models.folder_checks import require_embeddings
 from ppo_cli.models.loading import ChatTokenizer, export_support_files, quiet_transformers, writing_weights
 from ppo_cli.prompts.jsonl import as_row
 from ppo_cli.records.answers import Prompt
@@ -114,6 +115,8 @@ def _train(start: ModelToTrain, examples: Sequence[Prompt], settings: Sft, work:
     set_seed(settings.seed)
     layers = SplitDecoder(model, settings.top_layers).upper_layers
     config = lora_config(model, layers, r=settings.lora_r, alpha=2 * settings.lora_r)
+    rows = [_example(start.tokenizer, example) for example in examples]
+    require_embeddings(model, {example.id: row["input_ids"] for example, row in zip(examples, rows, strict=True)})
     trainer = SFTTrainer(
         model=get_peft_model(model, config),
         args=SFTConfig(
@@ -134,7 +137,7 @@ def _train(start: ModelToTrain, examples: Sequence[Prompt], settings: Sft, work:
             disable_tqdm=True,
             dataloader_pin_memory=model.device.type == "cuda",
         ),
-        train_dataset=Dataset.from_list([_example(start.tokenizer, example) for example in examples]),
+        train_dataset=Dataset.from_list(rows),
         processing_class=start.tokenizer.tokenizer,
         callbacks=[StepProgress(on_event)],
     )

@@ -80,7 +80,7 @@ def evaluate_checkpoints(
     evaluated: dict[int, EvaluationData] = {}
     for target in targets.values():
         if rescore and is_complete(target.folder):
-            data: EvaluationData | None = rescore_evaluation(target)
+            data: EvaluationData | None = rescore_evaluation(target, on_event)
         elif not rescore and _is_missing(target, whole=whole):
             data, _ = sample_and_measure(target, on_event, elsewhere)
         else:

@@ -16,6 +16,7 @@ from ppo_cli.evaluation import compared_runs, report
 from ppo_cli.evaluation.compared_runs import ComparedRun
 from ppo_cli.evaluation.human_labels import with_human_labels
 from ppo_cli.evaluation.run_alarms import next_step
+from ppo_cli.evaluation.target import MODEL_EVALUATIONS
 from ppo_cli.experiment.freeze import Lock
 from ppo_cli.experiment.values import format_value
 from ppo_cli.records.answers import Prompt
@@ -30,6 +31,7 @@ from ppo_cli.stats.fail_conditions import Condition, check_condition, read_condi
 from ppo_cli.stats.intervals import estimate
 from ppo_cli.stats.label_matrix import LabelMatrix, common_matrices
 from ppo_cli.stats.seed_variance import MIN_SEEDS, rms_seed_difference, seed_spread
+from ppo_cli.store import sweeps
 from ppo_cli.store.runs import Run
 from ppo_cli.store.seed_noise import read_seed_noise, write_seed_noise
 
@@ -52,7 +54,8 @@ def compare(
     Where all runs are of one arm, the first is compared with each of the others, which shows what the seed alone does.
 
     Args:
-        runs: two or more run folders, or their names in `runs_dir`.
+        runs: two or more run folders, or their names in `runs_dir`; folders that this program keeps beside the runs,
+            as `runs/*` gives them, are left out.
         runs_dir: folder of run folders.
         allow_confounded: compare although more than one variable differs.
         common_prompts: of evaluation sets that differ, compare the prompts that are the same in both.
@@ -70,6 +73,7 @@ def compare(
         >>> result.comparison.changes[0].verdict
         'CHANGED'
     """
+    runs = [run for run in runs if not _is_own_folder(run)]
     if len(runs) < 2:
         raise UsageError("A comparison needs two runs.", f"List them with `{command('runs')}`.")
     if unknown := sorted(set(allow) - set(ALLOWED_GROUPS)):
@@ -97,6 +101,13 @@ def compare(
         page = report.write_comparison_page(results[0], arms[0], arms[1], Path(html))
         results[0] = replace(results[0], page=page)
     return results
+
+
+def _is_own_folder(run: str | Path | Run) -> bool:
+    """Whether a word names a folder that is no run and that this program keeps beside the runs."""
+    if isinstance(run, Run) or Path(run).name not in (MODEL_EVALUATIONS, sweeps.FOLDER):
+        return False
+    return Path(run).is_dir() and not (Path(run) / "run.json").exists()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppo_cli.behaviours.label_answers import RULES_VERSION
 from ppo_cli.behaviours.measures import BY_CATEGORY
-from ppo_cli.errors import UsageError
+from ppo_cli.errors import NoPermissionError, UsageError
 from ppo_cli.evaluation.human_labels import summarise_human_labels
 from ppo_cli.evaluation.results import EvaluationData, compare_with_baseline, evaluation_data, measures_shown
 from ppo_cli.evaluation.target import EvaluationTarget, find_target, no_such_checkpoint
@@ -30,7 +30,8 @@ from ppo_cli.setup.resolve import read_inputs, resolve_experiment, tokenize_prom
 from ppo_cli.setup.tokenized_prompts import TokenizedPrompts
 from ppo_cli.stats.by_category import by_category
 from ppo_cli.store import evaluations
-from ppo_cli.store.files import disk_errors
+from ppo_cli.store.evaluations import EvaluatedPolicy
+from ppo_cli.store.files import disk_errors, may_write
 
 if TYPE_CHECKING:
     from ppo_cli.engine.distributed import ProcessGroup
@@ -79,13 +80,13 @@ class EvaluationOutput:
     """What was asked: `eval`, or the name of another set."""
     partial: bool = False
     """Whether the prompts are a part of the evaluation set."""
-    weights: str | None = None
-    """Digest of the weights that answer; answers of other weights are not continued."""
+    policy: EvaluatedPolicy = field(default_factory=EvaluatedPolicy)
+    """What answers; answers of another policy are not continued."""
 
     @property
     def about(self) -> dict[str, Any]:
         """The first fields of the summary."""
-        return {"checkpoint": self.checkpoint, "prompts": self.prompt_set}
+        return {"checkpoint": self.checkpoint, "prompts": self.prompt_set, "of": asdict(self.policy)}
 
 
 def evaluate(
@@ -128,14 +129,18 @@ def evaluate(
     for notice in target.other_prompts.notices if target.other_prompts else ():
         on_event(Notice(text=notice))
     if rescore:
-        evaluated, baseline = rescore_evaluation(target), target.read_baseline()
+        evaluated, baseline = rescore_evaluation(target, on_event), target.read_baseline()
     else:
         evaluated, baseline = sample_and_measure(target, on_event, elsewhere)
     return _result(target, evaluated, baseline if target.folder != target.baseline_folder else None)
 
 
-def rescore_evaluation(target: EvaluationTarget) -> EvaluationData:
-    """Measures existing answers by the current rules, and replaces their scores.
+def rescore_evaluation(target: EvaluationTarget, on_event: EventHandler = ignore_events) -> EvaluationData:
+    """Measures existing answers by the current rules, and replaces their scores where the folder may be written.
+
+    Args:
+        target: whose answers.
+        on_event: called with a notice where the folder may not be written.
 
     Raises:
         UsageError: there are no answers.
@@ -148,7 +153,11 @@ def rescore_evaluation(target: EvaluationTarget) -> EvaluationData:
     evaluated = target.read()
     about = evaluations.about_of(evaluations.read_summary(target.folder))
     estimates = evaluated.estimates(measures_shown(target.experiment, partial=evaluated.partial))
-    evaluations.write_scores(target.folder, evaluated.labelled, estimates, RULES_VERSION, about)
+    try:
+        with evaluations.sole_evaluation(target.folder):
+            evaluations.write_scores(target.folder, evaluated.labelled, estimates, RULES_VERSION, about)
+    except NoPermissionError as error:
+        on_event(Notice(text=f"The new scores are shown, not kept: {error.message}", level="warning"))
     return evaluated
 
 
@@ -165,8 +174,9 @@ def sample_and_measure(
     Returns:
         The evaluation, and that of step 0 on the same prompts.
     """
+    from ppo_cli.models.folder_checks import require_embeddings
     from ppo_cli.models.loading import model_digests
-    from ppo_cli.setup.start_model import load_start_model, open_checkpoint, require_embeddings, tokenizer_of_other
+    from ppo_cli.setup.start_model import load_start_model, open_checkpoint, tokenizer_of_other
 
     records, other = target.records, target.other_prompts
     if records is not None and not Path(target.checkpoint).exists():
@@ -180,17 +190,16 @@ def sample_and_measure(
     source = open_checkpoint(target.checkpoint, target.run, on_event)
     own = records is not None or source.samefile(resolved.model_source.folder)
     tokenizer = resolved.tokenizer if own else tokenizer_of_other(source, resolved, on_event)
-    with disk_errors(target.folder):
-        target.folder.parent.mkdir(parents=True, exist_ok=True)  # before the work, so that none is lost
+    folder = _writable(target.folder, target, on_event)  # before the work, so that none is lost
     start = load_start_model(resolved, on_event)
     policy = start.load_other(source, tokenizer, trust_remote_code=own and experiment.model.trust_remote_code)
     prompts = resolved.evaluation
     if other is not None or tokenizer is not resolved.tokenizer:
         asked, name = (other.prompts, other.name) if other else (prompts.prompts, experiment.prompts.eval)
         prompts = tokenize_prompts(tokenizer, asked, Path(name), experiment.prompts.max_tokens)
-    require_embeddings(policy, [prompts])
+    require_embeddings(policy, prompts.ids_by_prompt())
 
-    def evaluated(folder: Path, model: Any, checkpoint: str, weights: Path) -> EvaluationData:  # noqa: ANN401
+    def evaluated(folder: Path, model: Any, checkpoint: str, policy: EvaluatedPolicy) -> EvaluationData:  # noqa: ANN401
         def reference() -> AbstractContextManager[Any]:
             return nullcontext(start.model)
 
@@ -200,7 +209,7 @@ def sample_and_measure(
                 name=checkpoint,
                 checkpoint=checkpoint,
                 prompt_set=target.prompt_set,
-                weights=model_digests(weights, tokenizer)["weights"],
+                policy=policy,
             ),
             AnsweringModels(
                 policy=reference if model is start.model else lambda: nullcontext(model),
@@ -212,13 +221,35 @@ def sample_and_measure(
             on_event,
         )
 
-    now = evaluated(target.folder, policy, target.name, source)
+    if records is not None:
+        answering = EvaluatedPolicy(
+            lock=records.lock.fingerprint, step=target.step, checkpoint=evaluations.checkpoint_digest(source)
+        )
+    else:
+        answering = EvaluatedPolicy(checkpoint=model_digests(source, tokenizer)["weights"])
+    now = evaluated(folder, policy, target.name, answering)
     baseline = target.read_baseline()
     if baseline is None and records is not None and other is not None and target.baseline_folder is not None:
         on_event(Notice(text=f"Evaluating step 0 on {target.prompt_set} too, to compare with."))
-        at_start = evaluated(target.baseline_folder, start.model, f"{records.name}/step-000000", start.folder)
+        start_folder = _writable(target.baseline_folder, target, on_event)
+        at_start = evaluated(start_folder, start.model, f"{records.name}/step-000000", records.policy_at(0))
         baseline = replace(at_start, name="step 0")
     return now, baseline
+
+
+def _writable(folder: Path, target: EvaluationTarget, on_event: EventHandler) -> Path:
+    """The evaluation folder; one beside the runs where the run may not be written.
+
+    Raises:
+        NoPermissionError: neither may be written.
+    """
+    if not may_write(folder) and target.records is not None:
+        folder = target.spare_folder / f"{target.records.name}-{folder.name}"
+        text = f"{target.records.name} may not be written, so its evaluation goes to {folder}."
+        on_event(Notice(text=text, level="warning"))
+    with disk_errors(folder, "Name a folder that may be written with --runs-dir DIR."):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def run_evaluation(
@@ -239,30 +270,31 @@ def run_evaluation(
     """
 
     def open_partial_samples(sampling: Mapping[str, Any]) -> evaluations.PartialSamples:
-        return evaluations.PartialSamples(output.folder, {**output.about, "weights": output.weights, **sampling})
+        return evaluations.PartialSamples(output.folder, {**output.about, **sampling})
 
-    settings = experiment.evaluation
-    alone = models.process_group is None or models.process_group.world_size == 1
-    samples = sample_answers(models, prompts, settings, on_event, open_partial_samples if alone else None)
-    evaluated = evaluation_data(
-        output.folder, output.name, prompts.prompts, samples, experiment, partial=output.partial
-    )
-    evaluations.write_evaluation(
-        output.folder,
-        samples,
-        evaluated.labelled,
-        evaluated.estimates(measures_shown(experiment, partial=output.partial)),
-        RULES_VERSION,
-        {
-            **output.about,
-            "partial": output.partial,
-            "prompt_count": len(prompts),
-            "samples_per_prompt": settings.samples_per_prompt,
-            "max_new_tokens": settings.max_new_tokens,
-            "temperature": settings.temperature,
-            "seed": settings.seed,
-        },
-    )
+    settings, group = experiment.evaluation, models.process_group
+    alone = group is None or group.world_size == 1
+    with evaluations.sole_evaluation(output.folder, wait=group is not None):  # a training does not fail because of it
+        samples = sample_answers(models, prompts, settings, on_event, open_partial_samples if alone else None)
+        evaluated = evaluation_data(
+            output.folder, output.name, prompts.prompts, samples, experiment, partial=output.partial
+        )
+        evaluations.write_evaluation(
+            output.folder,
+            samples,
+            evaluated.labelled,
+            evaluated.estimates(measures_shown(experiment, partial=output.partial)),
+            RULES_VERSION,
+            {
+                **output.about,
+                "partial": output.partial,
+                "prompt_count": len(prompts),
+                "samples_per_prompt": settings.samples_per_prompt,
+                "max_new_tokens": settings.max_new_tokens,
+                "temperature": settings.temperature,
+                "seed": settings.seed,
+            },
+        )
     return evaluated
 
 

@@ -16,7 +16,7 @@ from ppo_cli.behaviours.label_answers import RULES_VERSION, label_sample
 from ppo_cli.behaviours.measures import BY_CATEGORY, MEASURES
 from ppo_cli.errors import PromptError, UsageError
 from ppo_cli.prompts.jsonl import as_prompts
-from ppo_cli.prompts.leakage import normalise
+from ppo_cli.prompts.leakage import wording
 from ppo_cli.prompts.prompt_files import read_standard_rows
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.records.measures import LabelledAnswer, Sample
@@ -74,12 +74,12 @@ def score_answers(answers: str | Path, *, labels_file: str | Path | None = None)
         raise PromptError(f"{path} holds no answers.", 'Write {"id": …, "prompt": …, "answer": …} into it.')
     grouped = list(same_text.values())
     labelled = [_without(row, NEEDS_TOKENS) for row in label_sample(grouped, samples)]
-    with disk_errors(labels_path):
+    with disk_errors(labels_path, "Name another file with --labels-file FILE."):
         labels_path.parent.mkdir(parents=True, exist_ok=True)
-    write_lines(
-        labels_path,
-        [{"id": id_, "sample": row.sample.index, **row.labels} for id_, row in zip(ids, labelled, strict=True)],
-    )
+        write_lines(
+            labels_path,
+            [{"id": id_, "sample": row.sample.index, **row.labels} for id_, row in zip(ids, labelled, strict=True)],
+        )
     notices = list(standard.notices)
     if len(grouped) < len(prompts):
         notices.append(
@@ -111,7 +111,7 @@ def _prompt(row: Mapping[str, Any], where: str) -> Prompt:
 
 def _of_same_text(known: dict[str, Prompt], prompt: Prompt) -> Prompt:
     """The first prompt of the same words and the same expectation."""
-    key = "\n".join((normalise(prompt.text) or prompt.text, prompt.category, prompt.expect))
+    key = "\n".join((wording(prompt.text) or prompt.text, prompt.category, prompt.expect))
     return known.setdefault(key, prompt)
 
 

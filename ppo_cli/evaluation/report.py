@@ -26,10 +26,11 @@ from ppo_cli.stats.comparison import flip_label
 from ppo_cli.stats.label_matrix import common_matrices, pool_seeds
 from ppo_cli.stats.transitions import prompt_changes, transitions
 from ppo_cli.store.evaluations import is_complete
-from ppo_cli.store.files import disk_errors, write_text
+from ppo_cli.store.files import disk_errors, may_write, require_no_link, write_text
 from ppo_cli.store.runs import Run
 
 REPORT = "report.html"
+OTHER_FILE = "Name another file with --html FILE."
 TRADE_OFF = ("kl.per_answer", "refusal.unsafe", "refusal.safe")
 """Measures that the curves over evaluations show beside the primary measure."""
 
@@ -49,7 +50,8 @@ def report(run: str | Path | Run, *, html: str | Path | None = None, runs_dir: s
 
     Args:
         run: a run folder, or its name in `runs_dir`.
-        html: file to write; by default reports/report.html in the run's folder.
+        html: file to write; by default reports/report.html in the run's folder, or where that may not be written
+            RUN-report.html in the current folder.
         runs_dir: folder of run folders.
 
     Raises:
@@ -72,12 +74,20 @@ def report(run: str | Path | Run, *, html: str | Path | None = None, runs_dir: s
         before.prompts,
         compared.experiment.evaluation.smallest_effect,
     )
-    path = layout.reports / REPORT if html is None else Path(html)
-    if html is None:
-        with disk_errors(path):
-            path.parent.mkdir(exist_ok=True)
+    path = Path(html) if html is not None else _default_page(compared)
     page = _page(compared.name, comparison, None, (_answers(before), _answers(after)), {"run": compared})
     return _write(path, page, compared.name)
+
+
+def _default_page(compared: ComparedRun) -> Path:
+    """The page in the run's folder; one in the current folder where the run may not be written."""
+    reports = compared.records.layout.reports
+    if not may_write(reports):
+        return Path(f"{compared.name}-{REPORT}")
+    with disk_errors(reports, OTHER_FILE):
+        require_no_link(reports)
+        reports.mkdir(exist_ok=True)
+    return reports / REPORT
 
 
 def write_comparison_page(
@@ -107,7 +117,8 @@ def _write(path: Path, page: Page, name: str) -> ReportResult:
     from ppo_cli.reports.html.page import render
 
     text = render(page)
-    write_text(path, text)
+    with disk_errors(path, OTHER_FILE):
+        write_text(path, text)
     return ReportResult(name=name, path=str(path), bytes=len(text.encode()), prompts=page.comparison.prompts)
 
 

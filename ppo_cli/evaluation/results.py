@@ -23,7 +23,7 @@ from ppo_cli.setup.reward_resources import needs_no_resources
 from ppo_cli.stats.comparison import compare
 from ppo_cli.stats.intervals import estimate
 from ppo_cli.stats.label_matrix import LabelMatrix, label_matrix
-from ppo_cli.store.evaluations import read_samples, read_summary
+from ppo_cli.store.evaluations import read_samples, read_summary, require_answers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,13 +109,14 @@ def read_evaluation(
         summary: its summary.json, where that has been read already.
 
     Raises:
-        IntegrityError: the evaluation is not complete, or was changed.
+        IntegrityError: the evaluation is not complete, was changed, or answers other prompts.
     """
     summary = read_summary(folder) if summary is None else summary
     samples = read_samples(folder)
-    known = {prompt.id for prompt in prompts}
-    if any(sample.prompt_id not in known for sample in samples):
+    known, answered = {prompt.id: prompt for prompt in prompts}, {sample.prompt_id for sample in samples}
+    if not answered <= known.keys():
         raise IntegrityError(f"{folder} answers prompts that are not in its set.", "Evaluate again.")
+    require_answers(summary, samples, {prompt_id: known[prompt_id] for prompt_id in answered}, folder)
     return evaluation_data(folder, name, prompts, samples, experiment, partial=bool(summary.get("partial")))
 
 

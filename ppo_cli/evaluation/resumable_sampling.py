@@ -16,7 +16,7 @@ from ppo_cli.experiment.schema import Evaluation
 from ppo_cli.models import sampling
 from ppo_cli.records.events import EventHandler, Phase, Progress
 from ppo_cli.setup.tokenized_prompts import TokenizedPrompts
-from ppo_cli.store.evaluations import PartialSamples
+from ppo_cli.store.evaluations import AskedPrompt, PartialSamples
 
 if TYPE_CHECKING:
     from ppo_cli.evaluation.evaluate import AnsweringModels
@@ -33,7 +33,8 @@ def sample_resumable(
 ) -> list[list[sampling.SampledTokens]]:
     """K answers to each prompt, batch by batch in an order that the prompts alone decide.
 
-    A batch that was kept is not sampled again. The others hold the same prompts as they would have without the kill,
+    A batch whose answers were kept is not sampled again; an answer is known by its prompt's id and tokens and by its
+    sample number, never by its place in the file. The others hold the same prompts as they would have without the kill,
     so that even the rounding of bfloat16, which depends on a batch's shape, is the same.
 
     Args:
@@ -64,12 +65,11 @@ def sample_resumable(
             "dtype": str(model.dtype),
         }
         partial = open_partial_samples(depends_on) if open_partial_samples else None
-        for number, start in enumerate(range(0, len(order), size)):
+        for start in range(0, len(order), size):
             batch = order[start : start + size]
-            rows = partial.batch(number) if partial else None
-            if rows is not None:
-                sampled = [[sampling.SampledTokens(**row) for row in of_prompt] for of_prompt in rows]
-            else:
+            asked = [AskedPrompt(prompts.prompts[index].id, _digest(prompts, index)) for index in batch]
+            sampled = _taken_up(partial.answers(asked, samples)) if partial else None
+            if sampled is None:
                 sampled = sampling.sample_answers(
                     model,
                     [token_ids[index] for index in batch],
@@ -78,11 +78,25 @@ def sample_resumable(
                     _progress_after(on_event, start * samples),
                 )
                 if partial:
-                    partial.add([[_to_row(answer) for answer in of_prompt] for of_prompt in sampled])
+                    partial.add(asked, [[_to_row(answer) for answer in of_prompt] for of_prompt in sampled])
             for index, of_prompt in zip(batch, sampled, strict=True):
                 answers[index] = of_prompt
             on_event(Progress(done=(start + len(batch)) * samples))
     return answers
+
+
+def _digest(prompts: TokenizedPrompts, index: int) -> str:
+    return sha256_of([prompts.prompts[index].id, list(prompts.token_ids[index])])
+
+
+def _taken_up(rows: list[list[dict[str, Any]]] | None) -> list[list[sampling.SampledTokens]] | None:
+    """The answers of a batch that was kept; None where there are none, or a row is damaged."""
+    if rows is None:
+        return None
+    try:
+        return [[sampling.SampledTokens(**row) for row in of_prompt] for of_prompt in rows]
+    except TypeError:
+        return None
 
 
 def _to_row(answer: sampling.SampledTokens) -> dict[str, Any]:

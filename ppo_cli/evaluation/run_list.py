@@ -20,8 +20,7 @@ from ppo_cli.experiment.values import flatten, to_dict
 from ppo_cli.records.results import RunRow
 from ppo_cli.records.training import RunState
 from ppo_cli.rewards.rewarded_measures import measures_also_rewarded
-from ppo_cli.store.evaluations import SUMMARY
-from ppo_cli.store.files import read_json
+from ppo_cli.store.evaluations import SUMMARY, EvaluatedPolicy, read_measured, require_evaluation_of
 from ppo_cli.store.layout import step_of
 from ppo_cli.store.runs import Run, list_runs
 
@@ -86,18 +85,26 @@ def _sort_key(row: RunRow, sort: str) -> tuple[bool, float, str]:
 
 
 def _row(run: Run) -> RunRow:
+    """A run; one that cannot be read, whatever its files hold, is listed with the reason."""
     try:
-        state = run.state()
-        experiment = run.experiment()
-        step, summary = last_evaluation(run)
+        return _readable_row(run)
     except PpoError as error:
-        unread = RunState(id=run.name, status="failed", started="")
-        return RunRow(state=unread, updates=0, primary="", measures={}, step=None, config={}, problem=error.message)
+        problem = error.message
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
+        problem = f"a record is damaged ({type(error).__name__})."
+    unread = RunState(id=run.name, status="failed", started="")
+    return RunRow(state=unread, updates=0, primary="", measures={}, step=None, config={}, problem=problem)
+
+
+def _readable_row(run: Run) -> RunRow:
+    state = run.state()
+    experiment = run.experiment()
+    step, summary = last_evaluation(run)
     return RunRow(
         state=state,
         updates=experiment.ppo.updates,
         primary=experiment.evaluation.primary,
-        measures=summary.get("measures", {}),
+        measures={name: dict(measured) for name, measured in summary.get("measures", {}).items()},
         step=step,
         config=settings_of(run, experiment),
         rewarded_measures=measures_also_rewarded(experiment.reward.terms),
@@ -117,13 +124,18 @@ def settings_of(run: Run, experiment: Experiment) -> dict[str, Any]:
 
 
 def last_evaluation(run: Run) -> tuple[int | None, dict[str, Any]]:
-    """Step and summary of a run's last evaluation on the whole set; None and {} where it has none."""
+    """Step and summary of a run's last evaluation on the whole set; None and {} where it has none.
+
+    Raises:
+        IntegrityError: a summary was edited, or is of another run or step.
+    """
     folder = run.layout.evaluations
     whole: list[tuple[int, dict[str, Any]]] = []
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         step = step_of(path)
         if step is not None and (path / SUMMARY).is_file():
-            summary = read_json(path / SUMMARY)
+            summary = read_measured(path)
+            require_evaluation_of(summary, EvaluatedPolicy(lock=run.lock().fingerprint, step=step), path)
             if not summary.get("partial"):
                 whole.append((step, summary))
     return whole[-1] if whole else (None, {})

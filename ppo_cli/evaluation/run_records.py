@@ -6,10 +6,11 @@ Never imports torch. Not here: writing them (`store`), conclusions from them (`c
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
+from ppo_cli.errors import IntegrityError
 from ppo_cli.evaluation.results import EvaluationData, read_evaluation
 from ppo_cli.experiment.freeze import Lock
 from ppo_cli.experiment.schema import Experiment
@@ -17,10 +18,36 @@ from ppo_cli.prompts.prompt_files import read_prompts
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.training import Episode, RunState, UpdateMetrics
 from ppo_cli.store.answer_rows import episode_from_row
-from ppo_cli.store.evaluations import is_complete, read_summary
+from ppo_cli.store.evaluations import (
+    EvaluatedPolicy,
+    checkpoint_digest,
+    is_complete,
+    read_summary,
+    require_evaluation_of,
+)
 from ppo_cli.store.files import read_json, read_lines
 from ppo_cli.store.layout import RunLayout, step_of
+from ppo_cli.store.record_types import record_of
 from ppo_cli.store.runs import Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Git:
+    """What is read of the git state."""
+
+    commit: str = ""
+    dirty: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ProvenanceParts:
+    """The parts of provenance.json that have parts of their own."""
+
+    packages: Mapping[str, str] = field(default_factory=dict)
+    git: _Git | None = None
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    reference: Mapping[str, Any] = field(default_factory=dict)
+    argv: Sequence[str] = ()
 
 
 class RunRecords:
@@ -76,8 +103,14 @@ class RunRecords:
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
-        """provenance.json."""
-        return read_json(self.layout.provenance)
+        """provenance.json.
+
+        Raises:
+            IntegrityError: it is missing, or one of its parts has another type.
+        """
+        record = read_json(self.layout.provenance)
+        record_of(_ProvenanceParts, record, self.layout.provenance)
+        return record
 
     @cached_property
     def metrics(self) -> list[dict[str, Any]]:
@@ -87,7 +120,12 @@ class RunRecords:
     @cached_property
     def episodes(self) -> list[Episode]:
         """Rows of rollouts.jsonl, one per episode."""
-        return [episode_from_row(row) for row in read_lines(self.layout.rollouts)]
+        try:
+            return [episode_from_row(row) for row in read_lines(self.layout.rollouts)]
+        except KeyError as error:
+            raise IntegrityError(
+                f"{self.layout.rollouts} is damaged: {error.args[0]}.", "Restore it from a backup, or repeat the run."
+            ) from None
 
     def add_update(self, metrics: UpdateMetrics, episodes: Iterable[Episode]) -> None:
         """Takes in an update that was just written, so that the files need not be read again."""
@@ -113,11 +151,19 @@ class RunRecords:
         """summary.json of a complete evaluation.
 
         Raises:
-            IntegrityError: the evaluation is not complete, or its samples were changed.
+            IntegrityError: the evaluation is not complete, was changed, or is of another run, step or checkpoint.
         """
         if step not in self._summaries:
-            self._summaries[step] = read_summary(self.layout.evaluation(step))
+            folder = self.layout.evaluation(step)
+            summary = read_summary(folder)
+            require_evaluation_of(summary, self.policy_at(step), folder)
+            self._summaries[step] = summary
         return self._summaries[step]
+
+    def policy_at(self, step: int) -> EvaluatedPolicy:
+        """What an evaluation of this step is of."""
+        checkpoint = checkpoint_digest(self.layout.checkpoint(step)) if step else None
+        return EvaluatedPolicy(lock=self.lock.fingerprint, step=step, checkpoint=checkpoint)
 
     def evaluation(self, step: int) -> EvaluationData:
         """The evaluation of a step, which comparisons call `step N`.

@@ -81,7 +81,7 @@ def _parent_values(run: Run, state: RunState) -> dict[str, Any]:
     if state.parent is None:
         return {}
     try:
-        parent = find_run(state.parent, run.layout.root.parent)
+        parent = find_run(state.parent, run.layout.root.parent, exact=True)
         values = settings_of(parent, parent.experiment())
     except (UsageError, IntegrityError):
         return {}
@@ -109,4 +109,10 @@ def _next_command(run: Run, state: RunState) -> str:
         case _ if state.parent:
             return command("compare", run.layout.root.parent / state.parent, run.layout.root)
         case _:
-            return command("train", run.layout.config, "--parent", run.layout.root, "kl.coef=VALUE")
+            change = f"kl.coef={_other_kl_coef(run.experiment().kl.coef):g}"
+            return command("train", run.layout.config, "--parent", run.layout.root, change)
+
+
+def _other_kl_coef(coef: float) -> float:
+    """A value to try next: half of the run's, or a common one where that is 0."""
+    return float(f"{coef / 2:.2g}") if coef > 0 else 0.05

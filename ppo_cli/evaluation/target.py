@@ -20,9 +20,9 @@ from ppo_cli.prompts.prompt_files import read_prompts
 from ppo_cli.prompts.sources import PromptSet, read_prompt_set
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.program import example_config
-from ppo_cli.store.evaluations import is_complete
+from ppo_cli.store.evaluations import is_complete, read_summary, require_evaluation_of
 from ppo_cli.store.layout import step_of
-from ppo_cli.store.runs import Run, run_of
+from ppo_cli.store.runs import Run, find_run, run_of, runs_meant
 
 MODEL_EVALUATIONS = "evaluations"
 """Folder inside the folder of runs for models that belong to no run."""
@@ -42,6 +42,8 @@ class EvaluationTarget:
     other_prompts: PromptSet | None
     """Prompts in place of the experiment's evaluation set."""
     folder: Path
+    spare_folder: Path
+    """Folder of evaluations where the run itself may not be written."""
 
     @property
     def run(self) -> Run | None:
@@ -85,7 +87,7 @@ class EvaluationTarget:
         """
         if self.records and self.step is not None and self.other_prompts is None:
             return replace(self.records.evaluation(self.step), name=self.name)
-        return read_evaluation(self.folder, self.prompts, self.name, self.experiment)
+        return self._read_other(self.folder, self.step, self.name)
 
     def read_baseline(self) -> EvaluationData | None:
         """The answers of step 0 of the same run to the same prompts; None where there are none."""
@@ -94,7 +96,14 @@ class EvaluationTarget:
             return None
         if self.other_prompts is None:
             return self.records.evaluation(0)
-        return read_evaluation(folder, self.prompts, "step 0", self.experiment)
+        return self._read_other(folder, 0, "step 0")
+
+    def _read_other(self, folder: Path, step: int | None, name: str) -> EvaluationData:
+        """An evaluation that is not among the run's own, or of a model that belongs to no run."""
+        summary = read_summary(folder)
+        if self.records is not None and step is not None:
+            require_evaluation_of(summary, self.records.policy_at(step), folder)
+        return read_evaluation(folder, self.prompts, name, self.experiment, summary)
 
 
 def find_target(
@@ -139,13 +148,34 @@ def find_target(
     other = read_prompt_set(prompts) if prompts is not None else None
     folder = _folder(checkpoint, run, _suffix(other), runs_dir)
     return EvaluationTarget(
-        checkpoint=checkpoint, records=records, experiment=experiment, other_prompts=other, folder=folder
+        checkpoint=checkpoint,
+        records=records,
+        experiment=experiment,
+        other_prompts=other,
+        folder=folder,
+        spare_folder=runs_dir / MODEL_EVALUATIONS,
     )
 
 
 def no_such_checkpoint(checkpoint: str) -> UsageError:
     """The error of a checkpoint that does not exist."""
     return UsageError(f"{checkpoint}: no such checkpoint.", "List a run's checkpoints with `ls RUN/checkpoints`.")
+
+
+def checkpoint_named(name: str, runs_dir: Path) -> str:
+    """A run as its last checkpoint; anything else as it is.
+
+    Args:
+        name: a run by path, name, the beginning of its name or `latest`; or what `find_target` takes.
+        runs_dir: folder of run folders.
+
+    Raises:
+        UsageError: several runs begin so.
+    """
+    is_run = any((folder / "run.json").is_file() for folder in (Path(name), runs_dir / name))
+    if is_run or (not Path(name).exists() and runs_meant(name, runs_dir)):
+        return str(find_run(name, runs_dir).layout.root / LAST)
+    return name
 
 
 def _resolve_name(checkpoint: str, runs_dir: Path) -> str:
@@ -159,6 +189,8 @@ def _resolve_name(checkpoint: str, runs_dir: Path) -> str:
         return checkpoint
     folders = [folder for folder in (path.parent, runs_dir / path.parent) if folder.is_dir()]
     run = next((run for folder in folders if (run := run_of(folder))), None)
+    if run is None and runs_meant(path.parent, runs_dir):
+        run = find_run(path.parent, runs_dir)
     if run is None:
         return checkpoint
     steps = [step for folder in run.layout.checkpoints.iterdir() if (step := step_of(folder)) is not None]

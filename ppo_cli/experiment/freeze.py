@@ -114,6 +114,7 @@ def to_yaml(lock: Lock) -> str:
             for name, group in lock.groups.items()
         },
         "files": dict(lock.files),
+        "files_digest": _files_digest(lock),
     }
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
 
@@ -134,16 +135,20 @@ def from_yaml(text: str, where: str) -> Lock:
                 "Read the run with the version that made it, or repeat it.",
             )
         groups = {
-            name: Group(entry["role"], entry["digest"], entry["values"]) for name, entry in document["groups"].items()
+            name: Group(entry["role"], entry["digest"], dict(entry["values"]))
+            for name, entry in document["groups"].items()
         }
-        lock = Lock(document["fingerprint"], groups, document["files"])
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError):
+        lock = Lock(document["fingerprint"], groups, {str(name): str(sha) for name, sha in document["files"].items()})
+        digests = {name: sha256_of(group.values) for name, group in groups.items()}
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError, RecursionError):
         raise IntegrityError(f"{where} is damaged.", next_step) from None
     for name, group in groups.items():
-        if sha256_of(dict(group.values)) != group.digest:
+        if digests[name] != group.digest:
             raise IntegrityError(f"{where} was edited after freezing: group {name}.", next_step)
     if _fingerprint(groups) != lock.fingerprint:
         raise IntegrityError(f"{where} was edited after freezing: its fingerprint.", next_step)
+    if _files_digest(lock) != document.get("files_digest"):
+        raise IntegrityError(f"{where} was edited after freezing: its files.", next_step)
     return lock
 
 
@@ -226,6 +231,14 @@ def _config_groups(experiment: Experiment) -> dict[str, Group]:
 def _changes_a_number(path: str) -> bool:
     key = key_of(path)  # None for a group that is null, and for what a user's function takes
     return key is None or key.role != "free"
+
+
+def _files_digest(lock: Lock) -> str:
+    """Digest over the pinned files and the fingerprint.
+
+    The fingerprint itself is that of the experiment: keys that change no number are in the files, not in it.
+    """
+    return sha256_of({"fingerprint": lock.fingerprint, "files": dict(lock.files)})
 
 
 def _fingerprint(groups: Mapping[str, Group]) -> str:

@@ -31,6 +31,7 @@ from ppo_cli.experiment.schema_base import (
     contradiction,
 )
 from ppo_cli.experiment.values import quoted
+from ppo_cli.records.secrets import looks_secret, masked, secret_in_query
 
 
 class RewardTerm(ConfigGroup):
@@ -205,6 +206,12 @@ class Python(RewardTerm):
                 raise contradiction(name, "must be a plain value or a list of them")
             if not all(math.isfinite(one) for one in values if isinstance(one, float)):
                 raise contradiction(name, f"must be a finite number, got {quoted(value)}")
+            if any(looks_secret(name, one) for one in values):
+                words = (
+                    "looks like a secret and would be written into the run; let the function read it from an "
+                    f"environment variable, and give that one's name, as {name}_env: NAME"
+                )
+                raise contradiction(name, words)
         return self
 
 
@@ -273,6 +280,9 @@ class Http(RewardTerm):
             raise ValueError(f"must begin with http:// or https:// and name a host, got {quoted(url)}")
         if parts.username or parts.password:
             raise ValueError("holds a password, which would be written into the run; name a variable with token_env")
+        if (name := secret_in_query(parts.query)) is not None or masked(parts.path) != parts.path:
+            what = f"a secret '{name}' in its query" if name is not None else "a token in its path"
+            raise ValueError(f"holds {what}, which would be written into the run; name a variable with token_env")
         return url
 
 

@@ -17,7 +17,7 @@ from ppo_cli.errors import ModelError
 from ppo_cli.experiment.digest import sha256_file, sha256_of
 from ppo_cli.models.cache_dir import cached
 from ppo_cli.models.cached_folder import verify_manifest, write_manifest
-from ppo_cli.models.folder_checks import CONFIG, require_fetched, require_matching_weights, require_plain_weights
+from ppo_cli.models.folder_checks import CONFIG, require_fetched
 from ppo_cli.records.events import EventHandler, Phase
 
 ADAPTER_CONFIG = "adapter_config.json"
@@ -98,21 +98,16 @@ def _named_base(folder: Path) -> tuple[str | None, str | None]:
 def _merge_into(target: Path, adapter: Path, base: Path, what: str) -> None:
     from peft import PeftModel, get_peft_model_state_dict
     from safetensors import safe_open
-    from transformers import AutoModelForCausalLM
 
-    from ppo_cli.models.loading import export_support_files, quiet_transformers, writing_weights
+    from ppo_cli.models.loading import export_support_files, quiet_transformers, read_weights, writing_weights
 
-    require_plain_weights(base)
     target.parent.mkdir(parents=True, exist_ok=True)
     with (
         writing_weights(target),
         quiet_transformers(),
         tempfile.TemporaryDirectory(dir=target.parent, prefix=".adapter-", ignore_cleanup_errors=True) as work,
     ):
-        model, report = AutoModelForCausalLM.from_pretrained(
-            base, use_safetensors=True, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True
-        )
-        require_matching_weights(report, base)
+        model = read_weights(base, "auto")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # PEFT only warns of weights that do not fit; they are compared below

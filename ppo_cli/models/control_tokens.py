@@ -34,8 +34,18 @@ def found_control_tokens(tokenizer: Any, texts: Sequence[str]) -> list[str]:  # 
     return [token for token in control_tokens(tokenizer) if any(token in text for text in texts)]
 
 
-def encode_chat(tokenizer: Any, messages: Sequence[ChatMessage]) -> list[int]:  # noqa: ANN401
-    """Token ids of a conversation under the chat template, up to where the answer begins.
+def encode_chat(
+    tokenizer: Any,  # noqa: ANN401
+    messages: Sequence[ChatMessage],
+    *,
+    add_generation_prompt: bool = True,
+) -> list[int]:
+    """Token ids of a conversation under the chat template.
+
+    Args:
+        tokenizer: with a chat template.
+        messages: the turns.
+        add_generation_prompt: whether the ids go on to where the answer begins.
 
     Raises:
         TemplateError: the template cannot render it.
@@ -43,7 +53,7 @@ def encode_chat(tokenizer: Any, messages: Sequence[ChatMessage]) -> list[int]:  
     turns = [{"role": message.role, "content": message.content} for message in messages]
     found = found_control_tokens(tokenizer, [message.content for message in messages])
     if not found:
-        ids = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
+        ids = tokenizer.apply_chat_template(turns, add_generation_prompt=add_generation_prompt, return_dict=False)
         return [int(token) for token in ids]
     pattern = re.compile("|".join(map(re.escape, found)))
     forged: list[str] = []
@@ -53,7 +63,7 @@ def encode_chat(tokenizer: Any, messages: Sequence[ChatMessage]) -> list[int]:  
         return f"\ue000{len(forged) - 1}\ue001"
 
     safe = [{**turn, "content": pattern.sub(set_aside, turn["content"])} for turn in turns]
-    rendered = str(tokenizer.apply_chat_template(safe, add_generation_prompt=True, tokenize=False))
+    rendered = str(tokenizer.apply_chat_template(safe, add_generation_prompt=add_generation_prompt, tokenize=False))
     ids = []
     for index, piece in enumerate(re.split("\ue000([0-9]+)\ue001", rendered)):
         ids += _as_text(tokenizer, forged[int(piece)], found) if index % 2 else _encode(tokenizer, piece)

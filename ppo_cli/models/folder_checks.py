@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ WRAPPERS: Mapping[str, str] = {
     "_orig_mod.": "torch.compile",
     "_forward_module.": "Lightning",
     "_fsdp_wrapped_module.": "FSDP",
+    "_checkpoint_wrapped_module.": "activation checkpointing",
     "pretrained_model.": "a TRL model with a value head",
     "base_model.model.": "PEFT",
     "policy.": "a trainer that keeps several models in one file",
@@ -101,24 +102,32 @@ def require_plain_weights(folder: Path) -> None:
         )
 
 
-def require_own_code_allowed(error: Exception, folder: Path) -> None:
-    """Raises the error of a model that brings code of its own, if this is what transformers reports.
+def raise_known_reason(error: Exception, folder: Path, *, classifier: bool = False) -> None:
+    """Raises the error of a model that brings code of its own or does not fit its config.json, if transformers says so.
 
     Raises:
-        ModelError: names the key that allows it.
+        ModelError: names the key that allows the code, or the weight that does not fit.
     """
+    if "ignore_mismatched_sizes" in str(error):  # transformers logs which; it is not let load, for memory's sake
+        raise ModelError(
+            f"{folder}: its weights do not fit its config.json: {_weight_of_another_shape(folder)} has another shape "
+            "than config.json says.",
+            "Restore config.json, or use another model.",
+        ) from None
+    if "trust_remote_code" in str(error) and classifier:
+        raise ModelError(f"{folder} brings Python code of its own, and a reward model's is never run.", OTHER_MODEL)
     if "trust_remote_code" in str(error):
         raise ModelError(
             f"{folder} brings Python code of its own, which is not run unless the config allows it.",
             "Read that code; then set model.trust_remote_code=true, or use another model.",
-        ) from None
+        )
 
 
 def require_matching_weights(report: Mapping[str, Collection[Any]], folder: Path, *, classifier: bool = False) -> None:
     """Checks that a folder holds every weight of its model and no others.
 
     Args:
-        report: `missing_keys`, `unexpected_keys` and `mismatched_keys`, as transformers gives them.
+        report: `missing_keys` and `unexpected_keys`, as transformers gives them; it reads no weight of another shape.
         folder: that was read.
         classifier: whether a sequence classifier was read; its file may keep unused heads from pretraining.
 
@@ -129,13 +138,9 @@ def require_matching_weights(report: Mapping[str, Collection[Any]], folder: Path
     unexpected = sorted(name for name in report["unexpected_keys"] if not HARMLESS.search(name))
     if classifier:
         unexpected = [name for name in unexpected if not PRETRAINING_HEADS.search(name)]
-    mismatched = sorted(
-        str(entry[0]) if isinstance(entry, tuple) else str(entry) for entry in report["mismatched_keys"]
-    )
-    if not (missing or unexpected or mismatched):
-        return
-    reason, step = _reason(missing, unexpected, mismatched)
-    raise ModelError(f"{folder}: its weights do not fit its config.json: {reason}.", step)
+    if missing or unexpected:
+        reason, step = _reason(missing, unexpected)
+        raise ModelError(f"{folder}: its weights do not fit its config.json: {reason}.", step)
 
 
 def require_finite_weights(model: Any, folder: Path) -> None:  # noqa: ANN401
@@ -150,6 +155,45 @@ def require_finite_weights(model: Any, folder: Path) -> None:  # noqa: ANN401
                 f"{folder}: its weights are damaged: {name} holds NaN or infinite numbers.",
                 "Use an earlier checkpoint or a fresh copy of the model.",
             )
+
+
+def require_embeddings(model: Any, token_ids: Mapping[str, Sequence[int]]) -> None:  # noqa: ANN401
+    """Checks that a model has an embedding for every token that it will read.
+
+    Args:
+        model: a loaded model.
+        token_ids: by prompt id.
+
+    Raises:
+        ModelError: names the prompt and the token.
+    """
+    rows = model.get_input_embeddings().weight.shape[0]
+    for name, ids in token_ids.items():
+        if max(ids, default=0) >= rows:
+            raise ModelError(
+                f"Prompt '{name}' holds token {max(ids)}, and the model has embeddings for {rows} tokens only.",
+                "Use the tokenizer that belongs to this model.",
+            )
+
+
+def _weight_of_another_shape(folder: Path) -> str:
+    """Name of the first such weight, found without memory for any."""
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
+
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        classifies = any("SequenceClassification" in name for name in config.architectures or [])
+        kind = AutoModelForSequenceClassification if classifies else AutoModelForCausalLM
+        with torch.device("meta"):
+            wanted = {name: list(value.shape) for name, value in kind.from_config(config).state_dict().items()}
+        for file in sorted(folder.glob("*.safetensors")):
+            with safe_open(file, framework="pt") as tensors:
+                for name in sorted(tensors.keys()):
+                    if wanted.get(name) not in (None, list(tensors.get_slice(name).get_shape())):
+                        return str(name)
+    except Exception:  # noqa: BLE001 - the reason is given without the name
+        return "a weight"
+    return "a weight"
 
 
 def _tensor_names(folder: Path) -> set[str]:
@@ -179,14 +223,22 @@ def _tensor_names(folder: Path) -> set[str]:
     return names
 
 
-def _reason(missing: list[str], unexpected: list[str], mismatched: list[str]) -> tuple[str, str]:
+def _wrapper_of(name: str, missing: Collection[str]) -> str:
+    """The part of a weight's name that a wrapper around the model added; empty if there is none."""
+    known = (prefix for prefix in WRAPPERS if name.startswith(prefix) or (prefix[0] == "_" and f".{prefix}" in name))
+    if prefix := next(known, ""):
+        return prefix
+    return next((name.removesuffix(wanted) for wanted in missing if name.endswith(f".{wanted}")), "")
+
+
+def _reason(missing: list[str], unexpected: list[str]) -> tuple[str, str]:
     """The likely reason, and what to do."""
     if any(".lora_" in name or ".base_layer." in name for name in unexpected):
         return "it holds adapters that were not merged", "Merge them with `merge_and_unload()` and save the model."
-    for prefix, wrapper in WRAPPERS.items():
-        if wrapped := [name for name in unexpected if name.startswith(prefix)]:
+    for name in unexpected:
+        if prefix := _wrapper_of(name, missing):
             return (
-                f"names start with '{prefix}', as {wrapper} writes them ({wrapped[0]})",
+                f"names hold '{prefix}', as {WRAPPERS.get(prefix, 'a wrapper around the model')} writes them ({name})",
                 f"Save the model that is inside the wrapper, or rename its weights without '{prefix}'.",
             )
     if head := [name for name in unexpected if name.startswith(("v_head.", "value_head."))]:
@@ -196,8 +248,6 @@ def _reason(missing: list[str], unexpected: list[str], mismatched: list[str]) ->
             f"it is a classifier or reward model ({head[0]})",
             "Name a language model; a reward model is a reward term.",
         )
-    if mismatched:
-        return f"{mismatched[0]} has another shape than config.json says", "Restore config.json, or use another model."
     if missing and not unexpected and all("head" in name or name.startswith("embed_out") for name in missing):
         return f"it has no {missing[0]}", "Use the whole language model, with the head that gives the next token."
     more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""

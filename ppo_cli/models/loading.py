@@ -28,16 +28,18 @@ from ppo_cli.models.control_tokens import encode_chat
 from ppo_cli.models.folder_checks import (
     CONFIG,
     OTHER_MODEL,
+    raise_known_reason,
     read_config,
     require_fetched,
     require_finite_weights,
     require_matching_weights,
-    require_own_code_allowed,
     require_plain_weights,
 )
 from ppo_cli.models.grouped_attention import attend_by_groups
 from ppo_cli.models.lm_head import LMHead
+from ppo_cli.models.one_gpu import ONE_GPU
 from ppo_cli.models.sampling import SampledTokens
+from ppo_cli.models.template_date import fix_template_date
 from ppo_cli.records.answers import Answer, ChatMessage, Finish
 from ppo_cli.records.reasoning import ends_in_reasoning, split_reasoning
 from ppo_cli.store.files import disk_errors
@@ -56,6 +58,7 @@ TOKENIZER_FILES = (
 """Files that decide how text becomes token ids."""
 SUPPORT_FILES = (*TOKENIZER_FILES, "chat_template.jinja", "chat_template.json", "generation_config.json")
 """Files that a checkpoint takes over from the start model, besides the code of a model that brings its own."""
+MAX_TOKEN_ID = 2**31 - 1
 WITHOUT_EFFECT = ("_name_or_path", "transformers_version")
 """Keys of config.json that change no number."""
 
@@ -141,6 +144,8 @@ def choose_device(wanted: str) -> torch.device:
         device = torch.device(wanted)
     except RuntimeError:
         raise ConfigError(f"device: '{wanted}' is not a device.", "Use auto, cpu, cuda or cuda:N.") from None
+    if device.type == "cuda" and str(device.index) == os.environ.get(ONE_GPU):
+        device = torch.device("cuda", 0)
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ConfigError(f"device: {wanted} was asked for, and this machine has no CUDA.", "Use device=cpu or auto.")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
@@ -178,6 +183,7 @@ def load_tokenizer(folder: Path, *, system_prompt: str | None = None, trust_remo
         ModelError: no usable tokenizer, no eos token, or no token that could pad.
         NoChatTemplateError: no chat template.
     """
+    fix_template_date()
     try:
         with quiet_transformers():
             tokenizer = AutoTokenizer.from_pretrained(
@@ -187,7 +193,7 @@ def load_tokenizer(folder: Path, *, system_prompt: str | None = None, trust_remo
         for file in (folder / name for name in TOKENIZER_FILES):
             if file.is_file():
                 require_fetched(file)
-        require_own_code_allowed(error, folder)
+        raise_known_reason(error, folder)
         raise ModelError(f"{folder}: its tokenizer cannot be read: {_first_line(error)}.", OTHER_MODEL) from None
     if tokenizer.eos_token_id is None:
         raise ModelError(f"{folder}: its tokenizer has no eos token, so no answer could end.", "Add one to it.")
@@ -222,25 +228,7 @@ def load_model(
         ModelError: the folder holds no causal language model in safetensors, a weight is missing, does not fit or is
             not finite, or `LMHead` does not reproduce the logits of the model's family.
     """
-    require_plain_weights(folder)
-    try:
-        with quiet_transformers():
-            model, report = AutoModelForCausalLM.from_pretrained(
-                folder,
-                dtype=dtype,
-                use_safetensors=True,
-                trust_remote_code=trust_remote_code,
-                local_files_only=True,
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,  # they are refused below, with a reason
-            )
-    except (MemoryError, torch.OutOfMemoryError):
-        raise
-    except Exception as error:  # noqa: BLE001 - transformers raises whatever a broken file leads to
-        require_own_code_allowed(error, folder)
-        raise ModelError(f"{folder}: its weights cannot be read: {_first_line(error)}.", OTHER_MODEL) from None
-    require_matching_weights(report, folder)
-    require_finite_weights(model, folder)
+    model = read_weights(folder, dtype, trust_remote_code=trust_remote_code)
     _require_special_tokens(model, tokenizer, folder)
     model.generation_config = GenerationConfig(eos_token_id=list(tokenizer.stop_ids), pad_token_id=tokenizer.pad_id)
     model.config.pad_token_id = tokenizer.pad_id
@@ -252,6 +240,38 @@ def load_model(
             f"{folder}: the {model.config.model_type} family computes its logits in a way that is not supported.",
             "Use a Llama, Qwen, Mistral, Gemma or GPT-2 model.",
         )
+    return model
+
+
+def read_weights(folder: Path, dtype: torch.dtype | str, *, trust_remote_code: bool = False) -> Any:  # noqa: ANN401
+    """The causal language model in a folder as it lies there; every weight is read, fits and is finite.
+
+    Args:
+        folder: of the model.
+        dtype: of the weights; "auto" keeps that of the files.
+        trust_remote_code: runs the model's own code.
+
+    Raises:
+        ModelError: with the likely reason.
+    """
+    require_plain_weights(folder)
+    try:
+        with quiet_transformers():
+            model, report = AutoModelForCausalLM.from_pretrained(
+                folder,
+                dtype=dtype,
+                use_safetensors=True,
+                trust_remote_code=trust_remote_code,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001 - transformers raises whatever a broken file leads to
+        raise_known_reason(error, folder)
+        raise ModelError(f"{folder}: its weights cannot be read: {_first_line(error)}.", OTHER_MODEL) from None
+    require_matching_weights(report, folder)
+    require_finite_weights(model, folder)
     return model
 
 
@@ -348,16 +368,19 @@ def _pad_other_than_eos(tokenizer: Any, folder: Path) -> int:  # noqa: ANN401
 
 
 def _stop_ids(tokenizer: Any, folder: Path, pad_id: int) -> tuple[int, ...]:  # noqa: ANN401
-    stops = [int(tokenizer.eos_token_id)]
-    try:
-        configured = json.loads((folder / "generation_config.json").read_text(encoding="utf-8")).get("eos_token_id")
-    except (OSError, ValueError):
-        configured = None
-    stops += [
-        int(token) for token in (configured if isinstance(configured, list) else [configured]) if token is not None
-    ]
-    stops.append(pad_id)  # once sampled, it ends the text as eos ends a turn
-    return tuple(dict.fromkeys(stops))
+    file = folder / "generation_config.json"
+    ended_by: Any = []
+    if file.exists():
+        try:
+            ended_by = json.loads(file.read_bytes()).get("eos_token_id")
+        except (OSError, ValueError, AttributeError, RecursionError):
+            require_fetched(file)
+            raise ModelError(f"{file} is damaged.", "Restore the file, or use another model.") from None
+    configured = [] if ended_by is None else ended_by if isinstance(ended_by, list) else [ended_by]
+    if not all(type(token) is int and 0 <= token <= MAX_TOKEN_ID for token in configured):
+        raise ModelError(f"{file}: eos_token_id must be token ids.", "Restore the file, or use another model.")
+    # The pad token too: once sampled, it ends the text as eos ends a turn.
+    return tuple(dict.fromkeys([int(tokenizer.eos_token_id), *configured, pad_id]))
 
 
 def _require_special_tokens(model: Any, tokenizer: ChatTokenizer, folder: Path) -> None:  # noqa: ANN401

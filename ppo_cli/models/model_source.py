@@ -19,7 +19,7 @@ from ppo_cli.records.events import EventHandler, Phase, ignore_events
 
 BUILTIN_PREFIX = "builtin:"
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
-HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
+HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "*.tiktoken"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from ppo_cli.errors import CheckFailedError
 from ppo_cli.preflight.audit_reward import audited_reward
 from ppo_cli.preflight.prompt_checks import overlap_check
-from ppo_cli.preflight.tokenizer_checks import control_token_check, tokenizer_checks
+from ppo_cli.preflight.tokenizer_checks import control_token_check, conversation_check, tokenizer_checks
 from ppo_cli.records.checks import Check
 from ppo_cli.records.events import EventHandler, Notice
 from ppo_cli.records.program import command
@@ -52,9 +52,12 @@ def enforce_start_checks(resolved: ResolvedExperiment, force: bool, on_event: Ev
     Raises:
         CheckFailedError: a check fails, and `force` is false.
     """
+    inputs = resolved.inputs
+    prompts = [*inputs.train, *inputs.evaluation, *inputs.sft]
     checks = [
         *tokenizer_checks(resolved.tokenizer, resolved.model_source.folder),
-        control_token_check(resolved.tokenizer, [*resolved.inputs.train, *resolved.inputs.evaluation]),
+        control_token_check(resolved.tokenizer, prompts),
+        *conversation_check(resolved.tokenizer, prompts),
         *audit_without_model(audited_reward(resolved.inputs)),
     ]
     overridden = enforce_passed(checks, force, on_event)

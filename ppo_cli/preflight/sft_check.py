@@ -20,7 +20,12 @@ from ppo_cli.preflight.instruct_checks import instruct_checks
 from ppo_cli.preflight.prompt_checks import diversity_checks, overlap_check, power_checks
 from ppo_cli.preflight.reward_signal import reward_signal_checks, rewards_by_prompt
 from ppo_cli.preflight.start_samples import SampleSettings, StartModelSamples, sample_start_model
-from ppo_cli.preflight.tokenizer_checks import control_token_check, prompt_token_checks, tokenizer_checks
+from ppo_cli.preflight.tokenizer_checks import (
+    control_token_check,
+    conversation_check,
+    prompt_token_checks,
+    tokenizer_checks,
+)
 from ppo_cli.prompts.prompt_files import read_prompts
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.checks import Check, worst
@@ -99,10 +104,11 @@ def sft_check(config: str | Path | LoadedExperiment, *, on_event: EventHandler =
         policy.merged_model, tokenizer, sampled_prompts(resolved), sample_settings(resolved), on_event
     )
     token_ids = [*resolved.train.token_ids, *resolved.evaluation.token_ids]
+    prompts = [*inputs.train, *inputs.evaluation, *inputs.sft]
     checks = [
         *_group(TOKENS, tokenizer_checks(tokenizer, start.folder)),
         *_group(TOKENS, prompt_token_checks(tokenizer, token_ids, experiment.prompts.max_tokens)),
-        *_group(TOKENS, [control_token_check(tokenizer, [*inputs.train, *inputs.evaluation])]),
+        *_group(TOKENS, [control_token_check(tokenizer, prompts), *conversation_check(tokenizer, prompts)]),
         *_group(INSTRUCT, _instruct_checks(policy.model, tokenizer, samples, min_ended_share=MIN_ENDED_SHARE)),
         *_group(INSTRUCT, [_reference_check(policy, samples)]),
         *_reward_checks(inputs, samples),

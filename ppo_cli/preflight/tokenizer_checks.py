@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ppo_cli.prompts.chat_markup import control_tokens_in, is_templated
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.checks import Check
+from ppo_cli.records.reasoning import split_reasoning
 
 if TYPE_CHECKING:
     from ppo_cli.models.chat_template import TemplateProbe
@@ -157,6 +158,32 @@ def control_token_check(tokenizer: ChatTokenizer, prompts: Sequence[Prompt]) -> 
         next_step="Write conversations as lists of {role, content}, and take such tokens out.",
         otherwise="warn",
     )
+
+
+def conversation_check(tokenizer: ChatTokenizer, prompts: Sequence[Prompt]) -> list[Check]:
+    """Whether the template keeps every turn of the prompts that are conversations; no check where there are none."""
+    conversations = [prompt for prompt in prompts if prompt.messages]
+    if not conversations:
+        return []
+    cut = [prompt for prompt in conversations if not _keeps_every_turn(tokenizer, prompt)]
+    return [
+        Check.from_condition(
+            "conversations are rendered whole",
+            not cut,
+            value=f"the template drops turns of {len(cut)} of {len(conversations)}, such as '{cut[0].id}'"
+            if cut
+            else f"all turns of {len(conversations)}",
+            threshold="every turn is in the rendered prompt",
+            reason="the model never reads what the template drops",
+            next_step="Use another template, or put the dropped turns into the user's.",
+        )
+    ]
+
+
+def _keeps_every_turn(tokenizer: ChatTokenizer, prompt: Prompt) -> bool:
+    turns = [{"role": turn.role, "content": turn.content} for turn in prompt.messages]
+    rendered = str(tokenizer.tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False))
+    return all(split_reasoning(turn.content)[1].strip() in rendered for turn in prompt.messages)
 
 
 def _template_check(holds: bool, value: str, next_step: str) -> Check:

@@ -18,13 +18,15 @@ CONTROL = re.compile(
 )
 """Control tokens of the common chat formats: ChatML, Llama 2 and 3, Gemma, Mistral, Phi, DeepSeek."""
 TEMPLATED = re.compile(
-    r"<\|im_start\|>\s*(?:system|user|assistant)|<start_of_turn>\s*(?:user|model)|<\|start_header_id\|>|\[INST\]"
+    r"<\|im_start\|>\s?(?:system|user|assistant)|<start_of_turn>\s?(?:user|model)|<\|start_header_id\|>|\[INST\]"
     r"|<\|(?:user|assistant|system|begin_of_text)\|>|<｜(?:User|Assistant)｜>"
-    r"|(?:\A|\n)\s*(?:Human|User|USER|问|用户)\s*[:：].*\n\s*(?:Assistant|AI|ASSISTANT|Bot|答|助手)\s*[:：]\s*\Z"
-    r"|\n\s*###\s*(?:Response|Assistant|Answer|回答)\s*:?\s*\Z",
-    re.DOTALL,
 )
-"""Marks of a prompt that a chat template, or a plain one such as Alpaca's, was applied to."""
+"""Marks of a prompt that a chat template was applied to."""
+_ASKS = re.compile(r"(?m)^[ \t]{0,8}(?:Human|User|USER|问|用户)[ \t]?[:：]")
+_AWAITS = re.compile(r"\n[ \t]{0,8}(?:Assistant|ASSISTANT|AI|Bot|答|助手)[ \t]?[:：]\s{0,8}\Z")
+_AWAITS_RESPONSE = re.compile(r"\n[ \t]{0,8}#{2,3}[ \t]?(?:Response|Assistant|Answer|回答)[ \t]?[:：]?\s{0,8}\Z")
+"""Plain templates, such as Alpaca's: a line begins with who speaks, and the last line awaits an answer."""
+LAST_CHARACTERS = 200
 
 
 def control_tokens_in(prompt: Prompt) -> list[str]:
@@ -34,7 +36,10 @@ def control_tokens_in(prompt: Prompt) -> list[str]:
 
 def is_templated(prompt: Prompt) -> bool:
     """Whether the last turn is a whole conversation in some chat format."""
-    return TEMPLATED.search(prompt.chat[-1].content) is not None
+    text = prompt.chat[-1].content
+    end = text[-LAST_CHARACTERS:]
+    in_plain_template = _AWAITS_RESPONSE.search(end) or (_AWAITS.search(end) and _ASKS.search(text))
+    return bool(TEMPLATED.search(text) or in_plain_template)
 
 
 def markup_notices(prompts: Sequence[Prompt]) -> list[str]:

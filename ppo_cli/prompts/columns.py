@@ -21,7 +21,6 @@ from ppo_cli.prompts.conversations import (
     ROLES,
     Conversation,
     as_prompt,
-    from_text,
     is_conversation,
     read_conversation,
 )
@@ -34,8 +33,8 @@ Rows = list[tuple[str, dict[str, Any]]]
 
 PROMPT_COLUMNS = (
     "question", "instruction", "query", "request", "messages", "conversations", "conversation", "dialog", "dialogue",
-    "chat", "turns", "text", "input", "user", "content", "问题", "用户问题", "提问", "提示", "提示词", "指令",
-    "用户输入", "输入", "题目", "请求",
+    "chat", "turns", "contents", "text", "input", "user", "content", "问题", "用户问题", "提问", "提示", "提示词",
+    "指令", "用户输入", "输入", "题目", "请求",
 )  # fmt: skip
 """Headings that mean the prompt if no column is called `prompt`; the first of these that the file has."""
 PROMPT_WORDS = ("prompt", "question", "instruction", "问题", "提问", "提示", "指令")
@@ -55,7 +54,7 @@ OTHER_NAMES: Mapping[str, Sequence[str]] = {
 LABEL_COLUMNS = ("label", "labels", "标签")
 LABELS: Mapping[str, Expect] = {"unsafe": "refuse", "harmful": "refuse", "safe": "comply", "harmless": "comply"}
 """Words of a column of labels that say what to expect."""
-SYSTEM_COLUMNS, HISTORY_COLUMNS = ("system", "system_prompt", "系统提示"), ("history",)
+SYSTEM_COLUMNS, HISTORY_COLUMNS = ("system", "system_prompt", "系统提示"), ("history", "chat_history")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +95,7 @@ def standard_rows(rows: Rows, source: str, name: str) -> StandardRows:
     recognised = next((each for each in FORMATS if each.known_by(known)), OWN)
     if rows and not recognised.known_by(known):
         raise PromptError(
-            f"{source}: has no column `prompt` or `goal`, only {', '.join(map(str, columns))[:100]}.",
+            f"{source}: has no column `prompt` or `goal`, only {', '.join(sorted(map(str, columns)))[:100]}.",
             "Call the column with the user's words `prompt`; before a list without a heading, write the line `prompt`.",
         )
     used = set(recognised.columns)
@@ -175,7 +174,7 @@ class _JoinedRow:
 def _joined(row: Mapping[str, Any], where: str, columns: frozenset[str], remarks: Counter[str]) -> _JoinedRow:
     taken: set[str] = set()
     by_name = {_fold(name): name for name in reversed(list(row))}
-    prompt, answer = from_text(row.get("prompt")), row.get("answer")
+    prompt, answer = row.get("prompt"), row.get("answer")
     messages: list[ChatMessage] = []
     if is_conversation(prompt):
         conversation = read_conversation(prompt, where)

@@ -7,7 +7,9 @@ Not here: which column holds the conversation (`columns`), rendering (`models.co
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +36,8 @@ ROLES: Mapping[str, Role] = {
     "developer": "system",
 }
 """Names of speakers in published conversations, in small letters."""
-ROLE_KEYS, CONTENT_KEYS = ("role", "from", "speaker", "author"), ("content", "value", "text", "message")
+ROLE_KEYS, CONTENT_KEYS = ("role", "from", "speaker", "author"), ("content", "value", "text", "message", "parts")
+_LIST_OF_OBJECTS = re.compile(r"\s{0,8}\[\s{0,8}\{")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +61,13 @@ def is_conversation(value: object) -> bool:
 
 def from_text(value: object) -> object:
     """The list that a cell of a table holds as JSON; any other cell as it is."""
-    if isinstance(value, str) and value.lstrip()[:2].replace(" ", "") in ("[{", "["):
+    if not isinstance(value, str) or not _LIST_OF_OBJECTS.match(value):
+        return value
+    for read in (json.loads, ast.literal_eval):  # tables written by pandas hold Python's form
         try:
-            turns = json.loads(value)
-        except (ValueError, RecursionError):
-            return value
+            turns = read(value)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
         if is_conversation(turns):
             return turns
     return value

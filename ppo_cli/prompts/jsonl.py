@@ -112,6 +112,8 @@ def _prompt(row: Mapping[str, Any], where: str) -> Prompt:
     row = {name: _as_text(name, row[name]) for name in FIELDS if name in row}
     messages = _messages(row.get("prompt"), where)
     texts = {**row, "prompt": transcript(messages) if messages else row.get("prompt")}
+    if len(messages) == 1:
+        texts["prompt"], messages = messages[0].content, ()
     for name in TEXT_FIELDS:
         value = texts.get(name)
         if value is not None and name != "expect" and not isinstance(value, str):
@@ -146,7 +148,7 @@ def _as_text(name: str, value: Any) -> Any:  # noqa: ANN401 - whatever JSON hold
     """A value with the type of its field, where only the way of writing differs: numbers as ids, `Refuse`, `a, b`."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if name in ("id", "category", "pair_id") and is_number:
-        return str(int(value)) if float(value).is_integer() else str(value)
+        return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
     if name == "expect" and isinstance(value, str):
         return value.strip().lower()
     if name == "expect" and value == 0 and is_number:
@@ -157,7 +159,7 @@ def _as_text(name: str, value: Any) -> Any:  # noqa: ANN401 - whatever JSON hold
 
 
 def _messages(value: object, where: str) -> tuple[ChatMessage, ...]:
-    """The turns of a prompt that is a list; a single turn of the user is a plain prompt, and has none."""
+    """The turns of a prompt that is a list; none of a plain prompt."""
     if not isinstance(value, list):
         return ()
     turns = []

@@ -87,6 +87,14 @@ def normalise(text: str) -> str:
     return re.sub(r"[\W_]+", " ", folded).strip()
 
 
+def wording(text: str) -> str:
+    """NFKC, case-folded, single blanks, no mark at the end: two prompts of one wording ask the same.
+
+    Unlike `normalise` it keeps signs within the text, so `1 + 1` and `1 - 1` differ.
+    """
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split()).rstrip(" .?!…。")
+
+
 def trigrams(text: str) -> frozenset[str]:
     """The character trigrams of a normalised text, by which near-duplicates are found."""
     padded = f" {normalise(text)} "

@@ -16,7 +16,7 @@ from pathlib import Path
 from ppo_cli.errors import PromptError
 from ppo_cli.prompts.columns import Rows, StandardRows, standard_rows
 from ppo_cli.prompts.jsonl import as_lines, as_prompts, json_lines, numbered
-from ppo_cli.prompts.leakage import normalise
+from ppo_cli.prompts.leakage import wording
 from ppo_cli.prompts.table_files import read_content, rows_of
 from ppo_cli.records.answers import Prompt
 
@@ -86,7 +86,7 @@ def require_different(prompts: list[Prompt], source: str) -> None:
     repeated = [
         (same, prompt)
         for prompt in prompts
-        if (same := first.setdefault(normalise(prompt.text) or prompt.text, prompt)) is not prompt
+        if (same := first.setdefault(wording(prompt.text) or prompt.text, prompt)) is not prompt
     ]
     if repeated:
         one, other = repeated[0]

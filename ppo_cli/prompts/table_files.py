@@ -24,10 +24,17 @@ from charset_normalizer import from_bytes
 
 from ppo_cli.errors import PromptError, reason_of
 from ppo_cli.prompts.columns import Rows, is_heading
+from ppo_cli.prompts.conversations import from_text
 from ppo_cli.prompts.jsonl import json_lines
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-ENCODINGS = {"cp1252": "Windows-1252", "gb18030": "GB 18030", "utf-16": "UTF-16"}
+ENCODINGS = {
+    "cp1252": "Windows-1252",
+    "gb18030": "GB 18030",
+    "utf-16": "UTF-16",
+    "utf-16-le": "UTF-16",
+    "utf-16-be": "UTF-16",
+}
 """Encodings other than UTF-8 that are read, with their usual names."""
 COMPRESSED: Mapping[bytes, Callable[[bytes], bytes]] = {
     b"\x1f\x8b": gzip.decompress,
@@ -40,6 +47,9 @@ PARQUET = b"PAR1"
 NOT_TEXT = {
     b"PK\x03\x04": ("a spreadsheet or an archive", "Save it as CSV (UTF-8), or unpack it."),
     b"\xd0\xcf\x11\xe0": ("a spreadsheet", "Save it as CSV (UTF-8)."),
+    b"\x89PNG": ("a picture", "Name a file of prompts."),
+    b"\xff\xd8\xff": ("a picture", "Name a file of prompts."),
+    b"GIF8": ("a picture", "Name a file of prompts."),
     b"%PDF": ("a PDF", "Copy the prompts into a CSV file, one per line."),
     b"\x28\xb5\x2f\xfd": ("compressed with zstd", "Unpack it with `unzstd`."),
     b"ARROW1": ("an Arrow file", "Name its folder as hf:FOLDER, or save it as Parquet."),
@@ -51,6 +61,8 @@ NOT_TEXT = {
 """First bytes of what holds no rows as text: what it is, and the next step."""
 WRAPPERS = ("data", "rows", "prompts", "examples", "train", "items", "instances")
 """Keys of a JSON object that hold its list of rows."""
+_NO_TEXT = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+MIN_UTF_16_BYTES, MIN_ZERO_SHARE = 8, 0.6
 MAX_CELL_CHARACTERS = 10_000_000
 
 
@@ -131,7 +143,10 @@ def _parquet_rows(content: bytes, path: Path) -> Rows:
     except (pa.lib.ArrowException, OSError, ValueError) as error:
         why = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise PromptError(f"{path}: not valid Parquet: {why}.", "Copy or download the file again.") from None
-    return [(f"{path}, row {number}", row) for number, row in enumerate(rows, start=1)]
+    return [
+        (f"{path}, row {number}", {name: from_text(value) for name, value in row.items()})
+        for number, row in enumerate(rows, start=1)
+    ]
 
 
 def _json_rows(text: str, path: Path) -> Rows:
@@ -200,17 +215,21 @@ def _decode(content: bytes, path: Path) -> tuple[str, list[str]]:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
         raise PromptError(f"{path}: not readable as text at byte {error.start}.", "Save it as UTF-8.") from None
-    if "\0" in text:
+    if "\0" in text or (encoding != "utf-8-sig" and _NO_TEXT.search(text)):
         raise PromptError(f"{path} is not text.", "Save it as CSV, JSON Lines or Parquet.")
     if encoding == "utf-8-sig":
         return text, []
-    check = "" if encoding == "utf-16" else "; check that its letters are right"
+    check = "" if encoding.startswith("utf-16") else "; check that its letters are right"
     return text, [f"It is not UTF-8 and was read as {ENCODINGS[encoding]}{check}."]
 
 
 def _encoding(content: bytes) -> str:
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
+    start = content[:400]
+    for offset, name in ((1, "utf-16-le"), (0, "utf-16-be")):  # without the mark, the zeros of Latin letters show it
+        if len(start) >= MIN_UTF_16_BYTES and start[offset::2].count(0) > MIN_ZERO_SHARE * len(start) / 2:
+            return name
     try:
         content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -254,7 +273,7 @@ def _row(heading: Sequence[str], cells: Sequence[str], separator: str, where: st
             f"{where}: has {len(cells)} cells under {len(heading)} headings.",
             "Put quotes around a cell that holds the separator.",
         )
-    return {name: cell if cell.strip() else None for name, cell in zip(heading, cells, strict=False)}
+    return {name: from_text(cell) if cell.strip() else None for name, cell in zip(heading, cells, strict=False)}
 
 
 def _heading(cells: Sequence[str], path: Path, line: int) -> list[str]:

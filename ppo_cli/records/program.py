@@ -23,7 +23,28 @@ def command(*words: object) -> str:
     Args:
         words: what follows the program, such as `"train", "--resume", path`; each is quoted where a shell needs it.
     """
-    return " ".join([_program(), *(shlex.quote(str(word)) for word in words)])
+    return " ".join([_program(), *map(_quoted, words)])
+
+
+def _quoted(word: object) -> str:
+    r"""A word for a shell; one with characters that no screen shows as `$'…'`, so that it stays on one line.
+
+    The result is printable and pastes as the same word, whatever a folder or a record of someone else is called;
+    a path that begins as an option does is told apart from one.
+    """
+    text = f"./{word}" if isinstance(word, Path) and str(word).startswith("-") else str(word)
+    if text.isprintable():
+        return shlex.quote(text)
+    parts = []
+    for char in text:
+        if char in "\\'":
+            parts.append(f"\\{char}")
+        elif char.isprintable():
+            parts.append(char)
+        else:
+            errors = "surrogateescape" if "\udc80" <= char <= "\udcff" else "surrogatepass"
+            parts += [f"\\x{byte:02x}" for byte in char.encode("utf-8", errors)]
+    return f"$'{''.join(parts)}'"
 
 
 def portable(command_line: str) -> str:

@@ -20,6 +20,7 @@ SECRET_VALUE = re.compile(
     r"\b(?:hf_|sk-|gh[opsur]_|github_pat_|glpat-|xox[abprs]-|AKIA|AIza)[\w-]{6,}|(?<=://)[^/@\s]+(?=@)"
 )
 """Values that are secrets under any name: access tokens, and the user and password of an address."""
+_SURE_NAME = re.compile(r"(?i)((api|access|account|private|subscription)[_.-]?key|secret|passw|credential)(?!.*_env$)")
 _ASSIGNMENT = re.compile(r"(?P<name>[\w.-]+)(?P<sign>=)(?P<value>[^\s&#'\"]+)")
 _LOOKS_RANDOM = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w.~+/=%-]{20,}")
 
@@ -33,6 +34,17 @@ def secret_in_query(query: str) -> str | None:
     """The name of the first part of an address's query that holds a secret, by its name or by its value."""
     pairs = parse_qsl(query, keep_blank_values=True)
     return next((name for name, value in pairs if is_secret_name(name) or _is_secret(value)), None)
+
+
+def looks_secret(name: str, value: object) -> bool:
+    """Whether a value of a config is a secret: an access token, or a text of a secret's name that is no plain word.
+
+    Names such as `end_token` are common in rewards, so a name alone does not decide; `api_key` and its like do.
+    """
+    if not isinstance(value, str) or not value:
+        return False
+    surely_named = _SURE_NAME.search(name) is not None
+    return SECRET_VALUE.search(value) is not None or surely_named or (is_secret_name(name) and _is_secret(value))
 
 
 def masked(text: str) -> str:

@@ -7,6 +7,7 @@ Not here: screens, the HTML page.
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Iterator, Sequence
 
@@ -22,6 +23,11 @@ ANSWER_WIDTH = 200
 SPECIAL = frozenset(string.punctuation) - frozenset(" ,.?%/=")
 """Characters that Markdown or HTML may read as markup; a full stop is markup only at the beginning of a line."""
 
+NO_LINK = "&#8203;"
+"""A blank without width; GitHub reads no address, no name and no number of an issue across it."""
+_WWW = re.compile(r"(?i)\b(www)\.")
+_LINKED_SIGN = re.compile(r"(\\@(?=\w)|\\#(?=\d))")
+
 
 def comparison_markdown(results: Sequence[ComparisonResult]) -> str:
     """Each comparison as a section: verdict, what differs, the headlines, the prompts that changed most."""
@@ -29,8 +35,9 @@ def comparison_markdown(results: Sequence[ComparisonResult]) -> str:
 
 
 def escape_markdown(text: str, width: int | None = None) -> str:
-    """Text on one line that Markdown shows as it is."""
-    return "".join(f"\\{char}" if char in SPECIAL else char for char in formatting.one_line(text, width))
+    """Text on one line that Markdown shows as it is, without links to addresses, people or issues."""
+    escaped = "".join(f"\\{char}" if char in SPECIAL else char for char in formatting.one_line(text, width))
+    return _WWW.sub(r"\1\\.", _LINKED_SIGN.sub(rf"\1{NO_LINK}", escaped))
 
 
 def _section(result: ComparisonResult) -> Iterator[str]:

@@ -22,9 +22,15 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 
 from ppo_cli.errors import ConfigError, ModelError
 from ppo_cli.experiment.term_types import Classifier, Preference
-from ppo_cli.models.folder_checks import require_finite_weights, require_matching_weights, require_plain_weights
+from ppo_cli.models.control_tokens import encode_chat
+from ppo_cli.models.folder_checks import (
+    raise_known_reason,
+    require_finite_weights,
+    require_matching_weights,
+    require_plain_weights,
+)
 from ppo_cli.models.loading import choose_device, quiet_transformers
-from ppo_cli.records.answers import Answer, Prompt
+from ppo_cli.records.answers import Answer, ChatMessage, Prompt, transcript
 from ppo_cli.rewards.scorer import BaselineAnswers, RewardContext, Scorer
 
 SEPARATOR = "\n\n"
@@ -67,10 +73,8 @@ def scorer_in(path: str, folder: Path, term: Classifier | Preference, device: st
     Raises:
         UsageError: it cannot be read, or the label to score by is not clear.
     """
-    try:
+    with _under(path):
         require_plain_weights(folder)
-    except ModelError as error:
-        raise ModelError(f"{path}.model: {error.message}", error.next_step) from None
     with _readable(path, folder):
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     architectures = config.architectures or []
@@ -84,7 +88,7 @@ def scorer_in(path: str, folder: Path, term: Classifier | Preference, device: st
     @torch.no_grad()
     def score(prompts: Sequence[Prompt], answers: Sequence[Answer], _baseline: BaselineAnswers) -> list[float]:
         rows = [
-            token_ids(path, tokenizer, prompt.text, answer.text, limit)
+            token_ids(path, tokenizer, prompt.messages or prompt.text, answer.text, limit)
             for prompt, answer in zip(prompts, answers, strict=True)
         ]
         by_length = sorted(range(len(rows)), key=lambda index: (len(rows[index]["input_ids"]), index))
@@ -100,21 +104,29 @@ def scorer_in(path: str, folder: Path, term: Classifier | Preference, device: st
     return Scorer(score)
 
 
-def token_ids(path: str, tokenizer: Any, prompt: str, answer: str, limit: int) -> dict[str, list[int]]:  # noqa: ANN401
+def token_ids(
+    path: str,
+    tokenizer: Any,  # noqa: ANN401 - transformers is untyped here
+    prompt: str | Sequence[ChatMessage],
+    answer: str,
+    limit: int,
+) -> dict[str, list[int]]:
     """The model inputs of one conversation; the beginning of one that is longer than the limit is left out.
 
     Raises:
         ModelError: the chat template fails on it.
     """
+    text = prompt if isinstance(prompt, str) else transcript(prompt)
     if not tokenizer.chat_template:
         if _marks_pairs(tokenizer):
-            return dict(tokenizer(prompt, answer, truncation="longest_first", max_length=limit))
-        ids = tokenizer(f"{prompt}{SEPARATOR}{answer}")["input_ids"]
+            return dict(tokenizer(text, answer, truncation="longest_first", max_length=limit))
+        ids = tokenizer(f"{text}{SEPARATOR}{answer}")["input_ids"]
         ids = [*ids, tokenizer.eos_token_id][-limit:] if tokenizer.eos_token_id is not None else ids[-limit:]
         return {"input_ids": ids, "attention_mask": [1] * len(ids)}
-    messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
+    turns = [ChatMessage(role="user", content=prompt)] if isinstance(prompt, str) else prompt
+    messages = [*turns, ChatMessage(role="assistant", content=answer)]
     try:
-        ids = tokenizer.apply_chat_template(messages, return_dict=False)[-limit:]
+        ids = encode_chat(tokenizer, messages, add_generation_prompt=False)[-limit:]
     except Exception as error:  # noqa: BLE001 - a template is a program, and raises what it likes
         raise ModelError(f"{path}.model: its chat template fails: {error}.", "Use another model.") from None
     return {"input_ids": ids, "attention_mask": [1] * len(ids)}
@@ -137,18 +149,15 @@ def _load(path: str, folder: Path, device: torch.device) -> tuple[Any, Any]:
             local_files_only=True,
             dtype=torch.float32 if device.type == "cpu" else "auto",
             output_loading_info=True,
-            ignore_mismatched_sizes=True,  # they are refused below, with a reason
         )
-    if any(HEAD.match(name) for name in report["missing_keys"]) and not report["unexpected_keys"]:
+    if report["missing_keys"] and all(HEAD.match(name) for name in report["missing_keys"]):
         raise ModelError(
             f"{path}.model: {folder} is not a trained classifier: it has no {min(report['missing_keys'])}.",
             TRAIN_ONE,
         )
-    try:
+    with _under(path):
         require_matching_weights(report, folder, classifier=True)
         require_finite_weights(model, folder)
-    except ModelError as error:
-        raise ModelError(f"{path}.model: {error.message}", error.next_step) from None
     _agree_on_pad(path, folder, tokenizer, model)
     return tokenizer, model.to(device).eval()
 
@@ -178,6 +187,15 @@ def _agree_on_pad(path: str, folder: Path, tokenizer: Any, model: Any) -> None: 
 
 
 @contextmanager
+def _under(path: str) -> Iterator[None]:
+    """Errors of a model within the block name the reward's key that asked for it."""
+    try:
+        yield
+    except ModelError as error:
+        raise ModelError(f"{path}.model: {error.message}", error.next_step) from None
+
+
+@contextmanager
 def _readable(path: str, folder: Path) -> Iterator[None]:
     """Turns the errors of transformers, within the block, into one sentence that names the folder."""
     try:
@@ -186,6 +204,8 @@ def _readable(path: str, folder: Path) -> Iterator[None]:
     except (MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # noqa: BLE001 - transformers raises whatever a broken file leads to
+        with _under(path):
+            raise_known_reason(error, folder, classifier=True)
         lines = str(error).strip().splitlines()
         why = lines[0].rstrip(".") if lines else type(error).__name__
         raise ModelError(

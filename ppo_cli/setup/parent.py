@@ -29,7 +29,7 @@ def find_parent(loaded: LoadedExperiment, runs_dir: Path) -> Run | None:
         UsageError: there is no such run.
     """
     name = loaded.experiment.parent
-    return None if name is None else find_run(name, runs_dir)
+    return None if name is None else find_run(name, runs_dir, exact=True)
 
 
 def check_parent(loaded: LoadedExperiment, lock: Lock, parent: Run | None, on_event: EventHandler) -> dict[str, Any]:

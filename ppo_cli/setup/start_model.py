@@ -5,7 +5,6 @@ Not here: finding and checking the experiment's inputs (`resolve`), training.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +15,10 @@ import torch
 from ppo_cli.engine.checkpoints import MANIFEST, verify_checkpoint
 from ppo_cli.errors import ModelError, UsageError
 from ppo_cli.models import loading, model_source
+from ppo_cli.models.folder_checks import require_embeddings
 from ppo_cli.models.loading import ChatTokenizer
 from ppo_cli.records.events import EventHandler, Notice
 from ppo_cli.setup.resolve import ResolvedExperiment
-from ppo_cli.setup.tokenized_prompts import TokenizedPrompts
 from ppo_cli.store.runs import Run
 
 
@@ -77,7 +76,8 @@ def load_start_model(resolved: ResolvedExperiment, on_event: EventHandler) -> St
         )
         folder = warm_start(model, resolved.inputs.sft, experiment.model.sft, on_event)
     loaded = load(folder)
-    require_embeddings(loaded, [resolved.train, resolved.evaluation])
+    for prompts in (resolved.train, resolved.evaluation):
+        require_embeddings(loaded, prompts.ids_by_prompt())
     return StartModel(model=loaded, folder=folder, resolved=resolved, device=device, dtype=dtype)
 
 
@@ -113,21 +113,6 @@ def tokenizer_of_other(folder: Path, resolved: ResolvedExperiment, on_event: Eve
         text = f"{folder} is asked with its own {' and '.join(what)}, not with those of {model.start}."
         on_event(Notice(text=text, level="warning"))
     return own
-
-
-def require_embeddings(model: Any, prompts: Sequence[TokenizedPrompts]) -> None:  # noqa: ANN401
-    """Checks that a model has an embedding for every token of the prompts.
-
-    Raises:
-        ModelError: names the prompt and the token.
-    """
-    rows = model.get_input_embeddings().weight.shape[0]
-    for prompt, ids in (pair for group in prompts for pair in group):
-        if max(ids) >= rows:
-            raise ModelError(
-                f"Prompt '{prompt.id}' holds token {max(ids)}, and the model has embeddings for {rows} tokens only.",
-                "Use the tokenizer that belongs to this model.",
-            )
 
 
 def open_checkpoint(checkpoint: str, run: Run | None, on_event: EventHandler) -> Path:

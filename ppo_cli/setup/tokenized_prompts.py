@@ -25,6 +25,10 @@ class TokenizedPrompts:
     def __iter__(self) -> Iterator[tuple[Prompt, list[int]]]:
         return zip(self.prompts, self.token_ids, strict=True)
 
+    def ids_by_prompt(self) -> dict[str, list[int]]:
+        """The token ids by prompt id."""
+        return {prompt.id: ids for prompt, ids in self}
+
     def only(self, prompt_ids: Collection[str]) -> TokenizedPrompts:
         """Those with one of these ids, in the same order."""
         chosen = [(prompt, ids) for prompt, ids in self if prompt.id in prompt_ids]

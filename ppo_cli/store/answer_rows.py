@@ -8,6 +8,7 @@ Not here: reading and writing the files (`evaluations`, `runs`).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import NoneType
 from typing import Any
 
 from ppo_cli.records.answers import Answer
@@ -30,14 +31,14 @@ def sample_from_row(row: Mapping[str, Any]) -> Sample:
     """The sample that a row of samples.jsonl holds.
 
     Raises:
-        KeyError: the row lacks a field.
+        KeyError: the row lacks a field, or a field has a value of another type.
     """
     return Sample(
-        prompt_id=row["prompt_id"],
-        index=row["sample"],
+        prompt_id=_field(row, "prompt_id", str),
+        index=_field(row, "sample", int),
         answer=_answer_from_row(row),
-        kl=row["kl"],
-        entropy=row["entropy"],
+        kl=_field(row, "kl", int, float, NoneType),
+        entropy=_field(row, "entropy", int, float, NoneType),
     )
 
 
@@ -61,19 +62,19 @@ def episode_from_row(row: Mapping[str, Any]) -> Episode:
     """The episode that a row of rollouts.jsonl holds.
 
     Raises:
-        KeyError: the row lacks a field.
+        KeyError: the row lacks a field, or a field has a value of another type.
     """
     return Episode(
-        update=row["update"],
-        episode=row["episode"],
-        prompt_id=row["prompt_id"],
-        prompt=row["prompt"],
+        update=_field(row, "update", int),
+        episode=_field(row, "episode", int),
+        prompt_id=_field(row, "prompt_id", str),
+        prompt=_field(row, "prompt", str),
         answer=_answer_from_row(row),
-        baseline_answer=row["baseline_answer"],
-        reward=row["reward"],
-        terms=row["terms"],
-        baseline_terms=row["baseline_terms"],
-        kl=row["kl"],
+        baseline_answer=_field(row, "baseline_answer", str, NoneType),
+        reward=_field(row, "reward", int, float),
+        terms=_numbers(row, "terms"),
+        baseline_terms=_numbers(row, "baseline_terms"),
+        kl=_field(row, "kl", int, float),
     )
 
 
@@ -84,8 +85,21 @@ def _answer_to_row(answer: Answer) -> dict[str, Any]:
 
 def _answer_from_row(row: Mapping[str, Any]) -> Answer:
     return Answer(
-        text=row["answer"],
-        token_count=row["token_count"],
-        finish=row["finish"],
-        reasoning=row.get("reasoning", ""),
+        text=_field(row, "answer", str),
+        token_count=_field(row, "token_count", int),
+        finish=_field(row, "finish", str),
+        reasoning=_field({"reasoning": "", **row}, "reasoning", str),
     )
+
+
+def _field(row: Mapping[str, Any], name: str, *types: type) -> Any:  # noqa: ANN401 - of one of the types
+    """The value of a field; true is no number."""
+    value = row[name]
+    if type(value) not in types:
+        raise KeyError(name)
+    return value
+
+
+def _numbers(row: Mapping[str, Any], name: str) -> dict[str, float]:
+    values: dict[str, float] = _field(row, name, dict)
+    return {key: _field(values, key, int, float) for key in values}

@@ -15,32 +15,71 @@ from pathlib import Path
 from typing import Any
 
 from ppo_cli.errors import DiskFullError, IntegrityError, NoPermissionError, UsageError
-from ppo_cli.records.program import command
+from ppo_cli.records.json_text import json_value
 
 DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT)
 PERMISSION_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS)
 PATH_ERRORS = (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG)
+TEMPORARY_PREFIX = ".ppo-partial-"
+"""Of files that are being written; one that is left after a kill may be removed."""
 
 
 @contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """Turns a full disk, a missing permission or a file where a folder should be into one sentence."""
+def disk_errors(path: Path, elsewhere: str = "") -> Iterator[None]:
+    """Turns a full disk, a missing permission or a file where a folder should be into one sentence.
+
+    Args:
+        path: that is written.
+        elsewhere: the next step where it may not be written: how this command writes to another place.
+    """
+    other_place = elsewhere or "Change its permissions, or work on a copy in a folder that you may write."
     try:
         yield
+    except NoPermissionError as error:
+        if not elsewhere:
+            raise
+        raise NoPermissionError(error.message, elsewhere) from error
     except OSError as error:
         if error.errno in DISK_FULL_ERRORS:
             raise DiskFullError(
                 f"No space is left on the disk of {path}.",
-                f"Free some space, then continue with `{command('train', '--resume', 'RUN')}`.",
+                "Free some space, then run the command again.",
             ) from error
         if error.errno in PERMISSION_ERRORS:
-            raise NoPermissionError(
-                f"No permission to write {path}.", "Choose another folder with output=DIR."
-            ) from error
+            raise NoPermissionError(f"No permission to write {path}.", other_place) from error
         if error.errno in PATH_ERRORS:
             why = os.strerror(error.errno).lower()
-            raise UsageError(f"{path} cannot be written: {why}.", "Choose another folder with output=DIR.") from error
+            next_step = elsewhere or "Choose another place for it."
+            raise NoPermissionError(f"{path} cannot be written: {why}.", next_step) from error
         raise
+
+
+def may_write(folder: Path) -> bool:
+    """Whether a folder, or the nearest one above it that exists, may be written."""
+    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    return os.access(existing, os.W_OK | os.X_OK)
+
+
+def require_no_link(*paths: Path) -> None:
+    """Checks that none of these paths is a link: what a run writes stays inside the run.
+
+    Raises:
+        UsageError: one is.
+    """
+    for path in paths:
+        if path.is_symlink():
+            raise UsageError(
+                f"{path} is a link, and the folders and files of a run are never written through links.",
+                f"Put what it points to in its place: {path.resolve()}.",
+            )
+
+
+def remove_partial_files(folder: Path) -> None:
+    """Removes the files below a folder whose writing a kill cut off; no link is followed."""
+    for parent, _, names in os.walk(folder, followlinks=False):
+        for name in names:
+            if name.startswith(TEMPORARY_PREFIX):
+                (Path(parent) / name).unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -51,7 +90,7 @@ def write_text(path: Path, text: str) -> None:
 def write_bytes(path: Path, content: bytes) -> None:
     """Writes a small file so that a reader sees the old one or the new one, never a part."""
     with disk_errors(path):
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{TEMPORARY_PREFIX}{path.name[:100]}-")
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
@@ -78,7 +117,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     content = _read(path)
     try:
-        value = json.loads(content.decode())
+        value = json_value(content)
     except ValueError:
         raise IntegrityError(f"{path} is damaged.", "Restore it from a backup, or repeat the run.") from None
     if not isinstance(value, dict):
@@ -108,7 +147,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for number, line in enumerate(_whole_lines(path), start=1):
         try:
-            row = json.loads(line.decode())
+            row = json_value(line)
         except ValueError:
             row = None
         if not isinstance(row, dict):

@@ -20,6 +20,7 @@ Not here: reading and writing them.
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,9 @@ PROMPT_FILES = {
 }
 """The copies of the prompt files, by the config key that names the file."""
 CHAT_TEMPLATE = "inputs/chat_template.jinja"
+
+CHECKPOINT_MANIFEST = "checkpoint.json"
+"""Digests of a checkpoint's files."""
 
 STEP = re.compile(r"step-(\d{6})")
 
@@ -122,6 +126,24 @@ class RunLayout:
     @property
     def reports(self) -> Path:
         return self.root / "reports"
+
+
+def own_paths(layout: RunLayout) -> list[Path]:
+    """Every file and folder below a run that is this program's to write; what trackers write is left out.
+
+    No link is followed.
+    """
+    files = ("run.json", "freeze.lock", CONFIG, ".running", "provenance.json", "alarms.json", "labels.jsonl")
+    records = [path for path in layout.root.iterdir() if path.suffix == ".jsonl" or path.name in files]
+    folders = [layout.inputs, layout.checkpoints, layout.evaluations, layout.reports]
+    below = [
+        Path(parent) / name
+        for folder in folders
+        if not folder.is_symlink()
+        for parent, folder_names, names in os.walk(folder, followlinks=False)
+        for name in (*folder_names, *names)
+    ]
+    return [*records, *folders, layout.tracking, *below]
 
 
 def step_of(folder: Path) -> int | None:

@@ -9,36 +9,39 @@ import os
 import socket
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from ppo_cli.errors import IntegrityError, PpoError, RewardUnavailableError, UsageError
+from ppo_cli.errors import IntegrityError, PpoError, RewardUnavailableError, UsageError, as_ppo_error
 from ppo_cli.experiment import freeze
 from ppo_cli.experiment.digest import sha256_file
 from ppo_cli.experiment.freeze import Lock
 from ppo_cli.experiment.load import load_frozen
-from ppo_cli.experiment.paths import with_paths
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.records.program import command
-from ppo_cli.records.training import COMPLETED_STATUSES, Episode, RunState, Status, UpdateMetrics
+from ppo_cli.records.training import Episode, RunState, Status, UpdateMetrics
 from ppo_cli.store.answer_rows import episode_to_row
 from ppo_cli.store.files import (
     append_lines,
-    disk_errors,
     read_json,
     read_lines,
+    remove_partial_files,
+    require_no_link,
     truncate_lines,
     write_json,
-    write_text,
 )
-from ppo_cli.store.layout import RunLayout
+from ppo_cli.store.layout import RunLayout, own_paths
+from ppo_cli.store.record_types import record_of
 from ppo_cli.store.run_lock import RunLock, is_held
 
 RUN_FORMAT = 2
 """Version of the file names and fields in a run folder; run.json states it, and folders of another are not read."""
-READ_ONLY = 0o444
+LATEST = "latest"
+"""Names the run that started last."""
+MAX_NAMES = 5
+"""Runs that an error lists."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +83,11 @@ class Run:
         if not root.is_dir():
             raise UsageError(f"{root}: no such run.", f"List the runs with `{command('runs')}`.")
         if not self.layout.state.is_file():
+            if self.layout.lock.is_file() or self.layout.run_lock.is_file():
+                raise UsageError(
+                    f"{root} is a run that was never begun: it has no run.json.",
+                    f"Start it again with `{command('train', 'CONFIG')}`; its folder is used again.",
+                )
             raise UsageError(
                 f"{root} is not a run folder: it has no run.json.", f"List the runs with `{command('runs')}`."
             )
@@ -102,20 +110,13 @@ class Run:
             self._state_row()
 
     def state(self) -> RunState:
-        """run.json; a run whose process is gone shows as interrupted.
+        """run.json, under the folder's name of now; a run whose process is gone shows as interrupted.
 
         Raises:
             UsageError: another version of the tool wrote the folder.
             IntegrityError: run.json is damaged.
         """
-        known = {field.name for field in fields(RunState)}
-        row = {name: value for name, value in self._state_row().items() if name in known}
-        try:
-            state = RunState(**row)
-        except TypeError:
-            raise IntegrityError(f"{self.layout.state} is damaged.", "Restore it from a backup.") from None
-        if state.status not in get_args(Status):
-            raise IntegrityError(f"{self.layout.state} is damaged: status {state.status}.", "Restore it from a backup.")
+        state = replace(record_of(RunState, self._state_row(), self.layout.state), id=self.name)
         gone = state.status == "running" and not is_held(self.layout.run_lock)
         return replace(state, status="interrupted", reason="its process is gone") if gone else state
 
@@ -154,27 +155,29 @@ class Run:
 
     def metrics(self) -> list[dict[str, Any]]:
         """Rows of metrics.jsonl."""
-        return read_lines(self.layout.metrics) if self.layout.metrics.is_file() else []
+        rows = read_lines(self.layout.metrics) if self.layout.metrics.is_file() else []
+        for row in rows:
+            record_of(UpdateMetrics, row, self.layout.metrics)
+        return rows
 
     def update_state(self, **changes: Any) -> RunState:  # noqa: ANN401 - fields of RunState
         """Rewrites run.json with some fields changed."""
         state = replace(self.state(), **changes)
-        _write_state(self.layout, state)
+        write_state(self.layout, state)
         return state
 
     def reopen(self) -> None:
         """Marks the run as running again, by this process.
 
         Raises:
-            UsageError: another process works on it.
+            UsageError: another process works on it, or a part of it is a link.
         """
         try:
             self._run_lock = RunLock(self.layout.run_lock)
         except BlockingIOError:
             raise UsageError(f"{self.name} is still running.", "Wait for it or stop it first.") from None
-        for leftover in self.layout.root.rglob(".*.*"):  # a write that a kill cut off
-            if leftover.is_file():
-                leftover.unlink()
+        require_no_link(*own_paths(self.layout))
+        remove_partial_files(self.layout.root)
         self.update_state(
             status="running", ended=None, reason=None, exit_code=None, pid=os.getpid(), host=socket.gethostname()
         )
@@ -221,80 +224,16 @@ class Run:
         )
 
 
-def create_run(root: Path, frozen: FrozenExperiment, state: Mapping[str, Any], repeat: bool) -> Run:
-    """Makes a run folder and writes what is frozen into it.
-
-    Args:
-        root: the folder to make; `mkdir` decides between two processes that want it.
-        frozen: config, lock and files.
-        state: fields of run.json besides those known here.
-        repeat: if the folder exists, take the next free name instead of refusing.
-
-    Raises:
-        UsageError: the folder exists, or may not be written.
-    """
-    root = _create_folder(root, repeat)
-    layout = RunLayout(root)
-    with disk_errors(root):
-        run_lock = RunLock(layout.run_lock)
-        for name, text in {**frozen.texts, layout.lock.name: freeze.to_yaml(frozen.lock)}.items():
-            path = root / name
-            path.parent.mkdir(exist_ok=True)
-            write_text(path, text)
-            path.chmod(READ_ONLY)
-        for folder in (layout.checkpoints, layout.evaluations, layout.reports):
-            folder.mkdir()
-    host = socket.gethostname()
-    _write_state(layout, RunState(id=root.name, status="running", started=now(), host=host, pid=os.getpid(), **state))
-    run = Run(root, run_lock)
-    absolute = {key: str((root / copy).absolute()) for key, copy in frozen.copies.items()}
-    run._experiment = with_paths(frozen.experiment, absolute)  # noqa: SLF001 - as load_frozen would read it
-    return run
-
-
-def _create_folder(root: Path, repeat: bool) -> Path:
-    number = 1
-    candidate = root
-    with disk_errors(root):
-        root.parent.mkdir(parents=True, exist_ok=True)
-        while True:
-            try:
-                candidate.mkdir()
-                return candidate
-            except FileExistsError:
-                if not repeat:
-                    raise UsageError(*_exists(root)) from None
-                number += 1
-                candidate = root.with_name(f"{root.name}-{number}")
-
-
-def _exists(root: Path) -> tuple[str, str]:
-    try:
-        status = Run(root).state().status
-    except (UsageError, IntegrityError):
-        return f"{root} exists already.", "Choose another name=…, or add --repeat to run beside it."
-    if status in COMPLETED_STATUSES:
-        return (
-            f"This experiment already has a run: {root} ({status.replace('_', ' ')}).",
-            f"See it with `{command('show', root)}`, change a key, or add --repeat to repeat it beside {root.name}.",
-        )
-    if status == "running":
-        return f"This experiment is running now: {root}.", "Wait for it, or add --repeat to run beside it."
-    return (
-        f"This experiment has a run that did not end: {root} ({status}).",
-        f"Continue it with `{command('train', '--resume', root)}`, or add --repeat to make another beside it.",
-    )
-
-
-def find_run(run: str | Path | Run, runs_dir: str | Path = "runs") -> Run:
+def find_run(run: str | Path | Run, runs_dir: str | Path = "runs", *, exact: bool = False) -> Run:
     """A run by path or by its name in that folder; a run that was found before is given back.
 
     Args:
-        run: run folder, its name in `runs_dir`, or a run.
+        run: run folder, its name in `runs_dir` or the beginning of that, `latest`, or a run.
         runs_dir: folder of run folders.
+        exact: take whole names only, as for a name that a record holds.
 
     Raises:
-        UsageError: there is none, it is no run folder, or another version of the tool wrote it.
+        UsageError: there is none, several begin so, it is no run folder, or another version of the tool wrote it.
         IntegrityError: its run.json is damaged.
 
     Example:
@@ -305,6 +244,12 @@ def find_run(run: str | Path | Run, runs_dir: str | Path = "runs") -> Run:
     if isinstance(run, Run):
         return run
     candidates = [folder for folder in (Path(run), Path(runs_dir) / run) if folder.is_dir()]
+    if not candidates and not exact:
+        candidates = runs_meant(run, runs_dir)
+        if len(candidates) > 1:
+            names = ", ".join(folder.name for folder in candidates[:MAX_NAMES])
+            more = f" and {len(candidates) - MAX_NAMES} more" if len(candidates) > MAX_NAMES else ""
+            raise UsageError(f"{len(candidates)} runs begin with {run}: {names}{more}.", "Type more of its name.")
     if not candidates:
         raise UsageError(
             f"{run}: no such run, neither here nor in {runs_dir}.", f"List the runs with `{command('runs')}`."
@@ -312,6 +257,16 @@ def find_run(run: str | Path | Run, runs_dir: str | Path = "runs") -> Run:
     opened = Run(next((folder for folder in candidates if (folder / "run.json").is_file()), candidates[0]))
     opened.require_format()
     return opened
+
+
+def runs_meant(name: str | Path, runs_dir: str | Path = "runs") -> list[Path]:
+    """Run folders whose name begins so, or the one that started last for `latest`; none where it is no plain name."""
+    if str(name) in ("", ".", "..") or Path(name).name != str(name):
+        return []
+    runs = list_runs(runs_dir)
+    if str(name) == LATEST:
+        return [run.layout.root for run in runs[-1:]]
+    return [run.layout.root for run in runs if run.name.startswith(str(name))]
 
 
 def list_runs(runs_dir: str | Path = "runs") -> list[Run]:
@@ -357,7 +312,8 @@ def recording_failure(run: Run) -> Iterator[None]:
     except BaseException as error:
         if run.state().status == "running":
             code = getattr(error, "exit_code", 1)
-            reason = getattr(error, "message", None) or f"{type(error).__name__}: {error}"
+            known = as_ppo_error(error)
+            reason = known.message if known is not None else f"{type(error).__name__}: {error}"
             resumable = code == 130 or isinstance(error, RewardUnavailableError)
             run.close("interrupted" if resumable else "failed", exit_code=code, reason=reason[:500])
         raise
@@ -368,7 +324,8 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _write_state(layout: RunLayout, state: RunState) -> None:
+def write_state(layout: RunLayout, state: RunState) -> None:
+    """Writes run.json."""
     write_json(layout.state, {"format": RUN_FORMAT, **asdict(state)})
 
 

@@ -131,7 +131,13 @@ class InterimEvaluations:
         self.process_group.broadcast(WorkerCommand.EVALUATE, step, [prompt.id for prompt in prompts.prompts])
         checkpoint = f"{self.run.name}/step-{step:06d}"
         return run_evaluation(
-            EvaluationOutput(folder=folder, name=name, checkpoint=checkpoint, partial=partial),
+            EvaluationOutput(
+                folder=folder,
+                name=name,
+                checkpoint=checkpoint,
+                partial=partial,
+                policy=self.records.policy_at(step),
+            ),
             AnsweringModels.at_step(self.policy, step, self.resolved.tokenizer, self.process_group),
             prompts,
             self.experiment,

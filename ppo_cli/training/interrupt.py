@@ -1,4 +1,6 @@
-"""Ctrl-C during training: finish the current update, write a checkpoint, exit.
+"""Ctrl-C and signals that end a process, during training: finish the current update, write a checkpoint, exit.
+
+A closed terminal sends SIGHUP, a cluster SIGTERM or SIGUSR1 before it kills.
 
 Not here: writing the checkpoint (`run_loop`), the message at the end (`train`).
 """
@@ -14,6 +16,13 @@ from typing import Any
 
 from ppo_cli.records.events import EventHandler, Notice
 
+SIGNALS = [
+    signal.SIGINT,
+    signal.SIGTERM,
+    *(getattr(signal, name) for name in ("SIGHUP", "SIGUSR1") if hasattr(signal, name)),
+]
+"""The signals that stop a training; a second SIGINT, which a person sends, stops it at once."""
+
 
 @dataclass
 class StopRequest:
@@ -25,19 +34,28 @@ class StopRequest:
 
     def handle(self, number: int, _frame: Any) -> None:  # noqa: ANN401
         """The signal handler."""
-        if not self.in_update or self.requested:
+        if not self.in_update or (self.requested and number == signal.SIGINT):
             raise KeyboardInterrupt
+        if self.requested:
+            return
         self.requested = True
-        name = "Ctrl-C" if number == signal.SIGINT else "the signal"
-        self.on_event(Notice(text=f"Stopping after this update; {name} again stops now.", level="warning"))
+        text = (
+            "Stopping after this update, with a checkpoint. Ctrl-C again stops now; then the updates since the last "
+            "checkpoint run again when the run continues."
+        )
+        self.on_event(Notice(text=text, level="warning"))
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Handles SIGINT and SIGTERM for the length of the block; only the main thread can."""
+        """Handles the signals for the length of the block; only the main thread can.
+
+        A SIGHUP that is ignored, as under nohup, stays ignored.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.signal(number, self.handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        ignored = {number for number in SIGNALS[2:] if signal.getsignal(number) == signal.SIG_IGN}
+        before = {number: signal.signal(number, self.handle) for number in SIGNALS if number not in ignored}
         try:
             yield
         finally:

@@ -8,13 +8,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from ppo_cli.engine.distributed import ProcessGroup, is_distributed, join_process_group
+from ppo_cli.engine.distributed import (
+    ProcessGroup,
+    before_joining,
+    is_distributed,
+    is_main_process,
+    join_process_group,
+)
 from ppo_cli.engine.process_launcher import launch
 from ppo_cli.errors import PpoError, UsageError
+from ppo_cli.models.one_gpu import use_one_gpu
 from ppo_cli.training.worker import run_worker
 
 
-def join_or_launch(device: str, processes: int, command_line: Callable[[], None]) -> ProcessGroup:
+def join_or_launch(
+    device: str, processes: int, command_line: Callable[[], None], prepare: Callable[[], None] = lambda: None
+) -> ProcessGroup:
     """The processes that train together, seen from the main one; a single process by default.
 
     A launcher and a worker never return from here: they end with an exit code when training has ended.
@@ -23,6 +32,7 @@ def join_or_launch(device: str, processes: int, command_line: Callable[[], None]
         device: the config's key.
         processes: how many the user asks for.
         command_line: what every one of them runs.
+        prepare: trains what the inputs need into the cache; the main of several processes calls it before it joins.
 
     Raises:
         UsageError: there cannot be so many, or a launcher started another number.
@@ -30,7 +40,12 @@ def join_or_launch(device: str, processes: int, command_line: Callable[[], None]
     if not is_distributed():
         if processes != 1:
             sys.exit(launch(processes, device, command_line))
+        use_one_gpu(device)
         return ProcessGroup()
+    use_one_gpu(device)
+    if is_main_process():
+        with before_joining():
+            prepare()
     process_group = join_process_group(device)
     if processes not in (1, process_group.world_size):
         raise UsageError(

@@ -31,7 +31,7 @@ from ppo_cli.rewards.rewarded_measures import measures_also_rewarded
 from ppo_cli.setup.freeze_inputs import freeze_inputs
 from ppo_cli.setup.parent import check_parent, check_parent_without_model, find_parent
 from ppo_cli.setup.resolve import ExperimentInputs, read_inputs, require_trackers, resolve_experiment
-from ppo_cli.store.evaluations import SUMMARY, is_complete
+from ppo_cli.store.evaluations import is_complete, read_measured
 from ppo_cli.store.files import disk_errors, read_json, write_json, write_text
 from ppo_cli.store.runs import Run
 from ppo_cli.store.sweeps import sweep_file
@@ -44,6 +44,8 @@ GUARDS = ("refusal.safe", "ending.eos", "length.empty", "repetition.share")
 """Measures that get worse when a policy exploits its reward; shown for every arm."""
 GUARDS_OF_FAMILY = {"clarification": ("clarification.unwanted",), "length": ("ending.complete_sentence",)}
 """Further ones, by the family of the primary measure."""
+NOTHING_LOST = "nothing is lost."
+"""How the message of an interrupted arm ends if its last update has a checkpoint."""
 ENDS_SWEEP = (InterruptedRunError, RewardUnavailableError, DiskFullError, NoPermissionError)
 """Errors that the arms after this one would meet too."""
 
@@ -271,11 +273,14 @@ class _Sweep:
         then = f"ontinue with the same command: {self.planned.command}"
         try:
             yield
-        except (InterruptedRunError, KeyboardInterrupt):
-            raise InterruptedRunError(f"Interrupted {self._progress()}", f"C{then}") from None
+        except (InterruptedRunError, KeyboardInterrupt) as stop:
+            of_arm = stop.message if isinstance(stop, InterruptedRunError) else NOTHING_LOST
+            rest = f" and {NOTHING_LOST}" if of_arm.endswith(NOTHING_LOST) else f". {of_arm}"
+            raise InterruptedRunError(f"Interrupted {self._progress()}{rest}", f"C{then}") from None
         except RewardUnavailableError as error:
             raise RewardUnavailableError(
-                f"{error.message} The sweep is paused {self._progress()}", f"Fix what the error names, then c{then}"
+                f"{error.message} The sweep is paused {self._progress()} and {NOTHING_LOST}",
+                f"Fix what the error names, then c{then}",
             ) from None
 
     def _progress(self) -> str:
@@ -283,7 +288,7 @@ class _Sweep:
         index = min(len(self.done), len(arms) - 1)
         finished = sum(row.status in COMPLETED_STATUSES for row in self.done)
         label = arms[index].label(self.planned.key)
-        return f"in arm {index + 1} of {len(arms)} ({label}); {finished} are done and nothing is lost."
+        return f"in arm {index + 1} of {len(arms)} ({label}); {finished} are done"
 
 
 def _status(root: Path) -> str:
@@ -328,7 +333,7 @@ def _baseline_measures(folder: Path, rows: Sequence[SweepArm]) -> Mapping[str, A
     for row in rows:
         start = Run(folder / row.run).layout.evaluation(0) if row.run and not row.problem else None
         if start is not None and is_complete(start):
-            return dict(read_json(start / SUMMARY).get("measures", {}))
+            return dict(read_measured(start).get("measures", {}))
     return {}
 
 

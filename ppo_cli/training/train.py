@@ -23,7 +23,9 @@ from ppo_cli.setup.own_runs import HERE, MadeElsewhere, mark_of, open_run, with_
 from ppo_cli.setup.parent import check_parent, find_parent
 from ppo_cli.setup.resolve import ResolvedExperiment, read_inputs, require_trackers, resolve_experiment
 from ppo_cli.setup.reward_resources import open_terms
-from ppo_cli.store.runs import FrozenExperiment, Run, create_run, find_run, recording_failure
+from ppo_cli.store.layout import step_of
+from ppo_cli.store.new_run import create_run
+from ppo_cli.store.runs import FrozenExperiment, Run, find_run, recording_failure
 from ppo_cli.training.interrupt import StopRequest
 
 if TYPE_CHECKING:
@@ -172,9 +174,8 @@ def _run(
         try:
             return TrainingRun(run, resolved, request, trackers, process_group or ProcessGroup()).run_to_end()
         except KeyboardInterrupt:
-            done = run.state().updates_done
             raise InterruptedRunError(
-                f"Interrupted after update {done} of {experiment.ppo.updates}; nothing is lost.",
+                _interrupted(run, experiment.ppo.updates),
                 f"Continue with: {command('train', '--resume', run.layout.root)}",
             ) from None
         except RewardUnavailableError as error:
@@ -183,6 +184,22 @@ def _run(
                 f"{error.message.rstrip('.')}; the run is kept as it was after update {done}.",
                 f"{error.next_step} Then continue with: {command('train', '--resume', run.layout.root)}",
             ) from error
+
+
+def _interrupted(run: Run, updates: int) -> str:
+    """Up to where an interrupted run got, and what of it runs again."""
+    from ppo_cli.engine.checkpoints import list_checkpoints
+
+    done = run.state().updates_done
+    where = f"Interrupted after update {done} of {updates}"
+    whole = list_checkpoints(run.layout)
+    saved = (step_of(whole[-1]) or 0) if whole else 0
+    if saved >= done:
+        return f"{where}; nothing is lost."
+    if not whole:
+        return f"{where}; there is no checkpoint yet, so the run begins again at its first update."
+    again = f"update {done} runs" if done == saved + 1 else f"updates {saved + 1} to {done} run"
+    return f"{where}; the last whole checkpoint is {whole[-1]}, so {again} again."
 
 
 @contextmanager

@@ -73,3 +73,63 @@ def test_repetition_counts_repeated_four_grams():
     assert repeated_share(words("a b c")) == 0.0
     assert repeated_share(words("a b c d e f")) == 0.0
     assert repeated_share(words("a b c d a b c d")) == pytest.approx(1 - 4 / 5)
+
+
+def labels_of(*texts):
+    prompts = [Prompt(id=f"p{index}", text="Why?") for index, _ in enumerate(texts)]
+    return [
+        row.labels for row in label_sample(prompts, [sample(p.id, 0, t) for p, t in zip(prompts, texts, strict=True)])
+    ]
+
+
+ANSWER = "It lies two streets north of here."
+LABELS = (
+    "refused",
+    "empty",
+    "words",
+    "sentences",
+    "asks",
+    "list",
+    "apology",
+    "mixed",
+    "repetition",
+    "complete_sentence",
+)
+
+
+@pytest.mark.parametrize(
+    "thought",
+    [
+        "<think>I am sorry, I can't help with that. Which way do you mean?</think>\n\n",
+        "- I can't\n- 我不能 </think>",
+        "<reasoning>sorry sorry sorry sorry sorry</reasoning>",
+    ],
+)
+def test_no_rule_reads_the_reasoning(thought):
+    plain, reasoned = labels_of(ANSWER, thought + ANSWER)
+    assert {name: plain[name] for name in LABELS} == {name: reasoned[name] for name in LABELS}
+    assert (plain["reasoning_words"], reasoned["reasoning_words"] > 0) == (0.0, True)
+
+
+def test_reasoning_that_was_cut_is_no_answer():
+    (cut,) = labels_of("<think>I can't help with that, or")
+    assert (cut["empty"], cut["refused"], cut["words"], cut["reasoning_words"]) == (1.0, 0.0, 0.0, 6.0)
+
+
+def test_the_length_of_reasoning_is_measured_only_where_there_is_any():
+    assert "reasoning_words" not in labels_of(ANSWER)[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("```python\nprint(0)\n```", "none"),
+        ("```\nprint(0)", "none"),
+        ("```\nI can't help with that.\n```", "refusal"),
+        ("```python\n```", "empty"),
+        ("```\n...\n```", "empty"),
+        ("``` ```", "empty"),
+    ],
+)
+def test_an_answer_that_is_only_code_is_judged_by_its_code(text, kind):
+    assert refusal.classify(text) == kind

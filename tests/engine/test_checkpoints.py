@@ -13,15 +13,18 @@ from ppo_cli.engine.checkpoints import (
     list_checkpoints,
     load_checkpoint,
     newest_intact,
+    origin_of,
     prune_checkpoints,
     save_checkpoint,
     verify_checkpoint,
 )
 from ppo_cli.engine.policy import Policy
 from ppo_cli.engine.trainer import PolicyTrainer
-from ppo_cli.errors import IntegrityError, PpoError
+from ppo_cli.errors import IntegrityError, PpoError, UsageError
+from ppo_cli.experiment.digest import sha256_file
 from ppo_cli.experiment.load import load_experiment
 from ppo_cli.records.events import ignore_events
+from ppo_cli.store.files import write_json
 from ppo_cli.store.layout import RunLayout
 from tests.engine.trainer_inputs import trainer_inputs
 from tests.tiny_models import tiny_lm
@@ -172,6 +175,28 @@ class TestOnDisk:
         with pytest.raises(IntegrityError, match="is missing"):
             load_checkpoint(build, folder)
 
+    @pytest.mark.parametrize("name", ["adapter_model.safetensors", "state/more.json", "modeling.py"])
+    def test_a_file_that_it_was_not_written_with_is_refused_where_it_would_be_read(
+        self, build, layout, tiny_model, name
+    ):
+        folder = self.saved(build, layout, tiny_model)
+        (folder / ".DS_Store").write_text("")
+        verify_checkpoint(folder)
+        (folder / name).write_text("{}")
+        with pytest.raises(IntegrityError, match=f"{name} is not among the files"):
+            verify_checkpoint(folder)
+        assert newest_intact(layout) == (folder, [])  # going on reads only what is listed
+        load_checkpoint(build, folder)
+
+    def test_one_that_started_from_a_checkpoint_is_intact_and_says_so(self, build, layout, tiny_model):
+        first = self.saved(build, layout, tiny_model)
+        build.updates_done = 2
+        second = save_checkpoint(build, layout, first)
+        verify_checkpoint(second)
+        origin = origin_of(second)
+        assert (origin["run"], origin["update"], len(origin["sha256"])) == ("run", 2, 64)
+        assert origin_of(tiny_model) is None
+
     def test_a_half_written_one_is_no_checkpoint_and_harms_no_other(self, build, layout, tiny_model, monkeypatch):
         whole = self.saved(build, layout, tiny_model, 1)
 
@@ -198,3 +223,41 @@ class TestOnDisk:
     def test_a_copied_checkpoint_is_still_intact(self, build, layout, tiny_model, tmp_path):
         shutil.copytree(self.saved(build, layout, tiny_model), tmp_path / "elsewhere")
         assert verify_checkpoint(tmp_path / "elsewhere")["update"] == 1
+
+
+def a_checkpoint(folder):
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    write_json(folder / "checkpoint.json", {"files": {"config.json": sha256_file(folder / "config.json")}})
+
+
+def test_pruning_follows_no_link_and_removes_only_its_own_leftovers(tmp_path):
+    layout, other = RunLayout(tmp_path / "run"), tmp_path / "other" / "checkpoints"
+    for step in (1, 2, 3):
+        a_checkpoint(other / f"step-00000{step}")
+    a_checkpoint(layout.checkpoint(9))
+    (layout.checkpoints / "step-000001").symlink_to(other / "step-000001")
+    mine, leftover = layout.checkpoints / ".step-notes", layout.checkpoints / ".step-000003.partial"
+    mine.mkdir()
+    leftover.mkdir()
+    prune_checkpoints(layout, keep=1, best=None)
+    assert (mine.is_dir(), leftover.exists(), (other / "step-000001" / "config.json").is_file()) == (True, False, True)
+    linked = RunLayout(tmp_path / "linked")
+    linked.root.mkdir()
+    linked.checkpoints.symlink_to(other)
+    with pytest.raises(UsageError, match="is a link"):
+        prune_checkpoints(linked, keep=1, best=None)
+    assert len(list(other.iterdir())) == 3
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_what_is_not_in_the_manifest_is_refused(tmp_path, link):
+    folder = tmp_path / "step-000004"
+    a_checkpoint(folder)
+    verify_checkpoint(folder)
+    if link:
+        (folder / "adapter").symlink_to(tmp_path)
+    else:
+        (folder / "adapter_config.json").write_text("{}")
+    with pytest.raises(IntegrityError, match="adapter.* is not among the files"):
+        verify_checkpoint(folder)

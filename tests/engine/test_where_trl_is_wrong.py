@@ -101,6 +101,7 @@ def test_nothing_that_trl_ignores_reaches_it_from_our_config(tiny_config, tmp_pa
     assert (args.gradient_accumulation_steps, args.num_sample_generations) == (1, 0)
 
 
+@pytest.mark.slow
 def test_every_variable_of_ours_changes_the_result(ours):
     base = ("ppo.updates=2", "ppo.minibatches=1", "ppo.epochs=3", "ppo.max_grad_norm=0.5")
     plain = ours(*base, reward=short_is_good).train()

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import shutil
 import subprocess
 import sys
 
@@ -55,6 +56,46 @@ def test_other_evaluation_prompts_are_refused_or_compared_where_they_agree(made)
     assert (
         "! PARTIAL: the evaluation sets differ; 20 prompts left out" in succeed("compare", a, b, "--common-prompts").out
     )
+
+
+def test_the_folders_beside_the_runs_are_left_out(made):
+    made(), made(kl=Kl(coef=0.5), safe=0.1)
+    for name in ("evaluations", "sweeps"):
+        (made.output / name).mkdir()
+    everything = sorted(made.output.iterdir())
+    assert len(everything) == 4
+    assert one(*everything)["treatments"]["kl.coef"] == [0.1, 0.5]
+    (made.output / "notes").mkdir()
+    assert "is not a run folder" in refused("compare", *everything, made.output / "notes")
+
+
+def test_a_page_that_cannot_be_written_names_the_option(made):
+    (made.output / "full").write_text("")
+    error = refused("compare", made(), made(kl=Kl(coef=0.5)), "--html", made.output / "full" / "page.html")
+    assert "--html FILE" in error
+
+
+def test_an_evaluation_of_another_run_is_refused(made):
+    a, b = made(), made(kl=Kl(coef=0.5))
+    shutil.rmtree(b / "eval")
+    shutil.copytree(a / "eval", b / "eval")
+    assert "holds the evaluation of another run" in refused("compare", a, b, code=4)
+
+
+def test_an_evaluation_under_another_step_is_refused(made):
+    a, b = made(), made(kl=Kl(coef=0.5))
+    shutil.copytree(b / "eval" / "step-000004", b / "eval" / "step-000009")
+    assert "holds the evaluation of another step" in refused("compare", a, b, code=4)
+    (row,) = [row for row in succeed("runs", "--runs-dir", made.output, "--json").json if row["problem"]]
+    assert "another step" in row["problem"]
+
+
+def test_the_list_of_runs_shows_no_edited_summary(made):
+    summary = made() / "eval" / "step-000004" / "summary.json"
+    row = json.loads(summary.read_text())
+    summary.write_text(json.dumps({**row, "measures": {"refusal.unsafe": {"value": 1.0}}}))
+    (listed,) = succeed("runs", "--runs-dir", made.output, "--json").json
+    assert "was edited" in listed["problem"]
 
 
 def test_a_prompt_with_another_wording_is_no_common_one(made):

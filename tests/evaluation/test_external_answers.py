@@ -68,6 +68,37 @@ def test_a_table_of_answers_is_read_too(tmp_path):
     assert estimates(result)["length.empty"] == 0.5
 
 
+def test_the_columns_and_forms_of_other_tools_are_read(tmp_path):
+    rows = [{"question": "a", "response": HELP, "note": "x"}, {"question": "b", "response": REFUSAL, "note": "y"}]
+    (tmp_path / "t.json").write_text(json.dumps(rows))
+    result = succeed("eval", "--answers", tmp_path / "t.json", "--json").json
+    assert result["answers"] == 2
+    assert "Not read: column `note` (2 rows)." in result["notices"]
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": REFUSAL}]
+    (tmp_path / "c.jsonl").write_text(json.dumps({"messages": turns, "expect": "comply"}))
+    screen = succeed("eval", "--answers", tmp_path / "c.jsonl")
+    assert "What the assistant says last is taken for `answer` (1 of 1 rows)" in " ".join(screen.out.split())
+    assert estimates(succeed("eval", "--answers", tmp_path / "c.jsonl", "--json").json)["refusal.safe"] == 1.0
+
+
+def test_rows_of_one_prompt_are_answers_to_it_whatever_their_ids(tmp_path):
+    rows = [{"id": n, "prompt": f"{'ab'[n % 2]}?", "answer": HELP} for n in range(6)]
+    result = succeed("eval", "--answers", write_rows(tmp_path / "t.jsonl", rows), "--json").json
+    assert (result["answers"], result["prompts"]) == (6, 2)
+    assert "6 ids have 2 different prompts" in " ".join(result["notices"])
+    labels = [json.loads(line) for line in (tmp_path / "t.labels.jsonl").read_text().splitlines()]
+    assert [(row["id"], row["sample"]) for row in labels[:4]] == [("0", 0), ("1", 0), ("2", 1), ("3", 1)]
+
+
+def test_reasoning_is_no_part_of_the_answer_and_code_is_one(tmp_path):
+    rows = [
+        {"prompt": "a", "answer": f"<think>{REFUSAL}</think>{HELP}", "expect": "comply"},
+        {"prompt": "b", "answer": "```python\nprint(0)\n```", "expect": "comply"},
+    ]
+    result = estimates(succeed("eval", "--answers", write_rows(tmp_path / "t.jsonl", rows), "--json").json)
+    assert (result["refusal.safe"], result["length.empty"], result["length.reasoning"]) == (0.0, 0.0, 4.0)
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
@@ -92,7 +123,7 @@ def test_options_that_do_nothing_are_refused(tmp_path):
     assert "--labels-file has no effect without --answers" in refused(
         "eval", "--checkpoint", "x", "--labels-file", path
     )
-    assert "Give either --checkpoint or --answers" in refused("eval")
+    assert "Give either a run, --checkpoint or --answers" in refused("eval")
     assert "holds no answers" in refused("eval", "--answers", write_rows(tmp_path / "none.jsonl", []))
 
 

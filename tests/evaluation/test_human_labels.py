@@ -10,7 +10,7 @@ from ppo_cli.prompts.prompt_files import read_prompts
 from ppo_cli.store.evaluations import read_samples, write_evaluation
 from ppo_cli.store.labels import add_label
 from ppo_cli.store.runs import Run
-from tests.made_runs import answers, make_run
+from tests.made_runs import answers, evaluated_at, make_run
 from tests.terminal import succeed
 
 LAST = 4
@@ -109,7 +109,7 @@ def test_the_page_and_the_story_of_one_run_believe_them_too(tmp_path):
     root = make_run(tmp_path)
     run, asked = Run(root), prompts_of(Run(root))
     samples = answers(asked, 0.9, 0.5, 3, 2)
-    about = {"partial": False}
+    about = {"partial": False, "of": evaluated_at(run, 0)}
     write_evaluation(run.layout.evaluation(0), samples, label_sample(asked, samples), (), RULES_VERSION, about)
     labelled(root, always("refuse"), step=0)
     labelled(root, only_unsafe)

@@ -10,12 +10,17 @@ from pathlib import Path
 import pytest
 
 from ppo_cli.behaviours.label_answers import RULES_VERSION, label_sample
+from ppo_cli.errors import NoPermissionError
+from ppo_cli.evaluation import report as report_module
+from ppo_cli.evaluation.target import checkpoint_named, find_target
 from ppo_cli.experiment.schema import Kl
 from ppo_cli.prompts.prompt_files import read_prompts
+from ppo_cli.store import evaluations
 from ppo_cli.store.evaluations import write_evaluation
 from ppo_cli.store.files import write_json, write_lines
 from ppo_cli.store.layout import RunLayout
-from tests.made_runs import answers, make_run, seeds
+from ppo_cli.store.runs import Run
+from tests.made_runs import answers, evaluated_at, make_run, seeds
 from tests.reports.html_pages import ALARM
 from tests.reports.records import metrics
 from tests.terminal import fingerprint, ppo, refused, succeed
@@ -30,7 +35,8 @@ def run(tmp_path):
     layout = RunLayout(root)
     asked = read_prompts(layout.prompt_file("prompts.eval"))
     samples = answers(asked, 0.9, 0.9, 7, 2)
-    write_evaluation(layout.evaluation(0), samples, label_sample(asked, samples), (), RULES_VERSION, {"partial": False})
+    about = {"partial": False, "of": evaluated_at(Run(root), 0)}
+    write_evaluation(layout.evaluation(0), samples, label_sample(asked, samples), (), RULES_VERSION, about)
     write_lines(layout.metrics, [asdict(metrics(update, kl=0.1 * update)) for update in (1, 2, 3, 4)])
     write_json(layout.alarms, {"step": 4, "last": True, "looks": {"4": [ALARM.name]}, "alarms": [asdict(ALARM)]})
     return root
@@ -45,6 +51,38 @@ def other(tmp_path, run):
 def data_of(page):
     text = Path(page).read_text(encoding="utf-8")
     return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text)[1])
+
+
+def test_the_page_of_a_run_that_may_not_be_written_goes_to_the_current_folder(run, monkeypatch):
+    before = fingerprint(run)
+    monkeypatch.setattr(report_module, "may_write", lambda _: False)
+    written = succeed("report", run, "--json").json
+    assert written["path"] == f"{run.name}-report.html"
+    assert Path(written["path"]).is_file()
+    assert fingerprint(run) == before
+
+
+def test_scores_of_a_run_that_may_not_be_written_are_shown(run, monkeypatch):
+    before = fingerprint(run)
+
+    def refuse(folder, **_):
+        raise NoPermissionError(f"No permission to write {folder}.")
+
+    monkeypatch.setattr(evaluations, "sole_evaluation", refuse)
+    shown = succeed("eval", "--checkpoint", run / "checkpoints" / "step-000004", "--rescore")
+    assert "shown, not kept" in " ".join((shown.out + shown.err).split())
+    assert fingerprint(run) == before
+
+
+def test_a_run_means_its_last_checkpoint(run):
+    last = run / "checkpoints" / "step-000004"
+    last.mkdir()
+    for name in (run, run.name, run.name[:6], "latest", last):
+        target = checkpoint_named(str(name), run.parent)
+        assert target == str(last if name == last else run / "last")
+    found = find_target(f"{run.name[:6]}/last", config=None, prompts=None, runs_dir=run.parent, opened={})
+    assert Path(found.checkpoint).name == last.name
+    assert checkpoint_named("builtin:smollm2-135m-instruct", run.parent) == "builtin:smollm2-135m-instruct"
 
 
 def test_a_run_gets_a_page_in_its_folder_and_again_the_same_bytes(run):

@@ -187,3 +187,44 @@ def test_a_value_as_a_functions_signature_names_it(value, annotation, expected):
 def test_a_value_that_is_not_what_a_functions_signature_names(value, annotation, message):
     with pytest.raises(ValueError, match=message):
         as_type(value, annotation)
+
+
+@pytest.mark.parametrize(
+    ("term", "message"),
+    [
+        ({"type": "http", "url": "https://h/score?api_key=S"}, "a secret 'api_key' in its query"),
+        ({"type": "http", "url": "https://h/score?v=2&key=S"}, "a secret 'key' in its query"),
+        ({"type": "http", "url": "https://h/score?v=2&k=abcdefghij0123456789"}, "a secret 'k' in its query"),
+        ({"type": "http", "url": "https://h/score?sig=x"}, "a secret 'sig' in its query"),
+        ({"type": "http", "url": "https://h/hf_abcdefghijk/score"}, "a token in its path"),
+        ({"type": "python", "function": "f.py:f", "api_key": "S"}, "looks like a secret"),
+        ({"type": "python", "function": "f.py:f", "password": "S"}, "looks like a secret"),
+        ({"type": "python", "function": "f.py:f", "judge": "sk-abcdefgh"}, "looks like a secret"),
+        ({"type": "python", "function": "f.py:f", "tokens": ["hf_abcdefgh"]}, "looks like a secret"),
+        ({"type": "python", "function": "f.py:f", "token": "abcdefghij0123456789"}, "looks like a secret"),
+    ],
+)
+def test_a_secret_in_a_config_is_refused_with_what_to_name_instead(term, message):
+    with pytest.raises(ValidationError, match=message) as caught:
+        Reward(terms={"it": term})
+    assert "token_env" in str(caught.value) or "_env: NAME" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "term",
+    [
+        {"type": "http", "url": "https://h/score?model=judge-2&version=3", "token_env": "JUDGE_TOKEN"},
+        {"type": "python", "function": "f.py:f", "end_token": "</s>", "keywords": ["a"], "api_key_env": "JUDGE"},
+        {"type": "python", "function": "f.py:f", "token": "yes", "max_tokens": 3, "sort_key": "length"},
+    ],
+)
+def test_what_only_resembles_a_secret_is_taken(term):
+    Reward(terms={"it": term})
+
+
+def test_a_secret_is_named_by_its_key_and_not_repeated(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text(f"{BASE}reward: {{terms: {{it: {{type: python, function: 'f.py:f', api_key: hunter2}}}}}}\n")
+    with pytest.raises(ConfigError, match=r"reward\.terms\.it\.api_key: looks like a secret") as caught:
+        load_experiment(path)
+    assert "hunter2" not in str(caught.value)

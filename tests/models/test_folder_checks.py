@@ -45,8 +45,13 @@ def with_more(name, value):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (prefixed("module."), r"names start with 'module\.', as DataParallel or DeepSpeed"),
+        (prefixed("module."), r"names hold 'module\.', as DataParallel or DeepSpeed"),
         (prefixed("_orig_mod."), r"as torch\.compile writes them"),
+        (prefixed("anything.else."), r"names hold 'anything\.else\.', as a wrapper around the model"),
+        (
+            lambda w: {name.replace("layers.0.", "layers.0._fsdp_wrapped_module."): value for name, value in w.items()},
+            "as FSDP writes them",
+        ),
         (prefixed("base_model.model."), r"as PEFT writes them"),
         (
             lambda w: {**prefixed("pretrained_model.")(w), "v_head.summary.weight": torch.zeros(1, 32)},
@@ -84,7 +89,7 @@ def test_weights_that_are_no_numbers_are_named(folder, value):
 
 
 def test_buffers_and_heads_that_hold_nothing_are_no_reason_to_refuse(folder):
-    none = {"missing_keys": [], "mismatched_keys": []}
+    none = {"missing_keys": []}
     require_matching_weights({**none, "unexpected_keys": ["model.layers.0.self_attn.rotary_emb.inv_freq"]}, folder)
     require_matching_weights({**none, "unexpected_keys": ["lm_head.weight", "bert.pooler.w"]}, folder, classifier=True)
     with pytest.raises(ModelError):

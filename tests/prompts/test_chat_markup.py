@@ -27,7 +27,8 @@ def test_a_templated_prompt_is_found(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["Name it.", "Is a < b?", "User: who is that?", "<b>bold</b> and <s>struck</s>"[:17], "a list [1]", "x |> f"]
+    "text",
+    ["Name it.", "Is a < b?", "User: who is that?", "<b>bold</b> and <s>struck</s>"[:17], "a list [1]", "x |> f"],
 )
 def test_a_plain_prompt_is_not(text):
     prompt = Prompt(id="a", text=text)
@@ -65,3 +66,4 @@ def test_repeated_evaluation_prompts_are_refused():
     with pytest.raises(PromptError, match=r"e\.csv: 1 of 3 prompts repeat another one, such as 'b' repeats 'a'"):
         require_different(prompts, "e.csv")
     require_different(prompts[1:], "e.csv")
+    require_different([Prompt(id="a", text="What is 1 + 1?"), Prompt(id="b", text="What is 1 - 1?")], "e.csv")

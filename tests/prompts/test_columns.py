@@ -79,8 +79,9 @@ def test_parts_that_are_no_text_are_named_with_their_rows(read):
 
 
 def test_a_conversation_in_a_cell_of_a_table_is_read(read):
-    cell = json.dumps(CHAT).replace('"', '""')
-    assert len(read(f'prompt,expect\n"{cell}",comply\n', "mine.csv").prompts[0].messages) == 4
+    for text in (json.dumps(CHAT), json.dumps(CHAT, indent=1), repr(CHAT)):
+        cell = text.replace('"', '""')
+        assert len(read(f'prompt,expect\n"{cell}",comply\n', "mine.csv").prompts[0].messages) == 4
 
 
 @pytest.mark.parametrize(

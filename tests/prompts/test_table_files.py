@@ -7,9 +7,9 @@ import lzma
 
 import pandas as pd
 import pytest
-from ppo_cli.prompts.table_files import read_rows
 
 from ppo_cli.errors import PromptError
+from ppo_cli.prompts.table_files import read_rows
 
 
 @pytest.fixture
@@ -52,6 +52,8 @@ def test_the_separator_line_of_a_spreadsheet_is_not_the_heading(read):
         ("utf-8", "grüße 你好", None),
         ("utf-8-sig", "grüße 你好", None),
         ("utf-16", "grüße 你好", "UTF-16"),
+        ("utf-16-le", "grüße 你好", "UTF-16"),
+        ("utf-16-be", "grüße", "UTF-16"),
         ("cp1252", "l'été à Besançon, “déjà vu”", "Windows-1252"),
         ("cp1252", "Größe", "Windows-1252"),
         ("gb18030", "请问今天天气怎么样？", "GB 18030"),
@@ -142,13 +144,15 @@ def test_a_list_without_a_heading_is_one_prompt_per_line(read):
     assert prompts(rows) == ["where is it, and why?", "what is it?"]
     assert guesses == ["It has no heading, so each line is a prompt."]
     assert prompts(read('["where?", "what?"]', "list.json")[0]) == ["where?", "what?"]
-    assert prompts(read("question\nwhere?\n", "list.txt")[0][:0]) == []
+    assert read("question\nwhere?\n", "list.txt")[0][0][1] == {"question": "where?"}
 
 
 @pytest.mark.parametrize(
     ("content", "name", "sentence", "step"),
     [
         (b"version https://git-lfs.github.com/spec/v1\noid x", "p.jsonl", "pointer of Git LFS", "git lfs pull"),
+        (b"\x89PNG\xff", "p.jsonl", "is a picture", "file of prompts"),
+        (b"\x8e\x01\x02\xff\xfe", "p.jsonl", "is not text", "CSV"),
         (b"<!DOCTYPE html><html>", "p.csv", "is a web page", "Download the file itself"),
         (b"\x28\xb5\x2f\xfdrest", "p.jsonl.zst", "compressed with zstd", "Unpack"),
         (b"\x1f\x8bnothing", "p.jsonl.gz", "its compression is broken", "again"),

@@ -77,3 +77,36 @@ def test_the_example_experiment_is_named_only_where_it_is(tmp_path, monkeypatch)
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "refusal.yaml").touch()
     assert first_commands() == ["ppo train configs/refusal.yaml"]
+
+
+HOSTILE = [
+    "a b",
+    "x; touch F #",
+    "$(touch F)",
+    "`touch F`",
+    "a'b\nc\x1b]0;title\x07\\d",
+    "\u202eabc\u2066",
+    "\x9bm",
+    "",
+    "~x",
+    "!h",
+    "a\udc80b",
+    "🙂",
+]
+
+
+@pytest.mark.process
+def test_a_suggested_command_pastes_as_the_words_that_it_names():
+    for word in HOSTILE:
+        line = command("show", word)
+        assert line.isprintable(), line
+        pasted = subprocess.run(
+            ["bash", "-c", f"printf '%s' {line.partition(' show ')[2]}"], capture_output=True, check=True
+        )
+        assert pasted.stdout == word.encode("utf-8", "surrogateescape")
+    assert command("show", "\ud83d").isprintable()
+
+
+def test_a_path_that_begins_as_an_option_does_is_no_option():
+    assert command("show", Path("-rf")).endswith(" show ./-rf")
+    assert command("train", "--resume", Path("runs/-rf")).endswith(" --resume runs/-rf")

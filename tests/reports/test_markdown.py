@@ -1,5 +1,6 @@
 """A comparison as Markdown: what it says, and that nobody's text becomes markup in it."""
 
+import pytest
 from markdown_it import MarkdownIt
 
 from ppo_cli.records.results import ComparisonResult
@@ -79,3 +80,19 @@ def test_what_a_model_says_stays_text():
 def test_escaped_text_reads_as_it_was():
     text_of_user = "a *b* [c](d) | <e> & `f` \\ #g"
     assert MarkdownIt().renderInline(escape_markdown(text_of_user)) == ("a *b* [c](d) | &lt;e&gt; &amp; `f` \\ #g")
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("www.example.org", r"www\.example.org"),
+        ("WWW.example.org", r"WWW\.example.org"),
+        ("a@b.org", r"a\@&#8203;b.org"),
+        ("@someone", r"\@&#8203;someone"),
+        ("#12", r"\#&#8203;12"),
+        ("https://example.org", r"https\://example.org"),
+        ("awww. No", "awww. No"),
+    ],
+)
+def test_no_address_name_or_number_becomes_a_link(text, escaped):
+    assert escape_markdown(text) == escaped

@@ -147,7 +147,7 @@ def test_the_models_own_pad_token_decides(save):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda w: {f"module.{name}": value for name, value in w.items()}, r"names start with 'module\.'"),
+        (lambda w: {f"module.{name}": value for name, value in w.items()}, r"names hold 'module\.'"),
         (lambda w: {name: value for name, value in w.items() if "layers.1." not in name}, r"layers\.1\..* is missing"),
         (lambda w: {**w, "score.weight": torch.zeros(3, 32)}, r"score\.weight has another shape"),
         (lambda w: {**w, "score.weight": torch.full((1, 32), float("nan"))}, "holds NaN"),

@@ -7,7 +7,7 @@ from ppo_cli.experiment.load import load_experiment
 from ppo_cli.records.events import ignore_events
 from ppo_cli.setup.freeze_inputs import freeze_inputs, verify_against_lock
 from ppo_cli.setup.resolve import read_inputs, resolve_experiment
-from ppo_cli.store.runs import create_run
+from ppo_cli.store.new_run import create_run
 
 
 @pytest.fixture

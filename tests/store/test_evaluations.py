@@ -2,6 +2,7 @@
 
 import errno
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,22 @@ from ppo_cli.behaviours.label_answers import RULES_VERSION, label_sample
 from ppo_cli.behaviours.measures import measure_named
 from ppo_cli.errors import IntegrityError, PpoError, UsageError
 from ppo_cli.evaluation.results import read_evaluation
+from ppo_cli.experiment.digest import sha256_file, sha256_of
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.measures import Estimate
-from ppo_cli.store.evaluations import is_complete, read_samples, read_summary, write_evaluation
-from ppo_cli.store.files import read_lines, write_bytes
+from ppo_cli.store.evaluations import (
+    AskedPrompt,
+    EvaluatedPolicy,
+    PartialSamples,
+    is_complete,
+    read_measured,
+    read_samples,
+    read_summary,
+    require_evaluation_of,
+    sole_evaluation,
+    write_evaluation,
+)
+from ppo_cli.store.files import read_json, read_lines, write_bytes, write_json
 from tests.answers import sample
 
 PROMPTS = [Prompt(id=f"p{i}", text=f"prompt {i}", expect="refuse" if i % 2 else "comply") for i in range(4)]
@@ -142,3 +155,103 @@ def test_a_disk_that_fills_up_before_the_summary_leaves_it_incomplete(folder, mo
     with pytest.raises(PpoError, match=r"No space is left on the disk of .*summary\.json"):
         write(folder)
     assert not is_complete(folder)
+
+
+# --- what an evaluation is of ------------------------------------------------------------------------
+
+
+def reread(folder):
+    return read_evaluation(folder, PROMPTS, "step 10", None)
+
+
+def rewrite_samples(folder, change):
+    """Changes the samples and, as a careful editor would, their digest in the summary too."""
+    lines = (folder / "samples.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    write_bytes(folder / "samples.jsonl", "".join(change(lines)).encode())
+    edit_summary(folder, files={"samples.jsonl": sha256_file(folder / "samples.jsonl")})
+
+
+def edit_summary(folder, **changes):
+    summary = {**read_json(folder / "summary.json"), **changes}
+    summary.pop("sha256")
+    write_json(folder / "summary.json", {**summary, "sha256": sha256_of(summary)})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda lines: lines[::2], lambda lines: lines[:-1], lambda lines: lines * 2, lambda lines: lines[:-1] + lines[:1]],
+)
+def test_samples_that_are_missing_or_there_twice_are_noticed(folder, change):
+    write(folder)
+    reread(folder)
+    rewrite_samples(folder, change)
+    with pytest.raises(IntegrityError, match="does not hold each answer once"):
+        reread(folder)
+
+
+def test_answers_to_prompts_of_another_wording_are_refused(folder):
+    write(folder)
+    with pytest.raises(IntegrityError, match="other prompts than these"):
+        read_evaluation(folder, [replace(prompt, text="else") for prompt in PROMPTS], "step 10", None)
+
+
+def test_a_summary_that_was_edited_is_noticed(folder):
+    write(folder)
+    summary = read_json(folder / "summary.json")
+    write_json(folder / "summary.json", {**summary, "measures": {}})
+    for read in (read_summary, read_measured):
+        with pytest.raises(IntegrityError, match=r"summary\.json was edited"):
+            read(folder)
+
+
+@pytest.mark.parametrize(("what", "value"), [("lock", "b"), ("step", 9), ("checkpoint", "d")])
+def test_an_evaluation_of_another_run_step_or_checkpoint_is_refused(folder, what, value):
+    of = {"lock": "a", "step": 10, "checkpoint": "c"}
+    summary = {"of": {**of, what: value}}
+    with pytest.raises(IntegrityError, match="evaluation of another"):
+        require_evaluation_of(summary, EvaluatedPolicy(**of), folder)
+    require_evaluation_of({"of": of}, EvaluatedPolicy(**of), folder)
+
+
+# --- answers so far ----------------------------------------------------------------------------------
+
+A, B = AskedPrompt("a", "1"), AskedPrompt("b", "2")
+
+
+def rows_of(*texts):
+    return [[{"token_ids": [number], "text": text} for number in range(2)] for text in texts]
+
+
+def test_partial_samples_are_known_by_their_prompt_not_by_their_place(tmp_path):
+    PartialSamples(tmp_path, {"x": 1}).add([A, B], rows_of("a", "b"))
+    again = PartialSamples(tmp_path, {"x": 1})
+    assert again.answers([B, A], 2) == rows_of("b", "a")
+    assert again.answers([AskedPrompt("a", "changed")], 2) is None
+    assert again.answers([A], 3) is None
+    assert PartialSamples(tmp_path, {"x": 2}).answers([A], 2) is None
+
+
+def test_an_answer_under_another_prompt_is_not_taken_up(tmp_path):
+    PartialSamples(tmp_path, {}).add([A, B], rows_of("a", "b"))
+    path = tmp_path / "partial_samples.jsonl"
+    header, *lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([header, *lines[2:], *lines[:1]]))
+    again = PartialSamples(tmp_path, {})
+    assert (again.answers([A], 2), again.answers([B], 2)) == (None, rows_of("b"))
+
+
+def test_one_process_at_a_time_evaluates_into_a_folder(tmp_path):
+    with sole_evaluation(tmp_path / "e"):
+        with pytest.raises(UsageError, match="Another process is evaluating"), sole_evaluation(tmp_path / "e"):
+            pass
+        (tmp_path / "e" / "inside").touch()
+    assert [path.name for path in (tmp_path / "e").iterdir()] == ["inside"]
+    with sole_evaluation(tmp_path / "e"):
+        pass
+
+
+def test_an_evaluation_is_not_written_through_a_link(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "e").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match="is a link"), sole_evaluation(tmp_path / "e"):
+        pass

@@ -57,7 +57,7 @@ def test_a_full_disk_is_one_sentence_and_the_old_file_stays(old_file, monkeypatc
     with pytest.raises(PpoError, match=r"No space is left on the disk of .*state\.json") as caught:
         write_text(old_file, "new\n")
     assert caught.value.exit_code == 1
-    assert "--resume" in caught.value.next_step
+    assert caught.value.next_step == "Free some space, then run the command again."
     assert old_file.read_text() == "old\n"
 
 
@@ -72,7 +72,15 @@ def test_a_missing_permission_is_one_sentence(tmp_path, code):
     with pytest.raises(UsageError, match="No permission to write") as caught, disk_errors(tmp_path):
         failing(code)()
     assert caught.value.exit_code == 2
-    assert "output=DIR" in caught.value.next_step
+    assert "Change its permissions" in caught.value.next_step
+
+
+@pytest.mark.parametrize("inner", [False, True])
+def test_a_command_says_how_it_writes_elsewhere(tmp_path, monkeypatch, inner):
+    monkeypatch.setattr(os, "fsync", failing(errno.EROFS))
+    with pytest.raises(UsageError, match="No permission") as caught, disk_errors(tmp_path, "Name it with --html."):
+        write_text(tmp_path / "x", "") if inner else failing(errno.EACCES)()
+    assert caught.value.next_step == "Name it with --html."
 
 
 def test_a_path_below_a_regular_file_is_one_sentence(tmp_path):

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from ppo_cli.errors import CheckFailedError, IntegrityError, InterruptedRunError, PpoError, UsageError
+from ppo_cli.evaluation.run_list import run_rows
 from ppo_cli.experiment import freeze
 from ppo_cli.experiment.load import load_frozen, to_yaml
 from ppo_cli.experiment.schema import Experiment, Model, Prompts, Reward
@@ -21,12 +22,12 @@ from ppo_cli.records.training import Episode
 from ppo_cli.store import runs
 from ppo_cli.store.files import read_json, read_lines, write_json
 from ppo_cli.store.layout import PROMPT_FILES
-from ppo_cli.store.run_lock import is_held
+from ppo_cli.store.new_run import create_run
+from ppo_cli.store.run_lock import RunLock, is_held
 from ppo_cli.store.runs import (
     RUN_FORMAT,
     FrozenExperiment,
     Run,
-    create_run,
     find_run,
     list_runs,
     recording_failure,
@@ -142,6 +143,17 @@ def test_a_pinned_file_that_was_changed_or_removed_is_noticed(claim, name):
     path.unlink()
     with pytest.raises(IntegrityError, match=rf"{name} .* is missing after freezing"):
         run.verify()
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "inputs/eval.jsonl"])
+def test_a_digest_of_a_file_that_was_edited_in_the_lock_is_noticed(claim, name):
+    run = claim()
+    path, lock = run.layout.root / name, run.layout.lock
+    before, digest = path.read_text(encoding="utf-8"), run.lock().files[name]
+    edit(path, f"{before}\n")
+    edit(lock, lock.read_text(encoding="utf-8").replace(digest, _sha256(f"{before}\n")))
+    with pytest.raises(IntegrityError, match=r"freeze\.lock was edited after freezing: its files"):
+        Run(run.layout.root).verify()
 
 
 def test_a_run_without_its_lock_is_not_trusted(claim):
@@ -271,12 +283,115 @@ def test_a_lock_is_not_inherited_by_a_program_that_the_process_starts(claim):
 
 def test_reopening_removes_half_written_files_and_nothing_else(claim):
     run = claim()
-    torn = run.layout.evaluations / ".summary.json.k3_x9q2z"
+    torn = run.layout.evaluations / ".ppo-partial-summary.json-k3_x9q2z"
     torn.write_text("{")
     before = {path for path in run.layout.root.rglob("*") if path != torn}
     run.close("interrupted", exit_code=130)
     run.reopen()
     assert set(run.layout.root.rglob("*")) == before
+
+
+def test_reopening_leaves_files_of_the_user_alone(claim, tmp_path):
+    run = claim()
+    (tmp_path / ".ppo-partial-elsewhere").touch()
+    (run.layout.root / "linked").symlink_to(tmp_path)
+    mine = [run.layout.root / name for name in (".env.local", ".my.notes", "checkpoints/.keep.me")]
+    for path in mine:
+        path.write_text("mine")
+    run.close("interrupted", exit_code=130)
+    run.reopen()
+    assert all(path.is_file() for path in [*mine, tmp_path / ".ppo-partial-elsewhere"])
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "eval", "reports", "metrics.jsonl", "alarms.json", "eval/step-000002"])
+def test_a_run_is_not_written_through_a_link(claim, tmp_path, name):
+    run = claim()
+    run.close("interrupted", exit_code=130)
+    path, elsewhere = run.layout.root / name, tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    if path.is_dir():
+        path.rmdir()
+    path.symlink_to(elsewhere)
+    with pytest.raises(UsageError, match=f"{name} is a link"):
+        run.reopen()
+    assert run.state().status == "interrupted"
+
+
+@pytest.mark.parametrize("writes", range(6))
+def test_a_folder_that_a_full_disk_left_without_its_state_is_taken_over(claim, monkeypatch, writes):
+    fsync, calls = os.fsync, []
+
+    def full(handle):
+        calls.append(handle)
+        if len(calls) > writes:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(handle)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(PpoError, match="No space is left"):
+            claim()
+    run = claim()
+    assert run.name == "x-s1"
+    run.verify()
+    run.close("interrupted", exit_code=130)
+
+
+def test_a_folder_without_its_state_is_left_to_the_process_that_makes_it(claim, tmp_path):
+    folder = tmp_path / "runs" / "x-s1"
+    folder.mkdir(parents=True)
+    lock = RunLock(folder / ".running")
+    with pytest.raises(UsageError, match="Another process is making"):
+        claim()
+    assert claim(repeat=True).name == "x-s1-2"
+    lock.release()
+    assert claim().name == "x-s1"
+
+
+def test_a_run_that_lost_its_state_is_not_taken_over(claim):
+    run = claim()
+    add_updates(run, 1)
+    run.close("interrupted", exit_code=130)
+    run.layout.state.unlink()
+    with pytest.raises(UsageError, match="exists already, and is not a run"):
+        claim()
+    with pytest.raises(UsageError, match=r"it has no run\.json"):
+        find_run(run.layout.root)
+
+
+def test_a_file_system_without_locks_is_refused(claim, monkeypatch):
+    def unsupported(*_):
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    with pytest.raises(UsageError, match="cannot be locked against a second process") as caught:
+        claim()
+    assert "--runs-dir" in caught.value.next_step
+
+
+def test_a_renamed_folder_is_shown_under_its_new_name(claim):
+    run = claim()
+    run.close("interrupted", exit_code=130)
+    root = run.layout.root.rename(run.layout.root.with_name("bad run"))
+    assert Run(root).state().id == "bad run"
+    (row,) = run_rows(root.parent)
+    assert find_run(row.state.id, root.parent).layout.root == root
+    assert "'" in succeed("runs", "--runs-dir", root.parent).out.partition("--resume ")[2]
+
+
+def test_a_run_is_found_by_the_beginning_of_its_name_and_as_the_latest(claim, tmp_path):
+    first, second = claim("refusal-a"), claim("refusal-b")
+    first.update_state(started="2030-01-01T00:00:00+00:00")
+    runs_dir = tmp_path / "runs"
+    assert find_run("refusal-b", runs_dir).name == find_run("refusal-b"[:9], runs_dir).name == second.name
+    assert find_run("latest", runs_dir).name == first.name
+    with pytest.raises(UsageError, match="2 runs begin with refus: refusal-a, refusal-b"):
+        find_run("refus", runs_dir)
+    for name in ("", "other", "refus/x", ".."):
+        with pytest.raises(UsageError):
+            find_run(name, runs_dir)
+    with pytest.raises(UsageError, match="no such run"):
+        find_run("refusal", runs_dir, exact=True)
 
 
 def test_a_gone_process_does_not_change_how_a_run_ended(claim):

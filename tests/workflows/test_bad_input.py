@@ -47,7 +47,7 @@ FILES = {
     "list": ("- a\n", r"holds a list, not keys and values\."),
     "sentence": ("42\n", r"holds a single value, not keys and values\."),
     "syntax": ("name: x\nkl: {coef: 1\ngoal: y\n", r"not readable as YAML: line 3"),
-    "tab": ("name: x\nkl:\n\tcoef: 1\n", r"not readable as YAML: line 3"),
+    "tab": ("name: x\nkl:\n\tcoef: 1\n", r"line 3: begins with a tab\. → Indent it with blanks"),
     "duplicate": ("name: x\ngoal: y\nname: z\n", r"line 3: .*duplicate key name"),
     "object": ("name: !!python/object/apply:os.system ['true']\n", r"not readable as YAML: line 1"),
 }
@@ -77,7 +77,7 @@ def test_no_such_file_a_directory_and_bytes_that_are_no_text(tmp_path, command):
 OVERRIDES = {
     "kl.coeff=0.1": r"override: kl\.coeff: no such key; did you mean kl\.coef\? → ",
     "learning_rate=1": r"learning_rate: no such key; did you mean ppo\.learning_rate\?",
-    "zzz.qqq=1": r"zzz: no such key\. → ",
+    "zzz.qqq=1": r"zzz\.qqq: no such key\. → ",
     "kl.coef=-0.1": r"kl\.coef: must be at least 0, got -0\.1\.",
     "kl.coef=abc": r"kl\.coef: must be a number, got 'abc'\.",
     "kl.coef=null": r"kl\.coef: must be a number, got null\.",
@@ -166,7 +166,7 @@ def test_prompt_files_that_are_none(tiny_config, tmp_path):
     assert_matches(refused("train", tiny_config, "prompts.train=none.jsonl"), r"none\.jsonl: no such prompt file\.")
     assert_matches(refused("train", tiny_config, f"prompts.train={tmp_path}"), r"is a directory, not a prompt file\.")
     assert_matches(refused("train", tiny_config, "prompts.eval=empty.jsonl"), r"empty\.jsonl holds no prompts\.")
-    assert_matches(refused("train", tiny_config, "prompts.eval=picture.jsonl"), r"picture\.jsonl: not UTF-8")
+    assert_matches(refused("train", tiny_config, "prompts.eval=picture.jsonl"), r"picture\.jsonl is a picture\.")
     assert_matches(
         refused("train", tiny_config, "prompts.eval=empty.jsonl/x"), r"l/x cannot be read: not a directory\."
     )
@@ -257,7 +257,7 @@ def test_an_output_folder_that_may_not_be_written_is_refused(tiny_config, monkey
         return allowed(path, *words, **settings)
 
     monkeypatch.setattr(Path, "mkdir", forbidden)
-    assert_matches(refused("train", tiny_config), r"tiny-kl.* → Choose another folder with output=DIR")
+    assert_matches(refused("train", tiny_config), r"tiny-kl.* → Choose another folder with --runs-dir DIR")
 
 
 @pytest.fixture
@@ -433,7 +433,7 @@ def test_an_evaluation_that_could_not_be_written_is_not_begun(tiny_model, shared
     (tmp_path / "file").write_text("precious")
     monkeypatch.setattr(evaluate, "sample_answers", lambda *words: pytest.fail("it answered first"))
     message = refused("eval", "--checkpoint", tiny_model, "--config", shared_config, "--runs-dir", "file")
-    assert_matches(message, r"file.* → Choose another folder")
+    assert_matches(message, r"file.* → Name a folder that may be written with --runs-dir DIR")
     assert (tmp_path / "file").read_text() == "precious"
 
 
@@ -509,7 +509,7 @@ def test_words_that_are_no_command_are_refused_with_where_to_look(words):
     assert screen.code == 2
     assert "Traceback" not in screen.err
     assert re.search(WORDS[words], screen.err), screen.err
-    assert re.search(r"Try 'ppo.* --help' for help", screen.err)
+    assert re.search(r"→ Read `ppo.* --help`", screen.err)
 
 
 def test_an_error_as_json_has_the_sentence_the_next_step_and_the_code(tiny_config):

@@ -1,5 +1,6 @@
 """`ppo init` with the user's own prompts, and its questions at a terminal."""
 
+import json
 import os
 import pty
 import subprocess
@@ -73,6 +74,43 @@ def test_what_was_dropped_and_guessed_is_on_the_screen():
     assert "89 prompts for training, 31 for evaluation." in screen
 
 
+def test_inputs_and_conversations_are_taken_whole_and_said():
+    own = [line.split(",")[0] for line in table(120).splitlines()[1:]]
+    rows = [{"instruction": f"Say it of number {n % 3}.", "input": text, "output": "x"} for n, text in enumerate(own)]
+    Path("mine.json").write_text(json.dumps(rows))
+    screen = " ".join(init("--from-file", "mine.json").out.split())
+    assert "`instruction` and `input` make one prompt (120 of 120 rows)" in screen
+    assert {prompt.text for side in sets() for prompt in side} == {
+        f"{row['instruction']}\n\n{row['input']}" for row in rows
+    }
+    chats = [
+        {
+            "messages": [
+                {"role": "system", "content": "Answer as a pirate does."},
+                {"role": "user", "content": text},
+                {"role": "assistant", "content": "Arr."},
+                {"role": "user", "content": "Go on."},
+            ]
+        }
+        for text in own
+    ]
+    Path("chats.jsonl").write_text("\n".join(map(json.dumps, chats)))
+    screen = " ".join(init("--from-file", "chats.jsonl", "--force").out.split())
+    assert "Earlier turns are part of the prompt (120 of 120 rows)" in screen
+    train, evaluation = sets()
+    assert {len(prompt.messages) for prompt in [*train, *evaluation]} == {4}
+    assert overlaps(evaluation, train) == []
+
+
+def test_prompts_in_a_chat_format_are_named():
+    plain = table(120).splitlines()
+    forged = [line.replace(",", "<|im_end|>,", 1) if n % 10 == 1 else line for n, line in enumerate(plain)]
+    Path("mine.csv").write_text("\n".join(forged) + "\n")
+    screen = " ".join(init("--from-file", "mine.csv").out.split())
+    assert "12 of 120 prompts" in screen
+    assert "hold control tokens (<|im_end|>); they are read as text" in screen
+
+
 def test_too_few_prompts_for_the_effect_are_told_with_the_number_it_takes():
     Path("mine.csv").write_text(table())
     screen = " ".join(init("--from-file", "mine.csv").out.split())
@@ -140,7 +178,7 @@ def test_a_file_that_cannot_be_used_is_one_sentence_and_writes_nothing(content, 
         (("--from-file", "a.csv", "--from-dataset", "b"), "two sources"),
         (("--eval-share", "0.5"), "has no effect"),
         (("--from-file", "a.csv", "--eval-share", "1"), "must lie between 0 and 1"),
-        (("--from-file", "none.csv"), "no such file"),
+        (("--from-file", "none.csv"), "no such prompt file"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(words, sentence):

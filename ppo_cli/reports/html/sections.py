@@ -12,6 +12,7 @@ from ppo_cli.behaviours.measures import MEASURES, is_headline, measure_named
 from ppo_cli.experiment.values import format_value
 from ppo_cli.records.comparisons import Comparison, MeasureChange, SeedSpread
 from ppo_cli.records.measures import Estimate, Measure
+from ppo_cli.records.secrets import masked_arguments
 from ppo_cli.reports import charts, formatting
 from ppo_cli.reports.html.page_data import Page
 from ppo_cli.reports.sentences import AGREES, seeds_note
@@ -160,7 +161,7 @@ def provenance(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     start, end = str(reference.get("sha256_at_start")), str(reference.get("sha256_at_end"))
     frozen = "same sha256 at start and end" if start == end else "NOT the same at start and end"
     return [
-        ("command", " ".join(map(str, record.get("argv") or []))),
+        ("command", " ".join(masked_arguments([str(word) for word in record.get("argv") or []]))),
         ("git", f"{git.get('commit', 'none')}{' with uncommitted changes' if git.get('dirty') else ''}"),
         ("python", str(record.get("python"))),
         ("packages", ", ".join(f"{name} {packages[name]}" for name in LEADING_PACKAGES if name in packages)),
