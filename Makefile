@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
+PARALLEL = -n auto --dist loadfile  # a process per core; the tests of one file share what they train
 UNIT_TESTS = $(addprefix tests/,alarms behaviours experiment models prompts records reports rewards setup stats store text) \
 	tests/test_house_rules.py
 TEXTS = ppo_cli tests benchmarks configs docs README.md CONTRIBUTING.md CHANGELOG.md Makefile pyproject.toml
@@ -18,10 +19,10 @@ demo: $(READY)  ## install, then train the refusal experiment and say what chang
 	$(BIN)/ppo train configs/refusal.yaml --repeat
 
 test: $(READY)  ## install, then run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 fast: $(READY)  ## the unit tests only, in less than a minute
-	$(BIN)/python -m pytest -m "not slow and not process and not builtin_model" $(UNIT_TESTS)
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow and not process and not builtin_model" $(UNIT_TESTS)
 
 fuzz: $(READY)  ## 10 minutes of wrong configs and records (in the tests: some seconds of each)
 	PPO_FUZZ_SECONDS=150 $(BIN)/python -m pytest tests/fuzz

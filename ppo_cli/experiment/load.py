@@ -194,8 +194,8 @@ class _References:
     def replaced_in(self, file_tree: Mapping[str, Any], override_tree: Mapping[str, Any]) -> dict[str, Any]:
         """A file's tree with its overrides; left out is what cannot be replaced, and what is still to be given."""
         has_references = _texts(file_tree) or _texts(override_tree)
-        below = [_defaults(self._types)] if has_references else []
-        merged = OmegaConf.merge(*below, dict(file_tree), dict(override_tree))
+        defaults = _defaults(self._types) if has_references else {}
+        merged = OmegaConf.create(_merged(_merged(defaults, file_tree), override_tree))
         return cast("dict[str, Any]", self._part(_plain(merged), merged, ""))
 
     def _part(self, raw: Any, config: Any, path: str) -> Any:  # noqa: ANN401 - any part of a tree
@@ -227,6 +227,18 @@ class _References:
 
 
 _LEFT_OUT = object()
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Two trees as one: groups are merged; any other value above counts, unless it is still to be given."""
+    merged = dict(below)
+    for name, value in above.items():
+        old = merged.get(name)
+        if isinstance(old, dict) and isinstance(value, dict):
+            merged[name] = _merged(old, value)
+        elif value != MISSING or name not in merged:
+            merged[name] = value
+    return merged
 
 
 def _texts(tree: Any, path: str = "") -> dict[str, str]:  # noqa: ANN401 - any part of a tree

@@ -13,6 +13,7 @@ from ppo_cli.experiment.schema import ROUNDS
 from ppo_cli.experiment.schema_index import key_of
 from ppo_cli.experiment.values import flatten, to_dict
 from ppo_cli.preflight.planned_cost import estimate_cost
+from ppo_cli.prompts.chat_markup import markup_notices
 from ppo_cli.records.events import Event, Notice
 from ppo_cli.records.results import ConfigKeyRow, DryRunResult
 from ppo_cli.rewards.static_checks import check_reward
@@ -79,5 +80,9 @@ def dry_run(config: str | Path | LoadedExperiment, *, runs_dir: str | Path | Non
         cost=estimate_cost(inputs),
         parent=ancestry.get("parent"),
         changed=ancestry["changed_keys"] if "parent" in ancestry else {},
-        notices=tuple(event.text for event in events if isinstance(event, Notice)),
+        notices=(
+            *inputs.notices,
+            *markup_notices([*inputs.train, *inputs.evaluation]),
+            *(event.text for event in events if isinstance(event, Notice)),
+        ),
     )

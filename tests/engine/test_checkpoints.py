@@ -259,5 +259,5 @@ def test_what_is_not_in_the_manifest_is_refused(tmp_path, link):
         (folder / "adapter").symlink_to(tmp_path)
     else:
         (folder / "adapter_config.json").write_text("{}")
-    with pytest.raises(IntegrityError, match="adapter.* is not among the files"):
+    with pytest.raises(IntegrityError, match=r"adapter.* is not among the files"):
         verify_checkpoint(folder)

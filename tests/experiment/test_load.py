@@ -240,3 +240,9 @@ def test_an_experiment_cannot_be_changed_and_can_be_sent_to_another_process(writ
         experiment.kl.coef = 1.0
     assert pickle.loads(pickle.dumps(experiment)) == experiment
     assert hash(experiment.kl) == hash(Kl(coef=0.15))
+
+
+@pytest.mark.parametrize("override", ["tracking={a: 1}", "kl=[1]", "reward.terms=[1]", "model.train.lora=[1]"])
+def test_a_value_of_another_shape_beside_a_reference_is_named(write, override):
+    with pytest.raises(ConfigError, match="must be"):
+        load_experiment(write(BASE), [override, "goal=${name}"])

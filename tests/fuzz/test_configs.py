@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ppo_cli.errors import PpoError
 from ppo_cli.experiment.load import load_experiment, to_yaml
 from ppo_cli.experiment.schema_index import schema_keys
-from tests.fuzz.limits import FUZZ, Clock
+from tests.fuzz.limits import FUZZ, for_a_while
 from tests.fuzz.values import HOSTILE, changed, places, values
 
 pytestmark = pytest.mark.slow
@@ -56,8 +56,10 @@ def read(file, text, overrides=()):
 
 
 def test_a_wrong_value_in_any_place(file):
-    clock = Clock()
+    for_a_while(lambda check_time: _change_values(file, check_time))
 
+
+def _change_values(file, check_time):
     @FUZZ
     @given(st.lists(st.tuples(st.sampled_from(PLACES), values, st.booleans()), min_size=1, max_size=3))
     def run(changes):
@@ -65,14 +67,17 @@ def test_a_wrong_value_in_any_place(file):
         for path, value, delete in changes:
             if path in list(places(tree)):
                 tree = changed(tree, path, value, delete=delete)
-        if not clock.is_over():
-            read(file, json.dumps(tree))
+        check_time()
+        read(file, json.dumps(tree))
 
     run()
 
 
 def test_any_edit_of_the_text(file):
-    clock = Clock()
+    for_a_while(lambda check_time: _edit_text(file, check_time))
+
+
+def _edit_text(file, check_time):
     parts = st.sampled_from(
         [
             *TEXT,
@@ -98,14 +103,17 @@ def test_any_edit_of_the_text(file):
     @FUZZ
     @given(st.integers(0, len(TEXT)), st.integers(0, 12), st.lists(parts, max_size=4).map("".join))
     def run(start, length, part):
-        if not clock.is_over():
-            read(file, TEXT[:start] + part + TEXT[start + length :])
+        check_time()
+        read(file, TEXT[:start] + part + TEXT[start + length :])
 
     run()
 
 
 def test_any_override(file):
-    clock = Clock()
+    for_a_while(lambda check_time: _override(file, check_time))
+
+
+def _override(file, check_time):
     written = st.one_of(
         st.text(max_size=20), st.sampled_from([str(value) for value in HOSTILE[:6]] + ["1:30", "[a", "{a: b"])
     )
@@ -113,7 +121,7 @@ def test_any_override(file):
     @FUZZ
     @given(st.one_of(st.sampled_from(KEYS), st.text(max_size=12)), st.one_of(written, values.map(json.dumps)))
     def run(key, value):
-        if not clock.is_over():
-            read(file, TEXT, [f"{key.replace('*', 'mine')}={value}"])
+        check_time()
+        read(file, TEXT, [f"{key.replace('*', 'mine')}={value}"])
 
     run()

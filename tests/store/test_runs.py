@@ -385,7 +385,7 @@ def test_a_run_is_found_by_the_beginning_of_its_name_and_as_the_latest(claim, tm
     runs_dir = tmp_path / "runs"
     assert find_run("refusal-b", runs_dir).name == find_run("refusal-b"[:9], runs_dir).name == second.name
     assert find_run("latest", runs_dir).name == first.name
-    with pytest.raises(UsageError, match="2 runs begin with refus: refusal-a, refusal-b"):
+    with pytest.raises(UsageError, match="2 runs begin with refus: refusal-b, refusal-a"):
         find_run("refus", runs_dir)
     for name in ("", "other", "refus/x", ".."):
         with pytest.raises(UsageError):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ppo_cli.evaluation.evaluate import evaluate
+from ppo_cli.experiment.digest import sha256_of
 from ppo_cli.models import sampling
 from ppo_cli.training.train import resume
 from tests.terminal import fingerprint, process_environment, refused, succeed
@@ -73,9 +74,11 @@ def test_a_killed_evaluation_goes_on_and_ends_with_the_same_bytes(trained, copy,
     small_batches.clear()
     evaluate_until(killed, small_batches, done)
     folder = killed / "eval" / "step-000004"
-    assert len((folder / "partial_samples.jsonl").read_text().splitlines()) == 1 + done
+    rows = [json.loads(line) for line in (folder / "partial_samples.jsonl").read_text().splitlines()[1:]]
+    assert len({(row["prompt_id"], row["prompt_sha256"], row["sample"]) for row in rows}) == len(rows)
+    assert bool(rows) == bool(done)
     with (folder / "partial_samples.jsonl").open("a") as partial:
-        partial.write('{"answers": [[{"tok')  # what a kill leaves of a line
+        partial.write('{"prompt_id": "e')  # what a kill leaves of a line
 
     small_batches.clear()
     evaluate(str(killed / "checkpoints" / "step-000004"))
@@ -122,7 +125,9 @@ def test_rescoring_gives_what_the_evaluation_gave_without_touching_the_answers(t
     (scores,) = (run / "eval" / "step-000004").glob("scores.*.jsonl")
     scores.rename(scores.with_name("scores.refusal0.jsonl"))
     summary = run / "eval" / "step-000004" / "summary.json"
-    summary.write_text(json.dumps({**json.loads(summary.read_text()), "rules": "refusal0", "measures": {}}))
+    row = {**json.loads(summary.read_text()), "rules": "refusal0", "measures": {}}
+    row.pop("sha256")
+    summary.write_text(json.dumps({**row, "sha256": sha256_of(row)}))
     again = succeed("eval", "--checkpoint", run / "checkpoints" / "step-000004", "--rescore", "--json").json
     assert again == shown
     assert fingerprint(run / "eval" / "step-000004") == before

@@ -100,6 +100,8 @@ def conversations(config, count, start, name):
 def test_conversations_go_through_a_whole_run_with_every_turn(tiny_config):
     train, evaluation = conversations(tiny_config, 24, 0, "t.json"), conversations(tiny_config, 16, 40, "e.json")
     settings = (f"prompts.train={train}", f"prompts.eval={evaluation}", "prompts.max_tokens=128", "ppo.updates=2")
+    planned = succeed("train", tiny_config, *settings, "--dry-run", "--json").json
+    assert any("Earlier turns are part of the prompt (16 of 16 rows)" in notice for notice in planned["notices"])
     screen = succeed("train", tiny_config, *settings)
     assert "Earlier turns are part of the prompt (24 of 24 rows)" in " ".join((screen.out + screen.err).split())
     run = only_run()

@@ -1,7 +1,6 @@
 """Whatever the files of a model folder hold, the model is usable or the reason is one sentence."""
 
 import json
-import os
 import random
 import shutil
 import time
@@ -15,8 +14,8 @@ from ppo_cli.models import model_source
 from ppo_cli.models.chat_template import probe_template
 from ppo_cli.models.loading import load_model, load_tokenizer, model_digests
 from ppo_cli.preflight.tokenizer_checks import tokenizer_checks
+from tests.fuzz.limits import SECONDS
 
-SECONDS = float(os.environ.get("PPO_FUZZ_SECONDS", "5"))
 VALUES = [None, True, 0, -1, 10**30, 1e308, "", "x", "\u202e", [], [1], ["a"], {}, {"a": 1}, [[]], "float16", 7, 64]
 CONTENTS = [
     b"",
