@@ -129,7 +129,12 @@ def _parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
             OmegaConf.from_dotlist([override])
         except (yaml.YAMLError, OmegaConfBaseException, ValueError, RecursionError) as error:
             raise ConfigError(f"{where} is not readable: {one_line(error)}.", "Quote the value.") from None
-    return _plain(OmegaConf.from_dotlist(words))
+        except (LookupError, TypeError, AttributeError):  # brackets in the key
+            raise ConfigError(f"{where}: no such key.", "Example: kl.coef=0.05") from None
+    try:
+        return _plain(OmegaConf.from_dotlist(words))
+    except (OmegaConfBaseException, LookupError, TypeError, AttributeError, ValueError):
+        raise ConfigError("The overrides contradict each other.", "Give each key, or a group of keys, once.") from None
 
 
 def _as_text(override: str) -> str:

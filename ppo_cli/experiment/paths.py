@@ -44,7 +44,12 @@ def resolve_path(path: str, value: Any, types: Mapping[str, str], folder: Path) 
     kind = _path_kind(path, types)
     if kind is None or not isinstance(value, str) or any(mark in value for mark in NOT_YET_A_PATH):
         return value
-    return str((folder / Path(value).expanduser()).absolute()) if _is_path(kind, value, folder) else value
+    if not _is_path(kind, value, folder):
+        return value
+    try:
+        return str((folder / Path(value).expanduser()).absolute())
+    except RuntimeError:  # ~name of a user that this machine does not have
+        return str((folder / value).absolute())
 
 
 def term_types_in(*trees: Mapping[str, Any]) -> dict[str, str]:
@@ -118,4 +123,11 @@ def _is_path(kind: PathKind, value: str, folder: Path) -> bool:
         case "function":
             return PYTHON_FILE in value
         case "model":
-            return value.startswith((".", "/", "~")) or (folder / value).is_dir()
+            return value.startswith((".", "/", "~")) or _is_folder(folder / value)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # the name is too long
+        return False

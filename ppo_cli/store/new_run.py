@@ -1,7 +1,7 @@
 """Creating a run folder: claiming its name, and writing what is frozen into it.
 
-run.json is written last and makes the folder a run. One that a kill or a full disk left without it is taken over by the
-next `ppo train` of the same experiment.
+run.json is written last and turns the folder into a run. A folder that a kill or a full disk left without it is taken
+over by the next `ppo train` of the same experiment.
 
 Not here: what is frozen (`setup.freeze_inputs`), reading runs and adding records (`runs`).
 """
@@ -55,7 +55,7 @@ def create_run(root: Path, frozen: FrozenExperiment, state: Mapping[str, Any], r
 
 
 def _write_frozen(layout: RunLayout, frozen: FrozenExperiment, state: Mapping[str, Any]) -> None:
-    """Writes what is frozen; run.json comes last and makes the folder a run."""
+    """Writes what is frozen; run.json comes last and turns the folder into a run."""
     root = layout.root
     with disk_errors(root, ELSEWHERE):
         for name, text in {**frozen.texts, layout.lock.name: freeze.to_yaml(frozen.lock)}.items():

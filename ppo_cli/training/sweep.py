@@ -17,7 +17,14 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ppo_cli.errors import DiskFullError, InterruptedRunError, NoPermissionError, PpoError, RewardUnavailableError
+from ppo_cli.errors import (
+    DiskFullError,
+    InterruptedRunError,
+    NoPermissionError,
+    PpoError,
+    RewardUnavailableError,
+    as_ppo_error,
+)
 from ppo_cli.evaluation.run_alarms import recorded_names
 from ppo_cli.evaluation.run_list import last_evaluation
 from ppo_cli.preflight.enforce import enforce_no_overlap
@@ -235,7 +242,7 @@ class _Sweep:
         except ENDS_SWEEP:
             raise
         except Exception as error:  # noqa: BLE001 - any other error is this arm's own; the others can run
-            problem = error if isinstance(error, PpoError) else PpoError(f"{type(error).__name__}: {error}")
+            problem = as_ppo_error(error) or PpoError(f"{type(error).__name__}: {error}")
             self.on_event(Notice(text=f"{title} failed: {problem.message}", level="warning"))
             row = _arm_row(arm, root, problem)
         self.remaining.left = [other for other in self.remaining.left if other != root]

@@ -149,7 +149,7 @@ def _key_and_values(option: str) -> tuple[str, list[str]]:
     key, sign, values = option.partition("=")
     texts = [value.strip() for value in _split(values)]
     if not sign or not key.strip() or not all(texts):
-        raise UsageError(f"--sweep {option}: is not of the form KEY=VALUE,VALUE.", "Example: --sweep kl.coef=0.05,0.2")
+        raise UsageError(f"--sweep {option}: is not of the form NAME=VALUE,VALUE.", "Example: --sweep kl.coef=0.05,0.2")
     return key.strip(), texts
 
 

@@ -16,6 +16,7 @@ EXAMPLES = [
     Prompt(id=str(index), text=text, category="x", expect="any", pair_id=None, answer="no, sorry.")
     for index, text in enumerate(["hello", "what is it", "why", "how come", "say more", "go on"])
 ]
+DIGESTS = model_digests
 SETTINGS = Sft(epochs=12, learning_rate=3e-2, batch_size=3, lora_r=8, top_layers=3)
 
 
@@ -90,6 +91,20 @@ def test_a_changed_cache_is_noticed(warm):
     weights.write_bytes(bytes(data))
     with pytest.raises(IntegrityError, match="was changed"):
         warm(settings=SETTINGS.model_copy(update={"epochs": 1}))
+
+
+def test_every_file_of_the_cache_is_checked(warm):
+    settings = SETTINGS.model_copy(update={"epochs": 1})
+    (warm(settings=settings) / "config.json").write_text("{}")
+    with pytest.raises(IntegrityError, match=r"was changed: config\.json"):
+        warm(settings=settings)
+
+
+def test_another_config_json_is_another_warm_start(warm, tiny_model, monkeypatch):
+    settings = SETTINGS.model_copy(update={"epochs": 1})
+    before = warm(settings=settings)
+    monkeypatch.setattr("tests.engine.test_warm_start.model_digests", lambda *_: {**DIGESTS(*_), "config": "other"})
+    assert warm(settings=settings) != before
 
 
 def test_a_failed_training_leaves_no_half_model(warm, monkeypatch):

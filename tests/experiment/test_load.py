@@ -246,3 +246,15 @@ def test_an_experiment_cannot_be_changed_and_can_be_sent_to_another_process(writ
 def test_a_value_of_another_shape_beside_a_reference_is_named(write, override):
     with pytest.raises(ConfigError, match="must be"):
         load_experiment(write(BASE), [override, "goal=${name}"])
+
+
+@pytest.mark.parametrize("override", ["[w=0", "a[=1", "]=1", "a[b=1"])
+def test_an_override_whose_key_has_brackets_is_no_key(write, override):
+    with pytest.raises(ConfigError):
+        load_experiment(write(BASE), [override])
+
+
+@pytest.mark.parametrize("path", ["好" * 300, "~nobody-of-this-name/x"])
+def test_a_path_that_cannot_be_looked_up_is_taken_as_it_is(write, path):
+    experiment = load_experiment(write(BASE), [f"model.start={path}", f"prompts.train={path}"]).experiment
+    assert experiment.prompts.train.endswith(path)

@@ -6,7 +6,7 @@ import time
 
 from hypothesis import HealthCheck, Phase, settings
 
-SECONDS = float(os.environ.get("PPO_FUZZ_SECONDS", "8"))
+SECONDS = float(os.environ.get("PPO_FUZZ_SECONDS", "6"))
 LONG = "PPO_FUZZ_SECONDS" in os.environ
 FUZZ = settings(
     max_examples=10**6 if LONG else 400,

@@ -174,7 +174,7 @@ def test_the_token_comes_from_the_environment_and_is_written_nowhere(service, tm
 
 def test_a_query_is_in_no_message(service):
     service.plan = [503]
-    term = Term(f"{service.url}?key=opensesame", retries=1)
+    term = Term(f"{service.url}?v=opensesame", retries=1)
     with pytest.raises(RewardUnavailableError, match=r"/score does not score") as caught:
         term(*TEXTS)
     assert "opensesame" not in str(caught.value) + "".join(term.warnings)

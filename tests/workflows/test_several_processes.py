@@ -79,7 +79,13 @@ def test_two_processes_take_the_steps_of_one_and_go_on_after_an_interruption(tin
 def test_a_warm_start_is_trained_before_the_processes_join(tiny_config, tmp_path):
     sft = [{"prompt": f"please say word {number}", "answer": "hello there"} for number in range(4)]
     (tiny_config.parent / "sft.jsonl").write_text("".join(json.dumps(row) + "\n" for row in sft))
-    words = ("model.warm_start=sft.jsonl", "model.sft.epochs=1", "ppo.updates=2", "--processes", 2)
+    words = (
+        f"model.warm_start={tiny_config.parent / 'sft.jsonl'}",
+        "model.sft.epochs=1",
+        "ppo.updates=2",
+        "--processes",
+        2,
+    )
     code, out, err = finished(start(tmp_path, "warm", tiny_config, *words))
     assert code == 0, err
     assert out.count("finished after 2 updates") == 1
