@@ -118,7 +118,7 @@ def _read_yaml(source: Path) -> dict[str, Any]:
 def _parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
     for override in overrides:
         if "=" not in override or not override.split("=", 1)[0].strip():
-            raise ConfigError(f"override '{override}' is not of the form key=value.", "Example: kl.coef=0.05")
+            raise ConfigError(f"override '{override}' is not of the form NAME=VALUE.", "Example: kl.coef=0.05")
         if override.partition("=")[0].count(".") > MAX_DEPTH:
             raise ConfigError(f"override '{override[:60]}…': no such key.", "Example: kl.coef=0.05")
     words = [_as_text(override) for override in overrides]

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from ppo_cli.cli import app
 from ppo_cli.evaluation.label import label
-from ppo_cli.experiment.digest import sha256_file
-from ppo_cli.store.evaluations import read_summary
+from ppo_cli.experiment.digest import sha256_file, sha256_of
+from ppo_cli.store.evaluations import DIGEST, read_summary
 from ppo_cli.store.files import read_lines
 from ppo_cli.store.runs import Run
 from tests.terminal import refused, succeed
@@ -40,7 +40,8 @@ def run(trained, tmp_path):
         (folder / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in said))
         summary = json.loads((folder / "summary.json").read_text())
         summary["files"]["samples.jsonl"] = sha256_file(folder / "samples.jsonl")
-        (folder / "summary.json").write_text(json.dumps(summary))
+        content = {name: value for name, value in summary.items() if name != DIGEST}
+        (folder / "summary.json").write_text(json.dumps({**content, DIGEST: sha256_of(content)}))
         read_summary(folder)
     return run
 

@@ -114,7 +114,7 @@ def test_paths_in_the_file_start_at_the_file_and_in_overrides_here(write, tmp_pa
         ("kl.target=${kl}", r"kl\.target: '\$\{kl\}' refers to the group of keys that it is part of"),
         ("goal=${kl.coef", r"override 'goal=\$\{kl\.coef' is not readable"),
         ("tracking=[['${oc.env:HOME}']]", r"tracking\[0\]\[0\]: '\$\{oc\.env:HOME\}' calls a resolver"),
-        ("novalue", r"override 'novalue' is not of the form key=value"),
+        ("novalue", r"override 'novalue' is not of the form NAME=VALUE"),
     ],
 )
 def test_a_wrong_override_is_named_with_its_path(write, override, message):

@@ -11,6 +11,14 @@ from ppo_cli.training.interrupt import SIGNALS, StopRequest
 from ppo_cli.training.train import _interrupted
 
 
+@pytest.fixture(autouse=True)
+def hang_up_is_not_ignored():
+    """As in a terminal, also where the tests themselves run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_lets_the_update_finish(number):
     notices = []

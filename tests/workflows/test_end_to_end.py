@@ -13,7 +13,7 @@ from ppo_cli.experiment.load import load_experiment
 from ppo_cli.training.train import train
 from tests.tiny_models import write_rows
 
-SHIPPED = Path(__file__).parent.parent / "configs" / "refusal.yaml"
+SHIPPED = Path(__file__).parents[2] / "configs" / "refusal.yaml"
 SHORT = [
     "model.warm_start=null",
     "ppo.updates=2",

@@ -80,5 +80,5 @@ def test_a_run_killed_before_it_was_whole_does_not_stand_in_the_way(trained, sha
     (run / "run.json").unlink()  # it is written last of what makes a folder a run
     assert succeed("runs", "--json").json == []
     message = refused("train", shared_config)
-    assert "exists already. → " in message
+    assert "exists already, and is not a run. → " in message
     assert "--repeat" in message
