@@ -68,7 +68,6 @@ ALLOWED = (
     ("ppo_cli/alarms/", "earlier alarms"),  # a docstring names the article's phrase as a subtitle
     ("ppo_cli/stats/resampling.py", "earlier measures"),  # names of random streams, which must not change
     ("ppo_cli/behaviours/refusal_", ""),  # patterns of what models say
-    ("ppo_cli/stats/resampling.py", "earlier measures"),  # names of random streams, which must stay
 )
 
 
@@ -112,3 +111,21 @@ def test_a_contract_about_imports_names_every_module(contract, folder, others):
     (named,) = (entry for entry in settings["tool"]["importlinter"]["contracts"] if entry["name"] == contract)
     modules = {path.stem for path in (ROOT / "ppo_cli" / folder).glob("*.py")} - {"__init__"} - others
     assert set(named["modules"]) == {f"ppo_cli.{folder}.{module}" for module in modules}
+
+
+def test_the_tree_in_the_documentation_names_every_module():
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    tree = page[page.index("## The tree") : page.index("## Walk 1")]
+    named = set(re.findall(r"\w+\.py", tree))
+    modules = {path.name for path in (ROOT / "ppo_cli").rglob("*.py")}
+    screens = {path.name for path in (ROOT / "ppo_cli/reports/screens").glob("*.py")}
+    assert sorted(modules - named - screens - {"__init__.py"}) == []
+    assert sorted(named - modules) == []
+
+
+def test_the_questions_of_contributors_lead_to_files_that_are_there():
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = page[page.index("## Where is it?") :]
+    files = set(re.findall(r"`([a-z_]+/[a-z_]+\.py)", table))
+    assert len(files) >= 10
+    assert sorted(name for name in files if not (ROOT / "ppo_cli" / name).is_file()) == []
