@@ -156,7 +156,8 @@ def _split_rows(prompts: Sequence[Prompt], share: float, sft: Sequence[Prompt], 
     parts = split(prompts, share, alike=[pair for pair in pairs if pair[1] < count], learnt=learnt)
     if count < MIN_PROMPTS:
         raise PromptError(
-            f"{source} holds {count} different prompts, too few to split.", "Add prompts; a few hundred are usual."
+            f"{source} holds {count} different prompt{'s' if count != 1 else ''}, too few to split.",
+            "Add prompts; a few hundred are usual.",
         )
     if not parts.train or not parts.evaluation:
         raise PromptError(
