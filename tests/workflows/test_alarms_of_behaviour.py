@@ -46,6 +46,7 @@ def cautious(alarms_of, **settings):
     return alarms_of(of_any_words("t", 15, 1), of_any_words("e", 24, 2), **given)
 
 
+@pytest.mark.slow
 def test_a_policy_that_refuses_what_is_plainly_safe(alarms_of):
     (alarm,) = cautious(alarms_of)
     assert alarm["name"] == "too_many_changes"

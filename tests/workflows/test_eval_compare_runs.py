@@ -23,6 +23,7 @@ def copy(tmp_path):
 # --- eval --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_checkpoint_evaluated_again_gives_the_same_answers_and_the_same_change(trained, copy):
     run = copy(trained())
     before = fingerprint(run)

@@ -64,6 +64,7 @@ def evaluate_until(run, batches, wanted):
 # --- going on after a kill ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("done", [0, 1, 3])
 def test_a_killed_evaluation_goes_on_and_ends_with_the_same_bytes(trained, copy, small_batches, done):
     whole, killed = copy(trained()), copy(trained(), "killed")

@@ -21,6 +21,7 @@ def lines(path):
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
+@pytest.mark.slow
 def test_chinese_and_emoji_go_through_a_whole_run_unharmed(tiny_config):
     add(tiny_config, CHINESE + EMOJI)
     add(tiny_config, [f"{text} 再说一次" for text in CHINESE], "eval.jsonl")
@@ -43,6 +44,7 @@ def test_a_prompt_of_ten_thousand_characters_is_named(tiny_config):
     assert "its answer up to 8, but the model reads at most 512" in sentence
 
 
+@pytest.mark.slow
 def test_a_long_prompt_that_fits_goes_through(tiny_config):
     add(tiny_config, ["so " * 150])
     succeed("train", tiny_config, "prompts.max_tokens=500", "ppo.updates=2", "ppo.episodes_per_update=24")

@@ -37,6 +37,7 @@ def run(tiny_config, model):
     return interrupt(only_run())
 
 
+@pytest.mark.slow
 def test_a_run_that_starts_from_a_checkpoint_is_whole_and_says_where_it_comes_from(trained, tiny_config):
     first = trained()
     checkpoint = first / "checkpoints" / "step-000002"

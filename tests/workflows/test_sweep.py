@@ -61,6 +61,7 @@ def test_what_cannot_be_arms_is_refused_before_anything_is_trained(tiny_config, 
     assert not Path("runs").exists()
 
 
+@pytest.mark.slow
 def test_arms_are_the_runs_that_one_would_get_by_hand_and_are_not_run_twice(tiny_config, trained):
     result = succeed("train", tiny_config, *SHORT, *KL, "--json").json
     assert [(arm["value"], arm["status"]) for arm in result["arms"]] == [(0.05, "finished"), (0.5, "finished")]
@@ -80,6 +81,7 @@ def test_arms_are_the_runs_that_one_would_get_by_hand_and_are_not_run_twice(tiny
     assert "not that kl.coef caused it" in " ".join(again.out.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("error", "code", "sentence"),
     [
@@ -128,6 +130,7 @@ def test_an_interrupted_sweep_continues_with_the_same_command(tiny_config, train
         assert records(Path("runs") / arm["run"]) == records(by_hand)
 
 
+@pytest.mark.slow
 def test_a_service_that_fails_pauses_the_sweep_which_continues(tiny_config):
     words = ("train", tiny_config, *SHORT, *KL)
     with serving() as service:
@@ -157,6 +160,7 @@ def test_an_arm_that_fails_its_preflight_checks_is_named_too(tiny_config):
     assert screen.code == 5
 
 
+@pytest.mark.slow
 def test_an_arm_that_another_process_runs_is_left_to_it(tiny_config):
     words = ("train", tiny_config, *SHORT, *KL)
     arms = succeed(*words, "--json").json["arms"]
@@ -194,6 +198,7 @@ def test_a_dry_run_of_arms_makes_nothing_and_knows_how_far_they_are(tiny_config)
     assert "cost of the arms left to run: about 0 s and 0.0 GB" in screen
 
 
+@pytest.mark.slow
 def test_arms_of_a_parent_keep_their_lineage(tiny_config):
     parent = succeed("train", tiny_config, *SHORT, "--json").json["run"]
     out_of_round = ("--sweep", "reward.terms.ends_turn.weight=2,3", "--parent", parent)
