@@ -1,15 +1,15 @@
 """Side by side: TRL's PPO loop as its example sets it up (a), with our modules (b), and our loop (c).
 
-    python benchmarks/bench.py [--quick] [--arms a,b,c] [--growth] [--checkpoints]
+    python benchmarks/bench.py [--quick] [--loops a,b,c] [--growth] [--checkpoints]
 
-Each arm is a process of its own, so that its peak memory is its own. They run one after another on the same prompts,
+Each loop is a process of its own, so that its peak memory is its own. They run one after another on the same prompts,
 with the number of episodes, answer length, minibatches and PPO epochs of configs/refusal.yaml. Writes
 benchmarks/latest.json and prints a table for RESULTS.md.
 
 (a) follows TRL's examples/scripts/ppo/ppo.py: policy, reference, value and reward model as four models, float32,
 trained in full. (b) gives TRL's loop our policy with adapters, critic head and reward function.
 
-Not here: the arms (`arms`).
+Not here: the loops (`training_loops`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from arms import ARMS, CONFIG, our_trainer, prompt_tokens, set_up
+from training_loops import CONFIG, LOOPS, our_trainer, prompt_tokens, set_up
 
 HERE = Path(__file__).parent
 LATEST = HERE / "latest.json"
@@ -44,9 +44,9 @@ GROWTH = {
 
 def main() -> None:
     options = arguments()
-    if options.arm:
+    if options.loop:
         run = count_operations if options.count else measure_last_update if options.last_update else measure
-        print(json.dumps(run(options.arm, options.updates, options.overrides)))
+        print(json.dumps(run(options.loop, options.updates, options.overrides)))
         return
     if options.growth:
         growth(options)
@@ -54,52 +54,52 @@ def main() -> None:
     if options.checkpoints:
         print(checkpoints(options.overrides))
         return
-    arms = options.arms.split(",")
+    loops = options.loops.split(",")
     results: dict[str, Any] = {}
-    for arm in arms:
-        updates = 1 if options.quick or arm != "c" else 3
-        print(f"arm {arm}: {updates} update{'s' if updates > 1 else ''} …", file=sys.stderr, flush=True)
-        results[arm] = in_a_process(arm, updates, options.overrides)
-        counted = in_a_process(arm, 1, [*options.overrides, f"ppo.episodes_per_update={COUNTED_EPISODES}"], "--count")
-        results[arm]["gflops"] = results[arm]["episodes_per_s"] * counted["flop_per_episode"] / 1e9
+    for loop in loops:
+        updates = 1 if options.quick or loop != "c" else 3
+        print(f"loop {loop}: {updates} update{'s' if updates > 1 else ''} …", file=sys.stderr, flush=True)
+        results[loop] = in_a_process(loop, updates, options.overrides)
+        counted = in_a_process(loop, 1, [*options.overrides, f"ppo.episodes_per_update={COUNTED_EPISODES}"], "--count")
+        results[loop]["gflops"] = results[loop]["episodes_per_s"] * counted["flop_per_episode"] / 1e9
     results["matmul_gflops"] = matmul_gflops()
     results["machine"] = machine()
     LATEST.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    print(table(results, arms))
+    print(table(results, loops))
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one update per arm, fewer episodes")
-    parser.add_argument("--arms", default="a,b,c")
+    parser.add_argument("--quick", action="store_true", help="one update per loop, fewer episodes")
+    parser.add_argument("--loops", default="a,b,c")
     parser.add_argument("--growth", action="store_true", help="our loop at growing sizes")
     parser.add_argument("--checkpoints", action="store_true", help="the share of time that checkpoints take")
-    parser.add_argument("--arm", help=argparse.SUPPRESS)
+    parser.add_argument("--loop", help=argparse.SUPPRESS)
     parser.add_argument("--last-update", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--count", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--updates", type=int, default=1, help=argparse.SUPPRESS)
     parser.add_argument("overrides", nargs="*", help="KEY=VALUE, as for ppo train")
     options = parser.parse_args()
-    if options.quick and not options.arm:
+    if options.quick and not options.loop:
         options.overrides = ["ppo.episodes_per_update=32", *options.overrides]
     return options
 
 
-def in_a_process(arm: str, updates: int, overrides: list[str], *flags: str) -> dict[str, Any]:
-    """Runs this program again for one arm, and returns what it prints."""
-    command = [sys.executable, __file__, "--arm", arm, "--updates", str(updates), *flags, *overrides]
+def in_a_process(loop: str, updates: int, overrides: list[str], *flags: str) -> dict[str, Any]:
+    """Runs this program again for one loop, and returns what it prints."""
+    command = [sys.executable, __file__, "--loop", loop, "--updates", str(updates), *flags, *overrides]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result
 
 
-# --- in the process of one arm -----------------------------------------------------------------------
+# --- in the process of one loop -----------------------------------------------------------------------
 
 
-def measure(arm: str, updates: int, overrides: list[str]) -> dict[str, Any]:
-    """Runs one arm; returns episodes and answer tokens per second, memory, and the share of each phase."""
+def measure(loop: str, updates: int, overrides: list[str]) -> dict[str, Any]:
+    """Runs one loop; returns episodes and answer tokens per second, memory, and the share of each phase."""
     resolved = set_up(updates, overrides)
-    seconds, tokens, phases = ARMS[arm](resolved)
+    seconds, tokens, phases = LOOPS[loop](resolved)
     episodes = updates * resolved.experiment.ppo.episodes_per_update
     return {
         "episodes_per_s": episodes / seconds,
@@ -111,9 +111,9 @@ def measure(arm: str, updates: int, overrides: list[str]) -> dict[str, Any]:
     }
 
 
-def measure_last_update(arm: str, updates: int, overrides: list[str]) -> dict[str, Any]:
+def measure_last_update(loop: str, updates: int, overrides: list[str]) -> dict[str, Any]:
     """The same for the last update of our loop alone: in the first, libraries set themselves up."""
-    if arm != "c":
+    if loop != "c":
         raise SystemExit("only our loop reports its updates one by one")
     resolved = set_up(updates, overrides)
     trainer, _ = our_trainer(resolved)
@@ -133,13 +133,13 @@ def measure_last_update(arm: str, updates: int, overrides: list[str]) -> dict[st
     }
 
 
-def count_operations(arm: str, updates: int, overrides: list[str]) -> dict[str, Any]:
-    """Runs one arm and counts the floating-point operations of its matrix products and attention."""
+def count_operations(loop: str, updates: int, overrides: list[str]) -> dict[str, Any]:
+    """Runs one loop and counts the floating-point operations of its matrix products and attention."""
     from torch.utils.flop_counter import FlopCounterMode
 
     resolved = set_up(updates, overrides)
     with FlopCounterMode(display=False) as counter:
-        ARMS[arm](resolved)
+        LOOPS[loop](resolved)
     return {"flop_per_episode": counter.get_total_flops() / (updates * resolved.experiment.ppo.episodes_per_update)}
 
 
@@ -148,7 +148,7 @@ def peak_memory_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
-# --- around the arms ---------------------------------------------------------------------------------
+# --- around the loops ---------------------------------------------------------------------------------
 
 
 def growth(options: argparse.Namespace) -> None:
@@ -235,20 +235,20 @@ def machine() -> dict[str, Any]:
     }
 
 
-def table(results: dict[str, Any], arms: list[str]) -> str:
+def table(results: dict[str, Any], loops: list[str]) -> str:
     lines = [
-        "| arm | episodes/s | answer tokens/s | seconds per update | peak memory, MB | GFLOP/s | phases |",
+        "| loop | episodes/s | answer tokens/s | seconds per update | peak memory, MB | GFLOP/s | phases |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for arm in arms:
-        result = results[arm]
+    for loop in loops:
+        result = results[loop]
         phases = ", ".join(f"{name} {share:.0%}" for name, share in result["phases"].items())
         lines.append(
-            f"| {arm} | {result['episodes_per_s']:.2f} | {result['tokens_per_s']:.1f} | "
+            f"| {loop} | {result['episodes_per_s']:.2f} | {result['tokens_per_s']:.1f} | "
             f"{result['seconds_per_update']:.1f} | {result['peak_memory_mb']:.0f} | {result['gflops']:.0f} | {phases} |"
         )
     for other in ("a", "b"):
-        if {"c", other} <= set(arms):
+        if {"c", other} <= set(loops):
             speed = results["c"]["episodes_per_s"] / results[other]["episodes_per_s"]
             memory = results["c"]["peak_memory_mb"] / results[other]["peak_memory_mb"]
             lines.append(f"\nc/{other}: {speed:.1f} times as fast, {memory:.2f} times the memory")

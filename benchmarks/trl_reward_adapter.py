@@ -3,7 +3,7 @@
 TRL passes token ids alone, with padding replaced by 0 and without saying where the prompt ends. So prompts are padded
 to one fixed width, which makes that position a constant, and are looked up by their token ids.
 
-Not here: any reward. Our own loop calls the reward function itself; the tests and arm (b) of `bench.py` use this.
+Not here: any reward. Our own loop calls the reward function itself; the tests and loop (b) of `bench.py` use this.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from pathlib import Path
 from ppo_cli.behaviours.measures import MEASURES, is_headline, measure_named
 from ppo_cli.errors import UsageError
 from ppo_cli.evaluation.evaluate import rescore_evaluation, sample_and_measure
-from ppo_cli.evaluation.results import EvaluationData, compare_with_baseline
+from ppo_cli.evaluation.evaluation_data import EvaluationData, compare_with_baseline
 from ppo_cli.evaluation.run_records import RunRecords
 from ppo_cli.evaluation.target import EvaluationTarget, find_target
 from ppo_cli.records.events import EventHandler, ignore_events

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ppo_cli.errors import IntegrityError, UsageError
-from ppo_cli.evaluation.results import EvaluationData
+from ppo_cli.evaluation.evaluation_data import EvaluationData
 from ppo_cli.evaluation.run_alarms import Findings, load_or_compute
 from ppo_cli.evaluation.run_records import RunRecords
 from ppo_cli.experiment.freeze import Lock

@@ -1,12 +1,12 @@
 """`ppo eval`: sample a checkpoint or model on an evaluation set, measure the answers, compare with the start model.
 
-Not here: what is evaluated (`target`), evaluations in memory (`results`), several checkpoints (`checkpoint_curve`),
-answers from elsewhere (`external_answers`).
+Not here: what is evaluated (`target`), evaluations in memory (`evaluation_data`), several checkpoints
+(`checkpoint_curve`), answers from elsewhere (`external_answers`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from ppo_cli.behaviours.label_answers import RULES_VERSION
 from ppo_cli.behaviours.measures import BY_CATEGORY
 from ppo_cli.errors import NoPermissionError, UsageError
+from ppo_cli.evaluation.answering_models import AnsweringModels
+from ppo_cli.evaluation.evaluation_data import EvaluationData, compare_with_baseline, label_evaluation, measures_shown
 from ppo_cli.evaluation.human_labels import summarise_human_labels
-from ppo_cli.evaluation.results import EvaluationData, compare_with_baseline, evaluation_data, measures_shown
 from ppo_cli.evaluation.target import EvaluationTarget, find_target, no_such_checkpoint
 from ppo_cli.experiment.load import LoadedExperiment
 from ppo_cli.experiment.schema import Evaluation, Experiment
@@ -34,37 +35,7 @@ from ppo_cli.store.evaluations import EvaluatedPolicy
 from ppo_cli.store.files import disk_errors, may_write
 
 if TYPE_CHECKING:
-    from ppo_cli.engine.distributed import ProcessGroup
-    from ppo_cli.engine.policy import Policy
     from ppo_cli.evaluation.resumable_sampling import OpenPartialSamples
-    from ppo_cli.models.loading import ChatTokenizer
-
-OpenModel = Callable[[], AbstractContextManager[Any]]
-"""Gives a transformers model for the length of a `with` block."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class AnsweringModels:
-    """The model that answers, the reference it is compared with, and their tokenizer."""
-
-    policy: OpenModel
-    reference: OpenModel
-    """The same object as `policy` where the reference itself answers."""
-    tokenizer: ChatTokenizer
-    process_group: ProcessGroup | None = None
-    """Where several processes share the prompts."""
-
-    @classmethod
-    def at_step(
-        cls, policy: Policy, step: int, tokenizer: ChatTokenizer, process_group: ProcessGroup | None
-    ) -> AnsweringModels:
-        """The trained policy after so many updates; at step 0 the reference itself."""
-        return cls(
-            policy=policy.merged_model if step else policy.reference_model,
-            reference=policy.reference_model,
-            tokenizer=tokenizer,
-            process_group=process_group,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,7 +247,7 @@ def run_evaluation(
     alone = group is None or group.world_size == 1
     with evaluations.sole_evaluation(output.folder, wait=group is not None):  # a training does not fail because of it
         samples = sample_answers(models, prompts, settings, on_event, open_partial_samples if alone else None)
-        evaluated = evaluation_data(
+        evaluated = label_evaluation(
             output.folder, output.name, prompts.prompts, samples, experiment, partial=output.partial
         )
         evaluations.write_evaluation(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ppo_cli.behaviours.measures import HEADLINES, measure_named
-from ppo_cli.evaluation.results import EvaluationData
+from ppo_cli.evaluation.evaluation_data import EvaluationData
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.comparisons import Comparison, HumanLabelNote
 from ppo_cli.records.measures import HumanLabels, LabelledAnswer

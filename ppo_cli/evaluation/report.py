@@ -14,8 +14,8 @@ from ppo_cli.behaviours.label_answers import RULES_VERSION
 from ppo_cli.behaviours.measures import measure_named
 from ppo_cli.errors import IntegrityError
 from ppo_cli.evaluation.compared_runs import ComparedRun, common_prompts, compared_run
+from ppo_cli.evaluation.evaluation_data import EvaluationData, compare_with_baseline
 from ppo_cli.evaluation.human_labels import with_human_labels
-from ppo_cli.evaluation.results import EvaluationData, compare_with_baseline
 from ppo_cli.experiment.values import flatten, to_dict
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.comparisons import Comparison

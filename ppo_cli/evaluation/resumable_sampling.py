@@ -1,25 +1,23 @@
 """Sampling the answers of an evaluation batch by batch, so that a killed evaluation continues where it was.
 
-Not here: sampling tokens (`models.sampling`), the file of answers so far (`store.evaluations`), measuring (`results`).
+Not here: sampling tokens (`models.sampling`), the file of answers so far (`store.evaluations`), measuring (`evaluate`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ppo_cli.evaluation.answering_models import AnsweringModels
 from ppo_cli.experiment.digest import sha256_of
 from ppo_cli.experiment.schema import Evaluation
 from ppo_cli.models import sampling
 from ppo_cli.records.events import EventHandler, Phase, Progress
 from ppo_cli.setup.tokenized_prompts import TokenizedPrompts
 from ppo_cli.store.evaluations import AskedPrompt, PartialSamples
-
-if TYPE_CHECKING:
-    from ppo_cli.evaluation.evaluate import AnsweringModels
 
 OpenPartialSamples = Callable[[Mapping[str, Any]], PartialSamples]
 

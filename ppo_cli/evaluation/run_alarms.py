@@ -17,7 +17,7 @@ from ppo_cli.alarms.advice import suggest_after_comparison, suggest_after_traini
 from ppo_cli.alarms.run_history import RunHistory
 from ppo_cli.behaviours.measures import MEASURES, measure_named
 from ppo_cli.errors import IntegrityError
-from ppo_cli.evaluation.results import EvaluationData, compare_with_baseline
+from ppo_cli.evaluation.evaluation_data import EvaluationData, compare_with_baseline
 from ppo_cli.evaluation.run_records import RunRecords
 from ppo_cli.records.checks import Advice, Alarm
 from ppo_cli.records.comparisons import Comparison

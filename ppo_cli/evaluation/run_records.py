@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from ppo_cli.errors import IntegrityError
-from ppo_cli.evaluation.results import EvaluationData, read_evaluation
+from ppo_cli.evaluation.evaluation_data import EvaluationData, read_evaluation
 from ppo_cli.experiment.freeze import Lock
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.prompts.prompt_files import read_prompts

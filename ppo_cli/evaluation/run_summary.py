@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ppo_cli.errors import IntegrityError, UsageError
+from ppo_cli.evaluation.evaluation_data import compare_with_baseline, measures_shown
 from ppo_cli.evaluation.human_labels import with_human_labels
-from ppo_cli.evaluation.results import compare_with_baseline, measures_shown
 from ppo_cli.evaluation.run_alarms import recorded_names
 from ppo_cli.evaluation.run_list import settings_of
 from ppo_cli.evaluation.run_records import RunRecords

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ppo_cli.errors import UsageError
-from ppo_cli.evaluation.results import EvaluationData, read_evaluation
+from ppo_cli.evaluation.evaluation_data import EvaluationData, read_evaluation
 from ppo_cli.evaluation.run_records import RunRecords
 from ppo_cli.experiment.load import LoadedExperiment, load_experiment
 from ppo_cli.experiment.schema import Experiment

@@ -1,4 +1,4 @@
-"""One spelling for every value, and its sha256.
+"""Canonical JSON of a value, and its SHA-256.
 
 Not here: which values belong together (`freeze`).
 """

@@ -128,7 +128,8 @@ def cost_checks(cost: Cost, runs_dir: Path) -> list[Check]:
 
 
 def _evaluate(resolved: ResolvedExperiment, policy: Policy, prompts: TokenizedPrompts, on_event: EventHandler) -> None:
-    from ppo_cli.evaluation.evaluate import AnsweringModels, sample_answers
+    from ppo_cli.evaluation.answering_models import AnsweringModels
+    from ppo_cli.evaluation.evaluate import sample_answers
 
     models = AnsweringModels(policy=policy.merged_model, reference=policy.reference_model, tokenizer=resolved.tokenizer)
     sample_answers(models, prompts, resolved.experiment.evaluation, on_event)

@@ -1,4 +1,4 @@
-"""Run folders: creating one, writing its records, finding and reading it again.
+"""Run folders: writing the records of a run, finding a run and reading it again.
 
 Not here: file names (`layout`), crash-safe writing (`files`), digests (`experiment.freeze`).
 """

@@ -1,1 +1,1 @@
-"""One plain function a command, usable from a notebook: no Typer, no printing."""
+"""Training: one run, a sweep of runs, or the plan of either, in one process or in several."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from ppo_cli.behaviours.measures import measure_named
-from ppo_cli.evaluation.results import EvaluationData
+from ppo_cli.evaluation.evaluation_data import EvaluationData
 from ppo_cli.records.training import BestCheckpoint
 from ppo_cli.stats.intervals import point_estimate
 

@@ -10,8 +10,9 @@ from ppo_cli.engine.checkpoints import prune_checkpoints
 from ppo_cli.engine.distributed import ProcessGroup
 from ppo_cli.engine.policy import Policy
 from ppo_cli.evaluation import run_alarms
-from ppo_cli.evaluation.evaluate import AnsweringModels, EvaluationOutput, run_evaluation
-from ppo_cli.evaluation.results import EvaluationData, compare_with_baseline, measures_shown
+from ppo_cli.evaluation.answering_models import AnsweringModels
+from ppo_cli.evaluation.evaluate import EvaluationOutput, run_evaluation
+from ppo_cli.evaluation.evaluation_data import EvaluationData, compare_with_baseline, measures_shown
 from ppo_cli.evaluation.run_records import RunRecords
 from ppo_cli.prompts.stratify import stratified_subset
 from ppo_cli.records.comparisons import Comparison

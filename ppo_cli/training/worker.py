@@ -17,7 +17,8 @@ from ppo_cli.engine.checkpoints import load_checkpoint
 from ppo_cli.engine.distributed import ProcessGroup
 from ppo_cli.engine.policy import Policy
 from ppo_cli.engine.trainer import PolicyTrainer, TrainerInputs
-from ppo_cli.evaluation.evaluate import AnsweringModels, sample_answers
+from ppo_cli.evaluation.answering_models import AnsweringModels
+from ppo_cli.evaluation.evaluate import sample_answers
 from ppo_cli.records.events import ignore_events
 from ppo_cli.setup.own_runs import with_start
 from ppo_cli.setup.resolve import read_inputs, resolve_experiment

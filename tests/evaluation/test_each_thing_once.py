@@ -65,7 +65,9 @@ def test_show_does_each_thing_once_and_computes_the_headlines_only(trained, monk
     compared, estimated = [], []
     paired = comparison.paired_difference
     monkeypatch.setattr(comparison, "paired_difference", lambda m, *arms: compared.append(m.name) or paired(m, *arms))
-    monkeypatch.setattr("ppo_cli.evaluation.results.estimate", lambda measure, *_: estimated.append(measure.name))
+    monkeypatch.setattr(
+        "ppo_cli.evaluation.evaluation_data.estimate", lambda measure, *_: estimated.append(measure.name)
+    )
     succeed("show", run)
     require_once(counts, [run], 2)
     assert estimated == []

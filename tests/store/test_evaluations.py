@@ -10,7 +10,7 @@ import pytest
 from ppo_cli.behaviours.label_answers import RULES_VERSION, label_sample
 from ppo_cli.behaviours.measures import measure_named
 from ppo_cli.errors import IntegrityError, PpoError, UsageError
-from ppo_cli.evaluation.results import read_evaluation
+from ppo_cli.evaluation.evaluation_data import read_evaluation
 from ppo_cli.experiment.digest import sha256_file, sha256_of
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.measures import Estimate

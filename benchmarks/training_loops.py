@@ -1,6 +1,6 @@
-"""The three arms of `bench.py`: TRL's loop as its example sets it up (a), with our modules (b), and our loop (c).
+"""The training loops of `bench.py`: TRL's as its example sets it up (a), TRL's with our modules (b), and ours (c).
 
-Each arm trains the start model on the prompts of configs/refusal.yaml and returns its time, its answer tokens and the
+Each loop trains the start model on the prompts of configs/refusal.yaml and returns its time, its answer tokens and the
 time per phase.
 
 Not here: processes, memory, tables (`bench`).
@@ -25,7 +25,7 @@ Measured = tuple[float, int, dict[str, float]]
 
 
 def set_up(updates: int, overrides: Sequence[str]) -> Any:
-    """The resolved experiment of every arm: configs/refusal.yaml without what only our loop has."""
+    """The resolved experiment of every loop: configs/refusal.yaml without what only our loop has."""
     os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
     warnings.simplefilter("ignore")
     from ppo_cli.experiment.load import load_experiment
@@ -37,7 +37,7 @@ def set_up(updates: int, overrides: Sequence[str]) -> Any:
 
 
 def prompt_tokens(resolved: Any, first: int = 1) -> int:
-    """Tokens of the prompts that an arm answers, from one update on."""
+    """Tokens of the prompts that a loop answers, from one update on."""
     from ppo_cli.engine.rollouts import PromptOrder
 
     ppo, token_ids = resolved.experiment.ppo, resolved.train.token_ids
@@ -200,4 +200,4 @@ def timed(function: Callable[..., Any], phase: str, phases: dict[str, float]) ->
     return wrapper
 
 
-ARMS: dict[str, Callable[[Any], Measured]] = {"a": run_example, "b": run_with_our_modules, "c": run_ours}
+LOOPS: dict[str, Callable[[Any], Measured]] = {"a": run_example, "b": run_with_our_modules, "c": run_ours}

@@ -61,7 +61,7 @@ class EvaluationData:
         )
 
 
-def evaluation_data(
+def label_evaluation(
     folder: Path,
     name: str,
     prompts: Sequence[Prompt],
@@ -117,7 +117,7 @@ def read_evaluation(
     if not answered <= known.keys():
         raise IntegrityError(f"{folder} answers prompts that are not in its set.", "Evaluate again.")
     require_answers(summary, samples, {prompt_id: known[prompt_id] for prompt_id in answered}, folder)
-    return evaluation_data(folder, name, prompts, samples, experiment, partial=bool(summary.get("partial")))
+    return label_evaluation(folder, name, prompts, samples, experiment, partial=bool(summary.get("partial")))
 
 
 def measures_shown(experiment: Experiment, *, partial: bool) -> list[Measure]:

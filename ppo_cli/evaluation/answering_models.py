@@ -1,0 +1,43 @@
+"""The models of one evaluation: the policy that answers, the reference it is compared with, and their tokenizer.
+
+Not here: sampling from them (`resumable_sampling`), loading them (`setup.start_model`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ppo_cli.engine.distributed import ProcessGroup
+    from ppo_cli.engine.policy import Policy
+    from ppo_cli.models.loading import ChatTokenizer
+
+OpenModel = Callable[[], AbstractContextManager[Any]]
+"""Gives a transformers model for the length of a `with` block."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnsweringModels:
+    """The model that answers, the reference it is compared with, and their tokenizer."""
+
+    policy: OpenModel
+    reference: OpenModel
+    """The same object as `policy` where the reference itself answers."""
+    tokenizer: ChatTokenizer
+    process_group: ProcessGroup | None = None
+    """Where several processes share the prompts."""
+
+    @classmethod
+    def at_step(
+        cls, policy: Policy, step: int, tokenizer: ChatTokenizer, process_group: ProcessGroup | None
+    ) -> AnsweringModels:
+        """The trained policy after so many updates; at step 0 the reference itself."""
+        return cls(
+            policy=policy.merged_model if step else policy.reference_model,
+            reference=policy.reference_model,
+            tokenizer=tokenizer,
+            process_group=process_group,
+        )
