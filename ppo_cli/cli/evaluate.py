@@ -112,10 +112,10 @@ def _evaluate_checkpoints(targets: _Targets, as_json: bool) -> None:
     from ppo_cli.evaluation.checkpoint_curve import evaluate_checkpoints, names_a_run
     from ppo_cli.evaluation.evaluate import evaluate as evaluate_one
     from ppo_cli.reports.screens.evaluate import checkpoint_curve_screen, evaluation_screen
-    from ppo_cli.setup.own_runs import MadeElsewhere
+    from ppo_cli.setup.own_runs import ReceivedRunOptions
 
     first, prompts, rescore, runs_dir = targets.checkpoints[0], targets.prompts, targets.rescore, targets.runs_dir
-    elsewhere = MadeElsewhere(start=targets.start, trust_code=targets.trust_code)
+    received = ReceivedRunOptions(start=targets.start, trust_code=targets.trust_code)
     if len(targets.checkpoints) > 1 or names_a_run(first, runs_dir):
         if targets.config is not None:
             raise UsageError("--config has no effect on checkpoints of a run, which has its own.", "Leave it out.")
@@ -125,7 +125,7 @@ def _evaluate_checkpoints(targets: _Targets, as_json: bool) -> None:
                 prompts=prompts,
                 rescore=rescore,
                 runs_dir=runs_dir,
-                elsewhere=elsewhere,
+                received=received,
                 on_event=on_event,
             )
         show_result(as_json, curve, lambda: checkpoint_curve_screen(curve))
@@ -137,7 +137,7 @@ def _evaluate_checkpoints(targets: _Targets, as_json: bool) -> None:
             prompts=prompts,
             rescore=rescore,
             runs_dir=runs_dir,
-            elsewhere=elsewhere,
+            received=received,
             on_event=on_event,
         )
     show_result(as_json, result, lambda: evaluation_screen(result))

@@ -17,7 +17,7 @@ from ppo_cli.records.program import first_commands
 
 if TYPE_CHECKING:
     from ppo_cli.experiment.load import LoadedExperiment
-    from ppo_cli.setup.own_runs import MadeElsewhere
+    from ppo_cli.setup.own_runs import ReceivedRunOptions
     from ppo_cli.store.runs import Run
     from ppo_cli.training.sweep_plan import SweepPlan
 
@@ -90,12 +90,12 @@ def train(
         if resume is not None and parent is not None:
             raise UsageError("--resume continues a run with the parent it has.", "Leave --parent out.")
         from ppo_cli.experiment.load import load_experiment
-        from ppo_cli.setup.own_runs import MadeElsewhere
+        from ppo_cli.setup.own_runs import ReceivedRunOptions
         from ppo_cli.store.runs import find_run
 
         if resume is not None:
             run = find_run(resume, runs_dir or Path("runs"))
-            _resume(run, resume_changes, MadeElsewhere(start=start, trust_code=trust_code), processes, as_json)
+            _resume(run, resume_changes, ReceivedRunOptions(start=start, trust_code=trust_code), processes, as_json)
         else:
             loaded = load_experiment(config or Path(), changes)
             _train(loaded, runs_dir, repeat=repeat, force=force, processes=processes, as_json=as_json)
@@ -126,7 +126,7 @@ def _train(
     show_result(as_json, result, lambda: training_screen(result))
 
 
-def _resume(run: Run, changes: list[str], elsewhere: MadeElsewhere, processes: int, as_json: bool) -> None:
+def _resume(run: Run, changes: list[str], received: ReceivedRunOptions, processes: int, as_json: bool) -> None:
     experiment, _ = run.verify()
     from ppo_cli.cli import main
     from ppo_cli.reports.screens.train import training_screen
@@ -137,11 +137,11 @@ def _resume(run: Run, changes: list[str], elsewhere: MadeElsewhere, processes: i
 
     def prepare() -> None:
         with progress_view(as_json) as on_event:
-            train_inputs(open_run(run, elsewhere, opens_reward=True), on_event)
+            train_inputs(open_run(run, received, opens_reward=True), on_event)
 
     process_group = join_or_launch(experiment.device, processes, main, prepare)
     with progress_view(as_json) as on_event:
-        result = resume(run, overrides=changes, elsewhere=elsewhere, on_event=on_event, process_group=process_group)
+        result = resume(run, overrides=changes, received=received, on_event=on_event, process_group=process_group)
     show_result(as_json, result, lambda: training_screen(result))
 
 

@@ -22,7 +22,7 @@ from ppo_cli.records.events import EventHandler, ignore_events
 from ppo_cli.records.program import command
 from ppo_cli.records.results import CheckpointCurveResult, CheckpointRow
 from ppo_cli.rewards.rewarded_measures import measures_also_rewarded
-from ppo_cli.setup.own_runs import HERE, MadeElsewhere
+from ppo_cli.setup.own_runs import OWN_RUN, ReceivedRunOptions
 from ppo_cli.stats.pareto import pareto_front
 from ppo_cli.store.evaluations import is_complete, read_summary
 from ppo_cli.store.layout import step_of
@@ -42,7 +42,7 @@ def evaluate_checkpoints(
     prompts: str | Path | None = None,
     rescore: bool = False,
     runs_dir: str | Path = "runs",
-    elsewhere: MadeElsewhere = HERE,
+    received: ReceivedRunOptions = OWN_RUN,
     on_event: EventHandler = ignore_events,
 ) -> CheckpointCurveResult:
     """Several checkpoints of one run side by side, each compared with step 0.
@@ -52,7 +52,7 @@ def evaluate_checkpoints(
         prompts: other prompts instead of the run's evaluation set.
         rescore: measure existing answers by the current rules; generates nothing.
         runs_dir: folder of run folders.
-        elsewhere: what the user says of a run that was made on another machine.
+        received: what the user says of a run that was made on another machine.
         on_event: called with progress.
 
     Raises:
@@ -82,7 +82,7 @@ def evaluate_checkpoints(
         if rescore and is_complete(target.folder):
             data: EvaluationData | None = rescore_evaluation(target, on_event)
         elif not rescore and _is_missing(target, whole=whole):
-            data, _ = sample_and_measure(target, on_event, elsewhere)
+            data, _ = sample_and_measure(target, on_event, received)
         else:
             data = target.read() if is_complete(target.folder) else None
         if data is not None and target.step is not None:

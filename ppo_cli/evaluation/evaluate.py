@@ -26,7 +26,7 @@ from ppo_cli.records.measures import Sample
 from ppo_cli.records.results import EvaluationResult
 from ppo_cli.rewards.rewarded_measures import measures_also_rewarded
 from ppo_cli.setup.freeze_inputs import verify_against_lock
-from ppo_cli.setup.own_runs import HERE, MadeElsewhere, open_run
+from ppo_cli.setup.own_runs import OWN_RUN, ReceivedRunOptions, open_run
 from ppo_cli.setup.resolve import read_inputs, resolve_experiment, tokenize_prompts
 from ppo_cli.setup.tokenized_prompts import TokenizedPrompts
 from ppo_cli.stats.by_category import by_category
@@ -67,7 +67,7 @@ def evaluate(
     prompts: str | Path | None = None,
     rescore: bool = False,
     runs_dir: str | Path = "runs",
-    elsewhere: MadeElsewhere = HERE,
+    received: ReceivedRunOptions = OWN_RUN,
     on_event: EventHandler = ignore_events,
 ) -> EvaluationResult:
     """Samples a model on an evaluation set and measures its answers; continues an evaluation that was killed.
@@ -78,7 +78,7 @@ def evaluate(
         prompts: other prompts instead of the experiment's evaluation set: a file, or hf:NAME[:split].
         rescore: measure existing answers by the current rules; generates nothing and needs no torch.
         runs_dir: folder of run folders.
-        elsewhere: what the user says of a run that was made on another machine.
+        received: what the user says of a run that was made on another machine.
         on_event: called with progress.
 
     Raises:
@@ -102,7 +102,7 @@ def evaluate(
     if rescore:
         evaluated, baseline = rescore_evaluation(target, on_event), target.read_baseline()
     else:
-        evaluated, baseline = sample_and_measure(target, on_event, elsewhere)
+        evaluated, baseline = sample_and_measure(target, on_event, received)
     return _result(target, evaluated, baseline if target.folder != target.baseline_folder else None)
 
 
@@ -133,14 +133,14 @@ def rescore_evaluation(target: EvaluationTarget, on_event: EventHandler = ignore
 
 
 def sample_and_measure(
-    target: EvaluationTarget, on_event: EventHandler, elsewhere: MadeElsewhere = HERE
+    target: EvaluationTarget, on_event: EventHandler, received: ReceivedRunOptions = OWN_RUN
 ) -> tuple[EvaluationData, EvaluationData | None]:
     """Generates answers and measures them; those of step 0 to other prompts too, where there are none yet.
 
     Args:
         target: what is evaluated; a model that belongs to no run is asked with its own tokenizer and chat template.
         on_event: called with progress.
-        elsewhere: what the user says of a run that was made on another machine.
+        received: what the user says of a run that was made on another machine.
 
     Returns:
         The evaluation, and that of step 0 on the same prompts.
@@ -152,9 +152,9 @@ def sample_and_measure(
     records, other = target.records, target.other_prompts
     if records is not None and not Path(target.checkpoint).exists():
         raise no_such_checkpoint(target.checkpoint)
-    if records is None and elsewhere.start is not None:
+    if records is None and received.start is not None:
         raise UsageError(f"--start has no effect: {target.checkpoint} belongs to no run.", "Leave it out.")
-    experiment = target.experiment if records is None else open_run(records.run, elsewhere, opens_reward=False)
+    experiment = target.experiment if records is None else open_run(records.run, received, opens_reward=False)
     resolved = resolve_experiment(read_inputs(experiment), on_event)
     if records is not None:
         verify_against_lock(records.lock, resolved, records.name)

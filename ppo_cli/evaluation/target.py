@@ -22,7 +22,7 @@ from ppo_cli.records.answers import Prompt
 from ppo_cli.records.program import example_config
 from ppo_cli.store.evaluations import is_complete, read_summary, require_evaluation_of
 from ppo_cli.store.layout import step_of
-from ppo_cli.store.runs import Run, find_run, run_of, runs_meant
+from ppo_cli.store.runs import Run, find_run, matching_runs, run_of
 
 MODEL_EVALUATIONS = "evaluations"
 """Folder inside the folder of runs for models that belong to no run."""
@@ -173,7 +173,7 @@ def checkpoint_named(name: str, runs_dir: Path) -> str:
         UsageError: several runs begin so.
     """
     is_run = any((folder / "run.json").is_file() for folder in (Path(name), runs_dir / name))
-    if is_run or (not Path(name).exists() and runs_meant(name, runs_dir)):
+    if is_run or (not Path(name).exists() and matching_runs(name, runs_dir)):
         return str(find_run(name, runs_dir).layout.root / LAST)
     return name
 
@@ -189,7 +189,7 @@ def _resolve_name(checkpoint: str, runs_dir: Path) -> str:
         return checkpoint
     folders = [folder for folder in (path.parent, runs_dir / path.parent) if folder.is_dir()]
     run = next((run for folder in folders if (run := run_of(folder))), None)
-    if run is None and runs_meant(path.parent, runs_dir):
+    if run is None and matching_runs(path.parent, runs_dir):
         run = find_run(path.parent, runs_dir)
     if run is None:
         return checkpoint

@@ -222,7 +222,7 @@ class _References:
         try:
             value = config[name]
         except OmegaConfBaseException as error:
-            self.problems.append(Problem(path, f"'{raw}' {_why_it_leads_nowhere(error)}"))
+            self.problems.append(Problem(path, f"'{raw}' {_why_not_resolved(error)}"))
             return _LEFT_OUT
         if isinstance(value, DictConfig):
             self.problems.append(Problem(path, f"'{raw}' refers to a group of keys; name one key inside it"))
@@ -278,7 +278,7 @@ def _resolver_problem(path: str, text: str) -> Problem | None:
     return None
 
 
-def _why_it_leads_nowhere(error: OmegaConfBaseException) -> str:
+def _why_not_resolved(error: OmegaConfBaseException) -> str:
     if isinstance(error, InterpolationToMissingValueError):
         return "refers to a key that is not given"
     if isinstance(error, InterpolationKeyError):

@@ -36,14 +36,14 @@ class Role:
 
 
 @dataclass(frozen=True)
-class Holds:
+class PathMarker:
     """Marks a key whose value is a path, relative to the folder of the config."""
 
     path_kind: PathKind
 
 
 FROZEN, TREATMENT, FREE = Role("frozen"), Role("treatment"), Role("free")
-FILE, MODEL, FUNCTION = Holds("file"), Holds("model"), Holds("function")
+FILE, MODEL, FUNCTION = PathMarker("file"), PathMarker("model"), PathMarker("function")
 
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 TextList = Annotated[tuple[str, ...], Field(strict=False)]

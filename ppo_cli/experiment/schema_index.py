@@ -17,7 +17,7 @@ import annotated_types
 from pydantic.fields import FieldInfo
 
 from ppo_cli.experiment.schema import Experiment
-from ppo_cli.experiment.schema_base import ConfigGroup, Holds, KeyRole, PathKind, Role
+from ppo_cli.experiment.schema_base import ConfigGroup, KeyRole, PathKind, PathMarker, Role
 from ppo_cli.experiment.term_types import TERM_TYPES, RewardTerm
 
 ANY_NAME = "*"
@@ -168,7 +168,7 @@ def _key(path: str, field: FieldInfo) -> Key:
     roles = [mark.role for mark in field.metadata if isinstance(mark, Role)]
     if len(roles) != 1:
         raise TypeError(f"{path} needs one role")
-    kinds = [mark.path_kind for mark in field.metadata if isinstance(mark, Holds)]
+    kinds = [mark.path_kind for mark in field.metadata if isinstance(mark, PathMarker)]
     default = field.get_default(call_default_factory=True)
     return Key(
         path=path,

@@ -24,11 +24,11 @@ from ppo_cli.store.runs import Run
 
 KEY_FILE = "own-runs.key"
 KEY_BYTES = 32
-FLAG = "--trust-code"
+TRUST_FLAG = "--trust-code"
 
 
 @dataclass(frozen=True, kw_only=True)
-class MadeElsewhere:
+class ReceivedRunOptions:
     """What the user says of a run that was made on another machine."""
 
     start: Path | None = None
@@ -37,16 +37,16 @@ class MadeElsewhere:
     """Whether the code that the run brings may be run."""
 
 
-HERE = MadeElsewhere()
+OWN_RUN = ReceivedRunOptions()
 """Of a run that was made on this machine."""
 
 
-def open_run(run: Run, elsewhere: MadeElsewhere, *, opens_reward: bool) -> Experiment:
+def open_run(run: Run, received: ReceivedRunOptions, *, opens_reward: bool) -> Experiment:
     """The run's experiment, verified, for a command that loads its start model.
 
     Args:
         run: to open.
-        elsewhere: what the user says of it; a start model in another folder is compared with the lock by its content,
+        received: what the user says of it; a start model in another folder is compared with the lock by its content,
             by `freeze_inputs.verify_against_lock`.
         opens_reward: whether the command runs the reward.
 
@@ -56,9 +56,9 @@ def open_run(run: Run, elsewhere: MadeElsewhere, *, opens_reward: bool) -> Exper
         IntegrityError: something frozen was changed.
     """
     experiment, _ = run.verify()
-    require_trusted_code(run, trust_code=elsewhere.trust_code, opens_reward=opens_reward)
-    start = str(elsewhere.start) if elsewhere.start is not None else experiment.model.start
-    is_path = elsewhere.start is not None or Path(start).is_absolute()
+    require_trusted_code(run, trust_code=received.trust_code, opens_reward=opens_reward)
+    start = str(received.start) if received.start is not None else experiment.model.start
+    is_path = received.start is not None or Path(start).is_absolute()
     if is_path and not Path(start).is_dir():
         raise ModelError(
             f"The start model of {run.name} is not in {start}.",
@@ -98,7 +98,7 @@ def require_trusted_code(run: Run, *, trust_code: bool, opens_reward: bool) -> N
         return
     raise UsageError(
         f"{run.name} was not made by you on this machine, and this command would run the code that it brings: {code}.",
-        f"Read that code; if you trust it, add {FLAG}.",
+        f"Read that code; if you trust it, add {TRUST_FLAG}.",
     )
 
 

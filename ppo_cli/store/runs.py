@@ -245,7 +245,7 @@ def find_run(run: str | Path | Run, runs_dir: str | Path = "runs", *, exact: boo
         return run
     candidates = [folder for folder in (Path(run), Path(runs_dir) / run) if folder.is_dir()]
     if not candidates and not exact:
-        candidates = runs_meant(run, runs_dir)
+        candidates = matching_runs(run, runs_dir)
         if len(candidates) > 1:
             names = ", ".join(folder.name for folder in candidates[:MAX_NAMES])
             more = f" and {len(candidates) - MAX_NAMES} more" if len(candidates) > MAX_NAMES else ""
@@ -259,7 +259,7 @@ def find_run(run: str | Path | Run, runs_dir: str | Path = "runs", *, exact: boo
     return opened
 
 
-def runs_meant(name: str | Path, runs_dir: str | Path = "runs") -> list[Path]:
+def matching_runs(name: str | Path, runs_dir: str | Path = "runs") -> list[Path]:
     """Run folders whose name begins so, or the one that started last for `latest`; none where it is no plain name."""
     if str(name) in ("", ".", "..") or Path(name).name != str(name):
         return []

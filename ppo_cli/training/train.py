@@ -19,7 +19,7 @@ from ppo_cli.records.program import command
 from ppo_cli.records.results import TrainingResult
 from ppo_cli.records.training import COMPLETED_STATUSES
 from ppo_cli.setup.freeze_inputs import freeze_inputs, verify_against_lock, verify_reward
-from ppo_cli.setup.own_runs import HERE, MadeElsewhere, mark_of, open_run, with_start
+from ppo_cli.setup.own_runs import OWN_RUN, ReceivedRunOptions, mark_of, open_run, with_start
 from ppo_cli.setup.parent import check_parent, find_parent
 from ppo_cli.setup.resolve import ResolvedExperiment, read_inputs, require_trackers, resolve_experiment
 from ppo_cli.setup.reward_resources import open_terms
@@ -100,7 +100,7 @@ def resume(
     *,
     runs_dir: str | Path = "runs",
     overrides: Sequence[str] = (),
-    elsewhere: MadeElsewhere = HERE,
+    received: ReceivedRunOptions = OWN_RUN,
     on_event: EventHandler = ignore_events,
     process_group: ProcessGroup | None = None,
 ) -> TrainingResult:
@@ -110,7 +110,7 @@ def resume(
         run: run folder, its name in `runs_dir`, or the run itself.
         runs_dir: folder of run folders.
         overrides: `tracking=[…]` for what is left of the run; no other key may change.
-        elsewhere: what the user says of a run that was made on another machine.
+        received: what the user says of a run that was made on another machine.
         on_event: called with everything that happens.
         process_group: the processes that train together, this one being the main one.
 
@@ -141,7 +141,7 @@ def resume(
     if overrides:  # trackers change no number, so they are not frozen
         tracking = load_experiment(run.layout.config, overrides).experiment.tracking
         experiment = experiment.model_copy(update={"tracking": tracking})
-    experiment = with_start(experiment, open_run(run, elsewhere, opens_reward=True).model.start)
+    experiment = with_start(experiment, open_run(run, received, opens_reward=True).model.start)
     require_trackers(experiment)
     resolved = resolve_experiment(read_inputs(experiment), on_event)
     verify_against_lock(lock, resolved, run.name)
