@@ -52,14 +52,16 @@ def within(seconds: float, exchange: Callable[[TraceHandler], Result]) -> Result
 
     thread = threading.Thread(target=run, name="reward-service", daemon=True)
     thread.start()
+    is_late = True  # also after Ctrl-C
     try:
         thread.join(seconds)
+        is_late = thread.is_alive()
     finally:
-        if thread.is_alive():  # too late, or Ctrl-C
+        if is_late:
             connection.shut_down()
     if results:
         return results[0]
-    if errors:
+    if errors and not is_late:  # a late error comes from the shut-down
         raise errors[0]
     raise ExchangeTimeoutError(connected=connection.is_open)
 
