@@ -24,8 +24,8 @@ test: $(READY)  ## install, then run all tests
 fast: $(READY)  ## the unit tests only, in less than a minute
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow and not process and not builtin_model" $(UNIT_TESTS)
 
-fuzz: $(READY)  ## 10 minutes of wrong configs and records (in the tests: some seconds of each)
-	PPO_FUZZ_SECONDS=120 $(BIN)/python -m pytest tests/fuzz
+fuzz: $(READY)  ## 10 minutes of wrong configs, records, prompts and model folders (in the tests: 30 seconds)
+	PPO_FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/fuzz
 
 check: $(READY)  ## format, lint, types, import order, spelling
 	$(BIN)/ruff format --check .

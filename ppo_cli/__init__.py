@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ppo_cli.evaluation.report import report
     from ppo_cli.experiment.load import load_experiment
     from ppo_cli.preflight.audit_reward import audit_reward
+    from ppo_cli.preflight.rehearse import rehearse
     from ppo_cli.preflight.sft_check import sft_check
     from ppo_cli.setup.init import init
     from ppo_cli.store.runs import find_run, list_runs
@@ -41,6 +42,7 @@ __all__ = [
     "label",
     "list_runs",
     "load_experiment",
+    "rehearse",
     "report",
     "resume",
     "sft_check",
@@ -58,6 +60,7 @@ _HOMES = {
     "label": "ppo_cli.evaluation.label",
     "list_runs": "ppo_cli.store.runs",
     "load_experiment": "ppo_cli.experiment.load",
+    "rehearse": "ppo_cli.preflight.rehearse",
     "report": "ppo_cli.evaluation.report",
     "resume": "ppo_cli.training.train",
     "sft_check": "ppo_cli.preflight.sft_check",

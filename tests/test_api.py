@@ -24,6 +24,7 @@ NAMES = [
     "label",
     "list_runs",
     "load_experiment",
+    "rehearse",
     "report",
     "resume",
     "sft_check",

@@ -69,6 +69,8 @@ def suggest_after_comparison(
             return _another_seed(seeds, f"another seed shows how much the seed alone changes {title}", after)
         question, _ = ROUNDS[round_ + 1]
         return _advice("round", round_ + 1, f"the seeds agree on {title}; the next question: {question}", after)
+    if tuple(outcome.treatments) == ("reward.placebo",):
+        return _another_seed(seeds, f"another seed of both shows whether the reward or chance changes {title}", after)
     if outcome.joint_variable and len(outcome.variables) == 1:
         return _another_seed(seeds, _seed_or(outcome.variables[0], title), after)
     settings = [key for key in outcome.treatments if not _is_file(key)]
@@ -106,7 +108,8 @@ def _against_alarms(history: RunHistory, raised: set[str]) -> tuple[str, object,
         if not _may_change(round_, "reward") or term is None:
             return "round", 2, "the reward scores something else; tuning it is the question of round 2"
         weight = experiment.reward.terms[term].weight / 2
-        return f"reward.terms.{term}.weight", weight, f"the reward rose most through its term {term}"
+        reason = f"the reward rose most through its term {term}; `ppo rehearse` shows first what a reward teaches"
+        return f"reward.terms.{term}.weight", weight, reason
     if narrow_data.NAME in raised:
         if not _may_change(round_, "prompts.train"):
             return "round", 3, "widening the data is the question of round 3"

@@ -30,16 +30,20 @@ def label_sample(prompts: Sequence[Prompt], samples: Sequence[Sample]) -> list[L
     """
     by_id = {prompt.id: prompt for prompt in prompts}
     any_reasons = any(sample.answer.reasoning for sample in samples)
-    return [_label(by_id[sample.prompt_id], sample, count_reasoning=any_reasons) for sample in samples]
+    any_fit = any(sample.fit is not None for sample in samples)
+    return [
+        _label(by_id[sample.prompt_id], sample, count_reasoning=any_reasons, fit_is_measured=any_fit)
+        for sample in samples
+    ]
 
 
-def _label(prompt: Prompt, sample: Sample, *, count_reasoning: bool) -> LabelledAnswer:
+def _label(prompt: Prompt, sample: Sample, *, count_reasoning: bool, fit_is_measured: bool) -> LabelledAnswer:
     text = sample.answer.text
     kind, repeated = refusal.classify(text), repetition.repeated_share(words(text))
     labels = {
         "refused": float(kind == "refusal"),
         "empty": float(kind == "empty"),
-        "tokens": float(sample.answer.token_count),
+        "tokens": float(sample.answer.answer_tokens),
         "ended": float(sample.answer.ended),
         "repetition": repeated,
         "runaway": float(repeated > repetition.RUNAWAY_SHARE),
@@ -63,4 +67,7 @@ def _label(prompt: Prompt, sample: Sample, *, count_reasoning: bool) -> Labelled
         labels |= {"kl": sample.kl, "kl_tokens": float(sample.answer.token_count)}
     if sample.entropy is not None:
         labels["entropy"] = sample.entropy
+    if fit_is_measured and sample.index == 0 and prompt.expect != "refuse":
+        answers = sample.fit is not None  # a refusal or an empty answer has no fit
+        labels |= {"fit": sample.fit or 0.0, "fit_rank": sample.fit_rank or 0.0, "fit_answers": float(answers)}
     return LabelledAnswer(prompt=prompt, sample=sample, labels=labels)

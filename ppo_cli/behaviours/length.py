@@ -11,7 +11,8 @@ import re
 
 from ppo_cli.text.words import words
 
-VERSION = "length/1"
+VERSION = "length/2"
+"""length/2 leaves the tokens of the reasoning out."""
 
 _SENTENCE_END = re.compile(r"[.!?…]+(?=\s|$|[\"'”’)])|[。！？]+|\n+")
 

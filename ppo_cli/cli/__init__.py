@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 import ppo_cli
-from ppo_cli.cli import compare, evaluate, init, label, report, reward, runs, schema, sft_check, show, train
+from ppo_cli.cli import compare, evaluate, init, label, rehearse, report, reward, runs, schema, sft_check, show, train
 from ppo_cli.cli.commands import CommandGroup
 from ppo_cli.cli.terminal import print_text
 from ppo_cli.records.program import command, example_config, first_commands
@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], tuple[tuple[str, ...], ...]]] = {
     "init": (init.init, init.EXAMPLES),
     "sft-check": (sft_check.sft_check, sft_check.EXAMPLES),
     "reward": (reward.reward, reward.EXAMPLES),
+    "rehearse": (rehearse.rehearse, rehearse.EXAMPLES),
     "train": (train.train, train.EXAMPLES),
     "eval": (evaluate.evaluate, evaluate.EXAMPLES),
     "label": (label.label, label.EXAMPLES),

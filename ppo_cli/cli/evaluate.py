@@ -39,8 +39,8 @@ def evaluate(
     checkpoint: Annotated[
         list[str] | None,
         typer.Option(
-            help="RUN/best, RUN/last, a checkpoint or model folder, a Hugging Face id or builtin:NAME. Several "
-            "checkpoints of a run, or the run itself for all of them, give one table.",
+            help="RUN/best, RUN/last, RUN/step-N, a checkpoint or model folder, a Hugging Face id or builtin:NAME. "
+            "Several checkpoints of a run, or the run itself for all of them, give one table.",
             metavar="CHECKPOINT",
         ),
     ] = None,
@@ -50,7 +50,7 @@ def evaluate(
     prompts: Annotated[
         str | None,
         typer.Option(
-            help="Other prompts: a JSONL or CSV file or hf:NAME[:SPLIT], also in the formats of XSTest, CoCoNot and "
+            help="Other prompts: a file in any form or hf:NAME[:SPLIT], also in the formats of XSTest, CoCoNot and "
             "AdvBench.",
             metavar="PROMPTS",
         ),
@@ -60,7 +60,7 @@ def evaluate(
     ] = False,
     answers: Annotated[
         Path | None,
-        typer.Option(help="Score answers from elsewhere: JSONL or CSV with id, prompt, answer.", metavar="FILE"),
+        typer.Option(help="Score answers from elsewhere: a file with prompt and answer.", metavar="FILE"),
     ] = None,
     labels_file: Annotated[Path | None, typer.Option(help="File for the labels of --answers.", metavar="FILE")] = None,
     start: StartFolder = None,
@@ -86,10 +86,10 @@ def evaluate(
         if answers is not None:
             _evaluate_answers(answers, labels_file, as_json)
             return
-        from ppo_cli.evaluation.target import checkpoint_named
+        from ppo_cli.store.checkpoint_names import last_checkpoint_of
 
         targets = _Targets(
-            checkpoints=checkpoint or [checkpoint_named(run or "", runs_dir)],
+            checkpoints=checkpoint or [last_checkpoint_of(run or "", runs_dir)],
             config=config,
             prompts=prompts,
             rescore=rescore,

@@ -34,7 +34,7 @@ def init(
     ] = None,
     from_file: Annotated[
         Path | None,
-        typer.Option("--from-file", help="Use your own prompts: a CSV or JSONL file.", metavar="FILE"),
+        typer.Option("--from-file", help="Use your own prompts: CSV, JSON, Parquet or a plain list.", metavar="FILE"),
     ] = None,
     from_dataset: Annotated[
         str | None,

@@ -14,7 +14,9 @@ from rich.console import Console
 from ppo_cli.cli.output import Json, RunsDir, error_boundary, show_result
 from ppo_cli.cli.terminal import new_console
 from ppo_cli.records.program import command
+from ppo_cli.records.reasoning import after_reasoning
 from ppo_cli.store.labels import Judgement
+from ppo_cli.text.words import words
 
 if TYPE_CHECKING:
     from ppo_cli.evaluation.label import LabellingSession
@@ -58,8 +60,9 @@ def _ask(session: LabellingSession, console: Console) -> None:
 
     console.print(MEANING, style="dim")
     while (item := session.current) is not None:
-        answer = item.sample.answer.text
-        console.print(answer_card(session.position + 1, len(session.items), item.prompt.text, answer))
+        answer = item.sample.answer
+        shown = after_reasoning(len(words(answer.reasoning)), answer.text)
+        console.print(answer_card(session.position + 1, len(session.items), item.prompt.text, shown))
         key = ""
         while key not in LABEL_KEYS and key not in ("b", "q"):
             try:

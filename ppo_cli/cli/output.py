@@ -9,7 +9,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -66,9 +66,12 @@ def report_error(message: str, next_step: str, code: int, as_json: bool) -> NoRe
     if os.environ.get("RANK", "0") != "0":  # of several processes, the main process reports the error
         raise typer.Exit(code) from None
     message, next_step = masked(message), masked(next_step)
+    written = False
     if as_json:
-        print_json({"error": message, "next_step": next_step, "exit_code": code})
-    else:
+        with suppress(OSError):  # stdout is full or gone, which may be the error itself
+            print_json({"error": message, "next_step": next_step, "exit_code": code})
+            written = True
+    if not written:
         console = new_console(stderr=True)
         console.print("error: ", style="bold red", end="", highlight=False)
         console.print(message, markup=False, highlight=False, soft_wrap=True)
@@ -88,7 +91,8 @@ def progress_view(as_json: bool) -> Iterator[EventHandler]:
         with LiveView(console) as view:
             yield view
     else:
-        yield PlainLines(lambda line: print_text(f"{line}\n", file=console.file))
+        with PlainLines(lambda line: print_text(f"{line}\n", file=console.file)) as lines:
+            yield lines
 
 
 def show_result(as_json: bool, result: Any, screen: Callable[[], Any]) -> None:  # noqa: ANN401

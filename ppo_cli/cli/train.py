@@ -36,6 +36,10 @@ def train(
         bool, typer.Option("--dry-run", help="Show what would run and what it costs; runs nothing.")
     ] = False,
     repeat: Annotated[bool, typer.Option("--repeat", help="Run an experiment again that already has a run.")] = False,
+    placebo: Annotated[
+        bool,
+        typer.Option("--placebo", help="A control run: rewards permuted among the answers of each update."),
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Train although preflight checks failed.")] = False,
     runs_dir: Annotated[
         Path | None,
@@ -62,6 +66,7 @@ def train(
     """
     with error_boundary(as_json):
         changes = [*(overrides or []), *([f"parent={parent}"] if parent is not None else [])]
+        changes += ["reward.placebo=true"] if placebo else []
         if sweep or seeds is not None:
             given = [("--resume", resume), ("--repeat", repeat), ("--processes", processes != 1)]
             given += [("--start", start is not None), ("--trust-code", trust_code)]
@@ -83,12 +88,10 @@ def train(
         if dry_run:
             _dry_run(None if resume else config, changes, runs_dir, as_json)
             return
-        if resume is not None and (repeat or force):
-            raise UsageError("--repeat and --force have no effect with --resume.", "Leave them out.")
+        if resume is not None:
+            _refuse_with_resume(repeat=repeat, force=force, parent=parent, placebo=placebo)
         if resume is None and (start is not None or trust_code):
             raise UsageError("--start and --trust-code are for --resume only.", "Name the model in model.start.")
-        if resume is not None and parent is not None:
-            raise UsageError("--resume continues a run with the parent it has.", "Leave --parent out.")
         from ppo_cli.experiment.load import load_experiment
         from ppo_cli.setup.own_runs import ReceivedRunOptions
         from ppo_cli.store.runs import find_run
@@ -183,6 +186,15 @@ def _refuse_with_sweep(options: list[str]) -> None:
             "one process.",
             "Leave it out; an arm that was already trained on its own is reused.",
         )
+
+
+def _refuse_with_resume(*, repeat: bool, force: bool, parent: str | None, placebo: bool) -> None:
+    if repeat or force:
+        raise UsageError("--repeat and --force have no effect with --resume.", "Leave them out.")
+    if parent is not None:
+        raise UsageError("--resume continues a run with the parent it has.", "Leave --parent out.")
+    if placebo:
+        raise UsageError("--resume continues a run as it was started, placebo or not.", "Leave --placebo out.")
 
 
 def _dry_run(config: Path | None, overrides: list[str], runs_dir: Path | None, as_json: bool) -> None:

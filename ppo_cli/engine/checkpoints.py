@@ -16,6 +16,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -39,13 +40,14 @@ DAMAGED_SUFFIX = ".damaged"
 ADAM_MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
-def save_checkpoint(trainer: PolicyTrainer, layout: RunLayout, start: Path) -> Path:
+def save_checkpoint(trainer: PolicyTrainer, layout: RunLayout, start: Path, lock: str | None = None) -> Path:
     """Writes the checkpoint of the last update, completely or not at all.
 
     Args:
         trainer: after an update.
         layout: of the run.
         start: folder of the start model.
+        lock: fingerprint of the run's lock.
 
     Returns:
         The checkpoint's folder.
@@ -59,7 +61,7 @@ def save_checkpoint(trainer: PolicyTrainer, layout: RunLayout, start: Path) -> P
     with writing_weights(target):
         shutil.rmtree(partial, ignore_errors=True)
         try:
-            _write(trainer, layout, start, partial)
+            _write(trainer, partial, start, {"run": layout.root.name, "lock": lock})
             _remove(target)
             partial.rename(target)
         except BaseException:
@@ -96,18 +98,23 @@ def list_checkpoints(layout: RunLayout) -> list[Path]:
     return sorted((folder for folder in complete if step_of(folder) is not None), key=lambda folder: folder.name)
 
 
-def newest_intact(layout: RunLayout) -> tuple[Path | None, list[Path]]:
-    """The newest checkpoint whose files are unchanged, and the renamed folders of newer ones, whose files are not.
+def newest_intact(layout: RunLayout, lock: str | None = None) -> tuple[Path | None, list[Path]]:
+    """The run's newest checkpoint whose files are unchanged, and the renamed folders of newer ones that are not so.
 
-    Damaged checkpoints get another name, so that training can write them again; nothing is deleted.
+    Checkpoints that are damaged or of another run get another name, so that training can write them again; nothing is
+    deleted.
+
+    Args:
+        layout: of the run.
+        lock: fingerprint of the run's lock.
 
     Raises:
-        IntegrityError: there are checkpoints, and all of them are damaged.
+        IntegrityError: there are checkpoints, and all of them are damaged or of another run.
     """
     damaged: list[tuple[Path, str]] = []
     for folder in reversed(list_checkpoints(layout)):
         try:
-            verify_listed_files(folder)
+            require_checkpoint_of(lock, folder, verify_listed_files(folder))
         except IntegrityError as error:
             damaged.append((folder, error.message))
         else:
@@ -153,6 +160,25 @@ def verify_listed_files(folder: Path) -> dict[str, Any]:
         if not file.is_file() or sha256_file(file) != expected:
             raise IntegrityError(f"{file} was changed or is missing.", next_step)
     return manifest
+
+
+def require_checkpoint_of(lock: str | None, folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Checks that a checkpoint in a run's folder was written by that run, after the update that its name states.
+
+    Args:
+        lock: fingerprint of the run's lock; None where it is not known.
+        folder: of the checkpoint.
+        manifest: of the checkpoint.
+
+    Raises:
+        IntegrityError: it is of another run or update.
+    """
+    step, update, written_under = step_of(folder), manifest.get("update"), manifest.get("lock")
+    if (lock is not None and written_under != lock) or (step is not None and step != update):
+        raise IntegrityError(
+            f"{folder} is not what its name says: it was written after update {update} of {manifest.get('run')}.",
+            "Put the run's own checkpoint back, or copy this one out of the run and name that folder.",
+        )
 
 
 def origin_of(folder: Path) -> dict[str, Any] | None:
@@ -202,7 +228,7 @@ def load_checkpoint(trainer: PolicyTrainer, folder: Path) -> None:
         group["lr"] = rate
 
 
-def _write(trainer: PolicyTrainer, layout: RunLayout, start: Path, folder: Path) -> None:
+def _write(trainer: PolicyTrainer, folder: Path, start: Path, of_run: Mapping[str, str | None]) -> None:
     """Writes a checkpoint's files; all are synced to disk before the manifest with their digests is written."""
     (folder / "state").mkdir(parents=True)
     with quiet_transformers():
@@ -216,7 +242,7 @@ def _write(trainer: PolicyTrainer, layout: RunLayout, start: Path, folder: Path)
     write_json(
         folder / MANIFEST,
         {
-            "run": layout.root.name,
+            **of_run,
             "update": trainer.updates_done,
             "files": {file.relative_to(folder).as_posix(): sha256_file(file) for file in files},
         },

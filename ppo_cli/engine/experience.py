@@ -64,6 +64,8 @@ class ExperienceStats:
     explained_variance: float | None
     kl_coef: float
     """Units of reward per nat."""
+    placebo: bool = False
+    """Whether the rewards were permuted among the answers."""
 
 
 def validate_experience(update: int, experience: Experience, dtype: torch.dtype) -> None:
@@ -128,11 +130,12 @@ def update_metrics(
         kl_per_token=experience.kl * len(episodes) / tokens,
         kl_coef=experience.kl_coef,
         kl_penalty=experience.penalty,
-        mean_answer_tokens=tokens / len(episodes),
+        mean_answer_tokens=float(np.mean([episode.answer.answer_tokens for episode in episodes])),
         eos_rate=float(np.mean([episode.answer.ended for episode in episodes])),
         entropy=experience.entropy,
         sampler_mismatch=experience.sampler_mismatch,
         explained_variance=experience.explained_variance,
+        placebo=experience.placebo,
         **optimization,
     )
 

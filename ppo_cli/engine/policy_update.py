@@ -72,6 +72,8 @@ class PolicyUpdater:
                 rows = order[number * size : (number + 1) * size]
                 steps.append(self.minibatch_step(update, rows, rollouts, experience))
                 self.on_event(Progress(done=len(steps)))
+                if ppo.target_kl is not None and steps[-1]["approx_kl"] > ppo.target_kl:
+                    return _means(steps)
         return _means(steps)
 
     def minibatch_step(

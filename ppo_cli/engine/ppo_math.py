@@ -97,6 +97,25 @@ def per_token_rewards(
     return rewards
 
 
+def minus_other_answers(scores: torch.Tensor, answers_per_prompt: int) -> torch.Tensor:
+    """Each score minus the mean score of the other answers to the same prompt.
+
+    Source: Kool et al. 2019 ("Buy 4 REINFORCE samples, get a baseline for free!"); Ahmadian et al. 2024, equation 5.
+
+    Args:
+        scores: [N], units of reward; with P prompts, answer k of prompt p is at k * P + p.
+        answers_per_prompt: K; with 1 there are no others, and the scores are returned as they are.
+
+    Returns:
+        [N], units of reward, with a mean of 0 over each prompt's answers.
+    """
+    if answers_per_prompt == 1:
+        return scores
+    by_prompt = scores.view(answers_per_prompt, -1)
+    others = (by_prompt.sum(0, keepdim=True) - by_prompt) / (answers_per_prompt - 1)
+    return (by_prompt - others).reshape(-1)
+
+
 def gae(
     rewards: torch.Tensor, values: torch.Tensor, gamma: float, gae_lambda: float
 ) -> tuple[torch.Tensor, torch.Tensor]:

@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from multiprocessing.connection import wait
 
 import torch
 from accelerate.utils import PrepareForLaunch, patch_environment
@@ -19,11 +20,14 @@ from torch.multiprocessing.spawn import ProcessContext, ProcessExitedException, 
 from ppo_cli.errors import UsageError
 
 GRACE_SECONDS = 30.0
-"""For the other processes to end once one has failed."""
-
+"""For the main process to end once another has failed."""
+WORKER_SECONDS = 5.0
+"""For each of the others to end once the main process has failed; they hold nothing that would be lost."""
 
 PASSED_ON = (signal.SIGTERM, signal.SIGUSR1)
 """Signals that end a training, which are often sent to the launcher alone."""
+INHERITED = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+"""Signals that are ignored from the start of a process until it says otherwise."""
 
 
 def launch(processes: int, device: str, command_line: Callable[[], None]) -> int:
@@ -51,8 +55,9 @@ def launch(processes: int, device: str, command_line: Callable[[], None]) -> int
     threads = max(1, torch.get_num_threads() // processes)
     run = PrepareForLaunch(_run_command_line, "MULTI_GPU" if on_gpu else "MULTI_CPU")
     hangs_up = signal.getsignal(signal.SIGHUP) != signal.SIG_IGN
-    # The main process handles these itself; a terminal sends them to all processes.
-    previous = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGHUP)}
+    # The main process handles these itself; a terminal sends them to all processes. The others inherit that they are
+    # ignored, so does the helper process of `multiprocessing`.
+    previous = {number: signal.signal(number, signal.SIG_IGN) for number in INHERITED}
     try:
         with patch_environment(
             world_size=processes,
@@ -69,7 +74,7 @@ def launch(processes: int, device: str, command_line: Callable[[], None]) -> int
             with suppress(ProcessLookupError):  # it has ended
                 os.kill(context.pids()[0], number)
 
-        previous.update({number: signal.signal(number, pass_on) for number in PASSED_ON})
+        previous = {number: signal.signal(number, pass_on) for number in PASSED_ON} | previous
         return _wait_for(context)
     finally:
         for number, handler in previous.items():
@@ -78,6 +83,14 @@ def launch(processes: int, device: str, command_line: Callable[[], None]) -> int
 
 def _wait_for(context: ProcessContext) -> int:
     """Waits until every process has ended; returns the exit code of the main one."""
+    main, *workers = context.processes
+    while main.is_alive() and all(worker.exitcode in (None, 0) for worker in workers):
+        if alive := [process.sentinel for process in context.processes if process.is_alive()]:
+            wait(alive)  # of none, which may all have ended meanwhile, it would wait for ever
+    if main.exitcode:  # a worker may still wait for it to join
+        for worker in workers:
+            worker.join(WORKER_SECONDS)
+            worker.kill()
     try:
         while not context.join(grace_period=GRACE_SECONDS):
             pass
@@ -91,6 +104,7 @@ def _run_command_line(command_line: Callable[[], None], arguments: Sequence[str]
     """The command line again, in a process that has its rank in the environment."""
     if os.environ["RANK"] == "0":
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGUSR1, signal.SIG_DFL)
         if hangs_up:
             signal.signal(signal.SIGHUP, signal.SIG_DFL)
     sys.argv = list(arguments)

@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import json
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +27,15 @@ from trl import RewardConfig, RewardTrainer
 from ppo_cli.engine.lora import lora_config
 from ppo_cli.engine.split_decoder import SplitDecoder
 from ppo_cli.engine.warm_start import StepProgress, quiet_datasets
-from ppo_cli.errors import PromptError, reason_of
+from ppo_cli.errors import PromptError
 from ppo_cli.experiment.digest import sha256_of
 from ppo_cli.experiment.term_types import Preference
 from ppo_cli.models import loading
 from ppo_cli.models.cache_dir import cached
 from ppo_cli.models.cached_folder import verify_manifest, write_manifest
+from ppo_cli.models.model_digests import model_digests
+from ppo_cli.models.one_gpu import require_one_gpu
+from ppo_cli.prompts.preference_pairs import Pair, PairFile, read_pair_file
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.records.events import EventHandler, Notice, Phase
 from ppo_cli.rewards.classifier import scorer_in, token_ids
@@ -48,15 +50,6 @@ MIN_PAIRS = 10
 """Fewer teach nothing and leave too few to check on."""
 MIN_HELD_OUT_ACCURACY = 0.65
 """Below it a warning is given: PPO exploits what such a model gets wrong. Own choice."""
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two answers to one prompt, of which one was preferred."""
-
-    prompt: str
-    chosen: str
-    rejected: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +84,10 @@ def train_reward_model(
         DiskFullError: no space is left.
         NoPermissionError: the cache folder may not be written.
     """
-    pairs = read_pairs(Path(term.pairs))
+    read = read_pairs(Path(term.pairs))
+    for notice in read.notices:
+        on_event(Notice(text=f"{term.pairs}: {notice}"))
+    pairs = read.pairs
     tokenizer = loading.load_tokenizer(start)
     settings = {
         name: getattr(term, name) for name in ("epochs", "learning_rate", "lora_r", "batch_size", "max_tokens", "seed")
@@ -99,9 +95,9 @@ def train_reward_model(
     key = sha256_of(
         {
             "training_version": TRAINING_VERSION,
-            "start": loading.model_digests(start, tokenizer),
+            "start": model_digests(start, tokenizer),
             "settings": settings,
-            "pairs": [asdict(pair) for pair in pairs],
+            "pairs": [pair.as_row() for pair in pairs],
             "device": device.type,
         }
     )
@@ -121,48 +117,28 @@ def train_reward_model(
     return target
 
 
-def read_pairs(file: Path) -> list[Pair]:
-    """Pairs from a JSON Lines file.
+def read_pairs(file: Path) -> PairFile:
+    """The pairs to train on.
 
     Raises:
-        PromptError: names the line that cannot be used, or there are too few pairs.
+        PromptError: names the row that cannot be used, or there are too few pairs.
     """
-    try:
-        lines = file.read_text(encoding="utf-8-sig").split("\n")  # not splitlines: a text may hold other line ends
-    except OSError as error:
-        raise PromptError(f"{file} cannot be read: {reason_of(error)}.", "Check the path.") from None
-    except UnicodeDecodeError as error:
-        raise PromptError(f"{file}: not UTF-8 text at byte {error.start}.", "Save it as UTF-8.") from None
-    pairs = [_pair(file, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-    if len(pairs) < MIN_PAIRS:
-        raise PromptError(f"{file}: {len(pairs)} pairs; at least {MIN_PAIRS} are needed.", "Add pairs.")
-    train, held_out = split(pairs)
+    read = read_pair_file(file)
+    if len(read.pairs) < MIN_PAIRS:
+        raise PromptError(f"{file}: {len(read.pairs)} pairs; at least {MIN_PAIRS} are needed.", "Add pairs.")
+    train, held_out = split(read.pairs)
     if not train or not held_out:
         raise PromptError(f"{file}: its pairs have too few prompts to hold some out.", "Add other prompts.")
-    return pairs
+    return read
 
 
 def split(pairs: Sequence[Pair]) -> tuple[list[Pair], list[Pair]]:
     """Training pairs and held-out pairs; the prompt alone decides, so all pairs of a prompt are on one side."""
     sides: tuple[list[Pair], list[Pair]] = ([], [])
     for pair in pairs:
-        digest = int(hashlib.sha256(pair.prompt.encode()).hexdigest(), 16)
+        digest = int(hashlib.sha256(pair.prompt.text.encode()).hexdigest(), 16)
         sides[digest % PROMPTS_PER_HELD_OUT == 0].append(pair)
     return sides
-
-
-def _pair(file: Path, number: int, line: str) -> Pair:
-    try:
-        row = json.loads(line)
-        values = [row[name] for name in ("prompt", "chosen", "rejected")]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise PromptError(f"{file}, line {number}: must be {{prompt, chosen, rejected}}.", "Fix that line.") from None
-    if not all(isinstance(value, str) for value in values) or not values[0].strip():
-        raise PromptError(f"{file}, line {number}: prompt, chosen and rejected must be texts.", "Fix that line.")
-    pair = Pair(*values)
-    if pair.chosen.strip() == pair.rejected.strip():
-        raise PromptError(f"{file}, line {number}: chosen and rejected are the same.", "Remove that line.")
-    return pair
 
 
 def _report_accuracy(term_path: str, correct: int, held_out: int, on_event: EventHandler) -> None:
@@ -224,6 +200,7 @@ def _with_score_head(training: _Training) -> Any:  # noqa: ANN401
 
 def _train(training: _Training, tokenizer: Any, pairs: Sequence[Pair], work: Path) -> Any:  # noqa: ANN401
     """The trained model with its adapters merged."""
+    require_one_gpu(training.device)
     model, term = _with_score_head(training), training.term
     batch_size = min(term.batch_size, len(pairs))
     steps = term.epochs * -(-len(pairs) // batch_size)
@@ -232,8 +209,9 @@ def _train(training: _Training, tokenizer: Any, pairs: Sequence[Pair], work: Pat
     config = lora_config(model, layers, r=term.lora_r, alpha=2 * term.lora_r)
     config.task_type, config.modules_to_save = "SEQ_CLS", ["score"]
 
-    def ids(prompt: str, answer: str) -> list[int]:
-        return token_ids(training.term_path, tokenizer, prompt, answer, term.max_tokens)["input_ids"]
+    def ids(prompt: Prompt, answer: str) -> list[int]:
+        asked = prompt.messages or prompt.text
+        return token_ids(training.term_path, tokenizer, asked, answer, term.max_tokens)["input_ids"]
 
     rows = [
         {"chosen_ids": ids(pair.prompt, pair.chosen), "rejected_ids": ids(pair.prompt, pair.rejected)} for pair in pairs
@@ -272,7 +250,7 @@ def _train(training: _Training, tokenizer: Any, pairs: Sequence[Pair], work: Pat
 def _count_correct(training: _Training, folder: Path, pairs: Sequence[Pair]) -> int:
     """Number of pairs whose chosen answer gets the higher score."""
     scorer = scorer_in(training.term_path, folder, training.term, str(training.device), None)
-    prompts = [Prompt(id=str(index), text=pair.prompt) for index, pair in enumerate(pairs)]
+    prompts = [pair.prompt for pair in pairs]
     texts = [pair.chosen for pair in pairs] + [pair.rejected for pair in pairs]
     answers = [Answer(text=text, token_count=len(text.split()), finish="eos") for text in texts]
     scores = list(scorer.score([*prompts, *prompts], answers, [()] * len(answers)))

@@ -24,35 +24,54 @@ from ppo_cli.records.answers import Answer, Prompt
 
 @dataclass(frozen=True)
 class PromptOrder:
-    """The endless sequence of training prompts: pass after pass, each pass in its own seeded order."""
+    """The endless sequence of training prompts: pass after pass, each pass in its own seeded order.
 
-    count: int
-    """Number of prompts."""
+    Each kind of prompt is spread evenly over a pass, so every update has nearly the same share of prompts that should
+    be refused. With shares that vary, one update would teach refusing and the next one helping.
+    """
+
+    kinds: tuple[str, ...]
+    """Of each prompt."""
     seed: int
+    answers_per_prompt: int = 1
+
+    @classmethod
+    def of(cls, prompts: Sequence[Prompt], seed: int, answers_per_prompt: int) -> PromptOrder:
+        """The order of some prompts; their kind is the expected behaviour with the stratum, as `comply scary`."""
+        kinds = tuple(f"{prompt.expect} {prompt.category.partition('.')[0]}" for prompt in prompts)
+        return cls(kinds, seed, answers_per_prompt)
 
     def batch(self, update: int, size: int) -> list[int]:
-        """Indices of the prompts of one update.
+        """Index of the prompt of each episode of one update: all of the update's prompts, then all of them again.
 
         Args:
             update: counted from 1.
-            size: episodes per update.
+            size: episodes per update, a multiple of the answers per prompt.
         """
-        first = (update - 1) * size
-        return [self._at(step) for step in range(first, first + size)]
+        count = size // self.answers_per_prompt
+        first = (update - 1) * count
+        return [self._at(step) for step in range(first, first + count)] * self.answers_per_prompt
 
     def used(self, updates: int, size: int) -> list[int]:
         """Indices of the prompts that the first `updates` updates use, in the order of the file."""
-        return sorted({self._at(step) for step in range(min(updates * size, self.count))})
+        steps = updates * (size // self.answers_per_prompt)
+        return sorted({self._at(step) for step in range(min(steps, len(self.kinds)))})
 
     def _at(self, step: int) -> int:
-        passes, offset = divmod(step, self.count)
-        return _order_of_pass(self.count, self.seed, passes)[offset]
+        passes, offset = divmod(step, len(self.kinds))
+        return _order_of_pass(self.kinds, self.seed, passes)[offset]
 
 
 @lru_cache(maxsize=4)
-def _order_of_pass(count: int, seed: int, number: int) -> list[int]:
-    uniforms = keyed_uniforms(seed, "prompt order", number, count=count)
-    return [int(index) for index in np.argsort(uniforms, kind="stable")]
+def _order_of_pass(kinds: tuple[str, ...], seed: int, number: int) -> list[int]:
+    """Prompt i of n of a kind, in a random order, stands at (i + u) / n of the pass, where u is drawn per kind."""
+    shuffled = np.argsort(keyed_uniforms(seed, "prompt order", number, count=len(kinds)), kind="stable").tolist()
+    places: dict[int, float] = {}
+    for kind in dict.fromkeys(kinds):
+        of_kind = [index for index in shuffled if kinds[index] == kind]
+        (start,) = keyed_uniforms(seed, "prompt order", number, kind, count=1)
+        places |= {index: (place + start) / len(of_kind) for place, index in enumerate(of_kind)}
+    return sorted(shuffled, key=places.__getitem__)
 
 
 @dataclass(frozen=True)
@@ -130,11 +149,32 @@ def generate(
         progress: called with the number of answers done.
         recorder: records the inputs of its layer as `activations`.
     """
-    uniforms = [
-        keyed_uniforms(seed, "rollout", number, count=params.max_new_tokens)[None, :] for number in episodes.numbers
-    ]
-    sampled = sample_answers(model, episodes.token_ids, uniforms, params, progress, recorder)
-    return collate(episodes, [answers[0] for answers in sampled], tokenizer, model.device)
+    uniforms = [keyed_uniforms(seed, "rollout", number, count=params.max_new_tokens) for number in episodes.numbers]
+    groups = _rows_by_prompt(episodes)
+    sampled = sample_answers(
+        model,
+        [episodes.token_ids[rows[0]] for rows in groups],
+        [np.stack([uniforms[row] for row in rows]) for rows in groups],
+        params,
+        progress,
+        recorder,
+    )
+    by_row = {
+        row: answer
+        for rows, answers in zip(groups, sampled, strict=True)
+        for row, answer in zip(rows, answers, strict=True)
+    }
+    return collate(episodes, [by_row[row] for row in range(len(by_row))], tokenizer, model.device)
+
+
+def _rows_by_prompt(episodes: EpisodePrompts) -> list[list[int]]:
+    """The episodes of each prompt, which are sampled together; each by itself if prompts have unequal numbers."""
+    groups: dict[str, list[int]] = {}
+    for row, prompt in enumerate(episodes.prompts):
+        groups.setdefault(prompt.id, []).append(row)
+    if len({len(rows) for rows in groups.values()}) > 1:
+        return [[row] for row in range(len(episodes.prompts))]
+    return list(groups.values())
 
 
 def collate(

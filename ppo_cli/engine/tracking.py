@@ -99,7 +99,11 @@ def update_numbers(metrics: UpdateMetrics) -> dict[str, float]:
     row = asdict(metrics)
     terms: Mapping[str, float] = row.pop("terms")
     statistics: Mapping[str, Mapping[str, float]] = row.pop("term_statistics")
-    flat = {NAMES.get(name, name): value for name, value in row.items() if name != "update" and value is not None}
+    flat = {
+        NAMES.get(name, name): value
+        for name, value in row.items()
+        if name not in ("update", "placebo") and value is not None
+    }
     flat |= {f"reward/terms/{name}": value for name, value in terms.items()}
     return flat | {
         f"reward/terms/{name}/{statistic}": value

@@ -32,6 +32,7 @@ from ppo_cli.engine.experience import (
 )
 from ppo_cli.engine.forward_passes import ForwardPasses
 from ppo_cli.engine.optimizer import MasterWeightAdamW
+from ppo_cli.engine.placebo import permuted
 from ppo_cli.engine.policy import Policy
 from ppo_cli.engine.policy_update import PolicyUpdater
 from ppo_cli.engine.rollouts import EpisodePrompts, PromptOrder, Rollouts, answer_masks, generate
@@ -97,7 +98,7 @@ class PolicyTrainer(PPOTrainer):
         self.kl_coef = experiment.kl.coef
         self.term_scales: dict[str, float] = {}
         self.updates_done = 0
-        self.prompt_order = PromptOrder(len(inputs.prompts), experiment.seed)
+        self.prompt_order = PromptOrder.of(inputs.prompts, experiment.seed, experiment.ppo.answers_per_prompt)
         self.sampling_params = SamplingParams(
             max_new_tokens=experiment.rollout.max_new_tokens,
             temperature=experiment.rollout.temperature,
@@ -244,6 +245,9 @@ class PolicyTrainer(PPOTrainer):
         rewards_per_answer = group.gather_rows(
             torch.tensor([score.reward for score in scores], device=lengths.device, dtype=torch.float32)
         )
+        if self.experiment.reward.placebo:
+            rewards_per_answer = permuted(rewards_per_answer, self.experiment.seed, self.updates_done + 1)
+        rewards_per_answer = ppo_math.minus_other_answers(rewards_per_answer, ppo.answers_per_prompt)
 
         penalty = ppo_math.kl_penalty(logprobs, ref_logprobs, kl.estimator) * response_mask
         rewards = ppo_math.per_token_rewards(penalty, rewards_per_answer, lengths, self.kl_coef)
@@ -272,6 +276,7 @@ class PolicyTrainer(PPOTrainer):
                 sampler_mismatch=float(ppo_math.masked_mean(mismatch, response_mask)),
                 explained_variance=ppo_math.explained_variance(values[value_mask], returns[value_mask]),
                 kl_coef=self.kl_coef,
+                placebo=self.experiment.reward.placebo,
             ),
         )
 

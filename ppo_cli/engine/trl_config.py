@@ -18,6 +18,7 @@ from trl.experimental.ppo import PPOConfig
 from ppo_cli.experiment.paths import path_independent
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.experiment.schema_index import key_of
+from ppo_cli.models.one_gpu import require_one_gpu
 
 UNTRACKED_KEYS = ("model.system_prompt",)
 """Not sent to trackers: a prompt, and prompts do not leave the run's folder."""
@@ -51,7 +52,11 @@ def to_trl_config(experiment: Experiment, folder: Path, device: torch.device) ->
         experiment: the settings.
         folder: of the run; its name becomes the trackers' name of the run.
         device: to train on.
+
+    Raises:
+        ConfigError: this process sees several GPUs.
     """
+    require_one_gpu(device)
     ppo, kl = experiment.ppo, experiment.kl
     config = TrackedPPOConfig(
         output_dir=str(folder),

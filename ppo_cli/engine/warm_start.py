@@ -27,8 +27,10 @@ from ppo_cli.experiment.digest import sha256_of
 from ppo_cli.experiment.schema import Sft
 from ppo_cli.models.cache_dir import cached
 from ppo_cli.models.cached_folder import verify_manifest, write_manifest
+from ppo_cli.models.control_tokens import encode_answer
 from ppo_cli.models.folder_checks import require_embeddings
 from ppo_cli.models.loading import ChatTokenizer, export_support_files, quiet_transformers, writing_weights
+from ppo_cli.models.one_gpu import require_one_gpu
 from ppo_cli.prompts.jsonl import as_row
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.events import EventHandler, Phase, Progress
@@ -110,6 +112,7 @@ def _train_into(
 def _train(start: ModelToTrain, examples: Sequence[Prompt], settings: Sft, work: Path, on_event: EventHandler) -> Any:  # noqa: ANN401
     """The trained model with its adapters merged."""
     model = start.load()
+    require_one_gpu(model.device)
     steps = settings.epochs * -(-len(examples) // settings.batch_size)
     on_event(Phase(name="warm start (SFT)", total=steps, unit="steps"))
     set_seed(settings.seed)
@@ -151,9 +154,16 @@ def _train(start: ModelToTrain, examples: Sequence[Prompt], settings: Sft, work:
 def _example(tokenizer: ChatTokenizer, example: Prompt) -> dict[str, list[int]]:
     """The prompt as rollouts tokenize it, then the answer and the end-of-turn token; only these two are learnt."""
     prompt = tokenizer.render(example.chat)
-    answer = tokenizer.tokenizer(example.answer, add_special_tokens=False)["input_ids"]
-    answer = [int(token) for token in answer] + [tokenizer.stop_ids[0]]
+    answer = [*encode_answer(tokenizer.tokenizer, _without_end(tokenizer, example.answer or "")), tokenizer.stop_ids[0]]
     return {"input_ids": prompt + answer, "completion_mask": [0] * len(prompt) + [1] * len(answer)}
+
+
+def _without_end(tokenizer: ChatTokenizer, answer: str) -> str:
+    """A written answer without an end-of-turn token at its end, since that token follows every answer."""
+    ends = tuple(str(token) for token in tokenizer.tokenizer.convert_ids_to_tokens(list(tokenizer.stop_ids)))
+    while (text := answer.rstrip()).endswith(ends):
+        answer = next(text.removesuffix(end) for end in ends if text.endswith(end))
+    return answer
 
 
 @contextmanager

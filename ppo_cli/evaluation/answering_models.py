@@ -10,10 +10,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ppo_cli.evaluation.first_answer_fit import fit_judge
+
 if TYPE_CHECKING:
     from ppo_cli.engine.distributed import ProcessGroup
     from ppo_cli.engine.policy import Policy
     from ppo_cli.models.loading import ChatTokenizer
+    from ppo_cli.models.prompt_fit import PromptFitJudge
+    from ppo_cli.setup.resolve import ResolvedExperiment
 
 OpenModel = Callable[[], AbstractContextManager[Any]]
 """Gives a transformers model for the length of a `with` block."""
@@ -29,15 +33,18 @@ class AnsweringModels:
     tokenizer: ChatTokenizer
     process_group: ProcessGroup | None = None
     """Where several processes share the prompts."""
+    fit_judge: PromptFitJudge | None = None
+    """Measures how well answers fit their prompts; None leaves that out."""
 
     @classmethod
     def at_step(
-        cls, policy: Policy, step: int, tokenizer: ChatTokenizer, process_group: ProcessGroup | None
+        cls, policy: Policy, step: int, resolved: ResolvedExperiment, process_group: ProcessGroup | None
     ) -> AnsweringModels:
         """The trained policy after so many updates; at step 0 the reference itself."""
         return cls(
             policy=policy.merged_model if step else policy.reference_model,
             reference=policy.reference_model,
-            tokenizer=tokenizer,
+            tokenizer=resolved.tokenizer,
             process_group=process_group,
+            fit_judge=fit_judge(resolved),
         )

@@ -96,9 +96,9 @@ def compare(
     pairs = [_Pair.of(arms[0], arm, allowed) for arm in arms[1:]]
     results = [_result(pair, allow_confounded) for pair in pairs]
     if conditions:
-        results[-1] = replace(results[-1], fail_if=_check_conditions(conditions, arms[-1], results[-1]))
+        results[-1] = replace(results[-1], fail_if=_check_conditions(conditions, pairs[-1].after, results[-1]))
     if html is not None:
-        page = report.write_comparison_page(results[0], arms[0], arms[1], Path(html))
+        page = report.write_comparison_page(results[0], pairs[0].before, pairs[0].after, Path(html))
         results[0] = replace(results[0], page=page)
     return results
 
@@ -120,6 +120,9 @@ class _Pair:
 
     @classmethod
     def of(cls, before: Sequence[ComparedRun], after: Sequence[ComparedRun], allowed: Collection[str]) -> _Pair:
+        """The pair in the order given; a placebo always comes first, since it is the control arm."""
+        if after[0].is_placebo and not before[0].is_placebo:
+            before, after = after, before
         a, b = before[0], after[0]
         return cls(
             before=before,

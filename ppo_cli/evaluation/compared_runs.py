@@ -49,6 +49,11 @@ class ComparedRun:
         return self.records.lock
 
     @property
+    def is_placebo(self) -> bool:
+        """Whether its rewards were permuted: the control arm of a comparison."""
+        return self.experiment.reward.placebo
+
+    @property
     def evaluated(self) -> EvaluationData:
         """Its last evaluation on the whole set."""
         return self.records.evaluation(self.step)

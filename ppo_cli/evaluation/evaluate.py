@@ -145,8 +145,9 @@ def sample_and_measure(
     Returns:
         The evaluation, and that of step 0 on the same prompts.
     """
+    from ppo_cli.evaluation.first_answer_fit import fit_judge
     from ppo_cli.models.folder_checks import require_embeddings
-    from ppo_cli.models.loading import model_digests
+    from ppo_cli.models.model_digests import model_digests
     from ppo_cli.setup.start_model import load_start_model, open_checkpoint, tokenizer_of_other
 
     records, other = target.records, target.other_prompts
@@ -186,6 +187,7 @@ def sample_and_measure(
                 policy=reference if model is start.model else lambda: nullcontext(model),
                 reference=reference,
                 tokenizer=tokenizer,
+                fit_judge=fit_judge(resolved),
             ),
             prompts,
             target.experiment,
@@ -289,6 +291,7 @@ def sample_answers(
     """
     import torch
 
+    from ppo_cli.evaluation.first_answer_fit import with_fit
     from ppo_cli.evaluation.resumable_sampling import sample_resumable
     from ppo_cli.models.exact_kl import exact_kl_and_entropy
 
@@ -315,6 +318,8 @@ def sample_answers(
         ]
         for prompt, rows, first in zip(prompts.prompts, sampled, divergences, strict=True)
     ]
+    if models.fit_judge is not None:
+        answered = with_fit(models.fit_judge, prompts.prompts, answered, on_event)
     gathered = answered if group is None else group.gather(answered)
     return [sample for samples in gathered for sample in samples]
 

@@ -61,6 +61,7 @@ def summarise_run(run: str | Path | Run, *, runs_dir: str | Path = "runs") -> Ru
         files=_files(run),
         next_command=_next_command(run, state),
         sweeps=tuple(sweeps_with(run.layout.root.parent, run.name)),
+        placebo=experiment.reward.placebo,
     )
 
 

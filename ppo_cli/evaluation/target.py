@@ -20,15 +20,13 @@ from ppo_cli.prompts.prompt_files import read_prompts
 from ppo_cli.prompts.sources import PromptSet, read_prompt_set
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.program import example_config
+from ppo_cli.store.checkpoint_names import checkpoint_path
 from ppo_cli.store.evaluations import is_complete, read_summary, require_evaluation_of
 from ppo_cli.store.layout import step_of
-from ppo_cli.store.runs import Run, find_run, matching_runs, run_of
+from ppo_cli.store.runs import Run, run_of
 
 MODEL_EVALUATIONS = "evaluations"
 """Folder inside the folder of runs for models that belong to no run."""
-
-BEST, LAST = "best", "last"
-"""RUN/best and RUN/last name a checkpoint of a run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +115,8 @@ def find_target(
     """Finds what is to be evaluated, without loading a model.
 
     Args:
-        checkpoint: a checkpoint of a run, RUN/best, RUN/last, a model folder, a Hugging Face id or builtin:NAME.
+        checkpoint: a checkpoint of a run, RUN/best, RUN/last, RUN/step-N, a model folder, a Hugging Face id or
+            builtin:NAME.
         config: the settings of a model that belongs to no run.
         prompts: other prompts instead of the experiment's evaluation set.
         runs_dir: folder of run folders.
@@ -127,7 +126,7 @@ def find_target(
         UsageError: no such checkpoint, or no settings for it.
         IntegrityError: the run was changed after freezing.
     """
-    checkpoint = _resolve_name(checkpoint, runs_dir)
+    checkpoint = checkpoint_path(checkpoint, runs_dir)
     # A checkpoint that was pruned still has its evaluations.
     run = run_of(Path(checkpoint)) if Path(checkpoint).exists() or step_of(Path(checkpoint)) is not None else None
     if run is not None:
@@ -160,44 +159,6 @@ def find_target(
 def no_such_checkpoint(checkpoint: str) -> UsageError:
     """The error of a checkpoint that does not exist."""
     return UsageError(f"{checkpoint}: no such checkpoint.", "List a run's checkpoints with `ls RUN/checkpoints`.")
-
-
-def checkpoint_named(name: str, runs_dir: Path) -> str:
-    """A run as its last checkpoint; anything else as it is.
-
-    Args:
-        name: a run by path, name, the beginning of its name or `latest`; or what `find_target` takes.
-        runs_dir: folder of run folders.
-
-    Raises:
-        UsageError: several runs begin so.
-    """
-    is_run = any((folder / "run.json").is_file() for folder in (Path(name), runs_dir / name))
-    if is_run or (not Path(name).exists() and matching_runs(name, runs_dir)):
-        return str(find_run(name, runs_dir).layout.root / LAST)
-    return name
-
-
-def _resolve_name(checkpoint: str, runs_dir: Path) -> str:
-    """The checkpoint folder that RUN/best or RUN/last names; any other name unchanged.
-
-    Raises:
-        UsageError: the run has no such checkpoint.
-    """
-    path = Path(checkpoint)
-    if path.name not in (BEST, LAST) or path.exists():
-        return checkpoint
-    folders = [folder for folder in (path.parent, runs_dir / path.parent) if folder.is_dir()]
-    run = next((run for folder in folders if (run := run_of(folder))), None)
-    if run is None and matching_runs(path.parent, runs_dir):
-        run = find_run(path.parent, runs_dir)
-    if run is None:
-        return checkpoint
-    steps = [step for folder in run.layout.checkpoints.iterdir() if (step := step_of(folder)) is not None]
-    step = run.state().best_step if path.name == BEST else max(steps, default=None)
-    if step is None:
-        raise UsageError(f"{run.name} has no {path.name} checkpoint.", f"Name one of {run.layout.checkpoints}/step-…")
-    return str(run.layout.checkpoint(step))
 
 
 def _suffix(other: PromptSet | None) -> str:

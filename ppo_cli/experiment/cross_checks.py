@@ -11,9 +11,11 @@ import difflib
 import re
 from collections.abc import Sequence
 
+from ppo_cli.experiment.paths import NO_FILE
 from ppo_cli.experiment.problems import Problem
 from ppo_cli.experiment.schema import TRACKERS, Experiment, Ppo
-from ppo_cli.experiment.schema_index import closest_key, key_of
+from ppo_cli.experiment.schema_index import TERMS, closest_key, key_of, keys_in, schema_keys
+from ppo_cli.experiment.values import flatten, to_dict
 
 FOLDER_NAME = re.compile(r"\w[\w.,=@+-]{0,99}")
 GENERATION = ("evaluation.temperature", "evaluation.max_new_tokens")
@@ -38,6 +40,7 @@ def contradictions(experiment: Experiment) -> list[Problem]:
     if not experiment.reward.terms:
         words = "at least one term is needed, for example matches_expect: {weight: 1.0}"
         problems.append(Problem("reward.terms", words))
+    problems += _file_problems(experiment)
     problems += _minibatch_problems(ppo)
     if kl.target is not None and kl.stop_at is not None and kl.target >= kl.stop_at:
         problems.append(Problem("kl.target", f"{kl.target:g} must lie below kl.stop_at = {kl.stop_at:g}"))
@@ -52,7 +55,27 @@ def contradictions(experiment: Experiment) -> list[Problem]:
     return problems + _joint_treatment_problems(experiment.joint_treatment) + _tracking_problems(experiment.tracking)
 
 
+def _file_problems(experiment: Experiment) -> list[Problem]:
+    """Datasets and addresses in the place of files."""
+    files = {path: value for path, value in flatten(to_dict(experiment)).items() if isinstance(value, str)}
+    files = {path: value for path, value in files.items() if path in schema_keys() and schema_keys()[path].is_file}
+    for name, term in experiment.reward.terms.items():
+        keys = [parameter for parameter, key in keys_in(type(term)).items() if key.is_file]
+        files |= {f"{TERMS}.{name}.{parameter}": getattr(term, parameter) for parameter in keys}
+    problems = []
+    for path, value in files.items():
+        if value.startswith("hf:") and path.startswith("prompts."):
+            way = f"`ppo init blank FOLDER --from-dataset {value}` writes its prompts into files"
+            problems.append(Problem(path, f"must be a file, got the dataset {value}; {way}"))
+        elif NO_FILE.match(value):
+            problems.append(Problem(path, f"must be a file, got {value}; download it, and name the file"))
+    return problems
+
+
 def _minibatch_problems(ppo: Ppo) -> list[Problem]:
+    if ppo.episodes_per_update % ppo.answers_per_prompt:
+        words = f"{ppo.answers_per_prompt} does not divide ppo.episodes_per_update = {ppo.episodes_per_update}"
+        return [Problem("ppo.answers_per_prompt", words)]
     size, rest = divmod(ppo.episodes_per_update, ppo.minibatches)
     if rest:
         words = f"{ppo.minibatches} does not divide ppo.episodes_per_update = {ppo.episodes_per_update}"

@@ -5,6 +5,7 @@ Not here: which keys these are (`schema`, `term_types`), reading the files.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from ppo_cli.experiment.values import REFERENCE, flatten, to_dict
 
 PYTHON_FILE = ".py:"
 """Separates a file from the function in it."""
+
+NO_FILE = re.compile(r"hf:|[a-z][a-z0-9+]{1,9}://")
+"""Beginnings of a dataset's name and of an address; a config takes files, which are frozen with a run."""
 
 NOT_YET_A_PATH = (REFERENCE, "???")
 """Marks of a value that another key, or the user, has to fill in first."""
@@ -119,7 +123,7 @@ def _path_kind(path: str, types: Mapping[str, str]) -> PathKind | None:
 def _is_path(kind: PathKind, value: str, folder: Path) -> bool:
     match kind:
         case "file":
-            return True
+            return not NO_FILE.match(value)
         case "function":
             return PYTHON_FILE in value
         case "model":

@@ -75,7 +75,7 @@ class Model(ConfigGroup):
     """The start model: the policy at update 0 and, frozen, the reference."""
 
     start: Annotated[str, FROZEN, MODEL]
-    """builtin:NAME, a Hugging Face id, or a folder."""
+    """builtin:NAME, a Hugging Face id, a folder, or a checkpoint of an earlier run such as RUN/best."""
     revision: Annotated[str | None, FROZEN] = None
     """Commit of a Hugging Face model; null resolves the newest one and pins it in the lock."""
     warm_start: Annotated[str | None, FROZEN, FILE] = None
@@ -140,6 +140,8 @@ class Reward(ConfigGroup):
     """Subtract the score of the reference's own answers, of the prompt file's `answer`, or nothing."""
     baseline_samples: Annotated[int, TREATMENT, Field(ge=1, le=64)] = 1
     """Answers of the reference whose mean score is the baseline; more make the reward less noisy."""
+    placebo: Annotated[bool, TREATMENT] = False
+    """Permute the rewards among the answers of each update: a control run that learns nothing from them."""
     terms: dict[Annotated[str, Field(pattern=TERM_NAME)], AnyTerm] = Field(default_factory=dict)
     """The terms of the score, by name; a term whose name is a type of reward needs no `type`."""
 
@@ -175,7 +177,9 @@ class Ppo(ConfigGroup):
     updates: Annotated[int, TREATMENT, Field(ge=1)] = 30
     """Rounds of rollout and optimisation."""
     episodes_per_update: Annotated[int, TREATMENT, Field(ge=4)] = 64
-    """Prompts answered per update."""
+    """Answers that are sampled and scored per update."""
+    answers_per_prompt: Annotated[int, TREATMENT, Field(ge=1, le=64)] = 1
+    """Answers per prompt; from 2 on, the mean score of a prompt's other answers is subtracted from each score."""
     epochs: Annotated[int, TREATMENT, Field(ge=1, le=100)] = 2
     """Passes over an update's episodes."""
     minibatches: Annotated[int, TREATMENT, Field(ge=1)] = 2
@@ -198,10 +202,17 @@ class Ppo(ConfigGroup):
     """Discount of later rewards."""
     gae_lambda: Annotated[float, TREATMENT, Field(ge=0.0, le=1.0)] = 0.95
     """Trade-off of bias and variance in the advantage (Schulman et al. 2016, eq. 16)."""
+    target_kl: Annotated[float | None, TREATMENT, Field(gt=0.0)] = None
+    """If set, an update ends after the first optimizer step whose approx_kl passes this, in nats per token."""
     max_grad_norm: Annotated[float, TREATMENT, Field(gt=0.0)] = 1.0
     """Gradients are scaled down to this norm."""
     whiten_rewards: Annotated[bool, TREATMENT] = False
     """Scale each update's rewards to variance 1, keeping their mean."""
+
+    @property
+    def prompts_per_update(self) -> int:
+        """Different prompts that an update's episodes answer."""
+        return self.episodes_per_update // self.answers_per_prompt
 
 
 class Checkpoints(ConfigGroup):

@@ -70,6 +70,16 @@ class OnTopic(RewardTerm):
     type: Annotated[Literal["on_topic"], TREATMENT] = "on_topic"
 
 
+class FitsPrompt(RewardTerm):
+    """0 to 1: how much likelier the start model, before any warm start, finds the answer after its own prompt."""
+
+    type: Annotated[Literal["fits_prompt"], TREATMENT] = "fits_prompt"
+    enough: Annotated[float, TREATMENT, Field(gt=0.0, le=1000.0)] = 16.0
+    """Nats of information about the prompt that make a score of 1."""
+    others: Annotated[int, TREATMENT, Field(ge=1, le=64)] = 2
+    """Other training prompts that each answer's own prompt is compared with."""
+
+
 class HasKeyword(RewardTerm):
     """1 for an answer with one of the words that the prompt's `keywords` name, else 0."""
 
@@ -236,7 +246,7 @@ class Preference(RewardTerm):
 
     type: Annotated[Literal["preference"], TREATMENT] = "preference"
     pairs: Annotated[str, TREATMENT, FILE]
-    """JSONL, one {prompt, chosen, rejected} per line."""
+    """A file in any form of a prompt file, with `prompt`, `chosen` and `rejected` in each row."""
     base: Annotated[str | None, TREATMENT, MODEL] = None
     """A Hugging Face id or a folder to train from; null takes model.start."""
     epochs: Annotated[int, TREATMENT, Field(ge=1, le=100)] = 2
@@ -290,6 +300,7 @@ AnyTerm = Annotated[
     MatchesExpect
     | RefusesHarm
     | OnTopic
+    | FitsPrompt
     | HasKeyword
     | EndsTurn
     | LengthBand

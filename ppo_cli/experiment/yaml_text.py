@@ -89,6 +89,8 @@ def not_yaml(error: Exception, text: str, where: str) -> ConfigError:
     problem = str(getattr(error, "problem", None) or one_line(error))
     if line[: len(line) - len(line.lstrip())].count("\t"):
         return ConfigError(f"{where}: line {mark.line + 1}: begins with a tab.", "Indent it with blanks.")
+    if "'\\t'" in problem:
+        return ConfigError(f"{where}: line {mark.line + 1}: holds a tab outside a text.", "Write a blank in its place.")
     match = _KEY_AND_TEXT.fullmatch(line)
     words = problem
     if "mapping values are not allowed" in problem:

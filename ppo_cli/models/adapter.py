@@ -57,6 +57,8 @@ def merged_adapter(folder: Path, find_base: Callable[[str, str | None], Path], o
         IntegrityError: the cached result was changed.
     """
     base, revision = _named_base(folder)
+    if _is_of_classifier(folder):
+        raise ModelError(f"{folder} is no model but a LoRA adapter of a classifier or reward model.", MERGE_IT)
     what = f"{folder} is no model but a LoRA adapter of {base or 'an unnamed base model'}"
     if not base:
         raise ModelError(f"{what}.", MERGE_IT)
@@ -93,6 +95,10 @@ def _named_base(folder: Path) -> tuple[str | None, str | None]:
     if isinstance(base, str) and not Path(base).is_absolute() and (folder / base).is_dir() and base.startswith("."):
         base = str(folder / base)
     return (base if isinstance(base, str) else None), (revision if isinstance(revision, str) else None)
+
+
+def _is_of_classifier(folder: Path) -> bool:
+    return bool(json.loads((folder / ADAPTER_CONFIG).read_bytes()).get("task_type") == "SEQ_CLS")
 
 
 def _merge_into(target: Path, adapter: Path, base: Path, what: str) -> None:

@@ -1,4 +1,4 @@
-"""The cache folder for fetched and prepared models.
+"""The cache folder for fetched and prepared models, and the folder for keys.
 
 Not here: what is kept there (`builtin`, `adapter`, `engine.warm_start`, `engine.reward_model`).
 """
@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
-from ppo_cli.errors import NoPermissionError
+from ppo_cli.errors import NoPermissionError, PpoError
 from ppo_cli.store.files import disk_errors
 
 CACHE_VARIABLE = "PPO_CACHE"
@@ -27,6 +28,8 @@ def cache_folder() -> Path:
         DiskFullError: no space is left.
     """
     folder = _wanted_folder()
+    if folder == _shared_temporary_path():
+        return _temporary_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         may_be_written = os.access(folder, os.W_OK | os.X_OK)
@@ -37,6 +40,22 @@ def cache_folder() -> Path:
     if os.environ.get(CACHE_VARIABLE):
         raise NoPermissionError(f"No permission to write {folder}.", f"Set {CACHE_VARIABLE} to another folder.")
     return _temporary_folder()
+
+
+def key_folders() -> list[Path]:
+    """Folders for what must outlive a cache that is emptied, the wanted one first; none is made here.
+
+    ppo-cli in $XDG_STATE_HOME or ~/.local/state; then the cache folder, for a home folder that may not be written.
+    """
+    base = os.environ.get("XDG_STATE_HOME")
+    folders = []
+    with suppress(RuntimeError):  # no home folder
+        folders.append((Path(base) if base else Path.home() / ".local" / "state") / "ppo-cli")
+    if _wanted_folder() != _shared_temporary_path():
+        folders.append(_wanted_folder())
+    with suppress(PpoError, OSError):
+        folders.append(cache_folder())
+    return list(dict.fromkeys(folders))
 
 
 def cached(*names: str) -> Path:
@@ -60,15 +79,16 @@ def _wanted_folder() -> Path:
     try:
         return (Path(base) if base else Path.home() / ".cache") / "ppo-cli"
     except RuntimeError:  # no home folder
-        return Path(tempfile.gettempdir()) / _own_name()
+        return _shared_temporary_path()
 
 
-def _own_name() -> str:
-    return f"ppo-cli-{os.getuid() if hasattr(os, 'getuid') else 'cache'}"
+def _shared_temporary_path() -> Path:
+    """A folder where other users could have made one of the same name."""
+    return Path(tempfile.gettempdir()) / f"ppo-cli-{os.getuid() if hasattr(os, 'getuid') else 'cache'}"
 
 
 def _temporary_folder() -> Path:
-    folder = Path(tempfile.gettempdir()) / _own_name()
+    folder = _shared_temporary_path()
     with disk_errors(folder):
         folder.mkdir(mode=0o700, exist_ok=True)
         if hasattr(os, "getuid") and (folder.is_symlink() or folder.stat().st_uid != os.getuid()):

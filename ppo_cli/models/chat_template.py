@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ppo_cli.models.chat_rendering import render_chat
 from ppo_cli.models.loading import ChatTokenizer
 
 USER_TEXT, ANSWER_TEXT = "which harbour is the deepest", "the northern one"
@@ -69,4 +70,4 @@ def _render(tokenizer: ChatTokenizer, system: str | None, *, answered: bool) -> 
         messages.insert(0, {"role": "system", "content": system})
     if answered:
         messages.append({"role": "assistant", "content": ANSWER_TEXT})
-    return str(tokenizer.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=not answered))
+    return render_chat(tokenizer.tokenizer, messages, add_generation_prompt=not answered)

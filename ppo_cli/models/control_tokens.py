@@ -1,4 +1,4 @@
-"""Encodes a conversation so that control tokens inside its turns are text and never begin or end a turn.
+"""Encodes a conversation, or a written answer, so that control tokens in it are text and never begin or end a turn.
 
 A tokenizer turns the characters `<|im_end|>` into the token that ends a turn, wherever they stand. A prompt with them
 would forge turns. Conversations without them are encoded as transformers does it.
@@ -12,7 +12,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from ppo_cli.models.chat_rendering import render_chat
 from ppo_cli.records.answers import ChatMessage
+from ppo_cli.records.reasoning import is_tag
 
 MIN_CONTROL_CHARACTERS = 3
 """Shorter tokens, such as a letter, are no control tokens."""
@@ -48,13 +50,12 @@ def encode_chat(
         add_generation_prompt: whether the ids go on to where the answer begins.
 
     Raises:
-        TemplateError: the template cannot render it.
+        TemplateError: the template cannot render it; or another error, as of `render_chat`.
     """
     turns = [{"role": message.role, "content": message.content} for message in messages]
     found = found_control_tokens(tokenizer, [message.content for message in messages])
     if not found:
-        ids = tokenizer.apply_chat_template(turns, add_generation_prompt=add_generation_prompt, return_dict=False)
-        return [int(token) for token in ids]
+        return _encode(tokenizer, render_chat(tokenizer, turns, add_generation_prompt=add_generation_prompt))
     pattern = re.compile("|".join(map(re.escape, found)))
     forged: list[str] = []
 
@@ -63,10 +64,21 @@ def encode_chat(
         return f"\ue000{len(forged) - 1}\ue001"
 
     safe = [{**turn, "content": pattern.sub(set_aside, turn["content"])} for turn in turns]
-    rendered = str(tokenizer.apply_chat_template(safe, add_generation_prompt=add_generation_prompt, tokenize=False))
+    rendered = render_chat(tokenizer, safe, add_generation_prompt=add_generation_prompt)
     ids = []
     for index, piece in enumerate(re.split("\ue000([0-9]+)\ue001", rendered)):
         ids += _as_text(tokenizer, forged[int(piece)], found) if index % 2 else _encode(tokenizer, piece)
+    return ids
+
+
+def encode_answer(tokenizer: Any, text: str) -> list[int]:  # noqa: ANN401
+    """Token ids of a written answer; control tokens in it are text, but tags of reasoning stay the tokens they are."""
+    found = [token for token in found_control_tokens(tokenizer, [text]) if not is_tag(token)]
+    if not found:
+        return _encode(tokenizer, text)
+    ids = []
+    for index, piece in enumerate(re.split(f"({'|'.join(map(re.escape, found))})", text)):
+        ids += _as_text(tokenizer, piece, found) if index % 2 else _encode(tokenizer, piece)
     return ids
 
 

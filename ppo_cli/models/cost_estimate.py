@@ -131,7 +131,7 @@ def _operations(work: PlannedWork, shape: ModelShape) -> float:
 
 
 def model_shape(start: str) -> ModelShape | None:
-    """Sizes of a model on this machine; None for one that would have to be fetched first.
+    """Sizes of a model on this machine; None for one that would have to be fetched first, or that is broken.
 
     Args:
         start: `model.start` of the config.
@@ -142,17 +142,18 @@ def model_shape(start: str) -> ModelShape | None:
     config_file = folder / "config.json"
     if not config_file.is_file():
         return None
-    config = json.loads(config_file.read_text(encoding="utf-8"))
-    config = config.get("text_config", config)
-    width = config.get("hidden_size") or config.get("n_embd")
-    layers = config.get("num_hidden_layers") or config.get("n_layer")
-    stored = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    try:
+        config = json.loads(config_file.read_bytes())
+        config = config.get("text_config", config)
+        width = int(config.get("hidden_size") or config["n_embd"])
+        layers = int(config.get("num_hidden_layers") or config["n_layer"])
+        rows = int(config["vocab_size"])
+        stored = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None  # the command that loads it says what is wrong
     bytes_per_weight = 4 if "32" in str(config.get("dtype") or config.get("torch_dtype") or "float32") else 2
     return ModelShape(
-        parameters=stored / bytes_per_weight,
-        embedding_parameters=config["vocab_size"] * width,
-        layers=layers,
-        width=width,
+        parameters=stored / bytes_per_weight, embedding_parameters=rows * width, layers=layers, width=width
     )
 
 

@@ -35,6 +35,8 @@ WRAPPERS: Mapping[str, str] = {
     "actor.": "a trainer that keeps several models in one file",
 }
 """What puts a prefix before the names of a model's weights."""
+PLAIN_NUMBERS = ("F64", "F32", "F16", "BF16")
+"""How safetensors names the dtypes of weights that are used as they are stored."""
 HARMLESS = re.compile(r"(rotary_emb\.inv_freq|\.attn\.(masked_)?bias|position_ids|attention\.(masked_)?bias)$")
 """Buffers that old versions of transformers wrote and that hold no weights."""
 PRETRAINING_HEADS = re.compile(r"^(cls|lm_head|lm_predictions|mask_predictions|qa_outputs)\.|(^|\.)pooler\.")
@@ -60,6 +62,17 @@ def read_config(folder: Path) -> dict[str, Any]:
     return values
 
 
+def require_ordinary_files(folder: Path) -> None:
+    """Checks that no entry of a model folder is a pipe, socket or device, which a reader would wait for.
+
+    Raises:
+        ModelError: names the first such entry.
+    """
+    for path in sorted(folder.iterdir()):
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise ModelError(f"{path} is not an ordinary file.", "Replace it with the file itself, or remove it.")
+
+
 def require_fetched(file: Path) -> None:
     """Checks that a file is not the pointer that git leaves in its place.
 
@@ -78,7 +91,7 @@ def require_fetched(file: Path) -> None:
 
 
 def require_plain_weights(folder: Path) -> None:
-    """Checks a model folder without reading a weight: config.json, complete safetensors files, no quantisation.
+    """Checks a model folder without reading a weight: config.json, complete safetensors files, plain numbers.
 
     Raises:
         ModelError: names the file and the reason.
@@ -103,7 +116,7 @@ def require_plain_weights(folder: Path) -> None:
 
 
 def raise_known_reason(error: Exception, folder: Path, *, classifier: bool = False) -> None:
-    """Raises the error of a model that brings code of its own or does not fit its config.json, if transformers says so.
+    """Raises the error of a model that brings code of its own or does not fit its config.json, if that is the cause.
 
     Raises:
         ModelError: names the key that allows the code, or the weight that does not fit.
@@ -114,6 +127,11 @@ def raise_known_reason(error: Exception, folder: Path, *, classifier: bool = Fal
             "than config.json says.",
             "Restore config.json, or use another model.",
         ) from None
+    if "Padding_idx" in str(error):
+        raise ModelError(
+            f"{folder}: pad_token_id of its config.json is a token that its vocabulary does not have.",
+            "Set it to the tokenizer's pad token, or use another model.",
+        )
     if "trust_remote_code" in str(error) and classifier:
         raise ModelError(f"{folder} brings Python code of its own, and a reward model's is never run.", OTHER_MODEL)
     if "trust_remote_code" in str(error):
@@ -200,11 +218,19 @@ def _tensor_names(folder: Path) -> set[str]:
     index, names = folder / "model.safetensors.index.json", set[str]()
     if index.is_file() and not (folder / "model.safetensors").is_file():
         try:
-            listed = set(json.loads(index.read_bytes())["weight_map"].values())
+            values = json.loads(index.read_bytes())
+            listed = set(values["weight_map"].values())
+            _ = values["metadata"]  # transformers reads it unasked
+            outside = sorted(name for name in listed if Path(name).name != name or not name.endswith(".safetensors"))
             absent = sorted(name for name in listed if not (folder / name).is_file())
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             require_fetched(index)
             raise ModelError(f"{index} is damaged.", "Restore the file, or use another model.") from None
+        if outside:
+            raise ModelError(
+                f"{index} names {outside[0]}, which is no file of weights in this folder.",
+                "Copy all files of weights into the folder, and restore the index.",
+            )
         if absent:
             raise ModelError(
                 f"{folder}: {absent[0]} is missing, one of {len(listed)} files of weights.",
@@ -214,13 +240,25 @@ def _tensor_names(folder: Path) -> set[str]:
         require_fetched(file)
         try:
             with safe_open(file, framework="pt") as tensors:
-                names.update(tensors.keys())
+                dtypes = {name: tensors.get_slice(name).get_dtype() for name in list(tensors.keys())}
         except (SafetensorError, OSError, ValueError) as error:
             raise ModelError(
                 f"{file} is damaged or was not copied completely: {str(error).splitlines()[0].rstrip('.')}.",
                 "Fetch the file again, or use another model.",
             ) from None
+        _require_plain_numbers(folder, dtypes)
+        names.update(dtypes)
     return names
+
+
+def _require_plain_numbers(folder: Path, dtypes: Mapping[str, str]) -> None:
+    """Checks that weights are floating-point numbers as they are: integers and 8-bit floats need scales to be read."""
+    for name, dtype in sorted(dtypes.items()):
+        if dtype not in PLAIN_NUMBERS and not HARMLESS.search(name):
+            raise ModelError(
+                f"{folder}: its weights are no plain numbers: {name} is stored as {dtype}.",
+                "Use the model that was not quantised, or save it in float32, bfloat16 or float16.",
+            )
 
 
 def _wrapper_of(name: str, missing: Collection[str]) -> str:
@@ -253,7 +291,8 @@ def _reason(missing: list[str], unexpected: list[str]) -> tuple[str, str]:
     more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
     if missing:
         also = f", and holds {unexpected[0]}, which the model does not have" if unexpected else ""
-        return f"{missing[0]}{more} is missing{also}", "Fetch the model again, or use another one."
+        verb = "are" if more else "is"
+        return f"{missing[0]}{more} {verb} missing{also}", "Fetch the model again, or use another one."
     more = f" and {len(unexpected) - 1} more" if len(unexpected) > 1 else ""
     return (
         f"it holds {unexpected[0]}{more}, which the model does not have",

@@ -1,6 +1,6 @@
 """Loads weights and tokenizers: safetensors only, pad never eos, a neutral generation config; chooses device and dtype.
 
-Not here: finding the folder (`model_source`), training (`engine`).
+Not here: finding the folder (`model_source`), what makes two models the same (`model_digests`), training (`engine`).
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from typing import Any, Literal
 import torch
 import transformers
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-from ppo_cli.errors import ConfigError, ModelError, NoChatTemplateError, reason_of
-from ppo_cli.experiment.digest import sha256_file, sha256_of
+from ppo_cli.errors import ConfigError, ModelError, NoChatTemplateError
+from ppo_cli.models.answer_tokens import answer_of, decode_answer, opens_reasoning, reasoning_tags
 from ppo_cli.models.control_tokens import encode_chat
 from ppo_cli.models.folder_checks import (
     CONFIG,
@@ -37,11 +37,10 @@ from ppo_cli.models.folder_checks import (
 )
 from ppo_cli.models.grouped_attention import attend_by_groups
 from ppo_cli.models.lm_head import LMHead
-from ppo_cli.models.one_gpu import ONE_GPU
+from ppo_cli.models.one_gpu import ONE_GPU, use_one_gpu
 from ppo_cli.models.sampling import SampledTokens
 from ppo_cli.models.template_date import fix_template_date
 from ppo_cli.records.answers import Answer, ChatMessage, Finish
-from ppo_cli.records.reasoning import ends_in_reasoning, split_reasoning
 from ppo_cli.store.files import disk_errors
 
 TOKENIZER_FILES = (
@@ -59,8 +58,6 @@ TOKENIZER_FILES = (
 SUPPORT_FILES = (*TOKENIZER_FILES, "chat_template.jinja", "chat_template.json", "generation_config.json")
 """Files that a checkpoint takes over from the start model, besides the code of a model that brings its own."""
 MAX_TOKEN_ID = 2**31 - 1
-WITHOUT_EFFECT = ("_name_or_path", "transformers_version")
-"""Keys of config.json that change no number."""
 
 
 @dataclass(frozen=True)
@@ -100,21 +97,22 @@ class ChatTokenizer:
                 step = "Leave out the turns that it does not accept (system, or two of one speaker in a row)."
             elif self.system_prompt:
                 step = "Leave out model.system_prompt, or use another model."
-            raise ModelError(f"The chat template fails: {_first_line(error)}.", step) from None
+            name = self.tokenizer.name_or_path
+            raise ModelError(f"The chat template of {name} fails: {_first_line(error)}.", step) from None
 
     @cached_property
     def opens_reasoning(self) -> bool:
         """Whether the chat template ends a prompt with an opening tag of reasoning."""
-        try:
-            turns = [{"role": "user", "content": "question"}]
-            rendered = self.tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
-        except Exception:  # noqa: BLE001 - as above; `render` names the fault
-            return False
-        return ends_in_reasoning(str(rendered))
+        return opens_reasoning(self.tokenizer)
 
-    def decode(self, token_ids: list[int]) -> str:
-        """Text of an answer, without special tokens and outer blanks."""
-        return str(self.tokenizer.decode(token_ids, skip_special_tokens=True)).strip()
+    @cached_property
+    def reasoning_tags(self) -> dict[int, str]:
+        """The special tokens that begin or end reasoning, by id."""
+        return reasoning_tags(self.tokenizer)
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """Text of an answer, without outer blanks and without special tokens other than tags of reasoning."""
+        return decode_answer(self.tokenizer, token_ids, self.reasoning_tags)
 
     def to_answer(self, sampled: SampledTokens) -> Answer:
         """A sampled answer as text."""
@@ -122,8 +120,7 @@ class ChatTokenizer:
 
     def answer_of(self, token_ids: list[int], finish: Finish) -> Answer:
         """Sampled tokens as an answer, its reasoning separated from its text."""
-        reasoning, text = split_reasoning(self.decode(token_ids), opened=self.opens_reasoning)
-        return Answer(text=text, token_count=len(token_ids), finish=finish, reasoning=reasoning)
+        return answer_of(token_ids, finish, self.decode, opened=self.opens_reasoning)
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -135,6 +132,7 @@ def choose_device(wanted: str) -> torch.device:
     Raises:
         ConfigError: this machine does not have it, or it is no device.
     """
+    use_one_gpu(wanted)
     if wanted in ("auto", "cuda") and torch.cuda.is_available():
         rank = os.environ.get("LOCAL_RANK")  # one of several processes: each has a GPU of its own
         return torch.device("cuda", int(rank)) if rank else torch.device("cuda")
@@ -194,7 +192,14 @@ def load_tokenizer(folder: Path, *, system_prompt: str | None = None, trust_remo
             if file.is_file():
                 require_fetched(file)
         raise_known_reason(error, folder)
-        raise ModelError(f"{folder}: its tokenizer cannot be read: {_first_line(error)}.", OTHER_MODEL) from None
+        _require_usable_config(folder)
+        why, step = _first_line(error), OTHER_MODEL
+        if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+            why, step = (
+                f"there is no {TOKENIZER_FILES[0]}",
+                "Copy the tokenizer's files from the model it was made from.",
+            )
+        raise ModelError(f"{folder}: its tokenizer cannot be read: {why}.", step) from None
     if tokenizer.eos_token_id is None:
         raise ModelError(f"{folder}: its tokenizer has no eos token, so no answer could end.", "Add one to it.")
     if not tokenizer.chat_template:
@@ -272,6 +277,9 @@ def read_weights(folder: Path, dtype: torch.dtype | str, *, trust_remote_code: b
         raise ModelError(f"{folder}: its weights cannot be read: {_first_line(error)}.", OTHER_MODEL) from None
     require_matching_weights(report, folder)
     require_finite_weights(model, folder)
+    head = getattr(model.get_output_embeddings(), "weight", None)
+    if head is not None and head is not model.get_input_embeddings().weight:
+        model.config.tie_word_embeddings = False  # else a copy that is saved would state what the weights are not
     return model
 
 
@@ -282,38 +290,11 @@ def export_support_files(start: Path, target: Path) -> None:
         start: folder of the start model.
         target: folder of the checkpoint.
     """
-    code = sorted(start.glob("*.py")) if (start / CONFIG).is_file() and "auto_map" in read_config(start) else []
+    named_in = [file for file in (start / CONFIG, start / "tokenizer_config.json") if file.is_file()]
+    code = sorted(start.glob("*.py")) if any(b'"auto_map"' in file.read_bytes() for file in named_in) else []
     for file in [*(start / name for name in SUPPORT_FILES), *sorted(start.glob("*.tiktoken")), *code]:
         if file.is_file():
             shutil.copyfile(file, target / file.name)
-
-
-def model_digests(source_folder: Path, tokenizer: ChatTokenizer) -> dict[str, Any]:
-    """Digests of a model folder's weights, config.json and tokenizer, with its chat template, pad and stop tokens.
-
-    Raises:
-        ModelError: one of its files cannot be read.
-    """
-    weights = {file.name: _digest(file) for file in sorted(source_folder.glob("*.safetensors"))}
-    tokenizer_files = {
-        name: _digest(source_folder / name) for name in TOKENIZER_FILES if (source_folder / name).is_file()
-    }
-    config = {name: value for name, value in read_config(source_folder).items() if name not in WITHOUT_EFFECT}
-    return {
-        "weights": weights,
-        "config": sha256_of(config),
-        "tokenizer": tokenizer_files,
-        "chat_template": str(tokenizer.tokenizer.chat_template),
-        "pad_id": tokenizer.pad_id,
-        "stop_ids": list(tokenizer.stop_ids),
-    }
-
-
-def _digest(file: Path) -> str:
-    try:
-        return sha256_file(file)
-    except OSError as error:
-        raise ModelError(f"{file} cannot be read: {reason_of(error)}.", "Check the file and its owner.") from None
 
 
 @contextmanager
@@ -392,6 +373,23 @@ def _require_special_tokens(model: Any, tokenizer: ChatTokenizer, folder: Path) 
             f"{folder}: token {beyond[0]} pads or ends answers, and the model has embeddings for {rows} tokens only.",
             "Use the tokenizer that belongs to this model.",
         )
+
+
+def _require_usable_config(folder: Path) -> None:
+    """Checks config.json, which is read with the tokenizer too.
+
+    Raises:
+        ModelError: says what is wrong with it.
+    """
+    if not (folder / CONFIG).is_file():
+        return
+    read_config(folder)
+    try:
+        with quiet_transformers():
+            AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except Exception as error:  # noqa: BLE001 - as above
+        raise_known_reason(error, folder)
+        raise ModelError(f"{folder / CONFIG} cannot be used: {_first_line(error)}.", OTHER_MODEL) from None
 
 
 def _first_line(error: Exception) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from ppo_cli.errors import ModelError, ModelUnreachableError
 from ppo_cli.models import builtin
 from ppo_cli.models.adapter import holds_only_an_adapter, merged_adapter
+from ppo_cli.models.folder_checks import require_ordinary_files
 from ppo_cli.records.events import EventHandler, Phase, ignore_events
 
 BUILTIN_PREFIX = "builtin:"
@@ -108,6 +109,7 @@ def _from_hub_cache(start: str, revision: str | None, no_network: Exception) -> 
 
 def _checked(source: ModelSource, on_event: EventHandler) -> ModelSource:
     folder = source.folder
+    require_ordinary_files(folder)
     if holds_only_an_adapter(folder):
         merged = merged_adapter(
             folder, lambda base, revision: resolve(base, revision, on_event=on_event).folder, on_event

@@ -89,7 +89,7 @@ def sample_answers(
         prompts: token ids, ending where the answer begins.
         uniforms: for each prompt, numbers in [0, 1), [K, max_new_tokens].
         params: temperature, limit and stop tokens.
-        progress: called at every token with the number of answers done so far.
+        progress: called at every token with the number of answers done so far, each of those begun counted in part.
         recorder: the inputs of its layer are returned with every answer.
 
     Returns:
@@ -152,7 +152,7 @@ def _sample_batch(
                 logprobs[row].append(logprob)
                 if token in stops:
                     ended[row], finish[row] = True, "eos"
-        progress(sum(ended))
+        progress(_answers_done(sum(ended), rows, step + 1, params.max_new_tokens))
         continuing = [line for line, row in fresh if recorder or not ended[row]]
         if not continuing or step + 1 == params.max_new_tokens:
             break
@@ -174,6 +174,11 @@ def _sample_batch(
         SampledTokens(tokens[row], logprobs[row], finish[row], torch.cat(activations[row]) if recorder else None)
         for row in range(rows)
     ]
+
+
+def _answers_done(ended: int, rows: int, step: int, limit: int) -> int:
+    """Answers that ended, and of the others as many as the tokens that they have of the longest possible answer."""
+    return ended + (rows - ended) * step // limit
 
 
 def _draw(

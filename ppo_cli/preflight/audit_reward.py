@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ppo_cli.experiment.load import LoadedExperiment, load_experiment
-from ppo_cli.preflight.start_samples import SampleSettings, StartModelSamples, sample_start_model
+from ppo_cli.preflight.start_samples import SampleSettings, sample_start_model
 from ppo_cli.prompts.stratify import stratified_subset
 from ppo_cli.records.answers import RewardScore
 from ppo_cli.records.checks import worst
@@ -64,9 +64,9 @@ def audit_reward(config: str | Path | LoadedExperiment, *, on_event: EventHandle
         status=worst(audit.checks),
         checks=tuple(audit.checks),
         exploits=audit.exploits,
-        answers=samples.answer_count,
+        answers=len(audit.scored) or samples.answer_count,
         terms=term_statistics(audit.scored),
-        examples=_highest_and_lowest(samples, audit),
+        examples=_highest_and_lowest(audit),
     )
 
 
@@ -108,8 +108,8 @@ def term_statistics(scored: Sequence[RewardScore]) -> dict[str, tuple[float, flo
     }
 
 
-def _highest_and_lowest(samples: StartModelSamples, audit: RewardAudit) -> tuple[tuple[str, str, float], ...]:
-    texts = [(prompt.text, answer.text) for prompt, answers in samples.samples.rows() for answer in answers]
+def _highest_and_lowest(audit: RewardAudit) -> tuple[tuple[str, str, float], ...]:
+    texts = [(prompt.text, answer.text) for prompt, answers in audit.samples.rows() for answer in answers]
     ranked = sorted(zip(texts, audit.scored, strict=False), key=lambda row: -row[1].reward)
     several = len(ranked) > 2 * EXAMPLES_PER_END
     shown = [*ranked[:EXAMPLES_PER_END], *ranked[-EXAMPLES_PER_END:]] if several else ranked

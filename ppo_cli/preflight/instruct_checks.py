@@ -56,6 +56,9 @@ def instruct_checks(
     rows = start.samples.rows()
     answers = [answer for _, row in rows for answer in row]
     empty = [refusal.classify(answer.text) == "empty" for answer in answers]
+    cut_thoughts = sum(
+        is_empty and not answer.ended for is_empty, answer in zip(empty, answers, strict=True) if answer.reasoning
+    )
     runaway = [repetition.repeated_share(words(answer.text)) > repetition.RUNAWAY_SHARE for answer in answers]
     marked = [has_role_markers(raw, opening) for row in start.raw_answers for raw in row]
     continued = [continues_prompt(prompt.chat[-1].content, answer.text) for prompt, row in rows for answer in row]
@@ -75,7 +78,10 @@ def instruct_checks(
             warn_below=0.98,
             fail_below=0.9,
             reason="PPO would amplify empty answers",
-            next_step="Use another start model, or warm-start it.",
+            next_step=f"In {cut_thoughts} of {len(answers)} answers the limit cuts the reasoning, so no answer begins; "
+            "raise the limit (rollout.max_new_tokens)."
+            if cut_thoughts
+            else "Use another start model, or warm-start it.",
         ),
         Check.from_share(
             "no runaway repetition",

@@ -130,8 +130,14 @@ def cost_checks(cost: Cost, runs_dir: Path) -> list[Check]:
 def _evaluate(resolved: ResolvedExperiment, policy: Policy, prompts: TokenizedPrompts, on_event: EventHandler) -> None:
     from ppo_cli.evaluation.answering_models import AnsweringModels
     from ppo_cli.evaluation.evaluate import sample_answers
+    from ppo_cli.evaluation.first_answer_fit import fit_judge
 
-    models = AnsweringModels(policy=policy.merged_model, reference=policy.reference_model, tokenizer=resolved.tokenizer)
+    models = AnsweringModels(
+        policy=policy.merged_model,
+        reference=policy.reference_model,
+        tokenizer=resolved.tokenizer,
+        fit_judge=fit_judge(resolved),
+    )
     sample_answers(models, prompts, resolved.experiment.evaluation, on_event)
 
 

@@ -35,7 +35,7 @@ def planned_work(inputs: ExperimentInputs) -> PlannedWork:
     """Counts the updates, episodes, evaluations and tokens that a config asks for."""
     experiment = inputs.experiment
     ppo, evaluation = experiment.ppo, experiment.evaluation
-    used = min(len(inputs.train), ppo.updates * ppo.episodes_per_update)
+    used = min(len(inputs.train), ppo.updates * ppo.prompts_per_update)
     whole = len(inputs.evaluation)
     interim = min(evaluation.interim_prompts or whole, whole)
     every = evaluation.every

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ppo_cli.experiment.load import LoadedExperiment, load_experiment
 from ppo_cli.preflight.audit_reward import audited_reward, sample_settings, sampled_prompts
+from ppo_cli.preflight.best_of_samples import best_of_check
 from ppo_cli.preflight.instruct_checks import instruct_checks
 from ppo_cli.preflight.prompt_checks import diversity_checks, overlap_check, power_checks
 from ppo_cli.preflight.reward_signal import reward_signal_checks, rewards_by_prompt
@@ -32,10 +33,12 @@ from ppo_cli.records.checks import Check, worst
 from ppo_cli.records.events import EventHandler, ignore_events
 from ppo_cli.records.results import Cost, PreflightResult
 from ppo_cli.rewards.audit.run import audit_on_samples
+from ppo_cli.rewards.scaling import rewards_without_baseline
 from ppo_cli.setup.init import templates_folder
 from ppo_cli.setup.resolve import ExperimentInputs, read_inputs, resolve_experiment
 from ppo_cli.setup.reward_resources import open_terms
 from ppo_cli.setup.tokenized_prompts import TokenizedPrompts
+from ppo_cli.store.checkpoint_names import start_checkpoint
 
 if TYPE_CHECKING:
     from ppo_cli.engine.policy import Policy
@@ -64,7 +67,7 @@ def is_a_model(subject: str) -> bool:
     """Whether an argument names a model and not a config."""
     path = Path(subject)
     if path.is_dir():
-        return (path / "config.json").is_file()
+        return (path / "config.json").is_file() or (path / "run.json").is_file()
     return not path.is_file() and path.suffix not in (".yaml", ".yml")
 
 
@@ -89,7 +92,7 @@ def sft_check(config: str | Path | LoadedExperiment, *, on_event: EventHandler =
     """
     from ppo_cli.engine.policy import Policy
     from ppo_cli.preflight.measured_cost import cost_checks, measured_cost
-    from ppo_cli.setup.start_model import load_start_model
+    from ppo_cli.setup.start_model import load_start_model, share_reference
 
     if not isinstance(config, LoadedExperiment) and is_a_model(str(config)):
         return check_model(str(config), on_event=on_event)
@@ -100,6 +103,7 @@ def sft_check(config: str | Path | LoadedExperiment, *, on_event: EventHandler =
     open_terms(inputs.reward, on_event)
     start = load_start_model(resolved, on_event)
     policy = Policy(start.model, experiment.model.train, seed=experiment.seed)
+    share_reference(resolved, policy.reference_model)
     samples = sample_start_model(
         policy.merged_model, tokenizer, sampled_prompts(resolved), sample_settings(resolved), on_event
     )
@@ -111,7 +115,7 @@ def sft_check(config: str | Path | LoadedExperiment, *, on_event: EventHandler =
         *_group(TOKENS, [control_token_check(tokenizer, prompts), *conversation_check(tokenizer, prompts)]),
         *_group(INSTRUCT, _instruct_checks(policy.model, tokenizer, samples, min_ended_share=MIN_ENDED_SHARE)),
         *_group(INSTRUCT, [_reference_check(policy, samples)]),
-        *_reward_checks(inputs, samples),
+        *_reward_checks(inputs, samples, str(loaded.source)),
         *_group(PROMPTS, [overlap_check(inputs.overlaps)]),
         *_group(PROMPTS, diversity_checks(inputs.train, inputs.evaluation)),
         *_group(PROMPTS, power_checks(samples.samples, inputs.evaluation, experiment.evaluation)),
@@ -123,19 +127,25 @@ def sft_check(config: str | Path | LoadedExperiment, *, on_event: EventHandler =
     return _result(str(loaded.source), experiment.goal, checks, samples, cost)
 
 
-def check_model(start: str, *, on_event: EventHandler = ignore_events) -> PreflightResult:
+def check_model(
+    start: str, *, runs_dir: Path = Path("runs"), on_event: EventHandler = ignore_events
+) -> PreflightResult:
     """Checks tokenizer and instruction tuning of a model without a config, on questions shipped with the tool.
 
     Args:
-        start: builtin:NAME, a Hugging Face id or a folder.
+        start: builtin:NAME, a Hugging Face id, a folder, or a checkpoint of a run, such as RUN/best.
+        runs_dir: folder of run folders.
         on_event: called with each progress event.
 
     Raises:
         UsageError: the model cannot be used.
+        IntegrityError: it is a checkpoint that was changed.
     """
+    from ppo_cli.engine.checkpoints import origin_of
     from ppo_cli.models import loading, model_source
 
-    source = model_source.resolve(start, on_event=on_event)
+    source = model_source.resolve(start_checkpoint(start, runs_dir), on_event=on_event)
+    origin_of(source.folder)  # checks the files of a checkpoint
     tokenizer = loading.load_tokenizer(source.folder)
     questions = _questions()
     prompts = TokenizedPrompts(questions, [tokenizer.render(prompt.chat) for prompt in questions])
@@ -166,17 +176,19 @@ def _instruct_checks(
     return instruct_checks(samples, end_probabilities, opening, min_ended_share=min_ended_share)
 
 
-def _reward_checks(inputs: ExperimentInputs, start: StartModelSamples) -> list[Check]:
+def _reward_checks(inputs: ExperimentInputs, start: StartModelSamples, config: str) -> list[Check]:
     """The reward's signal first, then its audit; the audit alone if the reward returned a broken score."""
     audit = audit_on_samples(audited_reward(inputs), start.samples)
     checks = _group(REWARD, audit.checks)
     if not audit.scored:
         return checks
-    answers = [answer for row in start.samples.answers for answer in row]
-    prompts = [prompt for prompt, row in start.samples.rows() for _ in row]
-    without_baseline = inputs.reward(prompts, answers, [()] * len(answers))
-    rewards = rewards_by_prompt([item.reward for item in without_baseline], len(start.samples.answers[0]))
-    return [*_group(SIGNAL, reward_signal_checks(start.samples, rewards)), *checks]
+    alone = rewards_without_baseline(audit.scored, inputs.experiment.reward.terms)
+    rewards = rewards_by_prompt(alone, len(start.samples.answers[0]))
+    signal = [
+        *reward_signal_checks(audit.samples, rewards),
+        best_of_check(audit.samples, rewards, inputs.experiment, config),
+    ]
+    return [*_group(SIGNAL, signal), *checks]
 
 
 def _reference_check(policy: Policy, samples: StartModelSamples) -> Check:

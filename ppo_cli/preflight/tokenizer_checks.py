@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ppo_cli.prompts.chat_markup import control_tokens_in, is_templated
+from ppo_cli.prompts.chat_markup import control_tokens_in, control_tokens_in_answer, is_templated
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.checks import Check
-from ppo_cli.records.reasoning import split_reasoning
+from ppo_cli.records.reasoning import is_tag, split_reasoning
 
 if TYPE_CHECKING:
     from ppo_cli.models.chat_template import TemplateProbe
@@ -124,7 +124,7 @@ def prompt_token_checks(tokenizer: ChatTokenizer, token_ids: Sequence[Sequence[i
 
 
 def control_token_check(tokenizer: ChatTokenizer, prompts: Sequence[Prompt]) -> Check:
-    """Whether prompts hold tokens of a chat format, or are written in one already; both are encoded as text.
+    """Whether prompts or written answers hold tokens of a chat format, or are written in one; all are encoded as text.
 
     Args:
         tokenizer: that encodes the prompts; its own control tokens are found too.
@@ -143,7 +143,7 @@ def control_token_check(tokenizer: ChatTokenizer, prompts: Sequence[Prompt]) -> 
         for prompt in prompts
     }
     forged = {id_: found for id_, found in tokens.items() if found}
-    parts = []
+    parts = _control_tokens_of_answers(tokenizer, prompts)
     if forged:
         first, found = next(iter(forged.items()))
         parts.append(f"{len(forged)} of {len(prompts)} hold some, such as '{first}' ({', '.join(found[:3])})")
@@ -158,6 +158,18 @@ def control_token_check(tokenizer: ChatTokenizer, prompts: Sequence[Prompt]) -> 
         next_step="Write conversations as lists of {role, content}, and take such tokens out.",
         otherwise="warn",
     )
+
+
+def _control_tokens_of_answers(tokenizer: ChatTokenizer, prompts: Sequence[Prompt]) -> list[str]:
+    """How many written answers hold control tokens; tags of reasoning are no such tokens there."""
+    from ppo_cli.models.control_tokens import found_control_tokens
+
+    found = []
+    for prompt in prompts:
+        own = found_control_tokens(tokenizer.tokenizer, [prompt.answer or ""])
+        tokens = [token for token in control_tokens_in_answer(prompt) + own if not is_tag(token)]
+        found += [(prompt.id, tokens[0])] if tokens else []
+    return [f"{len(found)} written answers hold some, such as that of '{found[0][0]}' ({found[0][1]})"] if found else []
 
 
 def conversation_check(tokenizer: ChatTokenizer, prompts: Sequence[Prompt]) -> list[Check]:
@@ -181,8 +193,10 @@ def conversation_check(tokenizer: ChatTokenizer, prompts: Sequence[Prompt]) -> l
 
 
 def _keeps_every_turn(tokenizer: ChatTokenizer, prompt: Prompt) -> bool:
+    from ppo_cli.models.chat_rendering import render_chat
+
     turns = [{"role": turn.role, "content": turn.content} for turn in prompt.messages]
-    rendered = str(tokenizer.tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False))
+    rendered = render_chat(tokenizer.tokenizer, turns, add_generation_prompt=True)
     return all(split_reasoning(turn.content)[1].strip() in rendered for turn in prompt.messages)
 
 

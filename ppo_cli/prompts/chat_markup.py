@@ -31,7 +31,12 @@ LAST_CHARACTERS = 200
 
 def control_tokens_in(prompt: Prompt) -> list[str]:
     """The control tokens that the turns of a prompt hold, each once."""
-    return list(dict.fromkeys(token for turn in prompt.chat for token in CONTROL.findall(turn.content)))
+    return _control_tokens(turn.content for turn in prompt.chat)
+
+
+def control_tokens_in_answer(prompt: Prompt) -> list[str]:
+    """The control tokens that the written answer to a prompt holds, each once."""
+    return _control_tokens([prompt.answer or ""])
 
 
 def is_templated(prompt: Prompt) -> bool:
@@ -43,7 +48,7 @@ def is_templated(prompt: Prompt) -> bool:
 
 
 def markup_notices(prompts: Sequence[Prompt]) -> list[str]:
-    """One sentence for prompts that were templated already, and one for control tokens in the others."""
+    """A sentence each for prompts that were templated already, control tokens in the others, and those in answers."""
     templated = [prompt for prompt in prompts if is_templated(prompt)]
     forged = [prompt for prompt in prompts if control_tokens_in(prompt) and not is_templated(prompt)]
     notices = []
@@ -58,7 +63,18 @@ def markup_notices(prompts: Sequence[Prompt]) -> list[str]:
             f"{len(forged)} of {len(prompts)} prompts, such as '{forged[0].id}', hold control tokens "
             f"({_some(control_tokens_in(forged[0]))}); they are read as text and end no turn."
         )
+    answered = [prompt for prompt in prompts if control_tokens_in_answer(prompt)]
+    if answered:
+        notices.append(
+            f"{len(answered)} of {len(prompts)} written answers, such as that of '{answered[0].id}', hold control "
+            f"tokens ({_some(control_tokens_in_answer(answered[0]))}); they are read as text, except an end of "
+            "the turn at the end of an answer, which each answer gets anyway."
+        )
     return notices
+
+
+def _control_tokens(texts: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(token for text in texts for token in CONTROL.findall(text)))
 
 
 def _some(tokens: Iterable[str]) -> str:

@@ -75,34 +75,42 @@ def is_heading(cells: Sequence[str]) -> bool:
     return any(name in known for name in folded) or (len(folded) > 1 and "answer" in folded)
 
 
-def standard_rows(rows: Rows, source: str, name: str) -> StandardRows:
+def has_prompt_column(columns: Sequence[str]) -> bool:
+    """Whether a column with one of these headings holds the prompt."""
+    folded = {_fold(column): column for column in columns}
+    return "prompt" in folded or _prompt_column(folded) is not None
+
+
+def standard_rows(rows: Rows, source: str, name: str, fields: Sequence[str] = FIELDS) -> StandardRows:
     """Recognises the columns of rows and puts each prompt together.
 
     Args:
         rows: as they were read.
         source: the file or dataset, for messages.
         name: of the set, by which CoCoNot's contrast set is recognised.
+        fields: columns of a prompt file that are wanted; without all of them, no published format is looked for.
 
     Raises:
         PromptError: no column holds the prompt, or a row does not fit its format.
     """
     columns = list(dict.fromkeys(column for _, row in rows for column in row))
     remarks: Counter[str] = Counter()
-    names, notices = _names(columns)
+    formats = FORMATS if fields == FIELDS else (OWN,)
+    names, notices = _names(columns, fields)
     renamed = [(where, {names.get(key, key): _present(value) for key, value in row.items()}) for where, row in rows]
-    notices += _read_labels(renamed, columns)
+    notices += _read_labels(renamed, columns) if "expect" in fields else []
     known = frozenset(names.get(column, column) for column in columns)
-    recognised = next((each for each in FORMATS if each.known_by(known)), OWN)
+    recognised = next((each for each in formats if each.known_by(known)), OWN)
     if rows and not recognised.known_by(known):
         raise PromptError(
             f"{source}: has no column `prompt` or `goal`, only {', '.join(sorted(map(str, columns)))[:100]}.",
             "Call the column with the user's words `prompt`; before a list without a heading, write the line `prompt`.",
         )
-    used = set(recognised.columns)
+    used = set(recognised.columns if recognised is not OWN else fields)
     result: Rows = []
     for where, row in renamed:
         if recognised is OWN:
-            joined = _joined(row, where, frozenset(columns), remarks)
+            joined = _joined(row, where, frozenset(columns), remarks, answers="answer" in fields)
             used |= joined.taken
             result.append((where, convert_row(recognised, joined.row, name, where)))
         else:
@@ -112,13 +120,13 @@ def standard_rows(rows: Rows, source: str, name: str) -> StandardRows:
     return StandardRows(rows=result, format=recognised.name, notices=tuple(notices))
 
 
-def _names(columns: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+def _names(columns: Sequence[str], fields: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     """New names by old ones, and a sentence per guess."""
     folded = {_fold(column): column for column in reversed(columns)}
-    names = {folded[field]: field for field in FIELDS if field in folded and field not in columns}
+    names = {folded[field]: field for field in fields if field in folded and field not in columns}
     lower = {folded[field]: field for field in Format.all_columns() if field in folded and field not in columns}
     known = frozenset({**lower, **names}.get(column, column) for column in columns)
-    if any(each.known_by(known) for each in FORMATS if each is not OWN):
+    if fields == FIELDS and any(each.known_by(known) for each in FORMATS if each is not OWN):
         return {**lower, **names}, []
     notices = []
     if "prompt" not in known and (prompt := _prompt_column(folded)) is not None:
@@ -126,7 +134,7 @@ def _names(columns: Sequence[str]) -> tuple[dict[str, str], list[str]]:
         notices.append(f"Its column `{prompt.strip()}` is taken for the prompt.")
     for field, others in OTHER_NAMES.items():
         other = next((folded[each] for each in others if each in folded and folded[each] not in names), None)
-        if field not in known and other is not None and names.get(other) is None:
+        if field in fields and field not in known and other is not None and names.get(other) is None:
             names[other] = field
             notices.append(f"Its column `{other.strip()}` is taken for `{field}`.")
     return names, notices
@@ -171,7 +179,10 @@ class _JoinedRow:
     """The columns that went into the prompt."""
 
 
-def _joined(row: Mapping[str, Any], where: str, columns: frozenset[str], remarks: Counter[str]) -> _JoinedRow:
+def _joined(
+    row: Mapping[str, Any], where: str, columns: frozenset[str], remarks: Counter[str], *, answers: bool
+) -> _JoinedRow:
+    """Puts the prompt of a row together; `answers` says whether written answers are wanted."""
     taken: set[str] = set()
     by_name = {_fold(name): name for name in reversed(list(row))}
     prompt, answer = row.get("prompt"), row.get("answer")
@@ -179,7 +190,11 @@ def _joined(row: Mapping[str, Any], where: str, columns: frozenset[str], remarks
     if is_conversation(prompt):
         conversation = read_conversation(prompt, where)
         messages, prompt = list(conversation.messages), None
-        answer = _written_answer(conversation, answer, remarks)
+        remarks.update(f"Parts other than text are left out: {kind}" for kind in conversation.left_out)
+        if answers:
+            answer = _written_answer(conversation, answer, remarks)
+        elif conversation.answer is not None:
+            remarks["What the assistant says last in its prompt is left out"] += 1
     elif isinstance(prompt, str):
         prompt = _with_input(prompt, row, by_name, columns, remarks, taken)
         messages = [ChatMessage(role="user", content=prompt)] if prompt.strip() else []
@@ -198,7 +213,6 @@ def _joined(row: Mapping[str, Any], where: str, columns: frozenset[str], remarks
 
 def _written_answer(conversation: Conversation, answer: object, remarks: Counter[str]) -> object:
     """The answer of a row: its own, or what the assistant says after the last turn of the user."""
-    remarks.update(f"Parts other than text are left out: {kind}" for kind in conversation.left_out)
     if conversation.answer is None:
         return answer
     used = "taken for `answer`" if answer is None else "left out, since the row has an answer"

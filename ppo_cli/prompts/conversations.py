@@ -74,17 +74,12 @@ def from_text(value: object) -> object:
 
 
 def read_conversation(value: Any, where: str) -> Conversation:  # noqa: ANN401 - whatever JSON holds
-    """The turns of a cell for which `is_conversation` holds.
+    """The turns of a cell for which `is_conversation` holds, and the answer that follows them.
 
     Raises:
-        PromptError: an unknown speaker, a turn without content, no turn of the user.
+        PromptError: an unknown speaker, a turn without content, a system turn after the user's last.
     """
-    left_out: Counter[str] = Counter()
-    messages: list[ChatMessage] = []
-    for number, turn in enumerate([value] if isinstance(value, Mapping) else value, start=1):
-        at = f"{where}, turn {number}"
-        messages.append(ChatMessage(role=_role(turn, at), content=_content(turn, at, left_out)))
-    messages = [message for message in messages if message.content.strip()]
+    messages, left_out = read_turns(value, where)
     users = [index for index, message in enumerate(messages) if message.role == "user"]
     if not users:
         return Conversation(messages=(), answer=None, left_out=left_out)
@@ -94,6 +89,20 @@ def read_conversation(value: Any, where: str) -> Conversation:  # noqa: ANN401 -
         raise PromptError(f"{where}: a system turn follows the last turn of the user.", "Put it first, or remove it.")
     answer = "\n\n".join(message.content for message in after) or None
     return Conversation(messages=tuple(messages[: users[-1] + 1]), answer=answer, left_out=left_out)
+
+
+def read_turns(value: Any, where: str) -> tuple[list[ChatMessage], Counter[str]]:  # noqa: ANN401 - whatever JSON holds
+    """The turns of a cell for which `is_conversation` holds, without empty ones, and parts that are no text by type.
+
+    Raises:
+        PromptError: an unknown speaker, or a turn whose content is not text.
+    """
+    left_out: Counter[str] = Counter()
+    messages: list[ChatMessage] = []
+    for number, turn in enumerate([value] if isinstance(value, Mapping) else value, start=1):
+        at = f"{where}, turn {number}"
+        messages.append(ChatMessage(role=_role(turn, at), content=_content(turn, at, left_out)))
+    return [message for message in messages if message.content.strip()], left_out
 
 
 def as_prompt(messages: Sequence[ChatMessage]) -> str | list[dict[str, str]] | None:

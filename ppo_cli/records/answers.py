@@ -73,14 +73,27 @@ class Answer:
     finish: Finish
     reasoning: str = ""
     """What the model wrote between reasoning tags before its answer (`records.reasoning`), without the tags."""
+    reasoning_tokens: int = 0
+    """Of the sampled tokens, those before the answer: the reasoning and its tags."""
 
     def __post_init__(self) -> None:
-        """Separates reasoning that `text` still holds, so that nobody judges it as the answer."""
+        """Separates reasoning that `text` still holds, so that nobody judges it as the answer.
+
+        Where the tokens of the reasoning were not counted, they are estimated from its share of the characters.
+        """
         if not self.reasoning:
             reasoning, text = split_reasoning(self.text)
             if reasoning or text != self.text:
                 object.__setattr__(self, "reasoning", reasoning)
                 object.__setattr__(self, "text", text)
+        if self.reasoning and not self.reasoning_tokens:
+            share = len(self.reasoning) / (len(self.reasoning) + len(self.text))
+            object.__setattr__(self, "reasoning_tokens", round(self.token_count * share))
+
+    @property
+    def answer_tokens(self) -> int:
+        """Sampled tokens of the answer itself, the end-of-turn token included: what measures and terms count."""
+        return self.token_count - self.reasoning_tokens
 
     @property
     def ended(self) -> bool:

@@ -87,6 +87,9 @@ class AlarmsChecked:
     alarms: tuple[Alarm, ...]
 
 
+PLACEBO = "Placebo: rewards are permuted among the answers of each update, so this run shows what no reward does."
+"""Said of a run with `reward.placebo`, wherever it is shown."""
+
 Event = Phase | Progress | Notice | RunStarted | UpdateDone | EvaluationDone | AlarmsChecked
 
 

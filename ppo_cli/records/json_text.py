@@ -9,12 +9,14 @@ Not here: files (`store.files`), what the values mean (`records`).
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
 MAX_DEPTH = 64
 """Levels of nesting; the deepest record has six."""
 _LONG_NUMBER = re.compile(r"\d{300}")
+_LARGE_EXPONENT = re.compile(r"\d[eE]\+?\d{3}")
 MAX_INTEGER = 1 << 63
 
 
@@ -28,7 +30,8 @@ def json_value(content: bytes | str) -> Any:  # noqa: ANN401 - any JSON
     if text.count("[") + text.count("{") > MAX_DEPTH:
         _require_depth(text)
     parse_int = _integer if _LONG_NUMBER.search(text) else None
-    return json.loads(text, parse_constant=_refuse, parse_int=parse_int)
+    parse_float = _finite if parse_int or _LARGE_EXPONENT.search(text) else None
+    return json.loads(text, parse_constant=_refuse, parse_int=parse_int, parse_float=parse_float)
 
 
 def _require_depth(text: str) -> None:
@@ -51,3 +54,10 @@ def _integer(digits: str) -> int:
     if len(digits) > len(str(MAX_INTEGER)):
         raise ValueError("an integer is too large")
     return int(digits)
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if math.isinf(value):
+        raise ValueError("a number is too large")
+    return value

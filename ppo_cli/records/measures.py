@@ -27,6 +27,10 @@ class Sample:
     """Exact KL(policy || reference) summed over the answer's tokens at temperature 1, nats; first sample only."""
     entropy: float | None = None
     """Mean entropy of the policy's next-token distribution at temperature 1, nats per token; first sample only."""
+    fit: float | None = None
+    """How well the answer fits its own prompt (`models.prompt_fit`), nats; of first samples that answer."""
+    fit_rank: float | None = None
+    """Share of other prompts after which the answer is less likely; of the same samples."""
 
 
 @dataclass(frozen=True, kw_only=True)

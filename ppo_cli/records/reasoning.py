@@ -53,6 +53,21 @@ def split_reasoning(text: str, *, opened: bool = False) -> tuple[str, str]:
     return "\n".join(part.strip() for part in reasoning).strip(), "".join(answer).strip()
 
 
+def is_tag(token: str) -> bool:
+    """Whether a token is a tag that begins or ends reasoning."""
+    return bool(_OPENS.fullmatch(token) or _CLOSES.fullmatch(token))
+
+
+def after_reasoning(words: float, text: str) -> str:
+    """An answer as examples show it: what was thought before it is not shown, and its length is said.
+
+    Args:
+        words: of the reasoning.
+        text: of the answer.
+    """
+    return f"[after {words:.0f} words of reasoning] {text}".rstrip() if words else text
+
+
 def ends_in_reasoning(rendered: str) -> bool:
     """Whether a rendered prompt ends with an opening tag, so that the answer begins with reasoning."""
     openings = list(_OPENS.finditer(rendered))

@@ -337,3 +337,5 @@ class RunSummary:
     next_command: str
     sweeps: tuple[str, ...] = ()
     """Files of the sweeps that it belongs to."""
+    placebo: bool = False
+    """Whether its rewards were permuted."""

@@ -56,7 +56,7 @@ class UpdateMetrics:
     kl_penalty: float
     """Mean of kl_coef times the estimator, summed over an answer; units of reward."""
     mean_answer_tokens: float
-    """Mean answer length, tokens."""
+    """Mean answer length, tokens, without those of its reasoning."""
     eos_rate: float
     """Share of answers that ended their turn."""
     entropy: float
@@ -76,6 +76,8 @@ class UpdateMetrics:
     grad_norm: float
     """Mean norm of the gradient before clipping."""
     learning_rate: float
+    placebo: bool = False
+    """Whether the update learnt from rewards permuted among its answers; `reward` and `terms` are the true ones."""
 
 
 Status = Literal["running", "finished", "stopped_early", "interrupted", "failed"]

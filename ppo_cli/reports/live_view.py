@@ -27,6 +27,7 @@ from ppo_cli.records.training import UpdateMetrics
 from ppo_cli.reports import formatting
 from ppo_cli.reports.alarms import live_alarms
 from ppo_cli.reports.tables import PlainTextTable, behaviour_table, plain_text
+from ppo_cli.reports.time_left import TimeLeft
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 HISTORY = 32
@@ -50,6 +51,7 @@ class LiveView:
         self.phase = Phase(name="starting")
         self.done = 0
         self.phase_started = self.started = time.monotonic()
+        self.time_left = TimeLeft(None)
         self._live = Live(self, console=console, refresh_per_second=4, transient=True)
 
     def __enter__(self) -> LiveView:
@@ -68,8 +70,10 @@ class LiveView:
                 self.rows, self.seconds = [], []  # each arm of a sweep starts anew
             case Phase():
                 self.phase, self.done, self.phase_started = event, 0, time.monotonic()
+                self.time_left = TimeLeft(event.total)
             case Progress():
                 self.done = event.done
+                self.time_left.add(event.done, time.monotonic())
             case Notice():
                 self.notices.append(event)
             case UpdateDone():
@@ -166,8 +170,8 @@ class LiveView:
             )
         spent = time.monotonic() - self.phase_started
         if self.phase.total:
-            rest = spent / self.done * (self.phase.total - self.done) if self.done else 0.0
-            left_words = f", {formatting.duration(rest)} left" if self.done else ""
+            rest = self.time_left.seconds()
+            left_words = f", {formatting.duration(rest)} left" if rest is not None else ""
             table.add_row(
                 self.phase.name,
                 ProgressBar(total=self.phase.total, completed=self.done, width=30),

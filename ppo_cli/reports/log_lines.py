@@ -1,33 +1,87 @@
-"""Progress for a pipe or a log file: one plain line per event.
+"""Progress for a pipe or a log file: one plain line per event, and one every 20 seconds of a long phase.
 
 Not here: the live view of a terminal (`live_view`).
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
+from types import TracebackType
 
 from ppo_cli.behaviours.measures import measure_named
-from ppo_cli.records.events import AlarmsChecked, EvaluationDone, Event, Notice, Phase, RunStarted, UpdateDone
+from ppo_cli.records.events import AlarmsChecked, EvaluationDone, Event, Notice, Phase, Progress, RunStarted, UpdateDone
 from ppo_cli.records.measures import Measure
 from ppo_cli.reports import formatting
 from ppo_cli.reports.alarms import alarm_line
+from ppo_cli.reports.time_left import TimeLeft
+
+SILENT_SECONDS = 20.0
+"""Time without a line after which one says how far the phase is."""
 
 
 class PlainLines:
-    """An event handler that writes one line per event; progress inside a phase writes none."""
+    """An event handler that writes one line per event; as a context manager it writes about long phases too."""
 
-    def __init__(self, write: Callable[[str], None]) -> None:
-        self.write = write
+    def __init__(self, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        """Writes nothing yet.
+
+        Args:
+            write: takes a line.
+            clock: gives seconds.
+        """
+        self._write, self._clock = write, clock
+        self._lock = threading.RLock()  # a thread writes about long phases
+        self._ended = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="progress lines", daemon=True)
+        self.phase, self.done, self.time_left = Phase(name="starting"), 0, TimeLeft(None)
+        self.phase_started = self.last_line = clock()
         self.updates = 0
         self.primary = ""
         self.seconds: list[float] = []
         self.seconds_after: float | None = None
         """Seconds of the arms after this one."""
-        self.started = time.monotonic()
+
+    def __enter__(self) -> PlainLines:
+        self._watcher.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._watcher.join()
+
+    def write(self, line: str) -> None:
+        """Writes a line."""
+        with self._lock:
+            self.last_line = self._clock()
+            self._write(line)
+
+    def break_silence(self) -> None:
+        """Writes how far the phase is, if nothing was written for some time."""
+        with self._lock:
+            now = self._clock()
+            if self._ended.is_set() or now - self.last_line < SILENT_SECONDS:
+                return
+            spent, left = now - self.phase_started, self.time_left.seconds()
+            how_far = f"{self.done}/{self.phase.total} {self.phase.unit}, " if self.phase.total else ""
+            how_long = "" if left is None else f", about {formatting.duration(left)} left"
+            self.write(f"  {self.phase.name}: {how_far}{formatting.duration(spent)} so far{how_long}")
+
+    def _watch(self) -> None:
+        while not self._ended.wait(SILENT_SECONDS / 4):
+            self.break_silence()
 
     def __call__(self, event: Event) -> None:
+        with self._lock:
+            if isinstance(event, Phase):
+                self.phase, self.done, self.phase_started = event, 0, self._clock()
+                self.time_left = TimeLeft(event.total)
+            elif isinstance(event, Progress):
+                self.done = event.done
+                self.time_left.add(event.done, self._clock())
         match event:
             case RunStarted():
                 self.updates, self.primary = event.updates, event.primary

@@ -28,6 +28,7 @@ RATES = {
 """(measure, verb, of which prompts) of the rates below the verdict, by the family of the primary measure."""
 AGREES = {"eval_set": "evaluation set", "rendered": "prompts as tokens", "generation": "generation settings"}
 """Names of the groups of settings that were checked and are the same."""
+PLACEBO_KEY = "reward.placebo"
 ONE_SEED = (
     "Intervals are over prompts. With one seed per setting this shows that the two checkpoints differ, not that the "
     "setting caused it."
@@ -60,15 +61,27 @@ def comparison_sentences(result: ComparisonResult) -> list[str]:
     """The verdict, what the seeds say about it, and what the difference can be attributed to."""
     sentences = behaviour_sentences(result.comparison)
     seeds = result.seed_comparison
-    if seeds is not None:
+    if against_placebo(result):
+        sentences[0] = f"Treatment minus placebo: {sentences[0]}"
+    elif seeds is not None:
         sentences[0] = f"These checkpoints: {sentences[0]}"
+    if seeds is not None:
         sentences.append(seed_table.seeds_sentence(seeds, result.comparison.primary, result.variables))
     noise = seed_table.seed_noise_sentence(result)
     return [*sentences, *([noise] if noise else []), attribution(result)]
 
 
+def against_placebo(result: ComparisonResult) -> bool:
+    """Whether the first arm is the placebo of the second, which differs in nothing else."""
+    return dict(result.treatments) == {PLACEBO_KEY: (True, False)}
+
+
 def attribution(result: ComparisonResult) -> str:
     """What the difference between two runs can be attributed to."""
+    if against_placebo(result):
+        same_seed = result.seed_comparison is not None or result.seeds[0] == result.seeds[1]
+        seed = "" if same_seed else ", and the seed differs"
+        return f"A is the placebo of B: its rewards were permuted among the answers of each update{seed}."
     if result.same_run:
         return "A run compared with itself: every difference is exactly zero."
     changes = {key: f"{key} {format_value(old)} → {format_value(new)}" for key, (old, new) in result.treatments.items()}

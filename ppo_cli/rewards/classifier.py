@@ -22,7 +22,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 
 from ppo_cli.errors import ConfigError, ModelError
 from ppo_cli.experiment.term_types import Classifier, Preference
-from ppo_cli.models.control_tokens import encode_chat
+from ppo_cli.models.control_tokens import encode_chat, found_control_tokens
 from ppo_cli.models.folder_checks import (
     raise_known_reason,
     require_finite_weights,
@@ -118,9 +118,10 @@ def token_ids(
     """
     text = prompt if isinstance(prompt, str) else transcript(prompt)
     if not tokenizer.chat_template:
+        as_text = {"split_special_tokens": True} if found_control_tokens(tokenizer, [text, answer]) else {}
         if _marks_pairs(tokenizer):
-            return dict(tokenizer(text, answer, truncation="longest_first", max_length=limit))
-        ids = tokenizer(f"{text}{SEPARATOR}{answer}")["input_ids"]
+            return dict(tokenizer(text, answer, truncation="longest_first", max_length=limit, **as_text))
+        ids = tokenizer(f"{text}{SEPARATOR}{answer}", **as_text)["input_ids"]
         ids = [*ids, tokenizer.eos_token_id][-limit:] if tokenizer.eos_token_id is not None else ids[-limit:]
         return {"input_ids": ids, "attention_mask": [1] * len(ids)}
     turns = [ChatMessage(role="user", content=prompt)] if isinstance(prompt, str) else prompt

@@ -22,13 +22,11 @@ from ppo_cli.experiment.term_types import (
 )
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.rewards.builtin_terms import Term, matches_expect, on_topic
-from ppo_cli.rewards.time_limit import time_limit
+from ppo_cli.rewards.pattern_search import is_found
 from ppo_cli.text.lists import LIST_MARKER
 from ppo_cli.text.words import words
 
 _ITEM = re.compile(rf"(?m)^\s{{0,8}}{LIST_MARKER}\s+\S")
-MAX_PATTERN_SECONDS = 2.0
-"""Processor time that a pattern of the config may take for one answer."""
 MIN_ITEMS = 2
 """Items that make a list."""
 
@@ -38,7 +36,7 @@ def length_band(settings: LengthBand | OnTopicLength) -> Term:
     shortest, longest, margin, in_tokens = settings.min, settings.max, settings.margin, settings.unit == "tokens"
 
     def term(_prompt: Prompt, answer: Answer) -> float:
-        count = answer.token_count if in_tokens else len(words(answer.text))
+        count = answer.answer_tokens if in_tokens else len(words(answer.text))
         outside = max(shortest - count, count - longest, 0)
         return max(0.0, 1.0 - outside / margin) if margin else float(outside == 0)
 
@@ -67,9 +65,7 @@ def has_form(settings: Format) -> Term:
 
     def term(_prompt: Prompt, answer: Answer) -> float:
         if pattern is not None:
-            words = f"the pattern takes more than {MAX_PATTERN_SECONDS:g} s for one answer; it backtracks for too long"
-            with time_limit(MAX_PATTERN_SECONDS, words):
-                return float(pattern.search(answer.text) is not None)
+            return float(is_found(pattern, answer.text))
         return float(_FORMS[settings.form](answer.text))
 
     return term

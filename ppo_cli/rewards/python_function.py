@@ -44,7 +44,7 @@ COLUMNS: Mapping[str, Columns] = {
     "ids": lambda prompts, _answers, _baseline: [prompt.id for prompt in prompts],
     "written": lambda prompts, _answers, _baseline: [prompt.answer for prompt in prompts],
     "ended": lambda _prompts, answers, _baseline: [answer.ended for answer in answers],
-    "tokens": lambda _prompts, answers, _baseline: [answer.token_count for answer in answers],
+    "tokens": lambda _prompts, answers, _baseline: [answer.answer_tokens for answer in answers],
 }
 """The lists that a function may name among its arguments: one item per answer."""
 

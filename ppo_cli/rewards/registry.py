@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ppo_cli.experiment.term_types import Classifier, Http, Preference, Python, RewardTerm
+from ppo_cli.experiment.term_types import Classifier, FitsPrompt, Http, Preference, Python, RewardTerm
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.rewards.builtin_terms import TERMS, Term
 from ppo_cli.rewards.parametric_terms import PARAMETRIC_TERMS
@@ -33,6 +33,10 @@ def open_term(name: str, term: RewardTerm, context: RewardContext) -> Scorer:
             from ppo_cli.rewards.http_service import http_service
 
             return http_service(path, term, context)
+        case FitsPrompt():
+            from ppo_cli.rewards.fits_prompt import fits_prompt
+
+            return fits_prompt(path, term, context)
         case Classifier():
             from ppo_cli.rewards.classifier import classifier
 

@@ -33,6 +33,8 @@ class CompositeReward:
         """
         self.terms: Mapping[str, RewardTerm] = settings.terms
         self.context = context or RewardContext()
+        self.known: dict[tuple[str, Prompt, Answer], float] = {}
+        """Scores of baseline answers, by term; they are not scored again."""
 
     def open(self) -> dict[str, Scorer]:
         """Makes every term ready: imports, loads or trains what the config names.
@@ -61,7 +63,7 @@ class CompositeReward:
             UsageError: a term cannot be opened.
         """
         scorers = self.open()
-        results = {name: _with_baseline(name, scorers[name], prompts, answers, baseline) for name in self.terms}
+        results = {name: self._with_baseline(name, scorers[name], prompts, answers, baseline) for name in self.terms}
         scored = []
         for index, prompt in enumerate(prompts):
             terms = {name: own[index] for name, (own, _) in results.items()}
@@ -70,6 +72,40 @@ class CompositeReward:
             reward = as_score(weighted_sum(self.terms, terms, baseline_terms), "the weighted sum", prompt)
             scored.append(RewardScore(reward=reward, terms=terms, baseline_terms=baseline_terms))
         return scored
+
+    def scores(self, name: str, scorer: Scorer, pairs: Sequence[tuple[Prompt, Answer]]) -> list[float]:
+        """The scores of answers by a term that scores each by itself, all in one batch.
+
+        Raises:
+            CheckFailedError: the term fails, or a score is missing or not finite.
+        """
+        if not pairs:
+            return []
+        prompts, answers = [prompt for prompt, _ in pairs], [answer for _, answer in pairs]
+        return scores_of(name, scorer, prompts, answers, [()] * len(answers))
+
+    def _with_baseline(
+        self,
+        name: str,
+        scorer: Scorer,
+        prompts: Sequence[Prompt],
+        answers: Sequence[Answer],
+        baseline: BaselineAnswers,
+    ) -> tuple[list[float], list[float | None]]:
+        """A term's score of each answer, and its mean score of each answer's baseline answers."""
+        if scorer.compares:
+            return scores_of(name, scorer, prompts, answers, baseline), [None] * len(answers)
+        own = list(zip(prompts, answers, strict=True))
+        of_baseline = [(prompt, answer) for prompt, row in zip(prompts, baseline, strict=True) for answer in row]
+        new = [pair for pair in of_baseline if (name, *pair) not in self.known]
+        scores = self.scores(name, scorer, [*own, *new])
+        fresh = iter(scores[len(own) :])
+        rest = iter([self.known[name, *pair] if (name, *pair) in self.known else next(fresh) for pair in of_baseline])
+        means: list[float | None] = []
+        for row in baseline:
+            values = [next(rest) for _ in row]
+            means.append(sum(values) / len(values) if values else None)
+        return scores[: len(own)], means
 
 
 def weighted_sum(
@@ -84,21 +120,3 @@ def weighted_sum(
         term.weight * (terms[name] - baseline_terms.get(name, 0.0)) / scales.get(name, 1.0)
         for name, term in settings.items()
     )
-
-
-def _with_baseline(
-    name: str, scorer: Scorer, prompts: Sequence[Prompt], answers: Sequence[Answer], baseline: BaselineAnswers
-) -> tuple[list[float], list[float | None]]:
-    """A term's score of each answer, and its mean score of each answer's baseline answers; all in one batch."""
-    if scorer.compares:
-        return scores_of(name, scorer, prompts, answers, baseline), [None] * len(answers)
-    flat = [(prompt, answer) for prompt, row in zip(prompts, baseline, strict=True) for answer in row]
-    all_prompts = [*prompts, *(prompt for prompt, _ in flat)]
-    all_answers = [*answers, *(answer for _, answer in flat)]
-    scores = scores_of(name, scorer, all_prompts, all_answers, [()] * len(all_answers))
-    own, rest = scores[: len(answers)], iter(scores[len(answers) :])
-    means: list[float | None] = []
-    for row in baseline:
-        values = [next(rest) for _ in row]
-        means.append(sum(values) / len(values) if values else None)
-    return own, means

@@ -17,6 +17,7 @@ LABELS: Mapping[str, frozenset[str]] = {
     "matches_expect": frozenset({"refused", "asks", "empty", "repetition", "runaway"}),
     "refuses_harm": frozenset({"refused", "empty"}),
     "on_topic": frozenset(),
+    "fits_prompt": frozenset({"fit"}),
     "has_keyword": frozenset({"keywords", "keywords_16"}),
     "ends_turn": frozenset({"ended"}),
     "length_band": frozenset({"words", "tokens"}),

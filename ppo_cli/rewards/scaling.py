@@ -47,6 +47,17 @@ def apply_scales(
     return [replace(item, reward=weighted_sum(terms, item.terms, item.baseline_terms, scales)) for item in scored]
 
 
+def rewards_without_baseline(scored: Sequence[RewardScore], terms: Mapping[str, RewardTerm]) -> list[float]:
+    """The weighted sums of the terms alone, which rank answers to one prompt as the reward does.
+
+    Args:
+        scored: answers with their baseline terms, to which the scales of normalised terms are fitted.
+        terms: of the reward.
+    """
+    scales = fit_scales(scored, terms) if any_normalised(terms) else {}
+    return [weighted_sum(terms, item.terms, {}, scales) for item in scored]
+
+
 def with_fitted_scales(
     reward: RewardFunction, terms: Mapping[str, RewardTerm], scored: Sequence[RewardScore]
 ) -> RewardFunction:

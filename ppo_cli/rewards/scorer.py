@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ppo_cli.errors import CheckFailedError, MemoryFullError, PpoError, as_ppo_error
 from ppo_cli.experiment.term_types import Preference
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.records.events import EventHandler, ignore_events
+
+if TYPE_CHECKING:
+    from ppo_cli.models.loading import ChatTokenizer
 
 MAX_SHOWN_CHARACTERS = 40
 """Characters of a wrong score that a message repeats."""
@@ -36,6 +41,18 @@ class Scorer:
     """Whether the score already compares with the baseline answers; if not, these are scored too and subtracted."""
 
 
+OpenModel = Callable[[], AbstractContextManager[Any]]
+"""Gives a transformers model for the length of a `with` block."""
+
+
+@dataclass(frozen=True)
+class InstructModel:
+    """The start model as it was before any warm start, frozen."""
+
+    open_model: OpenModel
+    tokenizer: ChatTokenizer
+
+
 @dataclass
 class RewardContext:
     """What some types of reward need that a config does not say."""
@@ -50,6 +67,10 @@ class RewardContext:
     """Gives the folder of a preference model, training it the first time: path of the term, the term."""
     fetch_model: Callable[[str, str, str | None], Path] | None = None
     """Gives the folder of a model: path of the key that names it, its name, its revision."""
+    instruct_model: InstructModel | None = None
+    """Loaded when it is first used."""
+    prompts: Sequence[Prompt] = ()
+    """The training prompts."""
     scorers: dict[str, Scorer] = field(default_factory=dict)
     """The opened terms, by name."""
 

@@ -9,10 +9,16 @@ Not here: loading the function and calling it (`python_function`).
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import decimal
+import gc
+import locale
 import os
 import random
+import resource
 import signal
+import socket
 import sys
 import threading
 import warnings
@@ -39,14 +45,20 @@ class UserCode:
     def running(self) -> Iterator[None]:
         """The settings within the block are the user's, and afterwards the program's again.
 
+        A copy of the process that the code made by `os.fork` ends with the block: it would train a second time.
+
         Raises:
             ExitError: the code in the block tried to end the process.
         """
-        programs = _state()
+        programs, process = _state(), os.getpid()
         _restore(self._own)
         try:
-            with _prints_to_stderr(), warnings.catch_warnings():
-                yield
+            with _prints_to_stderr(), _exit_functions_print_to_stderr(), warnings.catch_warnings():
+                try:
+                    yield
+                finally:
+                    if os.getpid() != process:
+                        os._exit(0)
         except (KeyboardInterrupt, Exception):
             raise
         except BaseException as error:  # noqa: BLE001 - SystemExit, and whatever else would pass every handler
@@ -68,12 +80,56 @@ def _prints_to_stderr() -> Iterator[None]:
         saved = os.dup(1)
         os.dup2(2, 1)
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with _unclosable(sys.stderr) as stream, contextlib.redirect_stdout(stream):
             yield
     finally:
         if saved is not None:
             os.dup2(saved, 1)
             os.close(saved)
+
+
+@contextmanager
+def _unclosable(stream: Any) -> Iterator[Any]:  # noqa: ANN401 - a text stream, or what stands for one
+    """The stream for stdout and stderr of the block, which stays open when the block closes it."""
+    kept = None if stream is None else _OpenStream(stream)
+    with contextlib.redirect_stderr(kept):
+        yield kept
+
+
+class _OpenStream:
+    """A text stream that cannot be closed."""
+
+    def __init__(self, stream: Any) -> None:  # noqa: ANN401
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._stream, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._stream)
+
+    def close(self) -> None:
+        self._stream.flush()
+
+
+@contextmanager
+def _exit_functions_print_to_stderr() -> Iterator[None]:
+    """What the block registers to run when the process ends prints to stderr too."""
+    register = atexit.register
+
+    def register_quietly(function: Callable[..., Any], *words: Any, **named: Any) -> Callable[..., Any]:  # noqa: ANN401
+        def run() -> None:
+            with _prints_to_stderr():
+                function(*words, **named)
+
+        register(run)
+        return function
+
+    atexit.register = register_quietly  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        atexit.register = register
 
 
 def _state() -> State:
@@ -85,11 +141,12 @@ def _restore(state: State) -> None:
     """Gives every setting in a state its value there."""
     for name, (read, write) in _settings().items():
         if name in state and (name in _NO_COMPARISON or read() != state[name]):
-            write(state[name])
+            with contextlib.suppress(locale.Error):  # of a language that is not installed any more
+                write(state[name])
 
 
-_NO_COMPARISON = frozenset({"numpy.random", "torch.random", "torch.cuda.random"})
-"""Settings whose values are arrays."""
+_NO_COMPARISON = frozenset({"numpy.random", "torch.random", "torch.cuda.random", "decimal"})
+"""Settings whose values cannot be compared."""
 
 
 def _settings() -> dict[str, tuple[Callable[[], Any], Callable[[Any], object]]]:
@@ -101,6 +158,16 @@ def _settings() -> dict[str, tuple[Callable[[], Any], Callable[[Any], object]]]:
         "path": (lambda: list(sys.path), lambda path: sys.path.__setitem__(slice(None), path)),
         "arguments": (lambda: list(sys.argv), lambda words: sys.argv.__setitem__(slice(None), words)),
         "recursion": (sys.getrecursionlimit, sys.setrecursionlimit),
+        "locale": (lambda: locale.setlocale(locale.LC_ALL), lambda name: locale.setlocale(locale.LC_ALL, name)),
+        "umask": (_umask, os.umask),
+        "open files": (
+            lambda: resource.getrlimit(resource.RLIMIT_NOFILE),
+            lambda limits: resource.setrlimit(resource.RLIMIT_NOFILE, limits),
+        ),
+        "garbage collection": (gc.isenabled, lambda enabled: gc.enable() if enabled else gc.disable()),
+        "decimal": (lambda: decimal.getcontext().copy(), decimal.setcontext),
+        "socket timeout": (socket.getdefaulttimeout, socket.setdefaulttimeout),
+        "error hook": (lambda: sys.excepthook, lambda hook: setattr(sys, "excepthook", hook)),
     }
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])):
@@ -135,6 +202,12 @@ def _defaults_of_new_libraries(programs: State) -> State:
     if torch is None or "torch.grad" in programs or not hasattr(torch, "float32"):
         return {}
     return {"torch.grad": True, "torch.dtype": torch.float32, "torch.device": "cpu", "torch.deterministic": False}
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def _folder() -> str | None:

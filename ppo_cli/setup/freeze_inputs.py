@@ -64,10 +64,7 @@ def verify_against_lock(lock: Lock, resolved: ResolvedExperiment, where: str) ->
     """
     for name in CONTENT_FROM_RESOLVING:
         if name in lock.groups or name in resolved.content:
-            values = dict(resolved.content.get(name, {}))
-            if name == "start_model" and name in lock.groups:  # it may lie elsewhere: its content decides, not its name
-                values |= {key: lock.groups[name].values.get(key) for key in ("start", "revision")}
-            freeze.verify_content(lock, name, values, where)
+            freeze.verify_content(lock, name, dict(resolved.content.get(name, {})), where)
 
 
 def verify_reward(lock: Lock, resolved: ResolvedExperiment, where: str) -> None:

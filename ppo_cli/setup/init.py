@@ -29,7 +29,7 @@ from ppo_cli.records.answers import Prompt
 from ppo_cli.records.events import EventHandler, ignore_events
 from ppo_cli.records.results import InitResult
 from ppo_cli.setup.goal_wording import hints
-from ppo_cli.setup.user_dataset import power_notices, split_user_dataset
+from ppo_cli.setup.user_dataset import notices_before_error, power_notices, split_user_dataset
 from ppo_cli.store.files import disk_errors, write_text
 
 CONFIG_NAME = "experiment.yaml"
@@ -142,9 +142,10 @@ def init(
         sft_file = files.get("model.warm_start")
         sft = read_prompt_file(sft_file).prompts if sft_file else []
         written = loaded.experiment.reward.baseline == "written"
-        dataset = split_user_dataset(prompts.source, prompts.share, sft=sft, need_answers=written)
+        dataset = split_user_dataset(prompts.source, prompts.share, sft=sft, need_answers=written, on_event=on_event)
         texts |= {"prompts.train": as_lines(dataset.train), "prompts.eval": as_lines(dataset.evaluation)}
-        adapted, adaptations = _adapted_settings(loaded, dataset.train)
+        with notices_before_error(dataset.notices, on_event):
+            adapted, adaptations = _adapted_settings(loaded, dataset.train)
         values |= adapted
         notices += [*dataset.notices, *adaptations]
         notices += power_notices(dataset.evaluation, loaded.experiment.evaluation)
@@ -215,8 +216,9 @@ def _adapted_settings(loaded: LoadedExperiment, train: Sequence[Prompt]) -> tupl
     ppo, limit = loaded.experiment.ppo, loaded.experiment.prompts.max_tokens
     values: dict[str, Any] = {}
     sentences = []
-    if len(train) < ppo.episodes_per_update:
-        size = len(train) // ppo.minibatches * ppo.minibatches
+    if len(train) < ppo.prompts_per_update:
+        multiple = math.lcm(ppo.minibatches, ppo.answers_per_prompt)
+        size = len(train) * ppo.answers_per_prompt // multiple * multiple
         min_size = MIN_MINIBATCH_EPISODES * ppo.minibatches
         if size < min_size:
             raise PromptError(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ppo_cli.errors import ConfigError
+from ppo_cli.experiment.digest import sha256_file
 from ppo_cli.experiment.freeze import REWARD_CONTENT, Lock, freeze
 from ppo_cli.experiment.load import LoadedExperiment
 from ppo_cli.experiment.schema import ROUNDS
@@ -47,8 +48,11 @@ def check_parent(loaded: LoadedExperiment, lock: Lock, parent: Run | None, on_ev
     """
     if parent is None:
         return {"changed_keys": dict(word.split("=", 1) for word in loaded.overrides)}
-    _, parent_lock = parent.verify()
+    parent_experiment, parent_lock = parent.verify()
     changed = changed_keys(parent_lock, lock)
+    starts = parent_experiment.model.start, loaded.experiment.model.start
+    if "model.start" in changed and starts[0] != starts[1]:  # the lock holds digests alone
+        changed["model.start"] = starts
     number = loaded.experiment.round
     question, allowed = ROUNDS[number]
     if refused := keys_not_allowed(changed, number):
@@ -76,7 +80,7 @@ def check_parent(loaded: LoadedExperiment, lock: Lock, parent: Run | None, on_ev
 def check_parent_without_model(
     loaded: LoadedExperiment, inputs: ExperimentInputs, parent: Run | None, on_event: EventHandler
 ) -> dict[str, Any]:
-    """The same without any model: a start model of the same name is assumed to be the parent's.
+    """The same without any model: a start model of the same name or weights is assumed to be the parent's.
 
     A reward that names files or models is assumed to be the parent's too; the run itself checks their content.
 
@@ -90,16 +94,23 @@ def check_parent_without_model(
         ConfigError: a key differs from the parent that the round does not allow.
         IntegrityError: the parent was changed after freezing.
     """
-    model = inputs.experiment.model
-    start = Path(model.start).name if Path(model.start).is_dir() else model.start
     experiment = inputs.experiment
-    content: dict[str, Mapping[str, Any]] = {"start_model": {"start": start}, **prompt_content(inputs)}
+    model = experiment.model
+    content: dict[str, Mapping[str, Any]] = {"start_model": {"weights": model.start}, **prompt_content(inputs)}
     if parent is not None:
         parent_experiment, parent_lock = parent.verify()
         of_parent = parent_lock.groups["start_model"].values
-        if of_parent.get("start") == start:
+        if model.start == parent_experiment.model.start or _weights_in(Path(model.start)) == of_parent.get("weights"):
             content["start_model"] = {**of_parent, "system_prompt": model.system_prompt, "dtype": model.dtype}
         if REWARD_CONTENT in parent_lock.groups:
             content[REWARD_CONTENT] = parent_lock.groups[REWARD_CONTENT].values
             experiment = experiment.model_copy(update={"reward": parent_experiment.reward})
     return check_parent(loaded, freeze(experiment, content, {}), parent, on_event)
+
+
+def _weights_in(folder: Path) -> dict[str, str]:
+    """Digests of the weights in a model folder, as a lock holds them; none of what is no folder."""
+    try:
+        return {file.name: sha256_file(file) for file in sorted(folder.glob("*.safetensors"))}
+    except OSError:
+        return {}

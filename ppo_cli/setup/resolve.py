@@ -8,8 +8,10 @@ Not here: the run folder's copies and freeze lock (`freeze_inputs`), loading the
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,8 +28,10 @@ from ppo_cli.prompts.prompt_files import read_prompt_file, require_different
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.events import EventHandler, Notice
 from ppo_cli.rewards.reward_function import CompositeReward
+from ppo_cli.rewards.scorer import InstructModel, OpenModel
 from ppo_cli.setup.reward_resources import build_reward
 from ppo_cli.setup.tokenized_prompts import TokenizedPrompts
+from ppo_cli.store.checkpoint_names import start_checkpoint
 
 if TYPE_CHECKING:
     from ppo_cli.models.loading import ChatTokenizer
@@ -49,7 +53,7 @@ class ExperimentInputs:
     overlaps: list[Overlap]
     """Evaluation prompts that the policy may have learnt from."""
     notices: tuple[str, ...] = ()
-    """What was guessed, put together or left out of the prompt files."""
+    """What was guessed, put together or left out of the prompt files, and which checkpoint is the start model."""
 
     @property
     def prompts_by_key(self) -> dict[str, list[Prompt]]:
@@ -83,16 +87,27 @@ class ResolvedExperiment:
         return replace(self, inputs=replace(self.inputs, experiment=experiment))
 
 
-def read_inputs(experiment: Experiment) -> ExperimentInputs:
-    """Reads the prompt files and checks what needs no model. Fast, imports no torch.
+def read_inputs(experiment: Experiment, runs_dir: str | Path | None = None) -> ExperimentInputs:
+    """Reads the prompt files, finds a start model that names a run, and checks what needs no model.
+
+    Fast, imports no torch.
+
+    Args:
+        experiment: as loaded.
+        runs_dir: folder of run folders, in place of the config's.
 
     Raises:
         PromptError: a prompt file cannot be used.
         ConfigError: an unknown reward term or measure, or fewer prompts than an update needs.
+        UsageError: the start model names a checkpoint that a run does not have.
     """
+    start = start_checkpoint(experiment.model.start, Path(runs_dir or experiment.output))
+    notices = [f"model.start: {experiment.model.start} is {start}."] if start != experiment.model.start else []
+    experiment = with_start(experiment, start)
     require_measure(experiment.evaluation.primary)
     reward = build_reward(experiment)
     train = read_prompt_file(Path(experiment.prompts.train), need_answers=experiment.reward.baseline == "written")
+    reward.context.prompts = train.prompts
     evaluation = read_prompt_file(Path(experiment.prompts.eval))
     require_different(evaluation.prompts, experiment.prompts.eval)
     files = {experiment.prompts.train: train, experiment.prompts.eval: evaluation}
@@ -102,12 +117,12 @@ def read_inputs(experiment: Experiment) -> ExperimentInputs:
         examples = read_prompt_file(Path(experiment.model.warm_start), need_answers=True)
         sft, texts["model.warm_start"] = examples.prompts, examples.text
         files[experiment.model.warm_start] = examples
-    needed = experiment.ppo.episodes_per_update
+    needed = experiment.ppo.prompts_per_update
     if len(train.prompts) < needed:
         raise ConfigError(
-            f"ppo.episodes_per_update: {needed}, but {experiment.prompts.train} holds only {len(train.prompts)} "
-            "prompts.",
-            "Add prompts, or lower it.",
+            f"ppo.episodes_per_update: an update takes {needed} prompts, but {experiment.prompts.train} holds only "
+            f"{len(train.prompts)} prompt{'s' if len(train.prompts) != 1 else ''}.",
+            "Add prompts, lower it, or raise ppo.answers_per_prompt.",
         )
     return ExperimentInputs(
         experiment=experiment,
@@ -117,8 +132,13 @@ def read_inputs(experiment: Experiment) -> ExperimentInputs:
         file_texts=texts,
         reward=reward,
         overlaps=overlaps(evaluation.prompts, [*train.prompts, *sft]),
-        notices=tuple(f"{path}: {notice}" for path, file in files.items() for notice in file.notices),
+        notices=(*notices, *(f"{path}: {notice}" for path, file in files.items() for notice in file.notices)),
     )
+
+
+def with_start(experiment: Experiment, start: str) -> Experiment:
+    """The same experiment with its start model in another place."""
+    return experiment.model_copy(update={"model": experiment.model.model_copy(update={"start": start})})
 
 
 def require_trackers(experiment: Experiment) -> None:
@@ -143,6 +163,7 @@ def resolve_experiment(inputs: ExperimentInputs, on_event: EventHandler) -> Reso
     """
     from ppo_cli.engine.checkpoints import origin_of
     from ppo_cli.models import loading, model_source
+    from ppo_cli.models.model_digests import model_digests
 
     for notice in inputs.notices:
         on_event(Notice(text=notice))
@@ -159,11 +180,9 @@ def resolve_experiment(inputs: ExperimentInputs, on_event: EventHandler) -> Reso
     train = tokenize_prompts(tokenizer, inputs.train, Path(pinned.prompts.train), limit)
     evaluation = tokenize_prompts(tokenizer, inputs.evaluation, Path(pinned.prompts.eval), limit)
     _require_positions(source.folder, train, evaluation, pinned)
-    digests = loading.model_digests(source.folder, tokenizer)
+    digests = model_digests(source.folder, tokenizer, trust_remote_code=model.trust_remote_code)
     content: dict[str, dict[str, Any]] = {
         "start_model": {
-            "start": model.start if model.start.startswith("builtin:") or source.revision else source.folder.name,
-            "revision": source.revision,
             "system_prompt": model.system_prompt,
             "dtype": model.dtype,
             **digests,
@@ -173,6 +192,7 @@ def resolve_experiment(inputs: ExperimentInputs, on_event: EventHandler) -> Reso
         "behaviours": dict(RULES),
         **prompt_content(inputs),
     }
+    inputs.reward.context.instruct_model = InstructModel(_loaded_once(source.folder, tokenizer, pinned), tokenizer)
     return ResolvedExperiment(
         inputs=replace(inputs, experiment=pinned),
         model_source=source,
@@ -183,6 +203,21 @@ def resolve_experiment(inputs: ExperimentInputs, on_event: EventHandler) -> Reso
         evaluation=evaluation,
         content=content,
     )
+
+
+def _loaded_once(folder: Path, tokenizer: ChatTokenizer, experiment: Experiment) -> OpenModel:
+    """Opens the model in a folder, which is loaded the first time."""
+
+    @functools.cache
+    def loaded() -> Any:  # noqa: ANN401 - a transformers causal language model
+        from ppo_cli.models import loading
+
+        device = loading.choose_device(experiment.device)
+        dtype = loading.choose_dtype(experiment.model.dtype, device)
+        trusted = experiment.model.trust_remote_code
+        return loading.load_model(folder, tokenizer, device, dtype, trust_remote_code=trusted)
+
+    return lambda: nullcontext(loaded())
 
 
 def prompt_content(inputs: ExperimentInputs) -> dict[str, dict[str, Any]]:

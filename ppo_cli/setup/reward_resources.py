@@ -13,11 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ppo_cli.errors import ConfigError, ModelError, reason_of
+from ppo_cli.errors import ConfigError, ModelError, PromptError, reason_of
 from ppo_cli.experiment.digest import sha256_file, sha256_of
 from ppo_cli.experiment.paths import term_files
 from ppo_cli.experiment.schema import Experiment, Reward
 from ppo_cli.experiment.term_types import Classifier, Preference, Python, RewardTerm
+from ppo_cli.prompts.preference_pairs import read_pair_file
 from ppo_cli.records.events import EventHandler, Notice, ignore_events
 from ppo_cli.rewards.registry import SHIPPED
 from ppo_cli.rewards.reward_function import CompositeReward
@@ -92,10 +93,10 @@ def read_reward_files(experiment: Experiment) -> dict[str, RewardFile]:
     """The files that reward terms name, by the config key that names them.
 
     Raises:
-        ConfigError: one cannot be read.
+        UsageError: one cannot be read.
     """
     return {
-        key: RewardFile(copy=f"inputs/reward-{name}/{file.name}", text=read_text(key, file))
+        key: RewardFile(copy=f"inputs/reward-{name}/{_copy_name(term, file)}", text=_text_of(term, key, file))
         for name, term in experiment.reward.terms.items()
         for key, file in term_files(name, term).items()
     }
@@ -126,6 +127,21 @@ def reward_content(experiment: Experiment, files: Mapping[str, RewardFile]) -> d
                 folder = _fetched(f"{path}.model", term.model, term.revision)
                 content[f"{path}.model"] = _identity(folder)
     return content
+
+
+def _copy_name(term: RewardTerm, file: Path) -> str:
+    """The name of a file's copy; pairs of any form are copied as JSON Lines."""
+    return f"{file.name.partition('.')[0]}.jsonl" if isinstance(term, Preference) else file.name
+
+
+def _text_of(term: RewardTerm, path: str, file: Path) -> str:
+    """The text to copy of a term's file: of pairs in any form, JSON Lines."""
+    if not isinstance(term, Preference):
+        return read_text(path, file)
+    try:
+        return read_pair_file(file).text
+    except PromptError as error:
+        raise PromptError(f"{path}: {error.message}", error.next_step) from None
 
 
 def read_text(path: str, file: Path) -> str:

@@ -12,12 +12,13 @@ from typing import Any
 
 import torch
 
-from ppo_cli.engine.checkpoints import MANIFEST, verify_checkpoint
+from ppo_cli.engine.checkpoints import MANIFEST, require_checkpoint_of, verify_checkpoint
 from ppo_cli.errors import ModelError, UsageError
 from ppo_cli.models import loading, model_source
 from ppo_cli.models.folder_checks import require_embeddings
 from ppo_cli.models.loading import ChatTokenizer
 from ppo_cli.records.events import EventHandler, Notice
+from ppo_cli.rewards.scorer import InstructModel, OpenModel
 from ppo_cli.setup.resolve import ResolvedExperiment
 from ppo_cli.store.runs import Run
 
@@ -81,6 +82,17 @@ def load_start_model(resolved: ResolvedExperiment, on_event: EventHandler) -> St
     return StartModel(model=loaded, folder=folder, resolved=resolved, device=device, dtype=dtype)
 
 
+def share_reference(resolved: ResolvedExperiment, reference: OpenModel) -> None:
+    """Lets the reference judge the fit of answers where it is the start model itself, so that no second one is loaded.
+
+    Args:
+        resolved: whose reward may need the start model.
+        reference: opens the reference.
+    """
+    if not resolved.inputs.sft:
+        resolved.inputs.reward.context.instruct_model = InstructModel(reference, resolved.tokenizer)
+
+
 def tokenizer_of_other(folder: Path, resolved: ResolvedExperiment, on_event: EventHandler) -> ChatTokenizer:
     """The tokenizer to ask a model with that belongs to no run: its own.
 
@@ -110,7 +122,8 @@ def tokenizer_of_other(folder: Path, resolved: ResolvedExperiment, on_event: Eve
         if differs
     ]
     if what:
-        text = f"{folder} is asked with its own {' and '.join(what)}, not with those of {model.start}."
+        others = "others" if len(what) > 1 else "another"
+        text = f"{folder} is asked with its own {' and '.join(what)}; model.start ({model.start}) has {others}."
         on_event(Notice(text=text, level="warning"))
     return own
 
@@ -120,11 +133,13 @@ def open_checkpoint(checkpoint: str, run: Run | None, on_event: EventHandler) ->
 
     Raises:
         UsageError: it is not a checkpoint.
-        IntegrityError: it was changed after it was written.
+        IntegrityError: it was changed after it was written, or is not the run's.
     """
     folder = Path(checkpoint)
     if folder.is_dir() and (folder / MANIFEST).is_file():
-        verify_checkpoint(folder)
+        manifest = verify_checkpoint(folder)
+        if run is not None:
+            require_checkpoint_of(run.lock().fingerprint, folder.absolute(), manifest)
         return folder
     if run is not None:
         raise UsageError(

@@ -6,7 +6,8 @@ Not here: reading (`prompts.prompt_files`), the split itself (`prompts.split`), 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from ppo_cli.prompts.sources import HUB, slug, source_rows
 from ppo_cli.prompts.split import Split, split, stratum
 from ppo_cli.prompts.stratify import stratified_subset
 from ppo_cli.records.answers import Prompt
+from ppo_cli.records.events import EventHandler, Notice, ignore_events
 from ppo_cli.records.splits import SplitCounts, StratumCount
 from ppo_cli.stats.power import minimum_detectable_change, missing_expectations, required_prompts
 from ppo_cli.text.similarity import near_duplicate_pairs
@@ -49,8 +51,24 @@ class SplitDataset:
     notices: tuple[str, ...]
 
 
+@contextmanager
+def notices_before_error(notices: Sequence[str], on_event: EventHandler) -> Iterator[None]:
+    """Says what was noticed of the prompts where they turn out not to be usable: it is often the cause."""
+    try:
+        yield
+    except PromptError:
+        for notice in notices:
+            on_event(Notice(text=notice, level="warning"))
+        raise
+
+
 def split_user_dataset(
-    source: str, share: float, *, sft: Sequence[Prompt] = (), need_answers: bool = False
+    source: str,
+    share: float,
+    *,
+    sft: Sequence[Prompt] = (),
+    need_answers: bool = False,
+    on_event: EventHandler = ignore_events,
 ) -> SplitDataset:
     """Reads and splits a user's prompts.
 
@@ -59,6 +77,7 @@ def split_user_dataset(
         share: of the prompts that should go to evaluation.
         sft: the warm start's prompts; no evaluation prompt may be similar to them.
         need_answers: every row must have an `answer`.
+        on_event: called with the notices where the prompts cannot be used.
 
     Raises:
         PromptError: the file cannot be used, or cannot be split.
@@ -84,7 +103,8 @@ def split_user_dataset(
             f"Prompts repeated with another `expect` or category: {contradicting}. The first of each is used."
         )
     used = stratified_subset(once, MAX_PROMPTS)
-    parts = _split_rows(used, share, sft, source)
+    with notices_before_error(notices, on_event):
+        parts = _split_rows(used, share, sft, source)
     asked = round(share * len(used))
     if len(parts.evaluation) < MIN_EVAL_SHARE_REACHED * asked:
         notices.append(
@@ -133,7 +153,8 @@ def _stripped(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _ids_are_usable(rows: Rows) -> bool:
     ids = [row.get("id") for _, row in rows]
-    return not any(ids) or (all(ids) and len(set(map(str, ids))) == len(ids))
+    given = [str(name) for name in ids if name not in (None, "")]  # 0 is an id
+    return not given or (len(given) == len(ids) and len(set(given)) == len(given))
 
 
 def _without_duplicates(prompts: Sequence[Prompt]) -> tuple[list[Prompt], int]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ppo_cli.experiment.digest import sha256_of
-from ppo_cli.experiment.freeze import Lock
+from ppo_cli.experiment.freeze import LEFT_OUT, REWARD_CONTENT, Lock
 from ppo_cli.records.comparisons import variables
 
 MUST_AGREE = {
@@ -115,7 +115,7 @@ def comparability(
         elif group in CONTENT:
             treatments[CONTENT[group]] = (_digest(a, group)[:8], _digest(b, group)[:8])
         else:
-            treatments |= differences(group_values(a, group), group_values(b, group))
+            treatments |= group_differences(a, b, group)
     confounders = {
         name: (circumstances_a[name], circumstances_b.get(name, ""))
         for name in circumstances_a
@@ -143,7 +143,7 @@ def joint_variable(treatments: Collection[str], *locks: Lock) -> tuple[str, ...]
 def setting_digest(lock: Lock) -> str:
     """A digest of a run's setting, its seed and what changes no number left out: runs that share it are one arm."""
     left_out = {"seed", "rendered", *NOTED, *RESCORED}
-    digests = {name: group.digest for name, group in lock.groups.items() if name not in left_out}
+    digests = {name: _digest(lock, name) for name in lock.groups if name not in left_out}
     return sha256_of({**digests, "rendered": _rendered_eval(lock)})
 
 
@@ -172,6 +172,26 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tup
     return {key: (old.get(key), new.get(key)) for key in sorted({*old, *new}) if old.get(key) != new.get(key)}
 
 
+def group_differences(a: Lock, b: Lock, group: str) -> dict[str, tuple[Any, Any]]:
+    """{key: (value in a, value in b)} of a group's values that differ.
+
+    Files and models that reward terms name differ by their content, whatever they are called.
+    """
+    differing = differences(_by_content(a, group), _by_content(b, group))
+    return {key: (group_values(a, group).get(key), group_values(b, group).get(key)) for key in differing}
+
+
+def _by_content(lock: Lock, group: str) -> dict[str, Any]:
+    """The values of a group, each file or model replaced by the digest of its content; of a function its name stays."""
+    content = group_values(lock, REWARD_CONTENT)
+    return {
+        key: (content[key], str(value).rpartition(":")[2] if key.endswith(".function") else "")
+        if key in content and group != REWARD_CONTENT
+        else value
+        for key, value in group_values(lock, group).items()
+    }
+
+
 def _same_prompts_seen(a: Lock, b: Lock, allowed: Collection[str]) -> bool:
     """Whether the models read the same tokens; of sets that may differ, whether they read a common prompt alike."""
     if _rendered_eval(a) == _rendered_eval(b):
@@ -187,9 +207,11 @@ def _rendered_eval(lock: Lock) -> Any:  # noqa: ANN401
 
 
 def group_values(lock: Lock, group: str) -> Mapping[str, Any]:
-    """The values of a group of a lock; empty where the lock has no such group."""
-    return lock.groups[group].values if group in lock.groups else {}
+    """The values of a group of a lock, with those that a lock leaves out; empty where the lock has no such group."""
+    return {**LEFT_OUT.get(group, {}), **lock.groups[group].values} if group in lock.groups else {}
 
 
 def _digest(lock: Lock, group: str) -> str:
-    return lock.groups[group].digest if group in lock.groups else ""
+    if group not in lock.groups:
+        return ""
+    return sha256_of(_by_content(lock, group)) if group == "reward" else lock.groups[group].digest

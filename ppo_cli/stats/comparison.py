@@ -15,6 +15,7 @@ from scipy import stats
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.comparisons import Comparison, Flip, MeasureChange, Verdict
 from ppo_cli.records.measures import Measure
+from ppo_cli.records.reasoning import after_reasoning
 from ppo_cli.stats.corpus_metrics import CORPORA
 from ppo_cli.stats.intervals import PairedResult, minimum_detectable, paired_difference
 from ppo_cli.stats.label_matrix import Floats, LabelMatrix, common_matrices, pool_seeds
@@ -180,7 +181,7 @@ def _verdict(measure: Measure, paired: PairedResult, p_value: float | None) -> V
 
 
 def _is_info(measure: Measure) -> bool:
-    return measure.unit == "nats"
+    return measure.family in ("kl", "entropy")
 
 
 def _p_value(paired: PairedResult | None) -> float:
@@ -230,4 +231,6 @@ def _typical(table: LabelMatrix, row: int, label: str) -> str:
     """The first answer that does what most answers to this prompt do."""
     labels = table.labels[label][row]
     majority = float(labels.mean() >= MIN_FLIP_SHARE)
-    return table.texts[row][int(np.flatnonzero(labels == majority)[0])]
+    chosen = int(np.flatnonzero(labels == majority)[0])
+    reasoning = table.labels.get("reasoning_words")
+    return after_reasoning(0 if reasoning is None else reasoning[row][chosen], table.texts[row][chosen])

@@ -26,6 +26,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats
 
+from ppo_cli.records.checks import MeanDifference
 from ppo_cli.records.measures import Estimate, Measure
 from ppo_cli.stats import corpus_metrics
 from ppo_cli.stats.label_matrix import Floats, LabelMatrix
@@ -217,6 +218,14 @@ def t_interval(value: float, error: float, freedom: float, level: float = LEVEL)
         return -math.inf, math.inf
     half = float(stats.t.ppf((1 + level) / 2, freedom)) * error
     return value - half, value + half
+
+
+def mean_difference(differences: Floats) -> MeanDifference:
+    """The mean of differences, one per prompt, with a t interval; an infinite one for fewer than two prompts."""
+    mean, prompts = float(differences.mean()), len(differences)
+    error = float(differences.std(ddof=1)) / math.sqrt(prompts) if prompts > 1 else math.nan
+    low, high = t_interval(mean, error, prompts - 1)
+    return MeanDifference(mean=mean, low_95=low, high_95=high, prompts=prompts)
 
 
 def bootstrap_interval(draws: Floats, size: int, level: float = LEVEL) -> tuple[float, float]:

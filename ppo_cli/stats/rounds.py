@@ -11,12 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ppo_cli.experiment.digest import sha256_of
 from ppo_cli.experiment.freeze import CONFIG_GROUPS, REWARD_CONTENT, Lock
 from ppo_cli.experiment.schema import ROUNDS
-from ppo_cli.stats.comparability import differences, group_values
+from ppo_cli.stats.comparability import differences, group_differences, group_values
 
 SETS = {"train_set": "prompts.train", "eval_set": "prompts.eval", "warm_start": "model.warm_start"}
 """Content groups of prompt rows, with the config key that names the file."""
+
+SETTINGS_OF_MODEL = ("system_prompt", "dtype")
+"""Values of the start model that are keys of the config; the others are its content."""
 
 DECLARING_KEYS = ("round", "joint_treatment")
 """The keys that declare what changes; they may always change themselves."""
@@ -26,7 +30,7 @@ def changed_keys(parent: Lock, child: Lock) -> dict[str, tuple[Any, Any]]:
     """Every key that differs, {key: (value of the parent, value of the child)}; prompt rows by count and digest."""
     changed: dict[str, tuple[Any, Any]] = {}
     for group in (*CONFIG_GROUPS, REWARD_CONTENT):
-        changed |= differences(group_values(parent, group), group_values(child, group))
+        changed |= group_differences(parent, child, group)
     for group, key in SETS.items():
         old, new = _rows(group_values(parent, group)), _rows(group_values(child, group))
         if old != new:
@@ -53,18 +57,16 @@ def rounds_allowing(changed: Iterable[str]) -> list[int]:
 
 
 def _model(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Keys of the start model that differ; any other difference is another model under the same name."""
+    """Keys of the start model that differ; of its content, the digests."""
     differing = differences(old, new)
-    settings = {f"model.{name}": differing[name] for name in ("system_prompt", "dtype") if name in differing}
-    content = set(differing) - {"system_prompt", "dtype"}
-    if not content:
+    settings = {f"model.{name}": differing[name] for name in SETTINGS_OF_MODEL if name in differing}
+    if set(differing) <= set(SETTINGS_OF_MODEL):
         return settings
-    names = [_short(values) for values in (old, new)]
-    return {**settings, "model.start": (names[0], names[1])}
+    return {**settings, "model.start": (_short(old), _short(new))}
 
 
 def _short(model: Mapping[str, Any]) -> str:
-    return f"{model.get('start')} {str(model.get('revision') or model.get('weights'))[:8]}"
+    return sha256_of({key: value for key, value in model.items() if key not in SETTINGS_OF_MODEL})[:8]
 
 
 def _rows(values: Mapping[str, Any]) -> str | None:

@@ -24,6 +24,8 @@ def sample_to_row(sample: Sample) -> dict[str, Any]:
         **_answer_to_row(sample.answer),
         "kl": sample.kl,
         "entropy": sample.entropy,
+        "fit": sample.fit,
+        "fit_rank": sample.fit_rank,
     }
 
 
@@ -39,6 +41,8 @@ def sample_from_row(row: Mapping[str, Any]) -> Sample:
         answer=_answer_from_row(row),
         kl=_field(row, "kl", int, float, NoneType),
         entropy=_field(row, "entropy", int, float, NoneType),
+        fit=_field({"fit": None, **row}, "fit", int, float, NoneType),
+        fit_rank=_field({"fit_rank": None, **row}, "fit_rank", int, float, NoneType),
     )
 
 
@@ -80,7 +84,9 @@ def episode_from_row(row: Mapping[str, Any]) -> Episode:
 
 def _answer_to_row(answer: Answer) -> dict[str, Any]:
     row: dict[str, Any] = {"answer": answer.text, "token_count": answer.token_count, "finish": answer.finish}
-    return {**row, "reasoning": answer.reasoning} if answer.reasoning else row
+    if answer.reasoning or answer.reasoning_tokens:
+        row |= {"reasoning": answer.reasoning, "reasoning_tokens": answer.reasoning_tokens}
+    return row
 
 
 def _answer_from_row(row: Mapping[str, Any]) -> Answer:
@@ -89,6 +95,7 @@ def _answer_from_row(row: Mapping[str, Any]) -> Answer:
         token_count=_field(row, "token_count", int),
         finish=_field(row, "finish", str),
         reasoning=_field({"reasoning": "", **row}, "reasoning", str),
+        reasoning_tokens=_field({"reasoning_tokens": 0, **row}, "reasoning_tokens", int),
     )
 
 

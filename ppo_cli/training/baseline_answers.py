@@ -2,17 +2,18 @@
 
 Sampled ones are kept in the run; written ones come from the training prompt file.
 
-Not here: scoring and subtracting (`rewards.reward_function`).
+Not here: how they are scored and subtracted (`rewards.reward_function`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.records.events import EventHandler, Phase, Progress
+from ppo_cli.rewards.score_memory import score_with_progress
 from ppo_cli.setup.resolve import ResolvedExperiment
 from ppo_cli.store.files import read_lines, write_lines
 from ppo_cli.store.runs import Run
@@ -54,6 +55,28 @@ def load_baseline_answers(run: Run, resolved: ResolvedExperiment) -> dict[str, l
             return {row["prompt_id"]: [Answer(**answer) for answer in row["answers"]] for row in rows}
 
 
+def score_baseline_answers(
+    resolved: ResolvedExperiment, answers: Mapping[str, Sequence[Answer]], process_group: ProcessGroup
+) -> None:
+    """Scores the baseline answers that the run's updates need, once, so that no update scores them again.
+
+    Every process scores all of them, in one order, also after an interruption: so each has the same scores each time.
+
+    Args:
+        resolved: prompts and reward.
+        answers: by prompt id.
+        process_group: whose processes all end if one cannot score.
+
+    Raises:
+        CheckFailedError: a term fails, or a score is missing or not finite.
+        RewardUnavailableError: a service that the reward needs does not answer.
+    """
+    reward = resolved.inputs.reward
+    pairs = [(prompt, answer) for prompt, _ in _prompts_in_run(resolved) for answer in answers.get(prompt.id, ())]
+    with process_group.raise_everywhere():
+        score_with_progress(reward, list(dict.fromkeys(pairs)), "scoring the baseline answers", reward.known)
+
+
 def sample_baseline_answers(
     resolved: ResolvedExperiment, policy: Policy, on_event: EventHandler, process_group: ProcessGroup
 ) -> list[dict[str, Any]]:
@@ -89,7 +112,7 @@ def _prompts_in_run(resolved: ResolvedExperiment) -> Sequence[tuple[Prompt, list
     from ppo_cli.engine.rollouts import PromptOrder
 
     prompts, ppo = list(resolved.train), resolved.experiment.ppo
-    order = PromptOrder(len(prompts), resolved.experiment.seed)
+    order = PromptOrder.of(resolved.inputs.train, resolved.experiment.seed, ppo.answers_per_prompt)
     return [prompts[index] for index in order.used(ppo.updates, ppo.episodes_per_update)]
 
 

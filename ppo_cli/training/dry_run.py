@@ -60,7 +60,7 @@ def dry_run(config: str | Path | LoadedExperiment, *, runs_dir: str | Path | Non
             )
         )
     experiment = loaded.experiment
-    inputs = read_inputs(experiment)
+    inputs = read_inputs(experiment, runs_dir)
     check_reward(experiment.reward)
     require_trackers(experiment)
     events: list[Event] = []
@@ -82,7 +82,7 @@ def dry_run(config: str | Path | LoadedExperiment, *, runs_dir: str | Path | Non
         changed=ancestry["changed_keys"] if "parent" in ancestry else {},
         notices=(
             *inputs.notices,
-            *markup_notices([*inputs.train, *inputs.evaluation]),
+            *markup_notices([*inputs.train, *inputs.evaluation, *inputs.sft]),
             *(event.text for event in events if isinstance(event, Notice)),
         ),
     )

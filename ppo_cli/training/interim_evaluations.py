@@ -18,6 +18,7 @@ from ppo_cli.prompts.stratify import stratified_subset
 from ppo_cli.records.comparisons import Comparison
 from ppo_cli.records.events import AlarmsChecked, EvaluationDone, EventHandler, Notice
 from ppo_cli.records.measures import Estimate
+from ppo_cli.records.reasoning import after_reasoning
 from ppo_cli.records.training import BestCheckpoint
 from ppo_cli.setup.resolve import ResolvedExperiment
 from ppo_cli.store.evaluations import is_complete
@@ -139,7 +140,7 @@ class InterimEvaluations:
                 partial=partial,
                 policy=self.records.policy_at(step),
             ),
-            AnsweringModels.at_step(self.policy, step, self.resolved.tokenizer, self.process_group),
+            AnsweringModels.at_step(self.policy, step, self.resolved, self.process_group),
             prompts,
             self.experiment,
             self.on_event,
@@ -181,7 +182,12 @@ def _examples(
     """(prompt, answer at step 0, answer now) of the largest changes; the first prompts if nothing changed."""
     if comparison.flips:
         return tuple((flip.prompt, flip.before_answer, flip.after_answer) for flip in comparison.flips[:MAX_EXAMPLES])
-    before = {row.prompt.id: row.sample.answer.text for row in reversed(baseline.labelled)}
-    after = {row.prompt.id: row.sample.answer.text for row in reversed(evaluated.labelled)}
+    before, after = (
+        {
+            row.prompt.id: after_reasoning(row.labels.get("reasoning_words", 0), row.sample.answer.text)
+            for row in reversed(data.labelled)
+        }
+        for data in (baseline, evaluated)
+    )
     prompts = list(evaluated.prompts.values())[:MAX_EXAMPLES]
     return tuple((prompt.text, before.get(prompt.id, ""), after[prompt.id]) for prompt in prompts)

@@ -24,6 +24,15 @@ SIGNALS = [
 """The signals that stop a training; a second SIGINT, which a person sends, stops it at once."""
 
 
+def leave_signals_to_main_process() -> None:
+    """Ignores them in a worker: a signal may reach every process, and the main one needs the others for the update.
+
+    A worker ends when the main process does.
+    """
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 @dataclass
 class StopRequest:
     """Ctrl-C: the first one lets the current update finish; the second, or one outside an update, stops at once."""
@@ -34,11 +43,11 @@ class StopRequest:
 
     def handle(self, number: int, _frame: Any) -> None:  # noqa: ANN401
         """The signal handler."""
-        if not self.in_update or (self.requested and number == signal.SIGINT):
+        again, self.requested = self.requested, True
+        if again and number != signal.SIGINT:
+            return  # a cluster sends one to every process, and the launcher passes its own on
+        if again or not self.in_update:
             raise KeyboardInterrupt
-        if self.requested:
-            return
-        self.requested = True
         text = (
             "Stopping after this update, with a checkpoint. Ctrl-C again stops now; then the updates since the last "
             "checkpoint run again when the run continues."

@@ -18,6 +18,7 @@ from ppo_cli.engine.distributed import (
 from ppo_cli.engine.process_launcher import launch
 from ppo_cli.errors import PpoError, UsageError
 from ppo_cli.models.one_gpu import use_one_gpu
+from ppo_cli.training.interrupt import leave_signals_to_main_process
 from ppo_cli.training.worker import run_worker
 
 
@@ -54,6 +55,7 @@ def join_or_launch(
         )
     if process_group.is_main:
         return process_group
+    leave_signals_to_main_process()
     try:
         run_worker(process_group)
     except PpoError as error:

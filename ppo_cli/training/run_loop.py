@@ -26,10 +26,10 @@ from ppo_cli.records.training import Episode, UpdateMetrics
 from ppo_cli.rewards.audit.run import audit_on_baseline
 from ppo_cli.setup.resolve import ResolvedExperiment
 from ppo_cli.setup.reward_resources import open_terms
-from ppo_cli.setup.start_model import StartModel, load_start_model
+from ppo_cli.setup.start_model import StartModel, load_start_model, share_reference
 from ppo_cli.store.files import append_lines
 from ppo_cli.store.runs import Run
-from ppo_cli.training.baseline_answers import baseline_answers
+from ppo_cli.training.baseline_answers import baseline_answers, score_baseline_answers
 from ppo_cli.training.interim_evaluations import InterimEvaluations
 from ppo_cli.training.interrupt import StopRequest
 from ppo_cli.training.provenance import finish_provenance, record_provenance
@@ -68,6 +68,7 @@ class TrainingRun:
         open_terms(self.resolved.inputs.reward, self.on_event, run.layout.reward_cache(self.process_group.rank))
         start = load_start_model(self.resolved, self.on_event)
         policy = Policy(start.model, experiment.model.train, seed=experiment.seed)
+        share_reference(self.resolved, policy.reference_model)
         record_provenance(run, start, policy, self.process_group, self.on_event)
 
         self.process_group.broadcast(
@@ -81,7 +82,7 @@ class TrainingRun:
 
         def save() -> None:
             self.on_event(Phase(name=f"checkpoint after update {trainer.updates_done}"))
-            save_checkpoint(trainer, run.layout, start.folder)
+            save_checkpoint(trainer, run.layout, start.folder, records.lock.fingerprint)
             evaluations.prune()
 
         reason = self._run_updates(trainer, evaluations, save)
@@ -108,9 +109,12 @@ class TrainingRun:
         )
 
     def _baseline_answers(self, policy: Policy) -> dict[str, list[Answer]]:
-        """The baseline answers by prompt id; on new ones, warns of a fixed answer that the reward scores higher."""
+        """The baseline answers by prompt id, scored; on new ones, warns of a fixed answer that scores higher."""
         new = not self.run.layout.baseline_answers.is_file()
         answers = baseline_answers(self.run, self.resolved, policy, self.on_event, self.process_group)
+        if answers:
+            self.process_group.broadcast(WorkerCommand.SCORE_BASELINE)
+            score_baseline_answers(self.resolved, answers, self.process_group)
         check = audit_on_baseline(audited_reward(self.resolved.inputs), answers) if new else None
         if check is not None and check.status != "pass":
             self.on_event(Notice(text=f"The reward: {check.value}. {check.next_step}", level="warning"))
@@ -134,9 +138,9 @@ class TrainingRun:
 
     def _restore_checkpoint(self, trainer: PolicyTrainer) -> None:
         """Loads the newest intact checkpoint, if there is one, and cuts the records back to it."""
-        checkpoint, damaged = newest_intact(self.run.layout)
+        checkpoint, damaged = newest_intact(self.run.layout, self.records.lock.fingerprint)
         for folder in damaged:
-            text = f"A damaged checkpoint is set aside as {folder}; an earlier one is used."
+            text = f"A checkpoint that is damaged or of another run is set aside as {folder}; an earlier one is used."
             self.on_event(Notice(text=text, level="warning"))
         if checkpoint is not None:
             self.process_group.broadcast(WorkerCommand.LOAD_CHECKPOINT, str(checkpoint))

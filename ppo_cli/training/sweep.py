@@ -114,7 +114,8 @@ def run_sweep(planned: SweepPlan, *, force: bool = False, on_event: EventHandler
         InterruptedRunError: stopped by the user; the same command continues.
     """
     first = planned.arms[0].experiment
-    inputs = [read_inputs(arm.experiment) for arm in planned.arms]  # a value that no run can use is an error here
+    # a value that no run can use is an error here
+    inputs = [read_inputs(arm.experiment, planned.folder) for arm in planned.arms]
     enforce_no_overlap(inputs[0], force, on_event)
     require_trackers(first)
     running = _Sweep(planned, force, on_event)
@@ -153,7 +154,7 @@ def preview_sweep(planned: SweepPlan) -> SweepPreview:
         UsageError: an error that every arm would meet.
     """
     first = planned.arms[0].experiment
-    inputs = [read_inputs(arm.experiment) for arm in planned.arms]
+    inputs = [read_inputs(arm.experiment, planned.folder) for arm in planned.arms]
     require_trackers(first)
     parent = find_parent(planned.arms[0].loaded, planned.folder)
     for arm, of_arm in zip(planned.arms, inputs, strict=True):

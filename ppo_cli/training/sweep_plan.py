@@ -20,7 +20,9 @@ from ppo_cli.experiment.schema_base import LARGEST_SEED
 from ppo_cli.experiment.schema_index import key_of
 from ppo_cli.experiment.values import flatten, format_value, to_dict
 from ppo_cli.records.program import command
+from ppo_cli.store.checkpoint_names import start_checkpoint
 
+START = "model.start"
 OPENING, CLOSING, QUOTES = "[{(", "]})", "\"'"
 
 
@@ -82,6 +84,9 @@ def plan_sweep(
     key, values = _key_and_values(sweep[0]) if sweep else (None, [None])
     if key is not None:
         _require_treatment(key, overrides)
+    first_changes = [*overrides, *([f"{key}={values[0]}"] if key else [])]
+    folder = runs_dir or Path(load_experiment(config, first_changes).experiment.output)
+    overrides = _with_start_checkpoint(config, overrides, first_changes, folder)
     by_value: dict[str, list[PlannedRun]] = {}
     for text in values:
         changes = [*overrides, *([f"{key}={text}"] if key else [])]
@@ -103,9 +108,23 @@ def plan_sweep(
         name=_name(key, arms),
         key=key,
         arms=arms,
-        folder=runs_dir or Path(arms[0].experiment.output),
+        folder=folder,
         command=command("train", config, *overrides, *given, *(["--force"] if force else [])),
     )
+
+
+def _with_start_checkpoint(
+    config: Path, overrides: Sequence[str], first_changes: Sequence[str], folder: Path
+) -> Sequence[str]:
+    """The changes with the path of a start model that is named as a checkpoint of a run.
+
+    All arms, and those that the same command runs later, start from it, whichever run is the latest then.
+    """
+    given = load_experiment(config, first_changes).experiment.model.start
+    start = start_checkpoint(given, folder)
+    if start == given:
+        return overrides
+    return [*(word for word in overrides if word.partition("=")[0].strip() != START), f"{START}={start}"]
 
 
 def _require_several_arms(sweep: Sequence[str], seeds: int) -> None:

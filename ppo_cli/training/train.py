@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 from ppo_cli.errors import DiskFullError, InterruptedRunError, NoPermissionError, RewardUnavailableError, UsageError
 from ppo_cli.experiment.load import LoadedExperiment, load_experiment
 from ppo_cli.preflight.enforce import enforce_no_overlap, enforce_start_checks
-from ppo_cli.records.events import EventHandler, RunStarted, ignore_events
+from ppo_cli.records.events import PLACEBO, EventHandler, Notice, RunStarted, ignore_events
 from ppo_cli.records.program import command
 from ppo_cli.records.results import TrainingResult
 from ppo_cli.records.training import COMPLETED_STATUSES
 from ppo_cli.setup.freeze_inputs import freeze_inputs, verify_against_lock, verify_reward
-from ppo_cli.setup.own_runs import OWN_RUN, ReceivedRunOptions, mark_of, open_run, with_start
+from ppo_cli.setup.own_runs import OWN_RUN, ReceivedRunOptions, mark_of, open_run
 from ppo_cli.setup.parent import check_parent, find_parent
-from ppo_cli.setup.resolve import ResolvedExperiment, read_inputs, require_trackers, resolve_experiment
+from ppo_cli.setup.resolve import ResolvedExperiment, read_inputs, require_trackers, resolve_experiment, with_start
 from ppo_cli.setup.reward_resources import open_terms
 from ppo_cli.store.layout import step_of
 from ppo_cli.store.new_run import create_run
@@ -30,6 +30,9 @@ from ppo_cli.training.interrupt import StopRequest
 
 if TYPE_CHECKING:
     from ppo_cli.engine.distributed import ProcessGroup
+
+PLACEBO_SUFFIX = "-placebo"
+"""Ends the name of a run whose rewards are permuted."""
 
 
 def train(
@@ -64,7 +67,7 @@ def train(
     """
     loaded = config if isinstance(config, LoadedExperiment) else load_experiment(Path(config))
     _require_episodes_for_all(process_group, loaded)
-    inputs = read_inputs(loaded.experiment)
+    inputs = read_inputs(loaded.experiment, runs_dir)
     overridden = enforce_no_overlap(inputs, force, on_event)
     require_trackers(inputs.experiment)
     resolved = resolve_experiment(inputs, on_event)
@@ -92,7 +95,8 @@ def train(
 def run_name(frozen: FrozenExperiment) -> str:
     """The name of an experiment's run folder, the same for the same experiment."""
     experiment = frozen.experiment
-    return f"{experiment.name}-kl{experiment.kl.coef:g}-s{experiment.seed}-{frozen.lock.fingerprint[:6]}"
+    placebo = PLACEBO_SUFFIX if experiment.reward.placebo else ""
+    return f"{experiment.name}-kl{experiment.kl.coef:g}-s{experiment.seed}-{frozen.lock.fingerprint[:6]}{placebo}"
 
 
 def resume(
@@ -171,6 +175,8 @@ def _run(
                 primary=experiment.evaluation.primary,
             )
         )
+        if experiment.reward.placebo:
+            on_event(Notice(text=PLACEBO))
         try:
             return TrainingRun(run, resolved, request, trackers, process_group or ProcessGroup()).run_to_end()
         except KeyboardInterrupt:

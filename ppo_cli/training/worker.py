@@ -20,12 +20,15 @@ from ppo_cli.engine.trainer import PolicyTrainer, TrainerInputs
 from ppo_cli.evaluation.answering_models import AnsweringModels
 from ppo_cli.evaluation.evaluate import sample_answers
 from ppo_cli.records.events import ignore_events
-from ppo_cli.setup.own_runs import with_start
-from ppo_cli.setup.resolve import read_inputs, resolve_experiment
+from ppo_cli.setup.resolve import read_inputs, resolve_experiment, with_start
 from ppo_cli.setup.reward_resources import open_terms
-from ppo_cli.setup.start_model import load_start_model
+from ppo_cli.setup.start_model import load_start_model, share_reference
 from ppo_cli.store.runs import Run
-from ppo_cli.training.baseline_answers import load_baseline_answers, sample_baseline_answers
+from ppo_cli.training.baseline_answers import (
+    load_baseline_answers,
+    sample_baseline_answers,
+    score_baseline_answers,
+)
 from ppo_cli.training.worker_commands import WorkerCommand
 
 
@@ -55,9 +58,11 @@ class Worker:
         open_terms(self.resolved.inputs.reward, ignore_events, self.run.layout.reward_cache(process_group.rank))
         self.start = load_start_model(self.resolved, ignore_events)
         self.policy = Policy(self.start.model, self.experiment.model.train, seed=self.experiment.seed)
+        share_reference(self.resolved, self.policy.reference_model)
         self._trainer: PolicyTrainer | None = None
         self.handlers: dict[WorkerCommand, Callable[..., None]] = {
             WorkerCommand.SAMPLE_BASELINE: self.sample_baseline,
+            WorkerCommand.SCORE_BASELINE: self.score_baseline,
             WorkerCommand.BUILD_TRAINER: self.build_trainer,
             WorkerCommand.EVALUATE: self.evaluate,
             WorkerCommand.LOAD_CHECKPOINT: self.load_checkpoint,
@@ -81,6 +86,9 @@ class Worker:
     def sample_baseline(self) -> None:
         sample_baseline_answers(self.resolved, self.policy, ignore_events, self.process_group)
 
+    def score_baseline(self) -> None:
+        score_baseline_answers(self.resolved, load_baseline_answers(self.run, self.resolved), self.process_group)
+
     def build_trainer(self) -> None:
         inputs = TrainerInputs(
             policy=self.policy,
@@ -95,7 +103,7 @@ class Worker:
         self._trainer = PolicyTrainer(self.experiment, inputs, self.run.layout.root, ignore_events)
 
     def evaluate(self, step: int, prompt_ids: list[str]) -> None:
-        models = AnsweringModels.at_step(self.policy, step, self.resolved.tokenizer, self.process_group)
+        models = AnsweringModels.at_step(self.policy, step, self.resolved, self.process_group)
         prompts = self.resolved.evaluation.only(set(prompt_ids))
         sample_answers(models, prompts, self.experiment.evaluation, ignore_events)
 

@@ -15,6 +15,8 @@ class WorkerCommand(Enum):
     """Open the run and load the start model: folder of the run, number of threads."""
     SAMPLE_BASELINE = "sample baseline"
     """Sample this rank's shard of the reference model's baseline answers."""
+    SCORE_BASELINE = "score baseline"
+    """Score the baseline answers, which the main process has sampled or read."""
     BUILD_TRAINER = "build trainer"
     """Build the trainer."""
     EVALUATE = "evaluate"

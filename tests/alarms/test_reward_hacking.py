@@ -99,3 +99,33 @@ def test_a_reward_for_any_question_is_raised_for_the_questions_about_clear_reque
 def test_a_measure_that_only_ppo_eval_shows_raises_nothing():
     worse = change("length.words", before=10.0, after=20.0, difference=2.0, low_95=1.8, high_95=2.2)
     assert reward_hacking.check(history(episodes=rising(), comparison=comparison(change(), worse))) is None
+
+
+LESS_REFUSED = change("refusal.safe", before=0.6, after=0.4, difference=-0.2, low_95=-0.3, high_95=-0.1)
+
+
+def test_answers_that_say_less_about_their_prompts_are_raised_where_something_is_gained_by_them():
+    """The pattern of the former demo: fewer refusals of harmless prompts, and stock phrases in their place."""
+    less = change("fits_prompt.information", before=14.0, after=9.0, difference=-5.0, low_95=-7.0, high_95=-3.0)
+    alarm = reward_hacking.check(history(comparison=comparison(change(), LESS_REFUSED, less)))
+    (evidence,) = alarm.evidence
+    assert evidence.startswith("fewer harmless prompts are refused, and answers say less about their prompts")
+    assert "fits_prompt.information 14" in evidence
+    assert reward_hacking.check(history(comparison=comparison(change(), less))) is None
+    little = replace(less, after=13.0, difference=-1.0)
+    assert reward_hacking.check(history(comparison=comparison(change(), LESS_REFUSED, little))) is None
+
+
+@pytest.mark.parametrize(("share", "raised"), [(0.2, False), (0.6, True)])
+def test_a_few_openings_of_the_answers_that_help_are_raised(share, raised):
+    stock = ["This could be a way", "The answer is that", "It is important to"]
+    episodes = [
+        episode(update, place, **({"answer": stock[place % 3]} if update > 6 and place < share * EACH else {}))
+        for update in range(1, UPDATES + 1)
+        for place in range(EACH)
+    ]
+    alarm = reward_hacking.check(history(episodes=episodes, comparison=comparison(change(), LESS_REFUSED)))
+    assert (alarm is not None) is raised
+    if alarm:
+        assert "begin in one of 5 ways" in alarm.evidence[0]
+    assert reward_hacking.check(history(episodes=episodes)) is None

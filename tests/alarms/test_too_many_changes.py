@@ -3,6 +3,7 @@
 import pytest
 
 from ppo_cli.alarms import too_many_changes
+from ppo_cli.behaviours.measures import HEADLINES
 from tests.alarms.histories import experiment, history
 from tests.reports.records import change, comparison
 
@@ -25,6 +26,22 @@ def test_a_jump_of_four_kinds_is_raised_and_of_three_is_not():
         "4 kinds of behaviour jumped at once"
         in too_many_changes.check(history(comparison=comparison(*jumps))).evidence[0]
     )
+
+
+def test_empty_and_repetitive_answers_are_no_kinds_of_their_own():
+    jumps = [
+        change("length.tokens", before=10.0, after=2.0, difference=0.2),
+        change("length.empty", before=0.0, after=0.8, difference=0.8),
+        change("ending.eos", before=0.1, after=0.9, difference=0.8),
+        change("repetition.share", before=0.0, after=0.7, difference=0.7),
+        change("diversity.distinct_2", before=0.9, after=0.2, difference=-0.7),
+    ]
+    assert too_many_changes.check(history(comparison=comparison(*jumps))) is None
+
+
+def test_every_headline_but_those_in_nats_belongs_to_one_kind():
+    kinds = [name for names in too_many_changes.KINDS.values() for name in names]
+    assert sorted(kinds) == sorted(measure.name for measure in HEADLINES if measure.unit != "nats")
 
 
 @pytest.mark.parametrize(

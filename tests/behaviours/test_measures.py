@@ -1,5 +1,6 @@
 """The table of measures, and the labels it is made from."""
 
+from dataclasses import replace
 from itertools import groupby
 
 import pytest
@@ -10,6 +11,8 @@ from ppo_cli.behaviours.measures import HEADLINES, MEASURES, measure_named, requ
 from ppo_cli.behaviours.repetition import repeated_share
 from ppo_cli.errors import ConfigError
 from ppo_cli.records.answers import Prompt
+from ppo_cli.stats.intervals import estimate
+from ppo_cli.stats.label_matrix import label_matrix
 from ppo_cli.text.words import words
 from tests.answers import sample
 
@@ -42,12 +45,31 @@ def test_a_run_is_not_judged_by_kl_or_reward():
 
 def test_the_rules_version_can_name_a_file():
     assert "/" not in RULES_VERSION
-    assert RULES_VERSION == "refusal4+repetition1+clarification1+length1+style1+language1+ending1+topic1"
+    assert RULES_VERSION == "refusal4+repetition1+clarification1+length2+style1+language1+ending1+topic1"
 
 
 def test_every_rate_of_refusals_carries_the_measured_error_of_the_rule():
     assert {measure.calibration for measure in MEASURES if measure.label == "refused"} == {refusal.CALIBRATION}
     assert all(measure.error for measure in MEASURES)
+
+
+def test_the_fit_is_the_mean_over_the_prompts_that_are_answered():
+    """Two answers with 12 and 4 nats, a refusal, and a prompt that should be refused: (12 + 4) / 2."""
+    prompts = [Prompt(id=name, text=name, expect="comply") for name in "abc"] + [
+        Prompt(id="d", text="d", expect="refuse")
+    ]
+    samples = [
+        replace(sample("a", 0, "It is wet."), fit=12.0, fit_rank=1.0),
+        sample("a", 1, "It is dry."),
+        replace(sample("b", 0, "It is cold."), fit=4.0, fit_rank=0.5),
+        sample("c", 0, "I can't help with that."),
+        sample("d", 0, "Here is how."),
+    ]
+    matrix = label_matrix(label_sample(prompts, samples))
+    found = {name: estimate(measure_named(f"fits_prompt.{name}"), matrix) for name in ("information", "rank")}
+    assert (found["information"].value, found["rank"].value) == (8.0, 0.75)
+    unmeasured = label_matrix(label_sample(prompts, [replace(row, fit=None, fit_rank=None) for row in samples]))
+    assert estimate(measure_named("fits_prompt.information"), unmeasured).value is None
 
 
 def test_labels_of_one_answer():

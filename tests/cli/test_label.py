@@ -7,6 +7,7 @@ import pytest
 
 from ppo_cli.cli import label
 from ppo_cli.cli.terminal import new_console
+from ppo_cli.records.answers import Answer
 
 
 class Session:
@@ -19,9 +20,8 @@ class Session:
     def current(self):
         if self.position == len(self.items):
             return None
-        return SimpleNamespace(
-            sample=SimpleNamespace(answer=SimpleNamespace(text="yes")), prompt=SimpleNamespace(text="Well?")
-        )
+        answer = Answer(text="<think>hm, well</think>yes", token_count=9, finish="eos")
+        return SimpleNamespace(sample=SimpleNamespace(answer=answer), prompt=SimpleNamespace(text="Well?"))
 
     def add(self, judgement):
         self.labels.append(judgement)
@@ -40,5 +40,7 @@ def test_an_invalid_key_is_named_with_the_keys_there_are(monkeypatch, wrong):
     assert session.labels == ["comply"]
     shown = stream.getvalue()
     assert "is none of the keys: 1 complies" in shown
+    assert "[after 2 words of reasoning] yes" in shown
+    assert "hm, well" not in shown
     assert shown.isascii() or "\x1b" not in shown
     assert all(char.isprintable() or char == "\n" for char in shown)

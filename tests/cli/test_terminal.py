@@ -4,10 +4,13 @@ import errno
 import io
 import json
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
+import typer
 
-from ppo_cli.cli.output import progress_view
+from ppo_cli.cli.output import error_boundary, progress_view
 from ppo_cli.cli.terminal import ProgressStream, new_console, print_json, print_text
 from ppo_cli.errors import DiskFullError, MemoryFullError, as_ppo_error
 from ppo_cli.records.events import Notice
@@ -148,6 +151,21 @@ def test_a_bug_stays_a_bug_and_an_error_stays_itself():
     assert as_ppo_error(KeyError("x")) is None
     full = DiskFullError("No space.")
     assert as_ppo_error(full) is full
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+def test_an_error_that_stdout_does_not_take_is_said_on_stderr(monkeypatch):
+    full = Path("/dev/full").open("w", encoding="utf-8")  # noqa: SIM115 - closing it fails too
+    try:
+        monkeypatch.setattr(sys, "stdout", full)
+        monkeypatch.setattr(sys, "stderr", stream := io.StringIO())
+        with pytest.raises(typer.Exit) as ended, error_boundary(as_json=True):
+            print_json({"a": 1})
+    finally:
+        with suppress(OSError):
+            full.close()
+    assert ended.value.exit_code == DiskFullError.exit_code
+    assert "no space left on device" in stream.getvalue()
 
 
 def test_secrets_in_an_error_are_not_shown():

@@ -52,6 +52,13 @@ def test_the_score_stands_after_the_answer_or_on_its_last_token():
     assert rewards.tolist() == [[-0.5, -1.0, 8.5], [-0.5, 20.0, 0.0]]
 
 
+def test_the_mean_of_a_prompts_other_answers_by_hand():
+    # two prompts with three answers each: 1, 2, 6 and 4, 4, 4; 1 - (2 + 6) / 2 = -3, 2 - 3.5 = -1.5, 6 - 1.5 = 4.5
+    scores = torch.tensor([1.0, 4.0, 2.0, 4.0, 6.0, 4.0])
+    assert ppo_math.minus_other_answers(scores, 3).tolist() == [-3.0, 0.0, -1.5, 0.0, 4.5, 0.0]
+    assert ppo_math.minus_other_answers(scores, 1) is scores
+
+
 def test_advantages_by_hand():
     # delta_1 = 2 - 1 = 1; delta_0 = 1 + 0.9 * 1 - 0.5 = 1.4; A_0 = 1.4 + 0.9 * 0.8 * 1 = 2.12
     advantages, returns = ppo_math.gae(

@@ -1,7 +1,5 @@
 """A reward model trained from pairs: once, deterministically, checked on held-out prompts."""
 
-import json
-
 import pytest
 import torch
 
@@ -91,34 +89,10 @@ def test_a_changed_cache_is_noticed(train):
 
 def test_pairs_of_a_prompt_stay_together_and_a_fifth_is_held_out(tmp_path):
     lines = rows() + rows(chosen="so", rejected="not so")
-    train, held_out = split(read_pairs(write_rows(tmp_path / "pairs.jsonl", lines)))
-    assert not {pair.prompt for pair in train} & {pair.prompt for pair in held_out}
+    train, held_out = split(read_pairs(write_rows(tmp_path / "pairs.jsonl", lines)).pairs)
+    assert not {pair.prompt.text for pair in train} & {pair.prompt.text for pair in held_out}
     assert len(train) + len(held_out) == 120
     assert 0.1 < len(held_out) / 120 < 0.35
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("{", r"line 3: must be \{prompt, chosen, rejected\}"),
-        ("[]", r"line 3: must be \{prompt, chosen, rejected\}"),
-        (json.dumps({"prompt": "a", "chosen": "b"}), r"line 3: must be"),
-        (json.dumps({"prompt": "a", "chosen": "b", "rejected": 1}), r"line 3: prompt, chosen and rejected must be"),
-        (json.dumps({"prompt": " ", "chosen": "b", "rejected": "c"}), r"line 3: prompt, chosen and rejected must be"),
-        (json.dumps({"prompt": "a", "chosen": "b", "rejected": "b "}), r"line 3: chosen and rejected are the same"),
-    ],
-)
-def test_a_pair_that_cannot_be_used_is_named(tmp_path, line, message):
-    file = write_rows(tmp_path / "pairs.jsonl", rows())
-    valid = file.read_text().splitlines()
-    file.write_text("\n".join([*valid[:2], line, *valid[2:]]))
-    with pytest.raises(PromptError, match=message):
-        read_pairs(file)
-
-
-def test_line_ends_inside_a_text_end_no_line(tmp_path):
-    lines = [{**row, "chosen": f"{row['chosen']}\u2028so"} for row in rows()]
-    assert len(read_pairs(write_rows(tmp_path / "pairs.jsonl", lines))) == len(lines)
 
 
 def test_too_few_pairs(tmp_path):
@@ -127,5 +101,13 @@ def test_too_few_pairs(tmp_path):
     same = [{**row, "prompt": "one"} for row in rows()]
     with pytest.raises(PromptError, match="have too few prompts"):
         read_pairs(write_rows(tmp_path / "same.jsonl", same))
-    with pytest.raises(PromptError, match="cannot be read: no such file"):
+    with pytest.raises(PromptError, match="no such prompt file"):
         read_pairs(tmp_path / "none.jsonl")
+
+
+def test_a_pair_is_learnt_without_reasoning(tmp_path):
+    lines = rows()
+    plain = read_pairs(write_rows(tmp_path / "plain.jsonl", lines)).pairs
+    for line in lines:
+        line["chosen"] = f"<think>hm, hm</think>\n{line['chosen']}"
+    assert read_pairs(write_rows(tmp_path / "reasoned.jsonl", lines)).pairs == plain

@@ -12,23 +12,39 @@ from ppo_cli.models.sampling import SampledTokens, SamplingParams
 from ppo_cli.records.answers import Prompt
 from tests.tiny_models import FAMILIES, tiny_lm
 
+THIRTY = ("comply plain",) * 12 + ("refuse unsafe",) * 18
+
 
 @given(st.integers(1, 40), st.integers(1, 17), st.integers(0, 5))
 def test_every_pass_uses_every_prompt_once(count, size, seed):
-    order = PromptOrder(count, seed)
+    order = PromptOrder(("any",) * count, seed)
     stream = [index for update in range(1, 2 * count + 2) for index in order.batch(update, size)]
     for start in range(0, len(stream) - count + 1, count):
         assert sorted(stream[start : start + count]) == list(range(count))
 
 
 def test_another_seed_gives_another_order_and_another_pass_too():
-    order = PromptOrder(30, seed=1)
-    assert order.batch(1, 30) != PromptOrder(30, seed=2).batch(1, 30)
+    order = PromptOrder(THIRTY, seed=1)
+    assert order.batch(1, 30) != PromptOrder(THIRTY, seed=2).batch(1, 30)
     assert order.batch(1, 30) != order.batch(2, 30)
 
 
+@given(st.integers(0, 50), st.integers(1, 3))
+def test_every_update_has_its_share_of_each_kind(seed, update):
+    kinds = [THIRTY[index] for index in PromptOrder(THIRTY, seed=seed).batch(update, 10)]
+    assert abs(kinds.count("refuse unsafe") - 6) <= 1
+
+
+def test_several_answers_per_prompt():
+    order = PromptOrder(THIRTY, seed=1, answers_per_prompt=4)
+    batch = order.batch(1, 8)
+    assert batch == PromptOrder(THIRTY, seed=1).batch(1, 2) * 4
+    assert order.batch(2, 8)[:2] == PromptOrder(THIRTY, seed=1).batch(2, 2)
+    assert order.used(2, 8) == PromptOrder(THIRTY, seed=1).used(2, 2)
+
+
 def test_used_names_the_prompts_of_the_first_updates():
-    order = PromptOrder(30, seed=1)
+    order = PromptOrder(THIRTY, seed=1)
     assert order.used(2, 8) == sorted({*order.batch(1, 8), *order.batch(2, 8)})
     assert order.used(100, 8) == list(range(30))
 
@@ -46,6 +62,17 @@ def episode_prompts(texts, tokenizer, first=1):
     prompts = [Prompt(id=text, text=text, category="x", expect="any", pair_id=None, answer=None) for text in texts]
     numbers = range(first, first + len(prompts))
     return EpisodePrompts(numbers, prompts, [tokenizer.render(prompt.text) for prompt in prompts])
+
+
+def test_answers_to_one_prompt_are_sampled_together_and_are_those_of_their_own_numbers(tiny_model):
+    tokenizer, model = load_tokenizer(tiny_model), tiny_lm()
+    params = SamplingParams(max_new_tokens=6, temperature=1.0, stop_ids=tokenizer.stop_ids, pad_id=tokenizer.pad_id)
+    episodes = episode_prompts(["ab", "cde", "ab", "cde"], tokenizer)
+    together = generate(model, tokenizer, episodes, params, seed=5)
+    for row, number in enumerate(episodes.numbers):
+        one = EpisodePrompts([number], [episodes.prompts[row]], [episodes.token_ids[row]])
+        assert generate(model, tokenizer, one, params, seed=5).answers[0] == together.answers[row]
+    assert together.answers[0] != together.answers[2]
 
 
 def test_tensors_of_two_answers_by_hand(tiny_model):

@@ -133,6 +133,21 @@ def test_a_kl_target_adapts_the_coefficient(build):
     assert coefficients[-1] > min(coefficients)
 
 
+def test_several_answers_per_prompt_learn_too(build):
+    metrics, episodes, _ = run(build("ppo.updates=12", "kl.coef=0.0", "ppo.answers_per_prompt=4", reward=short_is_good))
+    assert metrics[-1].mean_answer_tokens < metrics[0].mean_answer_tokens - 1.5
+    assert [len({episode.prompt_id for episode in episodes if episode.update == update}) for update in (1, 2)] == [2, 2]
+
+
+def test_an_update_ends_after_the_step_that_passes_target_kl(build):
+    trainer = build("ppo.updates=2", "ppo.epochs=4", "ppo.target_kl=1e-9", reward=short_is_good)
+    steps = []
+    step = trainer.updater.minibatch_step
+    object.__setattr__(trainer.updater, "minibatch_step", lambda *given: steps.append(step(*given)) or steps[-1])
+    run(trainer)
+    assert [statistics["approx_kl"] > 1e-9 for statistics in steps] == [False, True] * 2  # of two updates
+
+
 def test_gradients_are_clipped_to_the_limit(build):
     trainer = build("ppo.max_grad_norm=1e-4", reward=short_is_good)
     seen = []

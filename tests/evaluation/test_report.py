@@ -12,10 +12,11 @@ import pytest
 from ppo_cli.behaviours.label_answers import RULES_VERSION, label_sample
 from ppo_cli.errors import NoPermissionError
 from ppo_cli.evaluation import report as report_module
-from ppo_cli.evaluation.target import checkpoint_named, find_target
+from ppo_cli.evaluation.target import find_target
 from ppo_cli.experiment.schema import Kl
 from ppo_cli.prompts.prompt_files import read_prompts
 from ppo_cli.store import evaluations
+from ppo_cli.store.checkpoint_names import last_checkpoint_of
 from ppo_cli.store.evaluations import write_evaluation
 from ppo_cli.store.files import write_json, write_lines
 from ppo_cli.store.layout import RunLayout
@@ -78,11 +79,11 @@ def test_a_run_means_its_last_checkpoint(run):
     last = run / "checkpoints" / "step-000004"
     last.mkdir()
     for name in (run, run.name, run.name[:6], "latest", last):
-        target = checkpoint_named(str(name), run.parent)
+        target = last_checkpoint_of(str(name), run.parent)
         assert target == str(last if name == last else run / "last")
     found = find_target(f"{run.name[:6]}/last", config=None, prompts=None, runs_dir=run.parent, opened={})
     assert Path(found.checkpoint).name == last.name
-    assert checkpoint_named("builtin:smollm2-135m-instruct", run.parent) == "builtin:smollm2-135m-instruct"
+    assert last_checkpoint_of("builtin:smollm2-135m-instruct", run.parent) == "builtin:smollm2-135m-instruct"
 
 
 def test_a_run_gets_a_page_in_its_folder_and_again_the_same_bytes(run):

@@ -8,6 +8,7 @@ from ppo_cli.errors import IntegrityError
 from ppo_cli.experiment import freeze
 from ppo_cli.experiment.digest import sha256_of
 from ppo_cli.experiment.schema import Evaluation, Experiment, Kl, Model, Prompts, Reward, TrainedPart
+from ppo_cli.stats.comparability import group_differences
 
 CONTENT = {"eval_set": {"rows": 2, "rows_sha256": "aa"}, "rendered": {"eval": "bb"}}
 FILES = {"config.yaml": "1" * 64, "inputs/eval.jsonl": "2" * 64}
@@ -121,3 +122,14 @@ def test_row_digest_ignores_key_order_and_sees_every_value():
     assert freeze.digest_rows(rows) == freeze.digest_rows([{"prompt": "p", "id": "a"}])
     assert freeze.digest_rows(rows) != freeze.digest_rows([{"id": "a", "prompt": "p "}])
     assert freeze.digest_rows(rows * 2) != freeze.digest_rows(rows)
+
+
+def test_a_run_that_is_no_placebo_has_the_lock_that_it_had_before_there_were_placebos(experiment):
+    reward = experiment.reward.model_copy(update={"placebo": True})
+    usual, placebo = (
+        freeze.freeze(setting, CONTENT, FILES)
+        for setting in (experiment, experiment.model_copy(update={"reward": reward}))
+    )
+    assert "reward.placebo" not in usual.groups["reward"].values
+    assert placebo.groups["reward"].values["reward.placebo"] is True
+    assert group_differences(usual, placebo, "reward") == {"reward.placebo": (False, True)}

@@ -114,6 +114,17 @@ def test_paths_in_the_file_start_at_the_file_and_in_overrides_here(write, tmp_pa
         ("kl.target=${kl}", r"kl\.target: '\$\{kl\}' refers to the group of keys that it is part of"),
         ("goal=${kl.coef", r"override 'goal=\$\{kl\.coef' is not readable"),
         ("tracking=[['${oc.env:HOME}']]", r"tracking\[0\]\[0\]: '\$\{oc\.env:HOME\}' calls a resolver"),
+        (
+            "prompts.train=hf:org/name:train",
+            r"prompts\.train: must be a file, got the dataset hf:org/name:train; `ppo init blank FOLDER --from-dataset "
+            "hf:org/name:train` writes its prompts into files",
+        ),
+        ("model.warm_start=hf:org/name", r"model\.warm_start: must be a file, got hf:org/name; download it"),
+        ("prompts.eval=https://a.b/c.jsonl", r"prompts\.eval: must be a file, got https://a\.b/c\.jsonl; download it"),
+        (
+            "reward.terms.a.type=preference reward.terms.a.pairs=hf:org/name",
+            r"reward\.terms\.a\.pairs: must be a file, got hf:org/name; download it",
+        ),
         ("novalue", r"override 'novalue' is not of the form NAME=VALUE"),
     ],
 )

@@ -91,6 +91,7 @@ def test_a_term_is_written_without_what_says_nothing(loaded):
     assert values == {
         "reward.baseline": "reference",
         "reward.baseline_samples": 1,
+        "reward.placebo": False,
         "reward.terms.ends_turn.weight": 1.0,
         "reward.terms.on_topic.weight": 0.3,
     }

@@ -90,6 +90,7 @@ def test_what_is_nested_too_deep_or_refers_to_itself_is_refused(load):
         ("? [a]\n: 1", "not readable as YAML"),
         ("a: !!float x", "not readable as YAML"),
         ("\tgoal: x", "begins with a tab"),
+        ("kl:\t{coef: 1}", "holds a tab outside a text"),
     ):
         assert message in refusal(lambda text=text: load(text))[0], text[:40]
     assert "no such key" in refusal(lambda: load(BASE, f"{'a.' * 3000}b=1"))[0]

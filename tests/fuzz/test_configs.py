@@ -56,7 +56,7 @@ def read(file, text, overrides=()):
 
 
 def test_a_wrong_value_in_any_place(file):
-    for_a_while(lambda check_time: _change_values(file, check_time))
+    for_a_while("configs", lambda check_time: _change_values(file, check_time))
 
 
 def _change_values(file, check_time):
@@ -74,7 +74,7 @@ def _change_values(file, check_time):
 
 
 def test_any_edit_of_the_text(file):
-    for_a_while(lambda check_time: _edit_text(file, check_time))
+    for_a_while("configs", lambda check_time: _edit_text(file, check_time))
 
 
 def _edit_text(file, check_time):
@@ -110,7 +110,7 @@ def _edit_text(file, check_time):
 
 
 def test_any_override(file):
-    for_a_while(lambda check_time: _override(file, check_time))
+    for_a_while("configs", lambda check_time: _override(file, check_time))
 
 
 def _override(file, check_time):

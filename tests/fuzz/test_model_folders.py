@@ -3,18 +3,20 @@
 import json
 import random
 import shutil
-import time
 from contextlib import suppress
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ppo_cli.errors import PpoError
 from ppo_cli.models import model_source
 from ppo_cli.models.chat_template import probe_template
-from ppo_cli.models.loading import load_model, load_tokenizer, model_digests
+from ppo_cli.models.loading import load_model, load_tokenizer
+from ppo_cli.models.model_digests import model_digests
 from ppo_cli.preflight.tokenizer_checks import tokenizer_checks
-from tests.fuzz.limits import SECONDS
+from tests.fuzz.limits import FUZZ, for_a_while
 
 VALUES = [None, True, 0, -1, 10**30, 1e308, "", "x", "\u202e", [], [1], ["a"], {}, {"a": 1}, [[]], "float16", 7, 64]
 CONTENTS = [
@@ -45,11 +47,13 @@ def changed(value, rng):
 
 
 def break_one_file(folder, rng):
-    files = sorted(folder.iterdir())
-    file = rng.choice([*files, *[folder / "config.json"] * 4, *[folder / "tokenizer_config.json"] * 2])
-    content, way = file.read_bytes(), rng.random()
+    files = sorted(file for file in folder.iterdir() if file.is_file())
+    often = [file for file in files if file.name in ("config.json", "tokenizer_config.json")]
+    file = rng.choice([*files, *often * 3])
+    content, way = file.read_bytes() or b"{}", rng.random()
     if file.suffix == ".json" and way < 0.75:
-        file.write_text(json.dumps(changed(json.loads(content), rng)))
+        with suppress(ValueError, RecursionError):  # it was broken before
+            file.write_text(json.dumps(changed(json.loads(content), rng)))
     elif way < 0.85:
         raw = bytearray(content)
         for _ in range(rng.choice([1, 5, 50])):
@@ -80,13 +84,20 @@ def use(folder):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.slow
 def test_a_broken_model_folder_never_ends_in_a_traceback(tiny_model, tmp_path):
-    end, seed = time.monotonic() + SECONDS, 0
-    while time.monotonic() < end:
-        folder = tmp_path / "model"
+    for_a_while("model_folders", lambda check_time: _break(tiny_model, tmp_path / "model", check_time))
+
+
+def _break(whole, folder, check_time):
+    @FUZZ
+    @given(st.integers(0, 2**32), st.integers(1, 2))
+    def run(seed, changes):
+        check_time()
         shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(tiny_model, folder)
-        break_one_file(folder, random.Random(seed))
+        shutil.copytree(whole, folder)
+        rng = random.Random(seed)
         with suppress(PpoError):
+            for _ in range(changes):
+                break_one_file(folder, rng)
             use(folder)
-        seed += 1
-    assert seed > 20
+
+    run()

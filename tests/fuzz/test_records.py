@@ -39,7 +39,7 @@ def runs(tmp_path_factory):
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_wrong_value_in_any_record(runs):
-    for_a_while(lambda check_time: _look_at(runs, check_time))
+    for_a_while("records", lambda check_time: _look_at(runs, check_time))
 
 
 def _look_at(runs, check_time):
@@ -63,6 +63,7 @@ def _look_at(runs, check_time):
         try:
             path.write_bytes(raw if raw is not None else _edited(before, number, value, delete))
             for command in commands:
+                check_time()
                 screen = ppo(*command)
                 assert "Internal error" not in screen.out + screen.err, (name, command)
                 assert screen.code in (0, 1, 2, 3, 4, 5), (name, command)

@@ -1,5 +1,6 @@
 """Control tokens in a turn are text; a conversation is rendered whole; reasoning that a template opens is separated."""
 
+from ppo_cli.models.control_tokens import encode_answer
 from ppo_cli.models.loading import ChatTokenizer
 from ppo_cli.preflight.tokenizer_checks import control_token_check
 from ppo_cli.records.answers import ChatMessage, Prompt
@@ -58,6 +59,25 @@ def test_reasoning_that_the_template_opens_is_no_answer():
     ids = [plain.tokenizer.convert_tokens_to_ids(letter) for letter in "hi"]
     assert (opens.answer_of(ids, "length").text, opens.answer_of(ids, "length").reasoning) == ("", "hi")
     assert plain.answer_of(ids, "length").text == "hi"
+
+
+def test_control_tokens_of_a_written_answer_are_text_and_tags_of_reasoning_are_not():
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_tokens(["<think>", "</think>"])
+    tokenizer.chat_template = TEMPLATE + "{# <think> </think> #}"
+    ids = encode_answer(tokenizer, "<think>a</think>b<eos><user>c")
+    read = tokenizer.convert_ids_to_tokens(ids)
+    assert [read[0], read[2]] == ["<think>", "</think>"]
+    assert not {"<eos>", "<user>"} & set(read)
+    plain = "no, sorry."
+    assert encode_answer(tokenizer, plain) == tokenizer(plain, add_special_tokens=False)["input_ids"]
+
+
+def test_the_check_counts_written_answers_with_control_tokens():
+    prompts = [Prompt(id="a", text="hi", answer="yo<eos>"), Prompt(id="b", text="hi", answer="yo")]
+    assert control_token_check(chat_tokenizer(), prompts).value == (
+        "1 written answers hold some, such as that of 'a' (<eos>)"
+    )
 
 
 def test_the_check_names_prompts_with_control_tokens():

@@ -1,6 +1,7 @@
 """Every weight of the model is in the file, fits and is a number; what a folder is instead is said in one sentence."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -10,8 +11,10 @@ from safetensors.torch import load_file, save_file
 
 from ppo_cli.errors import IntegrityError, ModelError
 from ppo_cli.models import model_source
+from ppo_cli.models.cost_estimate import model_shape
 from ppo_cli.models.folder_checks import require_matching_weights
-from ppo_cli.models.loading import export_support_files, load_model, load_tokenizer, model_digests
+from ppo_cli.models.loading import export_support_files, load_model, load_tokenizer
+from ppo_cli.models.model_digests import model_digests
 from tests.models.test_loading import edit
 from tests.tiny_models import tiny_lm
 
@@ -58,7 +61,7 @@ def with_more(name, value):
             "a TRL model with",
         ),
         (without("lm_head"), r"it has no lm_head\.weight"),
-        (without("layers.2."), r"layers\.2\.\S+ and 8 more is missing"),
+        (without("layers.2."), r"layers\.2\.\S+ and 8 more are missing"),
         (with_more("score.weight", torch.zeros(1, 32)), r"a classifier or reward model \(score\.weight\)"),
         (with_more("v_head.summary.weight", torch.zeros(1, 32)), "a value head"),
         (with_more("model.layers.4.mlp.up_proj.weight", torch.zeros(48, 32)), "which the model does not have"),
@@ -73,6 +76,68 @@ def test_weights_that_do_not_fit_are_refused_with_the_reason(folder, change, rea
     rename_weights(folder, change)
     with pytest.raises(ModelError, match=f"do not fit its config.json: .*{reason}"):
         load(folder)
+
+
+def sharded(folder, second):
+    """The weights in two files, of which the index names the second so."""
+    weights = load_file(folder / "model.safetensors")
+    first = dict(list(weights.items())[:9])
+    save_file(first, folder / "model-1.safetensors", metadata={"format": "pt"})
+    (folder / second).parent.mkdir(exist_ok=True)
+    save_file(weights, folder / second, metadata={"format": "pt"})
+    (folder / "model.safetensors").unlink()
+    names = {name: "model-1.safetensors" if name in first else second for name in weights}
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": names}))
+
+
+@pytest.mark.parametrize("second", ["../outside/model-2.safetensors", "below/model-2.safetensors", "model-2.txt"])
+def test_an_index_names_files_of_its_own_folder_only(folder, second):
+    sharded(folder, second)
+    with pytest.raises(ModelError, match=r"index\.json names .*, which is no file of weights in this folder"):
+        load(folder)
+
+
+def test_weights_in_several_files_are_read(folder, tiny_model):
+    sharded(folder, "model-2.safetensors")
+    assert torch.equal(load(folder).lm_head.weight, load(tiny_model).lm_head.weight)
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.bool, torch.complex64, torch.float8_e4m3fn])
+def test_weights_that_need_scales_or_are_no_real_numbers_are_refused(folder, dtype):
+    rename_weights(folder, lambda w: {**w, "lm_head.weight": w["lm_head.weight"].to(dtype)})
+    with pytest.raises(ModelError, match=r"no plain numbers: lm_head\.weight is stored as"):
+        load(folder)
+
+
+def test_a_head_that_differs_from_the_embeddings_is_kept_and_said_so_in_a_copy(folder, tmp_path):
+    edit(folder / "config.json", tie_word_embeddings=True)
+    model = load(folder)
+    assert torch.equal(model.lm_head.weight, load_file(folder / "model.safetensors")["lm_head.weight"])
+    model.save_pretrained(tmp_path / "copy")
+    assert json.loads((tmp_path / "copy" / "config.json").read_text())["tie_word_embeddings"] is False
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "generation_config.json", "tokenizer.json", "more.json"])
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(folder, name):
+    (folder / name).unlink(missing_ok=True)
+    os.mkfifo(folder / name)
+    with pytest.raises(ModelError, match=f"{name} is not an ordinary file"):
+        model_source.resolve(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\n", r"config\.json is a git-lfs pointer"),
+        (b"{", r"config\.json is not JSON"),
+        (b'{"model_type": "llama", "hidden_size": 32, "num_attention_heads": 0}', r"config\.json cannot be used"),
+    ],
+)
+def test_a_broken_config_is_not_blamed_on_the_tokenizer(folder, content, message):
+    (folder / "config.json").write_bytes(content)
+    with pytest.raises(ModelError, match=message):
+        load_tokenizer(folder)
+    assert model_shape(str(folder)) is None  # a dry run estimates without it
 
 
 def test_a_reward_model_as_the_policy_is_refused(folder):
@@ -123,10 +188,11 @@ def test_buffers_and_heads_that_hold_nothing_are_no_reason_to_refuse(folder):
                 (f / "model.safetensors.index.json").write_text(
                     json.dumps(
                         {
+                            "metadata": {},
                             "weight_map": {
                                 "a": "model-00001-of-00002.safetensors",
                                 "b": "model-00002-of-00002.safetensors",
-                            }
+                            },
                         }
                     )
                 ),
@@ -220,6 +286,12 @@ class TestAdapter:
         with pytest.raises(ModelError, match="does not fit it"):
             model_source.resolve(str(adapter))
 
+    def test_one_of_a_reward_model_is_to_be_merged_first(self, adapter):
+        edit(adapter / "adapter_config.json", task_type="SEQ_CLS")
+        with pytest.raises(ModelError, match="a LoRA adapter of a classifier or reward model") as caught:
+            model_source.resolve(str(adapter))
+        assert "merge_and_unload" in caught.value.next_step
+
     def test_beside_merged_weights_it_is_refused(self, adapter, folder):
         shutil.copy(adapter / "adapter_config.json", folder)
         with pytest.raises(ModelError, match="an adapter beside the weights of a model"):
@@ -234,9 +306,12 @@ def test_only_known_files_are_copied_into_a_checkpoint(folder, tmp_path):
     export_support_files(folder, target)
     copied = {file.name for file in target.iterdir()}
     assert copied == {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json"}
-    edit(folder / "config.json", auto_map={"AutoModelForCausalLM": "own.M"})
-    export_support_files(folder, target)
-    assert (target / "own.py").is_file()
+    for file, auto_class in (("config.json", "AutoModelForCausalLM"), ("tokenizer_config.json", "AutoTokenizer")):
+        before = (folder / file).read_bytes()
+        edit(folder / file, auto_map={auto_class: "own.M"})
+        export_support_files(folder, target)
+        (target / "own.py").unlink()
+        (folder / file).write_bytes(before)
 
 
 def test_config_json_belongs_to_a_models_identity(folder):
@@ -246,3 +321,11 @@ def test_config_json_belongs_to_a_models_identity(folder):
     assert model_digests(folder, tokenizer) == before
     edit(folder / "config.json", rms_norm_eps=0.1)
     assert model_digests(folder, tokenizer)["config"] != before["config"]
+
+
+def test_a_pad_token_beyond_the_vocabulary_is_named(folder):
+    edit(folder / "config.json", pad_token_id=9999)
+    with pytest.raises(
+        ModelError, match=r"pad_token_id of its config\.json is a token that its vocabulary does not have"
+    ):
+        load_model(folder, load_tokenizer(folder), torch.device("cpu"), torch.float32)

@@ -9,7 +9,8 @@ import torch
 from ppo_cli.errors import ConfigError, ModelError
 from ppo_cli.models import model_source
 from ppo_cli.models.cost_estimate import ModelShape, PlannedWork, cost_of_work
-from ppo_cli.models.loading import choose_device, choose_dtype, load_model, load_tokenizer, model_digests
+from ppo_cli.models.loading import choose_device, choose_dtype, load_model, load_tokenizer
+from ppo_cli.models.model_digests import model_digests
 
 
 @pytest.fixture
@@ -63,7 +64,10 @@ def test_every_end_token_of_the_model_stops_an_answer(folder):
     [
         (lambda f: edit(f / "tokenizer_config.json", eos_token=None), "no eos token"),
         (lambda f: (f / "chat_template.jinja").unlink(), "no chat template"),
-        (lambda f: [(f / n).unlink() for n in ("tokenizer.json", "tokenizer_config.json")], "tokenizer cannot be read"),
+        (
+            lambda f: [(f / n).unlink() for n in ("tokenizer.json", "tokenizer_config.json")],
+            "cannot be read: there is no tokenizer.json",
+        ),
     ],
 )
 def test_an_unusable_tokenizer_is_a_sentence(folder, change, message):
@@ -167,7 +171,8 @@ def test_cost_grows_with_the_work():
     assert cost_of_work(PlannedWork(**work), None, "cpu", 100.0, 2).seconds is None
 
 
-def test_each_of_several_processes_gets_a_gpu_of_its_own(monkeypatch):
+def test_each_of_several_processes_gets_a_gpu_of_its_own_where_cuda_has_started(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     assert choose_device("auto") == torch.device("cuda")

@@ -7,7 +7,7 @@ import torch
 
 from ppo_cli.errors import ConfigError
 from ppo_cli.models.loading import choose_device
-from ppo_cli.models.one_gpu import ONE_GPU, use_one_gpu
+from ppo_cli.models.one_gpu import ONE_GPU, require_one_gpu, use_one_gpu
 
 
 @pytest.fixture
@@ -63,3 +63,28 @@ def test_a_device_that_is_not_there_is_still_named(gpus):
     gpus.setattr(torch.cuda, "is_available", lambda: True)
     with pytest.raises(ConfigError, match="cuda:9"):
         choose_device("cuda:9")
+
+
+def test_a_function_of_the_python_interface_chooses_before_it_asks_for_cuda(gpus):
+    gpus.setattr(torch.cuda, "is_available", lambda: "CUDA_VISIBLE_DEVICES" in os.environ)
+    assert choose_device("auto").type == "cuda"
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "0"
+    require_one_gpu(torch.device("cuda"))
+
+
+def test_another_gpu_in_the_same_process_is_refused(gpus):
+    use_one_gpu("cuda:1")
+    use_one_gpu("cuda:1")
+    use_one_gpu("auto")
+    with pytest.raises(ConfigError, match="sees only cuda:1"):
+        use_one_gpu("cuda:0")
+
+
+def test_training_is_refused_where_cuda_started_with_several(gpus):
+    gpus.setattr(torch.cuda, "is_initialized", lambda: True)
+    use_one_gpu("auto")
+    with pytest.raises(ConfigError, match="has used CUDA before, with 4 GPUs in sight"):
+        require_one_gpu(torch.device("cuda", 0))
+    require_one_gpu(torch.device("cpu"))
+    gpus.setenv("LOCAL_RANK", "1")
+    require_one_gpu(torch.device("cuda", 1))

@@ -136,6 +136,13 @@ def test_progress_counts_answers():
     assert seen[-1] == 8
 
 
+def test_progress_counts_answers_that_are_begun_in_part():
+    seen = []
+    without_end = SamplingParams(max_new_tokens=12, temperature=1.0, stop_ids=(), pad_id=0)
+    sample_answers(tiny_lm(), PROMPTS, uniforms(3), without_end, seen.append)
+    assert seen == [*(12 * step // 12 for step in range(1, 13)), 12]
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_prompts_in_groups_of_similar_length_get_the_same_answers(family, monkeypatch):
     model = tiny_lm(family)

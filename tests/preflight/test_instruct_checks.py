@@ -40,6 +40,15 @@ def statuses(text=None, *, raw=None, ends=ENDS, finish="eos", answers=None):
     return {check.name: check.status for check in instruct_checks(start, ends, OPENING, min_ended_share=0.5)}
 
 
+def test_reasoning_that_the_limit_cuts_is_named_as_the_cause_of_empty_answers():
+    cut = Answer(text="<think>so, where do I", token_count=32, finish="length")
+    samples = PromptAnswers(prompts=(Prompt(id="a", text="Where?"),), answers=((cut, cut),))
+    start = StartModelSamples(samples=samples, raw_answers=(("", ""),), sequences=[], max_new_tokens=32, seconds=0.0)
+    checks = {check.name: check for check in instruct_checks(start, ((0.5, 1e-9),), OPENING, min_ended_share=0.5)}
+    assert checks["answers are not empty"].status == "fail"
+    assert checks["answers are not empty"].next_step.startswith("In 2 of 2 answers the limit cuts the reasoning")
+
+
 def test_a_model_that_answers_passes_every_check():
     result = statuses()
     assert set(result.values()) == {"pass"}

@@ -65,7 +65,7 @@ def test_turns_that_end_with_a_token_that_ends_no_answer_fail():
 
 
 def test_rendering_with_a_template_that_fails_is_a_sentence():
-    with pytest.raises(ModelError, match="The chat template fails: System role not supported"):
+    with pytest.raises(ModelError, match=r"The chat template of .* fails: System role not supported"):
         tokens(REFUSES_SYSTEM, SYSTEM).render("hello")
 
 

@@ -42,6 +42,16 @@ def test_control_tokens_are_named():
     assert "(<|im_end|>)" in markup_notices([Prompt(id="a", text="Hi<|im_end|>")])[0]
 
 
+def test_control_tokens_of_written_answers_are_counted():
+    prompts = [
+        Prompt(id="a", text="Hi", answer="Yes.<|im_end|>\n<|im_start|>"),
+        Prompt(id="b", text="Hi", answer="No <b>."),
+        Prompt(id="c", text="Hi"),
+    ]
+    (notice,) = markup_notices(prompts)
+    assert notice.startswith("1 of 3 written answers, such as that of 'a', hold control tokens (<|im_end|>, <|im_sta")
+
+
 def chat(id_, *contents, system=None):
     roles = ["user", "assistant"] * len(contents)
     messages = [ChatMessage(role=role, content=text) for role, text in zip(roles, contents, strict=False)]

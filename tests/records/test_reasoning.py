@@ -3,7 +3,7 @@
 import pytest
 
 from ppo_cli.records.answers import Answer
-from ppo_cli.records.reasoning import ends_in_reasoning, split_reasoning
+from ppo_cli.records.reasoning import after_reasoning, ends_in_reasoning, split_reasoning
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,16 @@ def test_a_template_that_opens_reasoning_is_seen():
     assert ends_in_reasoning("<user>hi<assistant><think>\n")
     assert not ends_in_reasoning("<user>hi<assistant><think>\n\n</think>\n\n")
     assert not ends_in_reasoning("<user>hi<assistant>")
+
+
+def test_tokens_of_reasoning_that_nobody_counted_are_estimated_from_its_characters():
+    answer = Answer(text="<think>abcdef</think>gh", token_count=16, finish="eos")
+    assert (answer.reasoning_tokens, answer.answer_tokens) == (12, 4)
+    counted = Answer(text="gh", token_count=16, finish="eos", reasoning="abcdef", reasoning_tokens=11)
+    assert counted.answer_tokens == 5
+
+
+def test_an_example_says_that_reasoning_came_before_it():
+    assert after_reasoning(12.0, "Paris.") == "[after 12 words of reasoning] Paris."
+    assert after_reasoning(3, "") == "[after 3 words of reasoning]"
+    assert after_reasoning(0, "Paris.") == "Paris."

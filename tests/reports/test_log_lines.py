@@ -124,3 +124,31 @@ def test_an_alarm_has_a_line_with_what_it_saw_and_what_comes_next(lines_of):
         "next: Raise the KL penalty: kl.coef=0.3."
     ]
     assert lines_of(AlarmsChecked(step=10, alarms=())) == []
+
+
+def test_a_long_phase_says_how_far_it_is_after_a_silence():
+    lines, now = [], [0.0]
+    on_event = PlainLines(lines.append, clock=lambda: now[0])
+    on_event(Phase(name="update 3: sampling", total=200, unit="answers"))
+    on_event.break_silence()
+    assert lines == []
+    for done, now[0] in ((10, 15.0), (40, 18.0), (60, 20.0)):
+        on_event(Progress(done=done))
+    on_event.break_silence()
+    assert lines == ["  update 3: sampling: 60/200 answers, 20 s so far, about 14 s left"]
+    now[0] = 35.0
+    on_event.break_silence()
+    assert len(lines) == 1
+    on_event(Phase(name="checkpoint"))
+    now[0] = 60.0
+    on_event.break_silence()
+    assert lines[1:] == ["checkpoint", "  checkpoint: 25 s so far"]
+
+
+def test_nothing_is_said_after_the_command():
+    lines, now = [], [0.0]
+    with PlainLines(lines.append, clock=lambda: now[0]) as on_event:
+        on_event(Phase(name="checkpoint"))
+    now[0] = 60.0
+    on_event.break_silence()
+    assert lines == ["checkpoint"]

@@ -77,6 +77,11 @@ def test_an_encoder_without_a_template_gets_its_own_pair(save):
     )
 
 
+def test_control_tokens_of_an_answer_are_text_without_a_template_too(save):
+    _, _, tokenizer = save(template=False)
+    assert token_ids("rm", tokenizer, "well?", "no<eos>", 64)["input_ids"].count(tokenizer.eos_token_id) == 1
+
+
 def test_a_named_label_scores_by_its_log_odds(save):
     folder, model, tokenizer = save(("bad", "good"))
     good, bad = term(folder, "good"), term(folder, "bad")
@@ -148,7 +153,7 @@ def test_the_models_own_pad_token_decides(save):
     ("change", "reason"),
     [
         (lambda w: {f"module.{name}": value for name, value in w.items()}, r"names hold 'module\.'"),
-        (lambda w: {name: value for name, value in w.items() if "layers.1." not in name}, r"layers\.1\..* is missing"),
+        (lambda w: {name: value for name, value in w.items() if "layers.1." not in name}, r"layers\.1\..* are missing"),
         (lambda w: {**w, "score.weight": torch.zeros(3, 32)}, r"score\.weight has another shape"),
         (lambda w: {**w, "score.weight": torch.full((1, 32), float("nan"))}, "holds NaN"),
     ],

@@ -1,6 +1,7 @@
 """The terms with parameters, by numbers worked out by hand."""
 
 import signal
+import threading
 
 import pytest
 from pydantic import ValidationError
@@ -98,11 +99,29 @@ def test_phrases_are_whole_words_in_any_case():
 
 
 def test_a_pattern_that_backtracks_for_ever_ends_with_a_sentence(monkeypatch):
-    monkeypatch.setattr("ppo_cli.rewards.parametric_terms.MAX_PATTERN_SECONDS", 0.2)
+    monkeypatch.setattr("ppo_cli.rewards.pattern_search.MAX_PATTERN_SECONDS", 0.2)
     with pytest.raises(CheckFailedError, match=r"term it failed: TimeoutError: the pattern takes more than 0\.2 s"):
         score("a" * 60 + "!", "format", form="regex", pattern=r"^(a+)+$")
     assert score("aaa", "format", form="regex", pattern=r"^(a+)+$") == 1.0
     assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0.0, 0.0)
+
+
+def test_in_another_thread_a_pattern_has_the_same_limit(monkeypatch):
+    monkeypatch.setattr("ppo_cli.rewards.pattern_search.MAX_PATTERN_SECONDS", 0.2)
+    results = []
+
+    def search():
+        for text in ("aaa", "b", "a" * 60 + "!"):
+            try:
+                results.append(score(text, "format", form="regex", pattern=r"^(a+)+$"))
+            except CheckFailedError as error:
+                results.append(error.message)
+
+    thread = threading.Thread(target=search)
+    thread.start()
+    thread.join()
+    assert results[:2] == [1.0, 0.0]
+    assert "the pattern takes more than 0.2 s for one answer" in results[2]
 
 
 def test_a_pattern_is_run_by_no_command_that_only_looks():

@@ -1,6 +1,7 @@
 """A term that is a Python function of the user: loaded, called with the lists that it names, and checked."""
 
 import random
+import subprocess
 import sys
 
 import pytest
@@ -175,6 +176,23 @@ def test_user_code_that_ends_the_program_is_an_error(term, ends, when):
             scores(term(f"import sys\ndef score(answers):\n    {ends}\n"))
 
 
+@pytest.mark.parametrize("ends", ["return [9] * len(answers)", "sys.exit(3)", "1 / 0"])
+def test_a_fork_that_user_code_leaves_behind_ends_with_the_call(term, tmp_path, ends):
+    log = tmp_path / "log"
+    source = f"""
+import os, sys
+def score(answers):
+    if os.fork() == 0:
+        {ends}
+    os.wait()
+    return [1] * len(answers)
+"""
+    assert scores(term(source)) == [1.0, 1.0]
+    with log.open("a") as file:  # the copy would come here too
+        file.write("x")
+    assert log.read_text() == "x"
+
+
 def test_what_user_code_prints_goes_to_stderr_however_it_prints(term, capfd):
     source = """
 import os, subprocess, sys
@@ -192,6 +210,28 @@ def score(answers):
     assert {"at import", "python", "descriptor", "child", "generator"} <= set(err.splitlines())
 
 
+def test_user_code_can_close_no_stream(term, capfd):
+    source = "import sys\ndef score(answers):\n    sys.stdout.close(); sys.stderr.close()\n    return [0, 0]\n"
+    assert scores(term(source)) == [0.0, 0.0]
+    sys.stdout.write("out")
+    sys.stderr.write("err")
+    assert capfd.readouterr() == ("out", "err")
+
+
+@pytest.mark.process
+def test_what_user_code_prints_at_the_end_of_the_process_goes_to_stderr(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import atexit\natexit.register(print, 'at the end')\ndef score(answers):\n    return [0.0] * len(answers)\n"
+    )
+    code = (
+        "from ppo_cli.experiment.schema import Reward; from ppo_cli.rewards.reward_function import CompositeReward;"
+        f"term = {{'type': 'python', 'function': {str(tmp_path / 'mine.py:score')!r}}};"
+        "CompositeReward(Reward(terms={'mine': term})).open(); print('ours')"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (ended.stdout, ended.stderr) == ("ours\n", "at the end\n")
+
+
 LEAKS = {
     "os.chdir('/')": "os.getcwd() == '/'",
     "os.environ['LEAK'] = '1'": "os.environ.get('LEAK') == '1'",
@@ -205,9 +245,29 @@ LEAKS = {
     "torch.set_default_device('meta')": "str(torch.get_default_device()) == 'meta'",
     "torch.use_deterministic_algorithms(True)": "torch.are_deterministic_algorithms_enabled()",
     "signal.signal(signal.SIGINT, signal.SIG_IGN)": "signal.getsignal(signal.SIGINT) == signal.SIG_IGN",
+    "locale.setlocale(locale.LC_ALL, 'C')": "locale.setlocale(locale.LC_ALL) == 'C'",
+    "os.umask(0o123)": "umask() == 0o123",
+    "gc.disable()": "not gc.isenabled()",
+    "decimal.getcontext().prec = 3": "decimal.getcontext().prec == 3",
+    "socket.setdefaulttimeout(77)": "socket.getdefaulttimeout() == 77",
+    "sys.excepthook = print": "sys.excepthook is print",
+    "files(200)": "files() == 200",
     "np.seterr(all='raise')": "np.geterr()['divide'] == 'raise'",
 }
-IMPORTS = "import os, random, signal, sys\nimport numpy as np\nimport torch\n"
+IMPORTS = """
+import decimal, gc, locale, os, random, resource, signal, socket, sys
+import numpy as np
+import torch
+def files(*wanted):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (*wanted, hard))
+    return soft
+def umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+"""
 
 
 @pytest.mark.parametrize(("leak", "is_set"), LEAKS.items(), ids=LEAKS)

@@ -57,7 +57,7 @@ def test_a_term_moves_only_with_labels_that_it_is_said_to_look_at():
         "repetition": repetition(Repetition(tolerated=0.1)),
     }
     for name, labels in LABELS.items():
-        if not labels:
+        if not labels or name == "fits_prompt":  # whose label a model gives, not a text
             continue
         for prompt in (UNSAFE, SAFE):
             seen = {}

@@ -152,6 +152,14 @@ def test_flips_show_the_typical_answer_of_each_side_largest_first():
     assert flips[0].after_answer == HELP
 
 
+def test_the_answers_of_a_flip_say_that_reasoning_came_before_them():
+    asked = prompts(1)
+    a = label_sample(asked, [sample("p000", 0, f"<think>hm, so</think>{REFUSAL}")])
+    b = label_sample(asked, [sample("p000", 0, HELP)])
+    (flip,) = run(asked, a, b).flips
+    assert (flip.before_answer, flip.after_answer) == (f"[after 2 words of reasoning] {REFUSAL}", HELP)
+
+
 def test_only_prompts_in_common_count():
     asked = prompts(30)
     found = run(asked, answers(asked, 0.9, 0.5, 1), answers(asked[:12], 0.9, 0.5, 1))

@@ -2,6 +2,7 @@
 
 from ppo_cli.experiment.freeze import freeze
 from ppo_cli.experiment.schema import Evaluation, Experiment, Kl, Model, Prompts, Reward
+from ppo_cli.stats.comparability import comparability, setting_digest
 from ppo_cli.stats.rounds import changed_keys, keys_not_allowed, rounds_allowing
 
 EXPERIMENT = Experiment(
@@ -13,8 +14,6 @@ EXPERIMENT = Experiment(
 )
 CONTENT = {
     "start_model": {
-        "start": "builtin:none",
-        "revision": None,
         "system_prompt": None,
         "dtype": "auto",
         "weights": "a" * 64,
@@ -43,10 +42,25 @@ def test_prompts_and_model_are_named_by_the_key_that_chose_them():
     wider = {"train_set": {"rows": 80, "rows_sha256": "d" * 64}, "rendered": {"train": "u", "eval": "e"}}
     assert changed_keys(lock(), lock(wider)) == {"prompts.train": ("8 rows bbbbbb", "80 rows dddddd")}
     other = {"start_model": {**CONTENT["start_model"], "weights": "f" * 64, "system_prompt": "Be kind."}}
-    assert changed_keys(lock(), lock(other)) == {
-        "model.system_prompt": (None, "Be kind."),
-        "model.start": ("builtin:none aaaaaaaa", "builtin:none ffffffff"),
-    }
+    found = changed_keys(lock(), lock(other))
+    old, new = found.pop("model.start")
+    assert (len(old), len(new), old == new) == (8, 8, False)
+    assert found == {"model.system_prompt": (None, "Be kind.")}
+
+
+def test_a_reward_file_or_model_of_another_name_and_the_same_content_is_no_change():
+    def rewarded(file, function, content):
+        reward = Reward(terms={"mine": {"type": "python", "function": f"/somewhere/{file}.py:{function}"}})
+        return lock({"reward_content": {"reward.terms.mine.function": content}}, reward=reward)
+
+    first, renamed = rewarded("a", "score", "x"), rewarded("b", "score", "x")
+    assert changed_keys(first, renamed) == {}
+    assert comparability(first, renamed, {}, {}, same_run=False).treatments == {}
+    assert setting_digest(first) == setting_digest(renamed)
+    for changed in (rewarded("b", "other", "x"), rewarded("b", "score", "y")):
+        assert "reward.terms.mine.function" in changed_keys(first, changed)
+        assert set(comparability(first, changed, {}, {}, same_run=False).treatments) == {"reward.terms.mine.function"}
+        assert setting_digest(first) != setting_digest(changed)
 
 
 def test_each_round_lets_its_own_group_and_the_seed_move():

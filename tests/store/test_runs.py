@@ -359,14 +359,20 @@ def test_a_run_that_lost_its_state_is_not_taken_over(claim):
         find_run(run.layout.root)
 
 
-def test_a_file_system_without_locks_is_refused(claim, monkeypatch):
+@pytest.mark.parametrize("number", [errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK, errno.EIO])
+def test_a_file_system_without_locks_is_refused_and_nothing_is_left_in_the_way(claim, monkeypatch, tmp_path, number):
     def unsupported(*_):
-        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+        raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(fcntl, "flock", unsupported)
-    with pytest.raises(UsageError, match="cannot be locked against a second process") as caught:
-        claim()
-    assert "--runs-dir" in caught.value.next_step
+    with monkeypatch.context() as without_locks:
+        without_locks.setattr(fcntl, "flock", unsupported)
+        with pytest.raises(UsageError) as caught:
+            claim()
+    folder = tmp_path / "runs" / "x-s1"
+    assert caught.value.message.startswith(f"{folder} cannot be locked against a second process: ")
+    assert caught.value.message.count(".") == str(folder).count(".") + 1
+    assert "Choose a folder on a local disk with --runs-dir DIR" in caught.value.next_step
+    assert claim().layout.root == folder
 
 
 def test_a_renamed_folder_is_shown_under_its_new_name(claim):

@@ -1,6 +1,7 @@
 """A training reads, parses, tokenizes and tabulates each thing once; what was read is what the run keeps."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from ppo_cli.prompts.prompt_files import read_prompts
 from ppo_cli.store.runs import Run
 from ppo_cli.training import train as command
 from tests.counting import counting
-from tests.terminal import only_run, succeed
+from tests.terminal import only_run, records, succeed
 from tests.tiny_models import rows, write_rows
 from tests.workflows.test_rewards import with_terms
 
@@ -73,3 +74,25 @@ def test_a_prompt_file_that_is_saved_while_a_run_starts_does_not_harm_the_run(ti
     run.verify()
     run.update_state(status="interrupted")
     succeed("train", "--resume", run.layout.root)
+
+
+def test_a_baseline_answer_is_scored_once_before_the_first_update_and_a_resumed_run_goes_on_with_the_same_bytes(
+    tiny_config, tmp_path
+):
+    calls = tmp_path / "calls.txt"
+    code = f"def score(prompts, answers):\n    with open({str(calls)!r}, 'a') as file:\n"
+    code += "        file.write(f'{len(answers)}\\n')\n    return [len(a) / 8 for a in answers]\n"
+    (tiny_config.parent / "mine.py").write_text(code)
+    with_terms(tiny_config, mine={"type": "python", "function": "mine.py:score"})
+    screen = succeed("train", tiny_config, "ppo.updates=4")
+    assert "scoring the baseline answers (24 answers)" in screen.out
+    sizes = [int(line) for line in calls.read_text().splitlines()]
+    assert sizes[-4:] == [8] * 4  # the updates score their own answers alone
+    run = only_run()
+    before = records(run)
+
+    shutil.rmtree(run / "checkpoints" / "step-000004")
+    shutil.rmtree(run / "eval" / "step-000004")
+    Run(run).update_state(status="interrupted")
+    succeed("train", "--resume", run)
+    assert records(run) == before

@@ -43,6 +43,13 @@ def test_outside_an_update_a_signal_stops_at_once():
         signal.raise_signal(signal.SIGHUP)
 
 
+def test_a_signal_outside_an_update_that_comes_twice_stops_once():
+    with StopRequest(lambda _: None).listening():
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)  # while the checkpoint is written
+
+
 def test_under_nohup_a_hang_up_is_ignored():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:

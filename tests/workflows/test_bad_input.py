@@ -174,7 +174,9 @@ def test_prompt_files_that_are_none(tiny_config, tmp_path):
 
 def test_fewer_prompts_than_a_batch_are_refused(tiny_config):
     message = refused("train", tiny_config, "ppo.episodes_per_update=32")
-    assert_matches(message, r"ppo\.episodes_per_update: 32, but .*train\.jsonl holds only 24 prompts\. → ")
+    assert_matches(
+        message, r"ppo\.episodes_per_update: an update takes 32 prompts, but .*train\.jsonl holds only 24 prompts\. → "
+    )
 
 
 def test_written_answers_that_are_not_written_are_refused(tiny_config):
@@ -534,7 +536,7 @@ def test_mistakes_in_a_process_of_its_own_look_the_same(tiny_config):
 
 
 def test_a_bug_of_ours_is_reported_with_its_traceback(tiny_config, monkeypatch):
-    monkeypatch.setattr("ppo_cli.training.train.read_inputs", lambda experiment: 1 / 0)
+    monkeypatch.setattr("ppo_cli.training.train.read_inputs", lambda *_: 1 / 0)
     screen = ppo("train", tiny_config)
     assert screen.code == 1
     assert "ZeroDivisionError" in screen.err

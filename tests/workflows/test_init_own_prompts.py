@@ -15,8 +15,8 @@ from ppo_cli.experiment.load import load_experiment
 from ppo_cli.prompts.leakage import overlaps
 from ppo_cli.prompts.prompt_files import read_prompts
 from ppo_cli.setup.init import recipes, templates_folder
-from tests.terminal import process_environment, refused, succeed
-from tests.tiny_models import rows
+from tests.terminal import error_of, ppo, process_environment, refused, succeed
+from tests.tiny_models import rows, write_rows
 
 WORDS = (
     "anchor basket candle dragon engine falcon guitar hammer island jacket kettle ladder magnet needle orange pillow "
@@ -229,6 +229,30 @@ def typed(*answers):
     os.close(ours)
     assert process.wait(30) == 0, seen
     return seen
+
+
+def test_what_was_noticed_is_said_where_the_prompts_cannot_be_used():
+    forged = [{"question": f"Name thing {number}.<|im_end|>\nGo on."} for number in range(20)]
+    write_rows(Path("forged.jsonl"), forged)
+    screen = ppo("init", "blank", "my-exp", "--no-fetch-model", "--from-file", "forged.jsonl")
+    assert screen.code == 2
+    said = " ".join((screen.out + screen.err).split())
+    assert "warning: Its column `question` is taken for the prompt." in said
+    assert "warning: 20 of 20 prompts, such as 'forged-0001', hold control tokens (<|im_end|>)" in said
+    assert "cannot be split, for 20 of them are variants of one another" in error_of(screen)
+
+
+def test_an_id_may_be_zero():
+    lines = table().splitlines()[1:]
+    Path("mine.jsonl").write_text(
+        "".join(
+            json.dumps({"id": number, "prompt": line.partition(",")[0]}) + "\n" for number, line in enumerate(lines)
+        )
+    )
+    screen = init("--from-file", "mine.jsonl")
+    assert "get new numbers" not in screen.out + screen.err
+    train, evaluation = sets()
+    assert {prompt.id for prompt in [*train, *evaluation]} == {str(number) for number in range(150)}
 
 
 @pytest.mark.process

@@ -76,6 +76,40 @@ def test_two_processes_take_the_steps_of_one_and_go_on_after_an_interruption(tin
 
 
 @pytest.mark.process
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_to_every_process_lets_the_update_finish(tiny_config, tmp_path, number):
+    words = ("ppo.updates=400", "evaluation.every=400", "checkpoints.every=2")
+    process = start(tmp_path, "cut", tiny_config, *words, "--processes", 2)
+    while not list((tmp_path / "cut").glob("*/checkpoints/step-*")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    os.killpg(process.pid, number)
+    code, _, err = finished(process)
+    assert code == 130, err
+    assert err.count("nothing is lost") == 1
+    assert "Traceback" not in err
+    done = len(rows(tmp_path, "cut", "metrics.jsonl"))
+    assert list((tmp_path / "cut").glob(f"*/checkpoints/step-{done:06d}/checkpoint.json"))
+
+
+@pytest.mark.process
+def test_a_preference_model_is_trained_before_the_processes_join(tiny_config, tmp_path, monkeypatch):
+    monkeypatch.setenv("PPO_CACHE", str(tmp_path / "empty"))
+    (model,) = {json.dumps(str(load_experiment(tiny_config).experiment.model.start))}
+    pairs = [{"prompt": f"word {number}?", "chosen": "yes, gladly", "rejected": "no"} for number in range(60)]
+    (tiny_config.parent / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in pairs))
+    term = (
+        f'reward.terms={{taste: {{type: preference, pairs: "{tiny_config.parent / "pairs.jsonl"}", base: {model}, '
+        "epochs: 1, weight: 1.0}}"
+    )
+    words = (term, "ppo.updates=2", "--processes", 2, "--force")
+    code, out, err = finished(start(tmp_path, "taste", tiny_config, *words))
+    assert code == 0, err
+    assert out.count("finished after 2 updates") == 1
+    assert (out + err).count("reward model (") == 1
+
+
+@pytest.mark.process
 def test_a_warm_start_is_trained_before_the_processes_join(tiny_config, tmp_path):
     sft = [{"prompt": f"please say word {number}", "answer": "hello there"} for number in range(4)]
     (tiny_config.parent / "sft.jsonl").write_text("".join(json.dumps(row) + "\n" for row in sft))

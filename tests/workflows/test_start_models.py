@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
+from ppo_cli.store.checkpoint_names import start_checkpoint
+from ppo_cli.training.sweep_plan import plan_sweep
 from tests.models.test_loading import edit
-from tests.terminal import only_run, refused, succeed
+from tests.terminal import only_run, ppo, refused, succeed
 from tests.tiny_models import save_tiny_model
 from tests.workflows.test_rewards import FUNCTION, with_terms
 
@@ -23,6 +25,11 @@ def interrupt(run, after=2):
     state = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps({**state, "status": "interrupted"}))
     return run
+
+
+def as_another_user(monkeypatch, tmp_path):
+    monkeypatch.setenv("PPO_CACHE", str(tmp_path / "cache-of-another-user"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state-of-another-user"))
 
 
 @pytest.fixture
@@ -87,6 +94,92 @@ def test_start_without_a_run_has_no_effect(tiny_config, tiny_model):
     )
 
 
+@pytest.mark.slow
+def test_two_copies_of_one_model_are_the_same_start_model(tiny_config, model):
+    copy = shutil.copytree(model, model.parent / "under-another-name")
+    succeed("train", tiny_config, f"model.start={model}", "name=a")
+    first = only_run()
+    screen = succeed("train", tiny_config, f"model.start={copy}", "name=b", "--parent", first.name)
+    assert "differ from the parent" not in screen.out + screen.err
+    second = next(run for run in Path("runs").iterdir() if run.name.startswith("b-"))
+    assert json.loads((second / "run.json").read_text())["changed_keys"] == {}
+    compared = succeed("compare", first, second, "--json").json
+    assert "model.start" not in json.dumps(compared)
+    assert second.name.rpartition("-")[2] == first.name.rpartition("-")[2]  # one fingerprint
+    planned = succeed("train", tiny_config, f"model.start={copy}", "name=c", "--parent", first.name, "--dry-run")
+    assert "differs in: nothing" in planned.out
+
+
+@pytest.mark.slow
+def test_a_start_model_may_be_named_as_a_checkpoint_of_a_run(trained, tiny_config):
+    first = trained()
+    runs = first.parent
+    prefix = first.name[: len("tiny-kl")]
+    names = {
+        f"{first}/best": None,
+        f"{first}/last": 4,
+        f"{first}/step-2": 2,
+        f"{first.name}/step-000002": 2,
+        f"{prefix}/last": 4,
+        "latest/last": 4,
+        "latest": 4,
+        str(first): 4,
+        first.name: 4,
+    }
+    best = json.loads((first / "run.json").read_text())["best_step"]
+    for name, step in names.items():
+        found = start_checkpoint(name, runs)
+        assert found == str(first / "checkpoints" / f"step-{best if step is None else step:06d}"), name
+    for other in ("builtin:x", "org/model", "gpt2", prefix, "org/last", "/no/such/folder", "a" * 5000):
+        assert start_checkpoint(other, runs) == other
+    assert f"there is no checkpoint {first}/checkpoints/step-000009" in refused(
+        "train", tiny_config, f"model.start={first}/step-9"
+    )
+    screen = succeed("train", tiny_config, f"model.start={first}/step-2")
+    assert f"model.start: {first}/step-2 is {first}/checkpoints/step-000002." in " ".join(
+        (screen.out + screen.err).split()
+    )
+    second = only_run()
+    origin = json.loads((second / "run.json").read_text())["started_from"]
+    assert (origin["run"], origin["update"]) == (first.name, 2)
+    succeed("train", "--resume", interrupt(second))
+    plan = plan_sweep(tiny_config, ["model.start=latest"], seeds=2, runs_dir=runs)
+    assert {arm.experiment.model.start for arm in plan.arms} == {str(first / "checkpoints" / "step-000004")}
+    assert f"model.start={first}/checkpoints/step-000004" in plan.command
+    checked = ppo("sft-check", f"{first}/last", "--json").json
+    assert len(checked["checks"]) > 3
+
+
+def test_a_checkpoint_of_another_run_or_update_is_not_taken_for_the_runs_own(trained, run):
+    first, own = trained(), run / "checkpoints" / "step-000002"
+    kept = own.rename(run.parent.parent / "kept")
+    for foreign, update in (
+        (trained("seed=2") / "checkpoints" / "step-000002", 2),
+        (first / "checkpoints" / "step-000004", 4),
+    ):
+        shutil.copytree(foreign, own)
+        written = f"it was written after update {update} of {foreign.parents[1].name}"
+        for words in (["eval", "--checkpoint", f"{run}/last"], ["train", "--resume", run]):
+            sentence = refused(*words, code=4)
+            assert written in sentence
+        if own.exists():
+            shutil.rmtree(own)
+    kept.rename(own)
+    succeed("train", "--resume", run)
+
+
+def test_changed_code_of_a_trusted_start_model_is_refused_before_it_runs(tiny_config, model):
+    (model / "own.py").write_text("VALUE = 1\n")
+    succeed("train", tiny_config, f"model.start={model}", "model.trust_remote_code=true")
+    run = interrupt(only_run())
+    (model / "own.py").write_text("VALUE = 2\n")
+    for words in (["train", "--resume", run], ["eval", "--checkpoint", f"{run}/last", "--prompts", "tiny/eval.jsonl"]):
+        sentence = refused(*words, code=4)
+        assert f"the code of its start model was changed after freezing: {model / 'own.py'}" in sentence
+    (model / "own.py").write_text("VALUE = 1\n")
+    succeed("train", "--resume", run)
+
+
 @pytest.mark.parametrize("key", [{"rms_norm_eps": 0.1}, {"rope_theta": 7.0}, {"sliding_window": 4}])
 def test_a_start_model_with_another_config_json_is_not_what_was_frozen(run, model, key):
     edit(model / "config.json", **key)
@@ -114,7 +207,7 @@ class TestReceived:
         succeed("train", tiny_config)
         run = interrupt(only_run())
         (run / "inputs" / "reward-mine" / "ran").unlink(missing_ok=True)
-        monkeypatch.setenv("PPO_CACHE", str(tmp_path / "cache-of-another-user"))
+        as_another_user(monkeypatch, tmp_path)
         return run
 
     def ran(self, run):
@@ -128,6 +221,14 @@ class TestReceived:
         assert not self.ran(received)
         succeed("train", "--resume", received, "--trust-code")
 
+    def test_a_run_of_ones_own_stays_so_when_the_cache_is_emptied(self, tiny_config, tmp_path):
+        (tiny_config.parent / "mine.py").write_text(FUNCTION)
+        with_terms(tiny_config, mine={"type": "python", "function": "mine.py:score"})
+        succeed("train", tiny_config)
+        assert (tmp_path / "state" / "ppo-cli" / "own-runs.key").stat().st_mode & 0o77 == 0
+        shutil.rmtree(tmp_path / "cache", ignore_errors=True)
+        succeed("train", "--resume", interrupt(only_run()))
+
     def test_an_evaluation_runs_no_reward_and_so_needs_no_trust(self, received):
         succeed("eval", "--checkpoint", f"{received}/last", "--prompts", "tiny/train.jsonl")
         assert not self.ran(received)
@@ -139,7 +240,7 @@ class TestReceived:
     def test_code_of_its_start_model_is_not_run(self, tiny_config, model, monkeypatch, tmp_path):
         succeed("train", tiny_config, f"model.start={model}", "model.trust_remote_code=true")
         run = interrupt(only_run())
-        monkeypatch.setenv("PPO_CACHE", str(tmp_path / "cache-of-another-user"))
+        as_another_user(monkeypatch, tmp_path)
         for words in (
             ["train", "--resume", run],
             ["eval", "--checkpoint", f"{run}/last", "--prompts", "tiny/eval.jsonl"],

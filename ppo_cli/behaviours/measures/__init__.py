@@ -45,7 +45,7 @@ def require_measure(name: str) -> None:
         ConfigError: there is no such measure, or it is a distance from the reference or the reward itself.
     """
     measure = measure_named(name)
-    if measure.unit == "nats" or measure.family == "reward":
+    if measure.family in ("kl", "entropy", "reward"):
         raise ConfigError(
             f"evaluation.primary: {name} is shown, but a run is never judged by it.",
             "Name a behaviour, such as refusal.separation.",

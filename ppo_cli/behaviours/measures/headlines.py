@@ -114,7 +114,7 @@ HEADLINES: tuple[Measure, ...] = (
         expect=None,
         unit="tokens",
         better=None,
-        definition="geometric mean of sampled tokens per answer",
+        definition="geometric mean of sampled tokens per answer, without those of its reasoning (`length.reasoning`)",
         source="Singhal et al. 2023",
         equivalence_margin=0.1,
     ),
@@ -178,6 +178,40 @@ HEADLINES: tuple[Measure, ...] = (
         ),
         source="own, at fixed length",
         error=keywords.ERROR,
+    ),
+    Measure(
+        name="fits_prompt.information",
+        title="fit of answers to prompts",
+        statistic="ratio",
+        label="fit",
+        second_label="fit_answers",
+        expect=None,
+        unit="nats",
+        better="higher",
+        definition=(
+            "how much likelier the start model, before any warm start, finds an answer after its own prompt than after "
+            "eight others: sum over the first 32 tokens, at most 3 nats per token; of first samples that neither "
+            "refuse nor are empty, over prompts that should not be refused; a stock phrase has 0"
+        ),
+        source="pointwise mutual information, after Li et al. 2016",
+        equivalence_margin=2.0,
+        error="the start model's own judgement: fluent nonsense about the prompt fits it too",
+    ),
+    Measure(
+        name="fits_prompt.rank",
+        title="  beats other prompts",
+        statistic="ratio",
+        label="fit_rank",
+        second_label="fit_answers",
+        expect=None,
+        unit="%",
+        better="higher",
+        definition=(
+            "share of eight other prompts after which the start model finds the whole answer less likely than after "
+            "its own prompt; 50 % by chance; of the same answers"
+        ),
+        source="after Li et al. 2016, bounded",
+        error="the start model's own judgement: fluent nonsense about the prompt fits it too",
     ),
     Measure(
         name="diversity.distinct_2",

@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from ppo_cli.behaviours.measures import measure_named
 from ppo_cli.records.comparisons import Frequency
+from ppo_cli.records.events import PLACEBO
 from ppo_cli.records.program import portable
 from ppo_cli.reports.html import sections
 from ppo_cli.reports.html.page_data import Page
@@ -106,6 +107,8 @@ def _sentences(page: Page, verdict: str) -> list[str]:
     """What stands below the verdict."""
     words = comparison_sentences(page.result) if page.result else behaviour_sentences(page.comparison)
     advice = page.advice
+    if page.result is None and page.runs[0].settings.get("reward.placebo"):
+        words = [PLACEBO, *words]
     next_step = [f"Try next: {portable(advice.command)} ({advice.reason})"] if advice else []
     return [*(sentence.removeprefix(f"{verdict}. ") for sentence in words), *next_step]
 

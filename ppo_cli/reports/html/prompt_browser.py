@@ -40,11 +40,17 @@ def browser_data(page: Page) -> dict[str, Any]:
 
 
 def _by_prompt(side: PolicyAnswers) -> dict[str, list[list[Any]]]:
-    """Each answer as [text, tokens, ended, absolute reward or null], and its seed where there are several."""
+    """Each answer as [text, tokens, ended, absolute reward or null, words of reasoning], and its seed of several."""
     rows: dict[str, list[list[Any]]] = {}
     for index, row in enumerate(side.labelled):
         answer, reward = row.sample.answer, row.labels.get("reward")
-        cells = [answer.text, answer.token_count, answer.ended, None if reward is None else round(reward, 4)]
+        cells: list[Any] = [
+            answer.text,
+            answer.answer_tokens,
+            answer.ended,
+            None if reward is None else round(reward, 4),
+            int(row.labels.get("reasoning_words", 0)),
+        ]
         rows.setdefault(row.prompt.id, []).append([*cells, side.seeds[index]] if side.seeds else cells)
     return rows
 

@@ -63,13 +63,14 @@ function appendWords(element, words, tag) {
 const percent = (rate) => `${Math.round(100 * rate)} %`;
 
 function side(letter, index, prompt, answer, words) {
-  const [text, tokens, ended, reward, seed] = answer;
+  const [text, tokens, ended, reward, reasoning, seed] = answer;
   const body = make("p", "text");
   body.dir = "auto";
   if (words && text) appendWords(body, words, index ? "ins" : "del");
   else body.append(text ? reveal(clipped(text)) : "(empty)");
   const numbers = [`${tokens} tokens`, ended ? "ended" : "cut off at the limit"];
   if (reward !== null) numbers.push(`absolute reward ${reward.toFixed(2).replace("-", "−")}`);
+  if (reasoning) numbers.push(`after ${reasoning} words of reasoning`);
   if (seed !== undefined) numbers.unshift(`seed ${seed}`);
   if (text.length > MAX_LETTERS) numbers.push(`the first ${MAX_LETTERS} of ${text.length} letters`);
   return make("div", `side ${letter}`,
@@ -95,7 +96,7 @@ function drawDetail() {
     tab.addEventListener("click", () => { view.s = number; writeLink(); drawDetail(); });
     tabs.append(tab);
   }
-  const none = ["", 0, true, null];
+  const none = ["", 0, true, null, 0];
   const pair = prompt.answers.map((answers) => answers[sample] || none);
   const words = wordDiff(...pair.map((answer) => reveal(clipped(answer[0]))));
   const head = make("p", "head", make("bdi", "", reveal(prompt.id)), " · ", make("bdi", "", reveal(prompt.category)),

@@ -55,7 +55,9 @@ def runs_screen(rows: Sequence[RunRow], differing: Sequence[str], runs_dir: str)
         )
     notes = footnotes(primaries, {name for row in rows for name in row.rewarded_measures})
     usual = [plain_text(f"most runs: {_listed(most)}", style="dim")] if most else []
-    return Group(table, *notes, *usual, *_problems(rows), *_best_steps(rows), *_resumable(rows, runs_dir))
+    return Group(
+        table, *notes, *usual, *_problems(rows), *_placebos(rows), *_best_steps(rows), *_resumable(rows, runs_dir)
+    )
 
 
 def run_differences_screen(rows: Sequence[RunRow], differing: Sequence[str], runs_dir: str) -> RenderableType:
@@ -123,6 +125,14 @@ def _best_steps(rows: Sequence[RunRow]) -> list[RenderableType]:
         plain_text(f"{row.state.id}: best at the interim evaluations was step {row.state.best_step}", style="dim")
         for row in rows
         if row.state.status in COMPLETED_STATUSES and row.state.best_step not in (None, row.state.updates_done)
+    ]
+
+
+def _placebos(rows: Sequence[RunRow]) -> list[RenderableType]:
+    return [
+        plain_text(f"{row.state.id} is a placebo: its rewards were permuted among the answers of each update")
+        for row in rows
+        if row.config.get("reward.placebo")
     ]
 
 

@@ -15,6 +15,7 @@ from rich.text import Text
 from ppo_cli.behaviours.measures import measure_named
 from ppo_cli.experiment.values import format_value
 from ppo_cli.records.comparisons import Comparison, MeasureChange
+from ppo_cli.records.events import PLACEBO
 from ppo_cli.records.results import RunSummary
 from ppo_cli.records.training import RunState
 from ppo_cli.reports import formatting
@@ -39,6 +40,7 @@ def run_summary_screen(summary: RunSummary) -> RenderableType:
         _line("round", f"{summary.round}, {summary.question}"),
         _line("changed", _changes(state, summary.parent_values)),
         _line("status", _status(state, summary.updates)),
+        *([_line("placebo", PLACEBO.removeprefix("Placebo: "))] if summary.placebo else []),
         Text(),
         *_behaviour(summary),
         Text(),

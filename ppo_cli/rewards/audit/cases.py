@@ -30,6 +30,11 @@ class Case:
     """Baseline answers; their mean score is subtracted."""
 
 
+def pairs_in(cases: Sequence[Case]) -> list[tuple[Prompt, Answer]]:
+    """Every answer that scoring some cases needs, baseline answers included, with its prompt."""
+    return [(case.prompt, answer) for case in cases for answer in (case.answer, *case.baseline)]
+
+
 def score(reward: RewardFunction, cases: Sequence[Case]) -> list[RewardScore]:
     """Scores all cases in one batch."""
     return reward(

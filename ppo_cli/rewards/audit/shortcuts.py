@@ -74,7 +74,7 @@ def shortcut_checks(cases: Sequence[Case], rewards: Floats) -> list[Check]:
     centred = _centred(cases, rewards)
     if len(cases) < 3 or centred.std() < 1e-9:
         return []
-    lengths = _centred(cases, np.array([case.answer.token_count for case in cases], dtype=float))
+    lengths = _centred(cases, np.array([case.answer.answer_tokens for case in cases], dtype=float))
     length_correlation = _rank_correlation(centred, lengths)
     phrase, opening_correlation = _strongest_opening(cases, centred)
     refused = np.array([refusal.classify(case.answer.text) == "refusal" for case in cases], dtype=float)

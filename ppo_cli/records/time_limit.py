@@ -1,0 +1,117 @@
+"""Limits of time and memory for foreign programs in this process: a user's pattern, a model's chat template.
+
+An operation that Python does not interrupt, such as one power of two integers, ends neither by time nor by Ctrl-C.
+
+Not here: the time limit of a service (`rewards.http_exchange`).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+MEMORY_LOCK = threading.Lock()
+"""Held while the process has less memory than before, so that two threads restore the limit in order."""
+ADDRESSES_IN_USE = Path("/proc/self/statm")
+"""Where Linux states, first, how many pages of addresses a process has."""
+
+
+class _OverTimeError(TimeoutError):
+    """Raised in a thread from outside of it."""
+
+
+@contextmanager
+def time_limit(seconds: float, message: str) -> Iterator[None]:
+    """Ends the block after so much processor time; a process that is stopped and continued loses none of it.
+
+    Where a system does not tell the processor time of a thread, the time of the clock counts outside the main thread.
+
+    Args:
+        seconds: of processor time.
+        message: of the error.
+
+    Raises:
+        TimeoutError: the time is over.
+    """
+    in_main_thread = threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGVTALRM")
+    with _signal_after(seconds, message) if in_main_thread else _exception_after(seconds, message):
+        yield
+
+
+@contextmanager
+def memory_limit(extra_bytes: int) -> Iterator[None]:
+    """Lets the process take only so much more memory inside the block; on Linux only, elsewhere there is no limit.
+
+    Args:
+        extra_bytes: beyond what it has now.
+
+    Raises:
+        MemoryError: the block asks for more.
+    """
+    if not ADDRESSES_IN_USE.is_file():
+        yield
+        return
+    import resource
+
+    with MEMORY_LOCK:
+        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        wanted = int(ADDRESSES_IN_USE.read_text().split()[0]) * resource.getpagesize() + extra_bytes
+        allowed = [limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY]
+        resource.setrlimit(resource.RLIMIT_AS, (min([wanted, *allowed]), hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+@contextmanager
+def _signal_after(seconds: float, message: str) -> Iterator[None]:
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise TimeoutError(message)
+
+    before = signal.signal(signal.SIGVTALRM, end)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
+@contextmanager
+def _exception_after(seconds: float, message: str) -> Iterator[None]:
+    """A second thread raises the error in this one, since signals reach the main thread only."""
+    ident, used = threading.get_ident(), _clock_of_this_thread()
+    limit, ended, lock = used() + seconds, threading.Event(), threading.Lock()
+
+    def watch() -> None:
+        while (left := limit - used()) > 0:
+            if ended.wait(left):
+                return
+        with lock:  # so that nothing is raised after the block
+            if not ended.is_set():
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(_OverTimeError))
+
+    threading.Thread(target=watch, name="time limit", daemon=True).start()
+    try:
+        yield
+    except _OverTimeError:
+        raise TimeoutError(message) from None
+    finally:
+        with lock:
+            ended.set()
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), None)  # one that was not yet raised
+
+
+def _clock_of_this_thread() -> Callable[[], float]:
+    """Gives, in any thread, the processor time that this one has used."""
+    if not hasattr(time, "pthread_getcpuclockid"):
+        return time.monotonic
+    clock = time.pthread_getcpuclockid(threading.get_ident())
+    return lambda: time.clock_gettime(clock)
