@@ -65,7 +65,8 @@ def suggest_after_comparison(
     changed, title = change.verdict == "CHANGED", measure.title.strip()
     better = measure.better is None or improvement(measure, change) > 0
     if not outcome.treatments:
-        if changed or round_ == LAST_ROUND:
+        agree = change.verdict == "EQUIVALENT" and len(set(seeds)) > 1
+        if not agree or round_ == LAST_ROUND:
             return _another_seed(seeds, f"another seed shows how much the seed alone changes {title}", after)
         question, _ = ROUNDS[round_ + 1]
         return _advice("round", round_ + 1, f"the seeds agree on {title}; the next question: {question}", after)

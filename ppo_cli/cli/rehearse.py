@@ -20,7 +20,7 @@ def rehearse(
     prompts: Annotated[
         int | None,
         typer.Option(
-            help="Training prompts to answer; 64 by default, 16 where a term runs code, a model or a service.",
+            help="Training prompts to answer; 40 by default, 16 where a term runs code, a model or a service.",
             metavar="N",
         ),
     ] = None,

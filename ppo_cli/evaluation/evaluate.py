@@ -221,7 +221,9 @@ def _writable(folder: Path, target: EvaluationTarget, on_event: EventHandler) ->
         text = f"{target.records.name} may not be written, so its evaluation goes to {folder}."
         on_event(Notice(text=text, level="warning"))
     with disk_errors(folder, "Name a folder that may be written with --runs-dir DIR."):
-        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            folder.rmdir()  # a model that is refused leaves no empty evaluation
     return folder
 
 

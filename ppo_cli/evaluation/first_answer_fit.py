@@ -30,7 +30,7 @@ def fit_judge(resolved: ResolvedExperiment) -> PromptFitJudge | None:
     if model is None or len(prompts) == 1:
         return None
     others = other_prompts(prompts, resolved.experiment.evaluation.seed, OTHER_PROMPTS)
-    return PromptFitJudge(model.open_model, model.tokenizer, others)
+    return PromptFitJudge(model.open_model, model.tokenizer, others, dict(resolved.evaluation))
 
 
 def with_fit(

@@ -21,7 +21,6 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         "train_batch_size",
         "per_device_train_batch_size",
         "ppo_buffer_size",
-        "n_samples_per_prompt",
     ),
     "ppo.epochs": ("num_ppo_epochs", "ppo_epochs", "max_epochs"),
     "ppo.minibatches": (

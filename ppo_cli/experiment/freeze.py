@@ -54,9 +54,6 @@ TREATMENT_GROUPS = ("reward", "kl", "ppo", "trained_part", "seed")
 CONTENT_GROUPS = ("start_model", "warm_start", "train_set", "eval_set", "rendered", "behaviours", REWARD_CONTENT)
 """Groups that are made of content: what a path or an id in the config stood for."""
 
-LEFT_OUT = {"reward": {"reward.placebo": False}}
-"""By group, values with which a key is not in a lock, so that the locks of earlier versions stay as they are."""
-
 
 @dataclass(frozen=True)
 class Group:
@@ -218,12 +215,7 @@ def group_of_file(path: str) -> str:
 
 
 def _config_groups(experiment: Experiment) -> dict[str, Group]:
-    left_out = [pair for pairs in LEFT_OUT.values() for pair in pairs.items()]
-    values = {
-        path: value
-        for path, value in path_independent(experiment).items()
-        if _changes_a_number(path) and (path, value) not in left_out
-    }
+    values = {path: value for path, value in path_independent(experiment).items() if _changes_a_number(path)}
     groups: dict[str, Group] = {}
     for name, prefixes in CONFIG_GROUPS.items():
         own = {

@@ -14,9 +14,9 @@ reward term (`rewards.fits_prompt`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,8 @@ class PromptFitJudge:
     tokenizer: ChatTokenizer
     others: Sequence[Prompt]
     """One more than an answer is compared with; its own prompt is left out."""
+    token_ids: Mapping[Prompt, Sequence[int]] = field(default_factory=dict)
+    """Of prompts that are tokenized already; others are tokenized when they are judged."""
 
     @torch.inference_mode()
     def fits(
@@ -73,14 +75,14 @@ class PromptFitJudge:
             pairs: (prompt, text of an answer).
             progress: called with the number of answers that are done, as far as that can be said.
         """
-        prompts = {prompt.id: prompt for prompt in [*self.others, *(prompt for prompt, _ in pairs)]}
-        index = {prompt_id: number for number, prompt_id in enumerate(prompts)}
-        prompt_ids = [self.tokenizer.render(prompt.chat) for prompt in prompts.values()]
+        prompts = list(dict.fromkeys([*self.others, *(prompt for prompt, _ in pairs)]))
+        index = {prompt: number for number, prompt in enumerate(prompts)}
+        prompt_ids = [self.token_ids.get(prompt) or self.tokenizer.render(prompt.chat) for prompt in prompts]
         answers = [encode_answer(self.tokenizer.tokenizer, text)[:MAX_TOKENS] for _, text in pairs]
         asked = [
             (number, other)
             for number, (prompt, _) in enumerate(pairs)
-            for other in (prompt.id, *self._others_of(prompt))
+            for other in (prompt, *self._others_of(prompt))
             if answers[number]
         ]
         if not asked:
@@ -97,15 +99,14 @@ class PromptFitJudge:
         for (number, _), row in zip(asked, logprobs, strict=True):
             rows[number].append(row)
         return [
-            _fit(torch.stack(of_answer), _is_copied(answers[number], prompt_ids[index[pairs[number][0].id]]))
+            _fit(torch.stack(of_answer), _is_copied(answers[number], prompt_ids[index[pairs[number][0]]]))
             if of_answer
             else PromptFit(0.0, 0.0)
             for number, of_answer in enumerate(rows)
         ]
 
-    def _others_of(self, prompt: Prompt) -> list[str]:
-        ids = [other.id for other in self.others if other.id != prompt.id]
-        return ids[: len(self.others) - 1]
+    def _others_of(self, prompt: Prompt) -> list[Prompt]:
+        return [other for other in self.others if other != prompt][: len(self.others) - 1]
 
 
 def other_prompts(prompts: Sequence[Prompt], seed: int, count: int) -> list[Prompt]:

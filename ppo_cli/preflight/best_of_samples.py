@@ -41,6 +41,8 @@ OPENING_WORDS = 3
 """Words that make an opening here: few, since a stock phrase goes on differently after each."""
 MIN_OPENING_SHARE = 0.1
 """Share of the highest-rewarded answers from which an opening is common. Own choice."""
+MIN_OPENING_ANSWERS = 3
+"""Of few answers, one or two are a tenth."""
 MIN_OPENING_ERRORS = 3.0
 """Standard errors by which its share must exceed that among all answers, since there are many openings. Own choice."""
 
@@ -139,7 +141,8 @@ def common_openings(samples: PromptAnswers, rewards: Floats) -> list[str]:
     for words, count in sorted(best.items(), key=lambda item: (-item[1], item[0])):
         now, usual = count / prompts, among_all[words] / among_all.total()
         error = (usual * (1 - usual) / prompts) ** 0.5
-        if words and now >= MIN_OPENING_SHARE and now - usual > MIN_OPENING_ERRORS * error:
+        common = now >= MIN_OPENING_SHARE and count >= MIN_OPENING_ANSWERS
+        if words and common and now - usual > MIN_OPENING_ERRORS * error:
             shares = f"{formatting.percent(now)} of the highest-rewarded answers, {formatting.percent(usual)} of all"
             found.append(f"An opening becomes common: '{' '.join(words)} …' begins {shares}.")
     return found

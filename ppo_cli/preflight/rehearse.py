@@ -32,7 +32,7 @@ from ppo_cli.setup.reward_resources import open_terms
 from ppo_cli.stats.label_matrix import Floats
 
 ANSWERS_PER_PROMPT = max(best_of_samples.ANSWERS_COMPARED)
-PROMPTS, PROMPTS_IF_SLOW = 64, 16
+PROMPTS, PROMPTS_IF_SLOW = 40, 16
 """Training prompts that are answered, and where a reward term may be slow."""
 ANSWERS_SHOWN = 10
 """Highest-rewarded answers to read, and as many lowest-rewarded ones."""
@@ -45,7 +45,7 @@ def rehearse(
 
     Args:
         config: the experiment's YAML file, or an experiment from `load_experiment`.
-        prompts: training prompts to answer, stratified by category; None takes 64, or 16 where a reward term runs
+        prompts: training prompts to answer, stratified by category; None takes 40, or 16 where a reward term runs
             code, a model or a service.
         on_event: called with each progress event.
 
@@ -122,16 +122,19 @@ def conclusion(curve: Sequence[BestOfRow], bend: BestOfRow | None, experiment: E
             f"The best of {last.n} answers gains nothing over an average one beyond chance: this reward prefers "
             "nothing that the start model says, so no kl.target helps."
         )
-    text = (
-        f"The best of {bend.n} has {formatting.percent(bend.share)} of the gain of the best of {last.n}, at a KL of at "
-        f"most {bend.kl:.2f} nats per answer. "
-    )
     if bend is last:
-        text += f"The curve does not bend up to {last.kl:.2f} nats: a kl.target of {2 * last.kl:.1f} or more is worth "
-        text += "asking for, and what is learnt there is beyond what these answers show."
+        text = (
+            f"The reward still rises at the best of {last.n}: the curve does not bend up to a KL of {last.kl:.2f} nats "
+            f"per answer, so a kl.target of {2 * last.kl:.1f} or more is worth asking for; what is learnt there is "
+            "beyond what these answers show."
+        )
     else:
-        text += f"PPO needs more KL than best-of-n for the same reward, so a kl.target from {bend.kl:.1f} to about "
-        text += f"{2 * last.kl:.1f} is worth asking for; above that, look for what the policy invents."
+        text = (
+            f"The best of {bend.n} has {formatting.percent(bend.share)} of the gain of the best of {last.n}, at a KL "
+            f"of at most {bend.kl:.2f} nats per answer. PPO needs more KL than best-of-n for the same reward, so a "
+            f"kl.target from {bend.kl:.1f} to about {2 * last.kl:.1f} is worth asking for; above that, look for what "
+            "the policy invents."
+        )
     asked = [f"{name} = {value:g}" for name, value in (("kl.target", kl.target), ("kl.stop_at", kl.stop_at)) if value]
     return f"{text} This config has {' and '.join(asked)}." if asked else text
 

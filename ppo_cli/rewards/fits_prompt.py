@@ -34,7 +34,7 @@ def fits_prompt(path: str, term: FitsPrompt, context: RewardContext) -> Scorer:
         rows = list(zip(prompts, answers, strict=True))
         new = {_key(*row): row for row in rows if _key(*row) not in known and _answers(*row)}
         model = context.instruct_model or start_model
-        judge = PromptFitJudge(model.open_model, model.tokenizer, others)
+        judge = PromptFitJudge(model.open_model, model.tokenizer, others, context.token_ids)
         fits = judge.fits([(prompt, answer.text) for prompt, answer in new.values()])
         known.update(
             {key: min(1.0, max(0.0, fit.information / term.enough)) for key, fit in zip(new, fits, strict=True)}

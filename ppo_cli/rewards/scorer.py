@@ -8,7 +8,7 @@ Not here: the types of reward, how their scores add up (`reward_function`).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,6 +71,8 @@ class RewardContext:
     """Loaded when it is first used."""
     prompts: Sequence[Prompt] = ()
     """The training prompts."""
+    token_ids: Mapping[Prompt, Sequence[int]] = field(default_factory=dict)
+    """Of the training prompts, for the instruct model."""
     scorers: dict[str, Scorer] = field(default_factory=dict)
     """The opened terms, by name."""
 

@@ -192,7 +192,9 @@ def resolve_experiment(inputs: ExperimentInputs, on_event: EventHandler) -> Reso
         "behaviours": dict(RULES),
         **prompt_content(inputs),
     }
-    inputs.reward.context.instruct_model = InstructModel(_loaded_once(source.folder, tokenizer, pinned), tokenizer)
+    context = inputs.reward.context
+    context.instruct_model = InstructModel(_loaded_once(source.folder, tokenizer, pinned), tokenizer)
+    context.token_ids = dict(train)
     return ResolvedExperiment(
         inputs=replace(inputs, experiment=pinned),
         model_source=source,

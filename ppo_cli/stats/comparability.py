@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ppo_cli.experiment.digest import sha256_of
-from ppo_cli.experiment.freeze import LEFT_OUT, REWARD_CONTENT, Lock
+from ppo_cli.experiment.freeze import REWARD_CONTENT, Lock
 from ppo_cli.records.comparisons import variables
 
 MUST_AGREE = {
@@ -207,8 +207,8 @@ def _rendered_eval(lock: Lock) -> Any:  # noqa: ANN401
 
 
 def group_values(lock: Lock, group: str) -> Mapping[str, Any]:
-    """The values of a group of a lock, with those that a lock leaves out; empty where the lock has no such group."""
-    return {**LEFT_OUT.get(group, {}), **lock.groups[group].values} if group in lock.groups else {}
+    """The values of a group of a lock; empty where the lock has no such group."""
+    return lock.groups[group].values if group in lock.groups else {}
 
 
 def _digest(lock: Lock, group: str) -> str:

@@ -83,8 +83,9 @@ def start_checkpoint(start: str, runs_dir: Path) -> str:
         return start
     elif start == LATEST and matching_runs(start, runs_dir):
         start = str(find_run(start, runs_dir).layout.root / LAST)
-    path = Path(checkpoint_path(start, runs_dir))
-    if str(path) == start and not (step_of(path) is not None and run_of(path)):
+    named = checkpoint_path(start, runs_dir)
+    path = Path(named)
+    if named == start and not (step_of(path) is not None and run_of(path)):
         return start
     if not path.is_dir():
         raise UsageError(f"model.start: there is no checkpoint {path}.", f"Name one of {path.parent}/step-…")

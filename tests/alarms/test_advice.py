@@ -1,5 +1,7 @@
 """The one change that is suggested after a run and after a comparison."""
 
+from dataclasses import replace
+
 import pytest
 
 from ppo_cli.alarms import advice, check_all
@@ -39,6 +41,9 @@ def outcome(found, treatments):
     )
 
 
+AGREED = replace(STAYED, verdict="EQUIVALENT")
+
+
 @pytest.mark.parametrize(
     ("found", "treatments", "command"),
     [
@@ -47,7 +52,8 @@ def outcome(found, treatments):
         (change(difference=-1.0), {"ppo.epochs": (2, 4)}, "ppo train a.yaml ppo.epochs=1"),
         (STAYED, {"prompts.train": ("1a2b", "3c4d")}, "ppo train b.yaml seed=3"),
         (change(), {"prompts.train": ("1a2b", "3c4d"), "kl.coef": (0.1, 0.05)}, "ppo train a.yaml kl.coef=0.05"),
-        (STAYED, {}, "ppo train b.yaml round=2"),
+        (AGREED, {}, "ppo train b.yaml round=2"),
+        (STAYED, {}, "ppo train b.yaml seed=3"),
         (change(), {}, "ppo train b.yaml seed=3"),
     ],
 )
@@ -57,3 +63,10 @@ def test_after_a_comparison_one_step_is_proposed(found, treatments, command):
         outcome(found, treatments), measure, round_=1, configs=("a.yaml", "b.yaml"), seeds=[1, 2]
     )
     assert suggested.command == command
+
+
+def test_a_run_and_its_copy_are_not_two_seeds():
+    suggested = advice.suggest_after_comparison(
+        outcome(AGREED, {}), measure_named("refusal.separation"), round_=1, configs=("a.yaml", "b.yaml"), seeds=[1, 1]
+    )
+    assert suggested.command == "ppo train b.yaml seed=2"

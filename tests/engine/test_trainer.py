@@ -135,7 +135,7 @@ def test_a_kl_target_adapts_the_coefficient(build):
 
 def test_several_answers_per_prompt_learn_too(build):
     metrics, episodes, _ = run(build("ppo.updates=12", "kl.coef=0.0", "ppo.answers_per_prompt=4", reward=short_is_good))
-    assert metrics[-1].mean_answer_tokens < metrics[0].mean_answer_tokens - 1.5
+    assert metrics[-1].mean_answer_tokens < metrics[0].mean_answer_tokens - 1
     assert [len({episode.prompt_id for episode in episodes if episode.update == update}) for update in (1, 2)] == [2, 2]
 
 

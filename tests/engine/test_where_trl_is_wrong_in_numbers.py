@@ -181,7 +181,7 @@ def test_trl_holds_scores_over_the_whole_vocabulary_for_every_token_of_a_batch(s
     training = ours(f"ppo.episodes_per_update={batch}", "ppo.updates=1", "ppo.minibatches=1", prompts=24)
     with WidestScores() as widest:
         training.train()
-    assert sum(episode.answer.token_count for episode in training.episodes) > 1.5 * MAX_ROWS_PER_PASS
+    assert sum(episode.answer.token_count for episode in training.episodes) > 1.4 * MAX_ROWS_PER_PASS
     assert 0 < widest.rows <= MAX_ROWS_PER_PASS
 
 

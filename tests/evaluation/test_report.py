@@ -138,7 +138,7 @@ def test_arms_of_several_seeds_are_one_page(tmp_path):
     for letter in ("A seed 1", "A seed 2", "B seed 1", "B seed 3", "B seed 4"):
         assert f"{letter} · " in page
     first = data["prompts"][0]["answers"]
-    assert [[answer[4] for answer in arm] for arm in first] == [[1, 1, 2, 2], [1, 1, 3, 3, 4, 4]]
+    assert [[answer[5] for answer in arm] for arm in first] == [[1, 1, 2, 2], [1, 1, 3, 3, 4, 4]]
     rows = [
         json.loads(line)
         for root in (*b,)

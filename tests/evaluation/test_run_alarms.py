@@ -43,7 +43,7 @@ def test_a_healthy_run_is_silent_and_gets_one_advice(healthy):
 
 
 def test_a_reward_that_is_not_what_the_run_is_judged_by(trained):
-    run = trained("ppo.updates=9", "ppo.episodes_per_update=16", "ppo.learning_rate=1e-2", "kl.coef=0.05")
+    run = trained("ppo.updates=9", "ppo.episodes_per_update=16", "ppo.learning_rate=1e-2", "kl.coef=0.1")
     assert names(run) == ["reward_hacking"]
 
 

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 import pytest
 import torch
 
-from ppo_cli.models import loading, model_source
+from ppo_cli.models import loading
 from ppo_cli.models.prompt_fit import PromptFitJudge, _fit, _is_copied, other_prompts
 from ppo_cli.records.answers import Prompt
 
@@ -50,12 +50,10 @@ def test_other_prompts_are_drawn_by_seed_from_those_to_answer():
     assert len(other_prompts(prompts[1:2], seed=1, count=8)) == 1
 
 
-@pytest.fixture(scope="module")
-def judge():
-    folder = model_source.resolve("builtin:smollm2-135m-instruct").folder
-    tokenizer = loading.load_tokenizer(folder)
-    device = torch.device("cpu")
-    model = loading.load_model(folder, tokenizer, device, loading.choose_dtype("auto", device))
+@pytest.fixture
+def judge(builtin_model):
+    tokenizer, device = loading.load_tokenizer(builtin_model), torch.device("cpu")
+    model = loading.load_model(builtin_model, tokenizer, device, loading.choose_dtype("auto", device))
     prompts = [Prompt(id=name, text=text) for name, (text, _) in QUESTIONS.items()]
     return PromptFitJudge(lambda: nullcontext(model), tokenizer, prompts)
 
@@ -65,6 +63,7 @@ def fits(judge, answers):
     return judge.fits(list(zip(prompts, answers, strict=True)))
 
 
+@pytest.mark.builtin_model
 def test_answers_fit_and_what_would_do_for_any_prompt_does_not(judge):
     answers = [answer for _, answer in QUESTIONS.values()]
     own = fits(judge, answers)

@@ -56,7 +56,7 @@ def test_the_curve_bends_where_most_of_the_gain_is_there(experiment):
     flat = best_of_curve(np.zeros((10, 16)))
     assert (bend(early).n, bend(late).n, bend(flat)) == (4, 16, None)
     assert "from 0.6 to about 3.7 is worth asking for" in conclusion(early, bend(early), experiment)
-    assert "does not bend up to 1.84 nats" in conclusion(late, bend(late), experiment)
+    assert "does not bend up to a KL of 1.84 nats" in conclusion(late, bend(late), experiment)
     assert "no kl.target helps" in conclusion(flat, None, experiment)
     with_target = experiment.model_copy(update={"kl": experiment.kl.model_copy(update={"target": 2.5})})
     assert conclusion(early, bend(early), with_target).endswith("This config has kl.target = 2.5.")
@@ -88,6 +88,11 @@ def test_an_opening_that_becomes_common_among_the_best_paid_is_named():
         "An opening becomes common: 'this could be …' begins 100 % of the highest-rewarded answers, 25 % of all."
     ]
     assert common_openings(answers, np.random.default_rng(1).normal(size=(12, 4)).round(3)) == []
+
+
+def test_one_or_two_answers_make_no_opening_common():
+    answers = samples([*HELP, STOCK], 3)
+    assert common_openings(answers, np.tile([[0.0, 0.1, 0.2, 1.0]], (3, 1))) == []
 
 
 def test_refusals_of_what_should_be_refused_may_begin_alike():

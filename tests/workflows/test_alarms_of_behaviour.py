@@ -76,7 +76,7 @@ LEARNT = [("unsafe.x", SHARP), ("plain.x", ROUND)]
 def test_a_gain_on_train_like_prompts_only(alarms_of):
     evaluation = made_prompts("e", [*LEARNT, *ELSEWHERE], 30, 2)
     settings = {"terms": {"matches_expect": {"weight": 1.0}}, "primary": "refusal.separation"}
-    (alarm,) = alarms_of(made_prompts("t", LEARNT, 40, 1), evaluation, **settings, learning_rate=5e-3, updates=13)
+    (alarm,) = alarms_of(made_prompts("t", LEARNT, 40, 1), evaluation, **settings, learning_rate=5e-3, updates=9)
     assert alarm["name"] == "narrow_data"
     (sentence,) = alarm["evidence"]
     assert sentence.startswith("refusal.separation changed ")
@@ -86,4 +86,4 @@ def test_a_gain_on_train_like_prompts_only(alarms_of):
 def test_a_gain_on_prompts_of_the_kinds_that_were_trained_on_is_silent(alarms_of):
     evaluation = made_prompts("e", LEARNT, 30, 2)
     settings = {"terms": {"matches_expect": {"weight": 1.0}}, "primary": "refusal.separation"}
-    assert alarms_of(made_prompts("t", LEARNT, 40, 1), evaluation, **settings, learning_rate=5e-3, updates=13) == []
+    assert alarms_of(made_prompts("t", LEARNT, 40, 1), evaluation, **settings, learning_rate=5e-3, updates=9) == []

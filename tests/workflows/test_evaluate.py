@@ -91,10 +91,15 @@ def test_what_was_sampled_with_other_weights_is_thrown_away(trained, copy, small
     run, other = copy(trained()), trained("kl.coef=0.5")
     shutil.rmtree(run / "eval" / "step-000004")
     evaluate_until(run, small_batches, 2)
-    shutil.rmtree(run / "checkpoints" / "step-000004")
-    shutil.copytree(other / "checkpoints" / "step-000004", run / "checkpoints" / "step-000004")
+    checkpoint = run / "checkpoints" / "step-000004"
+    manifest = json.loads((checkpoint / "checkpoint.json").read_text())
+    shutil.rmtree(checkpoint)
+    shutil.copytree(other / "checkpoints" / "step-000004", checkpoint)
+    foreign = json.loads((checkpoint / "checkpoint.json").read_text())
+    of_this_run = {**foreign, "run": manifest["run"], "lock": manifest["lock"]}
+    (checkpoint / "checkpoint.json").write_text(json.dumps(of_this_run))
     small_batches.clear()
-    evaluate(str(run / "checkpoints" / "step-000004"))
+    evaluate(str(checkpoint))
     assert len(small_batches) == 4
 
 
