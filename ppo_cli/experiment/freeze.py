@@ -119,7 +119,7 @@ def to_yaml(lock: Lock) -> str:
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
 
 
-def from_yaml(text: str, where: str) -> Lock:
+def from_yaml(text: str | bytes, where: str) -> Lock:
     """Reads a lock and checks that it agrees with itself.
 
     Raises:

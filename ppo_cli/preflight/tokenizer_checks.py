@@ -225,7 +225,9 @@ def _padding_check(tokenizer: ChatTokenizer) -> Check:
 def _generation_config_check(folder: Path) -> Check:
     try:
         config = json.loads((folder / "generation_config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
+        config = {}
+    if not isinstance(config, dict):
         config = {}
     active = [f"{name} {config[name]}" for name, neutral in NEUTRAL.items() if config.get(name) not in neutral]
     return Check.from_condition(
@@ -244,7 +246,7 @@ def _vocabulary_check(tokenizer: ChatTokenizer, folder: Path) -> Check:
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         rows = int(config.get("text_config", config)["vocab_size"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         rows = len(tokenizer.tokenizer)
     tokens = len(tokenizer.tokenizer)
     return Check.from_condition(

@@ -18,6 +18,7 @@ from types import FrameType
 
 MEMORY_LOCK = threading.Lock()
 """Held while the process has less memory than before, so that two threads restore the limit in order."""
+REPEAT_SECONDS = 0.25
 ADDRESSES_IN_USE = Path("/proc/self/statm")
 """Where Linux states, first, how many pages of addresses a process has."""
 
@@ -76,12 +77,16 @@ def _signal_after(seconds: float, message: str) -> Iterator[None]:
         raise TimeoutError(message)
 
     before = signal.signal(signal.SIGVTALRM, end)
-    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    # Python drops an error that is raised within a weak reference's callback, so the signal comes again.
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds, REPEAT_SECONDS)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)
+        try:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        finally:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+            signal.signal(signal.SIGVTALRM, before)
 
 
 @contextmanager

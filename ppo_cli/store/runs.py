@@ -133,7 +133,7 @@ class Run:
             self.require_format()
             if not self.layout.lock.is_file():
                 raise IntegrityError(f"{self.layout.lock} is missing.", "The run cannot be trusted; repeat it.")
-            self._lock = freeze.from_yaml(self.layout.lock.read_text(encoding="utf-8"), str(self.layout.lock))
+            self._lock = freeze.from_yaml(self.layout.lock.read_bytes(), str(self.layout.lock))
         return self._lock
 
     def verify(self) -> tuple[Experiment, Lock]:
