@@ -125,15 +125,15 @@ def conclusion(curve: Sequence[BestOfRow], bend: BestOfRow | None, experiment: E
     if bend is last:
         text = (
             f"The reward still rises at the best of {last.n}: the curve does not bend up to a KL of {last.kl:.2f} nats "
-            f"per answer, so a kl.target of {2 * last.kl:.1f} or more is worth asking for; what is learnt there is "
-            "beyond what these answers show."
+            f"per answer, so a kl.target of {2 * last.kl:.1f} or more is worth asking for; these answers do not show "
+            "what is learnt there."
         )
     else:
         text = (
             f"The best of {bend.n} has {formatting.percent(bend.share)} of the gain of the best of {last.n}, at a KL "
             f"of at most {bend.kl:.2f} nats per answer. PPO needs more KL than best-of-n for the same reward, so a "
-            f"kl.target from {bend.kl:.1f} to about {2 * last.kl:.1f} is worth asking for; above that, look for what "
-            "the policy invents."
+            f"kl.target from {bend.kl:.1f} to about {2 * last.kl:.1f} is worth asking for; with more, the policy may "
+            "find answers that the reward scores high and that nobody wants."
         )
     asked = [f"{name} = {value:g}" for name, value in (("kl.target", kl.target), ("kl.stop_at", kl.stop_at)) if value]
     return f"{text} This config has {' and '.join(asked)}." if asked else text
