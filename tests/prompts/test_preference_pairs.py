@@ -45,7 +45,7 @@ PLAIN = [("where is ada?", "ada is here", "no"), ("where is bob?", "bob is here"
         ("p.tsv", b"question\tchosen\trejected\nwhere is ada?\tada is here\tno\nwhere is bob?\tbob is here\tno\n"),
         ("p.json", json.dumps(ROWS, indent=1).encode()),
         ("p.json", json.dumps({"data": ROWS}).encode()),
-        ("p.jsonl.gz", gzip.compress("".join(json.dumps(row) + "\n" for row in ROWS).encode())),
+        ("p.jsonl.gz", gzip.compress("".join(json.dumps(row) + "\n" for row in ROWS).encode(), mtime=0)),
         ("p.jsonl", "".join(json.dumps(row) + "\r\n" for row in ROWS).encode("utf-8-sig")),
     ],
 )
