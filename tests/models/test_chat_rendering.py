@@ -1,5 +1,6 @@
 """A chat template that does not end, or makes too much, ends in one sentence; others are rendered as before."""
 
+import re
 import threading
 
 import pytest
@@ -19,7 +20,7 @@ UNBOUNDED = {
     "nested loops": (NESTED, "it does not end within 0.3 s"),
     "a macro that calls itself in a loop": (
         f"{{% macro m(n) %}}{LOOP}{{{{ m(n) }}}}{{% endfor %}}{{% endmacro %}}{{{{ m(1) }}}}",
-        "recursion",
+        "recursion|it does not end within 0.3 s",  # whichever comes first
     ),
     "a text that doubles": (DOUBLED, "it takes more than 0.125 GiB of memory"),
     "a text of many parts": ("{{ 'abcdefgh' * 2000000 }}", "it makes a text of 16,000,000 characters"),
@@ -46,9 +47,9 @@ def test_a_template_without_bounds_ends_in_one_sentence_that_names_the_model(tok
     with pytest.raises(ModelError) as error:
         tokenizer.render("hello")
     assert error.value.message.startswith(f"The chat template of {tmp_path / 'model'} fails: ")
-    assert reason in error.value.message
+    assert re.search(reason, error.value.message)
     assert "\n" not in error.value.message
-    assert reason in str(probe_template(tokenizer).problem)
+    assert re.search(reason, str(probe_template(tokenizer).problem))
     assert not tokenizer.opens_reasoning
 
 
