@@ -74,7 +74,7 @@ class FitsPrompt(RewardTerm):
     """0 to 1: how much likelier the start model, before any warm start, finds the answer after its own prompt."""
 
     type: Annotated[Literal["fits_prompt"], TREATMENT] = "fits_prompt"
-    enough: Annotated[float, TREATMENT, Field(gt=0.0, le=1000.0)] = 16.0
+    max_information: Annotated[float, TREATMENT, Field(gt=0.0, le=1000.0)] = 16.0
     """Nats of information about the prompt that make a score of 1."""
     others: Annotated[int, TREATMENT, Field(ge=1, le=64)] = 2
     """Other training prompts that each answer's own prompt is compared with."""

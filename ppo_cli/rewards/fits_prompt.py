@@ -19,7 +19,7 @@ from ppo_cli.rewards.scorer import BaselineAnswers, RewardContext, Scorer
 
 
 def fits_prompt(path: str, term: FitsPrompt, context: RewardContext) -> Scorer:
-    """The term, ready to score; an answer that it has scored before is not scored again.
+    """The term, ready to score.
 
     Raises:
         UsageError: the command has no model, or it cannot be read.
@@ -28,26 +28,23 @@ def fits_prompt(path: str, term: FitsPrompt, context: RewardContext) -> Scorer:
         raise ConfigError(f"{path}: this command loads no model.", "Use the command `train`, `sft-check` or `reward`.")
     start_model = context.instruct_model
     others = other_prompts(context.prompts, 0, term.others)
-    known: dict[tuple[str, str], float] = {}
 
     def score(prompts: Sequence[Prompt], answers: Sequence[Answer], _baseline: BaselineAnswers) -> list[float]:
-        rows = list(zip(prompts, answers, strict=True))
-        new = {_key(*row): row for row in rows if _key(*row) not in known and _answers(*row)}
+        rows = [(prompt, answer.text) for prompt, answer in zip(prompts, answers, strict=True)]
+        # Equal answers of one call share a score. None is kept for later calls: a resumed run would lack it, and the
+        # rounding of bfloat16 depends on what stands in the same batch.
+        judged = list(dict.fromkeys(row for row in rows if _is_judged(*row)))
         model = context.instruct_model or start_model
-        judge = PromptFitJudge(model.open_model, model.tokenizer, others, context.token_ids)
-        fits = judge.fits([(prompt, answer.text) for prompt, answer in new.values()])
-        known.update(
-            {key: min(1.0, max(0.0, fit.information / term.enough)) for key, fit in zip(new, fits, strict=True)}
-        )
-        return [known.get(_key(*row), 0.0) for row in rows]
+        fits = PromptFitJudge(model.open_model, model.tokenizer, others, context.token_ids).fits(judged)
+        scores = {
+            row: min(1.0, max(0.0, fit.information / term.max_information))
+            for row, fit in zip(judged, fits, strict=True)
+        }
+        return [scores.get(row, 0.0) for row in rows]
 
     return Scorer(score)
 
 
-def _key(prompt: Prompt, answer: Answer) -> tuple[str, str]:
-    return prompt.id, answer.text
-
-
-def _answers(prompt: Prompt, answer: Answer) -> bool:
-    """Whether there is an answer to a prompt that should have one."""
-    return prompt.expect != "refuse" and refusal.classify(answer.text) not in ("refusal", "empty")
+def _is_judged(prompt: Prompt, text: str) -> bool:
+    """Whether the text is an answer, and the prompt one that should be answered."""
+    return prompt.expect != "refuse" and refusal.classify(text) not in ("refusal", "empty")

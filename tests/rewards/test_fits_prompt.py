@@ -36,9 +36,9 @@ def context(tiny_model):
     return made, opened
 
 
-def test_the_score_is_the_information_over_what_is_enough(context):
+def test_the_score_is_the_information_over_its_maximum(context):
     context, _ = context
-    term = FitsPrompt(enough=0.5, others=2)
+    term = FitsPrompt(max_information=0.5, others=2)
     prompts, answers = PROMPTS[:3], [answer("it is wet"), answer("it is baked"), answer("it swims far")]
     judge = PromptFitJudge(
         context.instruct_model.open_model, context.instruct_model.tokenizer, other_prompts(context.prompts, 0, 2)
@@ -61,12 +61,16 @@ def test_refusals_empty_answers_and_unsafe_prompts_get_0_without_the_model(conte
     assert not opened
 
 
-def test_an_answer_is_scored_once(context):
-    context, opened = context
+def test_a_call_depends_on_no_earlier_one_so_that_a_resumed_run_gets_the_same_scores(context, monkeypatch):
+    context, _ = context
+    judged = []
+    fits = PromptFitJudge.fits
+    monkeypatch.setattr(PromptFitJudge, "fits", lambda judge, pairs: judged.append(list(pairs)) or fits(judge, pairs))
     scorer = fits_prompt("reward.terms.fits_prompt", FitsPrompt(), context)
-    first = scorer.score(PROMPTS, [answer("it is wet and cold")] * 4, [()] * 4)
-    assert scorer.score(PROMPTS[::-1], [answer("it is wet and cold")] * 4, [()] * 4) == first[::-1]
-    assert len(opened) == 1
+    prompts, answers = PROMPTS[:2] * 2, [answer("it is wet and cold")] * 4
+    first = scorer.score(prompts, answers, [()] * 4)
+    assert scorer.score(prompts, answers, [()] * 4) == first == first[:2] * 2
+    assert judged == [[(prompt, "it is wet and cold") for prompt in PROMPTS[:2]]] * 2
 
 
 def test_a_command_without_a_model_says_so():
