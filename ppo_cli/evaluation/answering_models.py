@@ -5,12 +5,11 @@ Not here: sampling from them (`resumable_sampling`), loading them (`setup.start_
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ppo_cli.evaluation.first_answer_fit import fit_judge
+from ppo_cli.models.open_model import OpenModel
 
 if TYPE_CHECKING:
     from ppo_cli.engine.distributed import ProcessGroup
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
     from ppo_cli.models.loading import ChatTokenizer
     from ppo_cli.models.prompt_fit import PromptFitJudge
     from ppo_cli.setup.resolve import ResolvedExperiment
-
-OpenModel = Callable[[], AbstractContextManager[Any]]
-"""Gives a transformers model for the length of a `with` block."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,19 +6,16 @@ Not here: sampling the answers (`sampling`), the KL penalty of training (`engine
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from ppo_cli.models.lm_head import LMHead
+from ppo_cli.models.open_model import OpenModel
 
 MAX_TOKENS_PER_PASS = 4096
 """Padded tokens in one pass."""
-
-OpenModel = Callable[[], AbstractContextManager[Any]]
-"""Gives a model inside a `with` block; two of them may share one set of weights."""
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,7 @@ reward term (`rewards.fits_prompt`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +23,7 @@ import torch
 from ppo_cli.models.answer_logprobs import answer_logprobs
 from ppo_cli.models.control_tokens import encode_answer
 from ppo_cli.models.loading import ChatTokenizer
+from ppo_cli.models.open_model import OpenModel
 from ppo_cli.models.sampling import keyed_uniforms
 from ppo_cli.records.answers import Prompt
 
@@ -55,7 +54,7 @@ class PromptFit:
 class PromptFitJudge:
     """A frozen model with the prompts that every answer's own prompt is compared with."""
 
-    open_model: Callable[[], AbstractContextManager[Any]]
+    open_model: OpenModel
     """Gives the model for the length of a `with` block."""
     tokenizer: ChatTokenizer
     others: Sequence[Prompt]

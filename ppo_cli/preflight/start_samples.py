@@ -6,20 +6,16 @@ Not here: what the samples are checked for (`instruct_checks`, `reward_signal`, 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ppo_cli.models.open_model import OpenModel
 from ppo_cli.records.answers import PromptAnswers
 from ppo_cli.records.events import EventHandler, Phase, Progress
 from ppo_cli.setup.tokenized_prompts import TokenizedPrompts
 
 if TYPE_CHECKING:
     from ppo_cli.models.loading import ChatTokenizer
-
-OpenModel = Callable[[], AbstractContextManager[Any]]
-"""Gives a transformers causal language model for the length of a `with` block."""
 
 
 @dataclass(frozen=True, kw_only=True)

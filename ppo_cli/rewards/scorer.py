@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ppo_cli.errors import CheckFailedError, MemoryFullError, PpoError, as_ppo_error
 from ppo_cli.experiment.term_types import Preference
+from ppo_cli.models.open_model import OpenModel
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.records.events import EventHandler, ignore_events
 
@@ -39,10 +39,6 @@ class Scorer:
     """Whether an answer gets the same score in every run."""
     compares: bool = False
     """Whether the score already compares with the baseline answers; if not, these are scored too and subtracted."""
-
-
-OpenModel = Callable[[], AbstractContextManager[Any]]
-"""Gives a transformers model for the length of a `with` block."""
 
 
 @dataclass(frozen=True)

@@ -22,13 +22,14 @@ from ppo_cli.errors import ConfigError, PromptError
 from ppo_cli.experiment import freeze
 from ppo_cli.experiment.digest import sha256_of
 from ppo_cli.experiment.schema import Experiment
+from ppo_cli.models.open_model import OpenModel
 from ppo_cli.prompts.jsonl import as_row
 from ppo_cli.prompts.leakage import Overlap, overlaps
 from ppo_cli.prompts.prompt_files import read_prompt_file, require_different
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.events import EventHandler, Notice
 from ppo_cli.rewards.reward_function import CompositeReward
-from ppo_cli.rewards.scorer import InstructModel, OpenModel
+from ppo_cli.rewards.scorer import InstructModel
 from ppo_cli.setup.reward_resources import build_reward
 from ppo_cli.setup.tokenized_prompts import TokenizedPrompts
 from ppo_cli.store.checkpoint_names import start_checkpoint

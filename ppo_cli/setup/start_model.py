@@ -17,8 +17,9 @@ from ppo_cli.errors import ModelError, UsageError
 from ppo_cli.models import loading, model_source
 from ppo_cli.models.folder_checks import require_embeddings
 from ppo_cli.models.loading import ChatTokenizer
+from ppo_cli.models.open_model import OpenModel
 from ppo_cli.records.events import EventHandler, Notice
-from ppo_cli.rewards.scorer import InstructModel, OpenModel
+from ppo_cli.rewards.scorer import InstructModel
 from ppo_cli.setup.resolve import ResolvedExperiment
 from ppo_cli.store.runs import Run
 

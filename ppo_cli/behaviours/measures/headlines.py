@@ -199,7 +199,7 @@ HEADLINES: tuple[Measure, ...] = (
     ),
     Measure(
         name="fits_prompt.rank",
-        title="  beats other prompts",
+        title="  likelier than after others",
         statistic="ratio",
         label="fit_rank",
         second_label="fit_answers",
