@@ -116,7 +116,7 @@ def worse_behaviours(comparison: Comparison) -> list[str]:
     return [
         f"{_change_in_words(change)}: the highest-rewarded answers do worse than an average one."
         for change in comparison.changes
-        if _is_worse(measure_named(change.name), change)
+        if formatting.is_worse(measure_named(change.name), change)
     ]
 
 
@@ -191,15 +191,6 @@ def _samples(samples: PromptAnswers, columns: NDArray[np.intp], add_fit: AddFit 
         for (prompt, answers), chosen in zip(samples.rows(), columns, strict=True)
     ]
     return rows if add_fit is None else add_fit(rows)
-
-
-def _is_worse(measure: Measure, change: MeasureChange) -> bool:
-    """Whether a change is in the worse direction beyond chance; measures in nats too, which get no verdict."""
-    if change.verdict != "info":
-        return formatting.is_worse(measure, change)
-    if change.low_95 is None or change.high_95 is None:
-        return False
-    return change.high_95 < 0 if measure.better == "higher" else measure.better == "lower" and change.low_95 > 0
 
 
 def _opening(text: str) -> tuple[str, ...]:
