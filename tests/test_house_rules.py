@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MAX_LINES = 400
 SOURCES = sorted((ROOT / "ppo_cli").rglob("*.py"))
+PYTHON_FILES = [*SOURCES, *sorted((ROOT / "benchmarks").glob("*.py")), *sorted((ROOT / "tests").rglob("*.py"))]
 TEXTS = [
     *SOURCES,
     *sorted((ROOT / "ppo_cli").rglob("*.html")),
@@ -75,7 +76,7 @@ def name_of(path):
     return path.relative_to(ROOT).as_posix()
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+@pytest.mark.parametrize("path", PYTHON_FILES, ids=name_of)
 def test_no_file_is_long(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
 

@@ -1,12 +1,9 @@
 """Run folders: creating, state, cutting records back, finding and listing."""
 
 import errno
-import fcntl
 import hashlib
 import os
 import socket
-import subprocess
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,19 +11,12 @@ import pytest
 
 from ppo_cli.errors import CheckFailedError, IntegrityError, InterruptedRunError, PpoError, UsageError
 from ppo_cli.evaluation.run_list import run_rows
-from ppo_cli.experiment import freeze
-from ppo_cli.experiment.load import load_frozen, to_yaml
-from ppo_cli.experiment.schema import Experiment, Model, Prompts, Reward
+from ppo_cli.experiment.load import load_frozen
 from ppo_cli.records.answers import Answer
 from ppo_cli.records.training import Episode
 from ppo_cli.store import runs
 from ppo_cli.store.files import read_json, read_lines, write_json
-from ppo_cli.store.layout import PROMPT_FILES
-from ppo_cli.store.new_run import create_run
-from ppo_cli.store.run_lock import RunLock, is_held
 from ppo_cli.store.runs import (
-    RUN_FORMAT,
-    FrozenExperiment,
     Run,
     find_run,
     list_runs,
@@ -34,49 +24,13 @@ from ppo_cli.store.runs import (
     run_of,
 )
 from tests.reports.records import metrics
-from tests.terminal import refused, succeed
+from tests.terminal import succeed
 
 GONE = {"status": "interrupted", "reason": "its process is gone"}
 
 
-@pytest.fixture
-def claim(tmp_path):
-    """Claims a run folder with a real lock over a config and an evaluation set."""
-
-    def make(name="x-s1", repeat=False, **state):
-        experiment = Experiment(
-            name="x",
-            goal="g",
-            model=Model(start="builtin:smollm2-135m-instruct"),
-            prompts=Prompts(train="inputs/train.jsonl", eval="inputs/eval.jsonl"),
-            reward=Reward(terms={"ends_turn": {"weight": 1.0}}),
-        )
-        texts = {"config.yaml": to_yaml(experiment), "inputs/eval.jsonl": '{"id": "a", "prompt": "b"}\n'}
-        folder = tmp_path / "runs" / name
-        files = {path: _sha256(text) for path, text in texts.items()}
-        frozen = FrozenExperiment(
-            experiment=experiment,
-            copies={key: PROMPT_FILES[key] for key in ("prompts.train", "prompts.eval")},
-            lock=freeze.freeze(experiment, {}, files),
-            texts=texts,
-        )
-        return create_run(folder, frozen, state, repeat)
-
-    return make
-
-
 def _sha256(text):
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-@pytest.fixture
-def abandon():
-    """Ends a run as a kill does: the system takes the lock back, nothing is written."""
-
-    def kill(run):
-        run._run_lock.release()
-
-    return kill
 
 
 def episode(update, number):
@@ -225,62 +179,6 @@ def test_a_disk_that_fills_up_while_claiming_is_one_sentence(claim, monkeypatch)
         claim()
 
 
-def test_a_run_whose_process_is_gone_shows_as_interrupted(claim, abandon):
-    run = claim()
-    abandon(run)
-    shown = run.state()
-    assert {"status": shown.status, "reason": shown.reason} == GONE
-    run.reopen()
-    assert run.state().status == "running"
-    assert run.state().reason is None
-
-
-@pytest.mark.process
-def test_a_process_that_was_killed_holds_nothing(claim, tmp_path):
-    run = claim()
-    run.close("interrupted", exit_code=130)
-    script = (
-        f"import sys, time; from ppo_cli.store.runs import Run; from pathlib import Path; "
-        f"r = Run(Path({str(run.layout.root)!r})); r.reopen(); print('held', flush=True); time.sleep(60)"
-    )
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "held\n"
-    assert run.state().status == "running"
-    with pytest.raises(UsageError, match="is still running"):
-        run.reopen()
-    process.kill()
-    process.communicate()
-    shown = run.state()
-    assert {"status": shown.status, "reason": shown.reason} == GONE
-
-
-def test_two_readers_do_not_take_each_other_for_the_runs_process(claim):
-    run = claim()
-    run.close("interrupted", exit_code=130)
-    with run.layout.run_lock.open() as first_reader:
-        fcntl.flock(first_reader, fcntl.LOCK_SH)  # as `is_held` does for a moment
-        assert not is_held(run.layout.run_lock)
-
-
-def test_a_reader_without_the_right_to_write_sees_that_a_run_is_running(claim):
-    run = claim()
-    run.layout.run_lock.chmod(0o444)
-    run.layout.root.chmod(0o555)
-    assert is_held(run.layout.run_lock)
-    assert run.state().status == "running"
-    run.layout.root.chmod(0o755)
-
-
-@pytest.mark.process
-def test_a_lock_is_not_inherited_by_a_program_that_the_process_starts(claim):
-    run = claim()
-    child = subprocess.Popen(["sleep", "60"], close_fds=False)
-    run.close("interrupted", exit_code=130)
-    run.reopen()
-    child.kill()
-    child.communicate()
-
-
 def test_reopening_removes_half_written_files_and_nothing_else(claim):
     run = claim()
     torn = run.layout.evaluations / ".ppo-partial-summary.json-k3_x9q2z"
@@ -317,64 +215,6 @@ def test_a_run_is_not_written_through_a_link(claim, tmp_path, name):
     assert run.state().status == "interrupted"
 
 
-@pytest.mark.parametrize("writes", range(6))
-def test_a_folder_that_a_full_disk_left_without_its_state_is_taken_over(claim, monkeypatch, writes):
-    fsync, calls = os.fsync, []
-
-    def full(handle):
-        calls.append(handle)
-        if len(calls) > writes:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        fsync(handle)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", full)
-        with pytest.raises(PpoError, match="No space is left"):
-            claim()
-    run = claim()
-    assert run.name == "x-s1"
-    run.verify()
-    run.close("interrupted", exit_code=130)
-
-
-def test_a_folder_without_its_state_is_left_to_the_process_that_makes_it(claim, tmp_path):
-    folder = tmp_path / "runs" / "x-s1"
-    folder.mkdir(parents=True)
-    lock = RunLock(folder / ".running")
-    with pytest.raises(UsageError, match="Another process is making"):
-        claim()
-    assert claim(repeat=True).name == "x-s1-2"
-    lock.release()
-    assert claim().name == "x-s1"
-
-
-def test_a_run_that_lost_its_state_is_not_taken_over(claim):
-    run = claim()
-    add_updates(run, 1)
-    run.close("interrupted", exit_code=130)
-    run.layout.state.unlink()
-    with pytest.raises(UsageError, match="exists already, and is not a run"):
-        claim()
-    with pytest.raises(UsageError, match=r"it has no run\.json"):
-        find_run(run.layout.root)
-
-
-@pytest.mark.parametrize("number", [errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK, errno.EIO])
-def test_a_file_system_without_locks_is_refused_and_nothing_is_left_in_the_way(claim, monkeypatch, tmp_path, number):
-    def unsupported(*_):
-        raise OSError(number, os.strerror(number))
-
-    with monkeypatch.context() as without_locks:
-        without_locks.setattr(fcntl, "flock", unsupported)
-        with pytest.raises(UsageError) as caught:
-            claim()
-    folder = tmp_path / "runs" / "x-s1"
-    assert caught.value.message.startswith(f"{folder} cannot be locked against a second process: ")
-    assert caught.value.message.count(".") == str(folder).count(".") + 1
-    assert "Choose a folder on a local disk with --runs-dir DIR" in caught.value.next_step
-    assert claim().layout.root == folder
-
-
 def test_a_renamed_folder_is_shown_under_its_new_name(claim):
     run = claim()
     run.close("interrupted", exit_code=130)
@@ -400,93 +240,12 @@ def test_a_run_is_found_by_the_beginning_of_its_name_and_as_the_latest(claim, tm
         find_run("refusal", runs_dir, exact=True)
 
 
-def test_a_gone_process_does_not_change_how_a_run_ended(claim):
-    run = claim()
-    run.close("finished", exit_code=0)
-    assert run.state().status == "finished"
-
-
 @pytest.mark.parametrize("values", [{"status": "dreaming"}, {"id": None, "started": None}])
 def test_a_damaged_state_is_an_integrity_error(claim, values):
     run = claim()
     row = {**read_json(run.layout.state), **values}
     write_json(run.layout.state, {name: value for name, value in row.items() if value is not None})
     with pytest.raises(IntegrityError, match=r"run\.json is damaged"):
-        run.state()
-
-
-def written_in(run, version):
-    """Makes run.json say that another version of the tool wrote the folder; None as format 1 did, not at all."""
-    row = {name: value for name, value in read_json(run.layout.state).items() if name != "format"}
-    write_json(run.layout.state, row if version is None else {"format": version, **row})
-    return run.layout.root
-
-
-@pytest.mark.parametrize(
-    ("version", "sentence"),
-    [
-        (None, f"was written by an older version of ppo (run format 1, this version reads {RUN_FORMAT})."),
-        (RUN_FORMAT + 1, f"was written by a newer version of ppo (run format {RUN_FORMAT + 1}, this version reads"),
-    ],
-)
-def test_a_run_of_another_format_is_refused_in_one_sentence(claim, version, sentence):
-    root = written_in(claim(), version)
-    ways = [
-        lambda: Run(root).state(),
-        lambda: Run(root).experiment(),
-        lambda: Run(root).lock(),
-        lambda: Run(root).verify(),
-        lambda: find_run(root.name, root.parent),
-        lambda: run_of(root / "checkpoints"),
-    ]
-    for way in ways:
-        with pytest.raises(UsageError) as caught:
-            way()
-        assert str(root) in caught.value.message
-        assert sentence in caught.value.message
-        assert "Repeat the experiment" in caught.value.next_step
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("show",),
-        ("train", "--resume"),
-        ("eval", "--checkpoint"),
-        ("label",),
-        ("report",),
-    ],
-)
-def test_every_command_that_opens_a_run_refuses_one_of_another_format(claim, words):
-    root = written_in(claim(), None)
-    assert "was written by an older version of ppo" in refused(*words, root)
-
-
-def test_a_comparison_with_a_run_of_another_format_is_refused(claim):
-    root = written_in(claim(), None)
-    assert "was written by an older version of ppo" in refused("compare", root, claim("other").layout.root)
-
-
-def test_the_list_of_runs_says_which_are_of_another_format(claim, tmp_path):
-    claim("good")
-    written_in(claim("old"), None)
-    rows = succeed("runs", "--runs-dir", tmp_path / "runs", "--json").json
-    assert [bool(row["problem"]) for row in rows] == [True, False]
-    assert "was written by an older version of ppo" in rows[0]["problem"]
-    shown = " ".join(succeed("runs", "--runs-dir", tmp_path / "runs").out.split())
-    assert "was written by an older version of ppo" in shown
-
-
-def test_fields_that_this_version_does_not_know_are_passed_over(claim):
-    run = claim()
-    write_json(run.layout.state, {**read_json(run.layout.state), "mood": "good"})
-    assert run.state().status == "running"
-
-
-def test_a_format_that_is_no_number_is_damage(claim):
-    run = claim()
-    write_json(run.layout.state, {**read_json(run.layout.state), "format": "two"})
-    with pytest.raises(IntegrityError, match="is damaged: format two"):
         run.state()
 
 
