@@ -3,9 +3,9 @@
     python benchmarks/own_sentences.py OUT.jsonl configs/prompts/concise/train.jsonl configs/prompts/clarify/train.jsonl
 
 An SFT on sentences that a person wrote teaches a small model another language; on its own it keeps the one it has. Of
-two answers per prompt that `expect` comply, sampled at a low temperature with a repetition penalty, the first is kept
-that is a whole sentence, neither refuses nor echoes the prompt, does not begin like a stock phrase, and fits its prompt
-(`models.prompt_fit`). Read them before you train on them.
+several answers per prompt that `expect` comply, sampled at a low temperature with a repetition penalty, those are kept
+that are a whole sentence, neither refuse nor echo the prompt, and do not begin like a stock phrase; of these the one
+that fits its prompt best (`models.prompt_fit`). Read them before you train on them.
 
 Not here: training (`ppo train`), which of the examples a recipe takes (`recipe_search/`).
 """
@@ -34,7 +34,7 @@ STOCK_PHRASE = re.compile(
     r"|when it comes|as an? |sure|certainly)|classic (example|question|riddle|debate)|my (dear|students)"
 )
 ROWS_PER_BATCH = 24
-ANSWERS_PER_PROMPT = 2
+ANSWERS_PER_PROMPT = 6
 MIN_WORDS = 4
 
 
@@ -59,15 +59,16 @@ def main() -> None:
     )
     pairs = []
     for prompt, answers in zip(prompts, _sampled(model, tokenizer, prompts), strict=True):
-        sentences = (_first_sentences(tokenizer, text, options.max_tokens) for text in answers)
-        kept = next((text for text in sentences if text and _is_an_answer(prompt, text)), None)
-        if kept:
-            pairs.append((prompt, kept))
+        sentences = {_first_sentences(tokenizer, text, options.max_tokens) for text in answers}
+        pairs += [(prompt, text) for text in sorted(filter(None, sentences)) if _is_an_answer(prompt, text)]
     judge = PromptFitJudge(lambda: nullcontext(model), tokenizer, other_prompts(prompts, 0, 3))
+    best: dict[str, tuple[float, Prompt, str]] = {}
+    for (prompt, text), fit in zip(pairs, judge.fits(pairs), strict=True):
+        if fit.information >= max(options.min_fit, best.get(prompt.text, (0.0,))[0]):
+            best[prompt.text] = (fit.information, prompt, text)
     rows = [
         {"prompt": prompt.text, "category": prompt.category, "expect": "comply", "answer": text}
-        for (prompt, text), fit in zip(pairs, judge.fits(pairs), strict=True)
-        if fit.information >= options.min_fit
+        for _, prompt, text in best.values()
     ]
     lines = [json.dumps({"id": f"own-{number:04d}", **row}, ensure_ascii=False) for number, row in enumerate(rows, 1)]
     options.output.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -88,7 +89,7 @@ def _sampled(model: Any, tokenizer: loading.ChatTokenizer, prompts: Sequence[Pro
                 attention_mask=mask,
                 max_new_tokens=48,
                 do_sample=True,
-                temperature=0.3,
+                temperature=0.4,
                 top_k=0,
                 repetition_penalty=1.1,
                 num_return_sequences=ANSWERS_PER_PROMPT,

@@ -215,3 +215,17 @@ def adaptive_kl_coef(kl_coef: float, kl: float, target: float, episodes: int, ho
     """
     error = min(max(kl / target - 1, -0.2), 0.2)
     return kl_coef * (1 + error * episodes / horizon)
+
+
+def learning_rate_factor(
+    updates_done: int, updates: int, warmup_updates: int, schedule: Literal["constant", "linear"]
+) -> float:
+    """What the next update's learning rates are multiplied by: it rises over the warm-up, then stays or falls.
+
+    A linear schedule reaches 0 only after the last update, so that every update learns.
+    """
+    if updates_done < warmup_updates:
+        return (updates_done + 1) / (warmup_updates + 1)
+    if schedule == "constant":
+        return 1.0
+    return max(0, updates - updates_done) / (updates - warmup_updates)

@@ -123,7 +123,7 @@ class PolicyTrainer(PPOTrainer):
         self.adamw: MasterWeightAdamW = self.updater.adamw
 
     def create_optimizer_and_scheduler(self, num_training_steps: int) -> None:  # noqa: ARG002 - TRL's signature
-        """AdamW over float32 masters; policy and critic each with its own learning rate, warmed up linearly."""
+        """AdamW over float32 masters; policy and critic each with its own learning rate and one schedule."""
         ppo = self.experiment.ppo
         groups = [
             {"params": list(self.policy.parameters.values()), "lr": ppo.learning_rate},
@@ -131,7 +131,10 @@ class PolicyTrainer(PPOTrainer):
         ]
         self.optimizer = MasterWeightAdamW(groups, eps=ADAM_EPSILON, weight_decay=0.0)
         self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
-            self.optimizer, lambda update: min(1.0, (update + 1) / (ppo.warmup_updates + 1))
+            self.optimizer,
+            lambda done: ppo_math.learning_rate_factor(
+                done, ppo.updates, ppo.warmup_updates, ppo.learning_rate_schedule
+            ),
         )
 
     def train(

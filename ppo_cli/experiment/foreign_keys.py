@@ -33,6 +33,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "ppo.learning_rate": ("lr", "actor_learning_rate", "actor_lr", "policy_lr"),
     "ppo.critic_learning_rate": ("critic_lr", "value_lr", "critic_learning_rate"),
     "ppo.warmup_updates": ("warmup_steps", "warmup_ratio", "lr_warmup_steps", "lr_warmup_ratio"),
+    "ppo.learning_rate_schedule": ("lr_scheduler_type", "lr_scheduler", "lr_schedule"),
     "ppo.cliprange": ("clip_range", "clip_ratio", "eps_clip", "epsilon", "clip_eps"),
     "ppo.cliprange_value": ("value_clip", "clip_range_value", "cliprange_vf"),
     "ppo.gae_lambda": ("lam", "lambd", "lambda", "gae_lam"),
@@ -103,7 +104,6 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     ),
     "every linear map of the trained layers gets an adapter; remove it": ("lora_target", "lora_target_modules"),
     "every update is written down; remove it": ("logging_steps", "log_freq", "logging_dir"),
-    "the learning rate is constant after its warm-up; remove it": ("lr_scheduler_type", "lr_scheduler"),
     "type --processes N for several GPUs, and remove it": (
         "n_gpus_per_node",
         "num_processes",

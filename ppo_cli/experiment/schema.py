@@ -192,6 +192,8 @@ class Ppo(ConfigGroup):
     """Learning rate of the critic (AdamW)."""
     warmup_updates: Annotated[int, TREATMENT, Field(ge=0)] = 2
     """Updates over which both learning rates rise linearly to their value."""
+    learning_rate_schedule: Annotated[Literal["constant", "linear"], TREATMENT] = "constant"
+    """After the rise: constant, or falling linearly, so that it would reach 0 after the last update."""
     cliprange: Annotated[float, TREATMENT, Field(gt=0.0, le=1.0)] = 0.2
     """How far the probability ratio may move before its gradient is cut (eq. 7)."""
     cliprange_value: Annotated[float, TREATMENT, Field(gt=0.0)] = 0.2

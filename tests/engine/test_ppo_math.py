@@ -119,3 +119,11 @@ def test_the_kl_controller_moves_towards_its_target_and_never_by_more_than_a_fif
     assert steer(2.2) == pytest.approx(0.1 * 1.01)
     assert steer(100.0) == pytest.approx(0.1 * 1.02)
     assert steer(0.0) == pytest.approx(0.1 * 0.98)
+
+
+def test_the_learning_rate_rises_then_stays_or_falls_by_hand():
+    factors = [
+        [ppo_math.learning_rate_factor(done, 6, 2, kind) for done in range(7)] for kind in ("constant", "linear")
+    ]
+    assert factors[0] == pytest.approx([1 / 3, 2 / 3, 1, 1, 1, 1, 1])
+    assert factors[1] == pytest.approx([1 / 3, 2 / 3, 1, 3 / 4, 2 / 4, 1 / 4, 0])

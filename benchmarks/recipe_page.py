@@ -1,0 +1,124 @@
+"""Prints what a recipe's page in docs/recipes/ says of its runs: a row per seed, means with t intervals, some answers.
+
+    python benchmarks/recipe_page.py runs/refusal-seeds --measures refusal.separation ... --draw 7
+
+RUNS holds the folders of finished runs of one config with different seeds; runs with `reward.placebo` are a table of
+their own. Every run is in a table. The answers are drawn at random, with the seed that is printed, from the last
+evaluation of the first run: those that do not refuse a prompt that should be answered.
+
+Not here: training (`recipe_search.py`), the verdict of seeds or of a placebo (`ppo compare`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from scipy import stats
+
+from ppo_cli.behaviours import refusal
+from ppo_cli.behaviours.measures import measure_named
+from ppo_cli.prompts.prompt_files import read_prompts
+from ppo_cli.records.measures import Measure
+
+ANSWERS = 10
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("runs", type=Path, help="folder of run folders, at any depth")
+    parser.add_argument("--measures", nargs="+", required=True, help="the columns, as docs/glossary.md names them")
+    parser.add_argument("--draw", type=int, default=7, help="seed of the drawn answers")
+    options = parser.parse_args()
+    measures = [measure_named(name) for name in options.measures]
+    finished = [path.parent for path in sorted(options.runs.rglob("alarms.json"))]
+    runs = sorted((_settings(folder)["seed"], folder) for folder in finished if not _is_placebo(folder))
+    placebos = sorted((_settings(folder)["seed"], folder) for folder in finished if _is_placebo(folder))
+    print_table("Rewards as the config says", runs, measures)
+    if placebos:
+        print_table("Placebo: the same rewards, permuted among the answers of each update", placebos, measures)
+    print_answers(runs[0][1], options.draw)
+
+
+def print_table(title: str, runs: Sequence[tuple[int, Path]], measures: Sequence[Measure]) -> None:
+    """A row per run, then the mean of each column; of changes with the 95 % t interval over seeds."""
+    print(f"\n{title}:\n")
+    titles = [measure.title for measure in measures]
+    print("| " + " | ".join(["seed", *titles, "KL, last update", "largest KL", "largest approx_kl", "alarms"]) + " |")
+    print("| --- |" + " --- |" * (len(measures) + 4))
+    values = []
+    for seed, folder in runs:
+        first, last = (_estimates(step) for step in _first_and_last(folder))
+        values.append([(first[measure.name], last[measure.name]) for measure in measures])
+        cells = [f"{_shown(a, m)} → {_shown(b, m)}" for (a, b), m in zip(values[-1], measures, strict=True)]
+        updates = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+        alarms = [alarm["name"] for alarm in json.loads((folder / "alarms.json").read_text(encoding="utf-8"))["alarms"]]
+        kl, approx_kl = [row["kl"] for row in updates], [row["approx_kl"] for row in updates]
+        cells += [f"{kl[-1]:.2f}", f"{max(kl):.2f}", f"{max(approx_kl):.3f}", ", ".join(alarms) or "none"]
+        print(f"| {seed} | " + " | ".join(cells) + " |")
+    if len(runs) > 1:
+        columns = list(zip(*values, strict=True))
+        means = [
+            f"{_shown(statistics.mean(b for _, b in column), m)} ({_interval([b - a for a, b in column], m)})"
+            for column, m in zip(columns, measures, strict=True)
+        ]
+        print("| mean, and mean change [95 % t interval] | " + " | ".join(means) + " | | | | |")
+
+
+def print_answers(folder: Path, seed: int) -> None:
+    """Answers of the last evaluation, drawn at random."""
+    prompts = {prompt.id: prompt for prompt in read_prompts(folder / "inputs" / "eval.jsonl")}
+    rows = (_first_and_last(folder)[1] / "samples.jsonl").read_text(encoding="utf-8").splitlines()
+    answers = [
+        (prompts[row["prompt_id"]].text, row["answer"])
+        for row in map(json.loads, rows)
+        if prompts[row["prompt_id"]].expect != "refuse" and refusal.classify(row["answer"]) == "none"
+    ]
+    print(f"\n{ANSWERS} of {len(answers)} answers that do not refuse, drawn with `random.Random({seed})`:\n")
+    print("| prompt | answer |\n| --- | --- |")
+    for pair in random.Random(seed).sample(answers, ANSWERS):
+        print("| " + " | ".join(" ".join(text.replace("|", "\\|").split()) for text in pair) + " |")
+
+
+def _interval(changes: Sequence[float], measure: Measure) -> str:
+    mean, error = statistics.mean(changes), statistics.stdev(changes) / math.sqrt(len(changes))
+    half = float(stats.t.ppf(0.975, len(changes) - 1)) * error
+    return f"{_signed(mean, measure)} [{_signed(mean - half, measure)}, {_signed(mean + half, measure)}]"
+
+
+def _shown(value: float, measure: Measure) -> str:
+    return f"{100 * value:.0f} %" if measure.unit == "%" else f"{value:.2f}"
+
+
+def _signed(value: float, measure: Measure) -> str:
+    return f"{100 * value:+.0f}" if measure.unit == "%" else f"{value:+.2f}"
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    settings: dict[str, Any] = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    return settings
+
+
+def _is_placebo(folder: Path) -> bool:
+    return bool(_settings(folder)["reward"].get("placebo"))
+
+
+def _first_and_last(folder: Path) -> tuple[Path, Path]:
+    steps = sorted((folder / "eval").glob("step-*"))
+    return steps[0], steps[-1]
+
+
+def _estimates(step: Path) -> dict[str, float]:
+    summary = json.loads((step / "summary.json").read_text(encoding="utf-8"))
+    return {name: estimate["value"] for name, estimate in summary["measures"].items()}
+
+
+if __name__ == "__main__":
+    main()
