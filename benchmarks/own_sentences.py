@@ -7,7 +7,7 @@ several answers per prompt that `expect` comply, sampled at a low temperature wi
 that are a whole sentence, neither refuse nor echo the prompt, and do not begin like a stock phrase; of these the one
 that fits its prompt best (`models.prompt_fit`). Read them before you train on them.
 
-Not here: training (`ppo train`), which of the examples a recipe takes (`recipe_search/`).
+Not here: training (`ppo train`), which of the examples a recipe takes (read them).
 """
 
 from __future__ import annotations

@@ -1,17 +1,24 @@
 """Simulated comparisons: how often `ppo compare` reports a change that is chance, and how often its intervals cover.
 
-Three questions, answered with the functions that the command uses:
+Six questions, answered with the functions that the command uses:
 
 - false alarms: both arms are one policy, sampled twice. In how many comparisons is the primary measure CHANGED, and in
   how many any other headline?
 - coverage: the arms differ by a known amount. How many 95 % intervals contain it?
 - equivalence: if that amount were the smallest that matters, how many 90 % intervals would lie within it, so that a
   difference that matters would be called EQUIVALENT?
+- ends: the same two for rates near 0 and 1 and few prompts, whose answers are more or less alike.
+- flips: how many prompts flip by chance, and how many the comparison says would?
+- clusters: the topics of the prompts change on their own. How many intervals contain no change, and how many swap tests
+  see one, with `evaluation.cluster` and without?
 
 Each prompt has its own probability of a refusal and its own typical length, common to both arms; an answer is a draw.
 
     python benchmarks/simulate_comparisons.py alarms --rounds 1000 --begin 0 --to alarms-0.json
     python benchmarks/simulate_comparisons.py coverage --rounds 1000 --prompts 60 --to coverage-60.json
+    python benchmarks/simulate_comparisons.py ends --rounds 1000 --prompts 20 --to ends-20.json
+    python benchmarks/simulate_comparisons.py flips --rounds 300 --prompts 120 --to flips-120.json
+    python benchmarks/simulate_comparisons.py clusters --rounds 300 --to clusters.json
     python benchmarks/simulate_comparisons.py show alarms-*.json coverage-*.json
 
 Not here: the effect of the training seed, which no interval over prompts covers.
@@ -21,6 +28,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import itertools
 import json
 import time
 from collections import Counter
@@ -29,12 +37,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, ndtri
+from scipy.special import expit, ndtr, ndtri
+from scipy.stats import beta
 
 from ppo_cli.behaviours.measures import HEADLINES, measure_named
 from ppo_cli.records.answers import Prompt
-from ppo_cli.stats import intervals, significance
-from ppo_cli.stats.comparison import compare
+from ppo_cli.stats import intervals, resampling
+from ppo_cli.stats.comparison import MIN_FLIP_SHARE, compare, expected_flip_rate
 from ppo_cli.stats.intervals import paired_difference
 from ppo_cli.stats.label_matrix import Floats, LabelMatrix
 from ppo_cli.stats.measure_statistics import PromptStatistics
@@ -43,6 +52,24 @@ SPREAD = 1.5
 """Standard deviation of the prompts' log-odds of being refused; about that of the refusal experiment."""
 PRIMARIES = ("refusal.separation", "refusal.safe", "length.tokens", "ending.eos")
 SAMPLES = (1, 4)
+ALIKE = (0.0, 0.3, 0.8)
+"""Correlations between the answers to one prompt that rates near 0 and 1 are simulated with."""
+RATE_PAIRS = ((0.02, 0.02), (0.02, 0.07), (0.5, 0.5), (0.5, 0.55), (0.98, 0.98), (0.98, 0.93))
+"""Rates of A and B; where they differ, by the smallest change that matters."""
+SEPARATION_PAIRS = (((0.98, 0.02), 0.0), ((0.98, 0.02), -0.3), ((0.98, 0.5), -0.3), ((0.5, 0.5), -0.3))
+"""Refusal rates of A on unsafe and safe prompts, and how much lower d′ of B is, by its rate on unsafe prompts."""
+
+
+TOPICS = (
+    ("refusal.safe", 8, 15, 0.2),
+    ("refusal.safe", 12, 10, 0.2),
+    ("refusal.safe", 20, 6, 0.15),
+    ("refusal.safe", 20, 12, 0.15),
+    ("refusal.safe", 20, 6, 0.0),
+    ("refusal.separation", 20, 6, 0.15),
+    ("length.tokens", 20, 6, 0.15),
+)
+"""Measure, topics, prompts per topic, and the standard deviation of a topic's own change of the refusal rate."""
 
 
 def made_prompts(count: int) -> list[Prompt]:
@@ -96,7 +123,7 @@ def alarms(rounds: int, begin: int, count: int) -> dict[str, Any]:
         generator = np.random.default_rng([7, number])
         primary, samples = PRIMARIES[number % len(PRIMARIES)], SAMPLES[number // len(PRIMARIES) % len(SAMPLES)]
         log_odds, lengths = prompt_parameters(generator, prompts)
-        a, b = (matrix(prompts, drawn_labels(generator, log_odds[0], lengths[0], samples)) for _ in range(2))
+        a, b = (matrix(prompts, drawn_labels(generator, log_odds[0], lengths[0], samples), text) for text in "ab")
         result = compare(("a", "b"), a, b, measures, by_id, primary=primary, smallest_effect=5.0)
         verdicts = {change.name: change.verdict for change in result.changes}
         key = f"{count} prompts x {samples}, {primary}"
@@ -117,7 +144,10 @@ def coverage(rounds: int, count: int) -> dict[str, Any]:
         generator = np.random.default_rng([8, count, number])
         log_odds, lengths = prompt_parameters(generator, prompts, shift, spread)
         for samples in SAMPLES:
-            a, b = (matrix(prompts, drawn_labels(generator, log_odds[arm], lengths[arm], samples)) for arm in range(2))
+            a, b = (
+                matrix(prompts, drawn_labels(generator, log_odds[arm], lengths[arm], samples), "ab"[arm])
+                for arm in range(2)
+            )
             for name, value in truth.items():
                 result = paired_difference(measure_named(name), a, b)
                 low_90, high_90 = result.interval_90
@@ -145,13 +175,107 @@ def true_differences(shift: float, spread: float) -> dict[str, float]:
     }
 
 
-def matrix(prompts: Sequence[Prompt], labels: dict[str, Floats]) -> LabelMatrix:
+def ends(rounds: int, count: int) -> dict[str, Any]:
+    """Coverage and wrong equivalence for rates near 0 and 1: the worst of ALIKE, by measure, rates and samples."""
+    worst: dict[str, dict[str, float]] = {"covered": {}, "wrongly equivalent": {}}
+    half = [Prompt(id=f"p{i:04d}", text="x", expect=("refuse", "comply")[i % 2], category="x") for i in range(count)]
+    safe = [Prompt(id=f"p{i:04d}", text="x", expect="comply", category="x") for i in range(count)]
+    cases = [("refusal.safe", safe, ((a, a), (b, b)), b - a, 0.05) for a, b in RATE_PAIRS]
+    for (hits, alarms), lower in SEPARATION_PAIRS:
+        after = (float(ndtr(ndtri(hits) + lower)), alarms)
+        cases.append(("refusal.separation", half, ((hits, alarms), after), lower, 0.3))
+    for (name, prompts, rates, truth, margin), samples, alike in itertools.product(cases, (1, 3), ALIKE):
+        generator = np.random.default_rng([10, count, samples, int(100 * alike)])
+        unsafe = np.array([prompt.expect == "refuse" for prompt in prompts])
+        covered = equivalent = 0
+        for _ in range(rounds):
+            places = generator.random(count)  # of each prompt among the others, the same for A and B
+            a, b = (
+                labels_at(generator, prompts, places, np.where(unsafe, *arm), alike, samples, text)
+                for arm, text in zip(rates, "ab", strict=True)
+            )
+            result = paired_difference(measure_named(name), a, b)
+            if result is None:  # d′ of a policy that refuses all or nothing
+                covered += 1
+                continue
+            covered += result.low_95 - 1e-9 <= truth <= result.high_95 + 1e-9
+            equivalent += result.interval_90[0] > -margin and result.interval_90[1] < margin
+        key = f"{name} {rates[0][0]:g}, {rates[0][1]:g}, change {truth:+.2f} x {samples}"
+        if name == "refusal.safe":
+            key = f"{name} {rates[0][1]:g} to {rates[1][1]:g} x {samples}"
+        worst["covered"][key] = min(worst["covered"].get(key, 1.0), covered / rounds)
+        if truth:
+            highest = worst["wrongly equivalent"].get(key, 0.0)
+            worst["wrongly equivalent"][key] = max(highest, equivalent / rounds)
+    return {"type": "ends", "prompts": count, "rounds": rounds, **worst}
+
+
+def labels_at(
+    generator: np.random.Generator,
+    prompts: Sequence[Prompt],
+    places: Floats,
+    rates: Floats,
+    alike: float,
+    samples: int,
+    text: str,
+) -> LabelMatrix:
+    """Refusals of prompts whose own rates are from a beta distribution, each at its place in it."""
+    own = rates if alike == 0 else beta.ppf(places, rates * (1 / alike - 1), (1 - rates) * (1 / alike - 1))
+    refused = (generator.random((len(prompts), samples)) < own[:, None]).astype(float)
+    return matrix(prompts, {"refused": refused}, text)
+
+
+def flips(rounds: int, count: int) -> dict[str, Any]:
+    """Prompts that flip between two samplings of one policy, and how many were expected, by samples per prompt."""
+    prompts, shares = made_prompts(count), {}
+    for samples in (2, 3, 4, 8):
+        found, expected = 0.0, 0.0
+        for number in range(rounds):
+            generator = np.random.default_rng([11, count, samples, number])
+            log_odds, lengths = prompt_parameters(generator, prompts)
+            a, b = (drawn_labels(generator, log_odds[0], lengths[0], samples)["refused"] for _ in range(2))
+            found += float((np.abs(a.mean(axis=1) - b.mean(axis=1)) >= MIN_FLIP_SHARE).mean()) / rounds
+            expected += (expected_flip_rate(a) or 0.0) / rounds
+        shares[str(samples)] = {"flipped": found, "expected": expected}
+    return {"type": "flips", "prompts": count, "rounds": rounds, "shares": shares}
+
+
+def clusters(rounds: int, count: int) -> dict[str, Any]:  # noqa: ARG001 - each case has its own number of prompts
+    """How often intervals contain no change, and swap tests see one, with clusters and without, by case."""
+    rows = {}
+    for name, topics, size, spread in TOPICS:
+        generator, prompts = np.random.default_rng([12, topics, size]), topics * size
+        kinds = ("comply", "refuse") if name == "refusal.separation" else ("comply", "comply")
+        asked = [
+            Prompt(id=f"p{i:04d}", text="x", category=f"topic.{i // size}", expect=kinds[i // size % 2])
+            for i in range(prompts)
+        ]
+        found: Counter[str] = Counter()
+        for _ in range(rounds):
+            moved = np.repeat(generator.normal(0, spread, topics), size)[:, None]
+            arms = []
+            for text, sign in (("a", -0.5), ("b", 0.5)):
+                refused = (generator.random((prompts, 3)) < 0.5 + sign * moved).astype(float)
+                arms.append(matrix(asked, {"refused": refused, "tokens": 5 + refused}, text))
+            for by in ("category", None):
+                one, other = (arm.clustered(by, {}) for arm in arms)
+                result = paired_difference(measure_named(name), one, other)
+                found[f"covered {by}"] += result.low_95 <= 0 <= result.high_95
+                found[f"seen {by}"] += result.p_value < 0.05
+        rows[f"{name} | {topics} x {size} | {spread:g}"] = [
+            found[key] / rounds for key in ("covered category", "covered None", "seen category", "seen None")
+        ]
+    return {"type": "clusters", "rounds": rounds, "rows": rows}
+
+
+def matrix(prompts: Sequence[Prompt], labels: dict[str, Floats], text: str = "") -> LabelMatrix:
+    """A policy's labels; two policies whose answers are other words must have other texts."""
     return LabelMatrix(
         prompt_ids=tuple(prompt.id for prompt in prompts),
         categories=tuple(prompt.category for prompt in prompts),
         expects=tuple(prompt.expect for prompt in prompts),
         labels=labels,
-        texts=tuple(("",) * next(iter(labels.values())).shape[1] for _ in prompts),
+        texts=tuple((text,) * next(iter(labels.values())).shape[1] for _ in prompts),
     )
 
 
@@ -176,33 +300,50 @@ def show(files: Sequence[str]) -> None:
         n = counts[f"{key}: comparisons"]
         own, others = counts[f"{key}: CHANGED"] / n, counts[f"{key}: another headline CHANGED"] / n
         print(f"| {key} | {n} | {own:.2%} | {others:.2%} |")
-    for what in ("covered", "wrongly equivalent"):
-        by_size = {part["prompts"]: part[what] for part in parts if part["type"] == "coverage"}
+    for kind, what in itertools.product(("coverage", "ends"), ("covered", "wrongly equivalent")):
+        by_size = {part["prompts"]: part[what] for part in parts if part["type"] == kind}
         sizes = sorted(by_size)
         headings = " | ".join(f"{size} prompts" for size in sizes)
         print(f"\n| measure x samples | {headings} |\n|{' --- |' * (len(sizes) + 1)}")
         for key in sorted({key for shares in by_size.values() for key in shares}):
             print(f"| {key} | {' | '.join(f'{by_size[size][key]:.1%}' for size in sizes)} |")
+    _show_flips_and_clusters(parts)
+
+
+def _show_flips_and_clusters(parts: Sequence[dict[str, Any]]) -> None:
+    for part in parts:
+        if part["type"] == "clusters":
+            for key, (*covered, seen, alone) in part["rows"].items():
+                print(f"| {key} | {covered[0]:.1%} | {covered[1]:.1%} | {seen:.1%}, {alone:.1%} |")
+        if part["type"] == "flips":
+            print(f"\n| answers per prompt | flipped of {part['prompts']} | expected |\n| --- | --- | --- |")
+            for samples, share in part["shares"].items():
+                flipped, expected = (share[name] * part["prompts"] for name in ("flipped", "expected"))
+                print(f"| {samples} | {flipped:.1f} | {expected:.1f} ({expected / flipped - 1:+.0%}) |")
 
 
 def draw_once() -> None:
     """Caches the resamples: they are the same in every comparison of as many prompts, so no number changes."""
     weights, swaps = intervals.bootstrap_weights, functools.cache(intervals.random_swaps)
-    cached: dict[tuple[str, bytes], Floats] = {}
+    cached: dict[tuple[str, bytes, bytes | None], Floats] = {}
 
     def cached_weights(statistics: PromptStatistics, owner: str) -> Floats:
-        key = (owner, statistics.strata.tobytes())
+        key = (
+            owner,
+            statistics.strata.tobytes(),
+            None if statistics.clusters is None else statistics.clusters.tobytes(),
+        )
         if key not in cached:
             cached[key] = weights(statistics, owner)
         return cached[key]
 
     intervals.bootstrap_weights = cached_weights
-    intervals.random_swaps = significance.random_swaps = swaps
+    intervals.random_swaps = resampling.random_swaps = swaps
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["alarms", "coverage", "show"])
+    parser.add_argument("what", choices=["alarms", "coverage", "ends", "flips", "clusters", "show"])
     parser.add_argument("files", nargs="*")
     parser.add_argument("--rounds", type=int, default=1000)
     parser.add_argument("--begin", type=int, default=0)
@@ -214,10 +355,11 @@ def main() -> None:
         return
     draw_once()
     started = time.perf_counter()
+    simulate = {"coverage": coverage, "ends": ends, "flips": flips, "clusters": clusters}
     result = (
         alarms(chosen.rounds, chosen.begin, chosen.prompts)
         if chosen.what == "alarms"
-        else coverage(chosen.rounds, chosen.prompts)
+        else simulate[chosen.what](chosen.rounds, chosen.prompts)
     )
     result["seconds"] = round(time.perf_counter() - started, 1)
     text = json.dumps(result, indent=1)

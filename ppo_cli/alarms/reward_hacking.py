@@ -26,6 +26,7 @@ from ppo_cli.alarms.run_history import RunHistory, format_change, improvement, r
 from ppo_cli.behaviours import refusal
 from ppo_cli.records.checks import Alarm
 from ppo_cli.records.training import Episode
+from ppo_cli.stats.intervals import why_no_value
 from ppo_cli.text.numbers import format_number
 from ppo_cli.text.openings import opening
 
@@ -96,6 +97,8 @@ def _behaviour_did_not_follow(history: RunHistory) -> tuple[str, ...]:
         stayed = improvement(history.primary, change) <= 0 or change.verdict == "EQUIVALENT"
         if stayed:
             evidence.append(f"{reward}, and {format_change(history.primary, change)} did not follow")
+    elif (why := why_no_value(history.primary, history.after)) is not None:
+        evidence.append(f"{reward}, and the policy {why}, so {history.primary.name} did not follow")
     for measure in history.measures.values():
         change = history.change(measure.name)
         shown = not measure.eval_only or measure.family == history.primary.family

@@ -35,8 +35,9 @@ def compare(
     fail_if: Annotated[
         list[str] | None,
         typer.Option(
-            help="Exit with code 100 if this holds: 'refusal.safe > 0.2' for the value of the last run, "
-            "'change(refusal.safe) > 10%' for its change. May be given more than once.",
+            help="Exit with code 100 unless the 95 % interval rules this out: 'refusal.safe > 0.2' for the value of "
+            "the last run, 'change(refusal.safe) > 10%' for its change. 'estimate(refusal.safe) > 0.2' and "
+            "'estimate(change(refusal.safe)) > 10%' judge the estimate alone. May be given more than once.",
             metavar="CONDITION",
         ),
     ] = None,
@@ -86,6 +87,8 @@ def compare(
         if met:
             from ppo_cli.reports.formatting import condition_sentence
 
+            more = "" if all(condition.estimate_meets for condition in met) else " What is not ruled out needs more "
+            more += "prompts; estimate(…) judges the estimate alone." if more else ""
             raise FailConditionError(
-                f"--fail-if: {'; '.join(map(condition_sentence, met))}.", "Read the flipped answers above."
+                f"--fail-if: {'; '.join(map(condition_sentence, met))}.", f"Read the flipped answers above.{more}"
             )

@@ -39,7 +39,7 @@ from ppo_cli.prompts.preference_pairs import Pair, PairFile, read_pair_file
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.records.events import EventHandler, Notice, Phase
 from ppo_cli.rewards.classifier import scorer_in, token_ids
-from ppo_cli.stats.intervals import wilson
+from ppo_cli.stats.score_intervals import wilson
 
 TRAINING_VERSION = 3
 """Raised whenever the training below gives other weights, or its manifest other keys; it is part of the cache key."""

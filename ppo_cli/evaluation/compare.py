@@ -154,10 +154,11 @@ def _result(pair: _Pair, allow_confounded: bool) -> ComparisonResult:
     if not prompts:
         raise NotComparableError(f"{a.name} and {b.name} have no prompt in common.", "Evaluate both on one set.")
     dropped = len(set(a.evaluated.prompts) | set(b.evaluated.prompts)) - len(prompts)
+    settings = min((a, b), key=lambda run: run.records.state.started).experiment.evaluation
+    primary, arms = settings.primary, (pair.before, pair.after)
     matrices = common_matrices(
-        *([run.evaluated.matrix.only(prompts) for run in arm] for arm in (pair.before, pair.after))
+        *([run.evaluated.matrix.only(prompts).clustered(settings.cluster, prompts) for run in arm] for arm in arms)
     )
-    primary = min((a, b), key=lambda run: run.records.state.started).experiment.evaluation.primary
     result = ComparisonResult(
         before=_display_name(pair.before),
         after=_display_name(pair.after),
@@ -225,7 +226,9 @@ def _comparison(pair: _Pair, matrices: Sequence[Sequence[LabelMatrix]], prompts:
         settings.smallest_effect,
     )
     terms = {**a.experiment.reward.terms, **b.experiment.reward.terms}
-    return replace(comparison, rewarded_measures=measures_also_rewarded(terms))
+    return replace(
+        comparison, rewarded_measures=measures_also_rewarded(terms), smallest_effect=settings.smallest_effect
+    )
 
 
 def _suggest_first_run(checked: Comparability) -> str:

@@ -341,4 +341,5 @@ def _result(target: EvaluationTarget, evaluated: EvaluationData, baseline: Evalu
         rewarded_measures=measures_also_rewarded(experiment.reward.terms),
         human_labels=summarise_human_labels(evaluated, baseline),
         categories=by_category(evaluated.matrix, baseline.matrix if baseline else None, BY_CATEGORY),
+        chosen_on=target.chosen_on,
     )

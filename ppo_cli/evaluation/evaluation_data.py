@@ -87,7 +87,9 @@ def label_evaluation(
         name=name,
         prompts={prompt.id: prompt for prompt in prompts if prompt.id in answered},
         labelled=labelled,
-        matrix=label_matrix(labelled),
+        matrix=label_matrix(labelled).clustered(
+            experiment.evaluation.cluster if experiment else None, {prompt.id: prompt for prompt in prompts}
+        ),
         partial=partial,
     )
 
@@ -149,7 +151,11 @@ def compare_with_baseline(
         primary=experiment.evaluation.primary,
         smallest_effect=experiment.evaluation.smallest_effect,
     )
-    return replace(comparison, rewarded_measures=measures_also_rewarded(experiment.reward.terms))
+    return replace(
+        comparison,
+        rewarded_measures=measures_also_rewarded(experiment.reward.terms),
+        smallest_effect=experiment.evaluation.smallest_effect,
+    )
 
 
 def _label(prompts: Sequence[Prompt], samples: Sequence[Sample], experiment: Experiment | None) -> list[LabelledAnswer]:

@@ -18,8 +18,8 @@ from ppo_cli.records.answers import Prompt
 from ppo_cli.records.comparisons import Comparison, HumanLabelNote
 from ppo_cli.records.measures import HumanLabels, LabelledAnswer
 from ppo_cli.stats.comparison import compare, compare_groups
-from ppo_cli.stats.intervals import wilson
 from ppo_cli.stats.label_matrix import LabelMatrix, label_matrix
+from ppo_cli.stats.score_intervals import wilson
 from ppo_cli.store.labels import Judgement, read_labels
 from ppo_cli.store.layout import RunLayout, step_of
 
@@ -41,11 +41,16 @@ class HumanLabelledAnswers:
     """With the person's labels; a partial refusal counts as a refusal."""
     agree: int
     """Answers that the rule labels as the person does."""
+    clusters: Mapping[str, str] | None = None
+    """The cluster of each prompt, by its id; None takes each prompt alone."""
 
     @cached_property
     def matrix(self) -> LabelMatrix:
         """The same labels as an array."""
-        return label_matrix(self.labelled)
+        matrix = label_matrix(self.labelled)
+        if self.clusters is None:
+            return matrix
+        return replace(matrix, clusters=tuple(self.clusters[prompt_id] for prompt_id in matrix.prompt_ids))
 
 
 def read_human_labels(evaluated: EvaluationData) -> HumanLabelledAnswers | None:
@@ -62,11 +67,13 @@ def read_human_labels(evaluated: EvaluationData) -> HumanLabelledAnswers | None:
     given = {key: judgement for key, judgement in sorted(labels.items()) if judgement != "skip"}
     if not given:
         return None
+    ids, clusters = evaluated.matrix.prompt_ids, evaluated.matrix.clusters
     return HumanLabelledAnswers(
         labelled=tuple(
             replace(by_key[key], labels={"refused": _refused(judgement)}) for key, judgement in given.items()
         ),
         agree=sum(by_key[key].labels["refused"] == _refused(judgement) for key, judgement in given.items()),
+        clusters=None if clusters is None else dict(zip(ids, clusters, strict=True)),
     )
 
 
@@ -137,7 +144,7 @@ def with_human_labels(
         primary=comparison.primary,
         smallest_effect=smallest_effect,
     )
-    replaced = {change.name: change for change in by_people.changes if change.difference is not None}
+    replaced = {change.name: change for change in by_people.changes if change.difference is not None or change.reason}
     return replace(
         comparison,
         changes=tuple(replaced.get(change.name, change) for change in comparison.changes),

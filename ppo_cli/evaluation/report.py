@@ -135,6 +135,7 @@ def _page(
     first = min(runs.values(), key=lambda run: run.records.state.started)  # its primary measure decides the verdict
     return Page(
         title=title,
+        experiment=_experiment_name(list(runs.values())),
         goal=next(iter(runs.values())).experiment.goal,
         comparison=comparison,
         result=result,
@@ -147,6 +148,11 @@ def _page(
         rules=RULES_VERSION,
         advice=result.advice if result else first.findings.advice,
     )
+
+
+def _experiment_name(runs: Sequence[ComparedRun]) -> str:
+    """The name of the experiment; those of all runs where they differ."""
+    return " and ".join(dict.fromkeys(run.experiment.name for run in runs))
 
 
 def _answers(evaluated: EvaluationData) -> PolicyAnswers:
@@ -183,6 +189,8 @@ def _run_panel(letter: str, run: ComparedRun) -> RunPanel:
         interim_prompts=series.prompts,
         provenance=run.records.provenance,
         alarms=run.findings.alarms,
+        started=state.started,
+        ended=state.ended or "",
     )
 
 

@@ -8,12 +8,12 @@ Never imports torch. Not here: the alarms (`alarms`), how they are shown (`repor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from ppo_cli.alarms import check_all
-from ppo_cli.alarms.advice import suggest_after_comparison, suggest_after_training
+from ppo_cli.alarms.advice import command_line, suggest_after_comparison, suggest_after_training
 from ppo_cli.alarms.run_history import RunHistory
 from ppo_cli.behaviours.measures import MEASURES, measure_named
 from ppo_cli.errors import IntegrityError
@@ -21,7 +21,6 @@ from ppo_cli.evaluation.evaluation_data import EvaluationData, compare_with_base
 from ppo_cli.evaluation.run_records import RunRecords
 from ppo_cli.records.checks import Advice, Alarm
 from ppo_cli.records.comparisons import Comparison
-from ppo_cli.records.program import command
 from ppo_cli.records.results import ComparisonResult
 from ppo_cli.stats.label_matrix import common_matrices
 from ppo_cli.store.evaluations import is_complete
@@ -144,10 +143,14 @@ def _saved(run: Run, step: int) -> Findings | None:
     try:
         alarms = tuple(Alarm(**{**row, "evidence": tuple(row["evidence"])}) for row in record["alarms"])
         advice = record.get("advice")
-        line = command("train", run.layout.config, f"{advice['key']}={advice['value']}") if advice else ""
+        line = _command_of(run, advice) if advice else ""
         return Findings(alarms=alarms, advice=Advice(**advice, command=line) if advice else None)
     except (KeyError, TypeError):
         raise IntegrityError(f"{run.layout.alarms} is damaged.", "Delete it: it can be made again.") from None
+
+
+def _command_of(run: Run, advice: Mapping[str, str]) -> str:
+    return command_line(advice["key"], advice["value"], run.layout.config, run.experiment().round)
 
 
 def _run_history(

@@ -59,6 +59,17 @@ class EvaluationTarget:
         return step_of(Path(self.checkpoint).absolute()) if self.records else None
 
     @property
+    def chosen_on(self) -> int | None:
+        """How many of the prompts this checkpoint was chosen on as the run's best; None for any other, or on others."""
+        if self.records is None or self.other_prompts is not None or self.step is None:
+            return None
+        state = self.records.run.state()
+        if self.step != state.best_step or self.step == state.updates_done:  # the last needed no choice
+            return None
+        interim = self.experiment.evaluation.interim_prompts
+        return min(interim, len(self.prompts)) if interim else len(self.prompts)
+
+    @property
     def prompt_set(self) -> str:
         """What summary.json calls the prompts."""
         return self.other_prompts.name if self.other_prompts else "eval"

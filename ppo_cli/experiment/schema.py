@@ -131,6 +131,8 @@ class Evaluation(ConfigGroup):
     """The one measure that the verdict is about."""
     smallest_effect: Annotated[float, FROZEN, Field(gt=0.0)] = 0.3
     """Smallest change of the primary measure that would matter to you, in its unit."""
+    cluster: Annotated[Literal["category", "pair_id"] | None, FREE] = None
+    """Prompts that vary together, by this field: intervals and tests are over them; null takes each prompt alone."""
 
 
 class Reward(ConfigGroup):

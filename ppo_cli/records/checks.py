@@ -28,11 +28,13 @@ class Alarm:
 
 @dataclass(frozen=True, kw_only=True)
 class Advice:
-    """The one change to try next."""
+    """The one step to try next."""
 
     key: str
+    """A config key; or a step that changes none: `--seeds`, `eval` (more prompts), `report` (read the answers),
+    `rehearse` (read what the reward prefers)."""
     value: str
-    """As it would be typed."""
+    """As it would be typed; empty for a step without one."""
     reason: str
     command: str
     """Ready to paste."""

@@ -43,6 +43,8 @@ class MeasureChange:
     minimum_detectable: float | None
     """Smallest |difference| that 80 % of such comparisons would detect."""
     verdict: Verdict
+    reason: str | None = None
+    """Why there is no difference although there is data, as of d′ where a policy refuses everything."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +119,8 @@ class Comparison:
     samples_per_prompt: int
     human_labels: HumanLabelNote | None = None
     """The changes that are made from human labels, where there are enough of both; flips always use the rule."""
+    smallest_effect: float | None = None
+    """The smallest change of the primary measure that matters, as the config gives it; None where none was given."""
 
     @property
     def verdict(self) -> Verdict:
@@ -180,8 +184,12 @@ class FailConditionResult:
     condition: str
     measure: str
     of: Literal["value", "change"]
+    by: Literal["bound", "estimate"] = "bound"
+    """Whether the end of the interval was compared with the number, or the estimate."""
     value: float
     low_95: float | None
     high_95: float | None
     """95 % interval over prompts."""
+    estimate_meets: bool = True
+    """Whether the estimate itself meets the condition."""
     failed: bool

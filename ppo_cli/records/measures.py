@@ -129,6 +129,8 @@ class Estimate:
     high_95: float | None
     prompts: int
     """Prompts with data for it."""
+    reason: str | None = None
+    """Why there is no value although there is data, as d′ of a policy that refuses everything."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,6 +65,8 @@ class EvaluationResult:
     """One per category of prompts; empty where there is only one category."""
     human_labels: HumanLabels | None = None
     """Human labels of the same step; None where there are none."""
+    chosen_on: int | None = None
+    """How many of the prompts the checkpoint was chosen on, as the best of several evaluations; None if it was not."""
 
 
 @short_repr("name", "labels", "answers", "prompts", "estimates")

@@ -12,6 +12,10 @@ from rich.cells import cell_len
 from ppo_cli.behaviours.measures import measure_named
 from ppo_cli.records.comparisons import Comparison, FailConditionResult, HumanLabelNote, MeasureChange
 from ppo_cli.records.measures import Calibration, Estimate, Measure
+from ppo_cli.stats import corpus_metrics
+from ppo_cli.stats.intervals import CORPUS_DRAWS
+from ppo_cli.stats.power import detectable_after_holm
+from ppo_cli.stats.resampling import DRAWS
 from ppo_cli.text.printable import printable
 
 MISSING = "–"
@@ -42,6 +46,11 @@ def difference(measure: Measure, number: float | None) -> str:
     return signed(scale * number, digits) + (" pp" if measure.unit == "%" else "")
 
 
+def was_and_is(measure: Measure, change: MeasureChange) -> str:
+    """A measure before and after, without an interval: `refusal of unsafe prompts 85.0 % → 38.0 %`."""
+    return f"{measure.title.strip()} {value(measure, change.before)} → {value(measure, change.after)}"
+
+
 def interval(measure: Measure, low: float | None, high: float | None) -> str:
     """An interval of a difference: `[−19.1, −5.6]`."""
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
@@ -54,6 +63,8 @@ def interval(measure: Measure, low: float | None, high: float | None) -> str:
 
 def estimate(measure: Measure, result: Estimate) -> str:
     """A value with its interval: `18.0 % [13.9, 22.9]`."""
+    if result.value is None and result.reason is not None:
+        return f"{MISSING} ({result.reason})"
     if result.low_95 is None or result.high_95 is None:
         return value(measure, result.value)
     scale, digits = _scale(measure)
@@ -86,16 +97,38 @@ def percent(rate: float) -> str:
     return f"{100 * rate:.0f} %"
 
 
-def p_value(number: float | None) -> str:
-    """`p = 0.012`, or an inequality where it is tiny."""
+def p_value(number: float | None, *, at_least: bool = False) -> str:
+    """`p = 0.012`, or an inequality where it is tiny or the smallest that its test can give.
+
+    Args:
+        number: the p-value.
+        at_least: whether its test could give no smaller one.
+    """
     if number is None:
         return ""
-    return f"p = {number:.2g}" if number >= 0.0001 else "p < 0.0001"
+    if number < 0.0001:
+        return "p < 0.0001"
+    return f"p < {_rounded_up(number):g}" if at_least else f"p = {number:.2g}"
 
 
-def p_number(number: float | None) -> str:
-    """The same for a column of p-values: `0.012`, `< 0.0001`."""
-    return p_value(number).removeprefix("p = ").removeprefix("p ") or MISSING
+def p_number(number: float | None, *, at_least: bool = False) -> str:
+    """The same for a column of p-values: `0.012`, `< 0.00025`."""
+    return p_value(number, at_least=at_least).removeprefix("p = ").removeprefix("p ") or MISSING
+
+
+def is_smallest_p(measure: Measure, change: MeasureChange) -> bool:
+    """Whether no smaller p-value was possible: no random swap gave a difference as large as the observed one."""
+    if change.p_value is None:
+        return False
+    corpus = measure.statistic in corpus_metrics.CORPORA
+    draws = corpus_metrics.DRAWS.get(measure.statistic, CORPUS_DRAWS) if corpus else DRAWS
+    return math.isclose(change.p_value, 1 / (draws + 1))
+
+
+def _rounded_up(number: float) -> float:
+    """To two digits, upwards: what is below the number is below this too."""
+    unit = 10.0 ** (math.floor(math.log10(number)) - 1)
+    return float(f"{math.ceil(number / unit - 1e-9) * unit:.2g}")
 
 
 def arrow(measure: Measure, change: MeasureChange) -> str:
@@ -119,9 +152,35 @@ def is_better(measure: Measure, change: MeasureChange) -> bool:
     return arrow(measure, change).endswith("✓")
 
 
-def detectable_change(measure: Measure, change: MeasureChange) -> str:
-    """The smallest difference that could have been detected; empty where it is not known."""
-    return "" if change.minimum_detectable is None else difference(measure, change.minimum_detectable).removeprefix("+")
+def margin(measure: Measure, comparison: Comparison) -> str:
+    """The smallest change that matters: `±5.0 pp`, `±0.30`, `×0.90 to ×1.11`."""
+    size = measure.equivalence_margin
+    if measure.name == comparison.primary and comparison.smallest_effect is not None:
+        size = comparison.smallest_effect / (100 if measure.unit == "%" else 1)
+    if measure.statistic == "geometric_mean":
+        return f"×{math.exp(-size):.2f} to ×{math.exp(size):.2f}"
+    return f"±{difference(measure, size).removeprefix('+')}"
+
+
+def detectable_change(measure: Measure, change: MeasureChange, comparison: Comparison | None = None) -> str:
+    """The smallest difference that could have been detected; empty where it is not known.
+
+    Args:
+        measure: the measure.
+        change: of it.
+        comparison: that it belongs to; a headline besides its primary is corrected with the others by Holm's method.
+    """
+    smallest = change.minimum_detectable
+    if smallest is None:
+        return ""
+    if comparison is not None and change.p_adjusted is not None and not measure.eval_only:
+        is_ratio = measure.statistic == "geometric_mean"
+        tests = sum(
+            other.p_adjusted is not None and not measure_named(other.name).eval_only for other in comparison.changes
+        )
+        smallest = detectable_after_holm(math.log(smallest) if is_ratio else smallest, tests)
+        smallest = math.exp(smallest) if is_ratio else smallest
+    return difference(measure, smallest).removeprefix("+")
 
 
 def marks(comparison: Comparison, name: str) -> str:
@@ -160,7 +219,8 @@ def condition_sentence(result: FailConditionResult) -> str:
     else:
         row = Estimate(name=measure.name, value=result.value, low_95=result.low_95, high_95=result.high_95, prompts=0)
         measured = estimate(measure, row)
-    return f"{result.condition} is {'met' if result.failed else 'not met'}: {measured}"
+    judged = "not met" if not result.failed else "met" if result.estimate_meets else "not ruled out"
+    return f"{result.condition} is {judged}: {measured}"
 
 
 def loss_line(policy: float, critic: float) -> str:
@@ -195,10 +255,18 @@ def one_line(text: str, width: int | None = None) -> str:
     return flat.rstrip() + "…"
 
 
-def verdict_sentence(measure: Measure, change: MeasureChange) -> str:
-    """The result of the comparison for one measure, in one sentence."""
+def verdict_sentence(measure: Measure, change: MeasureChange, comparison: Comparison | None = None) -> str:
+    """The result of the comparison for one measure, in one sentence.
+
+    Args:
+        measure: the measure.
+        change: of it.
+        comparison: that it belongs to, which knows the smallest change that matters.
+    """
     title = measure.title.strip()
     at_start = f"{title[:1].upper()}{title[1:]}"
+    if change.reason is not None:
+        return f"No {title}: {change.reason}, so the two kinds of prompt cannot be told apart."
     if change.difference is None:
         return f"No common data for {title}."
     numbers = (
@@ -211,9 +279,12 @@ def verdict_sentence(measure: Measure, change: MeasureChange) -> str:
             return f"{at_start} {'rose' if rose else 'fell'}: {numbers}."
         case "EQUIVALENT":
             inner = interval(measure, change.low_90, change.high_90)
-            return f"{at_start} stayed within the smallest change that matters (90 % interval {inner}): {numbers}."
+            within = f", {margin(measure, comparison)}" if comparison else ""
+            return (
+                f"{at_start} stayed within the smallest change that matters{within} (90 % interval {inner}): {numbers}."
+            )
         case "NO CHANGE DETECTED":
-            smallest = detectable_change(measure, change)
+            smallest = detectable_change(measure, change, comparison)
             limit = f"; the smallest change this evaluation could detect is {smallest}" if smallest else ""
             return f"No detectable change in {title}: {numbers}{limit}."
         case "info":

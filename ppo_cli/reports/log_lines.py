@@ -16,6 +16,7 @@ from ppo_cli.records.measures import Measure
 from ppo_cli.reports import formatting
 from ppo_cli.reports.alarms import alarm_line
 from ppo_cli.reports.time_left import TimeLeft
+from ppo_cli.reports.verdicts import verdict_label
 
 SILENT_SECONDS = 20.0
 """Time without a line after which one says how far the phase is."""
@@ -127,7 +128,7 @@ class PlainLines:
                     f"step {event.step} against step 0{subset}: {measure.title.strip()} "
                     f"{formatting.value(measure, change.before)} → {formatting.value(measure, change.after)}, "
                     f"{formatting.difference(measure, change.difference)} "
-                    f"{formatting.interval(measure, change.low_95, change.high_95)}  {change.verdict}"
+                    f"{formatting.interval(measure, change.low_95, change.high_95)}  {verdict_label(change)}"
                     f"{_notes(measure, change.name in event.comparison.rewarded_measures)}"
                 )
 

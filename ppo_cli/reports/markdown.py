@@ -12,13 +12,14 @@ import string
 from collections.abc import Iterator, Sequence
 
 from ppo_cli.behaviours.measures import is_headline, measure_named
-from ppo_cli.records.comparisons import Comparison, Flip
+from ppo_cli.records.comparisons import Comparison, Flip, Seeds
 from ppo_cli.records.results import ComparisonResult
 from ppo_cli.reports import formatting
+from ppo_cli.reports.flips import flip_groups
 from ppo_cli.reports.sentences import comparison_sentences, flip_verb, flips_line, seeds_note
-from ppo_cli.reports.tables import footnote_texts, title_with_marks, verdict_words
+from ppo_cli.reports.tables import footnote_texts, title_with_marks
+from ppo_cli.reports.verdicts import verdict_words, worse_sentences
 
-FLIPS_SHOWN = 5
 ANSWER_WIDTH = 200
 SPECIAL = frozenset(string.punctuation) - frozenset(" ,.?%/=")
 """Characters that Markdown or HTML may read as markup; a full stop is markup only at the beginning of a line."""
@@ -44,6 +45,8 @@ def _section(result: ComparisonResult) -> Iterator[str]:
     comparison = result.comparison
     yield f"## {escape_markdown(result.before)} → {escape_markdown(result.after)}\n"
     yield f"Goal: {escape_markdown(result.goal)}\n"
+    for sentence in worse_sentences(comparison):
+        yield f"- **{escape_markdown(sentence)}**"
     for sentence in comparison_sentences(result):
         yield f"- {escape_markdown(sentence)}"
     for key, (old, new) in result.confounders.items():
@@ -55,7 +58,7 @@ def _section(result: ComparisonResult) -> Iterator[str]:
     for condition in result.fail_if:
         yield f"- {escape_markdown(f'--fail-if {formatting.condition_sentence(condition)}')}"
     yield ""
-    yield from _table(comparison)
+    yield from _table(comparison, result.seed_comparison)
     yield ""
     for note in footnote_texts([change.name for change in comparison.changes], comparison.rewarded_measures):
         yield f"{note}\n"
@@ -65,7 +68,7 @@ def _section(result: ComparisonResult) -> Iterator[str]:
     yield f"{seeds_note(result)}\n"
 
 
-def _table(comparison: Comparison) -> Iterator[str]:
+def _table(comparison: Comparison, seeds: Seeds | None) -> Iterator[str]:
     size = f"{comparison.prompts} prompts × {comparison.samples_per_prompt}"
     yield f"| behaviour ({size}) | A | B | change | 95 % interval | | verdict |"
     yield "|---|---:|---:|---:|---:|---|---|"
@@ -81,15 +84,17 @@ def _table(comparison: Comparison) -> Iterator[str]:
             formatting.difference(measure, change.difference),
             formatting.interval(measure, change.low_95, change.high_95),
             formatting.arrow(measure, change).strip(),
-            verdict_words(measure, change),
+            verdict_words(measure, change, comparison, seeds),
         )
         yield f"| {' | '.join(cells)} |"
 
 
 def _flips(comparison: Comparison) -> Iterator[str]:
     yield f"{flips_line(comparison, 'A')}\n"
-    for flip in comparison.flips[:FLIPS_SHOWN]:
-        yield from _flip(flip, flip_verb(comparison))
+    for group in flip_groups(comparison):
+        yield f"{group.title[:1].upper()}{group.title[1:]}\n"
+        for flip in group.shown:
+            yield from _flip(flip, flip_verb(comparison))
 
 
 def _flip(flip: Flip, verb: str) -> Iterator[str]:

@@ -13,10 +13,11 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ppo_cli.behaviours.measures import measure_named
-from ppo_cli.records.comparisons import Comparison, Seeds, SeedSpread
+from ppo_cli.records.comparisons import Comparison, Seeds
 from ppo_cli.records.results import ComparisonResult
 from ppo_cli.reports import formatting
 from ppo_cli.reports.tables import WideOrStacked, plain_text, unwrapped_table
+from ppo_cli.reports.verdicts import differs_over_seeds
 from ppo_cli.stats.seed_variance import MIN_SEEDS
 
 SEVERAL_SEEDS_NOTE = (
@@ -39,13 +40,14 @@ def seeds_sentence(seeds: Seeds, primary: str, treatments: Sequence[str]) -> str
     if spread is None or spread.low_95 is None:
         return f"Over {counts}: seed noise is unknown where a setting has one seed only."
     measure = measure_named(primary)
+    change = f"{measure.title.strip()} {formatting.difference(measure, spread.difference)}"
     numbers = (
-        f"{formatting.difference(measure, spread.difference)}, 95 % interval over seeds and prompts "
+        f"{change}, 95 % interval over seeds and prompts "
         f"{formatting.interval(measure, spread.low_95, spread.high_95)}, Welch {formatting.p_value(spread.welch_p)}"
     )
     if not seeds.enough:
         return f"Over {counts}: {numbers}; {TOO_FEW_SEEDS}."
-    if not _excludes_zero(spread, measure.statistic == "geometric_mean"):
+    if not differs_over_seeds(primary, seeds):
         return f"Over {counts}: {numbers}. Seed noise alone can explain this."
     cause = f"{treatments[0]} made the difference" if len(treatments) == 1 else "no single variable can be named"
     return f"Over {counts}: {numbers}. More than seed noise: {cause}."
@@ -94,12 +96,6 @@ def seed_noise_sentence(result: ComparisonResult) -> str | None:
 
 def _primary_difference(comparison: Comparison) -> float | None:
     return next((change.difference for change in comparison.changes if change.name == comparison.primary), None)
-
-
-def _excludes_zero(spread: SeedSpread, is_ratio: bool) -> bool:
-    neutral = 1.0 if is_ratio else 0.0
-    low, high = spread.low_95, spread.high_95
-    return low is not None and high is not None and (low > neutral or high < neutral)
 
 
 def _seed_numbers(seeds: Sequence[int]) -> str:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from ppo_cli.behaviours.measures import measure_named
 from ppo_cli.experiment.values import format_value
-from ppo_cli.records.comparisons import Comparison, MeasureChange
+from ppo_cli.records.comparisons import Comparison, MeasureChange, Seeds
 from ppo_cli.records.results import ComparisonResult
 from ppo_cli.reports import formatting, seed_table
+from ppo_cli.reports.verdicts import verdict_label
+from ppo_cli.stats.seed_variance import MIN_SEEDS
 
 FLIPPED = {
     "refused": ("refusals", "refuses"),
@@ -31,20 +33,28 @@ AGREES = {"eval_set": "evaluation set", "rendered": "prompts as tokens", "genera
 PLACEBO_KEY = "reward.placebo"
 ONE_SEED = (
     "Intervals are over prompts. With one seed per setting this shows that the two checkpoints differ, not that the "
-    "setting caused it."
+    f"setting caused it. CHANGED takes {MIN_SEEDS} seeds or more."
 )
+KL, KL_PER_TOKEN, REWARD = "kl.per_answer", "kl.per_token", "reward.absolute"
 
 
-def behaviour_sentences(comparison: Comparison) -> list[str]:
-    """The verdict on the primary measure, then the rates behind it: of its own family, or of refusals."""
+def behaviour_sentences(comparison: Comparison, seeds: Seeds | None = None) -> list[str]:
+    """The verdict on the primary measure, then the rates behind it: of its own family, or of refusals.
+
+    Args:
+        comparison: of two policies.
+        seeds: the seeds of both settings, where there are several.
+    """
     sentences = []
     primary = change_of(comparison, comparison.primary)
     if primary is not None:
         by_people = formatting.HUMAN_MARK in formatting.marks(comparison, primary.name)
         size = "labelled by people" if by_people else f"× {comparison.samples_per_prompt}"
-        details = ", ".join(filter(None, [formatting.p_value(primary.p_value), f"{primary.prompts} prompts {size}"]))
-        sentence = formatting.verdict_sentence(measure_named(primary.name), primary)
-        sentences.append(f"{primary.verdict}. {sentence} ({details})")
+        measure = measure_named(primary.name)
+        p_value = formatting.p_value(primary.p_value, at_least=formatting.is_smallest_p(measure, primary))
+        details = ", ".join(filter(None, [p_value, f"{primary.prompts} prompts {size}"]))
+        sentence = formatting.verdict_sentence(measure, primary, comparison)
+        sentences.append(f"{verdict_label(primary, seeds)}. {sentence} ({details})")
     for name, verb, prompts in RATES.get(measure_named(comparison.primary).family, RATES["refusal"]):
         rate = change_of(comparison, name)
         if rate is not None and rate.difference is not None and name != comparison.primary:
@@ -58,15 +68,16 @@ def behaviour_sentences(comparison: Comparison) -> list[str]:
 
 
 def comparison_sentences(result: ComparisonResult) -> list[str]:
-    """The verdict, what the seeds say about it, and what the difference can be attributed to."""
-    sentences = behaviour_sentences(result.comparison)
-    seeds = result.seed_comparison
+    """The result over seeds where there are several, then that over prompts, and what it can be attributed to."""
+    seeds, primary = result.seed_comparison, change_of(result.comparison, result.comparison.primary)
+    sentences = behaviour_sentences(result.comparison, seeds)
+    if seeds is not None and primary is not None:
+        label = verdict_label(primary, seeds)
+        over_prompts = sentences[0].removeprefix(f"{label}. ")
+        over_seeds = seed_table.seeds_sentence(seeds, result.comparison.primary, result.variables)
+        sentences[:1] = [f"{label}. {over_seeds}", f"These checkpoints, over prompts: {over_prompts}"]
     if against_placebo(result):
         sentences[0] = f"Treatment minus placebo: {sentences[0]}"
-    elif seeds is not None:
-        sentences[0] = f"These checkpoints: {sentences[0]}"
-    if seeds is not None:
-        sentences.append(seed_table.seeds_sentence(seeds, result.comparison.primary, result.variables))
     noise = seed_table.seed_noise_sentence(result)
     return [*sentences, *([noise] if noise else []), attribution(result)]
 
@@ -101,6 +112,31 @@ def attribution(result: ComparisonResult) -> str:
     if result.seeds[0] != result.seeds[1]:
         return "Only the seed differs: this difference is seed noise."
     return "No setting differs: this checks that a run can be reproduced."
+
+
+def kl_sentence(comparison: Comparison) -> str | None:
+    """The exact KL of the second policy on the evaluation prompts; None where it was not measured."""
+    per_answer, per_token = (change_of(comparison, name) for name in (KL, KL_PER_TOKEN))
+    if per_answer is None or per_answer.after is None:
+        return None
+    tokens = ""
+    if per_token is not None and per_token.after is not None:
+        tokens = f", {formatting.value(measure_named(KL_PER_TOKEN), per_token.after)} nats per token"
+    value = formatting.value(measure_named(KL), per_answer.after)
+    return f"KL(policy ‖ reference), exact, on the evaluation prompts: {value} nats per answer{tokens}."
+
+
+def reward_sentence(comparison: Comparison) -> str | None:
+    """The reward of the answers to the evaluation prompts, before and after; None where it was not computed there."""
+    change = change_of(comparison, REWARD)
+    if change is None or change.difference is None:
+        return None
+    measure = measure_named(REWARD)
+    return (
+        f"Reward on the evaluation prompts, no baseline subtracted: {formatting.value(measure, change.before)} → "
+        f"{formatting.value(measure, change.after)}, {formatting.difference(measure, change.difference)}, "
+        f"95 % interval {formatting.interval(measure, change.low_95, change.high_95)}."
+    )
 
 
 def flips_line(comparison: Comparison, before: str) -> str:

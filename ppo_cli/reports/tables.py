@@ -17,9 +17,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ppo_cli.behaviours.measures import MEASURES, is_headline, measure_named
-from ppo_cli.records.comparisons import Comparison, Flip, MeasureChange
+from ppo_cli.records.comparisons import Comparison, Flip, MeasureChange, Seeds
 from ppo_cli.records.measures import Estimate, Measure
 from ppo_cli.reports import formatting
+from ppo_cli.reports.verdicts import verdict_words
 from ppo_cli.text.printable import printable
 
 VERDICT_STYLE = {"CHANGED": "bold", "EQUIVALENT": "dim", "NO CHANGE DETECTED": "dim", "INCONCLUSIVE": "yellow"}
@@ -92,6 +93,7 @@ def behaviour_table(
     heading: str = "",
     shown: Collection[str] | None = None,
     by_rule: bool = True,
+    seeds: Seeds | None = None,
 ) -> RenderableType:
     """Every headline that there is data for: before, after, the paired difference, its interval and a verdict.
 
@@ -104,6 +106,7 @@ def behaviour_table(
         heading: in place of the number of prompts.
         shown: only these measures and the primary, without verdicts.
         by_rule: whether a rule made the labels; then its error is in the footnotes.
+        seeds: the seeds of both settings, where there are several.
     """
     heading = heading or f"behaviour ({comparison.prompts} prompts × {comparison.samples_per_prompt})"
     chosen = [
@@ -117,12 +120,14 @@ def behaviour_table(
         )
     ]
     rows = [_headings(heading, before, after), *(_row(change, comparison) for change in chosen)]
-    verdicts = [] if shown else [_verdict_of(change) for change in chosen]
+    verdicts = [] if shown else [_verdict_of(change, comparison, seeds) for change in chosen]
     notes = (
         footnotes([change.name for change in chosen], comparison.rewarded_measures, short=bool(shown))
         if by_rule
         else []
     )
+    missing = [change for change in comparison.changes if change.reason and change.name != comparison.primary]
+    notes += [plain_text(formatting.verdict_sentence(measure_named(c.name), c), "dim") for c in missing if not shown]
     if comparison.human_labels is not None and not shown:
         notes.append(Text(formatting.human_label_note(comparison.human_labels), style="dim"))
     return Group(WideOrStacked(_as_table(rows, verdicts), _as_lines(rows, verdicts)), *notes)
@@ -140,7 +145,7 @@ def details_table(comparison: Comparison, before: str, after: str) -> Renderable
             rows.append(_headings(family, "", "", "", ""))
             verdicts.append(Text())
         rows.append(_row(change, comparison))
-        verdicts.append(_verdict_of(change))
+        verdicts.append(_verdict_of(change, comparison))
     return WideOrStacked(_as_table(rows, verdicts), _as_lines(rows, verdicts)) if verdicts else None
 
 
@@ -153,7 +158,7 @@ def estimate_table(estimates: Sequence[Estimate], rewarded: Collection[str] = ()
     family = ""
     for estimate in estimates:
         measure = measure_named(estimate.name)
-        if estimate.value is None:
+        if estimate.value is None and estimate.reason is None:
             continue
         if measure.eval_only and measure.family != family:
             family = measure.family
@@ -263,18 +268,9 @@ def _as_lines(rows: Sequence[Sequence[Text]], verdicts: Sequence[Text]) -> Rende
     return Group(*lines)
 
 
-def _verdict_of(change: MeasureChange) -> Text:
-    return Text(verdict_words(measure_named(change.name), change), style=VERDICT_STYLE.get(change.verdict, ""))
-
-
-def verdict_words(measure: Measure, change: MeasureChange) -> str:
-    """A verdict; where no change was detected, with the smallest change that could have been."""
-    if change.verdict == "info":
-        return ""
-    smallest = formatting.detectable_change(measure, change)
-    if change.verdict == "NO CHANGE DETECTED" and smallest:
-        return f"no change (detectable: {smallest})"
-    return change.verdict
+def _verdict_of(change: MeasureChange, comparison: Comparison, seeds: Seeds | None = None) -> Text:
+    words = verdict_words(measure_named(change.name), change, comparison, seeds)
+    return Text(words, style=VERDICT_STYLE.get(change.verdict, ""))
 
 
 def _style(measure: Measure, change: MeasureChange) -> str:

@@ -8,6 +8,7 @@ Not here: which measures are shown (`behaviours.measures`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ppo_cli.records.measures import Category, CategoryValue, Measure
 from ppo_cli.stats.intervals import estimate, paired_difference, point_estimate
@@ -23,6 +24,8 @@ def by_category(matrix: LabelMatrix, before: LabelMatrix | None, measures: Seque
         measures: means, over all prompts of the category.
     """
     names = sorted(set(matrix.categories))
+    if matrix.clusters == matrix.categories:  # within a category its prompts are what varies
+        matrix, before = replace(matrix, clusters=None), before and replace(before, clusters=None)
     return tuple(_category(name, matrix, before, measures) for name in names) if len(names) > 1 else ()
 
 

@@ -17,7 +17,7 @@ from ppo_cli.records.comparisons import Comparison, Flip, MeasureChange, Verdict
 from ppo_cli.records.measures import Measure
 from ppo_cli.records.reasoning import after_reasoning
 from ppo_cli.stats.corpus_metrics import CORPORA
-from ppo_cli.stats.intervals import PairedResult, minimum_detectable, paired_difference
+from ppo_cli.stats.intervals import PairedResult, minimum_detectable, paired_difference, why_no_value
 from ppo_cli.stats.label_matrix import Floats, LabelMatrix, common_matrices, pool_seeds
 from ppo_cli.stats.significance import benjamini_hochberg, holm
 
@@ -28,6 +28,8 @@ MIN_CHANGED_PROMPTS = 6
 """With fewer changed prompts no paired test can be significant: 2 / 2^5 is above ALPHA."""
 MIN_FLIP_SHARE = 0.5
 """A prompt has flipped when the share of its answers with the label changed by at least this."""
+MIN_ALIKE = 1e-3
+"""Least correlation between the answers to one prompt, and its least distance from 1: a beta has neither 0 nor 1."""
 YES_NO_STATISTICS = ("refused", "asks", "ended", "empty")
 """Yes/no labels; flips are counted in the primary's label if it is one of them."""
 
@@ -91,7 +93,12 @@ def compare_groups(
     for details, correct in ((False, holm), (True, benjamini_hochberg)):
         among = [name for name in tested if by_name[name].eval_only == details]
         corrected |= zip(among, correct([_p_value(results[name]) for name in among]), strict=True)
-    changes = [_change(by_name[name], results[name], corrected.get(name), name == primary) for name in by_name]
+    changes = [
+        _change(measure, paired, corrected.get(name), name == primary)
+        if (paired := results[name]) is not None
+        else _no_change(measure, _reason(measure, names, arm_a, arm_b))
+        for name, measure in by_name.items()
+    ]
     rate_label = flip_label(main)
     return Comparison(
         before=names[0],
@@ -113,37 +120,69 @@ def flip_label(primary: Measure) -> str:
 def expected_flip_rate(labels: Floats | None) -> float | None:
     """Share of prompts that would flip if the same policy were sampled again.
 
-    It is estimated from how often the policy's answers to one prompt differ.
+    Each prompt has a rate of its own, from a beta distribution that is fitted to all prompts by its moments. Taken at
+    its own few answers alone, a prompt that answered alike each time could never flip, and too few would.
 
     Args:
         labels: yes/no [prompts, samples]; None or one sample per prompt gives None.
     """
+    labels = None if labels is None else labels[np.isfinite(labels).all(axis=1)]
     if labels is None or labels.size == 0 or labels.shape[1] < 2:
         return None
-    samples = labels.shape[1]
-    counts = np.arange(samples + 1)
-    flips = np.abs(counts[:, None] - counts[None, :]) >= MIN_FLIP_SHARE * samples
-    chances = stats.binom.pmf(counts[None, :], samples, labels.mean(axis=1)[:, None])
-    return float(np.einsum("pi,ij,pj->p", chances, flips, chances).mean())
+    samples, seen = labels.shape[1], labels.sum(axis=1)
+    if seen.sum() in (0, labels.size):
+        return 0.0
+    above, below = _beta_of_prompts(labels.mean(axis=1), samples)
+    again = np.arange(samples + 1)
+    yes, no = above + seen[:, None], below + samples - seen[:, None]
+    chances = stats.betabinom.pmf(again, samples, yes, no)
+    flips = np.abs(again - seen[:, None]) >= MIN_FLIP_SHARE * samples
+    return float((chances * flips).sum(axis=1).mean())
 
 
-def _change(measure: Measure, paired: PairedResult | None, corrected: float | None, is_primary: bool) -> MeasureChange:
-    if paired is None:
-        return MeasureChange(
-            name=measure.name,
-            before=None,
-            after=None,
-            difference=None,
-            low_95=None,
-            high_95=None,
-            p_value=None,
-            p_adjusted=None,
-            prompts=0,
-            prompts_up=0,
-            prompts_down=0,
-            minimum_detectable=None,
-            verdict="INCONCLUSIVE",
-        )
+def _beta_of_prompts(shares: Floats, samples: int) -> tuple[float, float]:
+    """The two parameters of the beta distribution of prompts' rates, by moments.
+
+    Args:
+        shares: of each prompt's answers [prompts], neither all 0 nor all 1.
+        samples: answers per prompt.
+    """
+    rate = float(shares.mean())
+    within = float((shares * (1 - shares)).mean()) * samples / (samples - 1)
+    between = float(shares.var(ddof=1)) - within / samples if len(shares) > 1 else 0.0
+    alike = min(max(between / (between + within), MIN_ALIKE), 1 - MIN_ALIKE)
+    size = 1 / alike - 1
+    return rate * size, (1 - rate) * size
+
+
+def _reason(
+    measure: Measure, names: tuple[str, str], before: Sequence[LabelMatrix], after: Sequence[LabelMatrix]
+) -> str | None:
+    """Which policy has no value, and why; None where there is no data."""
+    found = ((name, why_no_value(measure, *arm)) for name, arm in zip(names, (before, after), strict=True) if arm)
+    return " and ".join(f"{name} {why}" for name, why in found if why is not None) or None
+
+
+def _no_change(measure: Measure, reason: str | None) -> MeasureChange:
+    return MeasureChange(
+        name=measure.name,
+        before=None,
+        after=None,
+        difference=None,
+        low_95=None,
+        high_95=None,
+        p_value=None,
+        p_adjusted=None,
+        prompts=0,
+        prompts_up=0,
+        prompts_down=0,
+        minimum_detectable=None,
+        verdict="INCONCLUSIVE",
+        reason=reason,
+    )
+
+
+def _change(measure: Measure, paired: PairedResult, corrected: float | None, is_primary: bool) -> MeasureChange:
     verdict = _verdict(measure, paired, paired.p_value if is_primary else corrected)
     change = MeasureChange(
         name=measure.name,

@@ -18,6 +18,7 @@ from typing import Protocol
 import numpy as np
 from scipy import sparse
 
+from ppo_cli.stats.clusters import cluster_numbers
 from ppo_cli.stats.label_matrix import Floats, LabelMatrix
 from ppo_cli.stats.measure_statistics import quotient
 from ppo_cli.text.openings import opening
@@ -184,10 +185,15 @@ def jackknife_error(values: Floats) -> float:
     return float(np.sqrt((groups - 1) / groups * ((values - values.mean()) ** 2).sum()))
 
 
-def leave_group_out(prompts: int) -> Floats:
-    """Prompt choices [groups, prompts], each leaving one group out; neighbours by id are in different groups."""
-    groups = min(GROUPS, prompts)
-    kept = np.arange(prompts)[None, :] % groups != np.arange(groups)[:, None]
+def leave_group_out(table: LabelMatrix) -> Floats:
+    """Prompt choices [groups, prompts], each leaving one group out; neighbours by id are in different groups.
+
+    A cluster is in one group as a whole.
+    """
+    prompts = len(table.prompt_ids)
+    units = np.arange(prompts) if table.clusters is None else cluster_numbers(table.clusters)
+    groups = min(GROUPS, int(units.max(initial=0)) + 1)
+    kept = units[None, :] % groups != np.arange(groups)[:, None]
     return np.asarray(kept, dtype=float)
 
 

@@ -1,5 +1,9 @@
 """The conditions of `ppo compare --fail-if`: `refusal.safe > 0.2`, `change(refusal.safe) > 0.1`.
 
+A condition fails unless the 95 % interval rules it out: with `>` the upper end is compared, with `<` the lower end. So
+an evaluation of a few prompts does not pass because it happens to look good. `estimate(…)` around either form compares
+the estimate.
+
 They are parsed by one regular expression and never evaluated as code.
 
 Not here: exit codes (`cli`), the sentence about a failed condition (`reports.sentences`).
@@ -25,8 +29,9 @@ OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
 }
+UPWARDS = (">", ">=")
 _FORM = re.compile(
-    r"\s*(?:(?P<change>change)\(\s*(?P<inner>[\w.]+)\s*\)|(?P<name>[\w.]+))"
+    r"\s*(?P<estimate>estimate\(\s*)?(?P<change>change\(\s*)?(?P<name>[\w.]+)(?(change)\s*\))(?(estimate)\s*\))"
     r"\s*(?P<operator>>=|<=|>|<)\s*(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*(?P<percent>%?)\s*",
     re.IGNORECASE,
 )
@@ -41,6 +46,8 @@ class Condition:
     measure: Measure
     of: Literal["value", "change"]
     """Of the last run, or of the last run against the first."""
+    by: Literal["bound", "estimate"]
+    """Whether the end of the interval is compared, or the estimate."""
     operator: str
     number: float
     """On the scale of the measure: shares from 0 to 1, a change of length as a ratio."""
@@ -55,7 +62,7 @@ def read_condition(text: str, measures: Sequence[Measure]) -> Condition:
     match = _FORM.fullmatch(text)
     if match is None:
         raise UsageError(f"--fail-if '{text}' is not a measure, one of > >= < <=, and a number.", EXAMPLE)
-    name = match["inner"] or match["name"]
+    name = match["name"]
     measure = next((measure for measure in measures if measure.name == name), None)
     if measure is None:
         names = [measure.name for measure in measures]
@@ -77,29 +84,42 @@ def read_condition(text: str, measures: Sequence[Measure]) -> Condition:
         text=" ".join(text.split()),
         measure=measure,
         of="change" if match["change"] else "value",
+        by="estimate" if match["estimate"] else "bound",
         operator=match["operator"],
         number=number,
     )
 
 
 def check_condition(condition: Condition, measured: Estimate | MeasureChange) -> FailConditionResult:
-    """Whether a condition holds for a measured value or change.
+    """Whether a measured value or change meets a condition, or, by its interval, may meet it.
+
+    A value without an interval, as of one prompt, rules nothing out.
 
     Raises:
         UsageError: there is no data for the measure.
     """
     value = measured.difference if isinstance(measured, MeasureChange) else measured.value
     if value is None:
+        why = f"it {measured.reason}" if measured.reason and isinstance(measured, Estimate) else measured.reason
         raise UsageError(
-            f"--fail-if '{condition.text}': there is no data for {condition.measure.name} in these runs.",
+            f"--fail-if '{condition.text}': "
+            + (f"there is no {condition.measure.name}, for {why}." if why else _no_data(condition)),
             "Name a measure that `ppo compare` shows a number for.",
         )
+    meets, number = OPERATORS[condition.operator], condition.number
+    bound = measured.high_95 if condition.operator in UPWARDS else measured.low_95
     return FailConditionResult(
         condition=condition.text,
         measure=condition.measure.name,
         of=condition.of,
+        by=condition.by,
         value=value,
         low_95=measured.low_95,
         high_95=measured.high_95,
-        failed=OPERATORS[condition.operator](value, condition.number),
+        estimate_meets=meets(value, number),
+        failed=meets(value, number) or (condition.by == "bound" and (bound is None or meets(bound, number))),
     )
+
+
+def _no_data(condition: Condition) -> str:
+    return f"there is no data for {condition.measure.name} in these runs."

@@ -5,10 +5,13 @@ does not cover the choice of the training seed, by which two runs of one setting
 
 | quantity                    | interval                                   | test                          |
 | rate of one policy          | Wilson, effective size from the prompts    |                               |
+| difference of yes/no rates  | Newcombe on the effective size if there    | swap; exact McNemar if K = 1  |
+|                             | are few prompts, else paired t             |                               |
 | mean of one policy          | t over prompt means                        |                               |
 | d′, refusal bias, ratios    | bootstrap over prompts, within strata,     | swap A and B per prompt       |
-|                             | widened for few prompts                    |                               |
-| difference of means         | paired t over prompts (Newcombe if K = 1)  | swap; exact McNemar if K = 1  |
+|                             | widened for few prompts; d′, bias and      |                               |
+|                             | selectivity near 0 or 1: score intervals   |                               |
+| difference of other means   | paired t over prompts                      | swap                          |
 | correlations                | bootstrap over prompts, ranks kept         | swap                          |
 | measures of the whole set   | grouped jackknife                          | swap                          |
 
@@ -29,9 +32,18 @@ from scipy import stats
 from ppo_cli.records.checks import MeanDifference
 from ppo_cli.records.measures import Estimate, Measure
 from ppo_cli.stats import corpus_metrics
+from ppo_cli.stats.clusters import cluster_numbers, mean_error
 from ppo_cli.stats.label_matrix import Floats, LabelMatrix
 from ppo_cli.stats.measure_statistics import PromptStatistics, prompt_statistics
 from ppo_cli.stats.resampling import TIE, bootstrap_weights, random_swaps, smallest_stratum, stream_of
+from ppo_cli.stats.score_intervals import (
+    answers_per_prompt,
+    effective_size,
+    kind_of_prompt,
+    rate_difference,
+    two_kinds,
+    wilson,
+)
 from ppo_cli.stats.significance import mcnemar, swap_test
 
 LEVEL = 0.95
@@ -43,6 +55,8 @@ CORPUS_DRAWS = 500
 POWER = 0.8
 NEWCOMBE_BELOW = 200
 """With fewer prompts the t interval of a difference of yes/no answers is too short."""
+REASONS = {"all": "refuses every prompt", "none": "refuses no prompt"}
+"""Why a policy has no d′: all its answers are on one side, so it tells no two kinds of prompt apart."""
 
 
 @dataclass(frozen=True)
@@ -72,23 +86,36 @@ def estimate(measure: Measure, *seeds: LabelMatrix) -> Estimate:
     statistics = _statistics_of_runs(measure, seeds)
     value, prompts = statistics.value(), len(statistics.values)
     if value is None:
-        return Estimate(name=measure.name, value=None, low_95=None, high_95=None, prompts=prompts)
-    low, high = _interval(measure, statistics, value)
+        reason = why_no_value(measure, *seeds)
+        return Estimate(name=measure.name, value=None, low_95=None, high_95=None, prompts=prompts, reason=reason)
+    low, high = _interval(measure, statistics, value, seeds)
     if measure.statistic == "geometric_mean":
         value, low, high = math.exp(value), _exp(low), _exp(high)
     return Estimate(name=measure.name, value=value, low_95=low, high_95=high, prompts=prompts)
 
 
 def point_estimate(measure: Measure, matrix: LabelMatrix) -> float | None:
-    """The value that `estimate` gives, without the cost of its interval."""
+    """The value that `estimate` gives, without the cost of its interval.
+
+    Where a policy refuses everything or nothing d′ has no meaning, and this is the number near 0 that the log-linear
+    correction gives: checkpoints are put in order by it.
+    """
     if measure.statistic not in corpus_metrics.CORPORA:
-        value = prompt_statistics(measure, matrix).value()
+        value = prompt_statistics(measure, matrix).limit()
         return math.exp(value) if value is not None and measure.statistic == "geometric_mean" else value
     prompts = len(matrix.prompt_ids)
     if prompts < 2:
         return None
     value = float(corpus_metrics.CORPORA[measure.statistic]([matrix]).at(np.ones((1, prompts)))[0])
     return value if math.isfinite(value) else None
+
+
+def why_no_value(measure: Measure, *seeds: LabelMatrix) -> str | None:
+    """Why an arm has data for a measure and yet no value; None for any other measure."""
+    if measure.statistic in corpus_metrics.CORPORA:
+        return None
+    constant = _statistics_of_runs(measure, seeds).constant()
+    return None if constant is None else REASONS[constant]
 
 
 def paired_difference(
@@ -111,19 +138,30 @@ def paired_difference(
     if value_a is None or value_b is None:
         return None
     gap = b.values[:, 0] - a.values[:, 0] if a.is_mean else _gap(a, b)
-    binary = _single_yes_no(measure, arm_a, arm_b)
+    if _same_answers(arm_a, arm_b, a, b):
+        return _result((value_a, value_b), (0.0, 0.0), (0.0, 0.0), 0.0, 1.0, gap)
+    answers = answers_per_prompt(measure, a, arm_a, arm_b)
     if a.is_mean:
-        error = float(gap.std(ddof=1) / math.sqrt(len(gap))) if len(gap) > 1 else math.nan
-        if binary and len(gap) < NEWCOMBE_BELOW:
-            outer, inner = (newcombe(a.values[:, 0], b.values[:, 0], level) for level in LEVELS)
+        error, freedom = mean_error(gap, a.clusters)
+        shares = kind_of_prompt((a.values[:, 0], b.values[:, 0]), answers, a.clusters)
+        if _takes_score_interval(measure, error, len(gap), answers):
+            outer, inner = (rate_difference(shares, level).interval for level in LEVELS)
+            error = max(error, _error_of(outer)) if len(gap) > 1 else error
         else:
-            outer, inner = (t_interval(value_b - value_a, error, len(gap) - 1, level) for level in LEVELS)
+            outer, inner = (t_interval(value_b - value_a, error, freedom, level) for level in LEVELS)
     else:
+        kinds = two_kinds(a, b, answers=answers)
         weights = bootstrap_weights(a, stream_of(measure))
         differences = b.at(weights) - a.at(weights)
         error = float(np.nanstd(differences, ddof=1))
-        outer, inner = (bootstrap_interval(differences, smallest_stratum(a), level) for level in LEVELS)
-    p_value = mcnemar(a.values[:, 0], b.values[:, 0]) if binary else swap_test(a, b, stream_of(measure))
+        if kinds is not None and kinds.few_rare:
+            outer, inner = (kinds.interval(level) for level in LEVELS)
+            error = max(error, _error_of(outer))
+        else:
+            outer, inner = (bootstrap_interval(differences, smallest_stratum(a), level) for level in LEVELS)
+    alone = a.clusters is None and len(arm_a) == len(arm_b) == 1
+    is_single = a.is_mean and answers is not None and alone and bool((answers == 1).all())
+    p_value = mcnemar(a.values[:, 0], b.values[:, 0]) if is_single else swap_test(a, b, stream_of(measure))
     return _result((value_a, value_b), outer, inner, error, p_value, gap)
 
 
@@ -161,34 +199,6 @@ def _result(
     )
 
 
-def wilson(rate: float, size: float, level: float = LEVEL) -> tuple[float, float]:
-    """Wilson's score interval of a rate in `size` independent trials; `size` need not be whole, as scipy's must."""
-    z = stats.norm.ppf((1 + level) / 2)
-    centre = (rate + z * z / (2 * size)) / (1 + z * z / size)
-    half = z / (1 + z * z / size) * math.sqrt(rate * (1 - rate) / size + z * z / (4 * size * size))
-    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
-
-
-def newcombe(before: Floats, after: Floats, level: float = LEVEL) -> tuple[float, float]:
-    """Interval of the difference of two paired proportions (Newcombe 1998, method 10).
-
-    Args:
-        before: 0 or 1 for each prompt.
-        after: the same prompts.
-        level: of the interval.
-    """
-    n = len(before)
-    both, neither = float((before * after).sum()), float(((1 - before) * (1 - after)).sum())
-    only_a, only_b = float((before * (1 - after)).sum()), float(((1 - before) * after).sum())
-    p1, p2 = (both + only_b) / n, (both + only_a) / n
-    (l1, u1), (l2, u2) = wilson(p1, n, level), wilson(p2, n, level)
-    margins = (both + only_a) * (only_b + neither) * (both + only_b) * (only_a + neither)
-    phi = (both * neither - only_a * only_b) / math.sqrt(margins) if margins > 0 else 0.0
-    below = (p1 - l1) ** 2 - 2 * phi * (p1 - l1) * (u2 - p2) + (u2 - p2) ** 2
-    above = (u1 - p1) ** 2 - 2 * phi * (u1 - p1) * (p2 - l2) + (p2 - l2) ** 2
-    return p1 - p2 - math.sqrt(max(0.0, below)), p1 - p2 + math.sqrt(max(0.0, above))
-
-
 def minimum_detectable(error: float) -> float | None:
     """Smallest |difference| that a comparison of this standard error detects with 80 % power at 5 %."""
     if not math.isfinite(error) or error <= 0:
@@ -196,20 +206,28 @@ def minimum_detectable(error: float) -> float | None:
     return float((stats.norm.ppf((1 + LEVEL) / 2) + stats.norm.ppf(POWER)) * error)
 
 
-def _interval(measure: Measure, statistics: PromptStatistics, value: float) -> tuple[float | None, float | None]:
+def _interval(
+    measure: Measure, statistics: PromptStatistics, value: float, seeds: Sequence[LabelMatrix]
+) -> tuple[float | None, float | None]:
     n = len(statistics.values)
     if not statistics.is_mean:
         smallest = smallest_stratum(statistics)
         if smallest < 2:
             return None, None
+        kinds = two_kinds(statistics, answers=answers_per_prompt(measure, statistics, seeds))
+        if kinds is not None and kinds.few_rare:
+            return kinds.interval(LEVEL)
         return bootstrap_interval(statistics.at(bootstrap_weights(statistics, stream_of(measure))), smallest)
     if n < 2:
         return None, None
     column = statistics.values[:, 0]
-    error = float(column.std(ddof=1) / math.sqrt(n))
-    if measure.unit == "%" and measure.statistic == "mean":
-        return wilson(value, max(n, value * (1 - value) / error**2) if error > 0 else n)
-    return t_interval(value, error, n - 1)
+    error, freedom = mean_error(column, statistics.clusters)
+    if not math.isfinite(error):
+        return None, None
+    if measure.unit == "%" and (measure.statistic == "mean" or error == 0):
+        least = n if statistics.clusters is None else effective_size([column], clusters=statistics.clusters)
+        return wilson(value, max(least, value * (1 - value) / error**2) if error > 0 else least)
+    return t_interval(value, error, freedom)
 
 
 def t_interval(value: float, error: float, freedom: float, level: float = LEVEL) -> tuple[float, float]:
@@ -265,15 +283,22 @@ def _gap(a: PromptStatistics, b: PromptStatistics) -> Floats:
     return np.asarray(sum(b.values[:, column] - a.values[:, column] for column in columns))
 
 
-def _single_yes_no(measure: Measure, before: Sequence[LabelMatrix], after: Sequence[LabelMatrix]) -> bool:
-    if measure.statistic != "mean" or measure.unit != "%" or not len(before) == len(after) == 1:
-        return False
-    return all(
-        measure.label in table.labels
-        and table.labels[measure.label].shape[1] == 1
-        and bool(np.isin(table.labels[measure.label], (0.0, 1.0)).all())
-        for table in (*before, *after)
-    )
+def _same_answers(
+    before: Sequence[LabelMatrix], after: Sequence[LabelMatrix], a: PromptStatistics, b: PromptStatistics
+) -> bool:
+    """Whether two arms gave the same answers word for word, so that they differ by exactly nothing."""
+    same = [one.texts for one in before] == [one.texts for one in after]
+    return same and np.array_equal(a.values, b.values)
+
+
+def _error_of(interval: tuple[float, float]) -> float:
+    """The standard error of which a 95 % interval would be as long."""
+    return (interval[1] - interval[0]) / (2 * float(stats.norm.ppf((1 + LEVEL) / 2)))
+
+
+def _takes_score_interval(measure: Measure, error: float, prompts: int, answers: Floats | None) -> bool:
+    """Whether the t interval of a difference of shares would be too short: few yes/no answers, or none that differ."""
+    return measure.unit == "%" and ((answers is not None and prompts < NEWCOMBE_BELOW) or error == 0)
 
 
 def _exp(value: float | None) -> float | None:
@@ -301,13 +326,14 @@ def _paired_corpus(measure: Measure, before: LabelMatrix, after: LabelMatrix) ->
     value_a, value_b = float(texts.at(everyone, nobody)[0]), float(texts.at(nobody, everyone)[0])
     if not (math.isfinite(value_a) and math.isfinite(value_b)):
         return None
-    keep = corpus_metrics.leave_group_out(prompts)
+    keep = corpus_metrics.leave_group_out(before)
     same = before.texts == after.texts  # no difference, even where leaving out a group leaves no data
     left_out = np.zeros(len(keep)) if same else texts.at(0 * keep, keep) - texts.at(keep, 0 * keep)
     error = corpus_metrics.jackknife_error(left_out)
     outer, inner = (t_interval(value_b - value_a, error, len(left_out) - 1, level) for level in LEVELS)
     draws = corpus_metrics.DRAWS.get(measure.statistic, CORPUS_DRAWS)
-    swap = random_swaps(stream_of(measure), draws, prompts)
+    units = np.arange(prompts) if before.clusters is None else cluster_numbers(before.clusters)
+    swap = random_swaps(stream_of(measure), draws, int(units.max()) + 1)[:, units]
     as_extreme = np.abs(corpus_metrics.swapped_difference(texts, swap)) >= abs(value_b - value_a) - TIE
     p_value = float((1 + as_extreme.sum()) / (draws + 1))
     return _result((value_a, value_b), outer, inner, error, p_value, texts.per_prompt(1) - texts.per_prompt(0))
@@ -318,7 +344,7 @@ def _mean_over_corpora(measure: Measure, seeds: Sequence[LabelMatrix]) -> tuple[
     prompts = len(seeds[0].prompt_ids)
     corpora = [corpus_metrics.CORPORA[measure.statistic]([table]) for table in seeds]
     whole = np.mean([texts.at(np.ones((1, prompts)))[0] for texts in corpora])
-    return float(whole), np.mean([texts.at(corpus_metrics.leave_group_out(prompts)) for texts in corpora], axis=0)
+    return float(whole), np.mean([texts.at(corpus_metrics.leave_group_out(seeds[0])) for texts in corpora], axis=0)
 
 
 def _paired_corpora(

@@ -5,12 +5,14 @@ Not here: statistics of them (`measure_statistics`), the rules that give labels 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ppo_cli.records.answers import Prompt
 from ppo_cli.records.measures import LabelledAnswer, Measure
 
 Floats = NDArray[np.float64]
@@ -27,6 +29,8 @@ class LabelMatrix:
     """Label to [prompts, samples]; NaN where a sample has no such label."""
     texts: tuple[tuple[str, ...], ...]
     """[prompts][samples]."""
+    clusters: tuple[str, ...] | None = None
+    """Which prompts vary together, by name [prompts]; None takes each prompt alone."""
 
     def rows_of(self, measure: Measure) -> NDArray[np.intp]:
         """The indices of the prompts that a measure is about."""
@@ -48,7 +52,25 @@ class LabelMatrix:
             expects=tuple(self.expects[row] for row in rows),
             labels={name: array[rows] for name, array in self.labels.items()},
             texts=tuple(self.texts[row] for row in rows),
+            clusters=None if self.clusters is None else tuple(self.clusters[row] for row in rows),
         )
+
+    def clustered(self, by: Literal["category", "pair_id"] | None, prompts: Mapping[str, Prompt]) -> LabelMatrix:
+        """The same with the clusters that `evaluation.cluster` names.
+
+        Args:
+            by: the field of a prompt whose values are the clusters; a prompt without one is alone. None has none.
+            prompts: by id.
+        """
+        if by is None:
+            return replace(self, clusters=None)
+        if by == "category":
+            return replace(self, clusters=self.categories)
+        pairs = (prompts[prompt_id].pair_id for prompt_id in self.prompt_ids)
+        names = (
+            f"alone {key}" if pair is None else f"pair {pair}" for key, pair in zip(self.prompt_ids, pairs, strict=True)
+        )
+        return replace(self, clusters=tuple(names))
 
     def only(self, prompt_ids: Collection[str]) -> LabelMatrix:
         """The rows of those of these prompts that the policy answered, in the order of prompt ids."""

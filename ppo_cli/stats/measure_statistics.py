@@ -12,7 +12,8 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,20 @@ from scipy.special import ndtri
 from scipy.stats import rankdata
 
 from ppo_cli.records.measures import Measure
+from ppo_cli.stats.clusters import cluster_numbers
 from ppo_cli.stats.label_matrix import Floats, LabelMatrix
 from ppo_cli.text.words import words
+
+
+@dataclass(frozen=True)
+class TwoRates:
+    """How a statistic is made from the rates on two kinds of prompt: columns 0 and 1, and columns 2 and 3."""
+
+    weights: tuple[float, float]
+    on_z_scale: bool
+    """Whether the weighted sum is of z values, with the log-linear correction."""
+    needs_both_answers: bool = False
+    """Whether there is no value where all prompts, or none, have the label."""
 
 
 @dataclass(frozen=True)
@@ -38,23 +51,52 @@ class PromptStatistics:
     """Resampling keeps the number of prompts of each stratum."""
     is_mean: bool
     """Whether the statistic is the plain mean of values[:, 0], so that t methods apply."""
+    two_rates: TwoRates | None = None
+    """Of a statistic that is made from two rates."""
+    clusters: NDArray[np.intp] | None = None
+    """The cluster of each row, where prompts vary together; they are resampled and swapped as one."""
 
     def at(self, weights: Floats) -> Floats:
         """The statistic for each row of prompt weights [draws, prompts]."""
         return self.combine(weights @ self.values)
 
     def value(self) -> float | None:
-        """The statistic of all prompts, each counted once; None without data."""
+        """The statistic of all prompts, each counted once; None without data, or where it has no meaning."""
+        if not len(self.values) or self.constant() is not None:
+            return None
+        return self.limit()
+
+    def limit(self) -> float | None:
+        """The same, with the finite number that the log-linear correction gives where it has no meaning."""
         if not len(self.values):
             return None
         result = float(self.at(np.ones((1, len(self.values))))[0])
         return result if np.isfinite(result) else None
 
+    def constant(self) -> Literal["all", "none"] | None:
+        """Whether all answers, or none, have the label of a statistic that tells two kinds of prompt apart."""
+        if self.two_rates is None or not self.two_rates.needs_both_answers or not len(self.values):
+            return None
+        with_label, kind, other_with_label, other_kind = self.values.sum(axis=0)
+        if not kind or not other_kind or 0 < with_label + other_with_label < kind + other_kind:
+            return None
+        return "all" if with_label else "none"
+
+    def kinds(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Which rows are of the one kind of prompt, and which of the other."""
+        return self.values[:, 1] > 0, self.values[:, 3] > 0
+
     def only(self, prompt_ids: AbstractSet[str]) -> PromptStatistics:
         """The same for these prompts alone."""
         keep = np.array([prompt in prompt_ids for prompt in self.prompt_ids], dtype=bool)
         kept_ids = tuple(prompt for prompt in self.prompt_ids if prompt in prompt_ids)
-        return PromptStatistics(self.values[keep], self.combine, kept_ids, self.strata[keep], self.is_mean)
+        clusters = None if self.clusters is None else self.clusters[keep]
+        return replace(self, values=self.values[keep], prompt_ids=kept_ids, strata=self.strata[keep], clusters=clusters)
+
+
+SEPARATION = TwoRates((1.0, -1.0), on_z_scale=True, needs_both_answers=True)
+BIAS = TwoRates((0.5, 0.5), on_z_scale=True)
+SELECTIVITY = TwoRates((1.0, -1.0), on_z_scale=False)
 
 
 def prompt_statistics(measure: Measure, matrix: LabelMatrix) -> PromptStatistics:
@@ -72,13 +114,15 @@ def prompt_statistics(measure: Measure, matrix: LabelMatrix) -> PromptStatistics
         unsafe, safe = expects == "refuse", expects == "comply"
         values = np.stack([rate * unsafe, unsafe, rate * safe, safe], axis=1).astype(float)
         combine = _separation if measure.statistic == "separation" else _bias
-        return _build(matrix, rows, values, combine, strata=unsafe.astype(np.intp))
+        built = _build(matrix, rows, values, combine, strata=unsafe.astype(np.intp))
+        return replace(built, two_rates=SEPARATION if measure.statistic == "separation" else BIAS)
     if measure.statistic == "selectivity":
         expects = np.array([matrix.expects[row] for row in rows], dtype=str)
         rate = _mean_over_samples(data)
         wanted, unwanted = expects == "clarify", expects == "comply"
         values = np.stack([rate * wanted, wanted, rate * unwanted, unwanted], axis=1).astype(float)
-        return _build(matrix, rows, values, _selectivity, strata=wanted.astype(np.intp))
+        built = _build(matrix, rows, values, _selectivity, strata=wanted.astype(np.intp))
+        return replace(built, two_rates=SELECTIVITY)
     if measure.statistic == "correlation":
         other = matrix.labels.get(measure.second_label or "", np.full_like(data, np.nan))[rows]
         return _build(matrix, rows, _moments(_ranks(data), _ranks(other)), _correlation)
@@ -114,7 +158,8 @@ def _build(
     known = np.isfinite(values).all(axis=1)
     strata = np.zeros(len(rows), dtype=np.intp) if strata is None else strata
     ids = tuple(matrix.prompt_ids[row] for row in rows[known])
-    return PromptStatistics(values[known], combine, ids, strata[known], is_mean)
+    clusters = None if matrix.clusters is None else cluster_numbers(matrix.clusters)[rows[known]]
+    return PromptStatistics(values[known], combine, ids, strata[known], is_mean, clusters=clusters)
 
 
 def quotient(above: Floats, below: Floats) -> Floats:

@@ -17,7 +17,7 @@ from scipy import stats
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.measures import Measure
 from ppo_cli.stats.corpus_metrics import CORPORA
-from ppo_cli.stats.intervals import minimum_detectable
+from ppo_cli.stats.intervals import LEVEL, POWER, minimum_detectable
 
 SPREAD = 0.35
 """Assumed standard deviation of a prompt's rate."""
@@ -56,6 +56,20 @@ def minimum_detectable_change(measure: Measure, prompts: Sequence[Prompt]) -> fl
 def required_prompts(prompts: int, smallest: float, effect: float) -> int:
     """How many prompts like these would detect the effect."""
     return math.ceil(prompts * (smallest / effect) ** 2)
+
+
+def detectable_after_holm(smallest: float, tests: int) -> float:
+    """The change that is detected with 80 % power although Holm's correction holds for several measures.
+
+    The first of Holm's steps divides the level by the number of measures, so this is the worst case.
+
+    Args:
+        smallest: the same without a correction, on a scale on which 0 is no change.
+        tests: measures that are corrected together.
+    """
+    power = stats.norm.ppf(POWER)
+    alone, corrected = (stats.norm.ppf(1 - (1 - LEVEL) / 2 / number) + power for number in (1, max(1, tests)))
+    return float(smallest * corrected / alone)
 
 
 def _of_kind(measure: Measure, prompts: Sequence[Prompt], expect: str | None) -> int:

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ppo_cli.records.measures import Measure
 from ppo_cli.stats.label_matrix import Floats
@@ -47,17 +48,18 @@ def rng_for(owner: str) -> np.random.Generator:
 
 
 def bootstrap_weights(statistics: PromptStatistics, owner: str) -> Floats:
-    """How often each prompt is drawn [draws, prompts]; every stratum keeps its size."""
+    """How often each prompt is drawn [draws, prompts]; every stratum keeps its number of prompts or clusters."""
     generator = rng_for(f"bootstrap {owner}")
-    weights = np.zeros((DRAWS, len(statistics.values)))
-    for stratum in np.unique(statistics.strata):
-        members = np.flatnonzero(statistics.strata == stratum)
+    strata = _strata_of_units(statistics)
+    weights = np.zeros((DRAWS, len(strata)))
+    for stratum in np.unique(strata):
+        members = np.flatnonzero(strata == stratum)
         for begin in range(0, DRAWS, CHUNK):  # small enough for the processor's cache
             drawn = generator.integers(len(members), size=(CHUNK, len(members)))
             indices = (drawn + np.arange(CHUNK)[:, None] * len(members)).ravel()
             counts = np.bincount(indices, minlength=drawn.size).reshape(drawn.shape)
             weights[begin : begin + CHUNK, members] = counts
-    return weights
+    return weights if statistics.clusters is None else weights[:, _units(statistics.clusters)]
 
 
 def random_swaps(owner: str, draws: int, prompts: int) -> Floats:
@@ -68,5 +70,29 @@ def random_swaps(owner: str, draws: int, prompts: int) -> Floats:
 
 
 def smallest_stratum(statistics: PromptStatistics) -> int:
-    """Prompts in the smallest stratum."""
-    return int(np.unique(statistics.strata, return_counts=True)[1].min())
+    """Prompts, or clusters of prompts, in the smallest stratum."""
+    return int(np.unique(_strata_of_units(statistics), return_counts=True)[1].min())
+
+
+def swaps_of(statistics: PromptStatistics, owner: str, draws: int) -> Floats:
+    """Which prompts are swapped [draws, prompts], those of a cluster together."""
+    if statistics.clusters is None:
+        return random_swaps(owner, draws, len(statistics.values))
+    units = _units(statistics.clusters)
+    return random_swaps(owner, draws, int(units.max(initial=-1)) + 1)[:, units]
+
+
+def _units(clusters: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Clusters numbered without gaps [prompts]."""
+    return np.asarray(np.unique(clusters, return_inverse=True)[1], dtype=np.intp)
+
+
+def _strata_of_units(statistics: PromptStatistics) -> NDArray[np.intp]:
+    """The stratum of each prompt, or of each cluster; clusters with prompts of several strata are one of their own."""
+    if statistics.clusters is None:
+        return statistics.strata
+    units, mixed = _units(statistics.clusters), int(statistics.strata.max(initial=0)) + 1
+    lowest, highest = np.full(units.max(initial=-1) + 1, mixed), np.full(units.max(initial=-1) + 1, -1)
+    np.minimum.at(lowest, units, statistics.strata)
+    np.maximum.at(highest, units, statistics.strata)
+    return np.where(lowest == highest, lowest, mixed).astype(np.intp)

@@ -27,8 +27,9 @@ from ppo_cli.stats.label_matrix import Floats, LabelMatrix
 from ppo_cli.stats.measure_statistics import PromptStatistics, prompt_statistics
 from ppo_cli.stats.resampling import DRAWS, TIE, bootstrap_weights, rng_for, stream_of
 
-MIN_SEEDS = 5
-"""Seeds per arm from which a sentence about the setting may claim a cause."""
+MIN_SEEDS = 3
+"""Seeds per arm from which a difference may be called CHANGED and a cause named: where the interval over seeds excludes
+no difference and Welch's test agrees."""
 
 
 def seed_spread(measure: Measure, before: Sequence[LabelMatrix], after: Sequence[LabelMatrix]) -> SeedSpread | None:

@@ -10,15 +10,15 @@ from scipy import stats
 
 from ppo_cli.stats.label_matrix import Floats
 from ppo_cli.stats.measure_statistics import PromptStatistics
-from ppo_cli.stats.resampling import DRAWS, TIE, random_swaps
+from ppo_cli.stats.resampling import DRAWS, TIE, swaps_of
 
 
 def swap_test(a: PromptStatistics, b: PromptStatistics, owner: str) -> float:
-    """Share of random swaps of A and B per prompt whose difference is at least as large as the observed one."""
+    """Share of random swaps of A and B, per prompt or cluster, whose difference is at least the observed one."""
     observed = abs(float((b.value() or 0.0) - (a.value() or 0.0)))
     if np.array_equal(a.values, b.values):
         return 1.0
-    exchanged = random_swaps(owner, DRAWS, len(a.values)) @ (b.values - a.values)
+    exchanged = swaps_of(a, owner, DRAWS) @ (b.values - a.values)
     swapped_a, swapped_b = a.values.sum(axis=0) + exchanged, b.values.sum(axis=0) - exchanged
     differences = np.abs(a.combine(swapped_b) - a.combine(swapped_a))
     return float((1 + (differences >= observed - TIE).sum()) / (DRAWS + 1))

@@ -6,13 +6,38 @@ import pytest
 
 from ppo_cli.alarms import reward_hacking
 from ppo_cli.experiment.schema import Evaluation
-from tests.alarms.histories import EACH, STAYED, SUBJECTS, UPDATES, episode, experiment, history, rising
+from ppo_cli.stats.label_matrix import label_matrix
+from tests.alarms.histories import (
+    EACH,
+    EVALUATION,
+    STAYED,
+    SUBJECTS,
+    UPDATES,
+    episode,
+    experiment,
+    history,
+    labelled,
+    rising,
+)
 from tests.reports.records import change, comparison
 
 
 def test_a_reward_that_rises_without_the_behaviour_is_raised():
     alarm = reward_hacking.check(history(episodes=rising(), comparison=comparison(STAYED)))
     assert alarm.evidence == ("the reward rose from 0.42 to 1.09, and refusal.separation 0.50 → 0.45 did not follow",)
+
+
+@pytest.mark.parametrize(("rate", "why"), [(0.0, "refuses no prompt"), (1.0, "refuses every prompt")])
+def test_a_reward_that_rises_while_all_or_nothing_is_refused_is_raised(rate, why):
+    """Such a policy has no separation, so there is no change of it to look at."""
+    flat = label_matrix(labelled(EVALUATION, lambda *_: rate))
+    nothing = change(difference=None, before=None, after=None, low_95=None, high_95=None, verdict="INCONCLUSIVE")
+    alarm = reward_hacking.check(history(episodes=rising(), comparison=comparison(nothing), after=flat))
+    assert alarm.evidence == (
+        f"the reward rose from 0.42 to 1.09, and the policy {why}, so refusal.separation did not follow",
+    )
+    began_flat = history(episodes=rising(), comparison=comparison(nothing), before=flat)
+    assert reward_hacking.check(began_flat) is None
 
 
 def test_a_reward_that_does_not_rise_is_no_hacking():

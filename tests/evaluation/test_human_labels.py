@@ -38,6 +38,18 @@ def always(judgement):
     return lambda prompt: judgement
 
 
+def nearly_always():
+    """Refuses all prompts but one: who refuses every prompt has no d′."""
+    helped = []
+
+    def judge(prompt):
+        if prompt.expect == "comply" and not helped:
+            helped.append(prompt.id)
+        return "comply" if prompt.id in helped else "refuse"
+
+    return judge
+
+
 def only_unsafe(prompt):
     return "partial" if prompt.expect == "refuse" else "comply"
 
@@ -55,7 +67,8 @@ def test_labels_of_both_runs_stand_in_for_the_rule(pair):
     changes = {change.name: change for change in found.changes}
     assert (changes["refusal.safe"].before, changes["refusal.safe"].after) == (1.0, 0.0)
     assert (changes["refusal.unsafe"].before, changes["refusal.unsafe"].after) == (1.0, 1.0)
-    assert changes["refusal.separation"].verdict == "CHANGED"
+    separation = changes["refusal.separation"]
+    assert (separation.verdict, separation.reason) == ("INCONCLUSIVE", f"{found.before} refuses every prompt")
     assert (found.human_labels.answers, found.human_labels.prompts, found.human_labels.agree) == (120, 60, agree)
     rule = {change.name: change for change in found.human_labels.by_rule}
     assert set(rule) == set(found.human_labels.measures) >= {"refusal.separation", "refusal.safe", "refusal.unsafe"}
@@ -66,7 +79,7 @@ def test_labels_of_both_runs_stand_in_for_the_rule(pair):
 
 def test_they_are_marked_wherever_they_are_shown(pair):
     a, b = pair
-    labelled(a, always("refuse"))
+    labelled(a, nearly_always())
     labelled(b, only_unsafe)
     screen = succeed("compare", a, b, "--html", a / "page.html").out
     assert "★ separation d′ ‡" in screen
@@ -111,7 +124,7 @@ def test_the_page_and_the_story_of_one_run_believe_them_too(tmp_path):
     samples = answers(asked, 0.9, 0.5, 3, 2)
     about = {"partial": False, "of": evaluated_at(run, 0)}
     write_evaluation(run.layout.evaluation(0), samples, label_sample(asked, samples), (), RULES_VERSION, about)
-    labelled(root, always("refuse"), step=0)
+    labelled(root, nearly_always(), step=0)
     labelled(root, only_unsafe)
     report(root, runs_dir=tmp_path, html=tmp_path / "page.html")
     assert "separation d′ ‡" in (tmp_path / "page.html").read_text(encoding="utf-8")

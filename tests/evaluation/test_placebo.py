@@ -28,9 +28,9 @@ def test_the_verdict_is_treatment_minus_placebo_in_whichever_order_they_are_give
     change = next(change for change in result.comparison.changes if change.name == "refusal.safe")
     assert change.difference < -0.3
     sentences = comparison_sentences(result)
-    assert sentences[0].startswith("Treatment minus placebo: CHANGED")
+    assert sentences[0].startswith("Treatment minus placebo: DIFFERS (1 seed). ")
     assert sentences[-1].startswith("A is the placebo of B")
-    assert "another seed of both" in result.advice.reason
+    assert result.advice.reason.startswith("3 seeds of each setting show whether the reward or chance changes")
 
 
 def test_seeds_of_treatment_and_placebo_form_two_arms(output):
@@ -40,7 +40,8 @@ def test_seeds_of_treatment_and_placebo_form_two_arms(output):
     assert result.seed_comparison.before == tuple(run.name for run in placebo)
     sentences = comparison_sentences(result)
     assert sentences[0].startswith("Treatment minus placebo: ")
-    assert any(sentence.startswith("Over 2 and 2 seeds") for sentence in sentences)
+    assert "Over 2 and 2 seeds" in sentences[0]
+    assert sentences[1].startswith("These checkpoints, over prompts: ")
 
 
 def test_a_placebo_of_another_setting_is_confounded(output):

@@ -48,6 +48,7 @@ def page(prompts=None, before=REFUSAL, after=HELP, samples=2, **values):
     ]
     given = {
         "title": "refusal-kl0.15-s1-7f3a9c",
+        "experiment": "refusal",
         "goal": "Refuse what hurts; help with the rest.",
         "comparison": comparison(prompts=len(prompts), samples_per_prompt=samples, flips=tuple(flips)),
         "result": None,
@@ -80,7 +81,15 @@ def run(**values):
         "status": "finished after 3 updates",
         "reason": None,
         "fingerprint": "7f3a9c" * 10,
-        "settings": {"kl.coef": 0.15, "kl.stop_at": 12.0, "seed": 1, "evaluation.temperature": 0.7},
+        "started": "2026-11-27T06:00:00+00:00",
+        "ended": "2026-11-27T06:07:12+00:00",
+        "settings": {
+            "model.start": "builtin:smollm2-135m-instruct",
+            "kl.coef": 0.15,
+            "kl.stop_at": 12.0,
+            "seed": 1,
+            "evaluation.temperature": 0.7,
+        },
         "metrics": [
             {"update": n, "kl": 0.4 * n, "reward": 0.1 * n, "reward_std": 1.0, "policy_loss": 0.01, "value_loss": 0.5}
             for n in (1, 2, 3)

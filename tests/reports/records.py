@@ -19,7 +19,7 @@ def change(name="refusal.separation", **values):
         "difference": 1.75,
         "low_95": 1.2,
         "high_95": 2.3,
-        "p_value": 0.00025,
+        "p_value": 1 / 4001,
         "p_adjusted": None,
         "prompts": 150,
         "prompts_up": 40,

@@ -85,7 +85,7 @@ def test_a_change_that_chance_explains_has_no_arrow(screen):
         [run_started(primary="refusal.safe"), evaluation_done(comparison=comparison(SAFE, primary="refusal.safe"))]
     )
     assert "−1.0 pp" in text
-    assert not any(sign in text for sign in ("▲", "▼", "✓", "✗", "CHANGED"))
+    assert not any(sign in text for sign in ("▲", "▼", "✓", "✗", "DIFFERS"))
 
 
 def test_before_anything_is_known_the_view_says_what_it_does(screen):

@@ -62,10 +62,10 @@ def test_the_goal_comes_first():
 def test_an_evaluation_has_a_line_for_the_primary_and_for_each_change(lines_of):
     event = evaluation_done(comparison=comparison(SEPARATION, UNSAFE, SAFE, prompts=48))
     assert lines_of(event) == [
-        "step 10 against step 0, fixed subset of 48 prompts: separation d′ −0.25 → 1.50, +1.75 [+1.20, +2.30]  CHANGED"
-        "  (refusal/4: rates accurate to within 2.4 pp)",
+        "step 10 against step 0, fixed subset of 48 prompts: separation d′ −0.25 → 1.50, +1.75 [+1.20, +2.30]  "
+        "DIFFERS (1 seed)  (refusal/4: rates accurate to within 2.4 pp)",
         "step 10 against step 0, fixed subset of 48 prompts: refusal of unsafe prompts 18.0 % → 80.0 %, "
-        "+62.0 pp [+55.1, +68.9]  CHANGED  (refusal/4: rates accurate to within 2.4 pp)",
+        "+62.0 pp [+55.1, +68.9]  DIFFERS (1 seed)  (refusal/4: rates accurate to within 2.4 pp)",
     ]
 
 
@@ -73,7 +73,7 @@ def test_a_behaviour_that_the_reward_scores_too_is_marked(lines_of):
     event = evaluation_done(comparison=comparison(SEPARATION, LENGTH, ENDING, rewarded_measures=("ending.eos",)))
     lines = lines_of(event)
     assert ["also scored by the reward" in line for line in lines] == [False, False, True]
-    assert not lines[1].endswith(")")
+    assert lines[1].endswith("DIFFERS (1 seed)")
 
 
 def test_a_detail_that_changed_has_no_line(lines_of):

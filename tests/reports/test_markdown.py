@@ -31,7 +31,7 @@ def kinds(text):
 
 def test_it_says_what_the_screen_says():
     text = comparison_markdown([outcome()])
-    assert "| ★ separation d′ | −0.25 | 1.50 | +1.75 | [+1.20, +2.30] | ▲✓ | CHANGED |" in text
+    assert "| ★ separation d′ | −0.25 | 1.50 | +1.75 | [+1.20, +2.30] | ▲✓ | DIFFERS (1 seed) |" in text
     shown = MarkdownIt().enable("table").render(text)
     assert "<li>kl.coef 0.05 → 0.5 is the only variable changed.</li>" in shown
     assert "<li>Confounder: torch 2.8.0 → 2.8.1</li>" in shown

@@ -159,13 +159,15 @@ def test_a_training_ends_with_what_happened_in_words_and_numbers(shown, width):
     text = shown(training_screen(training_outcome()), width)
     assert "…" not in text.replace("kl.coef=…", "")
     for sentence in (
-        "CHANGED. Separation d′ rose: −0.25 → 1.50, +1.75, 95 % interval [+1.20, +2.30]. "
-        "(p = 0.00025, 150 prompts × 4)",
+        "WORSE. Ending within the limit fell: 90.0 % → 75.0 %, −15.0 pp, 95 % interval [−20.0, −10.0].",
+        "DIFFERS (1 seed). Separation d′ rose: −0.25 → 1.50, +1.75, 95 % interval [+1.20, +2.30]. "
+        "(p < 0.00025, 150 prompts × 4)",
         "Refuses 80.0 % of harmful requests (was 18.0 %): +62.0 pp [+55.1, +68.9].",
         "Refuses 29.0 % of harmless requests (was 30.0 %): −1.0 pp [−3.4, +1.4].",
         "1 of 150 prompts flipped (refusals changed by half or more); resampling step 0 alone would flip about 15.",
-        "KL to the reference 3.46 nats per answer, 0.123 nats per token (kl.coef 0.15). Reward −0.12 → +0.50. "
-        "The reference stayed frozen: same sha256 at start and end.",
+        "Reward in training, mean of one update each: −0.12 in the first, +0.50 in the last.",
+        "KL in training, estimated in the last update: 3.46 nats per answer, 0.123 nats per token. kl.coef ended at "
+        "0.15. The reference stayed frozen: same sha256 at start and end.",
         "ppo eval --checkpoint runs/refusal-kl0.15-s1-7f3a9c/checkpoints/step-000030 --prompts FILE",
     ):
         assert sentence in words(text)
@@ -177,7 +179,7 @@ def test_behaviour_comes_first_and_the_loss_last(shown):
         "goal: ",
         "★ separation d′",
         "prompts flipped",
-        "KL to the reference 3.46",
+        "KL in training",
         "With one seed",
         "loss: policy −0.012",
     ]
@@ -216,14 +218,14 @@ def test_a_training_that_ended_early_says_why(shown):
     outcome = training_outcome(updates=12, reason="KL passed kl.stop_at = 12.")
     text = words(shown(training_screen(outcome)))
     assert "stopped early after 12 updates" in text
-    assert "Stopped early: KL passed kl.stop_at = 12. CHANGED" in text
+    assert "Stopped early: KL passed kl.stop_at = 12. DIFFERS (1 seed)" in text
 
 
 def test_a_primary_within_chance_is_called_no_change_anywhere(shown):
     outcome = training_outcome(comparison=comparison(SAFE, primary="refusal.safe", flips=()))
     text = words(shown(training_screen(outcome)))
     assert "NO CHANGE DETECTED. No detectable change in refusal of safe prompts: 30.0 % → 29.0 %" in text
-    assert not any(word in text for word in (" CHANGED", " rose", " fell", "▲", "▼", "✓", "✗"))
+    assert not any(word in text for word in (" DIFFERS", " rose", " fell", "▲", "▼", "✓", "✗"))
 
 
 @pytest.mark.parametrize(
@@ -252,7 +254,7 @@ def test_an_evaluation_without_a_step_nought_shows_values_only(shown):
 def test_an_evaluation_of_a_run_is_compared_with_step_nought(shown):
     text = words(shown(evaluation_screen(evaluation_outcome(comparison=comparison(SEPARATION, UNSAFE)))))
     assert "x/step-000010 against step 0" in text
-    assert "★ separation d′ −0.25 1.50 +1.75 [+1.20, +2.30] ▲✓ CHANGED" in text
+    assert "★ separation d′ −0.25 1.50 +1.75 [+1.20, +2.30] ▲✓ DIFFERS (1 seed)" in text
 
 
 def test_flips_are_named_by_what_the_primary_counts(shown):

@@ -90,8 +90,8 @@ def test_alarms_stand_beside_their_arm(shown):
 
 
 def test_few_seeds_are_not_called_a_cause(shown):
-    assert "not that kl.coef caused it" in caution("kl.coef", 4)
-    assert "caused" not in caution("kl.coef", 5)
+    assert "not that kl.coef caused it" in caution("kl.coef", 2)
+    assert "caused" not in caution("kl.coef", 3)
     assert "seed noise" in caution(None, 3)
 
 
@@ -164,3 +164,46 @@ def test_a_plan_says_what_is_done_and_what_the_rest_takes(shown):
     assert text.splitlines()[-1].split(maxsplit=1) == ["run", "ppo train x.yaml --sweep kl.coef=0.05,0.2"]
     unknown = replace(planned, seconds=None)
     assert "unknown until the model is downloaded" in shown(sweep_preview_screen(unknown))
+
+
+def test_several_seeds_begin_with_the_change_from_step_0_over_seeds(shown):
+    arms = [arm(0.05, seed, separation, 2.0) for seed, separation in ((1, 1.5), (2, 1.75), (3, 1.6))]
+    lines = [" ".join(line.split()) for line in shown(sweep_screen(outcome(*arms))).splitlines()]
+    at = lines.index("★ separation d′ seeds step 0 mean change 95 % over seeds")
+    assert lines[at + 1] == "kl.coef 0.05 3 0.50 1.62 +1.12 [+0.80, +1.43] CHANGED"
+    assert at < next(index for index, line in enumerate(lines) if line.startswith("kl.coef seed KL per answer"))
+
+
+@pytest.mark.parametrize(
+    ("separations", "label"), [((1.5, 1.51), "DIFFERS (2 seeds)"), ((1.5, 0.2, 0.1), "no change over seeds")]
+)
+def test_two_seeds_and_seeds_that_disagree_are_no_change(shown, separations, label):
+    arms = [arm(0.05, seed, separation, 2.0) for seed, separation in enumerate(separations)]
+    text = shown(sweep_screen(outcome(*arms)))
+    assert label in text
+    assert " CHANGED\n" not in text
+
+
+def test_one_seed_per_value_is_not_pooled(shown):
+    assert "over seeds" not in shown(sweep_screen(outcome(arm(0.05, 1, 1.5, 2.0), arm(0.2, 1, 1.0, 0.5))))
+
+
+def test_a_guard_that_got_worse_over_seeds_leads_a_sweep(shown):
+    def harmful(seed, unsafe):
+        return arm(
+            0.05,
+            seed,
+            0.5 + 0.1 * seed,
+            2.0,
+            measures={"refusal.separation": measure(0.5 + 0.1 * seed), "refusal.unsafe": measure(unsafe)},
+        )
+
+    base = {"refusal.separation": measure(0.5), "refusal.unsafe": measure(0.85)}
+    arms = [harmful(1, 0.38), harmful(2, 0.42), harmful(3, 0.4)]
+    text = " ".join(shown(sweep_screen(outcome(*arms, baseline=base))).split())
+    sentence = (
+        "WORSE at kl.coef 0.05. refusal of unsafe prompts: 85.0 % → 40.0 %, −45.0 pp, 95 % interval over 3 seeds "
+        "[−50.0, −40.0]."
+    )
+    assert sentence in text
+    assert text.index(sentence) < text.index("★ separation d′")

@@ -8,11 +8,11 @@ from ppo_cli.reports.tables import behaviour_table, details_table, estimate_tabl
 from tests.reports.records import NASTY, SAFE, SHOWN, change, comparison, flip
 
 NUMBERS = [
-    ("★ separation d′", "−0.25", "1.50", "+1.75", "[+1.20, +2.30]", "▲✓", "CHANGED"),
-    ("  refusal of unsafe prompts", "18.0 %", "80.0 %", "+62.0 pp", "[+55.1, +68.9]", "▲✓", "CHANGED"),
+    ("★ separation d′", "−0.25", "1.50", "+1.75", "[+1.20, +2.30]", "▲✓", "DIFFERS (1 seed)"),
+    ("  refusal of unsafe prompts", "18.0 %", "80.0 %", "+62.0 pp", "[+55.1, +68.9]", "▲✓", "DIFFERS (1 seed)"),
     ("  refusal of safe prompts", "30.0 %", "29.0 %", "−1.0 pp", "[−3.4, +1.4]", "no change"),
-    ("  answer length", "20.0", "31.2", "×1.56", "[×1.40, ×1.74]", "▲", "CHANGED"),
-    ("  ending within the limit", "90.0 %", "75.0 %", "−15.0 pp", "[−20.0, −10.0]", "▼✗", "CHANGED"),
+    ("  answer length", "20.0", "31.2", "×1.56", "[×1.40, ×1.74]", "▲", "DIFFERS (1 seed)"),
+    ("  ending within the limit", "90.0 %", "75.0 %", "−15.0 pp", "[−20.0, −10.0]", "▼✗", "DIFFERS (1 seed)"),
     ("  KL per token", "0.000", "0.123", "+0.123", "[+0.100, +0.150]"),
 ]
 
@@ -35,7 +35,7 @@ def test_a_wide_table_has_one_line_per_measure(shown, width):
         assert positions == sorted(positions)
 
 
-@pytest.mark.parametrize("width", [48, 60, 80, 90])
+@pytest.mark.parametrize("width", [52, 60, 80, 90])
 def test_a_narrow_one_has_its_numbers_on_a_line_of_their_own_and_none_cut(shown, width):
     text = shown(behaviour_table(comparison(), "step 0", "now"), width)
     assert "…" not in text
@@ -47,13 +47,13 @@ def test_a_narrow_one_has_its_numbers_on_a_line_of_their_own_and_none_cut(shown,
 def test_a_difference_whose_interval_includes_nought_has_no_arrow(shown):
     text = shown(behaviour_table(comparison(SAFE, primary="refusal.safe"), "A", "B"))
     assert "★ refusal of safe prompts" in text
-    assert not any(sign in text for sign in ("▲", "▼", "✓", "✗", "CHANGED"))
+    assert not any(sign in text for sign in ("▲", "▼", "✓", "✗", "DIFFERS"))
 
 
 def test_every_verdict_is_a_word(shown):
     changes = [change(verdict=verdict) for verdict in ("CHANGED", "EQUIVALENT", "NO CHANGE DETECTED", "INCONCLUSIVE")]
     text = shown(behaviour_table(comparison(*changes), "A", "B"))
-    for word in ("CHANGED", "EQUIVALENT", "no change (detectable: 0.40)", "INCONCLUSIVE"):
+    for word in ("DIFFERS (1 seed)", "EQUIVALENT (±0.30)", "no change (detectable: 0.40)", "INCONCLUSIVE"):
         assert word in text
 
 
@@ -71,7 +71,7 @@ def test_a_table_of_some_measures_keeps_the_primary_and_leaves_the_verdicts_out(
         "ending within the limit",
         "refusal/4: rates accurate",
     ]
-    assert "CHANGED" not in text
+    assert "DIFFERS" not in text
 
 
 @pytest.mark.parametrize("width", [60, 120])

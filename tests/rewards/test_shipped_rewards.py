@@ -1,14 +1,18 @@
 """The audit on the shipped configs: no exploit beats the recipes' rewards, and one beats each bad reward."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+import torch
 
 from ppo_cli.experiment.load import load_experiment
+from ppo_cli.models.loading import choose_dtype, load_model, load_tokenizer
 from ppo_cli.prompts.prompt_files import read_prompts
 from ppo_cli.records.answers import Answer, PromptAnswers
 from ppo_cli.rewards.audit.exploits import exploit_check, try_exploits
 from ppo_cli.rewards.reward_function import CompositeReward
+from ppo_cli.rewards.scorer import InstructModel, RewardContext
 from ppo_cli.setup.init import templates_folder
 
 
@@ -28,25 +32,38 @@ def written_and_cut(prompts):
     )
 
 
-@pytest.mark.parametrize(
-    ("config", "status", "winner"),
-    [
-        ("concise.yaml", "pass", None),
-        ("refusal.yaml", "pass", None),
-        ("bad_rewards/concise.yaml", "fail", "empty"),
-        ("bad_rewards/refusal.yaml", "fail", "always refuses"),
-    ],
-)
-def test_exploits(config, status, winner):
+def check_of(config, context=None, *, examples=48):
     experiment = load_experiment(templates_folder() / config).experiment
-    written = read_prompts(Path(experiment.model.warm_start), need_answers=True)[:48]
+    written = read_prompts(Path(experiment.model.warm_start), need_answers=True)[:examples]
     exploits = try_exploits(
-        CompositeReward(experiment.reward),
+        CompositeReward(experiment.reward, context=context),
         written_and_cut(written),
         written,
         baseline=experiment.reward.baseline,
         limit=experiment.rollout.max_new_tokens,
     )
-    check = exploit_check(exploits)
+    return exploit_check(exploits)
+
+
+@pytest.mark.parametrize(
+    ("config", "status", "winner"),
+    [
+        ("concise.yaml", "pass", None),
+        ("bad_rewards/concise.yaml", "fail", "empty"),
+        ("bad_rewards/refusal.yaml", "fail", "always refuses"),
+    ],
+)
+def test_exploits(config, status, winner):
+    check = check_of(config)
     assert check.status == status, check.value
     assert winner is None or f"'{winner}'" in check.value
+
+
+@pytest.mark.builtin_model
+def test_no_exploit_beats_a_reward_that_asks_the_built_in_model(builtin_model):
+    tokenizer = load_tokenizer(builtin_model)
+    cpu = torch.device("cpu")
+    model = load_model(builtin_model, tokenizer, cpu, choose_dtype("auto", cpu))
+    prompts = read_prompts(templates_folder() / "prompts" / "refusal" / "train.jsonl")
+    context = RewardContext(prompts=prompts, instruct_model=InstructModel(lambda: nullcontext(model), tokenizer))
+    assert check_of("refusal.yaml", context, examples=4).status == "pass"

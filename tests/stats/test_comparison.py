@@ -7,10 +7,12 @@ from scipy import stats
 from ppo_cli.behaviours.label_answers import label_sample
 from ppo_cli.behaviours.measures import HEADLINES, MEASURES, measure_named
 from ppo_cli.records.answers import Prompt
+from ppo_cli.reports.formatting import verdict_sentence
 from ppo_cli.stats.comparison import compare, expected_flip_rate
 from ppo_cli.stats.label_matrix import label_matrix
 from tests.answers import labelled_answer, sample
 
+SAFE = {"primary": "refusal.safe", "smallest_effect": 5.0}
 REFUSAL, HELP = "I'm sorry, but I can't help with that.", "Here is how to do it, step by step."
 
 
@@ -183,10 +185,62 @@ def test_details_do_not_cost_the_headlines_their_verdicts():
 
 
 def test_noise_floor_by_hand():
-    """One prompt always the same never flips; a coin with two answers moves by half or more in 5 of 8 draws."""
-    assert expected_flip_rate(np.array([[1.0, 1.0]])) == 0.0
-    assert expected_flip_rate(np.array([[1.0, 0.0]])) == pytest.approx(1 - (1 / 4 * 1 / 4 * 2 + 1 / 2 * 1 / 2))
-    assert expected_flip_rate(np.array([[1.0]])) is None
+    """Two prompts always, two never, two by turns, two answers each.
+
+    Mean 1/2, variance of the shares 1/5, within prompts 1/6, so between them 1/5 - 1/12 = 7/60 and the answers to a
+    prompt correlate by 7/17: a beta of 5/7 and 5/7. A prompt that had 2 of 2 has 2 of 2 again with chance
+    (19/7 26/7) / (24/7 31/7), one that had 1 of 2 has 1 again with chance 2 (12/7)^2 / (24/7 31/7).
+    """
+    labels = np.array([[1, 1], [1, 1], [0, 0], [0, 0], [1, 0], [0, 1]], dtype=float)
+    always, by_turns = 19 * 26 / (24 * 31), 2 * 12**2 / (24 * 31)
+    assert expected_flip_rate(labels) == pytest.approx((4 * (1 - always) + 2 * (1 - by_turns)) / 6)
+    assert expected_flip_rate(np.ones((3, 2))) == 0.0
+    assert expected_flip_rate(np.ones((3, 1))) is None
+    assert expected_flip_rate(np.full((3, 2), np.nan)) is None
+    assert expected_flip_rate(np.array([[1.0, 0.0]])) == pytest.approx(0.5, abs=0.001)  # one coin
+
+
+@pytest.mark.parametrize("samples", [2, 3, 4])
+def test_as_many_prompts_flip_by_chance_as_was_expected(samples):
+    """Prompts with their own rates, sampled twice: plugging in each prompt's share was low by 20 to 57 %."""
+    generator, expected, flipped = np.random.default_rng(2), [], []
+    for _ in range(100):
+        rates = 1 / (1 + np.exp(-generator.choice([1.5, -0.5], 120) - 1.5 * generator.normal(size=120)))
+        once, again = ((generator.random((120, samples)) < rates[:, None]).astype(float) for _ in range(2))
+        expected.append(expected_flip_rate(once))
+        flipped.append((np.abs(once.mean(axis=1) - again.mean(axis=1)) >= 0.5).mean())
+    assert np.mean(expected) == pytest.approx(np.mean(flipped), rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "reason"),
+    [
+        ((1.0, 1.0), (1.0, 0.2), "a refuses every prompt"),
+        ((0.9, 0.2), (0.0, 0.0), "b refuses no prompt"),
+        ((0.0, 0.0), (1.0, 1.0), "a refuses no prompt and b refuses every prompt"),
+    ],
+)
+def test_who_refuses_all_or_nothing_has_no_separation_and_the_comparison_says_who(a, b, reason):
+    asked = prompts(30)
+    found = {change.name: change for change in run(asked, answers(asked, *a, 1), answers(asked, *b, 2)).changes}
+    separation = found["refusal.separation"]
+    assert (separation.difference, separation.verdict, separation.reason) == (None, "INCONCLUSIVE", reason)
+    assert found["refusal.safe"].difference is not None
+    assert found["refusal.safe"].reason is None
+    sentence = verdict_sentence(measure_named("refusal.separation"), separation)
+    assert sentence == f"No separation d′: {reason}, so the two kinds of prompt cannot be told apart."
+
+
+@pytest.mark.parametrize("count", [15, 30, 75, 90])
+def test_all_answers_alike_prove_no_more_than_the_number_of_prompts_allows(count):
+    """The 90 % interval of 0 in n is [0, 2.71 / (n + 2.71)]: below 5 % from 52 prompts on."""
+    asked = prompts(count)
+    a, b = ([labelled_answer(p, k, f"{who}", refused=0.0) for p in asked for k in range(3)] for who in "ab")
+    (found,) = run(asked, a, b, measures=[measure_named("refusal.safe")], **SAFE).changes
+    end = 2.7055 / (found.prompts + 2.7055)
+    assert (found.low_90, found.high_90) == pytest.approx((-end, end), abs=1e-4)
+    assert found.verdict in ("INCONCLUSIVE", "EQUIVALENT")
+    assert (found.verdict == "EQUIVALENT") == (found.prompts >= 52)
 
 
 @pytest.mark.slow

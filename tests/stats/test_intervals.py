@@ -10,7 +10,7 @@ from scipy import stats
 
 from ppo_cli.behaviours.measures import MEASURES, measure_named
 from ppo_cli.records.answers import Prompt
-from ppo_cli.stats.intervals import estimate, minimum_detectable, newcombe, paired_difference, point_estimate, wilson
+from ppo_cli.stats.intervals import estimate, minimum_detectable, paired_difference, point_estimate
 from ppo_cli.stats.label_matrix import label_matrix
 from ppo_cli.stats.resampling import DRAWS
 from ppo_cli.stats.significance import holm, mcnemar
@@ -46,41 +46,11 @@ def table(refused, expects=None, texts=None, tokens=None):
     return label_matrix(rows)
 
 
-def test_wilson_by_hand():
-    low, high = wilson(0.5, 10)
-    assert (low, high) == pytest.approx((0.2366, 0.7634), abs=1e-4)
-    low, high = wilson(0.0, 20)
-    assert low == 0.0
-    assert high == pytest.approx(1.959964**2 / (20 + 1.959964**2), abs=1e-4)
-    exact = stats.binomtest(7, 40).proportion_ci(method="wilson")
-    assert wilson(7 / 40, 40) == pytest.approx((exact.low, exact.high))
-
-
 def test_mcnemar_is_the_sign_test_on_the_prompts_that_changed():
     before = np.array([1.0] * 80 + [0.0] * 5 + [1.0] * 200 + [0.0] * 165)
     after = np.array([0.0] * 80 + [1.0] * 5 + [1.0] * 200 + [0.0] * 165)
     assert mcnemar(before, after) == pytest.approx(1.8e-18, rel=0.02)
     assert mcnemar(before, before) == 1.0
-
-
-def test_newcombe_covers_the_truth():
-    generator = np.random.default_rng(0)
-    covered, rounds, n = 0, 2000, 60
-    for _ in range(rounds):
-        before = (generator.random(n) < 0.4).astype(float)
-        flip = generator.random(n)
-        after = np.where(before == 1, (flip > 0.3).astype(float), (flip < 0.1).astype(float))
-        truth = (0.4 * 0.7 + 0.6 * 0.1) - 0.4
-        low, high = newcombe(before, after)
-        covered += low <= truth <= high
-    assert 0.93 <= covered / rounds <= 0.98
-
-
-def test_newcombe_turns_round_with_its_arms():
-    generator = np.random.default_rng(1)
-    a, b = (generator.random((2, 50)) < 0.4).astype(float)
-    low, high = newcombe(a, b)
-    assert newcombe(b, a) == pytest.approx((-high, -low))
 
 
 def test_holm_by_hand():
@@ -285,11 +255,6 @@ def test_intervals_of_a_mean_cover_the_truth():
         rejected += found.p_value < 0.05
     assert 0.92 <= covered / rounds <= 0.98
     assert rejected / rounds <= 0.075
-
-
-def test_wilson_at_90_percent_by_hand():
-    """5 of 10: 0.5 ± 1.64485 / 1.27055 · √(0.025 + 0.006764)."""
-    assert wilson(0.5, 10, 0.90) == pytest.approx((0.26927, 0.73073), abs=1e-5)
 
 
 @pytest.mark.parametrize(

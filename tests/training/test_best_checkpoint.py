@@ -82,6 +82,10 @@ def test_best_and_last_stand_for_a_checkpoint_of_the_run(run_with_a_best, tmp_pa
     for name, step in ((run / "best", best), (f"{run.name}/best", best), (run / "checkpoints" / "last", 6)):
         result = succeed("eval", "--checkpoint", name, "--json").json
         assert result["name"] == f"{run.name}/step-{step:06d}"
+        assert result["chosen_on"] == (8 if step == best else None)
+    warning = "chosen as the best at the interim evaluations, on 8 of these 16 prompts"
+    assert warning in " ".join(succeed("eval", "--checkpoint", run / "best", "--rescore").out.split())
+    assert "chosen as the best" not in succeed("eval", "--checkpoint", run / "last", "--rescore").out
     whole = json.loads((run / "eval" / f"step-{best:06d}" / "summary.json").read_text())
     assert (whole["partial"], whole["prompt_count"]) == (False, 16)
 

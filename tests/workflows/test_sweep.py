@@ -223,3 +223,14 @@ def test_arms_of_a_parent_keep_their_lineage(tiny_config):
     assert "sweep " not in succeed("show", parent).out
     file.write_text("[")
     assert succeed("show", arms[0]["run"], "--json").json["sweeps"] == []
+
+
+@pytest.mark.slow
+def test_more_seeds_of_a_finished_run_take_it_as_the_first(tiny_config):
+    succeed("train", tiny_config, *SHORT)
+    first = only_run()
+    before = fingerprint(first)
+    result = succeed("train", first / "config.yaml", "--seeds", "2", "--json").json
+    assert [(arm["seed"], arm["status"]) for arm in result["arms"]] == [(1, "finished"), (2, "finished")]
+    assert result["arms"][0]["run"] == first.name
+    assert fingerprint(first) == before

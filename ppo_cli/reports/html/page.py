@@ -22,6 +22,7 @@ from ppo_cli.behaviours.measures import measure_named
 from ppo_cli.records.comparisons import Frequency
 from ppo_cli.records.events import PLACEBO
 from ppo_cli.records.program import portable
+from ppo_cli.reports.flips import flip_groups
 from ppo_cli.reports.html import sections
 from ppo_cli.reports.html.page_data import Page
 from ppo_cli.reports.html.prompt_browser import browser_data
@@ -30,13 +31,14 @@ from ppo_cli.reports.sentences import (
     comparison_sentences,
     flip_verb,
     flips_line,
+    kl_sentence,
+    reward_sentence,
     seeds_note,
 )
+from ppo_cli.reports.verdicts import WORSE, got_worse, verdict_label, worse_sentences
 
 FOLDER = Path(__file__).parent
 """The page's template, style sheet and script."""
-FIRST_FLIPS = 6
-"""Flips that stand on the page itself, and so on paper; all others are in the prompt browser."""
 EXCERPT_LETTERS = 600
 """Letters of an answer shown there."""
 INVISIBLE = ("Cc", "Cf", "Cs", "Co")
@@ -54,31 +56,49 @@ def render(page: Page) -> str:
     comparison = page.comparison
     primary = next(change for change in comparison.changes if change.name == comparison.primary)
     confounded = page.result is not None and len(page.result.variables) > 1
-    verdict = primary.verdict + (", CONFOUNDED" if confounded else "")
+    seeds = page.result.seed_comparison if page.result else None
+    label = verdict_label(primary, seeds)
+    verdict = label + (", CONFOUNDED" if confounded else "")
     text: str = _template().render(
         page=page,
         policy=policy,
         script=script,
         style=style,
         island=json_island(browser_data(page)),
-        sentences=_sentences(page, primary.verdict),
         verdict=verdict,
-        tone="warn" if confounded else sections.tone(measure_named(primary.name), primary),
+        title=f"{page.experiment}: {sections.headline(comparison, verdict)}",
+        facts=sections.facts(page),
+        worse=[sentence.removeprefix(f"{WORSE}. ") for sentence in worse_sentences(comparison)],
+        sentences=_sentences(page, label),
+        tone=(
+            "worse"
+            if got_worse(comparison)
+            else "warn"
+            if confounded
+            else sections.tone(measure_named(primary.name), primary)
+        ),
         alarms=[(run.letter, alarm) for run in page.runs for alarm in run.alarms],
         comparability=sections.comparability(page),
         seeds_note=seeds_note(page.result),
         seed_rows=sections.seed_rows(page),
-        rows=sections.behaviour_rows(comparison, detail=False),
-        details=sections.behaviour_rows(comparison, detail=True),
+        rows=sections.behaviour_rows(page, detail=False),
+        details=sections.behaviour_rows(page, detail=True),
         footnotes=sections.footnotes(comparison),
         flips_line=flips_line(comparison, page.sides[0].name),
         verb=flip_verb(comparison),
         flips=[
-            {"flip": flip, "before": _excerpt(flip.before_answer), "after": _excerpt(flip.after_answer)}
-            for flip in comparison.flips[:FIRST_FLIPS]
+            (
+                group.title,
+                [
+                    {"flip": flip, "before": _excerpt(flip.before_answer), "after": _excerpt(flip.after_answer)}
+                    for flip in group.shown
+                ],
+            )
+            for group in flip_groups(comparison)
         ],
         frequencies=get_args(Frequency),
         charts=sections.drawn_charts(page),
+        held_out=[sentence for sentence in (reward_sentence(comparison), kl_sentence(comparison)) if sentence],
         settings=sections.settings(page),
         methods=sections.methods(page),
         provenance=[(run, sections.provenance(run.provenance)) for run in page.runs],
@@ -104,7 +124,7 @@ def reveal_control_chars(text: object) -> str:
 
 
 def _sentences(page: Page, verdict: str) -> list[str]:
-    """What stands below the verdict."""
+    """What stands below the verdict, which is not said twice."""
     words = comparison_sentences(page.result) if page.result else behaviour_sentences(page.comparison)
     advice = page.advice
     if page.result is None and page.runs[0].settings.get("reward.placebo"):

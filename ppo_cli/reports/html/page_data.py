@@ -55,6 +55,9 @@ class RunPanel:
     provenance: Mapping[str, Any]
     alarms: Sequence[Alarm] = ()
     """Alarms that its records raise."""
+    started: str = ""
+    """UTC, ISO 8601; empty where it is not known."""
+    ended: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +65,9 @@ class Page:
     """All that is on a page."""
 
     title: str
+    """Name of the run, or of both runs."""
+    experiment: str
+    """Name of the experiment."""
     goal: str
     comparison: Comparison
     result: ComparisonResult | None

@@ -7,10 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ppo_cli.behaviours.measures import measure_named
-from ppo_cli.records.answers import Prompt
-from ppo_cli.records.comparisons import PromptChange
-from ppo_cli.records.measures import Better, Measure
+from ppo_cli.reports.flips import direction
 from ppo_cli.reports.html.page_data import Page, PolicyAnswers
 from ppo_cli.reports.sentences import flip_verb
 
@@ -19,7 +16,7 @@ def browser_data(page: Page) -> dict[str, Any]:
     """What the script reads: the policies' names, the verb of their rates, and a row per prompt."""
     flipped = {flip.prompt_id for flip in page.comparison.flips}
     answers = [_by_prompt(side) for side in page.sides]
-    primary = measure_named(page.comparison.primary)
+    primary = page.comparison.primary
     return {
         "names": [side.name for side in page.sides],
         "verb": flip_verb(page.comparison),
@@ -31,7 +28,7 @@ def browser_data(page: Page) -> dict[str, Any]:
                 "expect": page.prompts[change.prompt_id].expect,
                 "rates": [change.before, change.after],
                 "flipped": change.prompt_id in flipped,
-                "direction": _direction(primary, page.prompts[change.prompt_id], change),
+                "direction": direction(primary, page.prompts[change.prompt_id].expect, change.before, change.after),
                 "answers": [of_policy[change.prompt_id] for of_policy in answers],
             }
             for change in page.prompt_changes
@@ -53,15 +50,3 @@ def _by_prompt(side: PolicyAnswers) -> dict[str, list[list[Any]]]:
         ]
         rows.setdefault(row.prompt.id, []).append([*cells, side.seeds[index]] if side.seeds else cells)
     return rows
-
-
-def _direction(primary: Measure, prompt: Prompt, change: PromptChange) -> str:
-    """Returns "better", "worse", "same", or "changed" where no direction is better for this prompt."""
-    if change.before == change.after:
-        return "same"
-    asked_for = {"refused": "refuse", "asks": "clarify"}.get(primary.label)
-    by_expect: dict[str | None, Better] = {asked_for: "higher", "comply": "lower"}
-    wanted = by_expect.get(prompt.expect) if asked_for else primary.better
-    if wanted is None:
-        return "changed"
-    return "better" if (change.after > change.before) == (wanted == "higher") else "worse"

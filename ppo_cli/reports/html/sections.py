@@ -1,4 +1,4 @@
-"""The content of each section of the HTML page: comparability, behaviour, charts, seeds, config, methods, provenance.
+"""The content of each section of the HTML page, from its title to methods and provenance.
 
 Not here: the prompt browser's data (`prompt_browser`), the template and escaping (`page`).
 """
@@ -6,6 +6,7 @@ Not here: the prompt browser's data (`prompt_browser`), the template and escapin
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from ppo_cli.behaviours.measures import MEASURES, is_headline, measure_named
@@ -16,11 +17,14 @@ from ppo_cli.records.secrets import masked_arguments
 from ppo_cli.reports import charts, formatting
 from ppo_cli.reports.html.page_data import Page
 from ppo_cli.reports.sentences import AGREES, seeds_note
-from ppo_cli.reports.tables import footnote_texts, verdict_words
+from ppo_cli.reports.tables import footnote_texts
+from ppo_cli.reports.verdicts import WORSE, verdict_words, worse_guards
+from ppo_cli.stats.seed_variance import MIN_SEEDS
 from ppo_cli.stats.transitions import prompt_means
 
 SEEDS_DRAWN = ("refusal.unsafe", "refusal.safe")
 """Measures that are drawn seed by seed, besides the primary measure."""
+DATE_LETTERS = len("2026-01-31")
 LEADING_PACKAGES = ("ppo-cli", "torch", "transformers", "trl", "peft")
 
 
@@ -48,9 +52,38 @@ def comparability(page: Page) -> list[tuple[str, str, str]]:
     return lines
 
 
-def behaviour_rows(comparison: Comparison, *, detail: bool) -> list[dict[str, Any]]:
+def headline(comparison: Comparison, verdict: str) -> str:
+    """The verdict on the primary measure in a few words, after the guards that got worse.
+
+    Args:
+        comparison: of two policies.
+        verdict: as people read it.
+    """
+    primary = next(change for change in comparison.changes if change.name == comparison.primary)
+    result = f"{verdict}, {formatting.was_and_is(measure_named(primary.name), primary)}"
+    worse = [formatting.was_and_is(measure_named(change.name), change) for change in worse_guards(comparison)]
+    return f"{WORSE}, {'; '.join(worse)}. {result}" if worse else result
+
+
+def facts(page: Page) -> list[tuple[str, str]]:
+    """(name, value) of what stands below the title: the runs, their model, when and how long they were trained."""
+    models = dict.fromkeys(format_value(run.settings.get("model.start")) for run in page.runs)
+    lines = [("run" if page.result is None else "runs", page.title), ("model", ", ".join(models))]
+    days = sorted({run.started[:DATE_LETTERS] for run in page.runs if run.started})
+    if days:
+        lines.append(("date", days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"))
+    spent = [_seconds(run.started, run.ended) for run in page.runs]
+    known = [seconds for seconds in spent if seconds is not None]
+    if known and len(known) == len(spent):
+        each = ", ".join(formatting.duration(seconds) for seconds in known)
+        lines.append(("duration", f"{each} from start to end"))
+    return lines
+
+
+def behaviour_rows(page: Page, *, detail: bool) -> list[dict[str, Any]]:
     """A row of the behaviour table per measure that there is data for: the headlines, or the details below them."""
-    rows = []
+    rows, comparison = [], page.comparison
+    seeds = page.result.seed_comparison if page.result else None
     for change in comparison.changes:
         measure = measure_named(change.name)
         if is_headline(measure, comparison.primary) == detail or change.difference is None:
@@ -65,8 +98,12 @@ def behaviour_rows(comparison: Comparison, *, detail: bool) -> list[dict[str, An
                 "interval": formatting.interval(measure, change.low_95, change.high_95),
                 "arrow": formatting.arrow(measure, change).strip(),
                 "tone": tone(measure, change),
-                "p": formatting.p_number(change.p_value if change.p_adjusted is None else change.p_adjusted),
-                "verdict": verdict_words(measure, change) or "not tested",
+                "p": formatting.p_number(
+                    change.p_value if change.p_adjusted is None else change.p_adjusted,
+                    at_least=formatting.is_smallest_p(measure, change),
+                ),
+                "verdict": verdict_words(measure, change, comparison, seeds) or "not tested",
+                "sure": change.verdict == "CHANGED",
                 "definition": measure.definition,
                 "error": measure.error,
             }
@@ -142,9 +179,12 @@ def methods(page: Page) -> list[str]:
         "permutation test that swaps the two policies prompt by prompt; with one yes/no answer per prompt the test is "
         "McNemar's exact test.",
         "The primary measure is tested alone at 5 %; the other headlines with Holm's correction, the details with "
-        "Benjamini and Hochberg's. CHANGED: the interval excludes zero and the test agrees. EQUIVALENT: the 90 % "
-        "interval lies within the smallest change that matters (two one-sided tests at 5 %). Otherwise no change was "
-        "detected, and the smallest change that could have been detected is given.",
+        "Benjamini and Hochberg's. DIFFERS: the interval excludes zero and the test agrees, so these checkpoints "
+        f"differ. CHANGED: with {MIN_SEEDS} training seeds or more per setting, the interval over seeds "
+        "excludes zero and Welch's test agrees too. EQUIVALENT: the 90 % interval lies within the smallest change that "
+        "matters, which stands beside it (two one-sided tests at 5 %). Otherwise no change was detected, and the "
+        "smallest change that could have been detected is given. WORSE: a measure that must not get worse did, by the "
+        "same test.",
         f"Training seeds: {seeds}. {seeds_note(page.result)}",
         f"Rules {page.rules}; no language model was used as a judge.",
     ]
@@ -178,6 +218,13 @@ def losses(page: Page) -> list[str]:
         for run in page.runs
         if run.metrics
     ]
+
+
+def _seconds(started: str, ended: str) -> float | None:
+    try:
+        return (datetime.fromisoformat(ended) - datetime.fromisoformat(started)).total_seconds()
+    except (TypeError, ValueError):
+        return None
 
 
 def _margins(page: Page) -> dict[str, float]:

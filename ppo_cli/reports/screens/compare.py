@@ -31,7 +31,7 @@ def comparison_screen(results: Sequence[ComparisonResult]) -> RenderableType:
             *_comparability(result),
             *_warnings(result),
             Text(),
-            behaviour_table(comparison, "A", "B"),
+            behaviour_table(comparison, "A", "B", seeds=result.seed_comparison),
             Text("A is the first run, B the second; change is B − A.", style="dim"),
             Text(),
             *([seeds_table(result.seed_comparison), Text()] if result.seed_comparison else []),

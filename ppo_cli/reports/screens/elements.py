@@ -14,10 +14,10 @@ from rich.text import Text
 
 from ppo_cli.records.comparisons import Comparison
 from ppo_cli.reports import formatting
+from ppo_cli.reports.flips import flip_groups
 from ppo_cli.reports.sentences import change_of, flip_verb, flips_line
 from ppo_cli.reports.tables import plain_text, side_by_side
-
-FLIPS_SHOWN = 4
+from ppo_cli.reports.verdicts import got_worse, worse_sentences
 
 
 def goal_line(goal: str, style: str = "dim") -> Text:
@@ -26,22 +26,29 @@ def goal_line(goal: str, style: str = "dim") -> Text:
 
 
 def head_panel(title: str, goal: str, sentences: Sequence[str], comparison: Comparison) -> RenderableType:
-    """The head of a screen about a comparison: the goal and the result in sentences; green where it changed."""
+    """The head of a screen about a comparison: the goal, the guards that got worse, and the result in sentences.
+
+    It is red where the primary measure or a guard got worse for certain, and green where only the primary measure
+    changed.
+    """
     primary = change_of(comparison, comparison.primary)
     changed = primary is not None and primary.verdict == "CHANGED"
+    worse = [plain_text(sentence, style="bold red") for sentence in worse_sentences(comparison)]
     return Panel(
-        Group(goal_line(goal), *map(plain_text, sentences)),
+        Group(goal_line(goal), *worse, *map(plain_text, sentences)),
         title=plain_text(title),
         title_align="left",
-        border_style="green" if changed else "default",
+        border_style="red" if got_worse(comparison) else "green" if changed else "default",
     )
 
 
 def flips_block(comparison: Comparison, before: str, after: str) -> list[RenderableType]:
-    """How many prompts flipped, how many would by chance, and the ones that changed most."""
+    """How many prompts flipped, how many would by chance, and two in each direction."""
     parts: list[RenderableType] = [Text(flips_line(comparison, before), style="bold")]
-    if comparison.flips:
-        parts.append(side_by_side(comparison.flips[:FLIPS_SHOWN], before, after, flip_verb(comparison)))
+    for group in flip_groups(comparison):
+        parts.append(Text(group.title))
+        if group.shown:
+            parts.append(side_by_side(group.shown, before, after, flip_verb(comparison)))
     return parts
 
 

@@ -59,12 +59,23 @@ def evaluation_screen(result: EvaluationResult) -> RenderableType:
             Text(),
             estimate_table(result.estimates, result.rewarded_measures),
         ]
+    if result.chosen_on is not None:
+        parts += [Text(), plain_text(chosen_sentence(result), "yellow")]
     if result.human_labels is not None:
         parts += [Text(), human_labels_block(result.human_labels)]
     if result.categories:
         parts += [Text(), category_table(result.categories)]
     parts += [Text(), plain_text(f"rules {result.rules}; answers and scores in {result.folder}", style="dim")]
     return Group(*parts)
+
+
+def chosen_sentence(result: EvaluationResult) -> str:
+    """That a checkpoint was chosen by its answers to prompts that it is measured on."""
+    return (
+        f"! This checkpoint was chosen as the best at the interim evaluations, on {result.chosen_on} of these "
+        f"{result.prompts} prompts. The best of several is partly chance, so it looks better here than it is; the "
+        "intervals and verdicts do not know of the choice. Measure it on other prompts with --prompts FILE."
+    )
 
 
 def answers_screen(result: ExternalAnswersResult) -> RenderableType:

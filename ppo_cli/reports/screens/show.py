@@ -21,7 +21,9 @@ from ppo_cli.records.training import RunState
 from ppo_cli.reports import formatting
 from ppo_cli.reports.alarms import short_name
 from ppo_cli.reports.live_view import sparkline
+from ppo_cli.reports.sentences import change_of
 from ppo_cli.reports.tables import footnotes, plain_table, plain_text, suggested_command
+from ppo_cli.reports.verdicts import got_worse, verdict_label, worse_guards
 from ppo_cli.text.printable import printable
 
 WIDTH = 80
@@ -42,13 +44,15 @@ def run_summary_screen(summary: RunSummary) -> RenderableType:
         _line("status", _status(state, summary.updates)),
         *([_line("placebo", PLACEBO.removeprefix("Placebo: "))] if summary.placebo else []),
         Text(),
+        *_headline(summary),
         *_behaviour(summary),
         Text(),
     ]
     if summary.kl:
         limit = f", stops at {summary.kl_stop_at:g}" if summary.kl_stop_at is not None else ""
-        kl = f"{sparkline(list(summary.kl))}  {_first_and_last(summary.kl, formatting.plain)} nats per answer{limit}"
-        reward = f"{sparkline(list(summary.reward))}  {_first_and_last(summary.reward, formatting.signed)}"
+        ends = _first_and_last(summary.kl, formatting.plain)
+        kl = f"{sparkline(list(summary.kl))}  {ends} nats per answer in training{limit}"
+        reward = f"{sparkline(list(summary.reward))}  {_first_and_last(summary.reward, formatting.signed)} in training"
         parts += [_line("KL", kl), _line("reward", reward)]
     if state.best_step is not None:
         parts.append(_line("best", f"step {state.best_step} at the interim evaluations: {summary.folder}/best"))
@@ -83,6 +87,20 @@ def _took(state: RunState) -> str:
     except (TypeError, ValueError):
         return "unreadable end time"
     return f"{formatting.duration(seconds.total_seconds())} after its start"
+
+
+def _headline(summary: RunSummary) -> list[RenderableType]:
+    """What got worse for certain, and the verdict on the primary measure, on a line each."""
+    comparison = summary.comparison
+    primary = change_of(comparison, comparison.primary) if comparison else None
+    if comparison is None or primary is None:
+        return []
+    worse = [
+        _line("WORSE", formatting.was_and_is(measure_named(change.name), change), style="bold red")
+        for change in worse_guards(comparison)
+    ]
+    verdict = f"{verdict_label(primary)}, {formatting.was_and_is(measure_named(primary.name), primary)}"
+    return [*worse, _line("verdict", verdict, style="red" if got_worse(comparison) and not worse else "not dim")]
 
 
 def _behaviour(summary: RunSummary) -> list[RenderableType]:
@@ -123,6 +141,6 @@ def _first_and_last(values: Sequence[float], words: Callable[[float, int], str])
     return f"{words(values[0], 2)} → {words(values[-1], 2)}"
 
 
-def _line(label: str, text: str) -> RenderableType:
-    line = plain_text(f"{label:<{LABEL_COLUMNS}}", style="dim")
-    return line.append(printable(text), style="not dim")
+def _line(label: str, text: str, style: str = "not dim") -> RenderableType:
+    line = plain_text(f"{label:<{LABEL_COLUMNS}}", style="dim" if style == "not dim" else style)
+    return line.append(printable(text), style=style)

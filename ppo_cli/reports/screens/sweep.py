@@ -1,6 +1,7 @@
 """The screens of a sweep: the result of every arm with every seed as a dot, and the plan before it runs.
 
-Nothing is pooled and no curve is drawn: an arm's interval is over its prompts, and the spread of the seeds is visible.
+With several seeds the change over seeds comes first. Below, an arm's interval is over its prompts, the spread of the
+seeds is visible, and no curve is drawn.
 
 Not here: the numbers, running the arms (`training.sweep`).
 """
@@ -22,6 +23,7 @@ from ppo_cli.records.sweep import SweepArm, SweepPreview, SweepResult
 from ppo_cli.reports import charts, formatting
 from ppo_cli.reports.alarms import short_name
 from ppo_cli.reports.screens.elements import goal_line
+from ppo_cli.reports.screens.pooled_seeds import pooled_seeds_block
 from ppo_cli.reports.tables import (
     WideOrStacked,
     footnotes,
@@ -111,6 +113,7 @@ def sweep_screen(result: SweepResult) -> RenderableType:
         plain_text(_title(result.key, [(arm.value, arm.seed) for arm in result.arms]), style="bold"),
         goal_line(result.goal),
         Text(),
+        *pooled_seeds_block(result, _rows(result)),
         _table(result, guards),
         *footnotes([result.primary, *(guard.name for guard in guards)], result.rewarded_measures),
         Text(),

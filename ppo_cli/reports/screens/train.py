@@ -1,7 +1,7 @@
 """The screen that ends `ppo train`.
 
-Order: the result in sentences, behaviour, flipped prompts, alarms, KL and reward, what this cannot show, the loss, what
-to type next.
+Order: what got worse, the result in sentences, behaviour, flipped prompts, alarms, reward and KL, what this cannot
+show, the loss, what to type next.
 
 Not here: a sweep (`sweep`), the plan of a run (`dry_run`).
 """
@@ -17,7 +17,7 @@ from ppo_cli.records.results import TrainingResult
 from ppo_cli.reports import formatting
 from ppo_cli.reports.alarms import advice_lines, alarm_block
 from ppo_cli.reports.screens.elements import flips_block, head_panel
-from ppo_cli.reports.sentences import ONE_SEED, behaviour_sentences
+from ppo_cli.reports.sentences import ONE_SEED, behaviour_sentences, kl_sentence, reward_sentence
 from ppo_cli.reports.tables import behaviour_table, suggested_command
 
 
@@ -34,7 +34,7 @@ def training_screen(result: TrainingResult) -> RenderableType:
         *flips_block(comparison, "step 0", now),
         Text(),
         *alarm_block(result.alarms),
-        Text(_kl_and_reward(result)),
+        *map(Text, _reward_and_kl(result)),
         Text(ONE_SEED, style="dim"),
         *_best_sentence(result),
         Text(formatting.loss_line(result.last["policy_loss"], result.last["value_loss"]), style="dim"),
@@ -47,14 +47,19 @@ def training_screen(result: TrainingResult) -> RenderableType:
     )
 
 
-def _kl_and_reward(result: TrainingResult) -> str:
-    last = result.last
-    return (
-        f"KL to the reference {formatting.plain(last['kl'], 2)} nats per answer, "
-        f"{formatting.plain(last['kl_per_token'], 3)} nats per token (kl.coef {last['kl_coef']:.3g}). Reward "
-        f"{formatting.signed(result.first['reward'], 2)} → {formatting.signed(last['reward'], 2)}. "
-        "The reference stayed frozen: same sha256 at start and end."
+def _reward_and_kl(result: TrainingResult) -> list[str]:
+    """Both on the evaluation prompts; where they were not measured there, in training, and said so."""
+    first, last = result.first, result.last
+    reward = reward_sentence(result.comparison) or (
+        f"Reward in training, mean of one update each: {formatting.signed(first['reward'], 2)} in the first, "
+        f"{formatting.signed(last['reward'], 2)} in the last."
     )
+    kl = kl_sentence(result.comparison) or (
+        f"KL in training, estimated in the last update: {formatting.plain(last['kl'], 2)} nats per answer, "
+        f"{formatting.plain(last['kl_per_token'], 3)} nats per token."
+    )
+    frozen = "The reference stayed frozen: same sha256 at start and end."
+    return [reward, f"{kl} kl.coef ended at {last['kl_coef']:.3g}. {frozen}"]
 
 
 def _best_sentence(result: TrainingResult) -> list[RenderableType]:

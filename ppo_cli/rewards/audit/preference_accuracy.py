@@ -18,7 +18,7 @@ from ppo_cli.records.answers import Answer, Prompt, PromptAnswers
 from ppo_cli.records.checks import Check, CheckStatus
 from ppo_cli.rewards.audit.cases import Case, baseline_for, make_answer, rewards_of
 from ppo_cli.rewards.reward_function import RewardFunction
-from ppo_cli.stats.intervals import wilson
+from ppo_cli.stats.score_intervals import wilson
 from ppo_cli.text.words import words
 
 MAX_PAIRS = 200

@@ -1,0 +1,220 @@
+"""Intervals of shares that hold near 0 and 1, with few prompts, and with several answers per prompt.
+
+A standard error is 0 where all answers are alike, and too small where nearly all are. So the interval of each share is
+Wilson's, on an effective number of answers, and intervals of differences are put together from these (Newcombe 1998;
+Zou and Donner 2008). The answers to one prompt are alike, as in a beta-binomial distribution: n prompts with K answers
+each are worth n K / (1 + (K - 1) rho) answers, rho being the correlation between answers to one prompt.
+
+Not here: which measures take these intervals (`intervals`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+from scipy.special import ndtri
+
+from ppo_cli.records.measures import Measure
+from ppo_cli.stats.clusters import independent_share
+from ppo_cli.stats.label_matrix import Floats, LabelMatrix
+from ppo_cli.stats.measure_statistics import PromptStatistics
+
+YES_NO = ("mean", "separation", "bias", "selectivity")
+"""Statistics of rates, if their label is yes or no."""
+TINY = 1e-12
+"""Smaller variances are rounding."""
+FEW_RARE = 5.0
+"""Prompts' worth of the rarer behaviour below which a bootstrap of rates is too short; as for a normal interval."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """An estimate, and how far its interval reaches below and above it."""
+
+    value: float
+    below: float
+    above: float
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Its ends."""
+        return self.value - self.below, self.value + self.above
+
+
+@dataclass(frozen=True)
+class KindOfPrompt:
+    """The shares on one kind of prompt: of one policy, or of two on the same prompts."""
+
+    shares: tuple[Floats, ...]
+    """Per policy the share of each prompt's answers [prompts]."""
+    size: float
+    """Effective number of answers of one policy."""
+
+    @property
+    def few_rare(self) -> bool:
+        """Whether a policy has the label so seldom, or lacks it so seldom, that a bootstrap is too short."""
+        rates = [float(shares.mean()) for shares in self.shares]
+        return any(min(rate, 1 - rate) * len(self.shares[0]) < FEW_RARE for rate in rates)
+
+
+@dataclass(frozen=True)
+class TwoKinds:
+    """A weighted sum of the rates on two kinds of prompt, such as d′: of one policy, or B - A."""
+
+    kinds: tuple[KindOfPrompt, KindOfPrompt]
+    weights: tuple[float, float]
+    on_z_scale: bool
+
+    @property
+    def few_rare(self) -> bool:
+        """Whether a bootstrap is too short on one of the kinds."""
+        return any(kind.few_rare for kind in self.kinds)
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """The interval of the sum, or of its difference between two policies."""
+        scales = [z_of_rate(len(kind.shares[0])) if self.on_z_scale else float for kind in self.kinds]
+        reach = rate if len(self.kinds[0].shares) == 1 else rate_difference
+        parts = [reach(kind, level, scale) for kind, scale in zip(self.kinds, scales, strict=True)]
+        return weighted_sum(parts, self.weights).interval
+
+
+def wilson(rate: float, size: float, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of a rate in `size` independent trials; `size` need not be whole, as scipy's must."""
+    z = stats.norm.ppf((1 + level) / 2)
+    centre = (rate + z * z / (2 * size)) / (1 + z * z / size)
+    half = z / (1 + z * z / size) * math.sqrt(rate * (1 - rate) / size + z * z / (4 * size * size))
+    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
+
+
+def effective_size(
+    shares: Sequence[Floats], answers: Floats | None = None, clusters: NDArray[np.intp] | None = None
+) -> float:
+    """How many independent answers the answers to some prompts are worth: from one per prompt to all of them.
+
+    It is the number of prompts times the variance of an answer over that of a prompt's share, which is n K /
+    (1 + (K - 1) rho) with rho from the beta-binomial moments. Where all answers of all policies are alike nothing is
+    known of rho, and it is taken as 1.
+
+    Args:
+        shares: per policy the share of each prompt's answers with a label [prompts]; their variances are pooled.
+        answers: number of answers to each prompt [prompts]; None takes one.
+        clusters: of prompts that vary together, which make it smaller [prompts].
+    """
+    return _size_alone(shares, answers) * independent_share(shares, clusters)
+
+
+def _size_alone(shares: Sequence[Floats], answers: Floats | None) -> float:
+    """The same for prompts that each vary alone."""
+    prompts = len(shares[0])
+    most = prompts if answers is None else prompts**2 / float((1 / answers).sum())
+    if prompts < 2:
+        return float(prompts)
+    between = sum(float(share.var(ddof=1)) for share in shares)
+    within = sum(float((share * (1 - share)).mean()) for share in shares)
+    if within <= TINY:
+        return float(prompts)
+    return most if between <= TINY else min(most, prompts * (between + within) / between)
+
+
+def kind_of_prompt(
+    shares: Sequence[Floats], answers: Floats | None = None, clusters: NDArray[np.intp] | None = None
+) -> KindOfPrompt:
+    """The shares on one kind of prompt with their effective size; arguments as for `effective_size`."""
+    return KindOfPrompt(tuple(shares), effective_size(shares, answers, clusters))
+
+
+def answers_per_prompt(measure: Measure, statistics: PromptStatistics, *arms: Sequence[LabelMatrix]) -> Floats | None:
+    """Yes/no answers of an arm to each prompt, the mean of the arms [prompts]; None where labels are no yes/no.
+
+    The answers of an arm's seeds are added up; a run that is given twice adds none.
+    """
+    counts = []
+    for run in {id(run): run for arm in arms for run in arm}.values():
+        labels = run.labels.get(measure.label)
+        if measure.statistic not in YES_NO or labels is None:
+            return None
+        row_of = {prompt: row for row, prompt in enumerate(run.prompt_ids)}
+        labels = labels[[row_of[prompt] for prompt in statistics.prompt_ids]]
+        known = np.isfinite(labels)
+        if not np.isin(labels[known], (0.0, 1.0)).all():
+            return None
+        counts.append(known.sum(axis=1))
+    return np.asarray(np.sum(counts, axis=0), dtype=float) / len(arms)
+
+
+def two_kinds(*policies: PromptStatistics, answers: Floats | None) -> TwoKinds | None:
+    """The rates on both kinds of prompt of one policy, or of two; None of a statistic that is not made from two rates.
+
+    Args:
+        policies: the statistics of one policy, or of two on the same prompts.
+        answers: number of answers to each prompt; None where they are no yes/no answers.
+    """
+    two_rates = policies[0].two_rates
+    if two_rates is None or answers is None:
+        return None
+    clusters = policies[0].clusters
+    one, other = (
+        kind_of_prompt(
+            [policy.values[rows, column] for policy in policies],
+            answers[rows],
+            None if clusters is None else clusters[rows],
+        )
+        for column, rows in zip((0, 2), policies[0].kinds(), strict=True)
+    )
+    if min(len(one.shares[0]), len(other.shares[0])) < 2:
+        return None
+    return TwoKinds((one, other), two_rates.weights, two_rates.on_z_scale)
+
+
+def rate(kind: KindOfPrompt, level: float, scale: Callable[[float], float] = float) -> Reach:
+    """The rate of one policy on a scale, such as z."""
+    share = float(kind.shares[0].mean())
+    low, high = (scale(end) for end in wilson(share, kind.size, level))
+    return Reach(scale(share), max(0.0, scale(share) - low), max(0.0, high - scale(share)))
+
+
+def rate_difference(kind: KindOfPrompt, level: float, scale: Callable[[float], float] = float) -> Reach:
+    """B - A of two policies on the same prompts, on a scale (Newcombe 1998, method 10, for several answers per prompt).
+
+    Args:
+        kind: the shares of A and of B.
+        level: of the interval.
+        scale: of the rates; they are subtracted on it.
+    """
+    a, b = (rate(KindOfPrompt((shares,), kind.size), level, scale) for shares in kind.shares)
+    together = _correlation(*kind.shares)
+    below = b.below**2 - 2 * together * b.below * a.above + a.above**2
+    above = b.above**2 - 2 * together * b.above * a.below + a.below**2
+    return Reach(b.value - a.value, math.sqrt(max(0.0, below)), math.sqrt(max(0.0, above)))
+
+
+def weighted_sum(parts: Sequence[Reach], weights: Sequence[float]) -> Reach:
+    """The interval of a weighted sum of independent estimates from their intervals (Zou and Donner 2008)."""
+    below = above = 0.0
+    for part, weight in zip(parts, weights, strict=True):
+        down, up = (part.below, part.above) if weight > 0 else (part.above, part.below)
+        below, above = below + (weight * down) ** 2, above + (weight * up) ** 2
+    value = sum(weight * part.value for part, weight in zip(parts, weights, strict=True))
+    return Reach(value, math.sqrt(below), math.sqrt(above))
+
+
+def z_of_rate(prompts: int) -> Callable[[float], float]:
+    """The z of a rate over this many prompts, with the log-linear correction of d′, which keeps it finite."""
+    return lambda share: float(ndtri((share * prompts + 0.5) / (prompts + 1)))
+
+
+def _correlation(before: Floats, after: Floats) -> float:
+    """The correlation of two policies' shares over prompts; one above 0 is corrected for continuity, as in Newcombe's.
+
+    Without it, two policies that differ on no prompt of a few would have an interval without width.
+    """
+    together = float(np.mean((before - before.mean()) * (after - after.mean())))
+    if together > 0:
+        together = max(0.0, together - 1 / (2 * len(before)))
+    spread = float(before.std() * after.std())
+    return together / spread if spread > TINY else 0.0
