@@ -108,7 +108,8 @@ def _behaviour(summary: RunSummary) -> list[RenderableType]:
     if comparison is None:
         return [Text("behaviour: no evaluation to compare with step 0 yet", style="dim")]
     shown = [change for change in comparison.changes if change.name == comparison.primary]
-    shown += [change for change in comparison.changes if change.name in BEHAVIOURS and change not in shown]
+    measured = [change for change in comparison.changes if change.before is not None or change.after is not None]
+    shown += [change for change in measured if change.name in BEHAVIOURS and change not in shown]
     table = plain_table()
     table.add_column(plain_text("behaviour"), no_wrap=True)
     for heading in ("step 0", f"step {summary.step}", "change", "95 % interval"):
@@ -120,7 +121,8 @@ def _behaviour(summary: RunSummary) -> list[RenderableType]:
     notes = footnotes([change.name for change in shown], comparison.rewarded_measures, short=True)
     if comparison.human_labels is not None:
         notes.append(Text(formatting.human_label_note(comparison.human_labels), style="dim"))
-    size = f"{prompts} × {comparison.samples_per_prompt} answers; ★ primary measure"
+    answers = "answer" if comparison.samples_per_prompt == 1 else "answers"
+    size = f"{prompts} × {comparison.samples_per_prompt} {answers}; ★ primary measure"
     return [table, plain_text(size, style="dim"), *notes]
 
 
