@@ -50,7 +50,7 @@ def main() -> None:
 def print_table(title: str, runs: Sequence[tuple[int, Path]], measures: Sequence[Measure]) -> None:
     """A row per run, then the mean of each column; of changes with the 95 % t interval over seeds."""
     print(f"\n{title}:\n")
-    titles = [measure.title for measure in measures]
+    titles = [measure.title.strip() for measure in measures]
     print("| " + " | ".join(["seed", *titles, "KL, last update", "largest KL", "largest approx_kl", "alarms"]) + " |")
     print("| --- |" + " --- |" * (len(measures) + 4))
     values = []
