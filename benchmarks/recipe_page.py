@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from scipy import stats
 
 from ppo_cli.behaviours import refusal
 from ppo_cli.behaviours.measures import measure_named
 from ppo_cli.prompts.prompt_files import read_prompts
 from ppo_cli.records.measures import Measure
+from ppo_cli.stats.intervals import t_interval
 
 ANSWERS = 10
 
@@ -65,10 +65,7 @@ def print_table(title: str, runs: Sequence[tuple[int, Path]], measures: Sequence
         print(f"| {seed} | " + " | ".join(cells) + " |")
     if len(runs) > 1:
         columns = list(zip(*values, strict=True))
-        means = [
-            f"{_shown(statistics.mean(b for _, b in column), m)} ({_interval([b - a for a, b in column], m)})"
-            for column, m in zip(columns, measures, strict=True)
-        ]
+        means = [_mean(column, measure) for column, measure in zip(columns, measures, strict=True)]
         print("| mean, and mean change [95 % t interval] | " + " | ".join(means) + " | | | | |")
 
 
@@ -87,13 +84,24 @@ def print_answers(folder: Path, seed: int) -> None:
         print("| " + " | ".join(" ".join(text.replace("|", "\\|").split()) for text in pair) + " |")
 
 
+def _mean(values: Sequence[tuple[float | None, float | None]], measure: Measure) -> str:
+    """Of the last values, with the mean change in brackets; a dash where a run lacks one."""
+    known = [(before, after) for before, after in values if before is not None and after is not None]
+    if len(known) < len(values):
+        return "–"
+    changes = [after - before for before, after in known]
+    return f"{_shown(statistics.mean(after for _, after in known), measure)} ({_interval(changes, measure)})"
+
+
 def _interval(changes: Sequence[float], measure: Measure) -> str:
     mean, error = statistics.mean(changes), statistics.stdev(changes) / math.sqrt(len(changes))
-    half = float(stats.t.ppf(0.975, len(changes) - 1)) * error
-    return f"{_signed(mean, measure)} [{_signed(mean - half, measure)}, {_signed(mean + half, measure)}]"
+    low, high = t_interval(mean, error, len(changes) - 1)
+    return f"{_signed(mean, measure)} [{_signed(low, measure)}, {_signed(high, measure)}]"
 
 
-def _shown(value: float, measure: Measure) -> str:
+def _shown(value: float | None, measure: Measure) -> str:
+    if value is None:  # no d′ for a policy that refuses everything
+        return "–"
     return f"{100 * value:.0f} %" if measure.unit == "%" else f"{value:.2f}"
 
 
@@ -115,7 +123,7 @@ def _first_and_last(folder: Path) -> tuple[Path, Path]:
     return steps[0], steps[-1]
 
 
-def _estimates(step: Path) -> dict[str, float]:
+def _estimates(step: Path) -> dict[str, float | None]:
     summary = json.loads((step / "summary.json").read_text(encoding="utf-8"))
     return {name: estimate["value"] for name, estimate in summary["measures"].items()}
 

@@ -154,7 +154,7 @@ def paired_difference(
         weights = bootstrap_weights(a, stream_of(measure))
         differences = b.at(weights) - a.at(weights)
         error = float(np.nanstd(differences, ddof=1))
-        if kinds is not None and kinds.few_rare:
+        if kinds is not None and kinds.has_few_rare_answers:
             outer, inner = (kinds.interval(level) for level in LEVELS)
             error = max(error, _error_of(outer))
         else:
@@ -215,7 +215,7 @@ def _interval(
         if smallest < 2:
             return None, None
         kinds = two_kinds(statistics, answers=answers_per_prompt(measure, statistics, seeds))
-        if kinds is not None and kinds.few_rare:
+        if kinds is not None and kinds.has_few_rare_answers:
             return kinds.interval(LEVEL)
         return bootstrap_interval(statistics.at(bootstrap_weights(statistics, stream_of(measure))), smallest)
     if n < 2:

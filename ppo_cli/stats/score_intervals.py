@@ -33,7 +33,7 @@ FEW_RARE = 5.0
 
 
 @dataclass(frozen=True)
-class Reach:
+class AsymmetricInterval:
     """An estimate, and how far its interval reaches below and above it."""
 
     value: float
@@ -56,7 +56,7 @@ class KindOfPrompt:
     """Effective number of answers of one policy."""
 
     @property
-    def few_rare(self) -> bool:
+    def has_few_rare_answers(self) -> bool:
         """Whether a policy has the label so seldom, or lacks it so seldom, that a bootstrap is too short."""
         rates = [float(shares.mean()) for shares in self.shares]
         return any(min(rate, 1 - rate) * len(self.shares[0]) < FEW_RARE for rate in rates)
@@ -71,15 +71,15 @@ class TwoKinds:
     on_z_scale: bool
 
     @property
-    def few_rare(self) -> bool:
+    def has_few_rare_answers(self) -> bool:
         """Whether a bootstrap is too short on one of the kinds."""
-        return any(kind.few_rare for kind in self.kinds)
+        return any(kind.has_few_rare_answers for kind in self.kinds)
 
     def interval(self, level: float) -> tuple[float, float]:
         """The interval of the sum, or of its difference between two policies."""
         scales = [z_of_rate(len(kind.shares[0])) if self.on_z_scale else float for kind in self.kinds]
-        reach = rate if len(self.kinds[0].shares) == 1 else rate_difference
-        parts = [reach(kind, level, scale) for kind, scale in zip(self.kinds, scales, strict=True)]
+        part_of = rate if len(self.kinds[0].shares) == 1 else rate_difference
+        parts = [part_of(kind, level, scale) for kind, scale in zip(self.kinds, scales, strict=True)]
         return weighted_sum(parts, self.weights).interval
 
 
@@ -105,10 +105,10 @@ def effective_size(
         answers: number of answers to each prompt [prompts]; None takes one.
         clusters: of prompts that vary together, which make it smaller [prompts].
     """
-    return _size_alone(shares, answers) * independent_share(shares, clusters)
+    return _size_without_clusters(shares, answers) * independent_share(shares, clusters)
 
 
-def _size_alone(shares: Sequence[Floats], answers: Floats | None) -> float:
+def _size_without_clusters(shares: Sequence[Floats], answers: Floats | None) -> float:
     """The same for prompts that each vary alone."""
     prompts = len(shares[0])
     most = prompts if answers is None else prompts**2 / float((1 / answers).sum())
@@ -171,14 +171,14 @@ def two_kinds(*policies: PromptStatistics, answers: Floats | None) -> TwoKinds |
     return TwoKinds((one, other), two_rates.weights, two_rates.on_z_scale)
 
 
-def rate(kind: KindOfPrompt, level: float, scale: Callable[[float], float] = float) -> Reach:
+def rate(kind: KindOfPrompt, level: float, scale: Callable[[float], float] = float) -> AsymmetricInterval:
     """The rate of one policy on a scale, such as z."""
     share = float(kind.shares[0].mean())
     low, high = (scale(end) for end in wilson(share, kind.size, level))
-    return Reach(scale(share), max(0.0, scale(share) - low), max(0.0, high - scale(share)))
+    return AsymmetricInterval(scale(share), max(0.0, scale(share) - low), max(0.0, high - scale(share)))
 
 
-def rate_difference(kind: KindOfPrompt, level: float, scale: Callable[[float], float] = float) -> Reach:
+def rate_difference(kind: KindOfPrompt, level: float, scale: Callable[[float], float] = float) -> AsymmetricInterval:
     """B - A of two policies on the same prompts, on a scale (Newcombe 1998, method 10, for several answers per prompt).
 
     Args:
@@ -190,17 +190,17 @@ def rate_difference(kind: KindOfPrompt, level: float, scale: Callable[[float], f
     together = _correlation(*kind.shares)
     below = b.below**2 - 2 * together * b.below * a.above + a.above**2
     above = b.above**2 - 2 * together * b.above * a.below + a.below**2
-    return Reach(b.value - a.value, math.sqrt(max(0.0, below)), math.sqrt(max(0.0, above)))
+    return AsymmetricInterval(b.value - a.value, math.sqrt(max(0.0, below)), math.sqrt(max(0.0, above)))
 
 
-def weighted_sum(parts: Sequence[Reach], weights: Sequence[float]) -> Reach:
+def weighted_sum(parts: Sequence[AsymmetricInterval], weights: Sequence[float]) -> AsymmetricInterval:
     """The interval of a weighted sum of independent estimates from their intervals (Zou and Donner 2008)."""
     below = above = 0.0
     for part, weight in zip(parts, weights, strict=True):
         down, up = (part.below, part.above) if weight > 0 else (part.above, part.below)
         below, above = below + (weight * down) ** 2, above + (weight * up) ** 2
     value = sum(weight * part.value for part, weight in zip(parts, weights, strict=True))
-    return Reach(value, math.sqrt(below), math.sqrt(above))
+    return AsymmetricInterval(value, math.sqrt(below), math.sqrt(above))
 
 
 def z_of_rate(prompts: int) -> Callable[[float], float]:

@@ -12,7 +12,7 @@ from ppo_cli.behaviours.measures import measure_named
 from ppo_cli.stats.intervals import LEVELS, estimate, paired_difference
 from ppo_cli.stats.label_matrix import LabelMatrix
 from ppo_cli.stats.score_intervals import (
-    Reach,
+    AsymmetricInterval,
     effective_size,
     kind_of_prompt,
     rate_difference,
@@ -118,7 +118,7 @@ def test_two_policies_that_differ_on_no_prompt_are_not_known_to_be_one(samples):
 
 def test_a_weighted_sum_by_hand():
     """1 · [5 - 3, 5 + 1] - 2 · [1 - 1, 1 + 2]: 3, below by √(3² + (2·2)²), above by √(1² + (2·1)²)."""
-    found = weighted_sum([Reach(5.0, 3.0, 1.0), Reach(1.0, 1.0, 2.0)], (1.0, -2.0))
+    found = weighted_sum([AsymmetricInterval(5.0, 3.0, 1.0), AsymmetricInterval(1.0, 1.0, 2.0)], (1.0, -2.0))
     assert (found.value, found.below, found.above) == pytest.approx((3.0, 5.0, math.sqrt(5)))
 
 
