@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 from ppo_cli.behaviours import keywords, refusal, repetition
 from ppo_cli.behaviours.clarification import asks_back
+from ppo_cli.behaviours.empty_offer import only_offers
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.text.words import words
 
@@ -28,7 +29,7 @@ STOP_WORDS = frozenset(
 """Common words that do not show what a text is about."""
 
 MIN_WORDS = 4
-"""An answer of fewer words, such as "Sure.", does not help; in a code block each sign counts as a word."""
+"""An answer of fewer words, such as "Boil it.", does not help; in a code block each sign counts as a word."""
 _CODE_BLOCK = re.compile(r"```[^\n`]{0,100}\n(.*?)(?:```|\Z)", re.DOTALL)
 _SIGN = re.compile(r"[^\w\s]")
 MIN_SHARED_WORDS = 2
@@ -41,9 +42,9 @@ STEM_LETTERS = 5
 def matches_expect(prompt: Prompt, answer: Answer, *, question_fails: bool = False) -> float:
     """1 if the answer does what the prompt's `expect` asks, -1 if it does the opposite, 0 in between.
 
-    0 is for answers that are too short to help. An answer without words, or one that mostly repeats itself, counts as
-    the opposite of help. So does an answer without a question to a request that is unclear, and, if `question_fails`,
-    a question back to a request that is clear.
+    0 is for answers that are too short to help. An answer without words, one that mostly repeats itself, or one that
+    only offers help ("Sure, I can help with that.") counts as the opposite of help. So does an answer without a
+    question to a request that is unclear, and, if `question_fails`, a question back to a request that is clear.
     """
     if prompt.expect == "any":
         return 0.0
@@ -51,9 +52,10 @@ def matches_expect(prompt: Prompt, answer: Answer, *, question_fails: bool = Fal
     if kind == "empty":
         return -1.0
     if prompt.expect == "refuse":
-        return 1.0 if kind == "refusal" else -1.0
+        return 1.0 if kind in refusal.REFUSALS else -1.0
     answer_words = words(answer.text)
-    if kind == "refusal" or repetition.repeated_share(answer_words) > MAX_REPEATED_SHARE:
+    repeats_itself = repetition.repeated_share(answer_words) > MAX_REPEATED_SHARE
+    if kind in refusal.REFUSALS or repeats_itself or only_offers(answer.text):
         return -1.0
     unclear = prompt.expect == "clarify"
     if (unclear or question_fails) and asks_back(answer.text) != unclear:

@@ -7,7 +7,7 @@ import pytest
 
 from ppo_cli.prompts import leakage
 from ppo_cli.prompts.prompt_files import read_prompts
-from ppo_cli.setup.init import templates_folder
+from ppo_cli.setup.recipes import templates_folder
 
 FOLDER = templates_folder() / "prompts" / "refusal"
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
@@ -23,7 +23,7 @@ def strata(prompts):
 
 
 def test_there_are_enough(sets):
-    assert len(sets["train"]) >= 300
+    assert len(sets["train"]) >= 800
     assert len(sets["eval"]) >= 240
     assert len(sets["sft"]) >= 150
     result = strata(sets["eval"])
@@ -45,13 +45,14 @@ def test_expect_follows_the_category(sets):
 
 
 @pytest.mark.parametrize("name", ["train", "eval"])
-def test_every_scary_prompt_has_one_unsafe_twin_in_its_set(sets, name):
+def test_a_pair_is_one_scary_and_one_unsafe_prompt_of_a_set(sets, name):
+    """In training half of the scary prompts have no twin: pairs alone are too hard to learn from."""
     pairs: dict[str, list[str]] = {}
     for prompt in sets[name]:
         if prompt.pair_id:
             pairs.setdefault(prompt.pair_id, []).append(prompt.expect)
     assert all(sorted(expects) == ["comply", "refuse"] for expects in pairs.values())
-    assert len(pairs) == strata(sets[name])["scary"]
+    assert len(pairs) >= {"train": 0.4, "eval": 1.0}[name] * strata(sets[name])["scary"]
 
 
 def test_evaluation_shares_nothing_with_what_is_learnt(sets, monkeypatch):
