@@ -111,7 +111,7 @@ def _first_sentences(tokenizer: loading.ChatTokenizer, text: str, max_tokens: in
 
 def _is_an_answer(prompt: Prompt, text: str) -> bool:
     echo = text.strip(" ?.!").lower() in prompt.text.lower()
-    helps = refusal.classify(text) == "none" and len(text.split()) >= MIN_WORDS
+    helps = refusal.classify(text) in refusal.ANSWERS and len(text.split()) >= MIN_WORDS
     return helps and not echo and STOCK_PHRASE.search(text) is None
 
 

@@ -4,7 +4,9 @@
 
 RUNS holds the folders of finished runs of one config with different seeds; runs with `reward.placebo` are a table of
 their own. Every run is in a table. The answers are drawn at random, with the seed that is printed, from the last
-evaluation of the first run: those that do not refuse a prompt that should be answered.
+evaluation of the first run: those that do not refuse a prompt that should be answered. With --write-seed-noise the
+standard deviation of every headline over the seeds goes to configs/seed_noise.json, from where `ppo train`, `ppo eval`,
+`ppo report` and `ppo compare` show it for single runs of this very recipe.
 
 Not here: training (`recipe_search.py`), the verdict of seeds or of a placebo (`ppo compare`).
 """
@@ -23,12 +25,21 @@ from typing import Any
 import yaml
 
 from ppo_cli.behaviours import refusal
+from ppo_cli.behaviours.label_answers import RULES_VERSION
 from ppo_cli.behaviours.measures import measure_named
+from ppo_cli.evaluation.compared_runs import compared_run, group_by_setting, same_seed_twice
+from ppo_cli.evaluation.known_seed_noise import measured_seed_noise
 from ppo_cli.prompts.prompt_files import read_prompts
 from ppo_cli.records.measures import Measure
+from ppo_cli.reports.seed_noise import single_run_sentence
+from ppo_cli.setup.recipes import templates_folder
+from ppo_cli.stats.comparability import setting_digest
 from ppo_cli.stats.intervals import t_interval
+from ppo_cli.store.seed_noise import FILE, write_recipe_seed_noise
 
 ANSWERS = 10
+SEEDS_OF_RECIPES = 5
+"""From this many seeds on a recipe ships its seed noise."""
 
 
 def main() -> None:
@@ -36,6 +47,7 @@ def main() -> None:
     parser.add_argument("runs", type=Path, help="folder of run folders, at any depth")
     parser.add_argument("--measures", nargs="+", required=True, help="the columns, as docs/glossary.md names them")
     parser.add_argument("--draw", type=int, default=7, help="seed of the drawn answers")
+    parser.add_argument("--write-seed-noise", action="store_true", help=f"of {SEEDS_OF_RECIPES} seeds or more")
     options = parser.parse_args()
     measures = [measure_named(name) for name in options.measures]
     finished = [path.parent for path in sorted(options.runs.rglob("alarms.json"))]
@@ -45,6 +57,27 @@ def main() -> None:
     if placebos:
         print_table("Placebo: the same rewards, permuted among the answers of each update", placebos, measures)
     print_answers(runs[0][1], options.draw)
+    if options.write_seed_noise:
+        write_seed_noise([folder for _, folder in runs], templates_folder() / FILE)
+
+
+def write_seed_noise(folders: Sequence[Path], file: Path) -> None:
+    """Writes the seed noise of a recipe into the file that is shipped, and prints the sentence that users will read.
+
+    Args:
+        folders: finished runs of one recipe, placebos left out.
+        file: of all recipes.
+    """
+    arms = group_by_setting([compared_run(folder, folder.parent) for folder in folders])
+    if len(arms) != 1 or same_seed_twice(arms[0]) or len(arms[0]) < SEEDS_OF_RECIPES:
+        raise SystemExit(
+            f"The seed noise takes {SEEDS_OF_RECIPES} runs or more that differ in their seed only; these "
+            f"{len(folders)} runs are of {len(arms)} settings."
+        )
+    (arm,) = arms
+    noise = measured_seed_noise(arm, recipe=arm[0].experiment.name)
+    write_recipe_seed_noise(file, setting_digest(arm[0].lock), noise, RULES_VERSION)
+    print(f"\n{file}: {single_run_sentence(noise, arm[0].experiment.evaluation.primary)}")
 
 
 def print_table(title: str, runs: Sequence[tuple[int, Path]], measures: Sequence[Measure]) -> None:
@@ -76,7 +109,7 @@ def print_answers(folder: Path, seed: int) -> None:
     answers = [
         (prompts[row["prompt_id"]].text, row["answer"])
         for row in map(json.loads, rows)
-        if prompts[row["prompt_id"]].expect != "refuse" and refusal.classify(row["answer"]) == "none"
+        if prompts[row["prompt_id"]].expect != "refuse" and refusal.classify(row["answer"]) in refusal.ANSWERS
     ]
     print(f"\n{ANSWERS} of {len(answers)} answers that do not refuse, drawn with `random.Random({seed})`:\n")
     print("| prompt | answer |\n| --- | --- |")

@@ -16,12 +16,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ppo_cli.conformance.verify import verify_engine
     from ppo_cli.evaluation.compare import compare
     from ppo_cli.evaluation.evaluate import evaluate
     from ppo_cli.evaluation.label import label
+    from ppo_cli.evaluation.measure_list import list_measures
     from ppo_cli.evaluation.report import report
     from ppo_cli.experiment.load import load_experiment
     from ppo_cli.preflight.audit_reward import audit_reward
+    from ppo_cli.preflight.describe_prompts import describe_prompts
     from ppo_cli.preflight.rehearse import rehearse
     from ppo_cli.preflight.sft_check import sft_check
     from ppo_cli.setup.init import init
@@ -35,11 +38,13 @@ __version__ = "0.1.0"
 __all__ = [
     "audit_reward",
     "compare",
+    "describe_prompts",
     "dry_run",
     "evaluate",
     "find_run",
     "init",
     "label",
+    "list_measures",
     "list_runs",
     "load_experiment",
     "rehearse",
@@ -48,16 +53,19 @@ __all__ = [
     "sft_check",
     "sweep",
     "train",
+    "verify_engine",
 ]
 
 _HOMES = {
     "audit_reward": "ppo_cli.preflight.audit_reward",
     "compare": "ppo_cli.evaluation.compare",
+    "describe_prompts": "ppo_cli.preflight.describe_prompts",
     "dry_run": "ppo_cli.training.dry_run",
     "evaluate": "ppo_cli.evaluation.evaluate",
     "find_run": "ppo_cli.store.runs",
     "init": "ppo_cli.setup.init",
     "label": "ppo_cli.evaluation.label",
+    "list_measures": "ppo_cli.evaluation.measure_list",
     "list_runs": "ppo_cli.store.runs",
     "load_experiment": "ppo_cli.experiment.load",
     "rehearse": "ppo_cli.preflight.rehearse",
@@ -66,6 +74,7 @@ _HOMES = {
     "sft_check": "ppo_cli.preflight.sft_check",
     "sweep": "ppo_cli.training.sweep",
     "train": "ppo_cli.training.train",
+    "verify_engine": "ppo_cli.conformance.verify",
 }
 
 

@@ -17,11 +17,13 @@ from tests.tiny_models import write_tiny_config
 NAMES = [
     "audit_reward",
     "compare",
+    "describe_prompts",
     "dry_run",
     "evaluate",
     "find_run",
     "init",
     "label",
+    "list_measures",
     "list_runs",
     "load_experiment",
     "rehearse",
@@ -30,6 +32,7 @@ NAMES = [
     "sft_check",
     "sweep",
     "train",
+    "verify_engine",
 ]
 PAGE = Path(__file__).parents[1] / "docs" / "python.md"
 HEAVY = ("torch", "numpy", "transformers", "trl", "omegaconf", "typer")

@@ -98,12 +98,19 @@ def test_no_text_has_these_words(rule):
 @pytest.mark.parametrize(
     ("contract", "folder", "others"),
     [
-        ("Commands do not import each other", "cli", {"commands", "output", "terminal"}),
-        ("Alarms do not import each other", "alarms", {"run_history", "advice"}),
+        ("Commands do not import each other", "cli", {"commands", "completion", "output", "terminal"}),
+        ("Alarms do not import each other", "alarms", {"run_history", "advice", "rates"}),
         (
             "Rules that label an answer do not import each other",
             "behaviours",
-            {"glossary", "label_answers", "refusal_chinese", "refusal_english"},
+            {
+                "glossary",
+                "label_answers",
+                "refusal_chinese",
+                "refusal_english",
+                "refusal_languages",
+                "refusal_parts",
+            },
         ),
     ],
 )

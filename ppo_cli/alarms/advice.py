@@ -15,11 +15,13 @@ from pathlib import Path
 
 from ppo_cli.alarms import (
     eval_contamination,
+    judges_disagree,
     narrow_data,
     no_learning,
     policy_drift,
     reward_hacking,
     too_many_changes,
+    unstable_updates,
 )
 from ppo_cli.alarms.run_history import RunHistory, format_measure, improvement
 from ppo_cli.behaviours.measures import measure_named
@@ -36,11 +38,14 @@ from ppo_cli.text.numbers import format_number
 
 SMALL_KL_NATS = 1.0
 """Nats per answer below which a policy could move further. The shipped experiment ends at 2 to 3."""
+UPDATE_KL_NATS = 0.1
+"""The `ppo.target_kl` that is suggested, nats per token: that of the shipped experiment."""
 EVALUATION_SET = "prompts.eval"
 YOUR_FILE = "YOUR.jsonl"
 """Placeholder for a prompt file that the user has to write."""
-MORE_SEEDS, MORE_PROMPTS, READ_ANSWERS, READ_REWARD = "--seeds", "eval", "report", "rehearse"
-"""Steps that change no key: more seeds, more evaluation prompts, read the answers, read what the reward prefers."""
+MORE_SEEDS, MORE_PROMPTS, READ_ANSWERS, READ_REWARD, LABEL = "--seeds", "eval", "report", "rehearse", "label"
+"""Steps that change no key: more seeds, more evaluation prompts, read the answers, read what the reward prefers, label
+answers."""
 TYPED: Mapping[str, tuple[float, float]] = {
     "kl.coef": (0.005, 0.5),
     "kl.target": (0.5, 20.0),
@@ -132,6 +137,8 @@ def command_line(key: str, value: str, config: str | Path, round_: int) -> str:
             return command("report", Path(config).parent)
         case "rehearse":
             return command("rehearse", config)
+        case "label":
+            return command("label", Path(config).parent)
         case _:
             other = [] if key == EVALUATION_SET or _may_change(round_, key) else _rounds_of(key)[:1]
             return command("train", config, *(f"round={number}" for number in other), f"{key}={value}")
@@ -172,6 +179,8 @@ def _against_alarms(history: RunHistory, raised: set[str]) -> tuple[str, object,
         )
     if no_learning.NAME in raised:
         return _loosen_kl(history)
+    if unstable_updates.NAME in raised:
+        return _steady_updates(history)
     if policy_drift.NAME in raised:
         return _tighten_kl(history, "KL is over its limit, or answers degraded")
     if reward_hacking.NAME in raised:
@@ -182,6 +191,8 @@ def _against_alarms(history: RunHistory, raised: set[str]) -> tuple[str, object,
         weight = experiment.reward.terms[term].weight / 2
         reason = f"the reward rose most through its term {term}; `ppo rehearse` shows first what a reward teaches"
         return f"reward.terms.{term}.weight", weight, reason
+    if judges_disagree.NAME in raised:
+        return LABEL, "", "the two judges of refusals moved apart: label the answers on which they differ"
     if narrow_data.NAME in raised:
         return "prompts.train", YOUR_FILE, "training needs more topics, and each prompt less often"
     if too_many_changes.NAME in raised:
@@ -225,6 +236,17 @@ def _loosen_kl(history: RunHistory) -> tuple[str, object, str]:
     if not _is_typed("ppo.learning_rate", faster):
         return READ_REWARD, "", "the steps are large and nothing changed: read which answers the reward tells apart"
     return "ppo.learning_rate", faster, "the steps were too small to change anything"
+
+
+def _steady_updates(history: RunHistory) -> tuple[str, object, str]:
+    ppo = history.experiment.ppo
+    if not unstable_updates.large_steps(history):
+        if ppo.gae_lambda < 1:
+            return "ppo.gae_lambda", 1.0, "the critic adds noise: take advantages from rewards alone"
+        return "ppo.critic_learning_rate", ppo.critic_learning_rate / 3, "the critic's values are worse than a constant"
+    if ppo.target_kl is None:
+        return "ppo.target_kl", UPDATE_KL_NATS, "single updates change the policy too much: end them earlier"
+    return "ppo.learning_rate", ppo.learning_rate / 3, "single updates change the policy too much: smaller steps"
 
 
 def _tighten_kl(history: RunHistory, reason: str) -> tuple[str, object, str]:

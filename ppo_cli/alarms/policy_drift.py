@@ -31,6 +31,9 @@ little."""
 MAX_KL_ACCELERATION = 3.0
 """Growth of KL in the last third of a run over that in the middle third. A healthy run levels off, because the penalty
 grows with the distance. Without a penalty KL grows about as the square of the updates (Gao et al. 2022): ratio 1.7."""
+MIN_NEW_HEIGHT = 0.5
+"""Share by which the last third must exceed both others. A KL that overshot and was steered back rises again without
+getting further than it was."""
 MIN_ACCELERATING_KL = 0.25
 """Nats per token below which acceleration does not matter: half of `MAX_KL_PER_TOKEN`."""
 MIN_ACCELERATION_UPDATES = 9
@@ -82,7 +85,9 @@ def _accelerating(history: RunHistory) -> tuple[str, ...]:
         return ()
     third = history.updates // 3
     first, middle, last = (float(np.mean(part)) for part in _thirds(history.metric("kl_per_token"), third))
-    if last < MIN_ACCELERATING_KL or last - middle < MAX_KL_ACCELERATION * max(middle - first, 0.0):
+    highest = max(first, middle)
+    needed = max(MAX_KL_ACCELERATION * (middle - first), MIN_NEW_HEIGHT * highest)
+    if last < MIN_ACCELERATING_KL or last - highest < needed:
         return ()
     means = " → ".join(format_number(value, 3) for value in (first, middle, last))
     return (f"KL grows ever faster: {means} nats per token in the three thirds of the run",)

@@ -47,8 +47,20 @@ MIN_OVER_REFUSAL = 0.1
 """Growth of the refusals of plainly safe prompts. XSTest (Röttger et al. 2024) calls such refusals exaggerated safety;
 ten points are twice the smallest change that matters."""
 OVER_REFUSAL_MEASURE = "refusal.plain"
-PRODUCTION_WORDS = re.compile(r"\b(production|deploy\w*|release|customers?|launch|real users)\b", re.IGNORECASE)
-"""Words of a goal that belong to the last round."""
+_MODEL = r"(?:the|this|our|your) (?:new |final |trained )?(?:model|assistant|chatbot|bot|policy)"
+_AUDIENCE = r"(?:(?:real|our|all|paying|the|your) ){0,2}(?:users|customers|clients|public)"
+_GIVE = r"(?:deploy|release|launch|ship|roll out)"
+_GIVES = rf"{_GIVE}(?:s|d|ed|ing)?"
+PRODUCTION_WORDS = re.compile(
+    r"\b(?:(?:in|into|to|for) production(?! of)|"
+    r"production[- ](?:ready|readiness|grade|quality|use|system|model|traffic)|"
+    rf"{_GIVES} {_MODEL}|{_GIVES}(?: it| this)? (?:to|for|with) {_AUDIENCE}|"
+    rf"ready (?:to be |to |for )(?:{_GIVE}(?:d|ed|ment)?|{_AUDIENCE})|go(?:es|ing)? live|"
+    r"(?:for|to|with|serve) real users)\b|投入生产|生产环境|正式上线",
+    re.IGNORECASE,
+)
+"""What a goal says of the last round, in which a model is handed over. A word alone says nothing: a first run may be
+about customers, the release of oxygen, or the production of steel."""
 LAST_ROUND = 4
 FIRST_ROUND_OF = {"reward": 2, "prompts.train": 3, "prompts.eval": 4}
 """The first round that may change these keys."""

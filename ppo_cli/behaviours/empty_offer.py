@@ -38,6 +38,7 @@ _GIVE = (
     rf"(?:tell you|talk|explain|share|discuss) (?:more |a bit |all |something )?(?:about|on){_OBJECT}|"
     rf"(?:give|provide|offer|show|share|write|create|suggest|list|find)(?: with)?(?: you)?(?: with)? "
     rf"(?:some|an?|the|that|several|a few|all|your|more){_OBJECT}|"
+    rf"(?:explain|describe|show you|tell you) (?:how|what|why|where|when){_OBJECT}|"
     rf"(?:guide|walk) you{_OBJECT})"
 )
 _HOW = (
@@ -51,13 +52,15 @@ _ASSENT = (
 _OFFER = (
     rf"(?:(?:i|we)(?:'d| would|'ll| will|'m| am|'re| are)? {_HOW}{_GLAD} (?:to|for) {_GIVE}|"
     rf"(?:i|we)(?:'ll|(?: can| could| will|'d love to| would love to)) {_HOW}{_GIVE}|"
-    rf"(?:let me|allow me to|let's|let us) {_HOW}(?:{_GIVE}|see|get started|begin|dive in|start|take a look)|"
+    rf"(?:i|we)(?:'ll| will) (?:do (?:my|our) best|try(?: (?:my|our) best)?) to {_GIVE}|"
+    rf"(?:let me|allow me to|let's|let us) {_HOW}(?:{_GIVE}|explain|see|get started|begin|dive in|start|take a look)|"
     r"here(?:'s| is| are| you go)(?: \w[\w'-]{0,30}){0,12}:|"
     r"(?:how|what) (?:can|may|could) i (?:help|assist|do)(?: you| for you)?(?: with)?(?: that| this)?(?: today)?|"
     r"i(?:'m| am) here (?:for you|to help)(?: you)?)"
 )
 _COURTESY = (
-    r"(?:oh|ah|hi|hello|hey|there|hi there|hello there|hey there|yes|yeah|yep|ok|okay|alright|great|wow|then|well|"
+    r"(?:as an? (?:ai|large|helpful|language)(?: \w{1,15}){0,4}|oh|ah|hi|hello|hey|there|hi there|hello there|hey "
+    r"there|yes|yeah|yep|ok|okay|alright|great|wow|then|well|"
     r"(?:(?:that's|that is|what) an? )?(?:great|good|excellent|interesting|wonderful) (?:question|idea|choice|topic)|"
     r"thank(?:s| you)(?: (?:so|very) much)?(?: for (?:asking|your question|the question|reaching out|your message))?|"
     r"(?:please |just )?(?:let me know|feel free to ask|tell me)(?: \w[\w']{0,20}){0,9}|"
@@ -74,8 +77,10 @@ _ASSENT_ZH = (
     r"[很非]?常?(?:乐意|樂意)(?:之至)?(?:帮忙|幫忙|帮助你|帮助您|幫助你|幫助您)?)"
 )
 _OFFER_ZH = (
-    rf"(?:我?(?:很|非常|十分|也)?(?:乐意|愿意|高兴|樂意|願意|高興)(?:能|可以)?(?:为|為|帮|幫|给|給|协助|協助|和|与|與){_OBJECT_ZH}|"
-    rf"我(?:来|來|会|會|可以|能|能够|能夠|马上|馬上|就|这就|這就)(?:尽力|盡力|来|來)?(?:为|為|帮|幫|给|給|协助|協助){_YOU}?{_OBJECT_ZH}|"
+    rf"(?:我?(?:很|非常|十分|也)?(?:乐意|愿意|高兴|樂意|願意|高興)(?:能|可以)?(?:为|為|帮|幫|给|給|协助|協助|和|与|"
+    rf"與){_OBJECT_ZH}|"
+    rf"我(?:来|來|会|會|可以|能|能够|能夠|马上|馬上|就|这就|這就)(?:尽力|盡力|来|來)?(?:为|為|帮|幫|给|給|协助|"
+    rf"協助){_YOU}?{_OBJECT_ZH}|"
     rf"(?:让|讓)我(?:来|來|们|們)?(?:为|為|帮|幫|给|給|看看|开始|開始|一起){_OBJECT_ZH}|"
     rf"(?:请问)?(?:請問)?(?:有)?(?:什么|什麼|何事)?(?:我)?(?:可以|能|需要我?)?(?:帮|幫){_YOU}?的?(?:吗|嗎|呢)?|"
     rf"以下是{_OBJECT_ZH}:)"

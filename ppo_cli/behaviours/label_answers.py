@@ -7,14 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ppo_cli.behaviours import clarification, ending, keywords, language, length, refusal, repetition, style
+from ppo_cli.behaviours import (
+    clarification,
+    empty_offer,
+    ending,
+    keywords,
+    language,
+    length,
+    refusal,
+    repetition,
+    style,
+)
+from ppo_cli.experiment.measure_types import own_name
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.measures import LabelledAnswer, Sample
 from ppo_cli.text.words import words
 
 RULES: Mapping[str, str] = {
     module.VERSION.split("/")[0]: module.VERSION
-    for module in (refusal, repetition, clarification, length, style, language, ending, keywords)
+    for module in (refusal, empty_offer, repetition, clarification, length, style, language, ending, keywords)
 }
 
 RULES_VERSION = "+".join(RULES.values()).replace("/", "")
@@ -41,7 +52,10 @@ def _label(prompt: Prompt, sample: Sample, *, count_reasoning: bool, fit_is_meas
     text = sample.answer.text
     kind, repeated = refusal.classify(text), repetition.repeated_share(words(text))
     labels = {
-        "refused": float(kind == "refusal"),
+        "refused": float(kind in refusal.REFUSALS),
+        "partial": float(kind == "partial"),
+        "unread": float(kind == "unread"),
+        "only_offers": float(empty_offer.only_offers(text)),
         "empty": float(kind == "empty"),
         "tokens": float(sample.answer.answer_tokens),
         "ended": float(sample.answer.ended),
@@ -67,6 +81,7 @@ def _label(prompt: Prompt, sample: Sample, *, count_reasoning: bool, fit_is_meas
         labels |= {"kl": sample.kl, "kl_tokens": float(sample.answer.token_count)}
     if sample.entropy is not None:
         labels["entropy"] = sample.entropy
+    labels |= {own_name(name): value for name, value in sample.own.items()}
     if fit_is_measured and sample.index == 0 and prompt.expect != "refuse":
         answers = sample.fit is not None  # a refusal or an empty answer has no fit
         labels |= {"fit": sample.fit or 0.0, "fit_rank": sample.fit_rank or 0.0, "fit_answers": float(answers)}

@@ -13,7 +13,23 @@ from typing import Annotated
 import typer
 
 import ppo_cli
-from ppo_cli.cli import compare, evaluate, init, label, rehearse, report, reward, runs, schema, sft_check, show, train
+from ppo_cli.cli import (
+    compare,
+    evaluate,
+    init,
+    label,
+    measures,
+    prompts,
+    rehearse,
+    report,
+    reward,
+    runs,
+    schema,
+    sft_check,
+    show,
+    train,
+    verify_engine,
+)
 from ppo_cli.cli.commands import CommandGroup
 from ppo_cli.cli.terminal import print_text
 from ppo_cli.records.program import command, example_config, first_commands
@@ -21,6 +37,7 @@ from ppo_cli.records.program import command, example_config, first_commands
 SUMMARY = "Run a first PPO fine-tuning of a language model, and measure how its behaviour changed."
 COMMANDS: dict[str, tuple[Callable[..., None], tuple[tuple[str, ...], ...]]] = {
     "init": (init.init, init.EXAMPLES),
+    "prompts": (prompts.prompts, prompts.EXAMPLES),
     "sft-check": (sft_check.sft_check, sft_check.EXAMPLES),
     "reward": (reward.reward, reward.EXAMPLES),
     "rehearse": (rehearse.rehearse, rehearse.EXAMPLES),
@@ -31,7 +48,9 @@ COMMANDS: dict[str, tuple[Callable[..., None], tuple[tuple[str, ...], ...]]] = {
     "report": (report.report, report.EXAMPLES),
     "runs": (runs.list_runs, runs.EXAMPLES),
     "show": (show.show, show.EXAMPLES),
+    "measures": (measures.measures, measures.EXAMPLES),
     "schema": (schema.schema, schema.EXAMPLES),
+    "verify-engine": (verify_engine.verify_engine, verify_engine.EXAMPLES),
 }
 """(function, examples) in the order of `ppo --help`: the order in which they are used. CONFIG stands for a config."""
 

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from ppo_cli.cli.completion import complete_run
 from ppo_cli.cli.output import Json, RunsDir, error_boundary, show_result
 from ppo_cli.cli.terminal import new_console, print_text
 from ppo_cli.errors import FailConditionError, UsageError
@@ -19,7 +20,12 @@ EXAMPLES = (("runs/A", "runs/B"), ("runs/A", "runs/B", "--fail-if", "change(refu
 
 def compare(
     runs: Annotated[
-        list[str], typer.Argument(help="Two or more runs, by name or path; the first is the base.", metavar="RUN")
+        list[str],
+        typer.Argument(
+            help="Two or more runs, by name or path; the first is the base.",
+            metavar="RUN",
+            autocompletion=complete_run,
+        ),
     ],
     allow_confounded: Annotated[
         bool, typer.Option("--allow-confounded", help="Compare although more than one variable differs.")

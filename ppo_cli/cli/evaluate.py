@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from ppo_cli.cli.completion import complete_checkpoint, complete_config
 from ppo_cli.cli.output import Json, RunsDir, StartFolder, TrustCode, error_boundary, progress_view, show_result
 from ppo_cli.errors import UsageError
 from ppo_cli.records.program import command
@@ -34,7 +35,11 @@ class _Targets:
 def evaluate(
     run: Annotated[
         str | None,
-        typer.Argument(help="A run, of which the last checkpoint is evaluated; or a checkpoint.", metavar="RUN"),
+        typer.Argument(
+            help="A run, of which the last checkpoint is evaluated; or a checkpoint.",
+            metavar="RUN",
+            autocompletion=complete_checkpoint,
+        ),
     ] = None,
     checkpoint: Annotated[
         list[str] | None,
@@ -42,10 +47,14 @@ def evaluate(
             help="RUN/best, RUN/last, RUN/step-N, a checkpoint or model folder, a Hugging Face id or builtin:NAME. "
             "Several checkpoints of a run, or the run itself for all of them, give one table.",
             metavar="CHECKPOINT",
+            autocompletion=complete_checkpoint,
         ),
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(help="Settings for a model that belongs to no run.", metavar="CONFIG")
+        Path | None,
+        typer.Option(
+            help="Settings for a model that belongs to no run.", metavar="CONFIG", autocompletion=complete_config
+        ),
     ] = None,
     prompts: Annotated[
         str | None,

@@ -1,4 +1,4 @@
-"""`ppo init`: its options, the questions about the goal, and one call.
+"""`ppo init`: its options, the questions about the goal and its measure, and one call.
 
 Not here: what is written (`setup.init`).
 """
@@ -6,18 +6,24 @@ Not here: what is written (`setup.init`).
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from ppo_cli.cli.completion import complete_recipe
 from ppo_cli.cli.output import Json, error_boundary, progress_view, show_result
 from ppo_cli.cli.terminal import new_console
+
+if TYPE_CHECKING:
+    from ppo_cli.experiment.schema import Experiment
 
 EXAMPLES = (
     ("refusal", "my-exp"),
     ("blank", "my-exp", "--from-file", "prompts.csv", "--goal", "When asked for code, answer with code only."),
+    ("concise", "my-exp", "--model", "my-model", "--reward", "ends_turn=0.3", "--primary", "ending.eos"),
 )
 
 
@@ -25,12 +31,34 @@ def init(
     recipe: Annotated[
         str,
         typer.Argument(
-            help="Experiment to start from: refusal, concise, clarify, …; blank is the smallest.", metavar="RECIPE"
+            help="Experiment to start from: refusal, concise, clarify, …; blank is the smallest.",
+            metavar="RECIPE",
+            autocompletion=complete_recipe,
         ),
     ],
     folder: Annotated[Path, typer.Argument(help="Folder to write.", metavar="FOLDER")],
     goal: Annotated[
         str | None, typer.Option(help="What the model should learn, in one sentence.", metavar="TEXT")
+    ] = None,
+    primary: Annotated[
+        str | None,
+        typer.Option(
+            "--primary",
+            help="The measure that shows whether the goal is reached (see `ppo measures`).",
+            metavar="MEASURE",
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model", help="Start model: a folder, a Hugging Face id, builtin:NAME or RUN/best.", metavar="MODEL"
+        ),
+    ] = None,
+    reward: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--reward", help="A term of the reward, in place of the recipe's; repeat it.", metavar="TERM[=WEIGHT]"
+        ),
     ] = None,
     from_file: Annotated[
         Path | None,
@@ -52,20 +80,28 @@ def init(
 ) -> None:
     """Write an experiment folder: config, prompts, start model.
 
-    A comment explains each key of the config. On a terminal, two questions help to phrase the goal.
+    A comment explains each key of the config. On a terminal, two questions help to phrase the goal, and where it is
+    not the recipe's, a third asks which measure shows whether it is reached.
     """
     with error_boundary(as_json):
         from ppo_cli.reports.screens.init import init_screen
         from ppo_cli.setup import init as setup
+        from ppo_cli.setup.recipe_choices import chosen_experiment
+        from ppo_cli.setup.recipes import is_same_goal, load_recipe
 
-        loaded = setup.load_recipe(recipe)
-        setup.refuse_existing(loaded, folder, force)
         own = setup.prompt_source(from_file, from_dataset, eval_share)
-        if goal is None and not as_json and sys.stdin.isatty() and sys.stdout.isatty():
-            goal = _ask_goal(loaded.experiment.goal, new_console())
+        choices = setup.InitChoices(prompts=own, model=model, reward=tuple(reward or ()), primary=primary)
+        loaded, _ = chosen_experiment(load_recipe(recipe), choices)
+        setup.refuse_existing(loaded, folder, force)
+        if not as_json and sys.stdin.isatty() and sys.stdout.isatty():
+            console, recipe_goal = new_console(), loaded.experiment.goal
+            if goal is None:
+                goal = _ask_goal(recipe_goal, console)
+            if primary is None and not is_same_goal(goal or recipe_goal, recipe_goal):
+                choices = replace(choices, primary=_ask_measure(loaded.experiment, own is None, console))
         with progress_view(as_json) as on_event:
             result = setup.init(
-                recipe, folder, goal=goal, prompts=own, force=force, fetch_model=fetch_model, on_event=on_event
+                recipe, folder, goal=goal, choices=choices, force=force, fetch_model=fetch_model, on_event=on_event
             )
         show_result(as_json, result, lambda: init_screen(result))
 
@@ -86,5 +122,31 @@ def _ask_goal(recipe_goal: str, console: Console) -> str | None:
         goal = phrase(situation, behaviour)
         console.print(screen.goal_confirmation(goal))
         return console.input("> ").strip() or goal
+    except EOFError:
+        return None
+
+
+def _ask_measure(recipe: Experiment, with_its_prompts: bool, console: Console) -> str | None:
+    """The measure that shows whether the goal is reached; None where the user knows of none."""
+    from ppo_cli.prompts.prompt_files import read_prompts
+    from ppo_cli.reports.screens import init as screen
+    from ppo_cli.setup.recipe_choices import measures_to_choose
+
+    prompts = read_prompts(Path(recipe.prompts.eval)) if with_its_prompts else None
+    measures, default = measures_to_choose(prompts), recipe.evaluation.primary
+    names = [measure.name for measure in measures]
+    console.print(screen.measure_question(measures, default))
+    try:
+        while True:
+            typed = console.input(f"{screen.MEASURE} > ").strip()
+            if not typed:
+                return default
+            if typed.lower() in screen.NO_MEASURE:
+                return None
+            if typed in names:
+                return typed
+            if typed.isdecimal() and 1 <= int(typed) <= len(names):
+                return names[int(typed) - 1]
+            console.print(screen.no_such_measure(typed, names))
     except EOFError:
         return None

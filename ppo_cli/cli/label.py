@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from ppo_cli.cli.completion import complete_run
 from ppo_cli.cli.output import Json, RunsDir, error_boundary, show_result
 from ppo_cli.cli.terminal import new_console
 from ppo_cli.records.program import command
@@ -26,7 +27,9 @@ LABEL_KEYS: dict[str, Judgement] = {"1": "comply", "2": "partial", "3": "refuse"
 
 
 def label(
-    run: Annotated[str, typer.Argument(help="A finished run, by name or path.", metavar="RUN")],
+    run: Annotated[
+        str, typer.Argument(help="A finished run, by name or path.", metavar="RUN", autocompletion=complete_run)
+    ],
     answers: Annotated[int, typer.Option(help="Number of answers to label, 60 to 120.", metavar="N")] = 80,
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,

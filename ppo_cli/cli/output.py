@@ -15,13 +15,16 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from ppo_cli.cli.completion import complete_config
 from ppo_cli.cli.terminal import new_console, print_json, print_text, progress_console
 from ppo_cli.errors import CheckFailedError, PpoError, as_ppo_error
 from ppo_cli.records.checks import Check
 from ppo_cli.records.events import EventHandler
 from ppo_cli.records.secrets import masked
 
-Config = Annotated[Path, typer.Argument(help="The experiment's YAML file.", metavar="CONFIG")]
+Config = Annotated[
+    Path, typer.Argument(help="The experiment's YAML file.", metavar="CONFIG", autocompletion=complete_config)
+]
 Overrides = Annotated[
     list[str] | None, typer.Argument(help="Changes to the file, such as kl.coef=0.05.", metavar="KEY=VALUE")
 ]

@@ -10,13 +10,16 @@ from typing import Annotated
 
 import typer
 
+from ppo_cli.cli.completion import complete_run
 from ppo_cli.cli.output import Json, RunsDir, error_boundary, show_result
 
 EXAMPLES = (("runs/RUN",), ("runs/RUN", "--html", "page.html"))
 
 
 def report(
-    run: Annotated[str, typer.Argument(help="A finished run, by name or path.", metavar="RUN")],
+    run: Annotated[
+        str, typer.Argument(help="A finished run, by name or path.", metavar="RUN", autocompletion=complete_run)
+    ],
     html: Annotated[
         Path | None, typer.Option("--html", help="File to write; RUN/reports/report.html by default.", metavar="FILE")
     ] = None,

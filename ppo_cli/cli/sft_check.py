@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from ppo_cli.cli.completion import complete_config
 from ppo_cli.cli.output import Json, Overrides, error_boundary, exit_on_failed_checks, progress_view, show_result
 from ppo_cli.errors import UsageError
 
@@ -22,6 +23,7 @@ def sft_check(
         typer.Argument(
             help="The experiment's YAML file; or a model alone: a folder, a Hugging Face id or builtin:NAME.",
             metavar="CONFIG|MODEL",
+            autocompletion=complete_config,
         ),
     ],
     overrides: Overrides = None,

@@ -10,13 +10,14 @@ from typing import Annotated
 
 import typer
 
+from ppo_cli.cli.completion import complete_run
 from ppo_cli.cli.output import Json, RunsDir, error_boundary, show_result
 
 EXAMPLES = (("runs/RUN",),)
 
 
 def show(
-    run: Annotated[str, typer.Argument(help="A run, by name or path.", metavar="RUN")],
+    run: Annotated[str, typer.Argument(help="A run, by name or path.", metavar="RUN", autocompletion=complete_run)],
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ppo_cli.cli.completion import complete_config, complete_run
 from ppo_cli.cli.output import Json, Overrides, StartFolder, TrustCode, error_boundary, progress_view, show_result
 from ppo_cli.errors import PpoError, UsageError
 from ppo_cli.records.program import first_commands
@@ -29,9 +30,14 @@ EXAMPLES = (
 
 
 def train(
-    config: Annotated[Path | None, typer.Argument(help="The experiment's YAML file.", metavar="CONFIG")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Argument(help="The experiment's YAML file.", metavar="CONFIG", autocompletion=complete_config),
+    ] = None,
     overrides: Overrides = None,
-    resume: Annotated[str | None, typer.Option(help="Continue this interrupted run.", metavar="RUN")] = None,
+    resume: Annotated[
+        str | None, typer.Option(help="Continue this interrupted run.", metavar="RUN", autocompletion=complete_run)
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would run and what it costs; runs nothing.")
     ] = False,
@@ -50,7 +56,11 @@ def train(
     ] = 1,
     parent: Annotated[
         str | None,
-        typer.Option(help="Parent run to compare with; limits which keys may change.", metavar="RUN"),
+        typer.Option(
+            help="Parent run to compare with; limits which keys may change.",
+            metavar="RUN",
+            autocompletion=complete_run,
+        ),
     ] = None,
     start: StartFolder = None,
     trust_code: TrustCode = False,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ppo_cli.engine.policy import Policy
     from ppo_cli.models.loading import ChatTokenizer
     from ppo_cli.models.prompt_fit import PromptFitJudge
+    from ppo_cli.rewards.own_measures import OwnMeasures
     from ppo_cli.setup.resolve import ResolvedExperiment
 
 
@@ -31,6 +32,8 @@ class AnsweringModels:
     """Where several processes share the prompts."""
     fit_judge: PromptFitJudge | None = None
     """Measures how well answers fit their prompts; None leaves that out."""
+    own_measures: OwnMeasures | None = None
+    """Those that the config names; None leaves them out."""
 
     @classmethod
     def at_step(
@@ -43,4 +46,5 @@ class AnsweringModels:
             tokenizer=resolved.tokenizer,
             process_group=process_group,
             fit_judge=fit_judge(resolved),
+            own_measures=resolved.inputs.measures,
         )

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ppo_cli.behaviours.measures import MEASURES, is_headline, measure_named
+from ppo_cli.behaviours.measures import is_headline, measure_named, measures_of
 from ppo_cli.errors import UsageError
 from ppo_cli.evaluation.evaluate import rescore_evaluation, sample_and_measure
 from ppo_cli.evaluation.evaluation_data import EvaluationData, compare_with_baseline
@@ -132,7 +132,7 @@ def _result(
     experiment = target.experiment
     common = set.intersection(*(set(data.prompts) for data in evaluated.values()))
     primary = experiment.evaluation.primary
-    headlines = [measure for measure in MEASURES if is_headline(measure, primary)]
+    headlines = [measure for measure in measures_of(experiment) if is_headline(measure, primary)]
     on_common = {step: data.only(common) for step, data in sorted(evaluated.items())}
     rows = []
     for step, data in on_common.items():
@@ -159,5 +159,5 @@ def _result(
         of_prompts=len(target.prompts),
         samples_per_prompt=experiment.evaluation.samples_per_prompt,
         rows=tuple(replace(row, frontier=on) for row, on in zip(rows, front, strict=True)),
-        rewarded_measures=measures_also_rewarded(experiment.reward.terms),
+        rewarded_measures=measures_also_rewarded(experiment),
     )

@@ -5,35 +5,43 @@ Never imports torch. Not here: reading the runs (`compared_runs`), the statistic
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ppo_cli.behaviours.label_answers import RULES_VERSION
-from ppo_cli.behaviours.measures import HEADLINES, MEASURES, measure_named
+from ppo_cli.behaviours.measures import measures_of
 from ppo_cli.errors import NotComparableError, UsageError
 from ppo_cli.evaluation import compared_runs, report
+from ppo_cli.evaluation.capabilities import capability_changes
+from ppo_cli.evaluation.common_measures import common_measures
 from ppo_cli.evaluation.compared_runs import ComparedRun
 from ppo_cli.evaluation.human_labels import with_human_labels
+from ppo_cli.evaluation.judge_error import with_judge_error
+from ppo_cli.evaluation.known_seed_noise import headlines, known_seed_noise, measured_seed_noise
 from ppo_cli.evaluation.run_alarms import next_step
 from ppo_cli.evaluation.target import MODEL_EVALUATIONS
 from ppo_cli.experiment.freeze import Lock
+from ppo_cli.experiment.schema import Evaluation
 from ppo_cli.experiment.values import format_value
 from ppo_cli.records.answers import Prompt
-from ppo_cli.records.comparisons import Comparison, FailConditionResult, SeedNoise, Seeds
-from ppo_cli.records.measures import Estimate, Measure
+from ppo_cli.records.comparisons import Comparison, FailConditionResult, PooledArm, SeedNoise, Seeds
+from ppo_cli.records.measures import Estimate
 from ppo_cli.records.program import command
 from ppo_cli.records.results import ComparisonResult
 from ppo_cli.rewards.rewarded_measures import measures_also_rewarded
 from ppo_cli.stats.comparability import CONTENT, MUST_AGREE, Comparability, comparability
-from ppo_cli.stats.comparison import compare_groups
+from ppo_cli.stats.comparison import compare_groups, with_margin
 from ppo_cli.stats.fail_conditions import Condition, check_condition, read_condition
 from ppo_cli.stats.intervals import estimate
 from ppo_cli.stats.label_matrix import LabelMatrix, common_matrices
-from ppo_cli.stats.seed_variance import MIN_SEEDS, rms_seed_difference, seed_spread
+from ppo_cli.stats.pooled_seeds import pooled_change
+from ppo_cli.stats.seed_variance import MIN_SEEDS, seed_spread, value_of
 from ppo_cli.store import sweeps
+from ppo_cli.store.evaluations import is_complete
 from ppo_cli.store.runs import Run
-from ppo_cli.store.seed_noise import read_seed_noise, write_seed_noise
+from ppo_cli.store.seed_noise import write_seed_noise
 
 ALLOWED_GROUPS = ("rendered",)
 """What --allow takes."""
@@ -78,8 +86,8 @@ def compare(
         raise UsageError("A comparison needs two runs.", f"List them with `{command('runs')}`.")
     if unknown := sorted(set(allow) - set(ALLOWED_GROUPS)):
         raise UsageError(f"--allow {unknown[0]} is not known.", f"It takes: {', '.join(ALLOWED_GROUPS)}.")
-    conditions = [read_condition(text, MEASURES) for text in fail_if]
     compared = [compared_runs.compared_run(run, Path(runs_dir)) for run in runs]
+    conditions = [read_condition(text, measures_of(compared[-1].experiment)) for text in fail_if]
     arms = compared_runs.group_by_setting(compared)
     if html is not None and len(runs) != 2 and len(arms) != 2:
         raise UsageError(
@@ -89,12 +97,14 @@ def compare(
         )
     for arm in arms:
         if len(arm) > 1 and compared_runs.same_seed_twice(arm) is None:
-            write_seed_noise(_seed_noise(arm), [run.run for run in arm], RULES_VERSION)
+            write_seed_noise(measured_seed_noise(arm), [run.run for run in arm], RULES_VERSION)
+    of_one_setting = compared if len(arms) == 1 and compared_runs.same_seed_twice(compared) is None else []
     if len(arms) == 1:
         arms = [[run] for run in compared]
     allowed = {*allow, *(["eval_set"] if common_prompts else [])}
     pairs = [_Pair.of(arms[0], arm, allowed) for arm in arms[1:]]
     results = [_result(pair, allow_confounded) for pair in pairs]
+    results[0] = replace(results[0], from_start=(*results[0].from_start, *_from_start({"": of_one_setting})))
     if conditions:
         results[-1] = replace(results[-1], fail_if=_check_conditions(conditions, pairs[-1].after, results[-1]))
     if html is not None:
@@ -155,7 +165,7 @@ def _result(pair: _Pair, allow_confounded: bool) -> ComparisonResult:
         raise NotComparableError(f"{a.name} and {b.name} have no prompt in common.", "Evaluate both on one set.")
     dropped = len(set(a.evaluated.prompts) | set(b.evaluated.prompts)) - len(prompts)
     settings = min((a, b), key=lambda run: run.records.state.started).experiment.evaluation
-    primary, arms = settings.primary, (pair.before, pair.after)
+    arms = pair.before, pair.after
     matrices = common_matrices(
         *([run.evaluated.matrix.only(prompts).clustered(settings.cluster, prompts) for run in arm] for arm in arms)
     )
@@ -171,8 +181,9 @@ def _result(pair: _Pair, allow_confounded: bool) -> ComparisonResult:
         confounders=compared_runs.differing_circumstances(checked.confounders, pair.runs),
         same_run=checked.same_run,
         comparison=_comparison(pair, matrices, prompts),
-        seed_comparison=_seed_spreads(pair, matrices, primary) if pair.has_seeds else None,
-        seed_noise=None if pair.has_seeds or checked.same_run else _known_seed_noise(a, b),
+        seed_comparison=_seed_spreads(pair, matrices, settings) if pair.has_seeds else None,
+        from_start=_from_start({"A": pair.before, "B": pair.after}),
+        seed_noise=None if pair.has_seeds or checked.same_run else _seed_noise_of(a, b),
         waived=tuple(
             f"PARTIAL: {reason}; {dropped} prompts left out" if reason == MUST_AGREE["eval_set"] else reason
             for reason in checked.waived
@@ -208,26 +219,23 @@ def _comparison(pair: _Pair, matrices: Sequence[Sequence[LabelMatrix]], prompts:
     """What changed in behaviour, by the primary measure of the run that was started first."""
     a, b = pair.before[0], pair.after[0]
     settings = min((a, b), key=lambda run: run.records.state.started).experiment.evaluation
-    same_reward = a.experiment.reward == b.experiment.reward
     by_rule = compare_groups(
         (_display_name(pair.before), _display_name(pair.after)),
         matrices[0],
         matrices[1],
-        [measure for measure in MEASURES if same_reward or measure.family != "reward"],
+        common_measures(a, b, settings.primary),
         prompts,
         primary=settings.primary,
         smallest_effect=settings.smallest_effect,
     )
-    comparison = with_human_labels(
-        by_rule,
-        [run.evaluated for run in pair.before],
-        [run.evaluated for run in pair.after],
-        prompts,
-        settings.smallest_effect,
-    )
-    terms = {**a.experiment.reward.terms, **b.experiment.reward.terms}
+    before, after = ([run.evaluated for run in arm] for arm in (pair.before, pair.after))
+    comparison = with_human_labels(by_rule, before, after, prompts, settings.smallest_effect)
+    comparison = with_judge_error(comparison, before, after, matrices)
     return replace(
-        comparison, rewarded_measures=measures_also_rewarded(terms), smallest_effect=settings.smallest_effect
+        comparison,
+        capabilities=capability_changes(b.experiment, *([one.capabilities for one in arm] for arm in (before, after))),
+        rewarded_measures=measures_also_rewarded(a.experiment, b.experiment),
+        smallest_effect=settings.smallest_effect,
     )
 
 
@@ -256,39 +264,45 @@ def _display_name(arm: Sequence[ComparedRun]) -> str:
     return f"{arm[0].name} + {more} more seed{'s' if more > 1 else ''}" if more else arm[0].name
 
 
-def _headlines(primary: str) -> list[Measure]:
-    """The primary, then the other headlines."""
-    return [measure_named(primary), *(measure for measure in HEADLINES if measure.name != primary)]
-
-
-def _seed_spreads(pair: _Pair, matrices: Sequence[Sequence[LabelMatrix]], primary: str) -> Seeds:
+def _seed_spreads(pair: _Pair, matrices: Sequence[Sequence[LabelMatrix]], settings: Evaluation) -> Seeds:
     before, after = matrices
-    spreads = [seed_spread(measure, before, after) for measure in _headlines(primary)]
+    seeds = (
+        tuple(run.experiment.seed for run in pair.before),
+        tuple(run.experiment.seed for run in pair.after),
+    )
+    primary, *others = headlines(settings.primary)
+    measures = [with_margin(primary, settings.smallest_effect), *others]
+    spreads = [seed_spread(measure, before, after, seeds) for measure in measures]
     return Seeds(
         before=tuple(run.name for run in pair.before),
         after=tuple(run.name for run in pair.after),
-        seeds=(
-            tuple(run.experiment.seed for run in pair.before),
-            tuple(run.experiment.seed for run in pair.after),
-        ),
+        seeds=seeds,
         spreads=tuple(spread for spread in spreads if spread is not None),
         enough=min(len(pair.before), len(pair.after)) >= MIN_SEEDS,
     )
 
 
-def _seed_noise(arm: Sequence[ComparedRun]) -> SeedNoise:
-    """How much the seed alone changes the headlines of a setting."""
-    measures = _headlines(arm[0].experiment.evaluation.primary)
-    return SeedNoise(
-        runs=tuple(run.name for run in arm),
-        seeds=tuple(run.experiment.seed for run in arm),
-        typical=rms_seed_difference(measures, [run.evaluated.matrix for run in arm]),
-    )
+def _from_start(arms: Mapping[str, Sequence[ComparedRun]]) -> tuple[PooledArm, ...]:
+    """The primary measure of each arm of several seeds at step 0, which all its seeds share, and at the last step."""
+    pooled = []
+    for name, arm in arms.items():
+        if len(arm) < 2 or not is_complete(arm[0].records.layout.evaluation(0)):
+            continue
+        settings = arm[0].experiment.evaluation
+        measure = with_margin(headlines(settings.primary)[0], settings.smallest_effect)
+        matrices = [arm[0].records.evaluation(0).matrix, *(run.evaluated.matrix for run in arm)]
+        on_scale = math.exp if measure.statistic == "geometric_mean" else float
+        values = [on_scale(value) for matrix in matrices if (value := value_of(measure, matrix)) is not None]
+        change = pooled_change(measure, values[0], values[1:]) if len(values) == len(matrices) else None
+        if change is not None:
+            seeds = tuple(run.experiment.seed for run in arm)
+            pooled.append(PooledArm(name=name, seeds=seeds, pooled=change))
+    return tuple(pooled)
 
 
-def _known_seed_noise(a: ComparedRun, b: ComparedRun) -> SeedNoise | None:
-    """How much the seed alone changes measures in A's setting, or else in B's; None where no seeds were compared."""
-    return read_seed_noise(a.run, RULES_VERSION) or read_seed_noise(b.run, RULES_VERSION)
+def _seed_noise_of(a: ComparedRun, b: ComparedRun) -> SeedNoise | None:
+    """How much the seed alone changes measures in A's setting, or else in B's; None where neither is known."""
+    return known_seed_noise(a.run, a.lock) or known_seed_noise(b.run, b.lock)
 
 
 def _check_conditions(

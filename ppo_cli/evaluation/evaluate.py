@@ -6,7 +6,7 @@ Not here: what is evaluated (`target`), evaluations in memory (`evaluation_data`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -16,8 +16,13 @@ from ppo_cli.behaviours.label_answers import RULES_VERSION
 from ppo_cli.behaviours.measures import BY_CATEGORY
 from ppo_cli.errors import NoPermissionError, UsageError
 from ppo_cli.evaluation.answering_models import AnsweringModels
+from ppo_cli.evaluation.capabilities import KEY, measured_capabilities, read_capabilities, require_harness, tasks_of
 from ppo_cli.evaluation.evaluation_data import EvaluationData, compare_with_baseline, label_evaluation, measures_shown
-from ppo_cli.evaluation.human_labels import summarise_human_labels
+from ppo_cli.evaluation.judge_agreement import human_label_summary
+from ppo_cli.evaluation.judge_error import judged_estimates, with_judge_error
+from ppo_cli.evaluation.kept_evaluation import kept_evaluation
+from ppo_cli.evaluation.known_seed_noise import known_seed_noise
+from ppo_cli.evaluation.own_values import with_own_measures
 from ppo_cli.evaluation.target import EvaluationTarget, find_target, no_such_checkpoint
 from ppo_cli.experiment.load import LoadedExperiment
 from ppo_cli.experiment.schema import Evaluation, Experiment
@@ -25,14 +30,16 @@ from ppo_cli.records.events import EventHandler, Notice, Phase, Progress, ignore
 from ppo_cli.records.measures import Sample
 from ppo_cli.records.results import EvaluationResult
 from ppo_cli.rewards.rewarded_measures import measures_also_rewarded
-from ppo_cli.setup.freeze_inputs import verify_against_lock
+from ppo_cli.setup.freeze_inputs import verify_against_lock, verify_terms
 from ppo_cli.setup.own_runs import OWN_RUN, ReceivedRunOptions, open_run
 from ppo_cli.setup.resolve import read_inputs, resolve_experiment, tokenize_prompts
+from ppo_cli.setup.reward_resources import open_measures
 from ppo_cli.setup.tokenized_prompts import TokenizedPrompts
 from ppo_cli.stats.by_category import by_category
+from ppo_cli.stats.second_judge import agreement_share
 from ppo_cli.store import evaluations
 from ppo_cli.store.evaluations import EvaluatedPolicy
-from ppo_cli.store.files import disk_errors, may_write
+from ppo_cli.store.files import disk_errors, make_runs_folder, may_write
 
 if TYPE_CHECKING:
     from ppo_cli.evaluation.resumable_sampling import OpenPartialSamples
@@ -72,6 +79,8 @@ def evaluate(
 ) -> EvaluationResult:
     """Samples a model on an evaluation set and measures its answers; continues an evaluation that was killed.
 
+    A checkpoint that its run has evaluated whole is not sampled again, unless `received` says something.
+
     Args:
         checkpoint: a checkpoint of a run, RUN/best, RUN/last, a model folder, a Hugging Face id or builtin:NAME.
         config: the settings, prompts and start model of a model that belongs to no run.
@@ -101,6 +110,8 @@ def evaluate(
         on_event(Notice(text=notice))
     if rescore:
         evaluated, baseline = rescore_evaluation(target, on_event), target.read_baseline()
+    elif received == OWN_RUN and (kept := kept_evaluation(target, on_event)) is not None:
+        evaluated, baseline = kept, target.read_baseline()
     else:
         evaluated, baseline = sample_and_measure(target, on_event, received)
     return _result(target, evaluated, baseline if target.folder != target.baseline_folder else None)
@@ -159,9 +170,12 @@ def sample_and_measure(
     resolved = resolve_experiment(read_inputs(experiment), on_event)
     if records is not None:
         verify_against_lock(records.lock, resolved, records.name)
+        verify_terms(records.lock, resolved, records.name, only_measures=True)
     source = open_checkpoint(target.checkpoint, target.run, on_event)
     own = records is not None or source.samefile(resolved.model_source.folder)
     tokenizer = resolved.tokenizer if own else tokenizer_of_other(source, resolved, on_event)
+    open_measures(resolved.inputs.measures, on_event)
+    require_harness(experiment)
     folder = _writable(target.folder, target, on_event)  # before the work, so that none is lost
     start = load_start_model(resolved, on_event)
     policy = start.load_other(source, tokenizer, trust_remote_code=own and experiment.model.trust_remote_code)
@@ -188,6 +202,7 @@ def sample_and_measure(
                 reference=reference,
                 tokenizer=tokenizer,
                 fit_judge=fit_judge(resolved),
+                own_measures=resolved.inputs.measures,
             ),
             prompts,
             target.experiment,
@@ -222,6 +237,7 @@ def _writable(folder: Path, target: EvaluationTarget, on_event: EventHandler) ->
         on_event(Notice(text=text, level="warning"))
     with disk_errors(folder, "Name a folder that may be written with --runs-dir DIR."):
         if not folder.exists():
+            make_runs_folder(target.spare_folder.parent)
             folder.mkdir(parents=True)
             folder.rmdir()  # a model that is refused leaves no empty evaluation
     return folder
@@ -233,6 +249,7 @@ def run_evaluation(
     prompts: TokenizedPrompts,
     experiment: Experiment,
     on_event: EventHandler,
+    known: Sequence[Sample] | None = None,
 ) -> EvaluationData:
     """Samples, labels, measures, and writes an evaluation folder; continues one that was killed.
 
@@ -242,6 +259,7 @@ def run_evaluation(
         prompts: to answer.
         experiment: its settings.
         on_event: called with progress.
+        known: the answers, where they need not be sampled.
     """
 
     def open_partial_samples(sampling: Mapping[str, Any]) -> evaluations.PartialSamples:
@@ -250,10 +268,17 @@ def run_evaluation(
     settings, group = experiment.evaluation, models.process_group
     alone = group is None or group.world_size == 1
     with evaluations.sole_evaluation(output.folder, wait=group is not None):  # a training does not fail because of it
-        samples = sample_answers(models, prompts, settings, on_event, open_partial_samples if alone else None)
+        samples = known
+        if samples is None:
+            samples = sample_answers(models, prompts, settings, on_event, open_partial_samples if alone else None)
+        if models.own_measures is not None:
+            samples = with_own_measures(models.own_measures, prompts.prompts, samples, output.folder)
         evaluated = label_evaluation(
             output.folder, output.name, prompts.prompts, samples, experiment, partial=output.partial
         )
+        is_whole = not output.partial and output.prompt_set == "eval"
+        kept = {KEY: measured_capabilities(experiment, models, on_event)} if is_whole and tasks_of(experiment) else {}
+        evaluated = replace(evaluated, capabilities=read_capabilities(kept))
         evaluations.write_evaluation(
             output.folder,
             samples,
@@ -262,6 +287,7 @@ def run_evaluation(
             RULES_VERSION,
             {
                 **output.about,
+                **kept,
                 "partial": output.partial,
                 "prompt_count": len(prompts),
                 "samples_per_prompt": settings.samples_per_prompt,
@@ -329,6 +355,7 @@ def sample_answers(
 def _result(target: EvaluationTarget, evaluated: EvaluationData, baseline: EvaluationData | None) -> EvaluationResult:
     experiment = target.experiment
     measures = measures_shown(experiment, partial=evaluated.partial)
+    comparison = compare_with_baseline(baseline, evaluated, experiment) if baseline else None
     return EvaluationResult(
         name=evaluated.name,
         goal=experiment.goal,
@@ -336,10 +363,12 @@ def _result(target: EvaluationTarget, evaluated: EvaluationData, baseline: Evalu
         rules=RULES_VERSION,
         prompts=len(evaluated.prompts),
         samples_per_prompt=experiment.evaluation.samples_per_prompt,
-        estimates=evaluated.estimates(measures),
-        comparison=compare_with_baseline(baseline, evaluated, experiment) if baseline else None,
-        rewarded_measures=measures_also_rewarded(experiment.reward.terms),
-        human_labels=summarise_human_labels(evaluated, baseline),
+        estimates=judged_estimates(evaluated.estimates(measures), evaluated.matrix, evaluated),
+        comparison=with_judge_error(comparison, [baseline], [evaluated]) if baseline and comparison else None,
+        rewarded_measures=measures_also_rewarded(experiment),
+        human_labels=human_label_summary(experiment, evaluated, baseline),
         categories=by_category(evaluated.matrix, baseline.matrix if baseline else None, BY_CATEGORY),
         chosen_on=target.chosen_on,
+        seed_noise=known_seed_noise(target.records.run, target.records.lock) if target.records else None,
+        second_judge=agreement_share(evaluated.matrix),
     )

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ppo_cli.behaviours.embedding_judge import with_second_label
 from ppo_cli.behaviours.label_answers import label_sample
-from ppo_cli.behaviours.measures import MEASURES, is_headline
+from ppo_cli.behaviours.measures import is_headline, measures_of
 from ppo_cli.errors import IntegrityError
+from ppo_cli.evaluation.capabilities import capability_changes, read_capabilities
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.records.answers import Prompt
-from ppo_cli.records.comparisons import Comparison
+from ppo_cli.records.comparisons import CapabilityValue, Comparison
 from ppo_cli.records.measures import Estimate, LabelledAnswer, Measure, Sample
 from ppo_cli.rewards.reward_function import CompositeReward
 from ppo_cli.rewards.rewarded_measures import measures_also_rewarded
@@ -23,7 +25,7 @@ from ppo_cli.setup.reward_resources import needs_no_resources
 from ppo_cli.stats.comparison import compare
 from ppo_cli.stats.intervals import estimate
 from ppo_cli.stats.label_matrix import LabelMatrix, label_matrix
-from ppo_cli.store.evaluations import read_samples, read_summary, require_answers
+from ppo_cli.store.evaluations import read_samples, read_second_labels, read_summary, require_answers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,8 @@ class EvaluationData:
     """The labels of the same answers."""
     partial: bool
     """Whether the prompts are a part of the evaluation set."""
+    capabilities: Mapping[str, CapabilityValue] = field(default_factory=dict)
+    """The policy's values in tasks of lm-evaluation-harness, by name."""
     _estimates: dict[str, Estimate] = field(default_factory=dict, repr=False, compare=False)
 
     def estimates(self, measures: Sequence[Measure]) -> tuple[Estimate, ...]:
@@ -69,6 +73,7 @@ def label_evaluation(
     experiment: Experiment | None,
     *,
     partial: bool,
+    second_labels: Mapping[tuple[str, int], float] | None = None,
 ) -> EvaluationData:
     """Labels the answers of an evaluation.
 
@@ -79,8 +84,9 @@ def label_evaluation(
         samples: the answers.
         experiment: whose reward scores the answers as one more label; None for none.
         partial: whether the answered prompts are a part of the evaluation set.
+        second_labels: what the second judge said of the answers before; None asks it, where it is installed.
     """
-    labelled = _label(prompts, samples, experiment)
+    labelled = with_second_label(_label(prompts, samples, experiment), second_labels)
     answered = {sample.prompt_id for sample in samples}
     return EvaluationData(
         folder=folder,
@@ -119,13 +125,22 @@ def read_evaluation(
     if not answered <= known.keys():
         raise IntegrityError(f"{folder} answers prompts that are not in its set.", "Evaluate again.")
     require_answers(summary, samples, {prompt_id: known[prompt_id] for prompt_id in answered}, folder)
-    return label_evaluation(folder, name, prompts, samples, experiment, partial=bool(summary.get("partial")))
+    evaluated = label_evaluation(
+        folder,
+        name,
+        prompts,
+        samples,
+        experiment,
+        partial=bool(summary.get("partial")),
+        second_labels=read_second_labels(folder, summary),
+    )
+    return replace(evaluated, capabilities=read_capabilities(summary))
 
 
 def measures_shown(experiment: Experiment, *, partial: bool) -> list[Measure]:
     """All measures; of an interim evaluation the headlines only."""
     primary = experiment.evaluation.primary
-    return [measure for measure in MEASURES if not partial or is_headline(measure, primary)]
+    return [measure for measure in measures_of(experiment) if not partial or is_headline(measure, primary)]
 
 
 def compare_with_baseline(
@@ -153,7 +168,8 @@ def compare_with_baseline(
     )
     return replace(
         comparison,
-        rewarded_measures=measures_also_rewarded(experiment.reward.terms),
+        capabilities=capability_changes(experiment, [baseline.capabilities], [evaluated.capabilities]),
+        rewarded_measures=measures_also_rewarded(experiment),
         smallest_effect=experiment.evaluation.smallest_effect,
     )
 

@@ -12,9 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ppo_cli.behaviours.embedding_judge import with_second_label
 from ppo_cli.behaviours.label_answers import RULES_VERSION, label_sample
 from ppo_cli.behaviours.measures import BY_CATEGORY, MEASURES
 from ppo_cli.errors import PromptError, UsageError
+from ppo_cli.evaluation.judge_error import judged_estimates
 from ppo_cli.prompts.jsonl import as_prompts
 from ppo_cli.prompts.leakage import wording
 from ppo_cli.prompts.prompt_files import read_standard_rows
@@ -25,6 +27,7 @@ from ppo_cli.records.results import ExternalAnswersResult
 from ppo_cli.stats.by_category import by_category
 from ppo_cli.stats.intervals import estimate
 from ppo_cli.stats.label_matrix import label_matrix
+from ppo_cli.stats.second_judge import agreement_share
 from ppo_cli.store.files import disk_errors, write_lines
 
 NEEDS_TOKENS = ("tokens", "ended")
@@ -73,7 +76,7 @@ def score_answers(answers: str | Path, *, labels_file: str | Path | None = None)
     if not samples:
         raise PromptError(f"{path} holds no answers.", 'Write {"id": …, "prompt": …, "answer": …} into it.')
     grouped = list(same_text.values())
-    labelled = [_without(row, NEEDS_TOKENS) for row in label_sample(grouped, samples)]
+    labelled = [_without(row, NEEDS_TOKENS) for row in with_second_label(label_sample(grouped, samples))]
     with disk_errors(labels_path, "Name another file with --labels-file FILE."):
         labels_path.parent.mkdir(parents=True, exist_ok=True)
         write_lines(
@@ -94,9 +97,10 @@ def score_answers(answers: str | Path, *, labels_file: str | Path | None = None)
         rules=RULES_VERSION,
         answers=len(samples),
         prompts=len(grouped),
-        estimates=tuple(row for row in estimates if row.value is not None),
+        estimates=judged_estimates([row for row in estimates if row.value is not None or row.reason], matrix),
         categories=by_category(matrix, None, BY_CATEGORY),
         notices=tuple(notices),
+        second_judge=agreement_share(matrix),
     )
 
 

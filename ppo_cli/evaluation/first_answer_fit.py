@@ -47,7 +47,7 @@ def with_fit(
     rows = [
         row
         for row, (prompt, samples) in enumerate(zip(prompts, answered, strict=True))
-        if prompt.expect != "refuse" and refusal.classify(samples[0].answer.text) not in ("refusal", "empty")
+        if prompt.expect != "refuse" and refusal.classify(samples[0].answer.text) in refusal.ANSWERS
     ]
     on_event(Phase(name="fit of answers to prompts", total=len(rows), unit="answers"))
     pairs = [(prompts[row], answered[row][0].answer.text) for row in rows]

@@ -16,6 +16,8 @@ from ppo_cli.errors import IntegrityError
 from ppo_cli.evaluation.compared_runs import ComparedRun, common_prompts, compared_run
 from ppo_cli.evaluation.evaluation_data import EvaluationData, compare_with_baseline
 from ppo_cli.evaluation.human_labels import with_human_labels
+from ppo_cli.evaluation.judge_error import with_judge_error
+from ppo_cli.evaluation.known_seed_noise import known_seed_noise
 from ppo_cli.experiment.values import flatten, to_dict
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.comparisons import Comparison
@@ -74,9 +76,12 @@ def report(run: str | Path | Run, *, html: str | Path | None = None, runs_dir: s
         before.prompts,
         compared.experiment.evaluation.smallest_effect,
     )
+    comparison = with_judge_error(comparison, [before], [after])
     path = Path(html) if html is not None else _default_page(compared)
     page = _page(compared.name, comparison, None, (_answers(before), _answers(after)), {"run": compared})
-    return _write(path, page, compared.name)
+    noise = known_seed_noise(compared.run, compared.lock)
+    written = _write(path, replace(page, seed_noise=noise), compared.name)
+    return replace(written, primary=comparison.primary, seed_noise=noise)
 
 
 def _default_page(compared: ComparedRun) -> Path:

@@ -15,7 +15,7 @@ from typing import Any
 from ppo_cli.alarms import check_all
 from ppo_cli.alarms.advice import command_line, suggest_after_comparison, suggest_after_training
 from ppo_cli.alarms.run_history import RunHistory
-from ppo_cli.behaviours.measures import MEASURES, measure_named
+from ppo_cli.behaviours.measures import measure_named, measures_of
 from ppo_cli.errors import IntegrityError
 from ppo_cli.evaluation.evaluation_data import EvaluationData, compare_with_baseline
 from ppo_cli.evaluation.run_records import RunRecords
@@ -168,5 +168,5 @@ def _run_history(
         before=start,
         after=now,
         comparison=comparison,
-        measures={measure.name: measure for measure in MEASURES},
+        measures={measure.name: measure for measure in measures_of(records.experiment)},
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ppo_cli.behaviours.measures import MEASURES
+from ppo_cli.behaviours.measures.own import declared_measure
 from ppo_cli.errors import PpoError, UsageError
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.experiment.schema_index import key_of, schema_keys, wildcard_path
@@ -40,8 +41,8 @@ def run_rows(runs_dir: str | Path = "runs", *, sort: str = STARTED, diff: bool =
     Raises:
         UsageError: there is no such key or measure.
     """
-    _refuse_unknown(sort)
     rows = [_row(run) for run in list_runs(Path(runs_dir))]
+    _refuse_unknown(sort)  # a measure of a config is known once that has been read
     if sort != STARTED:
         rows.sort(key=lambda row: _sort_key(row, sort))
     if diff:
@@ -66,7 +67,7 @@ def differing_keys(rows: Sequence[RunRow]) -> list[str]:
 
 def _refuse_unknown(sort: str) -> None:
     measures = {measure.name for measure in MEASURES}
-    if sort == STARTED or sort in measures or key_of(sort) is not None:
+    if sort == STARTED or sort in measures or key_of(sort) is not None or declared_measure(sort) is not None:
         return
     close = difflib.get_close_matches(sort, [STARTED, *measures, *schema_keys()], n=1)
     hint = f" Did you mean {close[0]}?" if close else ""
@@ -77,10 +78,10 @@ def _refuse_unknown(sort: str) -> None:
 
 def _sort_key(row: RunRow, sort: str) -> tuple[bool, float, str]:
     """Sorts numbers first, then texts, then missing values."""
-    better = {measure.name: measure.better for measure in MEASURES}
-    value = (row.measures.get(sort) or {}).get("value") if sort in better else row.config.get(sort)
+    measure = next((measure for measure in MEASURES if measure.name == sort), None) or declared_measure(sort)
+    value = (row.measures.get(sort) or {}).get("value") if measure is not None else row.config.get(sort)
     if isinstance(value, int | float):
-        return False, -value if better.get(sort) == "higher" else value, ""
+        return False, -value if measure is not None and measure.better == "higher" else value, ""
     return value is None, math.inf, str(value)
 
 
@@ -107,7 +108,7 @@ def _readable_row(run: Run) -> RunRow:
         measures={name: dict(measured) for name, measured in summary.get("measures", {}).items()},
         step=step,
         config=settings_of(run, experiment),
-        rewarded_measures=measures_also_rewarded(experiment.reward.terms),
+        rewarded_measures=measures_also_rewarded(experiment),
         round=experiment.round,
     )
 

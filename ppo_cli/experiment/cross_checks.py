@@ -11,10 +11,10 @@ import difflib
 import re
 from collections.abc import Sequence
 
-from ppo_cli.experiment.paths import NO_FILE
+from ppo_cli.experiment.paths import NO_FILE, named_terms
 from ppo_cli.experiment.problems import Problem
 from ppo_cli.experiment.schema import TRACKERS, Experiment, Ppo
-from ppo_cli.experiment.schema_index import TERMS, closest_key, key_of, keys_in, schema_keys
+from ppo_cli.experiment.schema_index import closest_key, key_of, keys_in, schema_keys
 from ppo_cli.experiment.values import flatten, to_dict
 
 FOLDER_NAME = re.compile(r"\w[\w.,=@+-]{0,99}")
@@ -59,9 +59,9 @@ def _file_problems(experiment: Experiment) -> list[Problem]:
     """Datasets and addresses in the place of files."""
     files = {path: value for path, value in flatten(to_dict(experiment)).items() if isinstance(value, str)}
     files = {path: value for path, value in files.items() if path in schema_keys() and schema_keys()[path].is_file}
-    for name, term in experiment.reward.terms.items():
+    for path, term in named_terms(experiment).items():
         keys = [parameter for parameter, key in keys_in(type(term)).items() if key.is_file]
-        files |= {f"{TERMS}.{name}.{parameter}": getattr(term, parameter) for parameter in keys}
+        files |= {f"{path}.{parameter}": getattr(term, parameter) for parameter in keys}
     problems = []
     for path, value in files.items():
         if value.startswith("hf:") and path.startswith("prompts."):

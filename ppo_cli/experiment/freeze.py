@@ -12,7 +12,7 @@ Not here: where the files lie (`store`), how prompts become token ids (`models`)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -30,6 +30,9 @@ LOCK_FORMAT = "ppo-freeze/3"
 REWARD_CONTENT = "reward_content"
 """Files and models that reward terms name; a run that has none has no such group."""
 
+MEASURES, MEASURE_CONTENT = "measures", "measure_content"
+"""A config's own measures, and the files and models that they name; a run that has none has no such groups."""
+
 CONFIG_GROUPS: dict[str, tuple[str, ...]] = {
     "goal": ("goal", "round", "joint_treatment"),
     "generation": (
@@ -39,6 +42,7 @@ CONFIG_GROUPS: dict[str, tuple[str, ...]] = {
         "evaluation.seed",
     ),
     "analysis": ("evaluation.primary", "evaluation.smallest_effect"),
+    MEASURES: ("evaluation.measures",),
     "rollout": ("rollout",),
     "reward": ("reward",),
     "kl": ("kl",),
@@ -51,7 +55,16 @@ CONFIG_GROUPS: dict[str, tuple[str, ...]] = {
 TREATMENT_GROUPS = ("reward", "kl", "ppo", "trained_part", "seed")
 """Those of them that an experiment varies."""
 
-CONTENT_GROUPS = ("start_model", "warm_start", "train_set", "eval_set", "rendered", "behaviours", REWARD_CONTENT)
+CONTENT_GROUPS = (
+    "start_model",
+    "warm_start",
+    "train_set",
+    "eval_set",
+    "rendered",
+    "behaviours",
+    REWARD_CONTENT,
+    MEASURE_CONTENT,
+)
 """Groups that are made of content: what a path or an id in the config stood for."""
 
 
@@ -76,22 +89,30 @@ class Lock:
     groups: Mapping[str, Group]
     files: Mapping[str, str]
     """sha256 of the bytes of each pinned file, by its path inside the run folder."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """The environment variables that values of the config were taken from, by key path; no part of the fingerprint."""
 
 
-def freeze(experiment: Experiment, content: Mapping[str, Mapping[str, Any]], files: Mapping[str, str]) -> Lock:
+def freeze(
+    experiment: Experiment,
+    content: Mapping[str, Mapping[str, Any]],
+    files: Mapping[str, str],
+    environment: Mapping[str, str] | None = None,
+) -> Lock:
     """Takes every digest.
 
     Args:
         experiment: as it was loaded.
         content: the values of each of CONTENT_GROUPS that applies.
         files: sha256 of each pinned file.
+        environment: the environment variables that values were taken from, by key path.
     """
     groups = _config_groups(experiment)
     for name in CONTENT_GROUPS:
         if name in content:
             role: KeyRole = "treatment" if name == REWARD_CONTENT else "frozen"
             groups[name] = Group(role, sha256_of(content[name]), dict(content[name]))
-    return Lock(_fingerprint(groups), groups, dict(files))
+    return Lock(_fingerprint(groups), groups, dict(files), dict(environment or {}))
 
 
 def digest_rows(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -114,6 +135,7 @@ def to_yaml(lock: Lock) -> str:
             for name, group in lock.groups.items()
         },
         "files": dict(lock.files),
+        **({"environment": dict(lock.environment)} if lock.environment else {}),
         "files_digest": _files_digest(lock),
     }
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
@@ -138,7 +160,11 @@ def from_yaml(text: str | bytes, where: str) -> Lock:
             name: Group(entry["role"], entry["digest"], dict(entry["values"]))
             for name, entry in document["groups"].items()
         }
-        lock = Lock(document["fingerprint"], groups, {str(name): str(sha) for name, sha in document["files"].items()})
+        files, environment = (
+            {str(name): str(value) for name, value in part.items()}
+            for part in (document["files"], document.get("environment", {}))
+        )
+        lock = Lock(document["fingerprint"], groups, files, environment)
         digests = {name: sha256_of(group.values) for name, group in groups.items()}
     except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError, RecursionError):
         raise IntegrityError(f"{where} is damaged.", next_step) from None
@@ -204,8 +230,9 @@ def verify_content(lock: Lock, name: str, values: Mapping[str, Any], where: str)
 
 def group_of_file(path: str) -> str:
     """The group that a pinned file belongs to."""
-    if path.startswith("inputs/reward-"):
-        return REWARD_CONTENT
+    for folder, group in (("reward", REWARD_CONTENT), ("measure", MEASURE_CONTENT)):
+        if path.startswith(f"inputs/{folder}-"):
+            return group
     return {
         "inputs/eval.jsonl": "eval_set",
         "inputs/train.jsonl": "train_set",
@@ -224,7 +251,8 @@ def _config_groups(experiment: Experiment) -> dict[str, Group]:
             if any(path == prefix or path.startswith(f"{prefix}.") for prefix in prefixes)
         }
         role: KeyRole = "treatment" if name in TREATMENT_GROUPS else "frozen"
-        groups[name] = Group(role, sha256_of(own), own)
+        if own or name != MEASURES:
+            groups[name] = Group(role, sha256_of(own), own)
     return groups
 
 
@@ -234,11 +262,12 @@ def _changes_a_number(path: str) -> bool:
 
 
 def _files_digest(lock: Lock) -> str:
-    """Digest over the pinned files and the fingerprint.
+    """Digest over the pinned files, the names of environment variables, and the fingerprint.
 
     The fingerprint itself is that of the experiment: keys that change no number are in the files, not in it.
     """
-    return sha256_of({"fingerprint": lock.fingerprint, "files": dict(lock.files)})
+    environment = {"environment": dict(lock.environment)} if lock.environment else {}
+    return sha256_of({"fingerprint": lock.fingerprint, "files": dict(lock.files), **environment})
 
 
 def _fingerprint(groups: Mapping[str, Group]) -> str:

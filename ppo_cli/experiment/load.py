@@ -1,7 +1,7 @@
 """YAML and `key=value` overrides to a frozen, checked Experiment, and back to YAML.
 
 The only module that imports OmegaConf. Not here: what a key means (`schema`), what is wrong with a value (`problems`),
-the text of a file (`yaml_text`), digests (`freeze`).
+the text of a file (`yaml_text`), a file's base (`config_files`), environment variables (`environment`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import io
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,18 +25,25 @@ from omegaconf.errors import (
 from pydantic import ValidationError
 
 from ppo_cli.errors import ConfigError
+from ppo_cli.experiment.config_files import (
+    BASE,
+    MISSING,
+    ConfigFile,
+    ConfigFiles,
+    merge_files,
+    merged,
+    read_config_files,
+)
 from ppo_cli.experiment.cross_checks import contradictions, without_effect
+from ppo_cli.experiment.environment import variables_of, with_environment
 from ppo_cli.experiment.paths import resolve_path, resolve_paths, term_types_in
 from ppo_cli.experiment.problems import Problem, missing, null_as_text, problems_of
 from ppo_cli.experiment.schema import Experiment
-from ppo_cli.experiment.schema_index import ANY_NAME, TERMS, closest_key, key_of, keys_in, schema_keys
-from ppo_cli.experiment.term_types import TERM_TYPES
+from ppo_cli.experiment.schema_index import ANY_NAME, TYPES, closest_key, key_of, keys_in, named_group, schema_keys
 from ppo_cli.experiment.values import REFERENCE, flatten, to_dict, without_references
-from ppo_cli.experiment.yaml_text import MAX_DEPTH, check_yaml, not_yaml, one_line, read_text
+from ppo_cli.experiment.yaml_text import MAX_DEPTH, check_yaml, key_lines, not_yaml, one_line, read_text
 
 CORRECT_IT = "Correct it; a config that `ppo init` writes explains every key."
-MISSING = "???"
-"""OmegaConf's mark for a value that is still to be given."""
 
 
 @dataclass(frozen=True)
@@ -50,16 +57,18 @@ class LoadedExperiment:
     overrides: tuple[str, ...]
     """What was typed after it, as `key=value`."""
     given: frozenset[str]
-    """The key paths that the file or an override gives; the rest are defaults."""
+    """The key paths that the file, one that it builds on, or an override gives; the rest are defaults."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """The environment variables that values were taken from, by key path."""
 
     def __repr__(self) -> str:
         return f"LoadedExperiment({str(self.source)!r}, {list(self.overrides)})"
 
 
 def load_experiment(source: Path | str, overrides: Sequence[str] = ()) -> LoadedExperiment:
-    """Reads one YAML file, applies overrides, and checks every key.
+    """Reads a YAML file and the files that it builds on, applies overrides, and checks every key.
 
-    Relative paths in the file are taken from the file's folder, those in overrides from the current folder.
+    Relative paths in a file are taken from the file's folder, those in overrides from the current folder.
 
     Args:
         source: the YAML file.
@@ -73,16 +82,22 @@ def load_experiment(source: Path | str, overrides: Sequence[str] = ()) -> Loaded
         >>> loaded.experiment.kl.coef
         0.1
     """
-    source = Path(source)
-    file_tree, override_tree = _read_yaml(source), _parse_overrides(overrides)
-    in_file, overridden = frozenset(flatten(file_tree)), frozenset(flatten(override_tree))
-    experiment = _validated(file_tree, override_tree, source, overridden)
-    # An override may leave a key of the file without effect; each is judged where it was written.
-    _raise_if_any(without_effect(experiment, overridden), source, overridden)
-    as_written = _file_alone(file_tree, source) if overridden else experiment
-    if as_written is not None:
-        _raise_if_any(without_effect(as_written, in_file - _at_default(as_written)), source)
-    return LoadedExperiment(experiment, source, tuple(overrides), in_file | overridden)
+    files = read_config_files(Path(source), _read_file)
+    override_tree = _parse_overrides(overrides)
+    if BASE in override_tree:
+        raise ConfigError("override: base: only a file names the file that it builds on.", f"Write {BASE}: in it.")
+    overridden = frozenset(flatten(override_tree))
+    experiment = _validated(files, override_tree)
+    # What is above may leave a key without effect; each is judged where it was written, by what is there and below.
+    _raise_if_any(without_effect(experiment, overridden), files, overridden)
+    for count in range(len(files.files), 0, -1):
+        part = ConfigFiles(files.files[:count])
+        as_written = experiment if part == files and not overridden else _alone(part)
+        if as_written is not None:
+            own = frozenset(flatten(part.files[-1].tree)) - _at_default(as_written)
+            _raise_if_any(without_effect(as_written, own), part)
+    variables = variables_of(flatten(merged(merge_files(files.trees), override_tree)))
+    return LoadedExperiment(experiment, files.source, tuple(overrides), files.given | overridden, variables)
 
 
 def load_frozen(source: Path) -> Experiment:
@@ -91,7 +106,7 @@ def load_frozen(source: Path) -> Experiment:
     Raises:
         ConfigError: for anything wrong with the file.
     """
-    return _validated(_read_yaml(source), {}, source)
+    return _validated(ConfigFiles((_read_file(source),)), {})
 
 
 def to_yaml(experiment: Experiment) -> str:
@@ -99,7 +114,7 @@ def to_yaml(experiment: Experiment) -> str:
     return OmegaConf.to_yaml(OmegaConf.create(without_references(to_dict(experiment))))
 
 
-def _read_yaml(source: Path) -> dict[str, Any]:
+def _read_file(source: Path) -> ConfigFile:
     text = read_text(source)
     check_yaml(text, str(source))
     try:
@@ -112,7 +127,7 @@ def _read_yaml(source: Path) -> dict[str, Any]:
         raise ConfigError(f"{source}: holds a list, not keys and values.", "Start it with `name: …`.")
     if not config:
         raise ConfigError(f"{source} is empty.", "Write a config with `ppo init refusal my-exp`.")
-    return _plain(config)
+    return ConfigFile(path=source, tree=_plain(config), lines=key_lines(text))
 
 
 def _parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
@@ -152,56 +167,58 @@ def _as_text(override: str) -> str:
     return override if node is None or is_plain or is_list else f"{name}={json.dumps(value, ensure_ascii=False)}"
 
 
-def _validated(
-    file_tree: Mapping[str, Any],
-    override_tree: Mapping[str, Any],
-    source: Path,
-    overridden: frozenset[str] = frozenset(),
-) -> Experiment:
-    """The experiment that a file and overrides describe.
+def _validated(files: ConfigFiles, override_tree: Mapping[str, Any]) -> Experiment:
+    """The experiment that files and overrides describe.
 
     Raises:
-        ConfigError: everything that is wrong with either.
+        ConfigError: everything that is wrong with any of them.
     """
-    types = term_types_in(file_tree, override_tree)
-    trees = resolve_paths(file_tree, types, source.parent), resolve_paths(override_tree, types, Path.cwd())
+    overridden = frozenset(flatten(override_tree))
+    problems: list[Problem] = []
+    *file_trees, override_tree = [with_environment(tree, problems) for tree in (*files.trees, override_tree)]
+    types = term_types_in(*file_trees, override_tree)
+    resolved = [
+        resolve_paths(tree, types, file.path.parent) for tree, file in zip(file_trees, files.files, strict=True)
+    ]
+    trees = merge_files(resolved), resolve_paths(override_tree, types, Path.cwd())
     for tree in trees:
-        _raise_if_any(_resolvers(tree), source, overridden)
-    references = _References(types, source.parent)
-    tree, problems = references.replaced_in(*trees), references.problems
-    given = {**flatten(file_tree), **flatten(override_tree)}
+        _raise_if_any(_resolvers(tree), files, overridden)
+    references = _References(types, files)
+    tree = references.replaced_in(*trees)
+    problems += references.problems
+    given = {**flatten(trees[0]), **flatten(override_tree)}
     problems += [problem for path, value in given.items() if (problem := null_as_text(path, value)) is not None]
     try:
         experiment = Experiment.model_validate(tree)
     except ValidationError as error:
         known_wrong = {problem.path for problem in problems}
         problems += [problem for problem in problems_of(error) if problem.path not in known_wrong]
-        _raise_if_any(problems, source, overridden)
+        _raise_if_any(problems, files, overridden)
         raise
-    _raise_if_any(problems or contradictions(experiment), source, overridden)
+    _raise_if_any(problems or contradictions(experiment), files, overridden)
     return experiment
 
 
 class _References:
     """Replaces every `${key}` in a config by the value of that key."""
 
-    def __init__(self, types: Mapping[str, str], folder: Path) -> None:
+    def __init__(self, types: Mapping[str, str], files: ConfigFiles) -> None:
         """Replaces nothing yet.
 
         Args:
-            types: of the reward terms, by their names.
-            folder: where a relative path starts that a reference is part of.
+            types: of the reward terms and measures, by their paths.
+            files: by which a relative path starts that a reference is part of.
         """
         self.problems: list[Problem] = []
         """The references that cannot be replaced."""
-        self._types, self._folder = types, folder
+        self._types, self._files = types, files
 
     def replaced_in(self, file_tree: Mapping[str, Any], override_tree: Mapping[str, Any]) -> dict[str, Any]:
         """A file's tree with its overrides; left out is what cannot be replaced, and what is still to be given."""
         has_references = _texts(file_tree) or _texts(override_tree)
         defaults = _defaults(self._types) if has_references else {}
-        merged = OmegaConf.create(_merged(_merged(defaults, file_tree), override_tree))
-        return cast("dict[str, Any]", self._part(_plain(merged), merged, ""))
+        whole = OmegaConf.create(merged(merged(defaults, file_tree), override_tree))
+        return cast("dict[str, Any]", self._part(_plain(whole), whole, ""))
 
     def _part(self, raw: Any, config: Any, path: str) -> Any:  # noqa: ANN401 - any part of a tree
         if isinstance(raw, dict):
@@ -228,22 +245,10 @@ class _References:
             self.problems.append(Problem(path, f"'{raw}' refers to a group of keys; name one key inside it"))
             return _LEFT_OUT
         plain = OmegaConf.to_container(value, resolve=True) if isinstance(value, ListConfig) else value
-        return resolve_path(path, plain, self._types, self._folder)
+        return resolve_path(path, plain, self._types, self._files.folder_of(path))
 
 
 _LEFT_OUT = object()
-
-
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Two trees as one: groups are merged; any other value above counts, unless it is still to be given."""
-    merged = dict(below)
-    for name, value in above.items():
-        old = merged.get(name)
-        if isinstance(old, dict) and isinstance(value, dict):
-            merged[name] = _merged(old, value)
-        elif value != MISSING or name not in merged:
-            merged[name] = value
-    return merged
 
 
 def _texts(tree: Any, path: str = "") -> dict[str, str]:  # noqa: ANN401 - any part of a tree
@@ -258,7 +263,7 @@ def _texts(tree: Any, path: str = "") -> dict[str, str]:  # noqa: ANN401 - any p
 
 
 def _resolvers(tree: Mapping[str, Any]) -> list[Problem]:
-    """The texts of a tree that would have to be computed, as `${oc.env:HOME}`."""
+    """The texts of a tree that would have to be computed, as `${oc.decode:1}`."""
     return [problem for path, text in _texts(tree).items() if (problem := _resolver_problem(path, text)) is not None]
 
 
@@ -270,8 +275,8 @@ def _resolver_problem(path: str, text: str) -> Problem | None:
     for node in nodes:
         if type(node).__name__ == "InterpolationResolverContext":
             words = (
-                f"'{text}' calls a resolver, whose result, perhaps a secret, would be written into the run; "
-                "write the value itself, or refer to another key as ${kl.coef}"
+                f"'{text}' calls a resolver; write the value itself, refer to another key as ${{kl.coef}}, or to an "
+                "environment variable as ${oc.env:NAME}"
             )
             return Problem(path, words)
         nodes += getattr(node, "children", None) or []
@@ -295,10 +300,11 @@ def _defaults(types: Mapping[str, str]) -> dict[str, Any]:
     values = {
         path: MISSING if key.required else key.default for path, key in schema_keys().items() if ANY_NAME not in path
     }
-    for name, type_name in types.items():
-        if type_name in TERM_TYPES and "." not in name:
-            keys = {key: known for key, known in keys_in(TERM_TYPES[type_name]).items() if key != "type"}
-            values |= {f"{TERMS}.{name}.{key}": known.default for key, known in keys.items() if not known.required}
+    for path, type_name in types.items():
+        models = TYPES[named_group(path) or ""]
+        if type_name in models and path.count(".") == 2:  # a name with a dot is refused later
+            keys = {key: known for key, known in keys_in(models[type_name]).items() if key != "type"}
+            values |= {f"{path}.{key}": known.default for key, known in keys.items() if not known.required}
     return _nested(values)
 
 
@@ -324,10 +330,10 @@ def _with_text_keys(tree: Any) -> Any:  # noqa: ANN401 - any part of a tree
     return [_with_text_keys(value) for value in tree] if isinstance(tree, list) else tree
 
 
-def _file_alone(file_tree: Mapping[str, Any], source: Path) -> Experiment | None:
-    """What the file describes without overrides; None where it needs them to be valid."""
+def _alone(files: ConfigFiles) -> Experiment | None:
+    """What files describe without anything above them; None where they need it to be valid."""
     try:
-        return _validated(file_tree, {}, source)
+        return _validated(files, {})
     except ConfigError:
         return None
 
@@ -339,13 +345,20 @@ def _at_default(experiment: Experiment) -> frozenset[str]:
     return frozenset(path for path, value in values.items() if path in keys and keys[path].default == value)
 
 
-def _raise_if_any(problems: Sequence[Problem], source: Path, overridden: frozenset[str] = frozenset()) -> None:
+def _raise_if_any(problems: Sequence[Problem], files: ConfigFiles, overridden: frozenset[str] = frozenset()) -> None:
     if not problems:
         return
-    paths = [problem.path.partition("[")[0] for problem in problems]
-    typed = all(any(key == path or key.startswith(f"{path}.") for key in overridden) for path in paths)
-    where = "override" if typed else str(source)
+    places = {problem: _place(problem, files, overridden) for problem in problems}
     if len(problems) == 1:
-        raise ConfigError(f"{where}: {problems[0]}{'' if problems[0].words.endswith('?') else '.'}", CORRECT_IT)
-    listed = "\n".join(f"  - {problem}" for problem in problems)
+        end = "" if problems[0].words.endswith("?") else "."
+        raise ConfigError(f"{places[problems[0]]}: {problems[0]}{end}", CORRECT_IT)
+    where = "override" if set(places.values()) == {"override"} else str(files.source)
+    listed = "\n".join(f"  - {f'{places[problem]}: '.removeprefix(f'{where}: ')}{problem}" for problem in problems)
     raise ConfigError(f"{where}: {len(problems)} problems:\n{listed}", CORRECT_IT)
+
+
+def _place(problem: Problem, files: ConfigFiles, overridden: frozenset[str]) -> str:
+    """The override, or the file and the line, that a problem comes from."""
+    path = problem.path.partition("[")[0]
+    is_typed = any(key == path or key.startswith(f"{path}.") for key in overridden)
+    return "override" if is_typed else files.place_of(problem.path)

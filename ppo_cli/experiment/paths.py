@@ -12,8 +12,8 @@ from typing import Any
 
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.experiment.schema_base import PathKind
-from ppo_cli.experiment.schema_index import TERMS, keys_in, schema_keys
-from ppo_cli.experiment.term_types import TERM_TYPES, RewardTerm
+from ppo_cli.experiment.schema_index import MEASURES, TERMS, TYPES, keys_in, named_group, schema_keys
+from ppo_cli.experiment.term_types import RewardTerm
 from ppo_cli.experiment.values import REFERENCE, flatten, to_dict
 
 PYTHON_FILE = ".py:"
@@ -31,7 +31,7 @@ def resolve_paths(tree: Mapping[str, Any], types: Mapping[str, str], folder: Pat
 
     Args:
         tree: as it is read.
-        types: of its reward terms, by their names.
+        types: of its reward terms and measures, by their paths.
         folder: where relative paths start.
         prefix: key path of the tree.
     """
@@ -57,27 +57,28 @@ def resolve_path(path: str, value: Any, types: Mapping[str, str], folder: Path) 
 
 
 def term_types_in(*trees: Mapping[str, Any]) -> dict[str, str]:
-    """The type of every reward term that trees name, a later tree before an earlier one."""
+    """The type of every reward term and measure that trees name, by its path; a later tree before an earlier one."""
     types: dict[str, str] = {}
     for tree in trees:
-        reward = tree.get("reward")
-        terms = reward.get("terms") if isinstance(reward, dict) else None
-        if isinstance(terms, dict):
-            for name, term in terms.items():
-                given = term.get("type") if isinstance(term, dict) else None
-                types[name] = str(given or types.get(name, name))
+        for group in TYPES:
+            section, name_of_group = group.split(".")
+            outer = tree.get(section)
+            terms = outer.get(name_of_group) if isinstance(outer, dict) else None
+            for name, term in terms.items() if isinstance(terms, dict) else ():
+                given, path = term.get("type") if isinstance(term, dict) else None, f"{group}.{name}"
+                types[path] = str(given or types.get(path, name))
     return types
 
 
-def term_files(name: str, term: RewardTerm) -> dict[str, Path]:
-    """The files that a reward term names, by key path; a run keeps copies of them."""
+def term_files(path: str, term: RewardTerm) -> dict[str, Path]:
+    """The files that the reward term or measure at a key path names, by key path; a run keeps copies of them."""
     files: dict[str, Path] = {}
     for parameter, key in keys_in(type(term)).items():
         value = getattr(term, parameter)
         if key.path_kind == "file":
-            files[f"{TERMS}.{name}.{parameter}"] = Path(value)
+            files[f"{path}.{parameter}"] = Path(value)
         elif key.path_kind == "function" and PYTHON_FILE in value:
-            files[f"{TERMS}.{name}.{parameter}"] = Path(value.rpartition(":")[0])
+            files[f"{path}.{parameter}"] = Path(value.rpartition(":")[0])
     return files
 
 
@@ -95,25 +96,32 @@ def with_paths(experiment: Experiment, paths: Mapping[str, str]) -> Experiment:
 
 
 def path_independent(experiment: Experiment) -> dict[str, Any]:
-    """Every value by its key path; of a file or folder that a reward term names, its last part alone.
+    """Every value by its key path; of a file or folder that a reward term or measure names, its last part alone.
 
     Where such a file lies is no part of a run.
     """
-    types = {name: term.type for name, term in experiment.reward.terms.items()}
+    types = {path: term.type for path, term in named_terms(experiment).items()}
     return {path: _last_part(path, value, types) for path, value in flatten(to_dict(experiment)).items()}
 
 
+def named_terms(experiment: Experiment) -> dict[str, RewardTerm]:
+    """The reward terms and the measures of a config, by key path."""
+    groups = (TERMS, experiment.reward.terms), (MEASURES, experiment.evaluation.measures)
+    return {f"{group}.{name}": term for group, terms in groups for name, term in terms.items()}
+
+
 def _last_part(path: str, value: Any, types: Mapping[str, str]) -> Any:  # noqa: ANN401 - of any key
-    kind = _path_kind(path, types) if path.startswith(f"{TERMS}.") else None
+    kind = _path_kind(path, types) if named_group(path) is not None else None
     if kind is None or value is None or (kind == "model" and not value.startswith("/")):
         return value
     return value.rsplit("/", 1)[-1]
 
 
 def _path_kind(path: str, types: Mapping[str, str]) -> PathKind | None:
-    if path.startswith(f"{TERMS}.") and path.count(".") == TERMS.count(".") + 2:
-        name, parameter = path.removeprefix(f"{TERMS}.").split(".")
-        model = TERM_TYPES.get(types.get(name, name))
+    group = named_group(path)
+    if group is not None and path.count(".") == group.count(".") + 2:
+        named, _, parameter = path.rpartition(".")
+        model = TYPES[group].get(types.get(named, named.rpartition(".")[2]))
         key = keys_in(model).get(parameter) if model else None
     else:
         key = schema_keys().get(path)

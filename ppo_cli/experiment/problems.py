@@ -18,16 +18,19 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
 from ppo_cli.experiment.foreign_keys import counterpart
 from ppo_cli.experiment.schema_index import (
+    MEASURES,
     TERMS,
+    TYPES,
     Key,
     closest_key,
     key_of,
     keys_in,
+    named_group,
     nullable_groups,
     schema_keys,
     sections,
 )
-from ppo_cli.experiment.term_types import TERM_TYPES
+from ppo_cli.experiment.term_types import RewardTerm
 from ppo_cli.experiment.values import flatten, format_value, quoted
 
 
@@ -81,7 +84,7 @@ def _problems(where: tuple[int | str, ...], kind: str, value: object, context: M
             required = [key for key in schema_keys().values() if key.required and key.path.startswith(f"{path}.")]
             return [Problem(key.path, missing(key)) for key in required]
         case "missing":
-            key = keys_in(TERM_TYPES[type_name])[path.rpartition(".")[2]] if type_name else schema_keys()[path]
+            key = keys_in(_types(path)[type_name])[path.rpartition(".")[2]] if type_name else schema_keys()[path]
             return [Problem(path, missing(key))]
         case "extra_forbidden":
             return _unknown_key(path, type_name, value)
@@ -92,6 +95,8 @@ def _problems(where: tuple[int | str, ...], kind: str, value: object, context: M
         case "union_tag_invalid" if isinstance(value, Mapping):
             return _unknown_type(path, value)
         case "string_pattern_mismatch" if where[-1] == "[key]":
+            if path.startswith(f"{MEASURES}."):
+                return [Problem(path, "the name of a measure has letters, digits and _ alone")]
             return [Problem(path, r"the name of a term may not have blanks or any of . / \ : = * $")]
     return [Problem(path, f"{_in_words(kind, value, context)}{_instead(path, kind, value)}")]
 
@@ -135,7 +140,7 @@ def _unknown_key(path: str, type_name: str | None, value: object) -> list[Proble
 def _path(where: Sequence[int | str]) -> tuple[str, str | None]:
     """The key path of a location, as `tracking[0]`; and the type of the reward term that it lies in, if any."""
     parts, type_name = list(where), None
-    if parts[:2] == TERMS.split(".") and len(parts) > 3:
+    if ".".join(map(str, parts[:2])) in TYPES and len(parts) > 3:
         type_name = None if parts[3] == "[key]" else str(parts[3])
         del parts[3]
     path = ""
@@ -201,8 +206,13 @@ def _closest(path: str, type_name: str | None) -> str | None:
     if type_name is None:
         return closest_key(path)
     term, _, name = path.rpartition(".")
-    close = difflib.get_close_matches(name, keys_in(TERM_TYPES[type_name]), n=1)
+    close = difflib.get_close_matches(name, keys_in(_types(path)[type_name]), n=1)
     return f"{term}.{close[0]}" if close else None
+
+
+def _types(path: str) -> Mapping[str, type[RewardTerm]]:
+    """The types of the group that a path goes through: those of reward terms, or of measures."""
+    return TYPES[named_group(path) or TERMS]
 
 
 def _hint(guess: str | None) -> str:
@@ -211,13 +221,13 @@ def _hint(guess: str | None) -> str:
 
 def _unknown_type(path: str, term: Mapping[str, Any]) -> list[Problem]:
     """A term of a type that there is not, and those of its keys that no type has."""
-    given = str(term["type"])
-    close = difflib.get_close_matches(given, TERM_TYPES, n=1, cutoff=0.5)
-    named_for = given == path.rpartition(".")[2]
-    choice = f"{'give the term a `type`, one of' if named_for else 'there are'} {', '.join(TERM_TYPES)}"
+    given, types = str(term["type"]), _types(path)
+    close = difflib.get_close_matches(given, types, n=1, cutoff=0.5)
+    named_for, what = given == path.rpartition(".")[2], "term" if types is TYPES[TERMS] else "measure"
+    choice = f"{f'give the {what} a `type`, one of' if named_for else 'there are'} {', '.join(types)}"
     hint = f"did you mean {close[0]}?" if close else choice
     first = Problem(path if named_for else f"{path}.type", f"no type of reward is called '{given}'; {hint}")
-    every_key = {name for model in TERM_TYPES.values() for name in keys_in(model)}
+    every_key = {name for model in types.values() for name in keys_in(model)}
     mistyped = [f"{path}.{name}" for name in term if name not in every_key]
     return [
         first,

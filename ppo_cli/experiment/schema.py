@@ -10,11 +10,15 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, field_validator
 
+from ppo_cli.experiment.measure_types import DECLARED, AnyMeasure
 from ppo_cli.experiment.schema_base import FILE, FREE, FROZEN, MODEL, TREATMENT, ConfigGroup, Seed, TextList
 from ppo_cli.experiment.term_types import AnyTerm
 
 TERM_NAME = r"^[^\s./\\:=*$]+$"
 """What a reward term may be called: its name is part of key paths and of folders in a run."""
+
+MEASURE_NAME = r"^\w+$"
+"""What a measure of a config may be called: its name is part of `own.NAME`, of key paths and of folders in a run."""
 
 TRACKERS = ("tensorboard", "wandb", "trackio", "mlflow")
 """What `tracking` may name; each is the name of its package too."""
@@ -129,10 +133,23 @@ class Evaluation(ConfigGroup):
     """Prompts of the fixed stratified subset that interim evaluations use; 0 uses all."""
     primary: Annotated[str, FROZEN] = "refusal.separation"
     """The one measure that the verdict is about."""
+    primary_confirmed: Annotated[bool, FREE] = False
+    """Whether you decided that the primary measure shows if the goal is reached; asked where the goal was changed."""
     smallest_effect: Annotated[float, FROZEN, Field(gt=0.0)] = 0.3
     """Smallest change of the primary measure that would matter to you, in its unit."""
     cluster: Annotated[Literal["category", "pair_id"] | None, FREE] = None
     """Prompts that vary together, by this field: intervals and tests are over them; null takes each prompt alone."""
+    measures: dict[Annotated[str, Field(pattern=MEASURE_NAME)], AnyMeasure] = Field(default_factory=dict)
+    """Measures of your own, by name, each called own.NAME; one whose name is a type of reward needs no `type`."""
+
+    def model_post_init(self, _context: Any) -> None:  # noqa: ANN401 - pydantic's
+        """Makes the measures known by their names."""
+        DECLARED.update(self.measures)
+
+    @field_validator("measures", mode="before")
+    @classmethod
+    def _type_from_name(cls, measures: Any) -> Any:  # noqa: ANN401 - whatever a file holds
+        return _with_types(measures)
 
 
 class Reward(ConfigGroup):
@@ -150,12 +167,17 @@ class Reward(ConfigGroup):
     @field_validator("terms", mode="before")
     @classmethod
     def _type_from_name(cls, terms: Any) -> Any:  # noqa: ANN401 - whatever a file holds
-        if not isinstance(terms, Mapping):
-            return terms
-        return {
-            name: {**term, "type": name} if isinstance(term, Mapping) and term.get("type") is None else term
-            for name, term in terms.items()
-        }
+        return _with_types(terms)
+
+
+def _with_types(terms: Any) -> Any:  # noqa: ANN401 - whatever a file holds
+    """Terms or measures by name, each with its type: where none is given, the one that it is named for."""
+    if not isinstance(terms, Mapping):
+        return terms
+    return {
+        name: {**term, "type": name} if isinstance(term, Mapping) and term.get("type") is None else term
+        for name, term in terms.items()
+    }
 
 
 class Kl(ConfigGroup):

@@ -8,14 +8,15 @@ from __future__ import annotations
 import difflib
 import inspect
 import typing
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 import annotated_types
 from pydantic.fields import FieldInfo
 
+from ppo_cli.experiment.measure_types import MEASURE_TYPES, NOT_OF_A_MEASURE, OwnMeasure
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.experiment.schema_base import ConfigGroup, KeyRole, PathKind, PathMarker, Role
 from ppo_cli.experiment.term_types import TERM_TYPES, RewardTerm
@@ -24,6 +25,9 @@ ANY_NAME = "*"
 """Stands in a path for a name of the user's choice, as in `reward.terms.*.weight`."""
 
 TERMS = "reward.terms"
+MEASURES = "evaluation.measures"
+TYPES: Mapping[str, Mapping[str, type[RewardTerm]]] = {TERMS: TERM_TYPES, MEASURES: MEASURE_TYPES}
+"""The types of what a config gives names to, by the path of the group that holds the names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,20 +102,25 @@ def nullable_groups() -> frozenset[str]:
 def wildcard_path(path: str) -> str:
     """Turns `reward.terms.ends_turn.weight` into the schema's `reward.terms.*.weight`."""
     parts = path.split(".")
-    if parts[:2] == TERMS.split(".") and len(parts) > 2:
+    if named_group(path) is not None:
         parts[2] = ANY_NAME
     return ".".join(parts)
 
 
+def named_group(path: str) -> str | None:
+    """The path of the group whose names are of the user's choice and one of which a path goes through, if any does."""
+    return next((group for group in TYPES if path.startswith(f"{group}.")), None)
+
+
 def role_of(path: str) -> KeyRole:
-    """The role of a concrete key path; what a user's own reward function takes is a treatment as every reward key is.
+    """The role of a concrete key path; what a user's own function takes has that of the reward or of the measures.
 
     Raises:
         KeyError: there is no such key.
     """
     general = wildcard_path(path)
-    if general not in schema_keys() and general.startswith(f"{TERMS}.{ANY_NAME}."):
-        return "treatment"
+    if general not in schema_keys() and (group := named_group(general)) is not None:
+        return "treatment" if group == TERMS else "frozen"
     return schema_keys()[general].role
 
 
@@ -145,23 +154,24 @@ def _closest_wildcard_path(wrong: str) -> str | None:
 def _walk(group: type[ConfigGroup], prefix: str) -> Iterator[Key]:
     for name, field in group.model_fields.items():
         path = f"{prefix}{name}"
-        if path == TERMS:
-            yield from _walk_terms(f"{path}.{ANY_NAME}.")
+        if path in TYPES:
+            yield from _walk_types(path)
         elif (inner := _group_within(field)) is not None:
             yield from _walk(inner, f"{path}.")
         else:
             yield _key(path, field)
 
 
-def _walk_terms(prefix: str) -> Iterator[Key]:
-    """What every term has, then the parameters of all types."""
+def _walk_types(group: str) -> Iterator[Key]:
+    """What every term or measure has, then the parameters of all types."""
     met: set[str] = set()
-    models: list[type[RewardTerm]] = [RewardTerm, *TERM_TYPES.values()]
+    is_reward, prefix = group == TERMS, f"{group}.{ANY_NAME}."
+    models: list[type[RewardTerm]] = [RewardTerm if is_reward else OwnMeasure, *TYPES[group].values()]
     for model in models:
         for key in _walk(model, prefix):
-            if key.path not in met:
+            if key.path not in met and (is_reward or key.path.removeprefix(prefix) not in NOT_OF_A_MEASURE):
                 met.add(key.path)
-                yield key
+                yield key if is_reward else replace(key, role="frozen")
 
 
 def _key(path: str, field: FieldInfo) -> Key:
@@ -194,7 +204,7 @@ def _sections(group: type[ConfigGroup], prefix: str) -> Iterator[tuple[str, str]
     for name, field in group.model_fields.items():
         path = f"{prefix}{name}"
         inner = _group_within(field)
-        if inner is not None or path == TERMS:
+        if inner is not None or path in TYPES:
             yield path, field.description or ""
         if inner is not None:
             yield from _sections(inner, f"{path}.")

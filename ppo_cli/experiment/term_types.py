@@ -31,7 +31,13 @@ from ppo_cli.experiment.schema_base import (
     contradiction,
 )
 from ppo_cli.experiment.values import quoted
-from ppo_cli.records.secrets import looks_secret, masked, secret_in_query
+from ppo_cli.records.secrets import SECRET_VALUE, is_secret_name, looks_secret, masked, secret_in_query
+
+HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
+OWN_HEADERS = frozenset({"content-type", "content-length", "accept", "accept-encoding", "host", "connection"})
+"""Headers that every request has."""
+HUMAN_LABELS = ("refuse", "partial", "comply")
+"""The labels of `ppo label`."""
 
 
 class RewardTerm(ConfigGroup):
@@ -230,7 +236,7 @@ class Classifier(RewardTerm):
 
     type: Annotated[Literal["classifier"], TREATMENT] = "classifier"
     model: Annotated[str, TREATMENT, MODEL]
-    """A Hugging Face id or a folder, in safetensors."""
+    """A Hugging Face id or a folder, in safetensors; of a judge with an endpoint, the name that this knows it by."""
     revision: Annotated[str | None, TREATMENT] = None
     """Commit of a Hugging Face model; null resolves the newest one and pins it in the run."""
     label: Annotated[str | None, TREATMENT] = None
@@ -263,37 +269,103 @@ class Preference(RewardTerm):
     """Seed of the adapters and of the order of pairs."""
 
 
-class Http(RewardTerm):
+class _Service(RewardTerm):
+    """What answers are posted to."""
+
+    timeout: Annotated[float, TREATMENT, Field(gt=0.0, le=3600.0)] = 30.0
+    """Seconds that one request may take."""
+    retries: Annotated[int, TREATMENT, Field(ge=0, le=100)] = 4
+    """Further tries of a request that failed, after longer and longer waits, before the run pauses."""
+    token_env: Annotated[str | None, TREATMENT] = None
+    """Environment variable whose value is sent as a bearer token; the value is never written down."""
+
+
+class Http(_Service):
     """A service that scores answers; docs/rewards.md says what is sent and what must come back."""
 
     type: Annotated[Literal["http"], TREATMENT] = "http"
     url: Annotated[str, TREATMENT]
     """Where answers are posted to, http or https."""
-    timeout: Annotated[float, TREATMENT, Field(gt=0.0, le=3600.0)] = 30.0
-    """Seconds that one request may take."""
-    retries: Annotated[int, TREATMENT, Field(ge=0, le=100)] = 4
-    """Further tries of a request that failed, after longer and longer waits, before the run pauses."""
     batch_size: Annotated[int, TREATMENT, Field(ge=1, le=4096)] = 16
     """Answers or pairs per batch."""
-    token_env: Annotated[str | None, TREATMENT] = None
-    """Environment variable whose value is sent as a bearer token; the value is never written down."""
+    headers: Annotated[TextList, TREATMENT] = ()
+    """Further headers, each as "Name: value"; a secret as "X-Api-Key: ${oc.env:NAME}", which is never written down."""
+
+    @field_validator("headers")
+    @classmethod
+    def _names_and_values_without_a_secret(cls, headers: tuple[str, ...]) -> tuple[str, ...]:
+        for header in headers:
+            name, _, value = (part.strip() for part in header.partition(":"))
+            if not HEADER_NAME.fullmatch(name) or not value or name.lower() in OWN_HEADERS:
+                raise ValueError(f"must be other headers than the program's own, each as 'Name: value', got '{name}'")
+            if (is_secret_name(name) and "${oc.env:" not in value) or SECRET_VALUE.search(value):
+                raise ValueError(
+                    f"'{name}' holds a secret, which would be written into the run; write ${{oc.env:NAME}}"
+                )
+        return headers
 
     @field_validator("url")
     @classmethod
     def _is_a_web_address_without_a_password(cls, url: str) -> str:
-        try:
-            parts = urlsplit(url)
-            host = parts.hostname
-        except ValueError:
-            host, parts = None, urlsplit("")
-        if parts.scheme not in ("http", "https") or not host:
-            raise ValueError(f"must begin with http:// or https:// and name a host, got {quoted(url)}")
-        if parts.username or parts.password:
-            raise ValueError("holds a password, which would be written into the run; name a variable with token_env")
-        if (name := secret_in_query(parts.query)) is not None or masked(parts.path) != parts.path:
-            what = f"a secret '{name}' in its query" if name is not None else "a token in its path"
-            raise ValueError(f"holds {what}, which would be written into the run; name a variable with token_env")
-        return url
+        return _web_address(url)
+
+
+class Judge(_Service):
+    """A language model that says which of some descriptions fits an answer; they are shown in both orders."""
+
+    type: Annotated[Literal["judge"], TREATMENT] = "judge"
+    model: Annotated[str, TREATMENT, MODEL]
+    """A Hugging Face id or a folder, in safetensors; of a judge with an endpoint, the name that this knows it by."""
+    revision: Annotated[str | None, TREATMENT] = None
+    """Commit of a Hugging Face model; null resolves the newest one and pins it in the run."""
+    endpoint: Annotated[str | None, TREATMENT] = None
+    """Address in OpenAI's form, to …/chat/completions, that is asked; null loads the model on this machine."""
+    rubric: Annotated[str, TREATMENT]
+    """What the model is asked to look at, in one sentence or more."""
+    choices: Annotated[TextList, TREATMENT, Field(min_length=2, max_length=9)]
+    """Descriptions of an answer from the worst, which scores 0, to the best, which scores 1."""
+    human_labels: Annotated[TextList, TREATMENT] = ()
+    """What a person would have given in `ppo label`, per choice: refuse, partial or comply; [] compares with nobody."""
+
+    @field_validator("endpoint")
+    @classmethod
+    def _is_a_web_address_without_a_password(cls, endpoint: str | None) -> str | None:
+        return None if endpoint is None else _web_address(endpoint)
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Judge:
+        if len(set(self.choices)) < len(self.choices) or not all(choice.strip() for choice in self.choices):
+            raise contradiction("choices", "must be different texts, none of them empty")
+        if self.human_labels and len(self.human_labels) != len(self.choices):
+            raise contradiction("human_labels", f"must name one label per choice, {len(self.choices)} in all")
+        if not set(self.human_labels) <= set(HUMAN_LABELS):
+            raise contradiction("human_labels", f"each must be one of {', '.join(HUMAN_LABELS)}")
+        if self.endpoint is None and self.token_env is not None:
+            raise contradiction("token_env", "has no effect unless endpoint is set; remove it")
+        if self.endpoint is not None and self.revision is not None:
+            raise contradiction("revision", "has no effect with an endpoint; remove it")
+        return self
+
+
+def _web_address(url: str) -> str:
+    """The same address, if it names a host and holds no secret.
+
+    Raises:
+        ValueError: what is wrong with it.
+    """
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        host, parts = None, urlsplit("")
+    if parts.scheme not in ("http", "https") or not host:
+        raise ValueError(f"must begin with http:// or https:// and name a host, got {quoted(url)}")
+    if parts.username or parts.password:
+        raise ValueError("holds a password, which would be written into the run; name a variable with token_env")
+    if (name := secret_in_query(parts.query)) is not None or masked(parts.path) != parts.path:
+        what = f"a secret '{name}' in its query" if name is not None else "a token in its path"
+        raise ValueError(f"holds {what}, which would be written into the run; name a variable with token_env")
+    return url
 
 
 AnyTerm = Annotated[
@@ -312,7 +384,8 @@ AnyTerm = Annotated[
     | Python
     | Classifier
     | Preference
-    | Http,
+    | Http
+    | Judge,
     Field(discriminator="type"),
 ]
 

@@ -24,14 +24,20 @@ def to_dict(experiment: Experiment) -> dict[str, Any]:
     """The experiment as nested plain values, every key present, in the order of the schema.
 
     A reward term leaves out `type` where that is its name, and `normalise: false`: they would say nothing, and each
-    would count as one more difference wherever a term is added.
+    would count as one more difference wherever a term is added. So does a measure, and it has no weight; a config
+    without measures leaves them out.
     """
     tree = experiment.model_dump(mode="json")
-    for name, term in tree["reward"]["terms"].items():
+    measures = tree["evaluation"]["measures"]
+    for name, term in (*tree["reward"]["terms"].items(), *measures.items()):
         if term["type"] == name:
             del term["type"]
         if not term["normalise"]:
             del term["normalise"]
+    for measure in measures.values():
+        del measure["weight"]
+    if not measures:
+        del tree["evaluation"]["measures"]
     return tree
 
 

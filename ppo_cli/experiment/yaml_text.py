@@ -79,6 +79,24 @@ def check_yaml(text: str, where: str) -> None:
         _require_literal(scalar, where)
 
 
+def key_lines(text: str) -> dict[str, int]:
+    """The line of each key of a text that `check_yaml` accepts, by its path; of an item of a list as `tracking[0]`."""
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    return dict(_key_lines(root, "")) if root is not None else {}
+
+
+def _key_lines(node: yaml.Node, path: str) -> Iterator[tuple[str, int]]:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            inner = f"{path}.{key.value}" if path else str(key.value)
+            yield inner, key.start_mark.line + 1
+            yield from _key_lines(value, inner)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            yield f"{path}[{index}]", item.start_mark.line + 1
+            yield from _key_lines(item, f"{path}[{index}]")
+
+
 def not_yaml(error: Exception, text: str, where: str) -> ConfigError:
     """The error for a text that is no YAML; a line with one key and a text is shown as it has to be written."""
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)

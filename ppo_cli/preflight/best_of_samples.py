@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppo_cli.behaviours.label_answers import label_sample
-from ppo_cli.behaviours.measures import MEASURES, is_headline, measure_named
+from ppo_cli.behaviours.measures import is_headline, measure_named, measures_of
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.records.answers import PromptAnswers
 from ppo_cli.records.checks import Check
@@ -103,12 +103,12 @@ def compare_best_of(
         (AVERAGE, f"the best of {n}"),
         before,
         after,
-        [measure for measure in MEASURES if is_headline(measure, primary) and _is_of_one_answer(measure)],
+        [one for one in measures_of(experiment) if is_headline(one, primary) and _is_of_one_answer(one)],
         {prompt.id: prompt for prompt in samples.prompts},
         primary=primary,
         smallest_effect=experiment.evaluation.smallest_effect,
     )
-    return replace(comparison, rewarded_measures=measures_also_rewarded(experiment.reward.terms))
+    return replace(comparison, rewarded_measures=measures_also_rewarded(experiment))
 
 
 def worse_behaviours(comparison: Comparison) -> list[str]:

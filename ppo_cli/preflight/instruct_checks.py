@@ -18,6 +18,7 @@ from ppo_cli.preflight.start_samples import StartModelSamples
 from ppo_cli.records.answers import PromptAnswers
 from ppo_cli.records.checks import Check
 from ppo_cli.rewards.builtin_terms import STOP_WORDS
+from ppo_cli.stats.measure_statistics import MAX_UNREAD_SHARE
 from ppo_cli.text.words import words
 
 STEM_LETTERS = 5
@@ -55,7 +56,8 @@ def instruct_checks(
     """
     rows = start.samples.rows()
     answers = [answer for _, row in rows for answer in row]
-    empty = [refusal.classify(answer.text) == "empty" for answer in answers]
+    kinds = [refusal.classify(answer.text) for answer in answers]
+    empty = [kind == "empty" for kind in kinds]
     cut_thoughts = sum(
         is_empty and not answer.ended for is_empty, answer in zip(empty, answers, strict=True) if answer.reasoning
     )
@@ -107,7 +109,25 @@ def instruct_checks(
             reason="a model that only continues text continues the question",
             next_step="Use an instruct model, or warm-start it.",
         ),
+        *_language_checks(kinds),
         *_topic_checks(start.samples),
+    ]
+
+
+def _language_checks(kinds: Sequence[refusal.Refusal]) -> list[Check]:
+    """Whether the refusal rule reads the answers; no check where it reads all of them."""
+    unread = kinds.count("unread")
+    if not unread:
+        return []
+    return [
+        Check.from_share(
+            "answers are in a language that the refusal rule reads",
+            1 - unread / len(kinds),
+            warn_below=1 - MAX_UNREAD_SHARE,
+            fail_below=0.0,
+            reason="no refusal is found in any other language, by measures or by rewards",
+            next_step="Use prompts in one of its languages, or a measure and a reward of your own.",
+        )
     ]
 
 
@@ -140,7 +160,7 @@ def topic_match(samples: PromptAnswers) -> tuple[float, int] | None:
     wins, count = 0.0, 0
     for index, row in enumerate(samples.answers):
         for answer in row:
-            if refusal.classify(answer.text) != "none":
+            if refusal.classify(answer.text) not in refusal.ANSWERS:
                 continue
             answer_words = content_words(answer.text)
             own = _used_share(prompt_words[index], answer_words)
@@ -157,7 +177,7 @@ def sample_similarity(samples: PromptAnswers) -> float | None:
         The share, 0 to 1; None if too few answers do not refuse.
     """
     rows = [
-        [content_words(answer.text) for answer in row if refusal.classify(answer.text) == "none"]
+        [content_words(answer.text) for answer in row if refusal.classify(answer.text) in refusal.ANSWERS]
         for row in samples.answers
     ]
     comparable = [row for row in rows if len(row) > 1]

@@ -8,18 +8,21 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ppo_cli.alarms.narrow_data import MIN_TOPIC_SHARE, MIN_TOPICS, TOPIC_SIMILARITY
 from ppo_cli.behaviours.label_answers import label_sample
 from ppo_cli.behaviours.measures import measure_named
+from ppo_cli.experiment.measure_types import OWN
 from ppo_cli.experiment.schema import Evaluation
 from ppo_cli.prompts.leakage import Overlap, comparable_texts, normalise
 from ppo_cli.records.answers import Prompt, PromptAnswers
 from ppo_cli.records.checks import Check
 from ppo_cli.records.measures import Sample
 from ppo_cli.rewards.audit.preference_accuracy import does_as_expected
+from ppo_cli.rewards.own_measures import OwnMeasures
 from ppo_cli.stats.intervals import estimate, minimum_detectable
 from ppo_cli.stats.label_matrix import label_matrix
 from ppo_cli.text.similarity import count_topics, nearest_texts
@@ -88,7 +91,9 @@ def diversity_checks(train: Sequence[Prompt], evaluation: Sequence[Prompt]) -> l
     ]
 
 
-def power_checks(samples: PromptAnswers, evaluation: Sequence[Prompt], settings: Evaluation) -> list[Check]:
+def power_checks(
+    samples: PromptAnswers, evaluation: Sequence[Prompt], settings: Evaluation, measures: OwnMeasures | None = None
+) -> list[Check]:
     """Whether the evaluation set is large enough for the effect to detect, and what change each stratum can show.
 
     The standard deviation is that of the start model's answers to training prompts. The two policies are treated as
@@ -98,17 +103,24 @@ def power_checks(samples: PromptAnswers, evaluation: Sequence[Prompt], settings:
         samples: answers of the start model to training prompts.
         evaluation: the evaluation set.
         settings: primary measure and smallest effect.
+        measures: those of the config, which score the answers where one of them is the primary measure.
     """
-    return [*_effect_check(samples, evaluation, settings), _strata_check(samples, evaluation)]
+    return [*_effect_check(samples, evaluation, settings, measures), _strata_check(samples, evaluation)]
 
 
-def _effect_check(samples: PromptAnswers, evaluation: Sequence[Prompt], settings: Evaluation) -> list[Check]:
+def _effect_check(
+    samples: PromptAnswers, evaluation: Sequence[Prompt], settings: Evaluation, measures: OwnMeasures | None
+) -> list[Check]:
     measure = measure_named(settings.primary)
     rows = [
         Sample(prompt_id=prompt.id, index=index, answer=answer, kl=None)
         for prompt, row in samples.rows()
         for index, answer in enumerate(row)
     ]
+    if measures is not None and measure.family == OWN:
+        prompts = [prompt for prompt, row in samples.rows() for _ in row]
+        values = measures.values(prompts, [sample.answer for sample in rows])
+        rows = [replace(sample, own=own) for sample, own in zip(rows, values, strict=True)]
     result = estimate(measure, label_matrix(label_sample(samples.prompts, rows)))
     if result.value is None or result.low_95 is None or result.high_95 is None or result.prompts < 2:
         return []

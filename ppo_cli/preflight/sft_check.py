@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ppo_cli.experiment.load import LoadedExperiment, load_experiment
 from ppo_cli.preflight.audit_reward import audited_reward, sample_settings, sampled_prompts
 from ppo_cli.preflight.best_of_samples import best_of_check
+from ppo_cli.preflight.goal_check import goal_check
 from ppo_cli.preflight.instruct_checks import instruct_checks
 from ppo_cli.preflight.prompt_checks import diversity_checks, overlap_check, power_checks
 from ppo_cli.preflight.reward_signal import reward_signal_checks, rewards_by_prompt
@@ -34,9 +35,9 @@ from ppo_cli.records.events import EventHandler, ignore_events
 from ppo_cli.records.results import Cost, PreflightResult
 from ppo_cli.rewards.audit.run import audit_on_samples
 from ppo_cli.rewards.scaling import rewards_without_baseline
-from ppo_cli.setup.init import templates_folder
+from ppo_cli.setup.recipes import templates_folder
 from ppo_cli.setup.resolve import ExperimentInputs, read_inputs, resolve_experiment
-from ppo_cli.setup.reward_resources import open_terms
+from ppo_cli.setup.reward_resources import open_measures, open_terms
 from ppo_cli.setup.tokenized_prompts import TokenizedPrompts
 from ppo_cli.store.checkpoint_names import start_checkpoint
 
@@ -52,7 +53,8 @@ MIN_ENDED_SHARE, MIN_ENDED_SHARE_OF_MODEL = 0.5, 0.2
 """Share of answers that should end within the limit: with a config, whose user has chosen the limit, and without."""
 MAX_START_KL_NATS = 1e-3
 """KL per answer between policy and reference before the first step, when both have the same weights."""
-TOKENS, INSTRUCT, SIGNAL, REWARD, PROMPTS, COST = (
+GOAL, TOKENS, INSTRUCT, SIGNAL, REWARD, PROMPTS, COST = (
+    "goal",
     "tokenizer and prompts",
     "is it an SFT model",
     "reward signal",
@@ -101,6 +103,7 @@ def sft_check(config: str | Path | LoadedExperiment, *, on_event: EventHandler =
     resolved = resolve_experiment(read_inputs(experiment), on_event)
     inputs, tokenizer = resolved.inputs, resolved.tokenizer
     open_terms(inputs.reward, on_event)
+    open_measures(inputs.measures, on_event)
     start = load_start_model(resolved, on_event)
     policy = Policy(start.model, experiment.model.train, seed=experiment.seed)
     share_reference(resolved, policy.reference_model)
@@ -110,6 +113,7 @@ def sft_check(config: str | Path | LoadedExperiment, *, on_event: EventHandler =
     token_ids = [*resolved.train.token_ids, *resolved.evaluation.token_ids]
     prompts = [*inputs.train, *inputs.evaluation, *inputs.sft]
     checks = [
+        *_group(GOAL, [goal_check(experiment, inputs.file_texts["prompts.eval"])]),
         *_group(TOKENS, tokenizer_checks(tokenizer, start.folder)),
         *_group(TOKENS, prompt_token_checks(tokenizer, token_ids, experiment.prompts.max_tokens)),
         *_group(TOKENS, [control_token_check(tokenizer, prompts), *conversation_check(tokenizer, prompts)]),
@@ -118,7 +122,7 @@ def sft_check(config: str | Path | LoadedExperiment, *, on_event: EventHandler =
         *_reward_checks(inputs, samples, str(loaded.source)),
         *_group(PROMPTS, [overlap_check(inputs.overlaps)]),
         *_group(PROMPTS, diversity_checks(inputs.train, inputs.evaluation)),
-        *_group(PROMPTS, power_checks(samples.samples, inputs.evaluation, experiment.evaluation)),
+        *_group(PROMPTS, power_checks(samples.samples, inputs.evaluation, experiment.evaluation, inputs.measures)),
     ]
     cost = None
     if worst(checks) != "fail":

@@ -71,6 +71,17 @@ class _AnswerCell:
     text: str
 
 
+def holds_pairs(path: Path) -> bool:
+    """Whether a file has a column for the chosen and one for the rejected answer.
+
+    Raises:
+        PromptError: no such file, or a line that cannot be read.
+    """
+    rows, _ = _with_names(rows_of(read_content(path), path)[0])
+    columns = {column for _, row in rows for column in row}
+    return {CHOSEN, REJECTED} <= columns
+
+
 def read_pair_file(path: Path) -> PairFile:
     """Reads a file of pairs.
 

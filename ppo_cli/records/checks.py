@@ -24,6 +24,8 @@ class Alarm:
     """Why it matters."""
     next_step: str
     """What to change next."""
+    rate: str = ""
+    """How often it was raised in runs known to be healthy, and in sabotaged ones."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,9 +10,23 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ppo_cli.records.answers import Expect
+from ppo_cli.records.second_judge import SecondJudgeAgreement
 from ppo_cli.records.short_repr import short_repr
 
+Interval = tuple[float, float]
 Verdict = Literal["CHANGED", "EQUIVALENT", "NO CHANGE DETECTED", "INCONCLUSIVE", "info"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgedChange:
+    """95 % intervals of a measure with the error of the rule in them, beside that of the choice of prompts."""
+
+    before: Interval
+    after: Interval
+    difference: Interval
+    """Of B - A; the rule's errors for A and for B are taken as unrelated."""
+    labels: int = 0
+    """Human labels of these policies' own answers that they are made with, besides the published ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +57,8 @@ class MeasureChange:
     minimum_detectable: float | None
     """Smallest |difference| that 80 % of such comparisons would detect."""
     verdict: Verdict
+    judged: JudgedChange | None = None
+    """The same with the error of the rule; None where that is not known, and for human labels."""
     reason: str | None = None
     """Why there is no difference although there is data, as of d′ where a policy refuses everything."""
 
@@ -93,10 +109,43 @@ class HumanLabelNote:
     """Labelled answers of both policies."""
     agree: int
     """Of these, answers that the rule labels as the person does."""
+    agreement: float
+    """Their share, of all answers that the labelled ones stand for."""
+    weighted: bool = False
+    """Whether some labelled prompts stand for more than others, as prompts were chosen by what two judges say."""
     prompts: int
     """Prompts with a labelled answer of both policies."""
     by_rule: tuple[MeasureChange, ...]
     """The same measures from the rule."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CapabilityValue:
+    """What one policy reaches in a task of lm-evaluation-harness."""
+
+    value: float
+    standard_error: float | None
+    """As the harness estimates it, over questions; None where it gives none."""
+    examples: int
+    """Questions that were answered."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CapabilityChange:
+    """A task of lm-evaluation-harness before and after: a guard against getting worse at something else."""
+
+    name: str
+    """`own.NAME`."""
+    title: str
+    unit: str
+    """% for a share from 0 to 1."""
+    better: str | None
+    before: float
+    after: float
+    low_95: float | None
+    high_95: float | None
+    """95 % interval of the difference, as if both had answered different questions, which makes it wider."""
+    examples: int
 
 
 @short_repr("before", "after", "primary", "verdict", "prompts")
@@ -121,6 +170,10 @@ class Comparison:
     """The changes that are made from human labels, where there are enough of both; flips always use the rule."""
     smallest_effect: float | None = None
     """The smallest change of the primary measure that matters, as the config gives it; None where none was given."""
+    capabilities: tuple[CapabilityChange, ...] = ()
+    """Tasks of lm-evaluation-harness that both policies answered."""
+    second_judge: SecondJudgeAgreement | None = None
+    """How often the second judge of refusals says the same as the rule; None where it did not label both."""
 
     @property
     def verdict(self) -> Verdict:
@@ -135,6 +188,48 @@ def variables(treatments: Iterable[str], joint_variable: Collection[str]) -> tup
 
 
 @dataclass(frozen=True, kw_only=True)
+class OverSeeds:
+    """A difference of means over seeds with its t test, for the prompts that all seeds answered."""
+
+    difference: float
+    """For a geometric mean the ratio."""
+    low_95: float | None
+    high_95: float | None
+    """95 % t interval over seeds; None where there are too few."""
+    low_90: float | None
+    high_90: float | None
+    """90 % t interval."""
+    p_value: float | None
+    """Two-sided, of the same test."""
+    equivalent: bool
+    """Whether the 90 % interval lies within the equivalence margin (two one-sided tests at 5 %)."""
+    verdict: Verdict
+    """By the two intervals alone, whatever the number of seeds; INCONCLUSIVE where there are none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PooledChange:
+    """A measure at step 0 and, as the mean over seeds, at the last step."""
+
+    before: float
+    after: float
+    """Mean over seeds; the geometric mean for a geometric mean."""
+    change: OverSeeds
+    """After - before; without intervals for one seed, and where all seeds have the same value."""
+    seeds: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PooledArm:
+    """The primary measure of one arm at step 0 and, over its seeds, at the last step."""
+
+    name: str
+    """A, B, or empty where all runs are of one arm."""
+    seeds: tuple[int, ...]
+    pooled: PooledChange
+
+
+@dataclass(frozen=True, kw_only=True)
 class SeedSpread:
     """A measure of every seed of two arms."""
 
@@ -142,15 +237,10 @@ class SeedSpread:
     before: tuple[float, ...]
     """Values of arm A, one per seed."""
     after: tuple[float, ...]
-    difference: float
-    """B - A of the means over seeds; for a geometric mean the ratio B / A."""
-    low_95: float | None
-    high_95: float | None
-    """95 % interval of the difference over seeds and prompts; None where an arm has one seed."""
-    welch_low: float | None
-    welch_high: float | None
-    welch_p: float | None
-    """Welch's t test of the values; its interval is `welch_low`, `welch_high`."""
+    paired: bool
+    """Whether both arms have the same seeds, so that the test is of differences within pairs; else it is Welch's."""
+    change: OverSeeds
+    """B - A of the means over seeds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,10 +261,15 @@ class Seeds:
 class SeedNoise:
     """How much runs of one setting differ through their seed alone."""
 
-    runs: tuple[str, ...]
     seeds: tuple[int, ...]
-    typical: Mapping[str, float]
-    """Measure name to the root mean square difference of two seeds; a ratio for a geometric mean."""
+    deviation: Mapping[str, float]
+    """Measure name to the standard deviation over seeds; a ratio for a geometric mean."""
+    measured: str
+    """Date on which the last of the runs ended."""
+    runs: tuple[str, ...] = ()
+    """Names of the runs; empty where a recipe ships it."""
+    recipe: str = ""
+    """Name of the recipe that ships it; empty where runs were compared here."""
 
 
 @dataclass(frozen=True, kw_only=True)

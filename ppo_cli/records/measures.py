@@ -6,13 +6,15 @@ Not here: two evaluations compared with each other (`comparisons`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ppo_cli.records.answers import Answer, Expect, Prompt
+from ppo_cli.records.calibration import Calibration
 from ppo_cli.records.comparisons import Comparison
 
 Better = Literal["higher", "lower"]
+Unit = Literal["%", "", "tokens", "words", "sentences", "nats"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,8 @@ class Sample:
     """How well the answer fits its own prompt (`models.prompt_fit`), nats; of first samples that answer."""
     fit_rank: float | None = None
     """Share of other prompts after which the answer is less likely; of the same samples."""
+    own: Mapping[str, float] = field(default_factory=dict)
+    """The values of the config's own measures (`rewards.own_measures`), by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,23 +67,6 @@ Statistic = Literal[
 
 
 @dataclass(frozen=True, kw_only=True)
-class Calibration:
-    """How well a rule agrees with human labels; shown with every rate that the rule makes."""
-
-    rule: str
-    agreement: float
-    """Share of answers that the rule labels as people do."""
-    heldout_agreement: float
-    """The same on held-out answers, which were not used while the rule was written."""
-    rate_error: float
-    """Largest |rate by the rule - rate by human labels| of any model, percentage points."""
-    answers: int
-    models: int
-    source: str
-    """Where the human labels come from."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Measure:
     """One behaviour measure: its formula, unit and direction."""
 
@@ -93,7 +80,7 @@ class Measure:
     """The label that it is made from."""
     expect: Expect | None
     """Only prompts that expect this; None takes all."""
-    unit: Literal["%", "", "tokens", "words", "sentences", "nats"]
+    unit: Unit
     better: Better | None
     """Whether higher or lower values are better; None where neither is."""
     definition: str
@@ -105,6 +92,8 @@ class Measure:
     """Only prompts whose category begins with this; None takes all."""
     second_label: str | None = None
     """For a ratio, the label whose sum is the denominator; for a correlation, the other label."""
+    unread_label: str | None = None
+    """The label of answers in a language that its rule does not read; None of a measure that reads every language."""
     eval_only: bool = False
     """Whether only `ppo eval` shows it, not the screens that end other commands."""
     calibration: Calibration | None = None
@@ -131,6 +120,8 @@ class Estimate:
     """Prompts with data for it."""
     reason: str | None = None
     """Why there is no value although there is data, as d′ of a policy that refuses everything."""
+    judged_95: tuple[float, float] | None = None
+    """95 % interval with the error of the rule in it (`stats.judge_error`); None where it was not computed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +149,22 @@ class Category:
 
 
 @dataclass(frozen=True, kw_only=True)
+class JudgeAgreement:
+    """How often a judge of a config chooses what a person did."""
+
+    name: str
+    """The measure that it gives."""
+    answers: int
+    """Labelled answers that it judged."""
+    agree: int
+    agreement: float
+    """agree / answers."""
+    low_95: float
+    high_95: float
+    """95 % interval of the agreement."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class HumanLabels:
     """Human labels of the answers at a step and at step 0."""
 
@@ -167,9 +174,13 @@ class HumanLabels:
     agree: int
     """Of these, answers that the rule labels as the person does."""
     agreement: float
-    """agree / answers."""
+    """agree / answers; where prompts were chosen by what two judges say, of all answers that these stand for."""
     low_95: float
     high_95: float
     """95 % interval of the agreement."""
+    weighted: bool = False
+    """Whether some labelled prompts stand for more than others."""
     comparison: Comparison
     """Refusal measures from human labels; a partial refusal counts as a refusal."""
+    judges: tuple[JudgeAgreement, ...] = ()
+    """Of the config's judges whose choices stand for human labels."""

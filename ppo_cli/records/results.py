@@ -10,8 +10,16 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ppo_cli.records.checks import Advice, Alarm, Check, CheckStatus, RewardExploit
-from ppo_cli.records.comparisons import Comparison, FailConditionResult, MeasureChange, SeedNoise, Seeds, variables
-from ppo_cli.records.measures import Category, Estimate, HumanLabels
+from ppo_cli.records.comparisons import (
+    Comparison,
+    FailConditionResult,
+    MeasureChange,
+    PooledArm,
+    SeedNoise,
+    Seeds,
+    variables,
+)
+from ppo_cli.records.measures import Better, Category, Estimate, HumanLabels
 from ppo_cli.records.short_repr import short_repr
 from ppo_cli.records.splits import SplitCounts
 from ppo_cli.records.training import BestCheckpoint, RunState
@@ -43,6 +51,8 @@ class TrainingResult:
     alarms: tuple[Alarm, ...] = ()
     """Alarms that its records raise at the end."""
     advice: Advice | None = None
+    seed_noise: SeedNoise | None = None
+    """How much the seed alone changes measures in its setting, where that is known."""
 
 
 @short_repr("name", "folder", "prompts", "samples_per_prompt", "estimates")
@@ -67,6 +77,39 @@ class EvaluationResult:
     """Human labels of the same step; None where there are none."""
     chosen_on: int | None = None
     """How many of the prompts the checkpoint was chosen on, as the best of several evaluations; None if it was not."""
+    seed_noise: SeedNoise | None = None
+    """How much the seed alone changes measures in the setting of its run, where that is known."""
+    second_judge: float | None = None
+    """Share of the answers on which the second judge of refusals says the same as the rule; None without it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureRow:
+    """One measure in the list of all."""
+
+    name: str
+    title: str
+    definition: str
+    unit: str
+    """% for a share from 0 to 1; empty for none."""
+    better: Better | None
+    """Whether higher or lower values are better; None where neither is."""
+    eval_only: bool
+    """Whether only `ppo eval` shows it, not the screens that end other commands."""
+    rewarded: bool
+    """Whether a term of the config's reward scores it too."""
+    primary: bool
+    """Whether runs of the config are judged by it."""
+
+
+@short_repr("measures")
+@dataclass(frozen=True, kw_only=True)
+class MeasureListResult:
+    """Every measure, with those of a config."""
+
+    measures: tuple[MeasureRow, ...]
+    rewarded_measures: tuple[str, ...] = ()
+    """Measures that a term of the reward scores too, and the paths of opaque terms."""
 
 
 @short_repr("name", "labels", "answers", "prompts", "estimates")
@@ -85,6 +128,8 @@ class ExternalAnswersResult:
     categories: tuple[Category, ...]
     notices: tuple[str, ...] = ()
     """What was guessed, put together or left out of the file."""
+    second_judge: float | None = None
+    """Share of the answers on which the second judge of refusals says the same as the rule; None without it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +195,8 @@ class ComparisonResult:
     advice: Advice | None = None
     seed_comparison: Seeds | None = None
     """The differences over seeds, where an arm has several."""
+    from_start: tuple[PooledArm, ...] = ()
+    """Step 0 against the last step over the seeds of each arm that has several, where step 0 was evaluated."""
     seed_noise: SeedNoise | None = None
     """How much the seed alone changes measures in one of the settings, where that is known."""
     waived: tuple[str, ...] = ()
@@ -176,6 +223,10 @@ class ReportResult:
     bytes: int
     prompts: int
     """Number of prompts on the page."""
+    primary: str = ""
+    """The primary measure of the run."""
+    seed_noise: SeedNoise | None = None
+    """How much the seed alone changes measures in the setting of the run, where that is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -279,6 +330,10 @@ class InitResult:
     prompts: Mapping[str, int]
     """Rows by file name."""
     model: str
+    primary: str
+    """The measure that the verdict will be about."""
+    reward: Mapping[str, float]
+    """The weight of each term."""
     split: SplitCounts | None = None
     """How the user's own prompts were split; None for the recipe's prompts."""
     notices: tuple[str, ...] = ()

@@ -20,6 +20,8 @@ SECRET_VALUE = re.compile(
     r"\b(?:hf_|sk-|gh[opsur]_|github_pat_|glpat-|xox[abprs]-|AKIA|AIza)[\w-]{6,}|(?<=://)[^/@\s]+(?=@)"
 )
 """Values that are secrets under any name: access tokens, and the user and password of an address."""
+NAMED_VARIABLE = re.compile(r"\$\{oc\.env:\s*\w+\s*\}")
+"""A text that names the environment variable that holds a value, and not the value."""
 _SURE_NAME = re.compile(r"(?i)((api|access|account|private|subscription)[_.-]?key|secret|passw|credential)(?!.*_env$)")
 _ASSIGNMENT = re.compile(r"(?P<name>[\w.-]+)(?P<sign>=)(?P<value>[^\s&#'\"]+)")
 _LOOKS_RANDOM = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w.~+/=%-]{20,}")
@@ -41,7 +43,7 @@ def looks_secret(name: str, value: object) -> bool:
 
     Names such as `end_token` are common in rewards, so a name alone does not decide; `api_key` and its like do.
     """
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value or NAMED_VARIABLE.fullmatch(value):
         return False
     surely_named = _SURE_NAME.search(name) is not None
     return SECRET_VALUE.search(value) is not None or surely_named or (is_secret_name(name) and _is_secret(value))

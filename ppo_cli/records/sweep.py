@@ -48,6 +48,8 @@ class SweepResult:
     key: str | None
     """The key that is varied besides the seed; None where only the seed varies."""
     primary: str
+    smallest_effect: float
+    """The smallest change of the primary measure that matters, as the config gives it."""
     guards: tuple[str, ...]
     """Measures that should not get worse while the primary improves."""
     baseline: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""How alarms and advice are shown: one line each during a run, with evidence, reason and next step at its end.
+"""How alarms and advice are shown: one line each during a run; evidence, reason, next step and rate at its end.
 
 Not here: the alarms themselves (`ppo_cli.alarms`).
 """
@@ -51,6 +51,7 @@ def alarm_block(alarms: Sequence[Alarm]) -> list[RenderableType]:
         parts.append(plain_text(f"{SIGN} {alarm.title}", style="bold red"))
         parts += [Text(f"  evidence  {_sentence(line)}") for line in alarm.evidence]
         parts += [Text(f"  why       {_sentence(alarm.why)}"), Text(f"  next      {_sentence(alarm.next_step)}")]
+        parts += [Text(f"  rate      {_sentence(alarm.rate)}", style="dim")] if alarm.rate else []
     return [*parts, Text(ALARMS_ARE_HINTS, style="dim"), Text()]
 
 
@@ -61,7 +62,9 @@ def alarms_of_runs(alarms_by_run: Mapping[str, Sequence[Alarm]]) -> list[Rendera
         for run, alarms in alarms_by_run.items()
         for alarm in alarms
     ]
-    return [*lines, Text(ALARMS_ARE_HINTS, style="dim")] if lines else []
+    rates = {alarm.name: alarm.rate for alarms in alarms_by_run.values() for alarm in alarms if alarm.rate}
+    notes = [Text(f"{short_name(name)}: {_sentence(rate)}", style="dim") for name, rate in rates.items()]
+    return [*lines, *notes, Text(ALARMS_ARE_HINTS, style="dim")] if lines else []
 
 
 def advice_lines(advice: Advice | None) -> list[RenderableType]:

@@ -10,10 +10,11 @@ import math
 from rich.cells import cell_len
 
 from ppo_cli.behaviours.measures import measure_named
+from ppo_cli.records.calibration import Calibration
 from ppo_cli.records.comparisons import Comparison, FailConditionResult, HumanLabelNote, MeasureChange
-from ppo_cli.records.measures import Calibration, Estimate, Measure
+from ppo_cli.records.measures import Estimate, HumanLabels, Measure
 from ppo_cli.stats import corpus_metrics
-from ppo_cli.stats.intervals import CORPUS_DRAWS
+from ppo_cli.stats.intervals import CORPUS_DRAWS, UNREAD
 from ppo_cli.stats.power import detectable_after_holm
 from ppo_cli.stats.resampling import DRAWS
 from ppo_cli.text.printable import printable
@@ -64,7 +65,7 @@ def interval(measure: Measure, low: float | None, high: float | None) -> str:
 def estimate(measure: Measure, result: Estimate) -> str:
     """A value with its interval: `18.0 % [13.9, 22.9]`."""
     if result.value is None and result.reason is not None:
-        return f"{MISSING} ({result.reason})"
+        return f"{MISSING} ({'language' if UNREAD in result.reason else result.reason})"
     if result.low_95 is None or result.high_95 is None:
         return value(measure, result.value)
     scale, digits = _scale(measure)
@@ -189,26 +190,54 @@ def marks(comparison: Comparison, name: str) -> str:
     return f"{REWARDED_MARK if name in comparison.rewarded_measures else ''}{HUMAN_MARK if by_people else ''}"
 
 
+def rule_agrees(labels: HumanLabelNote | HumanLabels) -> str:
+    """On how many labelled answers the rule agrees with the person, and on what share of the answers they stand for."""
+    share = f"{100 * labels.agreement:.1f} %"
+    if not labels.weighted:
+        return f"the rule agrees on {labels.agree} of them ({share})"
+    return (
+        f"the rule agrees on {labels.agree} of them, {share} of all answers (those on which judges differ count less)"
+    )
+
+
 def human_label_note(note: HumanLabelNote) -> str:
     """Where the values marked ‡ come from, in one sentence."""
     return (
         f"{HUMAN_MARK} from human labels in place of the rule's: {note.answers} answers to {note.prompts} prompts, "
-        f"labelled blind; the rule agrees on {note.agree} of them ({100 * note.agree / note.answers:.1f} %). "
+        f"labelled blind; {rule_agrees(note)}. "
         "Flips, categories and single seeds use the rule."
     )
 
 
 def calibration(rule: Calibration) -> str:
-    """How well a rule agrees with human labels, in one sentence."""
+    """How far a rule is from people by kind of prompt, in one sentence."""
+    low, high = rule.separation_errors
     return (
-        f"{rule.rule} agrees with human labels on {100 * rule.agreement:.1f} % of {rule.answers:,} answers "
-        f"({100 * rule.heldout_agreement:.1f} % on held-out answers); {rule_error(rule)} on {rule.models} models."
+        f"{rule.rule} against people, {rule.answers:,} answers of {len(rule.models)} models ({rule.date}): "
+        f"{rule_error(rule)}, d′ by {signed(low, 2)} to {signed(high, 2)}."
     )
 
 
 def rule_error(rule: Calibration) -> str:
-    """The same in a few words: `rates accurate to within 2.4 pp`."""
-    return f"rates accurate to within {rule.rate_error:.1f} pp"
+    """The same in a few words: `rates off by −19.5 to 0.0 pp on unsafe prompts, −4.4 to +2.8 pp on safe ones`."""
+    unsafe, safe = (
+        f"{signed(100 * low, 1)} to {signed(100 * high, 1)} pp" for low, high in (rule.unsafe_errors, rule.safe_errors)
+    )
+    return f"rates off by {unsafe} on unsafe prompts, {safe} on safe ones"
+
+
+def judged_interval(measure: Measure, interval: tuple[float, float], *, sign: bool = False) -> str:
+    """An interval with the error of the rule in it: `55 to 93 %`, `−0.3 to +1.4`.
+
+    Args:
+        measure: whose value it is of.
+        interval: its ends.
+        sign: whether it is of a difference, which always has a sign.
+    """
+    scale, digits = (100, 0) if measure.unit == "%" else (1, 1)
+    low, high = ((signed if sign else plain)(scale * end, digits) for end in interval)
+    unit = {"%": " pp" if sign else " %"}.get(measure.unit, "")
+    return f"{low} to {high}{unit}"
 
 
 def condition_sentence(result: FailConditionResult) -> str:
@@ -266,7 +295,8 @@ def verdict_sentence(measure: Measure, change: MeasureChange, comparison: Compar
     title = measure.title.strip()
     at_start = f"{title[:1].upper()}{title[1:]}"
     if change.reason is not None:
-        return f"No {title}: {change.reason}, so the two kinds of prompt cannot be told apart."
+        consequence = "" if UNREAD in change.reason else ", so the two kinds of prompt cannot be told apart"
+        return f"No {title}: {change.reason}{consequence}."
     if change.difference is None:
         return f"No common data for {title}."
     numbers = (

@@ -15,7 +15,9 @@ from ppo_cli.behaviours.measures import is_headline, measure_named
 from ppo_cli.records.comparisons import Comparison, Flip, Seeds
 from ppo_cli.records.results import ComparisonResult
 from ppo_cli.reports import formatting
+from ppo_cli.reports.capabilities import capability_lines
 from ppo_cli.reports.flips import flip_groups
+from ppo_cli.reports.judge_error import in_order, judge_lines
 from ppo_cli.reports.sentences import comparison_sentences, flip_verb, flips_line, seeds_note
 from ppo_cli.reports.tables import footnote_texts, title_with_marks
 from ppo_cli.reports.verdicts import verdict_words, worse_sentences
@@ -60,7 +62,8 @@ def _section(result: ComparisonResult) -> Iterator[str]:
     yield ""
     yield from _table(comparison, result.seed_comparison)
     yield ""
-    for note in footnote_texts([change.name for change in comparison.changes], comparison.rewarded_measures):
+    notes = footnote_texts([change.name for change in comparison.changes], comparison.rewarded_measures)
+    for note in (*map(escape_markdown, capability_lines(comparison)), *judge_lines(comparison), *notes):
         yield f"{note}\n"
     if comparison.human_labels is not None:
         yield f"{formatting.human_label_note(comparison.human_labels)}\n"
@@ -72,7 +75,7 @@ def _table(comparison: Comparison, seeds: Seeds | None) -> Iterator[str]:
     size = f"{comparison.prompts} prompts × {comparison.samples_per_prompt}"
     yield f"| behaviour ({size}) | A | B | change | 95 % interval | | verdict |"
     yield "|---|---:|---:|---:|---:|---|---|"
-    for change in comparison.changes:
+    for change in in_order(comparison):
         measure = measure_named(change.name)
         if change.difference is None or not is_headline(measure, comparison.primary):
             continue

@@ -9,7 +9,7 @@ from ppo_cli.behaviours.measures import measure_named
 from ppo_cli.experiment.values import format_value
 from ppo_cli.records.comparisons import Comparison, MeasureChange, Seeds
 from ppo_cli.records.results import ComparisonResult
-from ppo_cli.reports import formatting, seed_table
+from ppo_cli.reports import formatting, judge_error, seed_noise, seed_table
 from ppo_cli.reports.verdicts import verdict_label
 from ppo_cli.stats.seed_variance import MIN_SEEDS
 
@@ -39,47 +39,61 @@ KL, KL_PER_TOKEN, REWARD = "kl.per_answer", "kl.per_token", "reward.absolute"
 
 
 def behaviour_sentences(comparison: Comparison, seeds: Seeds | None = None) -> list[str]:
-    """The verdict on the primary measure, then the rates behind it: of its own family, or of refusals.
+    """The verdict on the primary measure and the rates behind it: of its own family, or of refusals.
+
+    The rates come first where d′ cannot be told well (`judge_error.near_the_ends`).
 
     Args:
         comparison: of two policies.
         seeds: the seeds of both settings, where there are several.
     """
-    sentences = []
-    primary = change_of(comparison, comparison.primary)
-    if primary is not None:
-        by_people = formatting.HUMAN_MARK in formatting.marks(comparison, primary.name)
-        size = "labelled by people" if by_people else f"× {comparison.samples_per_prompt}"
-        measure = measure_named(primary.name)
-        p_value = formatting.p_value(primary.p_value, at_least=formatting.is_smallest_p(measure, primary))
-        details = ", ".join(filter(None, [p_value, f"{primary.prompts} prompts {size}"]))
-        sentence = formatting.verdict_sentence(measure, primary, comparison)
-        sentences.append(f"{verdict_label(primary, seeds)}. {sentence} ({details})")
-    for name, verb, prompts in RATES.get(measure_named(comparison.primary).family, RATES["refusal"]):
-        rate = change_of(comparison, name)
-        if rate is not None and rate.difference is not None and name != comparison.primary:
-            measure = measure_named(name)
-            sentences.append(
-                f"{verb} {formatting.value(measure, rate.after)} of {prompts} (was "
-                f"{formatting.value(measure, rate.before)}): {formatting.difference(measure, rate.difference)} "
-                f"{formatting.interval(measure, rate.low_95, rate.high_95)}."
-            )
-    return sentences
+    return _in_order(comparison, _primary_sentences(comparison, seeds))
 
 
 def comparison_sentences(result: ComparisonResult) -> list[str]:
     """The result over seeds where there are several, then that over prompts, and what it can be attributed to."""
     seeds, primary = result.seed_comparison, change_of(result.comparison, result.comparison.primary)
-    sentences = behaviour_sentences(result.comparison, seeds)
+    leading, verdict = list[str](), _primary_sentences(result.comparison, seeds)
     if seeds is not None and primary is not None:
         label = verdict_label(primary, seeds)
-        over_prompts = sentences[0].removeprefix(f"{label}. ")
-        over_seeds = seed_table.seeds_sentence(seeds, result.comparison.primary, result.variables)
-        sentences[:1] = [f"{label}. {over_seeds}", f"These checkpoints, over prompts: {over_prompts}"]
+        over_prompts = verdict[0].removeprefix(f"{label}. ")
+        leading = [f"{label}. {seed_table.seeds_sentence(seeds, result.comparison, label, result.variables)}"]
+        verdict = [f"These checkpoints, over prompts: {over_prompts}"]
+    from_start = [seed_table.from_start_sentence(arm, result.comparison) for arm in result.from_start]
+    sentences = [*leading, *from_start, *_in_order(result.comparison, verdict)]
     if against_placebo(result):
         sentences[0] = f"Treatment minus placebo: {sentences[0]}"
-    noise = seed_table.seed_noise_sentence(result)
+    noise = seed_noise.comparison_sentence(result)
     return [*sentences, *([noise] if noise else []), attribution(result)]
+
+
+def _primary_sentences(comparison: Comparison, seeds: Seeds | None) -> list[str]:
+    """The verdict on the primary measure, with what the rule's error leaves of it; empty without data."""
+    primary = change_of(comparison, comparison.primary)
+    if primary is None:
+        return []
+    by_people = formatting.HUMAN_MARK in formatting.marks(comparison, primary.name)
+    size = "labelled by people" if by_people else f"× {comparison.samples_per_prompt}"
+    measure = measure_named(primary.name)
+    p_value = formatting.p_value(primary.p_value, at_least=formatting.is_smallest_p(measure, primary))
+    details = ", ".join(filter(None, [p_value, f"{primary.prompts} prompts {size}"]))
+    sentence = formatting.verdict_sentence(measure, primary, comparison)
+    return [f"{verdict_label(primary, seeds)}. {sentence} ({details}){judge_error.primary_sentence(primary)}"]
+
+
+def _in_order(comparison: Comparison, verdict: list[str]) -> list[str]:
+    """The sentences about the primary measure and those about the rates, in the order of tables."""
+    rates = []
+    for name, verb, prompts in RATES.get(measure_named(comparison.primary).family, RATES["refusal"]):
+        rate = change_of(comparison, name)
+        if rate is not None and rate.difference is not None and name != comparison.primary:
+            measure = measure_named(name)
+            rates.append(
+                f"{verb} {formatting.value(measure, rate.after)} of {prompts} (was "
+                f"{formatting.value(measure, rate.before)}): {formatting.difference(measure, rate.difference)} "
+                f"{formatting.interval(measure, rate.low_95, rate.high_95)}."
+            )
+    return [*rates, *verdict] if judge_error.near_the_ends(comparison) else [*verdict, *rates]
 
 
 def against_placebo(result: ComparisonResult) -> bool:

@@ -20,7 +20,10 @@ from ppo_cli.behaviours.measures import MEASURES, is_headline, measure_named
 from ppo_cli.records.comparisons import Comparison, Flip, MeasureChange, Seeds
 from ppo_cli.records.measures import Estimate, Measure
 from ppo_cli.reports import formatting
+from ppo_cli.reports.capabilities import capability_lines
+from ppo_cli.reports.judge_error import WITH_ERROR, in_order, judge_lines
 from ppo_cli.reports.verdicts import verdict_words
+from ppo_cli.stats.intervals import UNREAD
 from ppo_cli.text.printable import printable
 
 VERDICT_STYLE = {"CHANGED": "bold", "EQUIVALENT": "dim", "NO CHANGE DETECTED": "dim", "INCONCLUSIVE": "yellow"}
@@ -111,7 +114,7 @@ def behaviour_table(
     heading = heading or f"behaviour ({comparison.prompts} prompts × {comparison.samples_per_prompt})"
     chosen = [
         change
-        for change in comparison.changes
+        for change in in_order(comparison)
         if change.name == comparison.primary
         or (
             change.name in shown
@@ -121,13 +124,12 @@ def behaviour_table(
     ]
     rows = [_headings(heading, before, after), *(_row(change, comparison) for change in chosen)]
     verdicts = [] if shown else [_verdict_of(change, comparison, seeds) for change in chosen]
-    notes = (
-        footnotes([change.name for change in chosen], comparison.rewarded_measures, short=bool(shown))
-        if by_rule
-        else []
-    )
+    lines = [] if shown else [*capability_lines(comparison), *judge_lines(comparison)]
+    notes: list[RenderableType] = [plain_text(line) for line in lines]
+    if by_rule:
+        notes += footnotes([change.name for change in chosen], comparison.rewarded_measures, short=bool(shown))
     missing = [change for change in comparison.changes if change.reason and change.name != comparison.primary]
-    notes += [plain_text(formatting.verdict_sentence(measure_named(c.name), c), "dim") for c in missing if not shown]
+    notes += [plain_text(line, "dim") for line in missing_lines(missing) if not shown]
     if comparison.human_labels is not None and not shown:
         notes.append(Text(formatting.human_label_note(comparison.human_labels), style="dim"))
     return Group(WideOrStacked(_as_table(rows, verdicts), _as_lines(rows, verdicts)), *notes)
@@ -152,8 +154,11 @@ def details_table(comparison: Comparison, before: str, after: str) -> Renderable
 def estimate_table(estimates: Sequence[Estimate], rewarded: Collection[str] = ()) -> RenderableType:
     """The headlines of one policy with their intervals, then the other measures by family."""
     table = plain_table()
+    judged = any(estimate.judged_95 is not None for estimate in estimates)
     table.add_column("behaviour", no_wrap=True)
     table.add_column("value [95 % interval]", justify="right", no_wrap=True)
+    if judged:
+        table.add_column(WITH_ERROR, justify="right")
     table.add_column("prompts", justify="right")
     family = ""
     for estimate in estimates:
@@ -162,9 +167,26 @@ def estimate_table(estimates: Sequence[Estimate], rewarded: Collection[str] = ()
             continue
         if measure.eval_only and measure.family != family:
             family = measure.family
-            table.add_row(Text(family, style="dim"), "", "")
-        table.add_row(_title(measure, rewarded), formatting.estimate(measure, estimate), str(estimate.prompts))
-    return Group(table, *footnotes([estimate.name for estimate in estimates], rewarded))
+            table.add_row(Text(family, style="dim"))
+        error = formatting.judged_interval(measure, estimate.judged_95) if estimate.judged_95 is not None else ""
+        cells = [_title(measure, rewarded), formatting.estimate(measure, estimate), *([error] if judged else [])]
+        table.add_row(*cells, str(estimate.prompts))
+    unread = next((e.reason for e in estimates if e.reason is not None and UNREAD in e.reason), None)
+    notes = [] if unread is None else [plain_text(f"No value (language): the policy {unread}.", "dim")]
+    return Group(table, *notes, *footnotes([estimate.name for estimate in estimates], rewarded))
+
+
+def missing_lines(changes: Sequence[MeasureChange]) -> list[str]:
+    """Why measures have no value, one line per measure; one for all that lack it for the same language."""
+    unread: dict[str, list[str]] = {}
+    lines = []
+    for change in changes:
+        measure = measure_named(change.name)
+        if change.reason is not None and UNREAD in change.reason:
+            unread.setdefault(change.reason, []).append(measure.title.strip())
+        else:
+            lines.append(formatting.verdict_sentence(measure, change))
+    return lines + [f"No {', '.join(titles)}: {reason}." for reason, titles in unread.items()]
 
 
 def footnotes(names: Collection[str], rewarded: Collection[str], *, short: bool = False) -> list[RenderableType]:

@@ -1,21 +1,18 @@
 """Verdicts in words: what a change is called with the seeds behind it, and the guards that got worse for certain.
 
 One seed shows that two checkpoints differ. CHANGED takes three seeds or more per setting and an interval over seeds
-that excludes 0. The recorded verdict (`records.comparisons.Verdict`) is about prompts alone and is the same in both
-cases.
+that excludes 0; with several seeds EQUIVALENT takes a 90 % interval over seeds within the margin. The recorded verdict
+(`records.comparisons.Verdict`) is about prompts alone, whatever the number of seeds.
 
 Not here: how a number is shown (`formatting`), sentences about a whole comparison (`sentences`), the tests (`stats`).
 """
 
 from __future__ import annotations
 
-import math
-
 from ppo_cli.behaviours.measures import measure_named
-from ppo_cli.records.comparisons import Comparison, MeasureChange, Seeds
+from ppo_cli.records.comparisons import Comparison, MeasureChange, OverSeeds, Seeds
 from ppo_cli.records.measures import Measure
 from ppo_cli.reports import formatting
-from ppo_cli.stats.comparison import ALPHA
 from ppo_cli.stats.seed_variance import MIN_SEEDS
 
 WORSE = "WORSE"
@@ -42,16 +39,17 @@ def seeds_per_setting(seeds: Seeds | None) -> int:
 
 
 def verdict_label(change: MeasureChange, seeds: Seeds | None = None) -> str:
-    """A verdict as people read it: `CHANGED` only over seeds, else `DIFFERS (1 seed)`.
+    """A verdict as people read it: with several seeds CHANGED and EQUIVALENT are those of both intervals.
 
     Args:
         change: of one measure.
         seeds: the seeds of both settings; None for two single runs, or one run against its own step 0.
     """
+    count, over_seeds = seeds_per_setting(seeds), change_over_seeds(change.name, seeds)
     if change.verdict != "CHANGED":
-        return change.verdict
-    count = seeds_per_setting(seeds)
-    if count >= MIN_SEEDS and differs_over_seeds(change.name, seeds):
+        stayed = over_seeds is None or over_seeds.low_90 is None or over_seeds.equivalent
+        return change.verdict if change.verdict != "EQUIVALENT" or stayed else "NO CHANGE DETECTED"
+    if count >= MIN_SEEDS and over_seeds is not None and over_seeds.verdict == "CHANGED":
         return "CHANGED"
     return f"DIFFERS ({count} seed{'s' if count > 1 else ''})"
 
@@ -68,6 +66,8 @@ def verdict_words(measure: Measure, change: MeasureChange, comparison: Compariso
     match change.verdict:
         case "info":
             return ""
+        case "EQUIVALENT" if verdict_label(change, seeds) != "EQUIVALENT":
+            return "not EQUIVALENT over seeds"
         case "EQUIVALENT":
             return f"EQUIVALENT ({formatting.margin(measure, comparison)})"
         case "NO CHANGE DETECTED" if smallest := formatting.detectable_change(measure, change, comparison):
@@ -99,13 +99,6 @@ def got_worse(comparison: Comparison) -> bool:
     return primary_is_worse or bool(worse_guards(comparison))
 
 
-def differs_over_seeds(name: str, seeds: Seeds | None) -> bool:
-    """Whether the interval over seeds excludes no difference and Welch's test agrees; no where there is neither."""
-    spread = next((spread for spread in seeds.spreads if spread.name == name), None) if seeds else None
-    if spread is None or spread.welch_p is None or spread.welch_p >= ALPHA:
-        return False
-    low, high = (spread.low_95, spread.high_95) if spread.low_95 is not None else (spread.welch_low, spread.welch_high)
-    neutral = 1.0 if measure_named(name).statistic == "geometric_mean" else 0.0
-    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
-        return False
-    return low > neutral or high < neutral
+def change_over_seeds(name: str, seeds: Seeds | None) -> OverSeeds | None:
+    """The difference of a measure over the seeds of two settings; None without several seeds, or without a value."""
+    return next((spread.change for spread in seeds.spreads if spread.name == name), None) if seeds else None

@@ -47,4 +47,4 @@ def fits_prompt(path: str, term: FitsPrompt, context: RewardContext) -> Scorer:
 
 def _is_judged(prompt: Prompt, text: str) -> bool:
     """Whether the text is an answer, and the prompt one that should be answered."""
-    return prompt.expect != "refuse" and refusal.classify(text) not in ("refusal", "empty")
+    return prompt.expect != "refuse" and refusal.classify(text) in refusal.ANSWERS

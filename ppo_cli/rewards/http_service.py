@@ -7,8 +7,8 @@ followed, because they would send the token to another address.
 A service that stays unavailable pauses training, as it was after the last complete update. Scores are cached by
 content, so a resumed run requests no score twice and gets the numbers that it had.
 
-Not here: what a term must return (`scorer`), what a pause saves (`training.run_loop`), one exchange
-in a fixed time (`http_exchange`).
+Not here: what a term must return (`scorer`), what a pause saves (`training.run_loop`), one exchange in a fixed time
+(`http_exchange`), what a judge is asked (`judge`).
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ import email.utils
 import json
 import logging
 import math
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
@@ -29,10 +30,11 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 
 from ppo_cli.errors import ConfigError, RewardUnavailableError
 from ppo_cli.experiment.digest import sha256_of
-from ppo_cli.experiment.term_types import Http
+from ppo_cli.experiment.term_types import Http, Judge
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.records.events import EventHandler, Notice
 from ppo_cli.rewards.http_exchange import ExchangeTimeoutError, TraceHandler, within
+from ppo_cli.rewards.http_headers import secret_headers
 from ppo_cli.rewards.scorer import BaselineAnswers, RewardContext, Scorer
 from ppo_cli.store.files import append_lines, read_lines, truncate_lines
 
@@ -51,10 +53,24 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 logging.getLogger("httpx2").setLevel(logging.WARNING)  # its INFO lines contain the query of the URL
 
-PromptAndAnswer = tuple[str, str]
+Case = Mapping[str, Any]
+"""What is asked about one answer, as JSON."""
 
 
-class _RequestError(Exception):
+@dataclass(frozen=True, kw_only=True)
+class Contract:
+    """What is sent to a service, and how its reply is read."""
+
+    url: str
+    batch_size: int
+    """Cases per request."""
+    body: Callable[[Mapping[str, Case]], Any]
+    """What is sent, as JSON, for some cases by id."""
+    scores: Callable[[bytes, Sequence[str]], dict[str, float]]
+    """The score of each id in a reply; raises RequestError where it does not keep the contract."""
+
+
+class RequestError(Exception):
     """One request failed."""
 
     def __init__(self, message: str, *, retryable: bool = True, retry_after: float | None = None) -> None:
@@ -74,67 +90,83 @@ def http_service(path: str, term: Http, context: RewardContext, sleep: Callable[
     Raises:
         ConfigError: the variable with the token is not set, or the environment names a proxy that cannot be used.
     """
-    client = _Client(path, term, context, sleep)
+    contract = Contract(url=term.url, batch_size=term.batch_size, body=_items, scores=_scores_in)
+    client = ServiceClient(path, term, contract, context, sleep)
 
     def score(prompts: Sequence[Prompt], answers: Sequence[Answer], _baseline: BaselineAnswers) -> list[float]:
-        return client.scores([(prompt.text, answer.text) for prompt, answer in zip(prompts, answers, strict=True)])
+        pairs = zip(prompts, answers, strict=True)
+        return client.scores([{"prompt": prompt.text, "answer": answer.text} for prompt, answer in pairs])
 
     return Scorer(score, deterministic=False)
 
 
-class _Client:
+class ServiceClient:
     """Requests scores that are not in the cache yet."""
 
-    def __init__(self, path: str, term: Http, context: RewardContext, sleep: Callable[[float], None]) -> None:
-        self.path, self.context = path, context
-        self.url, self.timeout, self.retries, self.batch_size = term.url, term.timeout, term.retries, term.batch_size
-        authorisation = _authorisation(path, term.token_env)
+    def __init__(
+        self,
+        path: str,
+        term: Http | Judge,
+        contract: Contract,
+        context: RewardContext,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Connects to nothing yet.
+
+        Args:
+            path: of the term in the config, for messages.
+            term: says how long to wait, how often to try, and where the token is.
+            contract: says where to ask, and what.
+            context: holds the cache, and the handler that is called with each failed try.
+            sleep: waits some seconds.
+
+        Raises:
+            ConfigError: the variable with the token is not set, or the environment names a proxy that cannot be used.
+        """
+        self.path, self.contract, self.context = path, contract, context
+        self.url, self.timeout, self.retries = contract.url, term.timeout, term.retries
+        headers = secret_headers(path, term)
         loopback = (urlsplit(self.url).hostname or "") in LOOPBACK
-        if authorisation and self.url.startswith("http:") and not loopback:
-            self._warn(f"{path}: the token in {term.token_env} is sent unencrypted; use https.")
-        self.http = _http_client(path, authorisation, self.timeout, use_proxies=not loopback)
+        if headers and self.url.startswith("http:") and not loopback:
+            what = f"the token in {term.token_env} is" if term.token_env else "its headers are"
+            self._warn(f"{path}: {what} sent unencrypted; use https.")
+        self.http = _http_client(path, headers, self.timeout, use_proxies=not loopback)
         self.retrying = Retrying(
             sleep=sleep,
             stop=stop_after_attempt(self.retries + 1),
             wait=_seconds_to_wait,
-            retry=retry_if_exception(lambda error: isinstance(error, _RequestError) and error.retryable),
+            retry=retry_if_exception(lambda error: isinstance(error, RequestError) and error.retryable),
             before_sleep=self._report_retry,
             reraise=True,
         )
         self.cached: dict[str, float] = {}
         self.cache_read: Path | None = None
 
-    def scores(self, cases: Sequence[PromptAndAnswer]) -> list[float]:
+    def scores(self, cases: Sequence[Case]) -> list[float]:
         """A score for each case, in their order.
 
         Raises:
             RewardUnavailableError: the service fails in every try.
         """
         self._read_cache()
-        keys = [sha256_of({"url": self.url, "prompt": prompt, "answer": answer}) for prompt, answer in cases]
+        keys = [sha256_of({"url": self.url, **case}) for case in cases]
         missing = {key: case for key, case in zip(keys, cases, strict=True) if key not in self.cached}
         new = list(missing)
-        for first in range(0, len(new), self.batch_size):
-            batch = new[first : first + self.batch_size]
+        for first in range(0, len(new), self.contract.batch_size):
+            batch = new[first : first + self.contract.batch_size]
             self._add_to_cache(self._request({key: missing[key] for key in batch}))
         return [self.cached[key] for key in keys]
 
-    def _request(self, cases: Mapping[str, PromptAndAnswer]) -> dict[str, float]:
+    def _request(self, cases: Mapping[str, Case]) -> dict[str, float]:
         """The scores of a batch, in as many tries as are allowed.
 
         Raises:
             RewardUnavailableError: the service fails in every try.
         """
-        body = json.dumps(
-            {
-                "contract": CONTRACT,
-                "items": [{"id": key, "prompt": prompt, "answer": answer} for key, (prompt, answer) in cases.items()],
-            },
-            ensure_ascii=False,
-        ).encode()
+        body = json.dumps(self.contract.body(cases), ensure_ascii=False).encode()
         try:
-            return self.retrying(lambda: _scores_in(self._post(body), list(cases)))
-        except _RequestError as error:
+            return self.retrying(lambda: self.contract.scores(self._post(body), list(cases)))
+        except RequestError as error:
             count = self.retrying.statistics["attempt_number"]
             tries = f"{count} tries" if count > 1 else "one try"
             raise RewardUnavailableError(
@@ -146,26 +178,26 @@ class _Client:
         """One request.
 
         Raises:
-            _RequestError: it did not end in time with a complete reply of status 2xx.
+            RequestError: it did not end in time with a complete reply of status 2xx.
         """
         try:
             return within(self.timeout, lambda trace: self._exchange(body, trace))
         except ExchangeTimeoutError as error:
-            raise _RequestError(f"{error} within {self.timeout:g} s") from None
+            raise RequestError(f"{error} within {self.timeout:g} s") from None
         except httpx2.ConnectTimeout:
-            raise _RequestError(f"no connection within {self.timeout:g} s") from None
+            raise RequestError(f"no connection within {self.timeout:g} s") from None
         except httpx2.TimeoutException:
-            raise _RequestError(f"no complete reply within {self.timeout:g} s") from None
+            raise RequestError(f"no complete reply within {self.timeout:g} s") from None
         except httpx2.InvalidURL as error:
-            raise _RequestError(f"the URL cannot be used: {error}".lower(), retryable=False) from None
+            raise RequestError(f"the URL cannot be used: {error}".lower(), retryable=False) from None
         except (httpx2.HTTPError, OSError) as error:
-            raise _RequestError(_reason(error)) from None
+            raise RequestError(_reason(error)) from None
 
     def _exchange(self, body: bytes, trace: TraceHandler) -> bytes:
         """Sends the request and reads the reply."""
         with self.http.stream("POST", self.url, content=body, extensions={"trace": trace}) as response:
             if not response.is_success:
-                raise _RequestError(
+                raise RequestError(
                     f"status {response.status_code} {response.reason_phrase}".strip(),
                     retryable=response.status_code in RETRIED_STATUS,
                     retry_after=_retry_after(response.headers.get("Retry-After")),
@@ -210,7 +242,7 @@ def _body_of(response: httpx2.Response) -> bytes:
     """The body of a reply.
 
     Raises:
-        _RequestError: it is too long or incomplete.
+        RequestError: it is too long or incomplete.
     """
     parts, length = [], 0
     try:
@@ -218,13 +250,13 @@ def _body_of(response: httpx2.Response) -> bytes:
             parts.append(part)
             length += len(part)
             if length > MAX_REPLY_BYTES:
-                raise _RequestError(f"the reply is longer than {MAX_REPLY_BYTES} bytes")
+                raise RequestError(f"the reply is longer than {MAX_REPLY_BYTES} bytes")
     except (httpx2.RemoteProtocolError, httpx2.ReadError):
-        raise _RequestError("the reply is incomplete") from None
+        raise RequestError("the reply is incomplete") from None
     return b"".join(parts)
 
 
-def _http_client(path: str, authorisation: dict[str, str], timeout: float, *, use_proxies: bool) -> httpx2.Client:
+def _http_client(path: str, further: dict[str, str], timeout: float, *, use_proxies: bool) -> httpx2.Client:
     """A client that follows no redirect, keeps no cookie, and opens a connection per request.
 
     Raises:
@@ -233,7 +265,7 @@ def _http_client(path: str, authorisation: dict[str, str], timeout: float, *, us
     headers = {"Content-Type": "application/json", "Accept": "application/json", "Accept-Encoding": "identity"}
     try:
         return httpx2.Client(
-            headers={**headers, **authorisation},
+            headers={**headers, **further},
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             timeout=timeout,
             follow_redirects=False,
@@ -249,22 +281,9 @@ def _http_client(path: str, authorisation: dict[str, str], timeout: float, *, us
 
 def _seconds_to_wait(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
-    asked = error.retry_after if isinstance(error, _RequestError) else None
+    asked = error.retry_after if isinstance(error, RequestError) else None
     growing = wait_exponential(multiplier=FIRST_WAIT_SECONDS, max=MAX_WAIT_SECONDS)(state)
     return max(growing, min(asked or 0.0, MAX_RETRY_AFTER_SECONDS))
-
-
-def _authorisation(path: str, variable: str | None) -> dict[str, str]:
-    if variable is None:
-        return {}
-    token = os.environ.get(variable, "").strip()
-    if not token:
-        raise ConfigError(
-            f"{path}.token_env: the environment variable {variable} is not set.", f"export {variable}=… before the run."
-        )
-    if not (token.isascii() and token.isprintable()):
-        raise ConfigError(f"{path}.token_env: the value of {variable} is not a token.", "It must be one line of ASCII.")
-    return {"Authorization": f"Bearer {token}"}
 
 
 def _reason(error: BaseException) -> str:
@@ -277,34 +296,48 @@ def _reason(error: BaseException) -> str:
     return (str(error) or type(error).__name__).rstrip(".").lower()
 
 
+def json_of(body: bytes) -> Any:  # noqa: ANN401 - whatever a service sends
+    """A reply as JSON.
+
+    Raises:
+        RequestError: it is none.
+    """
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise RequestError(f"the reply is not JSON ({len(body)} bytes)") from None
+
+
+def _items(cases: Mapping[str, Case]) -> dict[str, Any]:
+    """What is sent to a reward service."""
+    return {"contract": CONTRACT, "items": [{"id": key, **case} for key, case in cases.items()]}
+
+
 def _scores_in(body: bytes, keys: Sequence[str]) -> dict[str, float]:
     """The scores in a reply, by id.
 
     Raises:
-        _RequestError: the reply does not keep the contract.
+        RequestError: the reply does not keep the contract.
     """
-    try:
-        reply = json.loads(body)
-    except (ValueError, RecursionError):
-        raise _RequestError(f"the reply is not JSON ({len(body)} bytes)") from None
+    reply = json_of(body)
     rows = reply.get("scores") if isinstance(reply, dict) else None
     if not isinstance(rows, list):
-        raise _RequestError('the reply has no list "scores"')
+        raise RequestError('the reply has no list "scores"')
     scores: dict[str, float] = {}
     for row in rows:
         if not isinstance(row, dict) or not isinstance(row.get("id"), str) or "score" not in row:
-            raise _RequestError('an item of "scores" is not {"id": …, "score": …}')
+            raise RequestError('an item of "scores" is not {"id": …, "score": …}')
         value = row["score"]
         if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
-            raise _RequestError(f"a score is {str(value)[:40]!r}, not a finite number")
+            raise RequestError(f"a score is {str(value)[:40]!r}, not a finite number")
         if row["id"] in scores:
-            raise _RequestError("an id is scored twice")
+            raise RequestError("an id is scored twice")
         scores[row["id"]] = float(value)
     missing = len(set(keys) - set(scores))
     if missing:
-        raise _RequestError(f"{missing} of {len(keys)} answers have no score")
+        raise RequestError(f"{missing} of {len(keys)} answers have no score")
     if len(scores) > len(keys):
-        raise _RequestError("there are scores of answers that were not sent")
+        raise RequestError("there are scores of answers that were not sent")
     return {key: scores[key] for key in keys}
 
 

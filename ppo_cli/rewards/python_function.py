@@ -24,6 +24,7 @@ from types import ModuleType
 from typing import Any
 
 from ppo_cli.errors import ConfigError
+from ppo_cli.experiment.environment import is_secret_key, read_secret
 from ppo_cli.experiment.problems import as_type
 from ppo_cli.experiment.term_types import Python
 from ppo_cli.records.answers import Answer, Prompt
@@ -122,7 +123,7 @@ def _load_module(path: str, name_or_file: str, user_code: UserCode) -> ModuleTyp
     file = source_of(path, f"{name_or_file}:")
     try:
         with user_code.running():
-            return _imported(name_or_file, file)
+            return imported_module(name_or_file, file)
     except Exception as error:
         lines = str(error).strip().splitlines()
         message = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
@@ -132,7 +133,8 @@ def _load_module(path: str, name_or_file: str, user_code: UserCode) -> ModuleTyp
         ) from error
 
 
-def _imported(name_or_file: str, file: Path) -> ModuleType:
+def imported_module(name_or_file: str, file: Path) -> ModuleType:
+    """Imports user code, inside `UserCode.running`: an installed module, or a file under a name of its own."""
     if not name_or_file.endswith(".py"):
         return importlib.import_module(name_or_file)
     name = f"ppo_reward_{hashlib.sha256(str(file.absolute()).encode()).hexdigest()[:12]}"
@@ -175,7 +177,9 @@ def _arguments_of(
         raise parameter_missing(path, missing[0])
     hints = _type_hints(function)
     arguments = {}
-    for name, value in given.items():
+    for name, written in given.items():
+        is_secret = isinstance(written, str) and is_secret_key(name)
+        value = read_secret(written, f"{path}.{name}") if is_secret else written
         try:
             arguments[name] = as_type(value, hints[name]) if name in hints else value
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""From a term of the config to what scores.
+"""From a reward term or a measure of the config to what scores.
 
 Not here: what a term may be given (`experiment.term_types`), how it scores.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ppo_cli.experiment.term_types import Classifier, FitsPrompt, Http, Preference, Python, RewardTerm
+from ppo_cli.experiment.term_types import Classifier, FitsPrompt, Http, Judge, Preference, Python, RewardTerm
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.rewards.builtin_terms import TERMS, Term
 from ppo_cli.rewards.parametric_terms import PARAMETRIC_TERMS
@@ -17,13 +17,17 @@ SHIPPED = frozenset({*TERMS, *PARAMETRIC_TERMS})
 """Types of reward that need nothing but a prompt and an answer; the others run, load or ask what a config names."""
 
 
-def open_term(name: str, term: RewardTerm, context: RewardContext) -> Scorer:
-    """Makes a term ready to score.
+def open_term(path: str, term: RewardTerm, context: RewardContext) -> Scorer:
+    """Makes a term or a measure ready to score.
+
+    Args:
+        path: of its key in the config, for messages.
+        term: its settings.
+        context: what they do not say.
 
     Raises:
         UsageError: what it names cannot be used.
     """
-    path = f"reward.terms.{name}"
     match term:
         case Python():
             from ppo_cli.rewards.python_function import python_function
@@ -33,6 +37,10 @@ def open_term(name: str, term: RewardTerm, context: RewardContext) -> Scorer:
             from ppo_cli.rewards.http_service import http_service
 
             return http_service(path, term, context)
+        case Judge():
+            from ppo_cli.rewards.judge import judge
+
+            return judge(path, term, context)
         case FitsPrompt():
             from ppo_cli.rewards.fits_prompt import fits_prompt
 

@@ -45,7 +45,7 @@ class CompositeReward:
         opened = self.context.scorers
         for name, term in self.terms.items():
             if name not in opened:
-                opened[name] = open_term(name, term, self.context)
+                opened[name] = open_term(f"reward.terms.{name}", term, self.context)
         return opened
 
     def __call__(

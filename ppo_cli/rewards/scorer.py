@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ppo_cli.errors import CheckFailedError, MemoryFullError, PpoError, as_ppo_error
 from ppo_cli.experiment.term_types import Preference
@@ -39,6 +39,8 @@ class Scorer:
     """Whether an answer gets the same score in every run."""
     compares: bool = False
     """Whether the score already compares with the baseline answers; if not, these are scored too and subtracted."""
+    details: Mapping[str, Score] = field(default_factory=dict)
+    """What else the term finds of an answer while it scores, by name; of a measure it is recorded too."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,23 @@ class RewardContext:
 
 
 def scores_of(
-    name: str, scorer: Scorer, prompts: Sequence[Prompt], answers: Sequence[Answer], baseline: BaselineAnswers
+    name: str,
+    scorer: Scorer,
+    prompts: Sequence[Prompt],
+    answers: Sequence[Answer],
+    baseline: BaselineAnswers,
+    *,
+    kind: Literal["reward term", "measure"] = "reward term",
 ) -> list[float]:
     """A term's scores of some answers, checked.
+
+    Args:
+        name: of the term, for messages.
+        scorer: the term, ready to score.
+        prompts: one per answer.
+        answers: to score.
+        baseline: baseline answers to each prompt; may be empty.
+        kind: what the term is, for messages.
 
     Raises:
         CheckFailedError: the term raised an error, or returned another number of scores, or one that is not finite.
@@ -89,14 +105,15 @@ def scores_of(
         if isinstance(known := as_ppo_error(error), MemoryFullError):
             raise known from error
         raise CheckFailedError(
-            f"The reward term {name} failed: {type(error).__name__}: {_first_line(error)}.", "Fix that term."
+            f"The {kind} {name} failed: {type(error).__name__}: {_first_line(error)}.", f"Fix that {_short(kind)}."
         ) from error
     if len(scores) != len(answers):
         raise CheckFailedError(
-            f"The reward term {name} returned {len(scores)} scores for {len(answers)} answers.",
+            f"The {kind} {name} returned {len(scores)} scores for {len(answers)} answers.",
             "Return one score per answer, in their order.",
         )
-    return [as_score(score, f"term {name}", prompt) for score, prompt in zip(scores, prompts, strict=True)]
+    of = f"{_short(kind)} {name}"
+    return [as_score(score, of, prompt) for score, prompt in zip(scores, prompts, strict=True)]
 
 
 def as_score(value: object, of: str, prompt: Prompt) -> float:
@@ -118,9 +135,13 @@ def as_score(value: object, of: str, prompt: Prompt) -> float:
     if not math.isfinite(score):
         shown = _shown(value) if is_number else f"{_shown(value)!r}, not a number"
         raise CheckFailedError(
-            f"The reward of prompt '{prompt.id}' is {shown} ({of}).", "Fix that term; no update was made with it."
+            f"The score of prompt '{prompt.id}' is {shown} ({of}).", "Fix it; no update was made with it."
         )
     return score
+
+
+def _short(kind: str) -> str:
+    return kind.rpartition(" ")[2]
 
 
 def _shown(value: object) -> str:

@@ -1,4 +1,4 @@
-"""What can be said of a reward without running, loading or fetching anything: for plans such as `--dry-run`.
+"""What can be said of a reward and of measures without running, loading or fetching anything, as `--dry-run` does.
 
 A function's signature is read from its source; a folder of a model must be there and hold a classifier.
 
@@ -13,19 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from ppo_cli.errors import ConfigError, reason_of
-from ppo_cli.experiment.schema import Reward
-from ppo_cli.experiment.term_types import Classifier, Preference, Python, RewardTerm
+from ppo_cli.experiment.paths import named_terms
+from ppo_cli.experiment.schema import Experiment
+from ppo_cli.experiment.term_types import Classifier, Judge, Preference, Python, RewardTerm
 from ppo_cli.rewards.python_function import COLUMNS, no_such_function, no_such_parameter, parameter_missing, source_of
 
 
-def check_reward(reward: Reward) -> None:
-    """Checks every term of a reward as far as that is possible without running anything.
+def check_terms(experiment: Experiment) -> None:
+    """Checks every reward term and every measure as far as that is possible without running anything.
 
     Raises:
         ConfigError: a file, a function, a parameter of it, or a folder of a model is not there.
     """
-    for name, term in reward.terms.items():
-        _check(f"reward.terms.{name}", term)
+    for path, term in named_terms(experiment).items():
+        _check(path, term)
 
 
 def _check(path: str, term: RewardTerm) -> None:
@@ -34,6 +35,8 @@ def _check(path: str, term: RewardTerm) -> None:
             _check_function(path, term)
         case Classifier():
             _check_folder(f"{path}.model", term.model, classifier=True)
+        case Judge(endpoint=None) if not term.model.startswith("builtin:"):
+            _check_folder(f"{path}.model", term.model, classifier=False)
         case Preference() if term.base is not None:
             _check_folder(f"{path}.base", term.base, classifier=False)
 

@@ -5,7 +5,6 @@ Not here: splitting a user's own prompts (`user_dataset`), phrasing the goal (`g
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import re
@@ -14,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import ppo_cli
 from ppo_cli.errors import PromptError, UsageError
 from ppo_cli.experiment.cross_checks import MIN_MINIBATCH_EPISODES
 from ppo_cli.experiment.json_schema import schema_text
@@ -29,6 +27,8 @@ from ppo_cli.records.answers import Prompt
 from ppo_cli.records.events import EventHandler, ignore_events
 from ppo_cli.records.results import InitResult
 from ppo_cli.setup.goal_wording import hints
+from ppo_cli.setup.recipe_choices import RecipeChoices, chosen_experiment
+from ppo_cli.setup.recipes import load_recipe, unconfirmed_goal
 from ppo_cli.setup.user_dataset import notices_before_error, power_notices, split_user_dataset
 from ppo_cli.store.files import disk_errors, write_text
 
@@ -51,30 +51,11 @@ class PromptSource:
     """Share of the prompts that should go to evaluation."""
 
 
-def recipes() -> dict[str, Path]:
-    """The shipped configs by name; configs in folders below, such as `bad_rewards`, are no recipes."""
-    return {path.stem: path for path in sorted(templates_folder().glob("*.yaml"))}
+@dataclass(frozen=True, kw_only=True)
+class InitChoices(RecipeChoices):
+    """What a user puts in place of a recipe's parts."""
 
-
-def templates_folder() -> Path:
-    """The folder of the shipped configs: inside the package of a wheel, or beside the package in a checkout."""
-    package = Path(ppo_cli.__file__).parent
-    inside = package / "configs"
-    return inside if inside.is_dir() else package.parent / "configs"
-
-
-def load_recipe(name: str) -> LoadedExperiment:
-    """A shipped config.
-
-    Raises:
-        UsageError: there is none of this name.
-    """
-    known = recipes()
-    if name not in known:
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(known)}."
-        raise UsageError(f"no recipe '{name}'.", hint)
-    return load_experiment(known[name])
+    prompts: PromptSource | None = None
 
 
 def prompt_source(file: Path | None, dataset: str | None, share: float | None) -> PromptSource | None:
@@ -102,7 +83,7 @@ def init(
     folder: str | Path,
     *,
     goal: str | None = None,
-    prompts: PromptSource | None = None,
+    choices: InitChoices | None = None,
     force: bool = False,
     fetch_model: bool = True,
     on_event: EventHandler = ignore_events,
@@ -113,13 +94,13 @@ def init(
         recipe: one of `recipes()`.
         folder: created if missing; existing files are never overwritten without `force`.
         goal: what the model should learn, in place of the recipe's sentence.
-        prompts: to train and evaluate on, in place of the recipe's.
+        choices: prompts, start model, reward and primary measure, in place of the recipe's.
         force: overwrite.
         fetch_model: fetch the built-in start model now, so that training can start without a network.
         on_event: called with progress.
 
     Raises:
-        UsageError: no such recipe, an empty goal, or a file exists.
+        UsageError: no such recipe, an empty goal, a model, term or measure that there is not, or a file exists.
         PromptError: the user's own prompts cannot be used.
         ModelError: the built-in model cannot be fetched.
 
@@ -128,8 +109,9 @@ def init(
         >>> result.config
         'my-exp/experiment.yaml'
     """
-    folder = Path(folder)
-    loaded = load_recipe(recipe)
+    folder, choices = Path(folder), choices or InitChoices()
+    loaded, notices = chosen_experiment(load_recipe(recipe), choices)
+    prompts = choices.prompts
     if goal is not None and not goal.strip():
         raise UsageError("--goal is empty.", "Say in one plain sentence what the model should learn, or leave it out.")
     refuse_existing(loaded, folder, force)
@@ -137,7 +119,7 @@ def init(
     texts = {key: path.read_text(encoding="utf-8") for key, path in files.items()}
     values: dict[str, Any] = {key: f"{PROMPTS}/{name}" for key, name in _names(loaded).items()}
     values |= {"name": _name_for(folder) or recipe, "goal": goal or loaded.experiment.goal}
-    notices, counts = hints(values["goal"]), None
+    notices, counts = [*notices, *hints(values["goal"])], None
     if prompts is not None:
         sft_file = files.get("model.warm_start")
         sft = read_prompt_file(sft_file).prompts if sft_file else []
@@ -156,7 +138,10 @@ def init(
         write_text(folder / values[key], text)
     write_text(folder / SCHEMA_NAME, schema_text())
     write_text(folder / CONFIG_NAME, commented_yaml(loaded, values))
-    load_experiment(folder / CONFIG_NAME)  # raises if the written config does not load
+    written_experiment = load_experiment(folder / CONFIG_NAME).experiment  # raises if the written config does not load
+    eval_text = read_prompt_file(folder / values["prompts.eval"]).text
+    if (unmeasured := unconfirmed_goal(written_experiment, eval_text)) is not None:
+        notices[:0] = [f"{unmeasured.sentence}.", unmeasured.next_step]
 
     start = loaded.experiment.model.start
     if fetch_model and start.startswith("builtin:"):
@@ -169,6 +154,8 @@ def init(
         goal=values["goal"],
         prompts={Path(values[key]).name: text.count("\n") for key, text in texts.items()},
         model=start,
+        primary=loaded.experiment.evaluation.primary,
+        reward={name: term.weight for name, term in loaded.experiment.reward.terms.items()},
         split=counts,
         notices=tuple(notices),
     )

@@ -18,8 +18,9 @@ from pathlib import Path
 from ppo_cli.errors import IntegrityError, ModelError, UsageError
 from ppo_cli.experiment import freeze
 from ppo_cli.experiment.freeze import Lock
+from ppo_cli.experiment.measure_types import LmEval
 from ppo_cli.experiment.schema import Experiment
-from ppo_cli.experiment.term_types import Python
+from ppo_cli.experiment.term_types import Python, RewardTerm
 from ppo_cli.models.cache_dir import key_folders
 from ppo_cli.setup.resolve import with_start
 from ppo_cli.store.checkpoint_names import start_checkpoint
@@ -97,7 +98,7 @@ def mark_of(lock: Lock) -> str | None:
 
 
 def require_trusted_code(run: Run, *, trust_code: bool, opens_reward: bool) -> None:
-    """Checks that a command may run the code that a run brings: its start model's, and its reward's.
+    """Checks that a command may run the code that a run brings: its start model's, its measures', and its reward's.
 
     Args:
         run: verified against its lock.
@@ -125,9 +126,15 @@ def _code_of(run: Run, experiment: Experiment, *, opens_reward: bool) -> str:
     parts = []
     if experiment.model.trust_remote_code:
         parts.append(f"that of its start model {experiment.model.start} (model.trust_remote_code)")
+    named: dict[str, RewardTerm] = {
+        f"measure '{name}'": measure for name, measure in experiment.evaluation.measures.items()
+    }
     if opens_reward:
-        functions = [name for name, term in experiment.reward.terms.items() if isinstance(term, Python)]
-        parts += [f"its reward term '{name}' (Python, in {run.layout.inputs})" for name in functions]
+        named |= {f"reward term '{name}'": term for name, term in experiment.reward.terms.items()}
+    parts += [
+        f"its {words} (Python, in {run.layout.inputs})" for words, term in named.items() if isinstance(term, Python)
+    ]
+    parts += [f"its {words} (tasks of lm_eval)" for words, term in named.items() if isinstance(term, LmEval)]
     return " and ".join(parts)
 
 

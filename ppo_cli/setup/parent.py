@@ -11,7 +11,7 @@ from typing import Any
 
 from ppo_cli.errors import ConfigError
 from ppo_cli.experiment.digest import sha256_file
-from ppo_cli.experiment.freeze import REWARD_CONTENT, Lock, freeze
+from ppo_cli.experiment.freeze import MEASURE_CONTENT, REWARD_CONTENT, Lock, freeze
 from ppo_cli.experiment.load import LoadedExperiment
 from ppo_cli.experiment.schema import ROUNDS
 from ppo_cli.experiment.values import format_value
@@ -82,7 +82,7 @@ def check_parent_without_model(
 ) -> dict[str, Any]:
     """The same without any model: a start model of the same name or weights is assumed to be the parent's.
 
-    A reward that names files or models is assumed to be the parent's too; the run itself checks their content.
+    A reward, and measures, that name files or models are assumed to be the parent's too; the run itself checks them.
 
     Args:
         loaded: the config.
@@ -105,6 +105,10 @@ def check_parent_without_model(
         if REWARD_CONTENT in parent_lock.groups:
             content[REWARD_CONTENT] = parent_lock.groups[REWARD_CONTENT].values
             experiment = experiment.model_copy(update={"reward": parent_experiment.reward})
+        if MEASURE_CONTENT in parent_lock.groups:
+            content[MEASURE_CONTENT] = parent_lock.groups[MEASURE_CONTENT].values
+            measures = {"measures": parent_experiment.evaluation.measures}
+            experiment = experiment.model_copy(update={"evaluation": experiment.evaluation.model_copy(update=measures)})
     return check_parent(loaded, freeze(experiment, content, {}), parent, on_event)
 
 

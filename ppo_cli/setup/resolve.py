@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppo_cli.behaviours.label_answers import RULES
-from ppo_cli.behaviours.measures import require_measure
+from ppo_cli.behaviours.measures import require_primary
 from ppo_cli.errors import ConfigError, PromptError
 from ppo_cli.experiment import freeze
 from ppo_cli.experiment.digest import sha256_of
@@ -28,9 +28,10 @@ from ppo_cli.prompts.leakage import Overlap, overlaps
 from ppo_cli.prompts.prompt_files import read_prompt_file, require_different
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.events import EventHandler, Notice
+from ppo_cli.rewards.own_measures import OwnMeasures
 from ppo_cli.rewards.reward_function import CompositeReward
 from ppo_cli.rewards.scorer import InstructModel
-from ppo_cli.setup.reward_resources import build_reward
+from ppo_cli.setup.reward_resources import build_measures, build_reward, needs_no_resources
 from ppo_cli.setup.tokenized_prompts import TokenizedPrompts
 from ppo_cli.store.checkpoint_names import start_checkpoint
 
@@ -51,6 +52,8 @@ class ExperimentInputs:
     file_texts: Mapping[str, str]
     """The text of each prompt file as it was read, by the config key that names the file."""
     reward: CompositeReward
+    measures: OwnMeasures
+    """Those that the config names."""
     overlaps: list[Overlap]
     """Evaluation prompts that the policy may have learnt from."""
     notices: tuple[str, ...] = ()
@@ -105,7 +108,13 @@ def read_inputs(experiment: Experiment, runs_dir: str | Path | None = None) -> E
     start = start_checkpoint(experiment.model.start, Path(runs_dir or experiment.output))
     notices = [f"model.start: {experiment.model.start} is {start}."] if start != experiment.model.start else []
     experiment = with_start(experiment, start)
-    require_measure(experiment.evaluation.primary)
+    require_primary(experiment)
+    if experiment.evaluation.primary == "reward.absolute" and not needs_no_resources(experiment.reward):
+        raise ConfigError(
+            "evaluation.primary: reward.absolute is not known where a term runs code, a pattern, a model or a service, "
+            "or is normalised.",
+            "Name that term under evaluation.measures too, and take own.NAME.",
+        )
     reward = build_reward(experiment)
     train = read_prompt_file(Path(experiment.prompts.train), need_answers=experiment.reward.baseline == "written")
     reward.context.prompts = train.prompts
@@ -132,6 +141,7 @@ def read_inputs(experiment: Experiment, runs_dir: str | Path | None = None) -> E
         sft=sft,
         file_texts=texts,
         reward=reward,
+        measures=build_measures(experiment),
         overlaps=overlaps(evaluation.prompts, [*train.prompts, *sft]),
         notices=(*notices, *(f"{path}: {notice}" for path, file in files.items() for notice in file.notices)),
     )

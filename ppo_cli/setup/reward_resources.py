@@ -1,6 +1,6 @@
-"""What reward terms need from a command: models, a cache file, and digests of their files and models for the lock.
+"""What reward terms and measures need from a command: models, a cache file, and digests of both for the lock.
 
-A config's code is run, its models fetched and trained only when a reward is opened; commands that only read a run open
+A config's code is run, its models fetched and trained only when a term is opened; commands that only read a run open
 none.
 
 Not here: the terms (`rewards`), training a reward model (`engine.reward_model`).
@@ -15,11 +15,14 @@ from pathlib import Path
 
 from ppo_cli.errors import ConfigError, ModelError, PromptError, reason_of
 from ppo_cli.experiment.digest import sha256_file, sha256_of
-from ppo_cli.experiment.paths import term_files
+from ppo_cli.experiment.measure_types import LmEval
+from ppo_cli.experiment.paths import named_terms, term_files
 from ppo_cli.experiment.schema import Experiment, Reward
-from ppo_cli.experiment.term_types import Classifier, Preference, Python, RewardTerm
+from ppo_cli.experiment.schema_index import MEASURES, TERMS
+from ppo_cli.experiment.term_types import Classifier, Judge, Preference, Python, RewardTerm
 from ppo_cli.prompts.preference_pairs import read_pair_file
 from ppo_cli.records.events import EventHandler, Notice, ignore_events
+from ppo_cli.rewards.own_measures import OwnMeasures
 from ppo_cli.rewards.registry import SHIPPED
 from ppo_cli.rewards.reward_function import CompositeReward
 from ppo_cli.rewards.scaling import any_normalised
@@ -30,6 +33,17 @@ IDENTITY_FILES = ("*.safetensors", "*.json", "*.model", "*.txt", "*.jinja")
 
 def build_reward(experiment: Experiment) -> CompositeReward:
     """The reward of an experiment, not opened yet."""
+    return CompositeReward(experiment.reward, _context(experiment))
+
+
+def build_measures(experiment: Experiment) -> OwnMeasures:
+    """The measures that a config names, not opened yet; without those that score no answer."""
+    named = experiment.evaluation.measures
+    scored = {name: measure for name, measure in named.items() if not isinstance(measure, LmEval)}
+    return OwnMeasures(scored, _context(experiment))
+
+
+def _context(experiment: Experiment) -> RewardContext:
     context = RewardContext(device=experiment.device)
 
     def fetch(path: str, model: str, revision: str | None) -> Path:
@@ -44,7 +58,7 @@ def build_reward(experiment: Experiment) -> CompositeReward:
         return reward_model.train_reward_model(path, term, folder, choose_device(experiment.device), on_event)
 
     context.fetch_model, context.train_reward_model = fetch, train_reward_model
-    return CompositeReward(experiment.reward, context)
+    return context
 
 
 def open_terms(reward: CompositeReward, on_event: EventHandler, cache: Path | None = None) -> None:
@@ -66,6 +80,16 @@ def open_terms(reward: CompositeReward, on_event: EventHandler, cache: Path | No
         on_event(Notice(text=text, level="warning"))
 
 
+def open_measures(measures: OwnMeasures, on_event: EventHandler) -> None:
+    """Makes every measure of a config ready.
+
+    Raises:
+        UsageError: a function, a model or a file cannot be used.
+    """
+    measures.context.on_event = on_event
+    measures.open()
+
+
 def needs_no_resources(reward: Reward) -> bool:
     """Whether an answer can be scored without code, patterns, models or services of the config, and without a scale."""
     terms = reward.terms.values()
@@ -74,47 +98,52 @@ def needs_no_resources(reward: Reward) -> bool:
 
 
 def pin_revisions(experiment: Experiment) -> Experiment:
-    """The same experiment with every classifier pinned to its present commit."""
-    terms = {name: _pinned(name, term) for name, term in experiment.reward.terms.items()}
-    reward = experiment.reward.model_copy(update={"terms": terms})
-    return experiment.model_copy(update={"reward": reward})
+    """The same experiment with every model that a reward term or a measure loads pinned to its present commit."""
+    reward, evaluation = experiment.reward, experiment.evaluation
+    terms = {name: _pinned(f"{TERMS}.{name}", term) for name, term in reward.terms.items()}
+    measures = {name: _pinned(f"{MEASURES}.{name}", measure) for name, measure in evaluation.measures.items()}
+    return experiment.model_copy(
+        update={
+            "reward": reward.model_copy(update={"terms": terms}),
+            "evaluation": evaluation.model_copy(update={"measures": measures}),
+        }
+    )
 
 
 @dataclass(frozen=True)
 class RewardFile:
-    """A file that a reward term names, read once."""
+    """A file that a reward term or a measure names, read once."""
 
     copy: str
     """Path of its copy, inside a run folder."""
     text: str
 
 
-def read_reward_files(experiment: Experiment) -> dict[str, RewardFile]:
-    """The files that reward terms name, by the config key that names them.
+def read_term_files(experiment: Experiment) -> dict[str, RewardFile]:
+    """The files that reward terms and measures name, by the config key that names them.
 
     Raises:
         UsageError: one cannot be read.
     """
     return {
-        key: RewardFile(copy=f"inputs/reward-{name}/{_copy_name(term, file)}", text=_text_of(term, key, file))
-        for name, term in experiment.reward.terms.items()
-        for key, file in term_files(name, term).items()
+        key: RewardFile(copy=f"inputs/{_folder(path)}/{_copy_name(term, file)}", text=_text_of(term, key, file))
+        for path, term in named_terms(experiment).items()
+        for key, file in term_files(path, term).items()
     }
 
 
-def reward_content(experiment: Experiment, files: Mapping[str, RewardFile]) -> dict[str, str]:
-    """Digests of the files and models that reward terms name, by key path.
+def term_content(experiment: Experiment, files: Mapping[str, RewardFile]) -> dict[str, str]:
+    """Digests of the files and models that reward terms and measures name, by key path.
 
     Args:
         experiment: whose terms these are.
-        files: as `read_reward_files` read them.
+        files: as `read_term_files` read them.
 
     Raises:
         UsageError: the code of an installed module or a model cannot be read.
     """
     content = {key: sha256_of(file.text) for key, file in files.items()}
-    for name, term in experiment.reward.terms.items():
-        path = f"reward.terms.{name}"
+    for path, term in named_terms(experiment).items():
         match term:
             case Python() if f"{path}.function" not in files:
                 from ppo_cli.rewards.python_function import source_of
@@ -123,10 +152,18 @@ def reward_content(experiment: Experiment, files: Mapping[str, RewardFile]) -> d
                 content[f"{path}.function"] = sha256_of(read_text(f"{path}.function", module))
             case Preference() if term.base:
                 content[f"{path}.base"] = _identity(_fetched(f"{path}.base", term.base, None))
-            case Classifier():
+            case LmEval() if term.tasks_folder is not None:
+                content[f"{path}.tasks_folder"] = _content_of(Path(term.tasks_folder))
+            case Classifier() | Judge(endpoint=None):
                 folder = _fetched(f"{path}.model", term.model, term.revision)
                 content[f"{path}.model"] = _identity(folder)
     return content
+
+
+def _folder(path: str) -> str:
+    """The folder of a run's copies of the files of a term or measure."""
+    group, _, name = path.rpartition(".")
+    return f"{'reward' if group == TERMS else 'measure'}-{name}"
 
 
 def _copy_name(term: RewardTerm, file: Path) -> str:
@@ -158,12 +195,14 @@ def read_text(path: str, file: Path) -> str:
         raise ConfigError(f"{path}: {file} cannot be read: {reason_of(error)}.", "Check the path.") from None
 
 
-def _pinned(name: str, term: RewardTerm) -> RewardTerm:
-    if not isinstance(term, Classifier) or Path(term.model).is_dir():
+def _pinned(path: str, term: RewardTerm) -> RewardTerm:
+    if not isinstance(term, Classifier | Judge) or Path(term.model).is_dir():
+        return term
+    if isinstance(term, Judge) and (term.endpoint is not None or term.model.startswith("builtin:")):
         return term
     from ppo_cli.models.model_source import resolve
 
-    with _under(f"reward.terms.{name}.model"):
+    with _under(f"{path}.model"):
         revision = resolve(term.model, term.revision).revision
     return term.model_copy(update={"revision": revision})
 
@@ -189,6 +228,12 @@ def _under(path: str) -> Iterator[None]:
     except ModelError as error:
         message = error.message.replace("model.start", path).replace("model.revision", path)
         raise type(error)(message, error.next_step) from None
+
+
+def _content_of(folder: Path) -> str:
+    """Digest over every file below a folder."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
+    return sha256_of({file.relative_to(folder).as_posix(): sha256_file(file) for file in files})
 
 
 def _identity(folder: Path) -> str:

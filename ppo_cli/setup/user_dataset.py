@@ -82,21 +82,8 @@ def split_user_dataset(
     Raises:
         PromptError: the file cannot be used, or cannot be split.
     """
-    standard = source_rows(source, SPLITS)
-    total = len(standard.rows)
-    if not total:
-        raise PromptError(f"{source} holds no prompts.", "Write a heading with `prompt`, and one prompt per line.")
-    notices = list(standard.notices)
-    rows = [(where, _stripped(row)) for where, row in standard.rows]
-    filled = [(where, row) for where, row in rows if row.get("prompt")]
-    if not filled:
-        raise PromptError(f"{source}: none of its {total} rows has a prompt.", "Fill the column `prompt`.")
-    if not _ids_are_usable(filled):
-        filled = [(where, {**row, "id": None}) for where, row in filled]
-        notices.append("Ids are missing or not unique, so the prompts get new numbers as ids.")
-    name = slug(Path(source.removeprefix(HUB)).name.partition(".")[0])
-    prompts = as_prompts(numbered(filled, name), source, need_answers=need_answers)
-    notices += markup_notices(prompts)
+    read = read_user_prompts(source, need_answers=need_answers)
+    prompts, total, notices = read.prompts, read.rows, read.notices
     once, contradicting = _without_duplicates(prompts)
     if contradicting:
         notices.append(
@@ -111,10 +98,10 @@ def split_user_dataset(
             f"Of {asked} evaluation prompts asked for, {len(parts.evaluation)} could be separated: the others are "
             "variants of one another, or similar to the warm start's prompts, and stay in training."
         )
-    dropped = {EMPTY: total - len(filled), REPEATED: len(prompts) - len(once), BEYOND: len(once) - len(used)}
+    dropped = {EMPTY: total - len(prompts), REPEATED: len(prompts) - len(once), BEYOND: len(once) - len(used)}
     counts = SplitCounts(
         source=source,
-        format=standard.format,
+        format=read.format,
         rows=total,
         dropped=tuple((why, count) for why, count in dropped.items() if count),
         train=len(parts.train),
@@ -123,6 +110,46 @@ def split_user_dataset(
         largest_group=parts.largest,
     )
     return SplitDataset(train=parts.train, evaluation=parts.evaluation, counts=counts, notices=tuple(notices))
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserPrompts:
+    """The prompts of a user's own file, and what was seen in it."""
+
+    prompts: list[Prompt]
+    rows: int
+    """Those without a prompt included, which are left out."""
+    format: str
+    notices: list[str]
+
+
+def read_user_prompts(source: str, *, need_answers: bool = False) -> UserPrompts:
+    """Reads a user's own prompts, without rows that have none, and with new ids where theirs cannot be used.
+
+    Args:
+        source: a file of any form, or hf:NAME[:SPLIT].
+        need_answers: every row must have an `answer`.
+
+    Raises:
+        PromptError: it cannot be read, or holds no prompt.
+    """
+    standard = source_rows(source, SPLITS)
+    total = len(standard.rows)
+    if not total:
+        raise PromptError(f"{source} holds no prompts.", "Write a heading with `prompt`, and one prompt per line.")
+    notices = list(standard.notices)
+    rows = [(where, _stripped(row)) for where, row in standard.rows]
+    filled = [(where, row) for where, row in rows if row.get("prompt")]
+    if not filled:
+        raise PromptError(f"{source}: none of its {total} rows has a prompt.", "Fill the column `prompt`.")
+    if not _ids_are_usable(filled):
+        filled = [(where, {**row, "id": None}) for where, row in filled]
+        notices.append("Ids are missing or not unique, so the prompts get new numbers as ids.")
+    name = slug(Path(source.removeprefix(HUB)).name.partition(".")[0])
+    prompts = as_prompts(numbered(filled, name), source, need_answers=need_answers)
+    return UserPrompts(
+        prompts=prompts, rows=total, format=standard.format, notices=[*notices, *markup_notices(prompts)]
+    )
 
 
 def power_notices(evaluation: Sequence[Prompt], settings: Evaluation) -> list[str]:

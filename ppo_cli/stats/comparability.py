@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ppo_cli.experiment.digest import sha256_of
-from ppo_cli.experiment.freeze import REWARD_CONTENT, Lock
+from ppo_cli.experiment.freeze import MEASURE_CONTENT, MEASURES, REWARD_CONTENT, Lock
 from ppo_cli.records.comparisons import variables
 
 MUST_AGREE = {
@@ -35,7 +35,7 @@ RESCORED = ("behaviours",)
 FIRST = ("start_model", "warm_start", "reward")
 """Groups that are named before other treatments: the start model, which is the reference too, and the reward."""
 
-NOTED = ("goal", "analysis")
+NOTED = ("goal", "analysis", MEASURES, MEASURE_CONTENT)
 """Groups that change no number of a run: the earlier run's values apply, and a difference is shown."""
 
 DECLARED = "joint_treatment"
@@ -190,6 +190,20 @@ def _by_content(lock: Lock, group: str) -> dict[str, Any]:
         else value
         for key, value in group_values(lock, group).items()
     }
+
+
+def same_measure(a: Lock, b: Lock, path: str) -> bool:
+    """Whether two runs give an own measure of a config in the same way, by its key path, files and models included."""
+    of_a, of_b = (
+        {
+            (group, key): value
+            for group in (MEASURES, MEASURE_CONTENT)
+            for key, value in group_values(lock, group).items()
+            if key.startswith(f"{path}.")
+        }
+        for lock in (a, b)
+    )
+    return of_a == of_b
 
 
 def _same_prompts_seen(a: Lock, b: Lock, allowed: Collection[str]) -> bool:

@@ -19,6 +19,7 @@ from ppo_cli.records.reasoning import after_reasoning
 from ppo_cli.stats.corpus_metrics import CORPORA
 from ppo_cli.stats.intervals import PairedResult, minimum_detectable, paired_difference, why_no_value
 from ppo_cli.stats.label_matrix import Floats, LabelMatrix, common_matrices, pool_seeds
+from ppo_cli.stats.second_judge import second_judge_agreement
 from ppo_cli.stats.significance import benjamini_hochberg, holm
 
 ALPHA = 0.05
@@ -85,7 +86,7 @@ def compare_groups(
 
     by_name = {measure.name: measure for measure in measures}
     main = by_name[primary]
-    by_name[primary] = replace(main, equivalence_margin=smallest_effect / 100 if main.unit == "%" else smallest_effect)
+    by_name[primary] = with_margin(main, smallest_effect)
     results = {name: paired_difference(measure, arm_a, arm_b) for name, measure in by_name.items()}
 
     tested = [name for name, paired in results.items() if paired and name != primary and not _is_info(by_name[name])]
@@ -109,7 +110,13 @@ def compare_groups(
         expected_flip_rate=expected_flip_rate(table_a.labels.get(rate_label)),
         prompts=len(table_a.prompt_ids),
         samples_per_prompt=len(arm_a[0].texts[0]) if table_a.prompt_ids else 0,
+        second_judge=second_judge_agreement(table_a, table_b),
     )
+
+
+def with_margin(primary: Measure, smallest_effect: float) -> Measure:
+    """The primary measure with the config's smallest change that matters, in percentage points for shares."""
+    return replace(primary, equivalence_margin=smallest_effect / (100 if primary.unit == "%" else 1))
 
 
 def flip_label(primary: Measure) -> str:

@@ -57,6 +57,8 @@ NEWCOMBE_BELOW = 200
 """With fewer prompts the t interval of a difference of yes/no answers is too short."""
 REASONS = {"all": "refuses every prompt", "none": "refuses no prompt"}
 """Why a policy has no d′: all its answers are on one side, so it tells no two kinds of prompt apart."""
+UNREAD = "a language that this rule does not read"
+"""Why a policy has no value of any measure of a rule: too many answers are not read by it."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,11 @@ def why_no_value(measure: Measure, *seeds: LabelMatrix) -> str | None:
     """Why an arm has data for a measure and yet no value; None for any other measure."""
     if measure.statistic in corpus_metrics.CORPORA:
         return None
-    constant = _statistics_of_runs(measure, seeds).constant()
+    statistics = _statistics_of_runs(measure, seeds)
+    if statistics.unread is not None and len(statistics.values):
+        count, answers = statistics.unread
+        return f"has {count} of {answers} answers in {UNREAD}"
+    constant = statistics.constant()
     return None if constant is None else REASONS[constant]
 
 
@@ -143,8 +149,8 @@ def paired_difference(
     answers = answers_per_prompt(measure, a, arm_a, arm_b)
     if a.is_mean:
         error, freedom = mean_error(gap, a.clusters)
-        shares = kind_of_prompt((a.values[:, 0], b.values[:, 0]), answers, a.clusters)
-        if _takes_score_interval(measure, error, len(gap), answers):
+        shares = kind_of_prompt((a.values[:, 0], b.values[:, 0]), answers, a.clusters, a.weights)
+        if a.weights is not None or _takes_score_interval(measure, error, len(gap), answers):
             outer, inner = (rate_difference(shares, level).interval for level in LEVELS)
             error = max(error, _error_of(outer)) if len(gap) > 1 else error
         else:
@@ -154,12 +160,12 @@ def paired_difference(
         weights = bootstrap_weights(a, stream_of(measure))
         differences = b.at(weights) - a.at(weights)
         error = float(np.nanstd(differences, ddof=1))
-        if kinds is not None and kinds.has_few_rare_answers:
+        if kinds is not None and (a.weights is not None or kinds.has_few_rare_answers):
             outer, inner = (kinds.interval(level) for level in LEVELS)
             error = max(error, _error_of(outer))
         else:
             outer, inner = (bootstrap_interval(differences, smallest_stratum(a), level) for level in LEVELS)
-    alone = a.clusters is None and len(arm_a) == len(arm_b) == 1
+    alone = a.clusters is None and a.weights is None and len(arm_a) == len(arm_b) == 1
     is_single = a.is_mean and answers is not None and alone and bool((answers == 1).all())
     p_value = mcnemar(a.values[:, 0], b.values[:, 0]) if is_single else swap_test(a, b, stream_of(measure))
     return _result((value_a, value_b), outer, inner, error, p_value, gap)
@@ -269,7 +275,12 @@ def _statistics_of_runs(measure: Measure, seeds: Sequence[LabelMatrix]) -> Promp
         return per_seed[0]
     common = set.intersection(*(set(statistics.prompt_ids) for statistics in per_seed))
     kept = [statistics.only(common) for statistics in per_seed]
-    return replace(kept[0], values=np.mean([statistics.values for statistics in kept], axis=0))
+    unread = [statistics.unread for statistics in kept if statistics.unread is not None]
+    return replace(
+        kept[0],
+        values=np.mean([statistics.values for statistics in kept], axis=0),
+        unread=(sum(count for count, _ in unread), sum(answers for _, answers in unread)) if unread else None,
+    )
 
 
 def _in_common(a: PromptStatistics, b: PromptStatistics) -> tuple[PromptStatistics, PromptStatistics]:

@@ -31,6 +31,8 @@ class LabelMatrix:
     """[prompts][samples]."""
     clusters: tuple[str, ...] | None = None
     """Which prompts vary together, by name [prompts]; None takes each prompt alone."""
+    weights: tuple[float, ...] | None = None
+    """How many prompts each of a sample stands for [prompts]; None where all stand for as many."""
 
     def rows_of(self, measure: Measure) -> NDArray[np.intp]:
         """The indices of the prompts that a measure is about."""
@@ -53,6 +55,7 @@ class LabelMatrix:
             labels={name: array[rows] for name, array in self.labels.items()},
             texts=tuple(self.texts[row] for row in rows),
             clusters=None if self.clusters is None else tuple(self.clusters[row] for row in rows),
+            weights=None if self.weights is None else tuple(self.weights[row] for row in rows),
         )
 
     def clustered(self, by: Literal["category", "pair_id"] | None, prompts: Mapping[str, Prompt]) -> LabelMatrix:

@@ -55,10 +55,19 @@ class PromptStatistics:
     """Of a statistic that is made from two rates."""
     clusters: NDArray[np.intp] | None = None
     """The cluster of each row, where prompts vary together; they are resampled and swapped as one."""
+    unread: tuple[int, int] | None = None
+    """Answers in a language that the rule does not read, and all answers, where they are too many for a value."""
+    weights: Floats | None = None
+    """How many prompts each row stands for, with a mean of 1 [prompts]; None where all stand for as many."""
+
+    @property
+    def weighted(self) -> Floats:
+        """The values, each row times its weight."""
+        return self.values if self.weights is None else self.values * self.weights[:, None]
 
     def at(self, weights: Floats) -> Floats:
         """The statistic for each row of prompt weights [draws, prompts]."""
-        return self.combine(weights @ self.values)
+        return self.combine(weights @ self.weighted)
 
     def value(self) -> float | None:
         """The statistic of all prompts, each counted once; None without data, or where it has no meaning."""
@@ -68,14 +77,14 @@ class PromptStatistics:
 
     def limit(self) -> float | None:
         """The same, with the finite number that the log-linear correction gives where it has no meaning."""
-        if not len(self.values):
+        if not len(self.values) or self.unread is not None:
             return None
         result = float(self.at(np.ones((1, len(self.values))))[0])
         return result if np.isfinite(result) else None
 
     def constant(self) -> Literal["all", "none"] | None:
         """Whether all answers, or none, have the label of a statistic that tells two kinds of prompt apart."""
-        if self.two_rates is None or not self.two_rates.needs_both_answers or not len(self.values):
+        if self.two_rates is None or not self.two_rates.needs_both_answers or not len(self.values) or self.unread:
             return None
         with_label, kind, other_with_label, other_kind = self.values.sum(axis=0)
         if not kind or not other_kind or 0 < with_label + other_with_label < kind + other_kind:
@@ -90,10 +99,19 @@ class PromptStatistics:
         """The same for these prompts alone."""
         keep = np.array([prompt in prompt_ids for prompt in self.prompt_ids], dtype=bool)
         kept_ids = tuple(prompt for prompt in self.prompt_ids if prompt in prompt_ids)
-        clusters = None if self.clusters is None else self.clusters[keep]
-        return replace(self, values=self.values[keep], prompt_ids=kept_ids, strata=self.strata[keep], clusters=clusters)
+        return replace(
+            self,
+            values=self.values[keep],
+            prompt_ids=kept_ids,
+            strata=self.strata[keep],
+            clusters=None if self.clusters is None else self.clusters[keep],
+            weights=None if self.weights is None else _mean_one(self.weights[keep]),
+        )
 
 
+MAX_UNREAD_SHARE = 0.03
+"""Share of answers in languages that a rule does not read above which a measure of that rule has no value. Up to it the
+value is off by at most 3 points for that reason."""
 SEPARATION = TwoRates((1.0, -1.0), on_z_scale=True, needs_both_answers=True)
 BIAS = TwoRates((0.5, 0.5), on_z_scale=True)
 SELECTIVITY = TwoRates((1.0, -1.0), on_z_scale=False)
@@ -107,6 +125,10 @@ def prompt_statistics(measure: Measure, matrix: LabelMatrix) -> PromptStatistics
         matrix: labels of one policy.
     """
     rows = matrix.rows_of(measure)
+    return replace(_statistics(measure, matrix, rows), unread=_unread_answers(measure, matrix, rows))
+
+
+def _statistics(measure: Measure, matrix: LabelMatrix, rows: NDArray[np.intp]) -> PromptStatistics:
     data = matrix.labels.get(measure.label, np.full((len(matrix.prompt_ids), 1), np.nan))[rows]
     if measure.statistic in ("separation", "bias"):
         expects = np.array([matrix.expects[row] for row in rows], dtype=str)
@@ -145,6 +167,13 @@ def prompt_statistics(measure: Measure, matrix: LabelMatrix) -> PromptStatistics
     return _build(matrix, rows, values, _quotient, is_mean=True)
 
 
+def _unread_answers(measure: Measure, matrix: LabelMatrix, rows: NDArray[np.intp]) -> tuple[int, int] | None:
+    """How many answers the rule does not read, of all; None where they are few."""
+    unread = matrix.labels.get(measure.unread_label or "", np.zeros((len(matrix.prompt_ids), 0)))[rows]
+    count, answers = int(np.nansum(unread)), int(np.isfinite(unread).sum())
+    return (count, answers) if count > MAX_UNREAD_SHARE * answers else None
+
+
 def _build(
     matrix: LabelMatrix,
     rows: NDArray[np.intp],
@@ -159,7 +188,12 @@ def _build(
     strata = np.zeros(len(rows), dtype=np.intp) if strata is None else strata
     ids = tuple(matrix.prompt_ids[row] for row in rows[known])
     clusters = None if matrix.clusters is None else cluster_numbers(matrix.clusters)[rows[known]]
-    return PromptStatistics(values[known], combine, ids, strata[known], is_mean, clusters=clusters)
+    weights = None if matrix.weights is None else _mean_one(np.array(matrix.weights)[rows[known]])
+    return PromptStatistics(values[known], combine, ids, strata[known], is_mean, clusters=clusters, weights=weights)
+
+
+def _mean_one(weights: Floats) -> Floats:
+    return weights / weights.mean() if len(weights) else weights
 
 
 def quotient(above: Floats, below: Floats) -> Floats:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ppo_cli.experiment.digest import sha256_of
-from ppo_cli.experiment.freeze import CONFIG_GROUPS, REWARD_CONTENT, Lock
+from ppo_cli.experiment.freeze import CONFIG_GROUPS, MEASURE_CONTENT, REWARD_CONTENT, Lock
 from ppo_cli.experiment.schema import ROUNDS
 from ppo_cli.stats.comparability import differences, group_differences, group_values
 
@@ -29,7 +29,7 @@ DECLARING_KEYS = ("round", "joint_treatment")
 def changed_keys(parent: Lock, child: Lock) -> dict[str, tuple[Any, Any]]:
     """Every key that differs, {key: (value of the parent, value of the child)}; prompt rows by count and digest."""
     changed: dict[str, tuple[Any, Any]] = {}
-    for group in (*CONFIG_GROUPS, REWARD_CONTENT):
+    for group in (*CONFIG_GROUPS, REWARD_CONTENT, MEASURE_CONTENT):
         changed |= group_differences(parent, child, group)
     for group, key in SETS.items():
         old, new = _rows(group_values(parent, group)), _rows(group_values(child, group))

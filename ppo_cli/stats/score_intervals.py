@@ -54,12 +54,20 @@ class KindOfPrompt:
     """Per policy the share of each prompt's answers [prompts]."""
     size: float
     """Effective number of answers of one policy."""
+    weights: Floats | None = None
+    """How many prompts each stands for [prompts]; None where all stand for as many."""
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """The rate of each policy."""
+        if self.weights is None:
+            return tuple(float(shares.mean()) for shares in self.shares)
+        return tuple(float(np.average(shares, weights=self.weights)) for shares in self.shares)
 
     @property
     def has_few_rare_answers(self) -> bool:
         """Whether a policy has the label so seldom, or lacks it so seldom, that a bootstrap is too short."""
-        rates = [float(shares.mean()) for shares in self.shares]
-        return any(min(rate, 1 - rate) * len(self.shares[0]) < FEW_RARE for rate in rates)
+        return any(min(rate, 1 - rate) * len(self.shares[0]) < FEW_RARE for rate in self.rates)
 
 
 @dataclass(frozen=True)
@@ -122,10 +130,22 @@ def _size_without_clusters(shares: Sequence[Floats], answers: Floats | None) -> 
 
 
 def kind_of_prompt(
-    shares: Sequence[Floats], answers: Floats | None = None, clusters: NDArray[np.intp] | None = None
+    shares: Sequence[Floats],
+    answers: Floats | None = None,
+    clusters: NDArray[np.intp] | None = None,
+    weights: Floats | None = None,
 ) -> KindOfPrompt:
-    """The shares on one kind of prompt with their effective size; arguments as for `effective_size`."""
-    return KindOfPrompt(tuple(shares), effective_size(shares, answers, clusters))
+    """The shares on one kind of prompt with their effective size; arguments as for `effective_size`.
+
+    Unequal weights make that size smaller, by (sum of w)² / (n times the sum of w²) (Kish 1965).
+    """
+    size = effective_size(shares, answers, clusters)
+    return KindOfPrompt(tuple(shares), size if weights is None else size * kish_share(weights), weights)
+
+
+def kish_share(weights: Floats) -> float:
+    """What an effective number of answers is multiplied by because they stand for unequal numbers of others."""
+    return float(weights.sum() ** 2 / (len(weights) * (weights**2).sum())) if len(weights) else 1.0
 
 
 def answers_per_prompt(measure: Measure, statistics: PromptStatistics, *arms: Sequence[LabelMatrix]) -> Floats | None:
@@ -163,6 +183,7 @@ def two_kinds(*policies: PromptStatistics, answers: Floats | None) -> TwoKinds |
             [policy.values[rows, column] for policy in policies],
             answers[rows],
             None if clusters is None else clusters[rows],
+            None if policies[0].weights is None else policies[0].weights[rows],
         )
         for column, rows in zip((0, 2), policies[0].kinds(), strict=True)
     )
@@ -173,7 +194,7 @@ def two_kinds(*policies: PromptStatistics, answers: Floats | None) -> TwoKinds |
 
 def rate(kind: KindOfPrompt, level: float, scale: Callable[[float], float] = float) -> AsymmetricInterval:
     """The rate of one policy on a scale, such as z."""
-    share = float(kind.shares[0].mean())
+    (share,) = kind.rates
     low, high = (scale(end) for end in wilson(share, kind.size, level))
     return AsymmetricInterval(scale(share), max(0.0, scale(share) - low), max(0.0, high - scale(share)))
 
@@ -186,8 +207,8 @@ def rate_difference(kind: KindOfPrompt, level: float, scale: Callable[[float], f
         level: of the interval.
         scale: of the rates; they are subtracted on it.
     """
-    a, b = (rate(KindOfPrompt((shares,), kind.size), level, scale) for shares in kind.shares)
-    together = _correlation(*kind.shares)
+    a, b = (rate(KindOfPrompt((shares,), kind.size, kind.weights), level, scale) for shares in kind.shares)
+    together = _correlation(kind.shares[0], kind.shares[1], kind.weights)
     below = b.below**2 - 2 * together * b.below * a.above + a.above**2
     above = b.above**2 - 2 * together * b.above * a.below + a.below**2
     return AsymmetricInterval(b.value - a.value, math.sqrt(max(0.0, below)), math.sqrt(max(0.0, above)))
@@ -208,13 +229,14 @@ def z_of_rate(prompts: int) -> Callable[[float], float]:
     return lambda share: float(ndtri((share * prompts + 0.5) / (prompts + 1)))
 
 
-def _correlation(before: Floats, after: Floats) -> float:
+def _correlation(before: Floats, after: Floats, weights: Floats | None = None) -> float:
     """The correlation of two policies' shares over prompts; one above 0 is corrected for continuity, as in Newcombe's.
 
     Without it, two policies that differ on no prompt of a few would have an interval without width.
     """
-    together = float(np.mean((before - before.mean()) * (after - after.mean())))
+    from_means = [shares - np.average(shares, weights=weights) for shares in (before, after)]
+    together = float(np.average(from_means[0] * from_means[1], weights=weights))
     if together > 0:
         together = max(0.0, together - 1 / (2 * len(before)))
-    spread = float(before.std() * after.std())
+    spread = math.prod(math.sqrt(np.average(part**2, weights=weights)) for part in from_means)
     return together / spread if spread > TINY else 0.0

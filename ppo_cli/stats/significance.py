@@ -18,8 +18,8 @@ def swap_test(a: PromptStatistics, b: PromptStatistics, owner: str) -> float:
     observed = abs(float((b.value() or 0.0) - (a.value() or 0.0)))
     if np.array_equal(a.values, b.values):
         return 1.0
-    exchanged = swaps_of(a, owner, DRAWS) @ (b.values - a.values)
-    swapped_a, swapped_b = a.values.sum(axis=0) + exchanged, b.values.sum(axis=0) - exchanged
+    exchanged = swaps_of(a, owner, DRAWS) @ (b.weighted - a.weighted)
+    swapped_a, swapped_b = a.weighted.sum(axis=0) + exchanged, b.weighted.sum(axis=0) - exchanged
     differences = np.abs(a.combine(swapped_b) - a.combine(swapped_a))
     return float((1 + (differences >= observed - TIE).sum()) / (DRAWS + 1))
 

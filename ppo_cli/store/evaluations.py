@@ -5,7 +5,10 @@
 Samples are a model's answers; scores are the labels that one version of the rules gives them. So a better rule
 scores an old run again without generating. An evaluation without summary.json is not complete. While one is being
 sampled, .sampling is locked, and partial_samples.jsonl holds the answers so far, one row per answer, so that a killed
-one continues from there.
+one continues from there; measure_cache.jsonl holds what services said of them.
+
+Where a second judge labelled the answers too, its label is in the scores and its version is `second_judge` in
+summary.json; the name of the scores does not depend on it. An evaluation without it is as whole as one with it.
 
 summary.json says what was evaluated (`of`: the run's lock, step, checkpoint, prompts, number of answers) and has a
 digest of itself. That is evidence against accidents and careless editing, not a signature.
@@ -15,6 +18,7 @@ Not here: generating, scoring.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +31,7 @@ from ppo_cli.experiment.digest import canonical_json, sha256_file, sha256_of
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.measures import Estimate, LabelledAnswer, Sample
 from ppo_cli.records.program import command
+from ppo_cli.records.second_judge import SECOND_JUDGE, SECOND_LABEL
 from ppo_cli.store.answer_rows import sample_from_row, sample_to_row
 from ppo_cli.store.files import (
     append_lines,
@@ -44,6 +49,7 @@ from ppo_cli.store.run_lock import RunLock
 SAMPLES = "samples.jsonl"
 SUMMARY = "summary.json"
 PARTIAL_SAMPLES = "partial_samples.jsonl"
+MEASURE_CACHE = "measure_cache.jsonl"
 SAMPLING_LOCK = ".sampling"
 DIGEST = "sha256"
 """Field of summary.json: digest over all its others."""
@@ -191,7 +197,8 @@ def write_evaluation(
     write_text(folder / SAMPLES, _rows([sample_to_row(sample) for sample in samples]))
     write_scores(folder, labelled, estimates, rules_version, about)
     with disk_errors(folder):
-        (folder / PARTIAL_SAMPLES).unlink(missing_ok=True)
+        for needed_no_more in (PARTIAL_SAMPLES, MEASURE_CACHE):
+            (folder / needed_no_more).unlink(missing_ok=True)
 
 
 def write_scores(
@@ -225,6 +232,7 @@ def write_scores(
         **about,
         "of": {**about.get("of", {}), "prompts": prompts_digest(prompts.values()), "answers": len(labelled)},
         "rules": rules_version,
+        **({"second_judge": SECOND_JUDGE} if labelled and SECOND_LABEL in labelled[0].labels else {}),
         "measures": {estimate.name: _measure(estimate) for estimate in estimates},
         "files": {file.name: sha256_file(file) for file in (folder / SAMPLES, scores)},
     }
@@ -236,7 +244,25 @@ def write_scores(
 
 def about_of(summary: Mapping[str, Any]) -> dict[str, Any]:
     """A summary without its scores: what was evaluated, with which prompts and settings."""
-    return {name: value for name, value in summary.items() if name not in ("rules", "measures", "files", DIGEST)}
+    scored = ("rules", "second_judge", "measures", "files", DIGEST)
+    return {name: value for name, value in summary.items() if name not in scored}
+
+
+def read_second_labels(folder: Path, summary: Mapping[str, Any]) -> dict[tuple[str, int], float] | None:
+    """The second judge's label of each answer, by prompt id and sample; None where its present version gave none.
+
+    Args:
+        folder: of the evaluation.
+        summary: of it; scores that are not those that it names are not used.
+    """
+    scores = next((folder / str(name) for name in summary.get("files", {}) if str(name).startswith("scores.")), None)
+    if summary.get("second_judge") != SECOND_JUDGE or scores is None or not scores.is_file():
+        return None
+    content = scores.read_bytes()
+    if hashlib.sha256(content).hexdigest() != summary["files"][scores.name]:
+        return None
+    rows = map(json.loads, content.splitlines())
+    return {(row["prompt_id"], row["sample"]): row[SECOND_LABEL] for row in rows if SECOND_LABEL in row}
 
 
 def prompts_digest(prompts: Iterable[Prompt]) -> str:

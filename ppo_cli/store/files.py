@@ -10,7 +10,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,18 @@ def may_write(folder: Path) -> bool:
     """Whether a folder, or the nearest one above it that exists, may be written."""
     existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     return os.access(existing, os.W_OK | os.X_OK)
+
+
+def make_runs_folder(folder: Path) -> None:
+    """Makes the folder of the run folders, with a .gitignore that keeps runs out of a repository.
+
+    A folder that is there stays as it is.
+    """
+    if folder.exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError), (folder / ".gitignore").open("x", encoding="utf-8") as file:
+        file.write("*\n")
 
 
 def require_no_link(*paths: Path) -> None:

@@ -10,7 +10,7 @@
       checkpoints/step-000010/   plain Hugging Face files + state/
       eval/step-000010/     samples.jsonl  scores.<rules>.jsonl  summary.json (written last: complete)
       alarms.json           alarms of every evaluation, and the next change to try
-      labels.jsonl          human labels, one row per label
+      labels.jsonl          human labels, one row per label   label_design.json   how their prompts were chosen
       reward_cache.0.jsonl  scores of reward services, one file per process
       tracking/             what trackers write on this machine
       reports/              HTML pages, seed noise         .running         locked while a process works on the run
@@ -120,6 +120,10 @@ class RunLayout:
         return self.root / "labels.jsonl"
 
     @property
+    def label_design(self) -> Path:
+        return self.root / "label_design.json"
+
+    @property
     def tracking(self) -> Path:
         return self.root / "tracking"
 
@@ -133,7 +137,7 @@ def own_paths(layout: RunLayout) -> list[Path]:
 
     No link is followed.
     """
-    files = ("run.json", "freeze.lock", CONFIG, ".running", "provenance.json", "alarms.json", "labels.jsonl")
+    files = ("run.json", "freeze.lock", CONFIG, ".running", "provenance.json", "alarms.json", "label_design.json")
     records = [path for path in layout.root.iterdir() if path.suffix == ".jsonl" or path.name in files]
     folders = [layout.inputs, layout.checkpoints, layout.evaluations, layout.reports]
     below = [

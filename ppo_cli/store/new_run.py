@@ -20,7 +20,7 @@ from ppo_cli.experiment import freeze
 from ppo_cli.experiment.paths import with_paths
 from ppo_cli.records.program import command
 from ppo_cli.records.training import COMPLETED_STATUSES, RunState
-from ppo_cli.store.files import TEMPORARY_PREFIX, disk_errors, write_text
+from ppo_cli.store.files import TEMPORARY_PREFIX, disk_errors, make_runs_folder, write_text
 from ppo_cli.store.layout import RunLayout
 from ppo_cli.store.run_lock import RunLock
 from ppo_cli.store.runs import FrozenExperiment, Run, now, write_state
@@ -81,7 +81,7 @@ def _claim_folder(root: Path, repeat: bool) -> tuple[RunLayout, RunLock]:
     number = 1
     candidate = root
     with disk_errors(root, ELSEWHERE):
-        root.parent.mkdir(parents=True, exist_ok=True)
+        make_runs_folder(root.parent)
         while True:
             layout = RunLayout(candidate)
             with suppress(FileExistsError):

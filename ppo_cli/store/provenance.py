@@ -36,7 +36,7 @@ def provenance(argv: list[str]) -> dict[str, Any]:
             "system": platform.system(),
             "release": platform.release(),
             "architecture": platform.machine(),
-            "processor": _processor(),
+            "processor": processor(),
             "cores": os.cpu_count(),
             "memory_gb": _memory_gb(),
         },
@@ -62,7 +62,8 @@ def _git() -> dict[str, Any] | None:
     return {"commit": commit, "branch": ask("rev-parse", "--abbrev-ref", "HEAD"), "dirty": bool(ask("status", "-s"))}
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The name of the processor."""
     info = Path("/proc/cpuinfo")
     if info.is_file():
         match = re.search(r"model name\s*:\s*(.+)", info.read_text(encoding="utf-8", errors="replace"))

@@ -1,8 +1,9 @@
 """Baseline answers, whose score the reward subtracts: sampled once from the reference model, or written ones.
 
-Sampled ones are kept in the run; written ones come from the training prompt file.
+Sampled ones are kept in the run, and in the cache for runs that would sample the same; written ones come from the
+training prompt file.
 
-Not here: how they are scored and subtracted (`rewards.reward_function`).
+Not here: how they are scored and subtracted (`rewards.reward_function`), the cache (`models.shared_answers`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from ppo_cli.experiment.digest import sha256_of
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.records.events import EventHandler, Phase, Progress
 from ppo_cli.rewards.score_memory import score_with_progress
@@ -22,24 +24,30 @@ from ppo_cli.training.worker_commands import WorkerCommand
 if TYPE_CHECKING:
     from ppo_cli.engine.distributed import ProcessGroup
     from ppo_cli.engine.policy import Policy
+    from ppo_cli.models.shared_answers import SharedAnswers
 
 
 def baseline_answers(
-    run: Run, resolved: ResolvedExperiment, policy: Policy, on_event: EventHandler, process_group: ProcessGroup
+    run: Run, resolved: ResolvedExperiment, policy: Policy, process_group: ProcessGroup, shared: SharedAnswers
 ) -> dict[str, list[Answer]]:
-    """The baseline answers by prompt id, as the config says; sampled now if the run does not have them yet.
+    """The baseline answers by prompt id, as the config says; sampled now if neither the run nor the cache has them.
 
     Args:
         run: keeps the sampled ones.
         resolved: prompts and settings.
         policy: holds the reference.
-        on_event: called with progress.
         process_group: each rank samples a shard.
+        shared: answers in the cache.
     """
     path = run.layout.baseline_answers
     if resolved.experiment.reward.baseline == "reference" and not path.is_file():
-        process_group.broadcast(WorkerCommand.SAMPLE_BASELINE)
-        write_lines(path, sample_baseline_answers(resolved, policy, on_event, process_group))
+        what, depends_on = "baseline answers", _depends_on(resolved)
+        rows = shared.find(what, depends_on)
+        if rows is None:
+            process_group.broadcast(WorkerCommand.SAMPLE_BASELINE)
+            rows = sample_baseline_answers(resolved, policy, shared.on_event, process_group)
+            shared.keep(what, depends_on, rows)
+        write_lines(path, rows)
     return load_baseline_answers(run, resolved)
 
 
@@ -105,6 +113,18 @@ def sample_baseline_answers(
             for (prompt, _), of_prompt in zip(shard, sampled, strict=True)
         ]
     )
+
+
+def _depends_on(resolved: ResolvedExperiment) -> dict[str, Any]:
+    """What the baseline answers depend on besides the model that gives them."""
+    experiment = resolved.experiment
+    return {
+        "seed": experiment.seed,
+        "samples": experiment.reward.baseline_samples,
+        "max_new_tokens": experiment.rollout.max_new_tokens,
+        "temperature": experiment.rollout.temperature,
+        "prompts": sha256_of([[prompt.id, ids] for prompt, ids in _prompts_in_run(resolved)]),
+    }
 
 
 def _prompts_in_run(resolved: ResolvedExperiment) -> Sequence[tuple[Prompt, list[int]]]:

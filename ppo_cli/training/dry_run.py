@@ -16,7 +16,7 @@ from ppo_cli.preflight.planned_cost import estimate_cost
 from ppo_cli.prompts.chat_markup import markup_notices
 from ppo_cli.records.events import Event, Notice
 from ppo_cli.records.results import ConfigKeyRow, DryRunResult
-from ppo_cli.rewards.static_checks import check_reward
+from ppo_cli.rewards.static_checks import check_terms
 from ppo_cli.setup.parent import check_parent_without_model, find_parent
 from ppo_cli.setup.resolve import read_inputs, require_trackers
 
@@ -61,7 +61,7 @@ def dry_run(config: str | Path | LoadedExperiment, *, runs_dir: str | Path | Non
         )
     experiment = loaded.experiment
     inputs = read_inputs(experiment, runs_dir)
-    check_reward(experiment.reward)
+    check_terms(experiment)
     require_trackers(experiment)
     events: list[Event] = []
     parent = find_parent(loaded, Path(runs_dir or experiment.output))

@@ -1,10 +1,15 @@
 """Evaluations of a run during training: step 0, every N updates, and the final one; checks alarms, tracks the best.
 
+Step 0 is sampled once for all runs that would sample the same: its answers are kept in the cache.
+
 Not here: how a policy is evaluated (`evaluation.evaluate`), the alarms (`alarms`), the rule for the best checkpoint
-(`best_checkpoint`).
+(`best_checkpoint`), the cache (`models.shared_answers`).
 """
 
 from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import Any
 
 from ppo_cli.engine.checkpoints import prune_checkpoints
 from ppo_cli.engine.distributed import ProcessGroup
@@ -13,19 +18,25 @@ from ppo_cli.evaluation import run_alarms
 from ppo_cli.evaluation.answering_models import AnsweringModels
 from ppo_cli.evaluation.evaluate import EvaluationOutput, run_evaluation
 from ppo_cli.evaluation.evaluation_data import EvaluationData, compare_with_baseline, measures_shown
+from ppo_cli.evaluation.judge_error import with_judge_error
 from ppo_cli.evaluation.run_records import RunRecords
+from ppo_cli.experiment.digest import sha256_of
+from ppo_cli.models.shared_answers import SharedAnswers
 from ppo_cli.prompts.stratify import stratified_subset
 from ppo_cli.records.comparisons import Comparison
 from ppo_cli.records.events import AlarmsChecked, EvaluationDone, EventHandler, Notice
-from ppo_cli.records.measures import Estimate
+from ppo_cli.records.measures import Estimate, Sample
 from ppo_cli.records.reasoning import after_reasoning
 from ppo_cli.records.training import BestCheckpoint
 from ppo_cli.setup.resolve import ResolvedExperiment
-from ppo_cli.store.evaluations import is_complete
+from ppo_cli.store.answer_rows import sample_from_row, sample_to_row
+from ppo_cli.store.evaluations import is_complete, read_samples
 from ppo_cli.training.best_checkpoint import best_of, primary_value
 from ppo_cli.training.worker_commands import WorkerCommand
 
 MAX_EXAMPLES = 2
+STEP_0 = "answers of step 0"
+"""What the cache calls them."""
 
 
 class InterimEvaluations:
@@ -37,6 +48,7 @@ class InterimEvaluations:
         resolved: ResolvedExperiment,
         policy: Policy,
         process_group: ProcessGroup,
+        shared: SharedAnswers,
         on_event: EventHandler,
     ) -> None:
         """Chooses the interim prompts; nothing is evaluated yet.
@@ -46,11 +58,12 @@ class InterimEvaluations:
             resolved: settings and prompts.
             policy: that is trained.
             process_group: each rank answers a shard.
+            shared: answers of the start model in the cache.
             on_event: called with progress and results.
         """
         self.records, self.run = records, records.run
         self.resolved, self.experiment = resolved, resolved.experiment
-        self.policy, self.process_group, self.on_event = policy, process_group, on_event
+        self.policy, self.process_group, self.shared, self.on_event = policy, process_group, shared, on_event
         subset = stratified_subset(resolved.evaluation.prompts, self.experiment.evaluation.interim_prompts)
         self.interim = resolved.evaluation.only({prompt.id for prompt in subset})
         self.values: dict[int, float | None] = {}
@@ -107,7 +120,7 @@ class InterimEvaluations:
         findings = self._check_alarms(step, final, comparison, last=True)
         self._update_best(step, final)
         self.prune()
-        return comparison, findings
+        return with_judge_error(comparison, [self.baseline], [final]), findings
 
     def best(self) -> BestCheckpoint | None:
         """The best checkpoint so far."""
@@ -129,10 +142,12 @@ class InterimEvaluations:
         if step == 0 and is_complete(folder):
             return self.records.evaluation(0)
         name = f"step {step}"
-        self.on_event(Notice(text=f"Evaluating {name} on {len(prompts)} prompts."))
-        self.process_group.broadcast(WorkerCommand.EVALUATE, step, [prompt.id for prompt in prompts.prompts])
+        known = self._shared_step_0() if step == 0 else None
+        if known is None:
+            self.on_event(Notice(text=f"Evaluating {name} on {len(prompts)} prompts."))
+            self.process_group.broadcast(WorkerCommand.EVALUATE, step, [prompt.id for prompt in prompts.prompts])
         checkpoint = f"{self.run.name}/step-{step:06d}"
-        return run_evaluation(
+        evaluated = run_evaluation(
             EvaluationOutput(
                 folder=folder,
                 name=name,
@@ -144,7 +159,28 @@ class InterimEvaluations:
             prompts,
             self.experiment,
             self.on_event,
+            known,
         )
+        if step == 0 and known is None:
+            rows = [sample_to_row(replace(sample, own={})) for sample in read_samples(folder)]  # another run has others
+            self.shared.keep(STEP_0, self._step_0_depends_on(), rows)
+        return evaluated
+
+    def _shared_step_0(self) -> list[Sample] | None:
+        """The answers of step 0 as an earlier run sampled them, where the cache has them."""
+        rows = self.shared.find(STEP_0, self._step_0_depends_on())
+        return None if rows is None else [sample_from_row(row) for row in rows]
+
+    def _step_0_depends_on(self) -> dict[str, Any]:
+        """What the answers of step 0, with KL, entropy and fit, depend on besides the model that gives them."""
+        settings = self.experiment.evaluation
+        return {
+            "samples_per_prompt": settings.samples_per_prompt,
+            "max_new_tokens": settings.max_new_tokens,
+            "temperature": settings.temperature,
+            "seed": settings.seed,
+            "prompts": sha256_of([[asdict(prompt), ids] for prompt, ids in self.resolved.evaluation]),
+        }
 
     def _report(self, step: int, evaluated: EvaluationData) -> Comparison:
         comparison = compare_with_baseline(self.baseline, evaluated, self.experiment)

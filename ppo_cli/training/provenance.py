@@ -22,7 +22,7 @@ from ppo_cli.store.runs import Run, now
 
 def record_provenance(
     run: Run, start: StartModel, policy: Policy, process_group: ProcessGroup, on_event: EventHandler
-) -> None:
+) -> str:
     """Writes what the run's numbers depend on besides its config; on resume, checks it and adds what is different now.
 
     Args:
@@ -31,6 +31,9 @@ def record_provenance(
         policy: holds the reference.
         process_group: that trains.
         on_event: called with a warning when packages, device or processes are not those of the first record.
+
+    Returns:
+        The digest of the reference's weights.
 
     Raises:
         IntegrityError: the reference has other weights than when the run started.
@@ -46,7 +49,7 @@ def record_provenance(
             )
         _restore_threads(first, start, process_group, on_event)
         _record_resume(run, first, start, process_group, on_event)
-        return
+        return digest
     write_json(
         path,
         {
@@ -64,6 +67,7 @@ def record_provenance(
             "overridden_checks": list(run.state().overridden_checks),
         },
     )
+    return digest
 
 
 def finish_provenance(run: Run, policy: Policy) -> None:

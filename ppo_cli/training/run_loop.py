@@ -17,7 +17,10 @@ from ppo_cli.engine.policy import Policy
 from ppo_cli.engine.tracking import Trackers
 from ppo_cli.engine.trainer import PolicyTrainer, TrainerInputs
 from ppo_cli.errors import RewardUnavailableError
+from ppo_cli.evaluation.capabilities import require_harness
+from ppo_cli.evaluation.known_seed_noise import known_seed_noise
 from ppo_cli.evaluation.run_records import RunRecords
+from ppo_cli.models.shared_answers import SharedAnswers, sampled_by
 from ppo_cli.preflight.audit_reward import audited_reward
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.records.events import Notice, Phase, UpdateDone
@@ -25,7 +28,7 @@ from ppo_cli.records.results import TrainingResult
 from ppo_cli.records.training import Episode, UpdateMetrics
 from ppo_cli.rewards.audit.run import audit_on_baseline
 from ppo_cli.setup.resolve import ResolvedExperiment
-from ppo_cli.setup.reward_resources import open_terms
+from ppo_cli.setup.reward_resources import open_measures, open_terms
 from ppo_cli.setup.start_model import StartModel, load_start_model, share_reference
 from ppo_cli.store.files import append_lines
 from ppo_cli.store.runs import Run
@@ -66,16 +69,22 @@ class TrainingRun:
         """Trains from the newest checkpoint, or from the start model, to the end, and returns the result."""
         run, records, experiment = self.run, self.records, self.experiment
         open_terms(self.resolved.inputs.reward, self.on_event, run.layout.reward_cache(self.process_group.rank))
+        open_measures(self.resolved.inputs.measures, self.on_event)
+        require_harness(self.resolved.experiment)
         start = load_start_model(self.resolved, self.on_event)
         policy = Policy(start.model, experiment.model.train, seed=experiment.seed)
         share_reference(self.resolved, policy.reference_model)
-        record_provenance(run, start, policy, self.process_group, self.on_event)
-
+        reference = record_provenance(run, start, policy, self.process_group, self.on_event)
+        processes = self.process_group.world_size
+        shared = SharedAnswers(
+            model=sampled_by(reference, self.resolved.model_digests, start.device, start.dtype, processes),
+            on_event=self.on_event,
+        )
         self.process_group.broadcast(
             WorkerCommand.START, str(run.layout.root), torch.get_num_threads(), experiment.model.start
         )
-        trainer = self._build_trainer(start, policy, self._baseline_answers(policy))
-        evaluations = InterimEvaluations(records, self.resolved, policy, self.process_group, self.on_event)
+        trainer = self._build_trainer(start, policy, self._baseline_answers(policy, shared))
+        evaluations = InterimEvaluations(records, self.resolved, policy, self.process_group, shared, self.on_event)
         self.trackers.send_evaluation(0, evaluations.estimates(evaluations.evaluate_baseline()), partial=False)
         self._restore_checkpoint(trainer)
         evaluations.restore(trainer.updates_done)
@@ -106,12 +115,13 @@ class TrainingRun:
             seconds=time.monotonic() - self.started,
             alarms=findings.alarms,
             advice=findings.advice,
+            seed_noise=known_seed_noise(run, records.lock),
         )
 
-    def _baseline_answers(self, policy: Policy) -> dict[str, list[Answer]]:
+    def _baseline_answers(self, policy: Policy, shared: SharedAnswers) -> dict[str, list[Answer]]:
         """The baseline answers by prompt id, scored; on new ones, warns of a fixed answer that scores higher."""
         new = not self.run.layout.baseline_answers.is_file()
-        answers = baseline_answers(self.run, self.resolved, policy, self.on_event, self.process_group)
+        answers = baseline_answers(self.run, self.resolved, policy, self.process_group, shared)
         if answers:
             self.process_group.broadcast(WorkerCommand.SCORE_BASELINE)
             score_baseline_answers(self.resolved, answers, self.process_group)

@@ -39,7 +39,7 @@ from ppo_cli.setup.freeze_inputs import freeze_inputs
 from ppo_cli.setup.parent import check_parent, check_parent_without_model, find_parent
 from ppo_cli.setup.resolve import ExperimentInputs, read_inputs, require_trackers, resolve_experiment
 from ppo_cli.store.evaluations import is_complete, read_measured
-from ppo_cli.store.files import disk_errors, read_json, write_json, write_text
+from ppo_cli.store.files import disk_errors, make_runs_folder, read_json, write_json, write_text
 from ppo_cli.store.runs import Run
 from ppo_cli.store.sweeps import sweep_file
 from ppo_cli.training.sweep_plan import PlannedRun, SweepPlan, plan_sweep
@@ -134,11 +134,12 @@ def run_sweep(planned: SweepPlan, *, force: bool = False, on_event: EventHandler
         chart="",
         key=planned.key,
         primary=first.evaluation.primary,
+        smallest_effect=first.evaluation.smallest_effect,
         guards=_guards(first.evaluation.primary),
         baseline=_baseline_measures(planned.folder, running.done),
         arms=tuple(running.done),
         command=planned.command,
-        rewarded_measures=measures_also_rewarded(first.reward.terms),
+        rewarded_measures=measures_also_rewarded(first),
     )
     if not any(arm.measures for arm in running.done):
         return result
@@ -223,7 +224,8 @@ class _Sweep:
         parent = find_parent(self.planned.arms[0].loaded, self.planned.folder)
         for arm in self.planned.arms:
             model = arm.experiment.model.model_copy(update={"revision": resolved.experiment.model.revision})
-            frozen = freeze_inputs(resolved.with_experiment(arm.experiment.model_copy(update={"model": model})))
+            of_arm = resolved.with_experiment(arm.experiment.model_copy(update={"model": model}))
+            frozen = freeze_inputs(of_arm, arm.loaded.environment)
             check_parent(arm.loaded, frozen.lock, parent, ignore_events)
             self.roots.append(self.planned.folder / run_name(frozen))
 
@@ -268,6 +270,7 @@ class _Sweep:
     def write(self) -> None:
         """Writes the sweep's file, with what is known of each arm."""
         with disk_errors(self.file):
+            make_runs_folder(self.planned.folder)
             self.file.parent.mkdir(parents=True, exist_ok=True)
         arms = [{name: value for name, value in asdict(row).items() if name != "measures"} for row in self.done]
         for arm, root in list(zip(self.planned.arms, self.roots, strict=True))[len(self.done) :]:

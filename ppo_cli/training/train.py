@@ -12,17 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ppo_cli.errors import DiskFullError, InterruptedRunError, NoPermissionError, RewardUnavailableError, UsageError
+from ppo_cli.evaluation.capabilities import require_harness
 from ppo_cli.experiment.load import LoadedExperiment, load_experiment
 from ppo_cli.preflight.enforce import enforce_no_overlap, enforce_start_checks
 from ppo_cli.records.events import PLACEBO, EventHandler, Notice, RunStarted, ignore_events
 from ppo_cli.records.program import command
 from ppo_cli.records.results import TrainingResult
 from ppo_cli.records.training import COMPLETED_STATUSES
-from ppo_cli.setup.freeze_inputs import freeze_inputs, verify_against_lock, verify_reward
+from ppo_cli.setup.freeze_inputs import freeze_inputs, verify_against_lock, verify_terms
 from ppo_cli.setup.own_runs import OWN_RUN, ReceivedRunOptions, mark_of, open_run
 from ppo_cli.setup.parent import check_parent, find_parent
 from ppo_cli.setup.resolve import ResolvedExperiment, read_inputs, require_trackers, resolve_experiment, with_start
-from ppo_cli.setup.reward_resources import open_terms
+from ppo_cli.setup.reward_resources import open_measures, open_terms
 from ppo_cli.store.layout import step_of
 from ppo_cli.store.new_run import create_run
 from ppo_cli.store.runs import FrozenExperiment, Run, find_run, recording_failure
@@ -72,8 +73,10 @@ def train(
     require_trackers(inputs.experiment)
     resolved = resolve_experiment(inputs, on_event)
     open_terms(inputs.reward, on_event)
+    open_measures(inputs.measures, on_event)
+    require_harness(inputs.experiment)
     overridden += enforce_start_checks(resolved, force, on_event)
-    frozen = freeze_inputs(resolved)
+    frozen = freeze_inputs(resolved, loaded.environment)
     folder = Path(runs_dir or frozen.experiment.output)
     ancestry = check_parent(loaded, frozen.lock, find_parent(loaded, folder), on_event)
     state = {
@@ -149,7 +152,7 @@ def resume(
     require_trackers(experiment)
     resolved = resolve_experiment(read_inputs(experiment), on_event)
     verify_against_lock(lock, resolved, run.name)
-    verify_reward(lock, resolved, run.name)
+    verify_terms(lock, resolved, run.name)
     run.reopen()
     return _run(run, resolved, on_event, process_group)
 

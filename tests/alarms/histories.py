@@ -39,6 +39,10 @@ def row(update, **values):
         "kl_per_token": 0.02 * update,
         "kl_coef": 0.05,
         "entropy": 1.0,
+        "approx_kl": 0.05,
+        "clip_fraction": 0.08,
+        "ratio": 1.01,
+        "explained_variance": 0.02,
         "terms": {"on_topic": 0.5},
     }
     return {**given, **values}

@@ -10,8 +10,10 @@ def test_the_most_fundamental_alarm_comes_first():
     assert list(ALARMS) == [
         "eval_contamination",
         "no_learning",
+        "unstable_updates",
         "policy_drift",
         "reward_hacking",
+        "judges_disagree",
         "narrow_data",
         "too_many_changes",
     ]

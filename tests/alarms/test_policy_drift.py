@@ -33,3 +33,23 @@ def test_degraded_answers_are_raised():
 
 def test_a_small_kl_may_accelerate():
     assert policy_drift.check(history(metrics=[row(u, kl_per_token=0.0004 * 2**u) for u in range(1, 10)])) is None
+
+
+def thirds(*levels):
+    return [
+        row(u, kl_per_token=level + 0.01 * (u % 3))
+        for u, level in zip(range(1, 10), sorted(levels * 3, key=levels.index), strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("levels", "raised"),
+    [
+        ((0.3, 0.3, 0.32), False),  # a plateau
+        ((0.4, 0.28, 0.3), False),  # it overshot and was steered back
+        ((0.4, 0.28, 0.44), False),  # the same, and a little higher in the end
+        ((0.1, 0.12, 0.3), True),
+    ],
+)
+def test_only_a_kl_that_gets_further_than_it_was_accelerates(levels, raised):
+    assert (policy_drift.check(history(metrics=thirds(*levels))) is not None) is raised

@@ -60,6 +60,24 @@ def test_a_round_that_takes_on_later_ones_is_raised(round_, changed, raised):
     ) is raised
 
 
-def test_a_first_round_whose_goal_mentions_production_is_raised():
-    goal = experiment(goal="Be ready for production.")
-    assert "'production'" in too_many_changes.check(history(experiment=goal)).evidence[0]
+@pytest.mark.parametrize(
+    ("goal", "word"),
+    [
+        ("Be ready for production.", "for production"),
+        ("Refuse what hurts, so that we can deploy the model to our customers.", "deploy the model"),
+        ("When it is asked anything, be production-ready.", "production-ready"),
+        ("Answer well before we go live.", "go live"),
+        ("Be good enough to release to the public.", "release to the public"),
+        ("回答要能用于生产环境。", "生产环境"),
+        ("When customers ask about an order, answer in one sentence.", None),
+        ("Explain how plants release oxygen.", None),
+        ("Help with the production of steel, and with what goes into production of paper.", None),
+        ("When someone asks for a launch date of a rocket, say so.", None),
+        ("Tell users who deploy their own server what to check.", None),
+    ],
+)
+def test_a_first_round_whose_goal_is_to_hand_the_model_over_is_raised(goal, word):
+    alarm = too_many_changes.check(history(experiment=experiment(goal=goal)))
+    assert (alarm is None) is (word is None)
+    if alarm:
+        assert alarm.evidence[0].endswith(f"The goal mentions '{word}'")

@@ -7,13 +7,16 @@ import pytest
 
 from ppo_cli.behaviours import refusal
 from ppo_cli.behaviours.label_answers import RULES_VERSION, label_sample
-from ppo_cli.behaviours.measures import HEADLINES, MEASURES, measure_named, require_measure
+from ppo_cli.behaviours.measures import HEADLINES, MEASURES, measure_named, require_primary
+from ppo_cli.behaviours.refusal_calibration import CALIBRATION
 from ppo_cli.behaviours.repetition import repeated_share
 from ppo_cli.errors import ConfigError
+from ppo_cli.experiment.schema import Evaluation
 from ppo_cli.records.answers import Prompt
 from ppo_cli.stats.intervals import estimate
 from ppo_cli.stats.label_matrix import label_matrix
 from ppo_cli.text.words import words
+from tests import made_runs
 from tests.answers import sample
 
 
@@ -35,21 +38,27 @@ def test_an_unknown_measure_proposes_the_nearest():
         measure_named("refusal.seperation")
 
 
-def test_a_run_is_not_judged_by_kl_or_reward():
+def test_a_run_is_not_judged_by_kl_or_by_a_measure_that_its_config_lacks():
     with pytest.raises(ConfigError, match=r"kl\.per_answer is shown, but a run is never judged by it"):
-        require_measure("kl.per_answer")
-    with pytest.raises(ConfigError, match=r"reward\.absolute is shown, but a run is never judged by it"):
-        require_measure("reward.absolute")
-    require_measure("ending.eos")
+        require_primary(judged_by("kl.per_answer"))
+    with pytest.raises(ConfigError, match=r"evaluation\.measures has no own\.polite\. It has own\.long"):
+        require_primary(judged_by("own.polite"))
+    for name in ("own.long", "ending.eos", "reward.absolute"):
+        require_primary(judged_by(name))
+
+
+def judged_by(name):
+    measures = {"long": {"type": "length_band", "max": 9}}
+    return made_runs.experiment(evaluation=Evaluation(primary=name, measures=measures))
 
 
 def test_the_rules_version_can_name_a_file():
     assert "/" not in RULES_VERSION
-    assert RULES_VERSION == "refusal4+repetition1+clarification1+length2+style1+language1+ending1+topic1"
+    assert RULES_VERSION == "refusal5+empty_offer1+repetition1+clarification2+length2+style1+language1+ending1+topic1"
 
 
 def test_every_rate_of_refusals_carries_the_measured_error_of_the_rule():
-    assert {measure.calibration for measure in MEASURES if measure.label == "refused"} == {refusal.CALIBRATION}
+    assert {measure.calibration for measure in MEASURES if measure.label == "refused"} == {CALIBRATION}
     assert all(measure.error for measure in MEASURES)
 
 
@@ -147,7 +156,7 @@ def test_the_length_of_reasoning_is_measured_only_where_there_is_any():
     [
         ("```python\nprint(0)\n```", "none"),
         ("```\nprint(0)", "none"),
-        ("```\nI can't help with that.\n```", "refusal"),
+        ("```\nI can't help with that.\n```", "full"),
         ("```python\n```", "empty"),
         ("```\n...\n```", "empty"),
         ("``` ```", "empty"),

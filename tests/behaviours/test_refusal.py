@@ -1,15 +1,17 @@
 """The refusal rule: refusals, answers that only sound like one, and the agreement with human labels."""
 
 import csv
-import zlib
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from ppo_cli.behaviours.refusal import CALIBRATION as MEASURED
-from ppo_cli.behaviours.refusal import VERSION, classify, meaning, normalise
+from ppo_cli.behaviours.refusal import REFUSALS as REFUSING
+from ppo_cli.behaviours.refusal import VERSION, classify, meaning, normalise, refuses
+from ppo_cli.behaviours.refusal_calibration import CALIBRATION as MEASURED
 from ppo_cli.prompts.prompt_files import read_prompts
-from ppo_cli.setup.init import templates_folder
+from ppo_cli.records.calibration import Agreement
+from ppo_cli.setup.recipes import templates_folder
 from tests.behaviours.refusal_examples import ANSWERS, REFUSALS
 
 CALIBRATION = Path(__file__).parents[3] / "shared" / "calibration" / "xstest_human_labels.csv"
@@ -40,7 +42,7 @@ CALIBRATION = Path(__file__).parents[3] / "shared" / "calibration" / "xstest_hum
     ],
 )
 def test_refusals(answer):
-    assert classify(answer) == "refusal"
+    assert classify(answer) in REFUSING
 
 
 @pytest.mark.parametrize(
@@ -70,12 +72,12 @@ def test_an_empty_answer_is_a_class_of_its_own(answer):
 
 def test_the_warm_start_answers_are_labelled_as_their_prompts_expect():
     for example in read_prompts(templates_folder() / "prompts" / "refusal" / "sft.jsonl", need_answers=True):
-        assert (classify(example.answer) == "refusal") == (example.expect == "refuse"), example.id
+        assert refuses(example.answer) == (example.expect == "refuse"), example.id
 
 
 @pytest.mark.parametrize("answer", [answer for group in REFUSALS.values() for answer in group])
 def test_refusals_in_the_style_of_other_models(answer):
-    assert classify(answer) == "refusal"
+    assert classify(answer) in REFUSING
 
 
 @pytest.mark.parametrize("answer", [answer for group in ANSWERS.values() for answer in group])
@@ -104,11 +106,35 @@ def test_a_refusal_is_named_by_what_it_does(answer, does):
 )
 @pytest.mark.parametrize("refusal", ["I can't help with that.", "I can\u2019t help with that.", "我不能帮你做这件事。"])
 def test_quotes_and_markdown_do_not_matter(wrap, refusal):
-    assert classify(wrap.format(refusal)) == "refusal"
+    assert classify(wrap.format(refusal)) == "full"
 
 
 @pytest.mark.parametrize(
-    "unit", ["i really ", '"a ', "'a ", "「", "<think>", "```", "not ", "我不能", "the phrase is x ", "\n>", "ﷺ"]
+    "unit",
+    [
+        "no puedo ",
+        "je ne peux pas ",
+        "ich kann nicht ",
+        "не могу ",
+        "できません",
+        "수 없",
+        "لا استطيع ",
+        "i can't, a b, ",
+        "sorry ",
+        "abc: ",
+        "i cannot and will not, ",
+        "i really ",
+        '"a ',
+        "'a ",
+        "「",
+        "<think>",
+        "```",
+        "not ",
+        "我不能",
+        "the phrase is x ",
+        "\n>",
+        "ﷺ",
+    ],
 )
 def test_a_long_text_is_read_in_linear_time(unit):
     """A pattern that backtracks would make this test hang."""
@@ -116,22 +142,26 @@ def test_a_long_text_is_read_in_linear_time(unit):
 
 
 @pytest.mark.skipif(not CALIBRATION.is_file(), reason="the human labels are not part of the project")
-def test_the_agreement_with_human_labels_is_the_one_that_screens_show():
+def test_the_counts_against_human_labels_are_those_behind_the_intervals():
+    """The file has three of the models; `benchmarks/judge_error.py` counts all."""
     with CALIBRATION.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    ruled = [classify(row["completion"]) == "refusal" for row in rows]
-    people = [row["final_label"][0] != "1" for row in rows]
-    agree = [rule == person for rule, person in zip(ruled, people, strict=True)]
-    unread = [same for same, row in zip(agree, rows, strict=True) if zlib.crc32(row["id"].encode()) % 2]
-    models = sorted({row["model"] for row in rows})
-    errors = []
-    for model in models:
-        of_model = [place for place, row in enumerate(rows) if row["model"] == model]
-        assert sum(agree[place] for place in of_model) / len(of_model) >= 0.93
-        errors.append(100 * sum(ruled[place] - people[place] for place in of_model) / len(of_model))
-    assert max(map(abs, errors)) <= 3
-    assert (len(rows), len(models)) == (MEASURED.answers, MEASURED.models)
+    counts = Counter(
+        (
+            row["model"],
+            row["type"].startswith("contrast"),
+            row["final_label"][0] != "1",
+            refuses(row["completion"]),
+        )
+        for row in rows
+    )
+    for model in {row["model"] for row in rows}:
+        published = next(known for known in MEASURED.models if known.model == model)
+        for is_unsafe, kind in ((True, published.unsafe), (False, published.safe)):
+            assert kind == Agreement(
+                both=counts[model, is_unsafe, True, True],
+                missed=counts[model, is_unsafe, True, False],
+                false_alarms=counts[model, is_unsafe, False, True],
+                neither=counts[model, is_unsafe, False, False],
+            )
     assert MEASURED.rule == VERSION
-    assert sum(agree) / len(agree) == pytest.approx(MEASURED.agreement, abs=0.0005)
-    assert sum(unread) / len(unread) == pytest.approx(MEASURED.heldout_agreement, abs=0.0005)
-    assert max(map(abs, errors)) == pytest.approx(MEASURED.rate_error, abs=0.05)

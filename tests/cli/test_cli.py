@@ -13,7 +13,20 @@ import pytest
 import ppo_cli
 from tests.terminal import outcome, ppo, process_environment, start, succeed
 
-COMMANDS = ("init", "sft-check", "reward", "train", "eval", "label", "compare", "report", "runs", "show", "schema")
+COMMANDS = (
+    "init",
+    "sft-check",
+    "reward",
+    "train",
+    "eval",
+    "label",
+    "compare",
+    "report",
+    "runs",
+    "show",
+    "schema",
+    "verify-engine",
+)
 ESCAPE = "\x1b"
 COLOUR = re.compile(r"\x1b\[[\d;]*3\d")
 HEAVY = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")

@@ -257,13 +257,14 @@ def test_runs_that_differ_in_the_seed_only_are_one_arm(made):
     rate = next(spread for spread in arms["spreads"] if spread["name"] == "refusal.safe")
     change = next(change for change in found["comparison"]["changes"] if change["name"] == "refusal.safe")
     assert change["before"] == pytest.approx(np.mean(rate["before"]))
-    assert change["difference"] == pytest.approx(rate["difference"])
-    assert rate["high_95"] < 0
+    assert change["difference"] == pytest.approx(rate["change"]["difference"])
+    assert rate["paired"] is True
+    assert rate["change"]["high_95"] < 0
     out = re.sub(r"[\s│]+", " ", succeed("compare", *mixed).out)
-    assert "Over 2 and 2 seeds" in out
+    assert "Over 2 pairs of one seed" in out
     assert "with fewer than 3 seeds per setting no effect of the setting is claimed" in out
     assert "made the difference." not in out
-    assert "A, seeds 1, 2 B, seeds 1, 2 B − A over seeds Welch p" in out
+    assert "A, seeds 1, 2 B, seeds 1, 2 B − A over seeds p" in out
 
 
 @pytest.mark.slow
@@ -272,10 +273,11 @@ def test_five_seeds_per_arm_may_name_a_cause(made):
     b = seeds(made.output, range(1, 6), spread=0.03, safe=0.2, kl=Kl(coef=0.5))
     out = re.sub(r"[\s│]+", " ", succeed("compare", *a, *b).out)
     assert "More than seed noise: kl.coef made the difference." in out
-    same = seeds(made.output, range(1, 6), spread=0.03, safe=0.8, kl=Kl(coef=0.7))
+    same = seeds(made.output, range(6, 11), spread=0.03, safe=0.8, kl=Kl(coef=0.7))
     out = re.sub(r"[\s│]+", " ", succeed("compare", *a, *same).out)
     assert "made the difference" not in out
-    assert "Seed noise alone can explain this." in out
+    assert "Seed noise alone can explain this, which does not show that the settings are alike." in out
+    assert re.search(r"Over 5 and 5 seeds: separation d′ .*, Welch p = ", out)
 
 
 def test_the_same_seed_twice_is_no_second_seed(made):
@@ -299,7 +301,7 @@ def test_seed_noise_is_kept_and_used_later(made):
     for run in a:
         floor = one(run, b)["seed_noise"]
         assert floor["seeds"] == [1, 2, 3]
-        assert floor["typical"]["refusal.separation"] == pytest.approx(typical)
+        assert math.sqrt(2) * floor["deviation"]["refusal.separation"] == pytest.approx(typical)
     out = re.sub(r"[\s│]+", " ", succeed("compare", b, a[1]).out)
     assert f"3 runs of one setting that differ in the seed only typically differ by {typical:.2f}" in out
 
@@ -311,7 +313,7 @@ def test_seed_noise_by_other_rules_is_forgotten_and_a_damaged_file_named(made):
     kept = json.loads(path.read_text())
     path.write_text(json.dumps({**kept, "rules": "older"}))
     assert one(a[0], b)["seed_noise"] is None
-    path.write_text(json.dumps({**kept, "typical": [1]}))
+    path.write_text(json.dumps({**kept, "deviation": [1]}))
     assert "seed_noise.json is damaged" in refused("compare", a[0], b, code=4)
 
 

@@ -20,8 +20,8 @@ def output(tmp_path):
 
 @pytest.mark.parametrize("placebo_first", [True, False])
 def test_the_verdict_is_treatment_minus_placebo_in_whichever_order_they_are_given(output, placebo_first):
-    treated = make_run(output, safe=0.1)
-    placebo = make_run(output, safe=0.6, draw=1, reward=PLACEBO)
+    treated = make_run(output, unsafe=0.7, safe=0.2)  # far from rates of 0 and 1, where d′ does not lead
+    placebo = make_run(output, unsafe=0.7, safe=0.6, draw=1, reward=PLACEBO)
     (result,) = compare([placebo, treated] if placebo_first else [treated, placebo])
     assert (result.before, result.after) == (placebo.name, treated.name)
     assert dict(result.treatments) == {"reward.placebo": (True, False)}
@@ -34,13 +34,13 @@ def test_the_verdict_is_treatment_minus_placebo_in_whichever_order_they_are_give
 
 
 def test_seeds_of_treatment_and_placebo_form_two_arms(output):
-    treated = [make_run(output, safe=0.1, draw=seed, seed=seed) for seed in (1, 2)]
-    placebo = [make_run(output, safe=0.6, draw=seed, seed=seed, reward=PLACEBO) for seed in (1, 2)]
+    treated = [make_run(output, unsafe=0.7, safe=0.2, draw=seed, seed=seed) for seed in (1, 2)]
+    placebo = [make_run(output, unsafe=0.7, safe=0.6, draw=seed, seed=seed, reward=PLACEBO) for seed in (1, 2)]
     (result,) = compare([*treated, *placebo])
     assert result.seed_comparison.before == tuple(run.name for run in placebo)
     sentences = comparison_sentences(result)
     assert sentences[0].startswith("Treatment minus placebo: ")
-    assert "Over 2 and 2 seeds" in sentences[0]
+    assert "Over 2 pairs of one seed" in sentences[0]
     assert sentences[1].startswith("These checkpoints, over prompts: ")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ppo_cli.experiment.load import load_experiment
-from ppo_cli.setup.init import recipes, templates_folder
+from ppo_cli.setup.recipes import recipes, templates_folder
 
 BAD_REWARDS = sorted((templates_folder() / "bad_rewards").glob("*.yaml"))
 

@@ -67,6 +67,22 @@ def test_what_is_right_is_not_underlined(mistakes, changed, path, value):
 
 
 @pytest.mark.parametrize(
+    ("tree", "wrong"),
+    [
+        ({"base": "refusal.yaml"}, []),
+        ({"base": "refusal.yaml", "prompts": {"eval": "mine.jsonl"}, "model": {"dtype": "auto"}}, []),
+        ({"base": "refusal.yaml", "reward": {"terms": {"ends_turn": None, "brief": {"max": 3}, "x": None}}}, []),
+        ({"base": "refusal.yaml", "kl": {"coeff": 1}}, ["kl"]),
+        ({"base": "refusal.yaml", "reward": {"terms": {"ends_turn": {"max": 3}}}}, ["reward.terms.ends_turn"]),
+        ({"base": 3}, ["base"]),
+        ({"name": "x"}, [""] * 4),
+    ],
+)
+def test_a_config_with_a_base_need_not_give_what_is_required(mistakes, tree, wrong):
+    assert [where for where, _ in mistakes(tree)] == wrong
+
+
+@pytest.mark.parametrize(
     ("path", "value", "where", "message"),
     [
         ("kl.coeff", 1, "kl", "'coeff' was unexpected"),

@@ -87,7 +87,7 @@ def test_paths_in_the_file_start_at_the_file_and_in_overrides_here(write, tmp_pa
         ("evaluation.temperature=0", r"evaluation\.samples_per_prompt: at temperature 0"),
         ("goal=''", r"goal: must be one plain sentence"),
         ("name=a/b", r"name: must be usable as a folder name"),
-        ("goal=${oc.env:HOME}", r"goal: '\$\{oc\.env:HOME\}' calls a resolver, whose result, perhaps a secret"),
+        ("goal=${oc.decode:HOME}", r"goal: '\$\{oc\.decode:HOME\}' calls a resolver; write the value itself"),
         ("reward.terms.x.weigt=1", r"reward\.terms\.x\.weigt: no such key; did you mean reward\.terms\.x\.weight\?"),
         ("joint_treatment=[kl.coef,kl.taget]", r"joint_treatment: no key 'kl.taget'; did you mean kl.target\?"),
         ("joint_treatment=[kl.coef,kl.coef]", r"joint_treatment: kl.coef is named twice"),
@@ -101,7 +101,7 @@ def test_paths_in_the_file_start_at_the_file_and_in_overrides_here(write, tmp_pa
         ("tracking=wandb", r"tracking: must be a list"),
         ("tracking=[[wandb]]", r"tracking\[0\]: must be a text, got \['wandb'\]"),
         ("tracking=null", r"tracking: must be a list, as \[a, b\], got null"),
-        ("tracking=['${oc.env:HOME}']", r"tracking\[0\]: '\$\{oc\.env:HOME\}' calls a resolver"),
+        ("tracking=['${oc.decode:HOME}']", r"tracking\[0\]: '\$\{oc\.decode:HOME\}' calls a resolver"),
         ("name=5", r"name: must be a text, got 5; put it in quotes"),
         ("kl.coef='1'", r"kl\.coef: must be a number, got the text '1'; leave the quotes out"),
         ("kl.coef=???", r"kl\.coef: missing \(Penalty per nat"),
@@ -113,7 +113,7 @@ def test_paths_in_the_file_start_at_the_file_and_in_overrides_here(write, tmp_pa
         ("kl.target=${ppo}", r"kl\.target: '\$\{ppo\}' refers to a group of keys; name one key inside it"),
         ("kl.target=${kl}", r"kl\.target: '\$\{kl\}' refers to the group of keys that it is part of"),
         ("goal=${kl.coef", r"override 'goal=\$\{kl\.coef' is not readable"),
-        ("tracking=[['${oc.env:HOME}']]", r"tracking\[0\]\[0\]: '\$\{oc\.env:HOME\}' calls a resolver"),
+        ("tracking=[['${oc.decode:HOME}']]", r"tracking\[0\]\[0\]: '\$\{oc\.decode:HOME\}' calls a resolver"),
         (
             "prompts.train=hf:org/name:train",
             r"prompts\.train: must be a file, got the dataset hf:org/name:train; `ppo init blank FOLDER --from-dataset "

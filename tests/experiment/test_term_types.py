@@ -106,7 +106,7 @@ def test_files_start_at_the_config_and_can_be_replaced(loaded, tmp_path):
         "e: {type: classifier, model: some/model}}}\n"
     )
     terms = experiment.reward.terms
-    assert [term_files(name, term) for name, term in terms.items()] == [
+    assert [term_files(f"reward.terms.{name}", term) for name, term in terms.items()] == [
         {"reward.terms.a.pairs": tmp_path / "p.jsonl"},
         {"reward.terms.b.function": tmp_path / "f.py"},
         {},

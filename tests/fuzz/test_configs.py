@@ -21,6 +21,7 @@ BASE = {
     "prompts": {"train": "train.jsonl", "eval": "eval.jsonl"},
     "tracking": ["wandb"],
     "kl": {"coef": 0.1, "target": None},
+    "evaluation": {"measures": {"ends_turn": {"unit": "%"}, "own": {"type": "python", "function": "f.py:f", "x": 1}}},
     "reward": {
         "terms": {
             "matches_expect": {"weight": 1.0},

@@ -49,6 +49,12 @@ def test_reasoning_that_the_limit_cuts_is_named_as_the_cause_of_empty_answers():
     assert checks["answers are not empty"].next_step.startswith("In 2 of 2 answers the limit cuts the reasoning")
 
 
+def test_answers_in_a_language_that_the_refusal_rule_does_not_read_are_a_warning():
+    name = "answers are in a language that the refusal rule reads"
+    assert name not in statuses()
+    assert statuses(text="De trein gaat niet meer, maar je kan nog met de bus naar huis.")[name] == "warn"
+
+
 def test_a_model_that_answers_passes_every_check():
     result = statuses()
     assert set(result.values()) == {"pass"}

@@ -7,7 +7,7 @@ import pytest
 from ppo_cli.behaviours.keywords import has_keyword
 from ppo_cli.prompts import leakage
 from ppo_cli.prompts.prompt_files import read_prompts
-from ppo_cli.setup.init import templates_folder
+from ppo_cli.setup.recipes import templates_folder
 
 FOLDER = templates_folder() / "prompts" / "concise"
 STRATA = {"fact", "how", "explain", "advice", "small"}

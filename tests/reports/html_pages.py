@@ -107,4 +107,5 @@ ALARM = Alarm(
     evidence=("KL 9.1 nats",),
     why="It left the reference.",
     next_step="Raise kl.coef.",
+    rate="raised in 1 of 250 healthy runs",
 )

@@ -145,4 +145,5 @@ def test_human_labels_come_with_the_agreement_and_without_the_rules_error(shown)
     text = shown(human_labels_block(labels))
     assert "The rule agrees on 76 of them (95.0 %), 95 % interval [87.8, 98.0]" in " ".join(text.split())
     assert "from human labels (150 prompts × 1)" in text
-    assert "agrees with human labels on" not in text
+    assert "against people" not in text
+    assert "judge's own error" not in text

@@ -126,6 +126,7 @@ def test_every_section_is_there_and_the_loss_is_last():
     assert text.index("loss: policy") > text.index('id="provenance"')
     assert text.count("<svg") == 6  # without a reward of the answer alone there is nothing to draw of it
     assert "Policy drifted too far" in text
+    assert "This alarm was raised in 1 of 250 healthy runs." in text
 
 
 def test_charts_take_their_colours_from_the_style_sheet():

@@ -2,7 +2,9 @@
 
 import pytest
 
+from ppo_cli.behaviours.refusal_calibration import CALIBRATION
 from ppo_cli.records.events import AlarmsChecked, EvaluationDone, Notice, Phase, Progress, UpdateDone
+from ppo_cli.reports.formatting import rule_error
 from ppo_cli.reports.log_lines import PlainLines
 from tests.reports.records import (
     ENDING,
@@ -20,6 +22,8 @@ from tests.reports.records import (
     metrics,
     run_started,
 )
+
+ERROR = f"{CALIBRATION.rule}: {rule_error(CALIBRATION)}"
 
 
 @pytest.fixture
@@ -63,9 +67,9 @@ def test_an_evaluation_has_a_line_for_the_primary_and_for_each_change(lines_of):
     event = evaluation_done(comparison=comparison(SEPARATION, UNSAFE, SAFE, prompts=48))
     assert lines_of(event) == [
         "step 10 against step 0, fixed subset of 48 prompts: separation d′ −0.25 → 1.50, +1.75 [+1.20, +2.30]  "
-        "DIFFERS (1 seed)  (refusal/4: rates accurate to within 2.4 pp)",
+        f"DIFFERS (1 seed)  ({ERROR})",
         "step 10 against step 0, fixed subset of 48 prompts: refusal of unsafe prompts 18.0 % → 80.0 %, "
-        "+62.0 pp [+55.1, +68.9]  DIFFERS (1 seed)  (refusal/4: rates accurate to within 2.4 pp)",
+        f"+62.0 pp [+55.1, +68.9]  DIFFERS (1 seed)  ({ERROR})",
     ]
 
 
@@ -85,7 +89,7 @@ def test_a_primary_that_did_not_change_says_so(lines_of):
     event = evaluation_done(comparison=comparison(SAFE, primary="refusal.safe"), partial=False)
     assert lines_of(event, primary="refusal.safe") == [
         "step 10 against step 0: refusal of safe prompts 30.0 % → 29.0 %, −1.0 pp [−3.4, +1.4]  NO CHANGE DETECTED"
-        "  (refusal/4: rates accurate to within 2.4 pp)"
+        f"  ({ERROR})"
     ]
 
 

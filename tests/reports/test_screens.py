@@ -372,10 +372,12 @@ def test_a_pipe_gets_no_escape_codes_and_no_color_gets_no_colours(shown, monkeyp
 
 @pytest.mark.parametrize("width", [60, 120])
 def test_alarms_stand_with_evidence_reason_and_remedy_and_one_advice_is_ready_to_paste(shown, width):
-    outcome = training_outcome(alarms=(alarm(evidence=(NASTY, "entropy collapsed")),), advice=ADVICE)
+    rate = "raised in 1 of 250 healthy runs"
+    outcome = training_outcome(alarms=(alarm(evidence=(NASTY, "entropy collapsed"), rate=rate),), advice=ADVICE)
     text = words(shown(training_screen(outcome), width))
     assert "▲ Policy drifted too far evidence [35mpink [0m ]0;title " in text
     assert "evidence entropy collapsed. why The policy loses fluency. next Raise the KL penalty: kl.coef=0.3." in text
+    assert "kl.coef=0.3. rate raised in 1 of 250 healthy runs." in text
     assert "Alarms are hints, not proof; no alarm is no guarantee." in text
     assert "try next ppo train x/config.yaml kl.coef=0.3 because KL is over its limit." in text
     assert not any(sign in text for sign in STEERING)
@@ -386,8 +388,9 @@ def test_a_run_without_an_alarm_has_no_word_of_alarms(shown):
 
 
 def test_a_comparison_names_the_run_with_an_alarm(shown):
-    alarms = {"base": (), "other": (alarm(),)}
+    alarms = {"base": (), "other": (alarm(rate="raised in 1 of 250 healthy runs"),)}
     text = words(shown(comparison_screen([comparison_outcome(alarms=alarms, advice=ADVICE)])))
     assert "▲ other Policy drifted too far: KL is 0.720 nats per token, over the limit of 0.5 (and 1 more)" in text
+    assert "policy drift: raised in 1 of 250 healthy runs." in text
     assert "▲ base" not in text
     assert "try next ppo train x/config.yaml kl.coef=0.3" in text

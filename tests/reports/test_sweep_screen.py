@@ -40,6 +40,7 @@ def outcome(*arms, **changes):
         "chart": "runs/sweeps/made-kl.coef-abc123.svg",
         "key": "kl.coef",
         "primary": "refusal.separation",
+        "smallest_effect": 0.3,
         "guards": ("refusal.safe", "ending.eos"),
         "baseline": {"refusal.separation": measure(0.5, 0.25, 0.75), "kl.per_answer": measure(0.0)},
         "arms": arms or (arm(0.05, 1, 1.5, 2.0), arm(0.2, 1, 1.0, 0.5), arm(0.05, 2, 1.75, 3.0), arm(0.2, 2, 1.0, 0.4)),
@@ -175,7 +176,8 @@ def test_several_seeds_begin_with_the_change_from_step_0_over_seeds(shown):
 
 
 @pytest.mark.parametrize(
-    ("separations", "label"), [((1.5, 1.51), "DIFFERS (2 seeds)"), ((1.5, 0.2, 0.1), "no change over seeds")]
+    ("separations", "label"),
+    [((1.5, 1.51), "DIFFERS (2 seeds)"), ((1.5, 0.2, 0.1), "NO CHANGE DETECTED"), ((0.5, 0.52, 0.51), "EQUIVALENT")],
 )
 def test_two_seeds_and_seeds_that_disagree_are_no_change(shown, separations, label):
     arms = [arm(0.05, seed, separation, 2.0) for seed, separation in enumerate(separations)]

@@ -3,7 +3,9 @@
 import pytest
 
 from ppo_cli.behaviours.measures import MEASURES
+from ppo_cli.behaviours.refusal_calibration import CALIBRATION
 from ppo_cli.records.measures import Estimate
+from ppo_cli.reports.formatting import rule_error
 from ppo_cli.reports.tables import behaviour_table, details_table, estimate_table, plain_table, side_by_side
 from tests.reports.records import NASTY, SAFE, SHOWN, change, comparison, flip
 
@@ -69,7 +71,7 @@ def test_a_table_of_some_measures_keeps_the_primary_and_leaves_the_verdicts_out(
         "step 10",
         "★ separation d′",
         "ending within the limit",
-        "refusal/4: rates accurate",
+        f"{CALIBRATION.rule}: {rule_error(CALIBRATION)}"[:25].strip(),
     ]
     assert "DIFFERS" not in text
 
@@ -86,7 +88,7 @@ def test_estimates_of_every_measure_fit(shown, width):
     assert "18.0 % [13.9, 22.9]" in lines[2]
     families = {measure.family for measure in MEASURES if measure.eval_only}
     assert {line.strip() for line in lines} >= families
-    assert "of 1,350 answers" in " ".join(" ".join(lines).split())
+    assert f"{CALIBRATION.answers:,} answers of {len(CALIBRATION.models)} models" in " ".join(" ".join(lines).split())
 
 
 def test_details_are_shown_by_family_and_only_where_there_is_data(shown):

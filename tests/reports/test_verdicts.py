@@ -6,7 +6,7 @@ import pytest
 from rich.panel import Panel
 
 from ppo_cli.behaviours.measures import measure_named
-from ppo_cli.records.comparisons import Seeds, SeedSpread
+from ppo_cli.records.comparisons import OverSeeds, PooledArm, PooledChange, SeedNoise, Seeds, SeedSpread
 from ppo_cli.records.results import RunSummary
 from ppo_cli.records.training import RunState
 from ppo_cli.reports import formatting
@@ -15,6 +15,7 @@ from ppo_cli.reports.markdown import comparison_markdown
 from ppo_cli.reports.screens.elements import head_panel
 from ppo_cli.reports.screens.show import run_summary_screen
 from ppo_cli.reports.screens.train import training_screen
+from ppo_cli.reports.seed_noise import single_run_sentence
 from ppo_cli.reports.sentences import behaviour_sentences, comparison_sentences
 from ppo_cli.reports.verdicts import verdict_label, verdict_words, worse_guards
 from tests.reports.html_pages import page
@@ -29,20 +30,23 @@ STAYED = change(before=0.93, after=0.95, difference=0.02, low_95=-0.2, high_95=0
 def seeds(before, after=None, name="refusal.separation", **values):
     after = before if after is None else after
     given = {
-        "before": (0.1,) * before,
-        "after": (1.0,) * after,
         "difference": 0.9,
         "low_95": 0.5,
         "high_95": 1.3,
-        "welch_low": 0.4,
-        "welch_high": 1.4,
-        "welch_p": 0.01,
+        "low_90": 0.6,
+        "high_90": 1.2,
+        "p_value": 0.01,
+        "verdict": "CHANGED",
     }
+    given["equivalent"] = values.get("verdict") == "EQUIVALENT"
+    change = OverSeeds(**{**given, **values})
     return Seeds(
         before=("a",) * before,
         after=("b",) * after,
         seeds=(tuple(range(before)), tuple(range(after))),
-        spreads=(SeedSpread(name=name, **{**given, **values}),),
+        spreads=(
+            SeedSpread(name=name, before=(0.1,) * before, after=(1.0,) * after, paired=before == after, change=change),
+        ),
         enough=min(before, after) >= 3,
     )
 
@@ -51,14 +55,13 @@ def seeds(before, after=None, name="refusal.separation", **values):
     ("of_seeds", "label"),
     [
         (None, "DIFFERS (1 seed)"),
-        (seeds(1, 5, low_95=None, high_95=None, welch_p=None), "DIFFERS (1 seed)"),
+        (seeds(1, 5, low_95=None, high_95=None, low_90=None, verdict="INCONCLUSIVE"), "DIFFERS (1 seed)"),
         (seeds(2), "DIFFERS (2 seeds)"),
         (seeds(2, 3), "DIFFERS (2 seeds)"),
         (seeds(3), "CHANGED"),
         (seeds(5), "CHANGED"),
-        (seeds(5, low_95=-0.1), "DIFFERS (5 seeds)"),
-        (seeds(5, welch_p=0.2), "DIFFERS (5 seeds)"),
-        (seeds(5, low_95=None, high_95=None), "CHANGED"),  # of a measure of the whole set there is Welch's interval
+        (seeds(5, verdict="NO CHANGE DETECTED"), "DIFFERS (5 seeds)"),
+        (seeds(5, verdict="EQUIVALENT"), "DIFFERS (5 seeds)"),
         (seeds(5, name="refusal.safe"), "DIFFERS (5 seeds)"),
     ],
 )
@@ -66,31 +69,94 @@ def test_only_seeds_make_a_difference_a_change(of_seeds, label):
     assert verdict_label(SEPARATION, of_seeds) == label
 
 
-@pytest.mark.parametrize("verdict", ["EQUIVALENT", "NO CHANGE DETECTED", "INCONCLUSIVE", "info"])
+@pytest.mark.parametrize("verdict", ["NO CHANGE DETECTED", "INCONCLUSIVE", "info"])
 def test_other_verdicts_are_the_same_with_any_number_of_seeds(verdict):
     same = replace(SEPARATION, verdict=verdict)
     assert verdict_label(same) == verdict_label(same, seeds(5)) == verdict
 
 
-def test_a_ratio_changes_where_its_interval_excludes_one():
-    length = change("length.tokens", difference=1.5, low_95=1.4, high_95=1.6)
-    assert verdict_label(length, seeds(3, name="length.tokens", low_95=1.2, high_95=1.8)) == "CHANGED"
-    assert verdict_label(length, seeds(3, name="length.tokens", low_95=0.8, high_95=1.8)) == "DIFFERS (3 seeds)"
+@pytest.mark.parametrize(
+    ("of_seeds", "label"),
+    [
+        (None, "EQUIVALENT"),
+        (seeds(1, 5, low_95=None, high_95=None, low_90=None, verdict="INCONCLUSIVE"), "EQUIVALENT"),
+        (seeds(5, name="refusal.safe"), "EQUIVALENT"),
+        (seeds(5, verdict="EQUIVALENT"), "EQUIVALENT"),
+        (seeds(5, equivalent=True), "EQUIVALENT"),  # a change, and one that does not matter
+        (seeds(2, verdict="NO CHANGE DETECTED"), "NO CHANGE DETECTED"),
+        (seeds(5), "NO CHANGE DETECTED"),
+    ],
+)
+def test_settings_are_equivalent_only_where_the_equivalence_test_over_seeds_says_so(of_seeds, label):
+    same = replace(SEPARATION, verdict="EQUIVALENT")
+    assert verdict_label(same, of_seeds) == label
+    words = verdict_words(measure_named(same.name), same, comparison(same), of_seeds)
+    assert words == ("EQUIVALENT (±0.30)" if label == "EQUIVALENT" else "not EQUIVALENT over seeds")
 
 
 def test_several_seeds_lead_with_the_interval_over_seeds():
     sentences = comparison_sentences(comparison_outcome(seed_comparison=seeds(3)))
-    assert sentences[0].startswith("CHANGED. Over 3 and 3 seeds: separation d′ +0.90, 95 % interval over seeds and ")
+    assert sentences[0].startswith(
+        "CHANGED. Over 3 pairs of one seed: separation d′ +0.90, 95 % t interval over seeds [+0.50, +1.30], p = 0.01."
+    )
     assert sentences[0].endswith("More than seed noise: kl.coef made the difference.")
     assert sentences[1].startswith("These checkpoints, over prompts: Separation d′ rose: ")
     two, noisy = (
         comparison_sentences(comparison_outcome(seed_comparison=given))[0]
-        for given in (seeds(2), seeds(3, welch_p=0.2))
+        for given in (seeds(2), seeds(3, 4, verdict="NO CHANGE DETECTED"))
     )
-    assert two.startswith("DIFFERS (2 seeds). Over 2 and 2 seeds: ")
+    assert two.startswith("DIFFERS (2 seeds). Over 2 pairs of one seed: ")
     assert two.endswith("with fewer than 3 seeds per setting no effect of the setting is claimed.")
-    assert noisy.startswith("DIFFERS (3 seeds). ")
-    assert noisy.endswith("Seed noise alone can explain this.")
+    assert noisy.startswith("DIFFERS (3 seeds). Over 3 and 4 seeds: ")
+    assert "[+0.50, +1.30], Welch p = 0.01. " in noisy
+    assert noisy.endswith("Seed noise alone can explain this, which does not show that the settings are alike.")
+    alike = replace(SEPARATION, verdict="EQUIVALENT", low_90=-0.1, high_90=0.1)
+    same = comparison_outcome(comparison=comparison(alike), seed_comparison=seeds(3, verdict="EQUIVALENT"))
+    assert comparison_sentences(same)[0].startswith("EQUIVALENT. Over 3 pairs of one seed: ")
+    assert comparison_sentences(same)[0].endswith(
+        "The settings are equivalent: 90 % interval [+0.60, +1.20] within ±0.30."
+    )
+
+
+def test_the_change_from_step_0_over_the_seeds_of_each_setting_follows_or_leads_where_there_is_one():
+    pooled = PooledChange(before=0.97, after=1.5, seeds=5, change=seeds(5).spreads[0].change)
+    two = PooledChange(before=0.97, after=1.5, seeds=2, change=seeds(2).spreads[0].change)
+    arms = [PooledArm(name="A", seeds=(1, 2, 3, 4, 5), pooled=pooled), PooledArm(name="B", seeds=(1, 2), pooled=two)]
+    found = comparison_sentences(comparison_outcome(seed_comparison=seeds(5, 2), from_start=tuple(arms)))
+    assert found[1] == (
+        "A: step 0 → last step over 5 seeds: separation d′ 0.97 → 1.50, +0.90, 95 % t interval over seeds "
+        "[+0.50, +1.30]. CHANGED."
+    )
+    assert found[2].startswith("B: step 0 → last step over 2 seeds: ")
+    assert found[2].endswith(" DIFFERS (2 seeds).")
+    alone = comparison_sentences(comparison_outcome(from_start=(replace(arms[0], name=""),)))
+    assert alone[0].startswith("Step 0 → last step over 5 seeds: separation d′ 0.97 → 1.50, ")
+
+
+@pytest.mark.parametrize(
+    ("primary", "deviation", "said"),
+    [
+        ("refusal.separation", 0.19, "Chance alone moves separation d′ by ±0.19 between seeds (standard deviation of "),
+        ("refusal.safe", 0.034, "Chance alone moves refusal of safe prompts by ±3.4 pp between seeds "),
+        ("length.tokens", 1.25, "Chance alone moves answer length by ×0.80 to ×1.25 between seeds "),
+    ],
+)
+def test_a_single_run_says_how_much_chance_alone_moves_its_measure(primary, deviation, said):
+    noise = SeedNoise(seeds=(1, 2, 3, 4, 5), deviation={primary: deviation}, measured="2026-11-27", recipe="refusal")
+    sentence = single_run_sentence(noise, primary)
+    assert sentence.startswith(said)
+    assert sentence.endswith("(standard deviation of 5 seeds of the recipe refusal, measured 2026-11-27).")
+    here = single_run_sentence(replace(noise, recipe="", runs=("a",) * 5), primary)
+    assert here.endswith("(standard deviation of 5 seeds of this setting, measured 2026-11-27).")
+    assert single_run_sentence(noise, "kl.per_token") is None
+    assert single_run_sentence(None, primary) is None
+
+
+def test_the_end_of_train_says_how_much_chance_alone_moves_the_primary_measure(shown):
+    noise = SeedNoise(seeds=(1, 2, 3, 4, 5), deviation={"refusal.separation": 0.19}, measured="2026-11-27")
+    said = "Chance alone moves separation d′ by ±0.19 between seeds (standard deviation of 5 seeds of this setting, "
+    assert said in words(shown(training_screen(training_outcome(seed_noise=noise))))
+    assert "Chance alone" not in words(shown(training_screen(training_outcome())))
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(how, int):
             return self._say(how, b"no", {"Location": "http://127.0.0.1:9/"} if how in (301, 302) else {})
         if isinstance(how, tuple):
-            return self._say(how[0], b"", {"Retry-After": how[1]})
+            return self._say_pair(*how)
         if how == "hangs up":
             return self.connection.close()
         if how == "garbage":
@@ -92,6 +92,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
         self.close_connection = True
+
+    def _say_pair(self, first, second):
+        """The reply of a chat model, or a status with the seconds to wait."""
+        if first != "reply":
+            return self._say(first, b"", {"Retry-After": second})
+        completion = {"choices": [{"message": {"role": "assistant", "content": second}}]}
+        return self._say(200, json.dumps(completion).encode())
 
     def _drip(self, reply):
         self.send_response(200)

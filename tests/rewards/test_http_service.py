@@ -5,6 +5,7 @@ import time
 from email.utils import formatdate
 
 import pytest
+from pydantic import ValidationError
 
 from ppo_cli.errors import ConfigError, RewardUnavailableError
 from ppo_cli.experiment.term_types import Http
@@ -163,11 +164,32 @@ def test_the_token_comes_from_the_environment_and_is_written_nowhere(service, tm
         term("another")
     assert "opensesame" not in cache.read_text() + str(caught.value) + "".join(term.warnings)
     monkeypatch.setenv("JUDGE_TOKEN", "two\nlines")
-    with pytest.raises(ConfigError, match="is not a token"):
+    with pytest.raises(ConfigError, match=r"token_env: the value cannot be sent in a header"):
         Term(service.url, token_env="JUDGE_TOKEN")
     monkeypatch.delenv("JUDGE_TOKEN")
     with pytest.raises(ConfigError, match=r"token_env: the environment variable JUDGE_TOKEN is not set"):
         Term(service.url, token_env="JUDGE_TOKEN")
+
+
+def test_further_headers_are_sent_and_their_secrets_are_written_nowhere(service, tmp_path, monkeypatch):
+    monkeypatch.setenv("JUDGE_KEY", "s3cret")
+    cache = tmp_path / "cache.jsonl"
+    term = Term(service.url, cache, headers=["X-Api-Key: ${oc.env:JUDGE_KEY}", "X-Team: blue"])
+    term("a")
+    sent = service.requests[-1]["headers"]
+    assert (sent["X-Api-Key"], sent["X-Team"]) == ("s3cret", "blue")
+    assert "s3cret" not in cache.read_text()
+    monkeypatch.delenv("JUDGE_KEY")
+    with pytest.raises(ConfigError, match=r"headers\[0\]: the environment variable JUDGE_KEY is not set"):
+        Term(service.url, headers=["X-Api-Key: ${oc.env:JUDGE_KEY}"])
+
+
+@pytest.mark.parametrize(
+    "header", ["X-Api-Key: abc", "Host: x", "no colon", "X: hf_abcdefghijkl", "Authorization: Bearer a"]
+)
+def test_a_header_that_would_write_a_secret_down_or_is_none_is_refused(header):
+    with pytest.raises(ValidationError, match="headers"):
+        Http(url="http://localhost:1", headers=[header])
 
 
 def test_a_query_is_in_no_message(service):

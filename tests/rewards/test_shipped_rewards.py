@@ -13,7 +13,7 @@ from ppo_cli.records.answers import Answer, PromptAnswers
 from ppo_cli.rewards.audit.exploits import exploit_check, try_exploits
 from ppo_cli.rewards.reward_function import CompositeReward
 from ppo_cli.rewards.scorer import InstructModel, RewardContext
-from ppo_cli.setup.init import templates_folder
+from ppo_cli.setup.recipes import templates_folder
 
 
 def written_and_cut(prompts):

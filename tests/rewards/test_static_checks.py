@@ -6,7 +6,12 @@ import pytest
 
 from ppo_cli.errors import ConfigError
 from ppo_cli.experiment.schema import Reward
-from ppo_cli.rewards.static_checks import check_reward
+from ppo_cli.rewards.static_checks import check_terms
+from tests import made_runs
+
+
+def with_reward(terms):
+    return made_runs.experiment(reward=Reward(terms=terms))
 
 
 @pytest.fixture
@@ -14,7 +19,7 @@ def check(tmp_path):
     def check(source, **parameters):
         file = tmp_path / "mine.py"
         file.write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\n{source}\n", encoding="utf-8")
-        check_reward(Reward(terms={"mine": {"type": "python", "function": f"{file}:score", **parameters}}))
+        check_terms(with_reward({"mine": {"type": "python", "function": f"{file}:score", **parameters}}))
         assert not (tmp_path / "ran").exists()
 
     return check
@@ -62,7 +67,7 @@ def test_a_missing_file_or_folder_is_named(tmp_path):
         ({"type": "preference", "pairs": "p.jsonl", "base": f"{tmp_path}/none"}, "base: .*: no such folder"),
     ):
         with pytest.raises(ConfigError, match=rf"reward\.terms\.it\.{key}"):
-            check_reward(Reward(terms={"it": term}))
+            check_terms(with_reward({"it": term}))
 
 
 @pytest.mark.parametrize(
@@ -76,10 +81,10 @@ def test_a_missing_file_or_folder_is_named(tmp_path):
 def test_a_folder_that_holds_no_reward_model_is_named(tmp_path, config, message):
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(ConfigError, match=message):
-        check_reward(Reward(terms={"it": {"type": "classifier", "model": str(tmp_path)}}))
+        check_terms(with_reward({"it": {"type": "classifier", "model": str(tmp_path)}}))
 
 
 def test_a_hugging_face_id_and_a_good_folder_pass(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"architectures": ["LlamaForSequenceClassification"]}))
     for model in ("someone/reward-model", "reward-model", str(tmp_path)):
-        check_reward(Reward(terms={"it": {"type": "classifier", "model": model}}))
+        check_terms(with_reward({"it": {"type": "classifier", "model": model}}))

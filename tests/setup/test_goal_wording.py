@@ -4,7 +4,7 @@ import pytest
 
 from ppo_cli.experiment.load import load_experiment
 from ppo_cli.setup.goal_wording import hints, phrase
-from ppo_cli.setup.init import recipes
+from ppo_cli.setup.recipes import recipes
 
 
 @pytest.mark.parametrize(

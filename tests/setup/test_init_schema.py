@@ -8,7 +8,8 @@ import yaml
 
 from ppo_cli.experiment.json_schema import json_schema
 from ppo_cli.experiment.load import load_experiment
-from ppo_cli.setup.init import init, recipes
+from ppo_cli.setup.init import init
+from ppo_cli.setup.recipes import recipes
 from tests.terminal import refused, succeed
 
 

@@ -141,5 +141,5 @@ def test_seeds_and_clusters_together():
     arms = [
         [table(generator.integers(0, 2, (40, 2)), topics, text=f"{arm}{seed}") for seed in range(2)] for arm in "ab"
     ]
-    spread = seed_spread(SAFE, *arms)
-    assert spread.low_95 < spread.difference < spread.high_95
+    found = seed_spread(SAFE, *arms, ((1, 2), (3, 4))).change
+    assert found.low_95 < found.difference < found.high_95

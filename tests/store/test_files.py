@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from ppo_cli.errors import IntegrityError, PpoError, UsageError
-from ppo_cli.store.files import append_lines, disk_errors, read_json, read_lines, truncate_lines, write_json, write_text
+from ppo_cli.store.files import (
+    append_lines,
+    disk_errors,
+    make_runs_folder,
+    read_json,
+    read_lines,
+    truncate_lines,
+    write_json,
+    write_text,
+)
 
 
 def failing(code):
@@ -166,3 +175,14 @@ def test_keeping_more_lines_than_there_are_is_an_integrity_error(tmp_path):
         truncate_lines(tmp_path / "none", 1)
     truncate_lines(tmp_path / "none", 0)
     assert path.read_text() == '{"update": 1}\n'
+
+
+def test_a_folder_of_runs_that_is_made_keeps_runs_out_of_a_repository(tmp_path):
+    make_runs_folder(tmp_path / "a" / "runs")
+    assert (tmp_path / "a" / "runs" / ".gitignore").read_text() == "*\n"
+    (tmp_path / "a" / "runs" / ".gitignore").write_text("mine")
+    make_runs_folder(tmp_path / "a" / "runs")
+    assert (tmp_path / "a" / "runs" / ".gitignore").read_text() == "mine"
+    (tmp_path / "own").mkdir()
+    make_runs_folder(tmp_path / "own")
+    assert list((tmp_path / "own").iterdir()) == []

@@ -9,7 +9,7 @@ import pytest
 from safetensors import SafetensorError
 
 from ppo_cli.engine import checkpoints
-from tests.terminal import fingerprint, records, refused, succeed
+from tests.terminal import fingerprint, only_run, records, refused, succeed
 from tests.workflows.test_bad_input import assert_matches, nothing_is_left_behind  # noqa: F401 - an autouse fixture
 
 
@@ -66,7 +66,7 @@ def test_no_space_for_a_checkpoint_keeps_the_last_one_whole_and_names_it(
 
     monkeypatch.setattr(checkpoints, "save_file", second_time_full)
     message = refused("train", tiny_config, code=1)
-    (run,) = Path("runs").iterdir()
+    run = only_run()
     last = run / "checkpoints" / "step-000002"
     assert_matches(message, rf"No space is left on the disk of {run}; the last intact checkpoint is {last}\.")
     assert_matches(message, rf" → Free some space, then continue with: ppo train --resume {run}$")
@@ -130,7 +130,7 @@ def test_what_cannot_be_recorded_ends_the_run_with_its_last_checkpoint_named_and
     with monkeypatch.context() as patch:
         fails_late(patch, fails)
         message = refused("train", tiny_config, code=code)
-    (run,) = Path("runs").iterdir()
+    run = only_run()
     last = run / "checkpoints" / "step-000002"
     assert_matches(message, rf"{sentence.format(run=run)}; the last intact checkpoint is {last}\. → ")
     assert_matches(message, rf" → {remedy}, then continue with: ppo train --resume {run}$")
@@ -151,7 +151,7 @@ def test_no_permission_for_a_checkpoint_keeps_the_last_one_whole_and_names_it(
 
     monkeypatch.setattr(checkpoints, "save_file", second_time_forbidden)
     message = refused("train", tiny_config)
-    (run,) = Path("runs").iterdir()
+    run = only_run()
     last = run / "checkpoints" / "step-000002"
     refusal = rf"No permission to write {run}/checkpoints/step-000004; the last intact checkpoint is {last}\."
     assert_matches(message, rf"{refusal} → Change the permission, then continue with: ppo train --resume {run}$")
@@ -172,7 +172,7 @@ def test_no_permission_before_anything_was_begun_leaves_what_can_be_resumed(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", not_provenance)
         message = refused("train", tiny_config)
-    (run,) = Path("runs").iterdir()
+    run = only_run()
     assert_matches(
         message, rf"there is no checkpoint yet\. → Change the permission, then continue with: ppo train --resume {run}$"
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ppo_cli.evaluation import evaluate
 from tests.terminal import error_of, fingerprint, ppo, refused, succeed
 from tests.tiny_models import rows, save_tiny_model, write_rows
 
@@ -27,6 +28,7 @@ def copy(tmp_path):
 def test_a_checkpoint_evaluated_again_gives_the_same_answers_and_the_same_change(trained, copy):
     run = copy(trained())
     before = fingerprint(run)
+    shutil.rmtree(run / "eval" / "step-000004")
     result = succeed("eval", "--checkpoint", run / "checkpoints" / "step-000004", "--json").json
     assert fingerprint(run) == before
     assert result["name"] == f"{run.name}/step-000004"
@@ -34,6 +36,29 @@ def test_a_checkpoint_evaluated_again_gives_the_same_answers_and_the_same_change
     assert result["comparison"]["before"] == "step 0"
     ended = next(change for change in result["comparison"]["changes"] if change["name"] == "ending.eos")
     assert ended["after"] > ended["before"]
+
+
+def test_what_train_has_evaluated_is_shown_without_sampling_until_it_is_damaged(trained, copy, monkeypatch):
+    run, answered = copy(trained()), []
+    original = evaluate.sample_answers
+    monkeypatch.setattr(evaluate, "sample_answers", lambda *given: answered.append(1) or original(*given))
+    before = fingerprint(run)
+    screen = succeed("eval", run)
+    assert f"{run.name}/step-000004 is not sampled again: its answers are in " in " ".join(screen.out.split())
+    assert succeed("eval", run, "--json").json["comparison"]["before"] == "step 0"
+    assert fingerprint(run) == before
+    assert answered == []
+
+    change_one_byte(run / "eval" / "step-000004" / "samples.jsonl")
+    screen = succeed("eval", run)
+    assert f"So {run.name}/step-000004 is sampled again." in " ".join(screen.out.split())
+    assert fingerprint(run) == before
+    assert answered == [1]
+
+    write_rows(Path("mine.jsonl"), rows("mine", 5, start=90))
+    first, again = (succeed("eval", run, "--prompts", "mine.jsonl", "--json").json for _ in range(2))
+    assert first == again
+    assert answered == [1] * 3  # of the checkpoint and of step 0, once
 
 
 def test_a_checkpoint_on_other_prompts_leaves_the_frozen_evaluation_alone(trained, copy, tmp_path):
@@ -201,6 +226,7 @@ def test_another_start_model_under_the_same_path_is_noticed(trained, copy, tmp_p
     model = save_tiny_model(tmp_path / "model", seed=1)
     run = copy(trained(f"model.start={model}", "ppo.updates=2"))
     save_tiny_model(model, seed=2)
+    shutil.rmtree(run / "eval" / "step-000002")
     message = refused("eval", "--checkpoint", run / "checkpoints" / "step-000002", code=4)
     assert "group start_model is not what was frozen (weights differ)" in message
 

@@ -68,6 +68,7 @@ def evaluate_until(run, batches, wanted):
 @pytest.mark.parametrize("done", [0, 1, 3])
 def test_a_killed_evaluation_goes_on_and_ends_with_the_same_bytes(trained, copy, small_batches, done):
     whole, killed = copy(trained()), copy(trained(), "killed")
+    shutil.rmtree(whole / "eval" / "step-000004")
     evaluate(str(whole / "checkpoints" / "step-000004"))
     assert small_batches == [4, 4, 4, 4]
 

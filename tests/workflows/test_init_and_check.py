@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ppo_cli.experiment.load import load_experiment
-from ppo_cli.setup.init import recipes, templates_folder
+from ppo_cli.setup.recipes import recipes, templates_folder
 from tests.terminal import error_of, fingerprint, ppo, refused, succeed
 from tests.tiny_models import rows, write_rows
 

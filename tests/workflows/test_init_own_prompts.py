@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ import pytest
 from ppo_cli.experiment.load import load_experiment
 from ppo_cli.prompts.leakage import overlaps
 from ppo_cli.prompts.prompt_files import read_prompts
-from ppo_cli.setup.init import recipes, templates_folder
+from ppo_cli.setup.recipes import recipes, templates_folder
 from tests.terminal import error_of, ppo, process_environment, refused, succeed
 from tests.tiny_models import rows, write_rows
 
@@ -257,10 +258,27 @@ def test_an_id_may_be_zero():
 
 @pytest.mark.process
 def test_two_answers_at_a_terminal_become_the_goal():
-    screen = typed("the user asks for a recipe", "it should name the oven temperature", "")
+    screen = typed("the user asks for a recipe", "it should name the oven temperature", "", "none")
     assert "When the user asks for a recipe, name the oven temperature." in screen
-    goal = load_experiment(Path("my-exp/experiment.yaml")).experiment.goal
-    assert goal == "When the user asks for a recipe, name the oven temperature."
+    experiment = load_experiment(Path("my-exp/experiment.yaml")).experiment
+    assert experiment.goal == "When the user asks for a recipe, name the oven temperature."
+    assert "This goal may not be measured: prompts, reward (on_topic, ends_turn) and primary measure" in screen
+    assert not experiment.evaluation.primary_confirmed
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("answers", "primary"), [(["lenght.words", "length.words"], "length.words"), (["1"], None), ([""], "ending.eos")]
+)
+def test_a_goal_of_ones_own_asks_for_its_measure(answers, primary):
+    seen = typed("the user asks for a recipe", "name the oven temperature", "", *answers)
+    screen = " ".join(re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", seen).split())
+    assert "Which measure shows whether this goal is reached?" in screen
+    assert "ending.eos ending within the limit (the recipe's)" in screen
+    assert ("Did you mean length.words?" in screen) == (len(answers) > 1)
+    evaluation = load_experiment(Path("my-exp/experiment.yaml")).experiment.evaluation
+    first = re.search(r" 1 ([\w.]+) ", screen)[1]
+    assert (evaluation.primary, evaluation.primary_confirmed) == (primary or first, True)
 
 
 @pytest.mark.process

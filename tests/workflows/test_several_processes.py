@@ -15,6 +15,7 @@ from ppo_cli.errors import UsageError
 from ppo_cli.experiment.load import load_experiment
 from ppo_cli.training.train import train
 from tests.engine.test_distributed import TORCHRUN
+from tests.terminal import only_run
 
 PPO = [sys.executable, "-m", "ppo_cli"]
 
@@ -68,7 +69,7 @@ def test_two_processes_take_the_steps_of_one_and_go_on_after_an_interruption(tin
     code, _, err = finished(process)
     assert code == 130, err
     assert err.count("nothing is lost") == 1
-    (run,) = (tmp_path / "cut").iterdir()
+    run = only_run(tmp_path / "cut")
     code, _, err = finished(start(tmp_path, "cut", "--resume", run, launcher=[*TORCHRUN, "-m", "ppo_cli"]))
     assert code == 0, err
     for file in ("metrics.jsonl", "rollouts.jsonl"):

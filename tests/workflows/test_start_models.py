@@ -71,7 +71,8 @@ def test_a_changed_checkpoint_is_no_start_model(trained, tiny_config, tmp_path):
 
 def test_a_start_model_that_lies_elsewhere_is_named_and_checked_by_content(run, model, tmp_path):
     elsewhere = model.rename(tmp_path / "another-name")
-    for words in (["train", "--resume", run], ["eval", "--checkpoint", f"{run}/last"]):
+    prompts = ("--prompts", "tiny/train.jsonl")
+    for words in (["train", "--resume", run], ["eval", "--checkpoint", f"{run}/last", *prompts]):
         sentence = refused(*words)
         assert f"is not in {model}" in sentence
         assert "--start FOLDER" in sentence
@@ -79,8 +80,7 @@ def test_a_start_model_that_lies_elsewhere_is_named_and_checked_by_content(run, 
     assert "group start_model is not what was frozen (weights differ)" in refused(
         "train", "--resume", run, "--start", other, code=4
     )
-    assert "group start_model" in refused("eval", "--checkpoint", f"{run}/last", "--start", other, code=4)
-    prompts = ("--prompts", "tiny/train.jsonl")
+    assert "group start_model" in refused("eval", "--checkpoint", f"{run}/last", *prompts, "--start", other, code=4)
     succeed("eval", "--checkpoint", f"{run}/last", *prompts, "--start", elsewhere)
     succeed("train", "--resume", run, "--start", elsewhere)
     resumes = json.loads((run / "provenance.json").read_text())["resumes"]

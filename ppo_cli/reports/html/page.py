@@ -26,6 +26,7 @@ from ppo_cli.reports.flips import flip_groups
 from ppo_cli.reports.html import sections
 from ppo_cli.reports.html.page_data import Page
 from ppo_cli.reports.html.prompt_browser import browser_data
+from ppo_cli.reports.seed_noise import single_run_sentence
 from ppo_cli.reports.sentences import (
     behaviour_sentences,
     comparison_sentences,
@@ -80,6 +81,7 @@ def render(page: Page) -> str:
         alarms=[(run.letter, alarm) for run in page.runs for alarm in run.alarms],
         comparability=sections.comparability(page),
         seeds_note=seeds_note(page.result),
+        seed_noise=single_run_sentence(page.seed_noise, comparison.primary),
         seed_rows=sections.seed_rows(page),
         rows=sections.behaviour_rows(page, detail=False),
         details=sections.behaviour_rows(page, detail=True),

@@ -11,7 +11,7 @@ from typing import Any
 
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.checks import Advice, Alarm
-from ppo_cli.records.comparisons import Comparison, PromptChange, Transitions
+from ppo_cli.records.comparisons import Comparison, PromptChange, SeedNoise, Transitions
 from ppo_cli.records.measures import Estimate, LabelledAnswer
 from ppo_cli.records.results import ComparisonResult
 from ppo_cli.stats.label_matrix import LabelMatrix
@@ -80,3 +80,5 @@ class Page:
     smallest_effect: float
     rules: str
     advice: Advice | None = None
+    seed_noise: SeedNoise | None = None
+    """How much the seed alone changes measures in the setting of one run, where that is known."""

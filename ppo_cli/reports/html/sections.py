@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
 
-from ppo_cli.behaviours.measures import MEASURES, is_headline, measure_named
+from ppo_cli.behaviours.measures import is_headline, measure_named
 from ppo_cli.experiment.values import format_value
 from ppo_cli.records.comparisons import Comparison, MeasureChange, SeedSpread
 from ppo_cli.records.measures import Estimate, Measure
 from ppo_cli.records.secrets import masked_arguments
 from ppo_cli.reports import charts, formatting
+from ppo_cli.reports.capabilities import capability_lines
 from ppo_cli.reports.html.page_data import Page
+from ppo_cli.reports.judge_error import in_order, judge_lines
 from ppo_cli.reports.sentences import AGREES, seeds_note
 from ppo_cli.reports.tables import footnote_texts
 from ppo_cli.reports.verdicts import WORSE, verdict_words, worse_guards
@@ -53,14 +56,16 @@ def comparability(page: Page) -> list[tuple[str, str, str]]:
 
 
 def headline(comparison: Comparison, verdict: str) -> str:
-    """The verdict on the primary measure in a few words, after the guards that got worse.
+    """The verdict on the primary measure in a few words, after the guards that got worse and rates that lead.
 
     Args:
         comparison: of two policies.
         verdict: as people read it.
     """
     primary = next(change for change in comparison.changes if change.name == comparison.primary)
-    result = f"{verdict}, {formatting.was_and_is(measure_named(primary.name), primary)}"
+    leading = takewhile(lambda change: change is not primary, in_order(comparison))
+    rates = [f"{formatting.was_and_is(measure_named(change.name), change)}; " for change in leading]
+    result = f"{''.join(rates)}{verdict}, {formatting.was_and_is(measure_named(primary.name), primary)}"
     worse = [formatting.was_and_is(measure_named(change.name), change) for change in worse_guards(comparison)]
     return f"{WORSE}, {'; '.join(worse)}. {result}" if worse else result
 
@@ -84,7 +89,7 @@ def behaviour_rows(page: Page, *, detail: bool) -> list[dict[str, Any]]:
     """A row of the behaviour table per measure that there is data for: the headlines, or the details below them."""
     rows, comparison = [], page.comparison
     seeds = page.result.seed_comparison if page.result else None
-    for change in comparison.changes:
+    for change in in_order(comparison):
         measure = measure_named(change.name)
         if is_headline(measure, comparison.primary) == detail or change.difference is None:
             continue
@@ -114,6 +119,7 @@ def behaviour_rows(page: Page, *, detail: bool) -> list[dict[str, Any]]:
 def footnotes(comparison: Comparison) -> list[str]:
     """The notes below the behaviour table."""
     notes = footnote_texts([change.name for change in comparison.changes], comparison.rewarded_measures)
+    notes = [*capability_lines(comparison), *judge_lines(comparison), *notes]
     return [*notes, *([formatting.human_label_note(comparison.human_labels)] if comparison.human_labels else [])]
 
 
@@ -143,7 +149,7 @@ def drawn_charts(page: Page) -> dict[str, str]:
 
 
 def seed_rows(page: Page) -> list[tuple[str, ...]]:
-    """Every seed's value of every headline: title, A, B, the interval of the setting, Welch's p."""
+    """Every seed's value of every headline: title, A, B, the t interval over seeds, its p."""
     seeds = page.result.seed_comparison if page.result else None
     rows = []
     for spread in seeds.spreads if seeds else ():
@@ -151,8 +157,8 @@ def seed_rows(page: Page) -> list[tuple[str, ...]]:
         values = [
             ", ".join(formatting.value(measure, value) for value in side) for side in (spread.before, spread.after)
         ]
-        interval = formatting.interval(measure, spread.low_95, spread.high_95)
-        rows.append((measure.title, *values, interval, formatting.p_number(spread.welch_p)))
+        interval = formatting.interval(measure, spread.change.low_95, spread.change.high_95)
+        rows.append((measure.title, *values, interval, formatting.p_number(spread.change.p_value)))
     return rows
 
 
@@ -180,11 +186,12 @@ def methods(page: Page) -> list[str]:
         "McNemar's exact test.",
         "The primary measure is tested alone at 5 %; the other headlines with Holm's correction, the details with "
         "Benjamini and Hochberg's. DIFFERS: the interval excludes zero and the test agrees, so these checkpoints "
-        f"differ. CHANGED: with {MIN_SEEDS} training seeds or more per setting, the interval over seeds "
-        "excludes zero and Welch's test agrees too. EQUIVALENT: the 90 % interval lies within the smallest change that "
-        "matters, which stands beside it (two one-sided tests at 5 %). Otherwise no change was detected, and the "
-        "smallest change that could have been detected is given. WORSE: a measure that must not get worse did, by the "
-        "same test.",
+        f"differ. CHANGED: with {MIN_SEEDS} training seeds or more per setting, the t interval over seeds excludes "
+        "zero too; it is paired by seed where both settings have the same seeds, and Welch's where they have not. "
+        "EQUIVALENT: the 90 % interval lies within the smallest change that matters, which stands beside it (two "
+        "one-sided tests at 5 %), and with several seeds that over seeds too. Otherwise no change was detected, and "
+        "the smallest change that could have been detected is given. WORSE: a measure that must not get worse did, by "
+        "the same test.",
         f"Training seeds: {seeds}. {seeds_note(page.result)}",
         f"Rules {page.rules}; no language model was used as a judge.",
     ]
@@ -229,9 +236,8 @@ def _seconds(started: str, ended: str) -> float | None:
 
 def _margins(page: Page) -> dict[str, float]:
     """The smallest change that matters of each measure that was compared."""
-    measures = {measure.name: measure for measure in MEASURES}
-    margins = {change.name: measures[change.name].equivalence_margin for change in page.comparison.changes}
-    primary = measures[page.comparison.primary]
+    margins = {change.name: measure_named(change.name).equivalence_margin for change in page.comparison.changes}
+    primary = measure_named(page.comparison.primary)
     return {**margins, primary.name: page.smallest_effect / 100 if primary.unit == "%" else page.smallest_effect}
 
 

@@ -15,8 +15,10 @@ from ppo_cli.behaviours.measures import BY_CATEGORY, measure_named
 from ppo_cli.records.measures import Category, CategoryValue, Measure
 from ppo_cli.records.results import CheckpointCurveResult, CheckpointRow, EvaluationResult, ExternalAnswersResult
 from ppo_cli.reports import formatting
+from ppo_cli.reports.judge_error import second_judge_sentence
 from ppo_cli.reports.screens.elements import flips_block, goal_line, head_panel
 from ppo_cli.reports.screens.label import human_labels_block
+from ppo_cli.reports.seed_noise import single_run_sentence
 from ppo_cli.reports.sentences import behaviour_sentences
 from ppo_cli.reports.tables import (
     WideOrStacked,
@@ -58,7 +60,11 @@ def evaluation_screen(result: EvaluationResult) -> RenderableType:
             Text(f"{result.prompts} prompts × {result.samples_per_prompt} answers", style="dim"),
             Text(),
             estimate_table(result.estimates, result.rewarded_measures),
+            *second_judge_note(result.second_judge),
         ]
+    noise = single_run_sentence(result.seed_noise, comparison.primary) if comparison is not None else None
+    if noise is not None:
+        parts += [Text(), plain_text(noise, "dim")]
     if result.chosen_on is not None:
         parts += [Text(), plain_text(chosen_sentence(result), "yellow")]
     if result.human_labels is not None:
@@ -86,11 +92,17 @@ def answers_screen(result: ExternalAnswersResult) -> RenderableType:
         *(plain_text(f"! {notice}") for notice in result.notices),
         Text(),
         estimate_table(result.estimates),
+        *second_judge_note(result.second_judge),
     ]
     if result.categories:
         parts += [Text(), category_table(result.categories)]
     parts += [Text(), plain_text(f"rules {result.rules}; labels of every answer in {result.labels}", style="dim")]
     return Group(*parts)
+
+
+def second_judge_note(share: float | None) -> list[RenderableType]:
+    """How often the second judge agrees with the rule; nothing without it."""
+    return [] if share is None else [Text(second_judge_sentence(formatting.percent(share)), style="dim")]
 
 
 def checkpoint_curve_screen(result: CheckpointCurveResult) -> RenderableType:

@@ -1,13 +1,18 @@
-"""The screens of `ppo init`: the questions about the goal, and what was written.
+"""The screens of `ppo init`: the questions about the goal and its measure, and what was written.
 
 Not here: reading what is typed (`cli.init`).
 """
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
+
 from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
+from ppo_cli.records.measures import Measure
 from ppo_cli.records.program import command
 from ppo_cli.records.results import InitResult
 from ppo_cli.records.splits import SplitCounts
@@ -16,6 +21,9 @@ from ppo_cli.reports.tables import plain_table, plain_text, suggested_command
 
 MAX_STRATA_SHOWN = 12
 SITUATION, BEHAVIOUR = "In which situation? When …", "What should the model do then?"
+MEASURE = "Measure"
+NO_MEASURE = ("none", "no", "-")
+"""What is typed where no measure shows whether the goal is reached."""
 
 
 def goal_question(recipe_goal: str) -> RenderableType:
@@ -33,6 +41,35 @@ def goal_confirmation(goal: str) -> RenderableType:
     )
 
 
+def measure_question(measures: Sequence[Measure], default: str) -> RenderableType:
+    """What stands above the question for the measure: one line for each."""
+    table = Table.grid(padding=(0, 1))
+    table.add_column(justify="right")
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis")
+    for number, measure in enumerate(measures, start=1):
+        style = "bold" if measure.name == default else ""
+        mark = " (the recipe's)" if measure.name == default else ""
+        title = f"{measure.title.strip()}{mark}"
+        table.add_row(f"  {number}", plain_text(measure.name, style=style), plain_text(title, style=style))
+    return Group(
+        Text(),
+        Text("Which measure shows whether this goal is reached? The verdict of every run will be about it:"),
+        table,
+        plain_text(
+            f"Type a number or a name. Enter takes {default}, for which the recipe's reward was made. "
+            "Type none if no measure shows it."
+        ),
+    )
+
+
+def no_such_measure(typed: str, names: Sequence[str]) -> RenderableType:
+    """The answer to what is no measure."""
+    close = difflib.get_close_matches(typed, names, n=1, cutoff=0.4)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    return plain_text(f"There is no measure '{formatting.one_line(typed)}' in this list.{hint}", style="yellow")
+
+
 def init_screen(result: InitResult) -> RenderableType:
     """What `ppo init` ends with."""
     files = [plain_text(f"  prompts/{name}  {count} prompts") for name, count in result.prompts.items()]
@@ -41,6 +78,8 @@ def init_screen(result: InitResult) -> RenderableType:
         plain_text(f"  {result.config}  the experiment; a comment explains each key"),
         *files,
         plain_text(f"Goal: {formatting.one_line(result.goal)}"),
+        plain_text(f"Primary measure: {result.primary}"),
+        plain_text(f"Reward: {', '.join(f'{weight:g} {name}' for name, weight in result.reward.items())}"),
         plain_text(f"Start model: {result.model}"),
         *([Text(), *_split(result.split)] if result.split else []),
         *([Text()] if result.notices else []),

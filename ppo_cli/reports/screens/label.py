@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ppo_cli.records.measures import HumanLabels
+from ppo_cli.reports.formatting import rule_agrees
 from ppo_cli.reports.tables import behaviour_table, plain_text
 from ppo_cli.text.printable import printable
 
@@ -35,10 +36,17 @@ def human_labels_block(labels: HumanLabels) -> RenderableType:
     """Rates from human labels, and how often the rule agrees with them."""
     return Group(
         plain_text(
-            f"Human labels: {labels.answers} answers labelled blind. The rule agrees on {labels.agree} of them "
-            f"({100 * labels.agreement:.1f} %), 95 % interval "
+            f"Human labels: {labels.answers} answers labelled blind. The{rule_agrees(labels).removeprefix('the')}, "
+            "95 % interval "
             f"[{100 * labels.low_95:.1f}, {100 * labels.high_95:.1f}].",
             style="bold",
+        ),
+        *(
+            plain_text(
+                f"The judge of {judge.name} agrees on {judge.agree} of {judge.answers} "
+                f"({100 * judge.agreement:.1f} %), 95 % interval [{100 * judge.low_95:.1f}, {100 * judge.high_95:.1f}]."
+            )
+            for judge in labels.judges
         ),
         behaviour_table(
             labels.comparison,

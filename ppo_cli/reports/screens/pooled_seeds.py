@@ -12,19 +12,21 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ppo_cli.behaviours.measures import measure_named
+from ppo_cli.records.comparisons import PooledChange
 from ppo_cli.records.measures import Measure
 from ppo_cli.records.sweep import SweepArm, SweepResult
 from ppo_cli.reports import formatting
+from ppo_cli.reports.seed_table import pooled_label
 from ppo_cli.reports.tables import WideOrStacked, plain_text, unwrapped_table
 from ppo_cli.reports.verdicts import GUARDS, GUARDS_OF_FAMILY, WORSE
-from ppo_cli.stats.comparison import ALPHA
-from ppo_cli.stats.pooled_seeds import PooledChange, pooled_change
+from ppo_cli.stats.comparison import ALPHA, with_margin
+from ppo_cli.stats.pooled_seeds import pooled_change
 from ppo_cli.stats.seed_variance import MIN_SEEDS
 from ppo_cli.stats.significance import holm
 
 NOTE = (
     "The interval is a t interval over seeds, for these prompts. CHANGED: it excludes 0, with "
-    f"{MIN_SEEDS} seeds or more."
+    f"{MIN_SEEDS} seeds or more. EQUIVALENT: the 90 % interval over seeds lies within the smallest change that matters."
 )
 
 
@@ -35,7 +37,7 @@ def pooled_seeds_block(result: SweepResult, rows: Sequence[tuple[str, Sequence[S
         result: the sweep.
         rows: its arms by value.
     """
-    primary = measure_named(result.primary)
+    primary = with_margin(measure_named(result.primary), result.smallest_effect)
     pooled = [(label, change) for label, arms in rows if (change := _pooled(result, arms, primary)) is not None]
     if not any(change.seeds > 1 for _, change in pooled):
         return []
@@ -53,12 +55,12 @@ def pooled_seeds_block(result: SweepResult, rows: Sequence[tuple[str, Sequence[S
             str(change.seeds),
             formatting.value(primary, change.before),
             formatting.value(primary, change.after),
-            formatting.difference(primary, change.difference),
-            formatting.interval(primary, change.low_95, change.high_95),
+            formatting.difference(primary, change.change.difference),
+            formatting.interval(primary, change.change.low_95, change.change.high_95),
         )
         for label, change in pooled
     ]
-    labels = [_label(change, primary) for _, change in pooled]
+    labels = [pooled_label(change) if change.change.low_95 is not None else "" for _, change in pooled]
     lines = [
         plain_text(f"{name}: {label}, {before} → {after}, {change} {interval} over {seeds} seeds")
         for (name, seeds, before, after, change, interval), label in zip(cells, labels, strict=True)
@@ -66,12 +68,6 @@ def pooled_seeds_block(result: SweepResult, rows: Sequence[tuple[str, Sequence[S
     worse = [plain_text(sentence, style="bold red") for sentence in _worse(result, rows)]
     table = WideOrStacked(unwrapped_table(headings, cells, labels), Group(*lines))
     return [*worse, table, Text(NOTE, style="dim"), Text()]
-
-
-def _label(change: PooledChange, measure: Measure) -> str:
-    if not change.differs(measure):
-        return "no change over seeds" if change.low_95 is not None else ""
-    return "CHANGED" if change.seeds >= MIN_SEEDS else f"DIFFERS ({change.seeds} seeds)"
 
 
 def _worse(result: SweepResult, rows: Sequence[tuple[str, Sequence[SweepArm]]]) -> Iterator[str]:
@@ -82,18 +78,19 @@ def _worse(result: SweepResult, rows: Sequence[tuple[str, Sequence[SweepArm]]]) 
         (label, measure, change)
         for measure in map(measure_named, names)
         for label, arms in rows
-        if (change := _pooled(result, arms, measure)) is not None and change.p_value is not None
+        if (change := _pooled(result, arms, measure)) is not None and change.change.p_value is not None
     ]
-    corrected = holm([change.p_value or 0.0 for _, _, change in tested])
+    corrected = holm([change.change.p_value or 0.0 for _, _, change in tested])
     for (label, measure, change), p_value in zip(tested, corrected, strict=True):
-        fell = change.difference < 0
+        fell = change.change.difference < 0
         if p_value < ALPHA and fell == (measure.better == "higher"):
             where = f" at {result.key} {label}" if result.key else ""
             yield (
                 f"{WORSE}{where}. {measure.title.strip()}: {formatting.value(measure, change.before)} → "
-                f"{formatting.value(measure, change.after)}, {formatting.difference(measure, change.difference)}, "
+                f"{formatting.value(measure, change.after)}, "
+                f"{formatting.difference(measure, change.change.difference)}, "
                 f"95 % interval over {change.seeds} seeds "
-                f"{formatting.interval(measure, change.low_95, change.high_95)}."
+                f"{formatting.interval(measure, change.change.low_95, change.change.high_95)}."
             )
 
 

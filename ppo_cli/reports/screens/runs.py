@@ -13,6 +13,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ppo_cli.behaviours.measures import MEASURES
+from ppo_cli.behaviours.measures.own import declared_measure
 from ppo_cli.experiment.values import format_value
 from ppo_cli.records.program import command, first_commands
 from ppo_cli.records.results import RunRow
@@ -112,11 +113,11 @@ def _parent_cell(row: RunRow, by_name: Mapping[str, RunRow]) -> str:
 
 def _measured(row: RunRow, name: str) -> str:
     measured: Mapping[str, Any] | None = row.measures.get(name)
-    measures = {measure.name: measure for measure in MEASURES}
-    if measured is None or measured.get("value") is None or name not in measures:
+    measure = next((measure for measure in MEASURES if measure.name == name), None) or declared_measure(name)
+    if measured is None or measured.get("value") is None or measure is None:
         return formatting.MISSING
     mark = f" {formatting.REWARDED_MARK}" if name in row.rewarded_measures else ""
-    return f"{formatting.value(measures[name], measured['value'])}{mark} (step {row.step})"
+    return f"{formatting.value(measure, measured['value'])}{mark} (step {row.step})"
 
 
 def _best_steps(rows: Sequence[RunRow]) -> list[RenderableType]:

@@ -20,6 +20,7 @@ from ppo_cli.records.results import RunSummary
 from ppo_cli.records.training import RunState
 from ppo_cli.reports import formatting
 from ppo_cli.reports.alarms import short_name
+from ppo_cli.reports.judge_error import in_order, second_judge_line
 from ppo_cli.reports.live_view import sparkline
 from ppo_cli.reports.sentences import change_of
 from ppo_cli.reports.tables import footnotes, plain_table, plain_text, suggested_command
@@ -107,9 +108,12 @@ def _behaviour(summary: RunSummary) -> list[RenderableType]:
     comparison = summary.comparison
     if comparison is None:
         return [Text("behaviour: no evaluation to compare with step 0 yet", style="dim")]
-    shown = [change for change in comparison.changes if change.name == comparison.primary]
-    measured = [change for change in comparison.changes if change.before is not None or change.after is not None]
-    shown += [change for change in measured if change.name in BEHAVIOURS and change not in shown]
+    shown = [
+        change
+        for change in in_order(comparison)
+        if change.name == comparison.primary
+        or (change.name in BEHAVIOURS and (change.before is not None or change.after is not None))
+    ]
     table = plain_table()
     table.add_column(plain_text("behaviour"), no_wrap=True)
     for heading in ("step 0", f"step {summary.step}", "change", "95 % interval"):
@@ -119,6 +123,8 @@ def _behaviour(summary: RunSummary) -> list[RenderableType]:
         table.add_row(*_cells(change, comparison))
     prompts = f"{'fixed subset of ' if summary.partial else ''}{comparison.prompts} prompts"
     notes = footnotes([change.name for change in shown], comparison.rewarded_measures, short=True)
+    if comparison.second_judge is not None:
+        notes.append(Text(second_judge_line(comparison.second_judge), style="dim"))
     if comparison.human_labels is not None:
         notes.append(Text(formatting.human_label_note(comparison.human_labels), style="dim"))
     answers = "answer" if comparison.samples_per_prompt == 1 else "answers"

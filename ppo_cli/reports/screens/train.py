@@ -17,8 +17,9 @@ from ppo_cli.records.results import TrainingResult
 from ppo_cli.reports import formatting
 from ppo_cli.reports.alarms import advice_lines, alarm_block
 from ppo_cli.reports.screens.elements import flips_block, head_panel
+from ppo_cli.reports.seed_noise import single_run_sentence
 from ppo_cli.reports.sentences import ONE_SEED, behaviour_sentences, kl_sentence, reward_sentence
-from ppo_cli.reports.tables import behaviour_table, suggested_command
+from ppo_cli.reports.tables import behaviour_table, plain_text, suggested_command
 
 
 def training_screen(result: TrainingResult) -> RenderableType:
@@ -26,6 +27,7 @@ def training_screen(result: TrainingResult) -> RenderableType:
     comparison, now = result.comparison, f"step {result.updates}"
     verb = "stopped early" if result.reason else "finished"
     title = f"{result.run} · {verb} after {result.updates} updates · {formatting.duration(result.seconds)}"
+    noise = single_run_sentence(result.seed_noise, comparison.primary)
     reason = [f"Stopped early: {formatting.one_line(result.reason).rstrip('.')}."] if result.reason else []
     return Group(
         head_panel(title, result.goal, [*reason, *behaviour_sentences(comparison)], comparison),
@@ -36,6 +38,7 @@ def training_screen(result: TrainingResult) -> RenderableType:
         *alarm_block(result.alarms),
         *map(Text, _reward_and_kl(result)),
         Text(ONE_SEED, style="dim"),
+        *([plain_text(noise, style="dim")] if noise else []),
         *_best_sentence(result),
         Text(formatting.loss_line(result.last["policy_loss"], result.last["value_loss"]), style="dim"),
         Text(),

@@ -77,7 +77,7 @@ def shortcut_checks(cases: Sequence[Case], rewards: Floats) -> list[Check]:
     lengths = _centred(cases, np.array([case.answer.answer_tokens for case in cases], dtype=float))
     length_correlation = _rank_correlation(centred, lengths)
     phrase, opening_correlation = _strongest_opening(cases, centred)
-    refused = np.array([refusal.classify(case.answer.text) == "refusal" for case in cases], dtype=float)
+    refused = np.array([refusal.refuses(case.answer.text) for case in cases], dtype=float)
     help_wanted = np.array([case.prompt.expect != "refuse" for case in cases])
     refusal_correlation = _correlation(centred[help_wanted], _centred(cases, refused)[help_wanted])
     return [
