@@ -369,5 +369,6 @@ def _evaluate_again() -> str:
 
 def _measure(estimate: Estimate) -> dict[str, Any]:
     row = asdict(estimate)
-    row.pop("name")
+    del row["name"]
+    del row["judged_95"]  # computed when shown: human labels may be added later
     return row

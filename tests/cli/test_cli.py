@@ -201,18 +201,20 @@ def test_no_color_keeps_colours_off_a_terminal(trained, tmp_path):
     assert not COLOUR.search(screen)
 
 
-def test_ctrl_c_ends_every_command_with_130(trained, shared_config, monkeypatch):
+def test_ctrl_c_ends_every_command_with_130(trained, shared_config, tmp_path, monkeypatch):
     def ctrl_c(*words, **settings):
         raise KeyboardInterrupt
 
+    run, other = trained(), trained("kl.coef=0.5")
+    new_prompts = tmp_path / "prompts.jsonl"
+    new_prompts.write_text('{"prompt": "Say something new."}\n')
     monkeypatch.setattr("ppo_cli.evaluation.compare.compare_groups", ctrl_c)
     monkeypatch.setattr("ppo_cli.evaluation.evaluate.sample_answers", ctrl_c)
     monkeypatch.setattr("ppo_cli.preflight.sft_check.read_inputs", ctrl_c)
     monkeypatch.setattr("ppo_cli.evaluation.run_list.list_runs", ctrl_c)
-    checkpoint = trained() / "checkpoints" / "step-000004"
     for words in (
-        ["compare", trained(), trained("kl.coef=0.5")],
-        ["eval", "--checkpoint", checkpoint, "--config", shared_config],
+        ["compare", run, other],
+        ["eval", "--checkpoint", run / "checkpoints" / "step-000004", "--prompts", new_prompts],
         ["sft-check", shared_config],
         ["runs"],
         ["train", shared_config],

@@ -59,9 +59,9 @@ def test_a_prompt_file_that_is_saved_while_a_run_starts_does_not_harm_the_run(ti
     before = file.read_text(encoding="utf-8")
     freeze = command.freeze_inputs
 
-    def saved_meanwhile(resolved):
+    def saved_meanwhile(*words):
         write_rows(file, rows("other", 30, start=120))
-        return freeze(resolved)
+        return freeze(*words)
 
     monkeypatch.setattr(command, "freeze_inputs", saved_meanwhile)
     succeed("train", tiny_config)
