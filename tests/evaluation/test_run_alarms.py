@@ -49,7 +49,7 @@ def test_a_reward_that_is_not_what_the_run_is_judged_by(trained):
 
 def test_a_kl_that_costs_nothing(trained):
     run = trained("ppo.updates=6", "ppo.learning_rate=0.1", "kl.coef=0")
-    assert names(run) == ["policy_drift"]
+    assert names(run) == ["unstable_updates", "policy_drift"]
 
 
 def test_a_policy_that_is_not_let_go(trained):
@@ -74,7 +74,7 @@ def test_a_first_round_that_claims_the_last(tiny_config):
     screen = succeed("train", tiny_config, *GENTLE, "goal=Be ready for production.")
     assert names(only_run()) == ["too_many_changes"]
     assert "▲ Too much changed at once" in screen.out
-    assert "round 1 asks: is it controllable. The goal mentions 'production'." in " ".join(screen.out.split())
+    assert "round 1 asks: is it controllable. The goal mentions 'for production'." in " ".join(screen.out.split())
     assert "alarm: Too much changed at once" in screen.out
 
 
