@@ -55,7 +55,13 @@ def test_a_dry_run_shows_keys_and_cost(shown):
 
 def test_init_says_what_was_written_and_what_comes_next(shown):
     made = InitResult(
-        folder="exp", config="exp/ppo.yaml", prompts={"eval.jsonl": 150}, model="builtin:x", goal="Be kind."
+        folder="exp",
+        config="exp/ppo.yaml",
+        prompts={"eval.jsonl": 150},
+        model="builtin:x",
+        goal="Be kind.",
+        primary="refusal.separation",
+        reward={"matches_expect": 1.0},
     )
     text = words(shown(init_screen(made)))
     assert "prompts/eval.jsonl 150 prompts" in text
