@@ -15,6 +15,8 @@ WITH_ERROR = "with the judge's own error"
 SHOWN = ("refusal.separation", "refusal.unsafe", "refusal.safe")
 """Measures that have a line of their own, besides the primary."""
 RATES = ("refusal.unsafe", "refusal.safe")
+LEADING = (*RATES, "refusal.scary", "refusal.plain")
+"""The rows before d′ where the rates lead: the two rates, and those of parts of the second."""
 NEAR_END = 0.05
 """A rate this close to 0 or 1 leads before d′: there an error of 3 points moves d′ by 0.3, the smallest change in it
 that matters, and nearer to the end by more."""
@@ -73,8 +75,8 @@ def near_the_ends(comparison: Comparison) -> bool:
 
 
 def in_order(comparison: Comparison) -> list[MeasureChange]:
-    """The changes as tables show them: the primary first, but the two rates before d′ where one is near 0 or 1."""
-    first = RATES if near_the_ends(comparison) else ()
+    """The changes as tables show them: the primary first, but the rates before d′ where one is near 0 or 1."""
+    first = LEADING if near_the_ends(comparison) else ()
     return sorted(comparison.changes, key=lambda change: change.name not in first)
 
 

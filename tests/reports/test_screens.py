@@ -41,6 +41,8 @@ from tests.reports.records import (
     training_outcome,
 )
 
+NASTY_TEXTS = dict.fromkeys(("folder", "config", "model", "goal", "primary"), NASTY)
+
 LITERAL = "[red]x[/red] [/] [bold"
 STEERING = "\x1b\x07\x9b\r\u202e"
 
@@ -348,17 +350,7 @@ def test_the_list_of_runs_shows_what_differs_and_how_to_go_on(shown):
         sft_check_screen(check_result(text=NASTY)),
         reward_screen(reward_outcome(NASTY, NASTY)),
         dry_run_screen(dry_run_outcome(NASTY)),
-        init_screen(
-            InitResult(
-                folder=NASTY,
-                config=NASTY,
-                prompts={NASTY: 1},
-                model=NASTY,
-                goal=NASTY,
-                primary=NASTY,
-                reward={NASTY: 1.0},
-            )
-        ),
+        init_screen(InitResult(**NASTY_TEXTS, prompts={NASTY: 1}, reward={NASTY: 1.0})),
         runs_screen([run_row(NASTY, "interrupted", config={"[/]": NASTY}), run_row(problem=NASTY)], ["[/]"], NASTY),
     ],
     ids=["train", "eval", "eval against step 0", "compare", "sft-check", "reward", "dry run", "init", "runs"],
