@@ -62,7 +62,7 @@ def _facts(report: PromptReport) -> Iterator[tuple[str, str, str]]:
     )
     repeated, near = report.repeated, report.near_duplicates
     yield "repeated", _alike(repeated, "in the same words as another"), "yellow" if repeated.count else ""
-    yield "near-duplicates", _alike(near, "pairs of nearly the same words"), "yellow" if near.count else ""
+    yield "near-duplicates", _alike(near, "with nearly the same words"), "yellow" if near.count else ""
     yield "topics", f"{report.topics} groups of prompts with words in common", ""
     for leak in report.leaks:
         yield "shared", _leak(leak), "bold red" if leak.shared.count or leak.near.count else "green"
