@@ -64,13 +64,19 @@ def trained(shared_config, tmp_path_factory):
     """Trains the tiny config once for each set of overrides, and gives the run's folder, which no test may change."""
     from tests.terminal import only_run, succeed
 
-    made = {}
+    made, evaluations = {}, {}
+
+    def evaluated(run):
+        return sorted(path.name for path in (run / "eval").iterdir())
 
     def trained(*overrides):
         if overrides not in made:
             output = tmp_path_factory.mktemp("output")
             succeed("train", shared_config, "--runs-dir", output, *overrides)
             made[overrides] = only_run(output)
+            evaluations[overrides] = evaluated(made[overrides])
         return made[overrides]
 
-    return trained
+    yield trained
+    for overrides, run in made.items():
+        assert evaluated(run) == evaluations[overrides], "a test added to this shared run: let it work on a copy"

@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -205,7 +206,7 @@ def test_ctrl_c_ends_every_command_with_130(trained, shared_config, tmp_path, mo
     def ctrl_c(*words, **settings):
         raise KeyboardInterrupt
 
-    run, other = trained(), trained("kl.coef=0.5")
+    run, other = shutil.copytree(trained(), tmp_path / "copies" / trained().name), trained("kl.coef=0.5")
     new_prompts = tmp_path / "prompts.jsonl"
     new_prompts.write_text('{"prompt": "Say something new."}\n')
     monkeypatch.setattr("ppo_cli.evaluation.compare.compare_groups", ctrl_c)
