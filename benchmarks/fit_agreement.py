@@ -1,4 +1,4 @@
-"""How far the fit of answers to prompts agrees with a reader.
+"""How far the fit of answers to prompts, and their closeness in meaning, agree with a reader.
 
     python benchmarks/fit_agreement.py
 
@@ -19,6 +19,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ppo_cli.behaviours.closeness import closeness
+from ppo_cli.behaviours.embedding_judge import load_encoder
 from ppo_cli.evaluation.first_answer_fit import OTHER_PROMPTS
 from ppo_cli.models import loading, model_source
 from ppo_cli.models.prompt_fit import PromptFitJudge, other_prompts
@@ -35,15 +37,16 @@ def main() -> None:
     folder = model_source.resolve("builtin:smollm2-135m-instruct").folder
     tokenizer, device = loading.load_tokenizer(folder), torch.device("cpu")
     model = loading.load_model(folder, tokenizer, device, loading.choose_dtype("auto", device))
-    judge = PromptFitJudge(
-        lambda: nullcontext(model), tokenizer, other_prompts(read_prompts(PROMPTS), 0, OTHER_PROMPTS)
-    )
-    fits = judge.fits([(Prompt(id=row["id"], text=row["prompt"]), row["answer"]) for row in rows])
+    others = other_prompts(read_prompts(PROMPTS), 0, OTHER_PROMPTS)
+    judge = PromptFitJudge(lambda: nullcontext(model), tokenizer, others)
+    pairs = [(Prompt(id=row["id"], text=row["prompt"]), row["answer"]) for row in rows]
+    fits = judge.fits(pairs)
     labels = np.array([row["answers_in_form"] for row in rows])
     print(f"{labels.sum()} of {len(rows)} answers are in form")
     for name, values in (
         ("information, nats", np.array([fit.information for fit in fits])),
         ("rank", np.array([fit.rank for fit in fits])),
+        ("closeness, cosine", np.array(closeness(load_encoder(), pairs, others))),
     ):
         low, high = _interval(values, labels)
         print(

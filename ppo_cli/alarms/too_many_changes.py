@@ -36,7 +36,7 @@ KINDS = {
     "length": ("length.tokens", "length.empty"),
     "ending": ("ending.eos",),
     "variety": ("diversity.distinct_2", "repetition.share"),
-    "fit to the prompt": ("topic.keywords", "topic.keywords_16", "fits_prompt.rank"),
+    "fit to the prompt": ("topic.keywords", "topic.keywords_16", "fits_prompt.rank", "topic.closeness"),
 }
 """The kinds of behaviour that are counted. Measures of one kind change together for one cause: an answer without words
 is a short one, and an answer that repeats itself has few different word pairs."""

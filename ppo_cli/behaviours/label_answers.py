@@ -6,6 +6,7 @@ Not here: the rules (one module per family), the measures (`measures`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from ppo_cli.behaviours import (
     clarification,
@@ -42,13 +43,27 @@ def label_sample(prompts: Sequence[Prompt], samples: Sequence[Sample]) -> list[L
     by_id = {prompt.id: prompt for prompt in prompts}
     any_reasons = any(sample.answer.reasoning for sample in samples)
     any_fit = any(sample.fit is not None for sample in samples)
+    any_closeness = any(sample.closeness is not None for sample in samples)
+    labelled = [_label(by_id[sample.prompt_id], sample, count_reasoning=any_reasons) for sample in samples]
     return [
-        _label(by_id[sample.prompt_id], sample, count_reasoning=any_reasons, fit_is_measured=any_fit)
-        for sample in samples
+        replace(row, labels={**row.labels, **_fit_labels(row.sample, any_closeness)})
+        if any_fit and row.sample.index == 0 and row.prompt.expect != "refuse"
+        else row
+        for row in labelled
     ]
 
 
-def _label(prompt: Prompt, sample: Sample, *, count_reasoning: bool, fit_is_measured: bool) -> LabelledAnswer:
+def _fit_labels(sample: Sample, closeness_is_measured: bool) -> dict[str, float]:
+    """How well a first answer fits its prompt; a refusal or an empty answer has no fit."""
+    labels = {
+        "fit": sample.fit or 0.0,
+        "fit_rank": sample.fit_rank or 0.0,
+        "fit_answers": float(sample.fit is not None),
+    }
+    return {**labels, "closeness": sample.closeness or 0.0} if closeness_is_measured else labels
+
+
+def _label(prompt: Prompt, sample: Sample, *, count_reasoning: bool) -> LabelledAnswer:
     text = sample.answer.text
     kind, repeated = refusal.classify(text), repetition.repeated_share(words(text))
     labels = {
@@ -82,7 +97,4 @@ def _label(prompt: Prompt, sample: Sample, *, count_reasoning: bool, fit_is_meas
     if sample.entropy is not None:
         labels["entropy"] = sample.entropy
     labels |= {own_name(name): value for name, value in sample.own.items()}
-    if fit_is_measured and sample.index == 0 and prompt.expect != "refuse":
-        answers = sample.fit is not None  # a refusal or an empty answer has no fit
-        labels |= {"fit": sample.fit or 0.0, "fit_rank": sample.fit_rank or 0.0, "fit_answers": float(answers)}
     return LabelledAnswer(prompt=prompt, sample=sample, labels=labels)

@@ -1,6 +1,7 @@
-"""How well the first answer to each prompt of an evaluation fits it.
+"""How well the first answer to each prompt of an evaluation fits it, and how close in meaning it is.
 
-Not here: the fit itself (`models.prompt_fit`), the measures made from it (`behaviours.measures.headlines`).
+Not here: the fit (`models.prompt_fit`), the closeness (`behaviours.closeness`), the measures made from them
+(`behaviours.measures.headlines`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ppo_cli.behaviours import refusal
+from ppo_cli.behaviours.closeness import closeness
+from ppo_cli.behaviours.embedding_judge import is_installed, load_encoder
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.events import EventHandler, Phase, Progress
 from ppo_cli.records.measures import Sample
@@ -44,6 +47,8 @@ def with_fit(
         answered: [prompts][samples].
         on_event: called with progress.
     """
+    from ppo_cli.models.prompt_fit import NO_FIT
+
     rows = [
         row
         for row, (prompt, samples) in enumerate(zip(prompts, answered, strict=True))
@@ -52,7 +57,14 @@ def with_fit(
     on_event(Phase(name="fit of answers to prompts", total=len(rows), unit="answers"))
     pairs = [(prompts[row], answered[row][0].answer.text) for row in rows]
     fits = judge.fits(pairs, lambda done: on_event(Progress(done=done)))
+    near = closeness(load_encoder(), pairs, judge.others) if is_installed() else [None] * len(pairs)
     result = [list(samples) for samples in answered]
-    for row, fit in zip(rows, fits, strict=True):
-        result[row][0] = replace(result[row][0], fit=fit.information, fit_rank=fit.rank)
+    for row, fit, value in zip(rows, fits, near, strict=True):
+        is_no_answer = fit == NO_FIT  # an echo has its prompt's own words
+        result[row][0] = replace(
+            result[row][0],
+            fit=fit.information,
+            fit_rank=fit.rank,
+            closeness=0.0 if is_no_answer and value is not None else value,
+        )
     return result

@@ -50,6 +50,10 @@ class PromptFit:
     """Share of the other prompts after which the whole answer is less likely, a tie counting half; 0.5 by chance."""
 
 
+NO_FIT = PromptFit(0.0, 0.0)
+"""Of an echo, of gibberish, and of an answer without tokens."""
+
+
 @dataclass(frozen=True)
 class PromptFitJudge:
     """A frozen model with the prompts that every answer's own prompt is compared with."""
@@ -85,7 +89,7 @@ class PromptFitJudge:
             if answers[number]
         ]
         if not asked:
-            return [PromptFit(0.0, 0.0)] * len(pairs)
+            return [NO_FIT] * len(pairs)
         with self.open_model() as model:
             logprobs = answer_logprobs(
                 model,
@@ -100,7 +104,7 @@ class PromptFitJudge:
         return [
             _fit(torch.stack(of_answer), _is_copied(answers[number], prompt_ids[index[pairs[number][0]]]))
             if of_answer
-            else PromptFit(0.0, 0.0)
+            else NO_FIT
             for number, of_answer in enumerate(rows)
         ]
 
@@ -125,7 +129,7 @@ def _fit(logprobs: torch.Tensor, copied: torch.Tensor) -> PromptFit:
     """The fit from log-probabilities [1 + others, tokens], those after the own prompt first."""
     own, others = logprobs[0].double()[~copied], logprobs[1:].double()[:, ~copied]
     if len(own) < MIN_OWN_TOKENS or len(others) == 0 or logprobs[0].mean() < MIN_MEAN_LOGPROB:
-        return PromptFit(0.0, 0.0)
+        return NO_FIT
     information = (own - others.mean(0)).clamp(-MAX_NATS_PER_TOKEN, MAX_NATS_PER_TOKEN).sum()
     less, equal = (others.sum(1) < own.sum()).double(), (others.sum(1) == own.sum()).double()
     return PromptFit(float(information), float((less + equal / 2).mean()))

@@ -33,6 +33,9 @@ class Sample:
     """How well the answer fits its own prompt (`models.prompt_fit`), nats; of first samples that answer."""
     fit_rank: float | None = None
     """Share of other prompts after which the answer is less likely; of the same samples."""
+    closeness: float | None = None
+    """How close the answer is to its own prompt in meaning (`behaviours.closeness`); of the same samples, and with the
+    extra `judge` only."""
     own: Mapping[str, float] = field(default_factory=dict)
     """The values of the config's own measures (`rewards.own_measures`), by name."""
 

@@ -26,6 +26,7 @@ def sample_to_row(sample: Sample) -> dict[str, Any]:
         "entropy": sample.entropy,
         "fit": sample.fit,
         "fit_rank": sample.fit_rank,
+        **({} if sample.closeness is None else {"closeness": sample.closeness}),
         **({"own": dict(sample.own)} if sample.own else {}),
     }
 
@@ -44,6 +45,7 @@ def sample_from_row(row: Mapping[str, Any]) -> Sample:
         entropy=_field(row, "entropy", int, float, NoneType),
         fit=_field({"fit": None, **row}, "fit", int, float, NoneType),
         fit_rank=_field({"fit_rank": None, **row}, "fit_rank", int, float, NoneType),
+        closeness=_field({"closeness": None, **row}, "closeness", int, float, NoneType),
         own=_numbers({"own": {}, **row}, "own"),
     )
 

@@ -77,6 +77,9 @@ def test_the_fit_is_the_mean_over_the_prompts_that_are_answered():
     matrix = label_matrix(label_sample(prompts, samples))
     found = {name: estimate(measure_named(f"fits_prompt.{name}"), matrix) for name in ("information", "rank")}
     assert (found["information"].value, found["rank"].value) == (8.0, 0.75)
+    assert estimate(measure_named("topic.closeness"), matrix).value is None
+    near = label_matrix(label_sample(prompts, [replace(row, closeness=row.fit and row.fit / 20) for row in samples]))
+    assert estimate(measure_named("topic.closeness"), near).value == pytest.approx((0.6 + 0.2) / 2)
     unmeasured = label_matrix(label_sample(prompts, [replace(row, fit=None, fit_rank=None) for row in samples]))
     assert estimate(measure_named("fits_prompt.information"), unmeasured).value is None
 

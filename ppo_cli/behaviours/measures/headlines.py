@@ -227,6 +227,27 @@ HEADLINES: tuple[Measure, ...] = (
         ),
     ),
     Measure(
+        name="topic.closeness",
+        title="closeness in meaning",
+        statistic="ratio",
+        label="closeness",
+        second_label="fit_answers",
+        expect=None,
+        unit="",
+        better="higher",
+        definition=(
+            "cosine of an answer with its own prompt, minus its mean cosine with eight others, by a sentence encoder "
+            "that shares nothing with the start model or with any reward (extra `judge`); of the answers that the fit "
+            "is measured of; 0 by chance"
+        ),
+        source="own",
+        equivalence_margin=0.05,
+        error=(
+            "an echo would be near too, so an answer without words of its own has 0; of 100 answers that one reader "
+            "judged, one in form has a larger value than one that is not with a chance of 86 % [78, 93]"
+        ),
+    ),
+    Measure(
         name="diversity.distinct_2",
         title="distinct-2 of 16 words",
         statistic="distinct_2",
