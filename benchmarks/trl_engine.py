@@ -98,7 +98,6 @@ class TrlTraining(TrainerCallback):
             max_grad_norm=given.max_grad_norm,
             cliprange=given.cliprange,
             cliprange_value=given.cliprange_value,
-            vf_coef=given.value_coef,
             gamma=given.gamma,
             lam=given.gae_lambda,
             kl_coef=given.kl_coef,

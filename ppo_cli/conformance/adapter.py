@@ -20,7 +20,7 @@ Tokens = Sequence[int]
 Reward = Callable[[Sequence[Tokens], Sequence[Tokens]], list[float]]
 """Prompts and answers as token ids, without padding, to one score per answer. An answer holds its EOS token, if any."""
 
-Ability = Literal["kl", "ratio", "approx_kl", "advantages", "micro_batches", "resume"]
+Ability = Literal["kl", "ratio", "approx_kl", "advantages", "micro_batches", "dual_clip", "resume"]
 """What a trainer may be able to give:
 
     kl              `UpdateRecord.kl`
@@ -28,9 +28,12 @@ Ability = Literal["kl", "ratio", "approx_kl", "advantages", "micro_batches", "re
     approx_kl       `UpdateRecord.approx_kl`
     advantages      `UpdateRecord.episodes`
     micro_batches   it reads `Settings.micro_batch`
+    dual_clip       it reads `Settings.dual_clip`
     resume          it gives a `ResumableTraining`
 """
-ABILITIES: frozenset[Ability] = frozenset({"kl", "ratio", "approx_kl", "advantages", "micro_batches", "resume"})
+ABILITIES: frozenset[Ability] = frozenset(
+    {"kl", "ratio", "approx_kl", "advantages", "micro_batches", "dual_clip", "resume"}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +58,8 @@ class Settings:
     """Gradients are scaled down to this norm."""
     cliprange: float = 0.2
     cliprange_value: float = 10.0
-    value_coef: float = 0.1
+    dual_clip: float | None = None
+    """Bounds the loss of tokens of negative advantage at this ratio (Ye et al. 2020); None does not."""
     gamma: float = 1.0
     gae_lambda: float = 0.95
     kl_coef: float = 0.0

@@ -23,6 +23,7 @@ MISSING: dict[Ability, str] = {
     "approx_kl": "the adapter reports no approximate KL of the optimizer steps",
     "advantages": "the adapter reports neither advantages nor values",
     "micro_batches": "the trainer has no micro-batches",
+    "dual_clip": "the trainer has no dual clip",
     "resume": "the trainer cannot resume",
 }
 

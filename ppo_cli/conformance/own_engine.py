@@ -141,7 +141,7 @@ class OwnTraining:
             approx_kl=metrics.approx_kl,
             episodes=[
                 EpisodeNumbers(
-                    values=experience.values[row][rollouts.value_mask[row]].tolist(),
+                    values=experience.values[row][rollouts.response_mask[row]].tolist(),
                     advantages=experience.advantages[row][rollouts.response_mask[row]].tolist(),
                 )
                 for row in range(len(rollouts.lengths))
@@ -171,7 +171,7 @@ def to_experiment(task: Task) -> Experiment:
                 "warmup_updates": 0,
                 "cliprange": settings.cliprange,
                 "cliprange_value": settings.cliprange_value,
-                "value_coef": settings.value_coef,
+                "dual_clip": settings.dual_clip,
                 "gamma": settings.gamma,
                 "gae_lambda": settings.gae_lambda,
                 "max_grad_norm": settings.max_grad_norm,

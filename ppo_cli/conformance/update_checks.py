@@ -182,6 +182,30 @@ def clipping_acts(trainings: Trainings) -> float:
 
 
 @check(
+    "a dual clip bounds bad tokens that became likelier, and no others",
+    quantity="movement that a bound of 1e6 changes, as a share of the update; 1 where a bound of 1.001 changes nothing",
+    source="Ye et al. 2020 (arXiv:1912.09729), equation 5",
+    at_most=1e-6,
+    needs="dual_clip",
+)
+def dual_clip_acts(trainings: Trainings) -> float:
+    """Learns from one update's answers 4 times over, without the bound and with bounds of 1.001 and of 1e6.
+
+    No ratio reaches 1e6, so that bound has to change nothing: taken for positive advantages too, or in place of
+    equation 7, it would stop the learning. Some bad token always becomes likelier, so a bound of 1.001 has to change
+    something. Tolerance: none is needed; the same training twice gives the same weights.
+    """
+    learnt = {
+        bound: trainings.run(Settings(epochs=4, cliprange=1.0, dual_clip=bound, learning_rate=1e-3), 1).weights[1]
+        for bound in (None, 1.001, 1e6)
+    }
+    moved = distance(learnt[None], trainings.start)
+    if distance(learnt[1.001], learnt[None]) < 1e-4 * moved:
+        return 1.0
+    return distance(learnt[1e6], learnt[None]) / moved
+
+
+@check(
     "the probability ratio is 1 before the first step",
     quantity="largest |mean ratio - 1| of two updates with one step each, temperature 0.7",
     source=f"{SCHULMAN_2017}, section 3: r(theta_old) = 1",

@@ -33,6 +33,7 @@ CHECKS: tuple[EngineCheck, ...] = (
     repeat_checks.padding_is_inert,
     update_checks.statistics_leave_out_padding,
     update_checks.clipping_acts,
+    update_checks.dual_clip_acts,
     update_checks.first_ratio_is_one,
     update_checks.accumulation_is_exact,
     update_checks.gradient_norm_is_limited,

@@ -26,6 +26,10 @@ from ppo_cli.records.events import EventHandler, Phase, Progress
 
 STATISTICS = ("policy_loss", "value_loss", "approx_kl", "clip_fraction", "ratio")
 """What an optimizer step reports of its losses, by the names of UpdateMetrics."""
+VALUE_LOSS_WEIGHT = 0.1
+"""Of the critic's loss beside the policy's, as in TRL and in Ziegler et al. 2019. It is no key: policy and critic share
+no weight, each is clipped to its own norm, and Adam divides by the size of the gradient, so another weight changes
+next to nothing."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +76,14 @@ class PolicyUpdater:
                 rows = order[number * size : (number + 1) * size]
                 steps.append(self.minibatch_step(update, rows, rollouts, experience))
                 self.on_event(Progress(done=len(steps)))
-                if ppo.target_kl is not None and steps[-1]["approx_kl"] > ppo.target_kl:
+                if self._is_far(steps[-1]):
                     return _means(steps)
         return _means(steps)
+
+    def _is_far(self, statistics: Mapping[str, float]) -> bool:
+        """Whether the policy, as a step found it, is further than target_kl from the one that sampled the answers."""
+        target = self.experiment.ppo.target_kl
+        return target is not None and statistics["approx_kl"] > target
 
     def minibatch_step(
         self, update: int, rows: Sequence[int], rollouts: Rollouts, experience: Experience
@@ -94,6 +103,7 @@ class PolicyUpdater:
             PpoError: a gradient is not finite; the step was not taken.
         """
         ppo, group = self.experiment.ppo, self.process_group
+        critic_alone = update <= ppo.critic_warmup_updates
         # Every process divides by the counts of the whole minibatch, so that sums over processes are means.
         tokens, steps = (mask.sum() for mask in answer_masks(experience.lengths[rows], rollouts.targets.shape[1]))
         own_rows = [row // group.world_size for row in rows if row % group.world_size == group.rank]
@@ -106,13 +116,16 @@ class PolicyUpdater:
             # 2. The clipped surrogate over answer tokens.
             mask, value_mask = rollouts.response_mask[part], rollouts.value_mask[part]
             log_ratio = logprobs - experience.old_logprobs[part][mask]
-            policy_losses, clipped = ppo_math.policy_loss(log_ratio, experience.advantages[part][mask], ppo.cliprange)
+            policy_losses, clipped = ppo_math.policy_loss(
+                log_ratio, experience.advantages[part][mask], ppo.cliprange, ppo.dual_clip
+            )
             # 3. The critic's clipped squared error over answer tokens and the step after.
             old_values, returns = experience.values[part][value_mask], experience.returns[part][value_mask]
             value_losses = ppo_math.value_loss(values, old_values, returns, ppo.cliprange_value)
             # 4. Gradients, accumulated in float32.
             policy_loss, value_loss = policy_losses.sum() / tokens, value_losses.sum() / steps
-            self.accelerator.backward(policy_loss + ppo.value_coef * value_loss)
+            weighted = VALUE_LOSS_WEIGHT * value_loss
+            self.accelerator.backward(weighted if critic_alone else policy_loss + weighted)
             self.adamw.collect_gradients()
 
             change = log_ratio.detach()
@@ -120,11 +133,21 @@ class PolicyUpdater:
             sums["value_loss"] += float(value_loss.detach())
             sums["approx_kl"] += float(0.5 * (change**2).sum() / tokens)
             sums["clip_fraction"] += float(clipped.sum() / tokens)
-            sums["ratio"] += float(change.exp().sum() / tokens)
+            sums["ratio"] += float(change.clamp(max=ppo_math.MAX_LOG_RATIO).exp().sum() / tokens)
         # 5. Gradients of all processes, then one step.
         group.all_reduce_(self.adamw.gradients())
         statistics = self._sum_over_processes(sums, rollouts.ids.device)
+        if critic_alone:
+            self._forget_policy_gradients()
+        if ppo.target_kl_skips_step and self._is_far(statistics):
+            self.optimizer.zero_grad()
+            return {**statistics, "grad_norm": 0.0}
         return {**statistics, "grad_norm": self._clip_and_step(update)}
+
+    def _forget_policy_gradients(self) -> None:
+        """Makes Adam leave the policy out of the step, its moments and its count of steps too."""
+        for master in self.adamw.param_groups[0]["params"]:
+            master.grad = None
 
     def _clip_and_step(self, update: int) -> float:
         """Scales the gradients of policy and critic down to max_grad_norm each, and steps.

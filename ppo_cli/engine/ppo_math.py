@@ -15,7 +15,7 @@ Notation
 
 Log-probabilities and KL are in nats; scores, rewards, values, advantages before whitening and returns are in units of
 reward. The step after a finished answer, on which the score lands, follows TRL 1.12's PPOTrainer, which follows the
-code of Ziegler et al. 2019.
+code of Ziegler et al. 2019; unlike there it is not discounted, so the last token gets the whole score in any batch.
 
 Sources
     Schulman et al. 2016, High-dimensional continuous control using generalized advantage estimation, arXiv:1506.02438
@@ -23,6 +23,7 @@ Sources
     Ziegler et al. 2019, Fine-tuning language models from human preferences, arXiv:1909.08593
     Schulman 2020, Approximating KL divergence, http://joschu.net/blog/kl-approx.html
     Engstrom et al. 2020, Implementation matters in deep policy gradients, arXiv:2005.12729
+    Ye et al. 2020, Mastering complex control in MOBA games with deep reinforcement learning, arXiv:1912.09729
 
 Not here: models, data, the training loop.
 """
@@ -32,6 +33,10 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
+
+MAX_LOG_RATIO = 20.0
+"""Nats. A ratio is taken as at most exp of it, 5e8: float32 overflows at 88, and one infinite ratio would make the loss
+of a minibatch infinite. Sampled tokens are rarely less likely than exp(-20), so an ordinary step is far below it."""
 
 
 def masked_mean(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -97,6 +102,11 @@ def per_token_rewards(
     return rewards
 
 
+def limit_rewards(scores: torch.Tensor, cliprange: float | None) -> torch.Tensor:
+    """Scores cut to [-cliprange, cliprange], units of reward; None leaves them (Engstrom et al. 2020, section 3)."""
+    return scores if cliprange is None else scores.clamp(-cliprange, cliprange)
+
+
 def minus_other_answers(scores: torch.Tensor, answers_per_prompt: int) -> torch.Tensor:
     """Each score minus the mean score of the other answers to the same prompt.
 
@@ -117,18 +127,24 @@ def minus_other_answers(scores: torch.Tensor, answers_per_prompt: int) -> torch.
 
 
 def gae(
-    rewards: torch.Tensor, values: torch.Tensor, gamma: float, gae_lambda: float
+    rewards: torch.Tensor,
+    values: torch.Tensor,
+    gamma: float,
+    gae_lambda: float,
+    lengths: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Generalized advantage estimation and returns (Schulman et al. 2016, equation 16).
 
     A_t = sum over l >= 0 of (gamma * lambda)^l * delta_{t+l}, with delta_t = r_t + gamma * V_{t+1} - V_t and V = 0
-    after the end. R_t = A_t + V_t.
+    after the end. R_t = A_t + V_t. From an answer's last token to the step after it gamma and lambda are 1: that step
+    exists only where another answer is longer, and an advantage must not depend on the other answers.
 
     Args:
         rewards: [N, T], units of reward.
         values: [N, T], units of reward, 0 after the end.
         gamma: discount.
         gae_lambda: 0 trusts the critic, 1 the rewards.
+        lengths: [N] tokens of each answer; None where all have T.
 
     Returns:
         Advantages [N, T] and returns [N, T], units of reward.
@@ -137,31 +153,43 @@ def gae(
     running = torch.zeros_like(rewards[:, 0])
     for step in reversed(range(rewards.shape[1])):
         following = values[:, step + 1] if step + 1 < rewards.shape[1] else torch.zeros_like(running)
-        delta = rewards[:, step] + gamma * following - values[:, step]
-        running = delta + gamma * gae_lambda * running
+        discount, decay = torch.full_like(running, gamma), torch.full_like(running, gamma * gae_lambda)
+        if lengths is not None:
+            is_last = lengths == step + 1
+            discount, decay = discount.masked_fill(is_last, 1.0), decay.masked_fill(is_last, 1.0)
+        delta = rewards[:, step] + discount * following - values[:, step]
+        running = delta + decay * running
         advantages[:, step] = running
     return advantages, advantages + values
 
 
 def policy_loss(
-    log_ratio: torch.Tensor, advantages: torch.Tensor, cliprange: float
+    log_ratio: torch.Tensor, advantages: torch.Tensor, cliprange: float, dual_clip: float | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The clipped surrogate with its sign turned, to be minimised (Schulman et al. 2017, equation 7).
 
     loss = max(-A * ratio, -A * clip(ratio, 1 - cliprange, 1 + cliprange)), ratio = pi / pi_old.
+    With a dual clip c, where A < 0: the smaller of that and -c * A (Ye et al. 2020, equation 5), for equation 7 has no
+    bound there.
 
     Args:
         log_ratio: [tokens] log pi - log pi_old, nats.
         advantages: [tokens], whitened.
         cliprange: epsilon of the paper.
+        dual_clip: c, above 1; None has no such bound.
 
     Returns:
-        Loss per token [tokens], and whether the clipped branch was taken [tokens].
+        Loss per token [tokens], and whether a clipped branch was taken, which has no gradient [tokens].
     """
-    ratio = log_ratio.exp()
+    ratio = log_ratio.clamp(max=MAX_LOG_RATIO).exp()
     plain = -advantages * ratio
     clipped = -advantages * ratio.clamp(1 - cliprange, 1 + cliprange)
-    return torch.max(plain, clipped), clipped > plain
+    losses, is_clipped = torch.max(plain, clipped), clipped > plain
+    if dual_clip is None:
+        return losses, is_clipped
+    bound = -dual_clip * advantages
+    is_bounded = (advantages < 0) & (losses > bound)
+    return torch.where(is_bounded, bound, losses), is_clipped | is_bounded
 
 
 def value_loss(values: torch.Tensor, old_values: torch.Tensor, returns: torch.Tensor, cliprange: float) -> torch.Tensor:

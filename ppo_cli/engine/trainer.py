@@ -250,13 +250,14 @@ class PolicyTrainer(PPOTrainer):
         )
         if self.experiment.reward.placebo:
             rewards_per_answer = permuted(rewards_per_answer, self.experiment.seed, self.updates_done + 1)
+        rewards_per_answer = ppo_math.limit_rewards(rewards_per_answer, ppo.cliprange_reward)
         rewards_per_answer = ppo_math.minus_other_answers(rewards_per_answer, ppo.answers_per_prompt)
 
         penalty = ppo_math.kl_penalty(logprobs, ref_logprobs, kl.estimator) * response_mask
         rewards = ppo_math.per_token_rewards(penalty, rewards_per_answer, lengths, self.kl_coef)
         if ppo.whiten_rewards:
             rewards = ppo_math.whiten(rewards, value_mask, keep_mean=True) * value_mask
-        advantages, returns = ppo_math.gae(rewards, values, ppo.gamma, ppo.gae_lambda)
+        advantages, returns = ppo_math.gae(rewards, values, ppo.gamma, ppo.gae_lambda, lengths)
         advantages = ppo_math.whiten(advantages, response_mask) * response_mask
 
         kl_per_answer = ((logprobs - ref_logprobs) * response_mask).sum(1)

@@ -86,7 +86,6 @@ def to_trl_config(experiment: Experiment, folder: Path, device: torch.device) ->
         kl_coef=kl.coef,
         kl_estimator=kl.estimator,
         cliprange=ppo.cliprange,
-        vf_coef=ppo.value_coef,
         cliprange_value=ppo.cliprange_value,
         gamma=ppo.gamma,
         lam=ppo.gae_lambda,

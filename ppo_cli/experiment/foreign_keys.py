@@ -36,6 +36,10 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "ppo.learning_rate_schedule": ("lr_scheduler_type", "lr_scheduler", "lr_schedule"),
     "ppo.cliprange": ("clip_range", "clip_ratio", "eps_clip", "epsilon", "clip_eps"),
     "ppo.cliprange_value": ("value_clip", "clip_range_value", "cliprange_vf"),
+    "ppo.cliprange_reward": ("reward_clip_range", "cliprange_score", "reward_clip", "clip_reward_value"),
+    "ppo.dual_clip": ("clip_ratio_c", "dual_clip_coef"),
+    "ppo.critic_warmup_updates": ("critic_warmup", "freezing_actor_steps", "value_warmup_steps"),
+    "model.attn_implementation": ("attn", "flash_attn", "use_flash_attention", "_attn_implementation"),
     "ppo.gae_lambda": ("lam", "lambd", "lambda", "gae_lam"),
     "ppo.answers_per_prompt": (
         "num_generations",
@@ -103,6 +107,12 @@ WORDS: Mapping[str, tuple[str, ...]] = {
         "do_sample",
     ),
     "every linear map of the trained layers gets an adapter; remove it": ("lora_target", "lora_target_modules"),
+    "the critic's loss has a fixed weight, since another one changes next to nothing; remove it": (
+        "value_coef",
+        "vf_coef",
+        "vf_loss_coef",
+        "value_loss_coef",
+    ),
     "every update is written down; remove it": ("logging_steps", "log_freq", "logging_dir"),
     "type --processes N for several GPUs, and remove it": (
         "n_gpus_per_node",

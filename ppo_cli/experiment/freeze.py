@@ -12,7 +12,7 @@ Not here: where the files lie (`store`), how prompts become token ids (`models`)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
@@ -20,7 +20,7 @@ import yaml
 from ppo_cli.errors import IntegrityError
 from ppo_cli.experiment.digest import sha256_of
 from ppo_cli.experiment.paths import path_independent
-from ppo_cli.experiment.schema import Experiment
+from ppo_cli.experiment.schema import RETIRED, Experiment, Model
 from ppo_cli.experiment.schema_base import KeyRole
 from ppo_cli.experiment.schema_index import key_of
 
@@ -51,6 +51,14 @@ CONFIG_GROUPS: dict[str, tuple[str, ...]] = {
     "seed": ("seed",),
 }
 """Groups that are made of config values alone, by the keys whose values they hold."""
+
+LEFT_OUT_AT = {
+    "ppo.cliprange_reward": None,
+    "ppo.dual_clip": None,
+    "ppo.critic_warmup_updates": 0,
+    "ppo.target_kl_skips_step": False,
+}
+"""Keys that came after runs were frozen: at the value that those runs had, they are left out of the digests."""
 
 TREATMENT_GROUPS = ("reward", "kl", "ppo", "trained_part", "seed")
 """Those of them that an experiment varies."""
@@ -115,6 +123,11 @@ def freeze(
     return Lock(_fingerprint(groups), groups, dict(files), dict(environment or {}))
 
 
+def attention_of(model: Model) -> dict[str, str]:
+    """What a chosen attention adds to the start model's group; the automatic one adds nothing."""
+    return {} if model.attn_implementation == "auto" else {"attn_implementation": model.attn_implementation}
+
+
 def digest_rows(rows: Sequence[Mapping[str, Any]]) -> str:
     """Digest of prompt rows: blanks and key order in the file do not matter, every value does."""
     return sha256_of([dict(row) for row in rows])
@@ -175,7 +188,7 @@ def from_yaml(text: str | bytes, where: str) -> Lock:
         raise IntegrityError(f"{where} was edited after freezing: its fingerprint.", next_step)
     if _files_digest(lock) != document.get("files_digest"):
         raise IntegrityError(f"{where} was edited after freezing: its files.", next_step)
-    return lock
+    return replace(lock, groups={name: _without_retired(group) for name, group in groups.items()})
 
 
 def verify_files(lock: Lock, actual: Mapping[str, str | None], where: str) -> None:
@@ -243,6 +256,7 @@ def group_of_file(path: str) -> str:
 
 def _config_groups(experiment: Experiment) -> dict[str, Group]:
     values = {path: value for path, value in path_independent(experiment).items() if _changes_a_number(path)}
+    values = {path: value for path, value in values.items() if LEFT_OUT_AT.get(path, ...) != value}
     groups: dict[str, Group] = {}
     for name, prefixes in CONFIG_GROUPS.items():
         own = {
@@ -254,6 +268,12 @@ def _config_groups(experiment: Experiment) -> dict[str, Group]:
         if own or name != MEASURES:
             groups[name] = Group(role, sha256_of(own), own)
     return groups
+
+
+def _without_retired(group: Group) -> Group:
+    """A group that was read, as it would be frozen today."""
+    values = {path: value for path, value in group.values.items() if path not in RETIRED}
+    return group if len(values) == len(group.values) else Group(group.role, sha256_of(values), values)
 
 
 def _changes_a_number(path: str) -> bool:

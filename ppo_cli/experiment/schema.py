@@ -24,6 +24,14 @@ TRACKERS = ("tensorboard", "wandb", "trackio", "mlflow")
 """What `tracking` may name; each is the name of its package too."""
 
 
+RETIRED = ("ppo.value_coef",)
+"""Keys that earlier versions wrote into runs and that are gone, for they changed nothing; they are not read."""
+
+
+AttentionName = Literal["auto", "eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention"]
+"""Attention that transformers itself carries; any other name would be fetched from the hub and run."""
+
+
 class Round(NamedTuple):
     """One step on the way from a first run to a trustworthy one."""
 
@@ -92,6 +100,8 @@ class Model(ConfigGroup):
     """Which part of the policy PPO trains."""
     dtype: Annotated[Literal["auto", "float32", "bfloat16"], FROZEN] = "auto"
     """Type of the weights; auto takes bfloat16 where the processor computes in it, else float32."""
+    attn_implementation: Annotated[AttentionName, FROZEN] = "auto"
+    """Attention that the model computes with; auto takes transformers' choice, on a CPU plain grouped products."""
     trust_remote_code: Annotated[bool, FROZEN] = False
     """Run Python code that a model repository brings along. Only for authors you trust."""
 
@@ -214,6 +224,8 @@ class Ppo(ConfigGroup):
     """A small head on the reference's hidden states, or layers of its own below it: a trained copy of the policy's."""
     critic_learning_rate: Annotated[float, TREATMENT, Field(gt=0.0, le=1.0)] = 1e-3
     """Learning rate of the critic (AdamW)."""
+    critic_warmup_updates: Annotated[int, TREATMENT, Field(ge=0)] = 0
+    """First updates that train the critic alone; the policy stays as it is."""
     warmup_updates: Annotated[int, TREATMENT, Field(ge=0)] = 2
     """Updates over which both learning rates rise linearly to their value."""
     learning_rate_schedule: Annotated[Literal["constant", "linear"], TREATMENT] = "constant"
@@ -222,14 +234,18 @@ class Ppo(ConfigGroup):
     """How far the probability ratio may move before its gradient is cut (eq. 7)."""
     cliprange_value: Annotated[float, TREATMENT, Field(gt=0.0)] = 0.2
     """How far a value may move from its old estimate before its gradient is cut."""
-    value_coef: Annotated[float, TREATMENT, Field(gt=0.0)] = 0.1
-    """Weight of the critic's loss."""
+    cliprange_reward: Annotated[float | None, TREATMENT, Field(gt=0.0)] = None
+    """If set, PPO learns from rewards cut to this distance from 0, in units of reward; the records keep them whole."""
+    dual_clip: Annotated[float | None, TREATMENT, Field(gt=1.0)] = None
+    """If set, bounds the loss of a token of negative advantage at this ratio (Ye et al. 2020, eq. 5); usually 3."""
     gamma: Annotated[float, TREATMENT, Field(gt=0.0, le=1.0)] = 1.0
     """Discount of later rewards."""
     gae_lambda: Annotated[float, TREATMENT, Field(ge=0.0, le=1.0)] = 0.95
     """Trade-off of bias and variance in the advantage (Schulman et al. 2016, eq. 16)."""
     target_kl: Annotated[float | None, TREATMENT, Field(gt=0.0)] = None
     """If set, an update ends after the first optimizer step whose approx_kl passes this, in nats per token."""
+    target_kl_skips_step: Annotated[bool, TREATMENT] = False
+    """End the update before that step: it is measured and not taken."""
     max_grad_norm: Annotated[float, TREATMENT, Field(gt=0.0)] = 1.0
     """Gradients are scaled down to this norm."""
     whiten_rewards: Annotated[bool, TREATMENT] = False

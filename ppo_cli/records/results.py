@@ -53,6 +53,8 @@ class TrainingResult:
     advice: Advice | None = None
     seed_noise: SeedNoise | None = None
     """How much the seed alone changes measures in its setting, where that is known."""
+    explained_variance: float | None = None
+    """Of the critic, mean over the later half of the updates; None where no return varied."""
 
 
 @short_repr("name", "folder", "prompts", "samples_per_prompt", "estimates")

@@ -11,7 +11,7 @@ from typing import Any
 
 from ppo_cli.errors import ConfigError
 from ppo_cli.experiment.digest import sha256_file
-from ppo_cli.experiment.freeze import MEASURE_CONTENT, REWARD_CONTENT, Lock, freeze
+from ppo_cli.experiment.freeze import MEASURE_CONTENT, REWARD_CONTENT, Lock, attention_of, freeze
 from ppo_cli.experiment.load import LoadedExperiment
 from ppo_cli.experiment.schema import ROUNDS
 from ppo_cli.experiment.values import format_value
@@ -101,7 +101,9 @@ def check_parent_without_model(
         parent_experiment, parent_lock = parent.verify()
         of_parent = parent_lock.groups["start_model"].values
         if model.start == parent_experiment.model.start or _weights_in(Path(model.start)) == of_parent.get("weights"):
-            content["start_model"] = {**of_parent, "system_prompt": model.system_prompt, "dtype": model.dtype}
+            kept = {name: value for name, value in of_parent.items() if name != "attn_implementation"}
+            content["start_model"] = {**kept, "system_prompt": model.system_prompt, "dtype": model.dtype}
+            content["start_model"] |= attention_of(model)
         if REWARD_CONTENT in parent_lock.groups:
             content[REWARD_CONTENT] = parent_lock.groups[REWARD_CONTENT].values
             experiment = experiment.model_copy(update={"reward": parent_experiment.reward})

@@ -102,7 +102,7 @@ def read_inputs(experiment: Experiment, runs_dir: str | Path | None = None) -> E
 
     Raises:
         PromptError: a prompt file cannot be used.
-        ConfigError: an unknown reward term or measure, or fewer prompts than an update needs.
+        ConfigError: an unknown reward term or measure.
         UsageError: the start model names a checkpoint that a run does not have.
     """
     start = start_checkpoint(experiment.model.start, Path(runs_dir or experiment.output))
@@ -122,18 +122,17 @@ def read_inputs(experiment: Experiment, runs_dir: str | Path | None = None) -> E
     require_different(evaluation.prompts, experiment.prompts.eval)
     files = {experiment.prompts.train: train, experiment.prompts.eval: evaluation}
     texts = {"prompts.train": train.text, "prompts.eval": evaluation.text}
+    needed = experiment.ppo.prompts_per_update
+    if len(train.prompts) < needed:
+        notices.append(
+            f"ppo.episodes_per_update: an update answers {needed} prompts and {experiment.prompts.train} holds "
+            f"{len(train.prompts)}, so it takes prompts more than once."
+        )
     sft: list[Prompt] = []
     if experiment.model.warm_start:
         examples = read_prompt_file(Path(experiment.model.warm_start), need_answers=True)
         sft, texts["model.warm_start"] = examples.prompts, examples.text
         files[experiment.model.warm_start] = examples
-    needed = experiment.ppo.prompts_per_update
-    if len(train.prompts) < needed:
-        raise ConfigError(
-            f"ppo.episodes_per_update: an update takes {needed} prompts, but {experiment.prompts.train} holds only "
-            f"{len(train.prompts)} prompt{'s' if len(train.prompts) != 1 else ''}.",
-            "Add prompts, lower it, or raise ppo.answers_per_prompt.",
-        )
     return ExperimentInputs(
         experiment=experiment,
         train=train.prompts,
@@ -196,6 +195,7 @@ def resolve_experiment(inputs: ExperimentInputs, on_event: EventHandler) -> Reso
         "start_model": {
             "system_prompt": model.system_prompt,
             "dtype": model.dtype,
+            **freeze.attention_of(model),
             **digests,
             "chat_template": f"sha256:{sha256_of(digests['chat_template'])}",
         },
@@ -228,7 +228,8 @@ def _loaded_once(folder: Path, tokenizer: ChatTokenizer, experiment: Experiment)
         device = loading.choose_device(experiment.device)
         dtype = loading.choose_dtype(experiment.model.dtype, device)
         trusted = experiment.model.trust_remote_code
-        return loading.load_model(folder, tokenizer, device, dtype, trust_remote_code=trusted)
+        attention = experiment.model.attn_implementation
+        return loading.load_model(folder, tokenizer, device, dtype, trust_remote_code=trusted, attention=attention)
 
     return lambda: nullcontext(loaded())
 

@@ -14,6 +14,7 @@ import torch
 
 from ppo_cli.engine.checkpoints import MANIFEST, require_checkpoint_of, verify_checkpoint
 from ppo_cli.errors import ModelError, UsageError
+from ppo_cli.experiment.freeze import attention_of
 from ppo_cli.models import loading, model_source
 from ppo_cli.models.folder_checks import require_embeddings
 from ppo_cli.models.loading import ChatTokenizer
@@ -47,7 +48,14 @@ class StartModel:
             tokenizer: that it is asked with.
             trust_remote_code: runs the model's own code.
         """
-        return loading.load_model(folder, tokenizer, self.device, self.dtype, trust_remote_code=trust_remote_code)
+        return loading.load_model(
+            folder,
+            tokenizer,
+            self.device,
+            self.dtype,
+            trust_remote_code=trust_remote_code,
+            attention=self.resolved.experiment.model.attn_implementation,
+        )
 
 
 def load_start_model(resolved: ResolvedExperiment, on_event: EventHandler) -> StartModel:
@@ -63,7 +71,10 @@ def load_start_model(resolved: ResolvedExperiment, on_event: EventHandler) -> St
     trusted = experiment.model.trust_remote_code
 
     def load(folder: Path) -> Any:  # noqa: ANN401
-        return loading.load_model(folder, resolved.tokenizer, device, dtype, trust_remote_code=trusted)
+        attention = experiment.model.attn_implementation
+        return loading.load_model(
+            folder, resolved.tokenizer, device, dtype, trust_remote_code=trusted, attention=attention
+        )
 
     folder = resolved.model_source.folder
     if resolved.inputs.sft:
@@ -74,7 +85,7 @@ def load_start_model(resolved: ResolvedExperiment, on_event: EventHandler) -> St
             digests=resolved.model_digests,
             tokenizer=resolved.tokenizer,
             load=lambda: load(resolved.model_source.folder),
-            device_and_dtype=f"{device.type} {dtype}",
+            device_and_dtype=" ".join([device.type, str(dtype), *attention_of(experiment.model).values()]),
         )
         folder = warm_start(model, resolved.inputs.sft, experiment.model.sft, on_event)
     loaded = load(folder)

@@ -20,12 +20,14 @@ from ppo_cli.errors import RewardUnavailableError
 from ppo_cli.evaluation.capabilities import require_harness
 from ppo_cli.evaluation.known_seed_noise import known_seed_noise
 from ppo_cli.evaluation.run_records import RunRecords
+from ppo_cli.experiment.freeze import attention_of
 from ppo_cli.models.shared_answers import SharedAnswers, sampled_by
 from ppo_cli.preflight.audit_reward import audited_reward
 from ppo_cli.records.answers import Answer, Prompt
 from ppo_cli.records.events import Notice, Phase, UpdateDone
 from ppo_cli.records.results import TrainingResult
 from ppo_cli.records.training import Episode, UpdateMetrics
+from ppo_cli.reports.critic import later_explained_variance
 from ppo_cli.rewards.audit.run import audit_on_baseline
 from ppo_cli.setup.resolve import ResolvedExperiment
 from ppo_cli.setup.reward_resources import open_measures, open_terms
@@ -77,7 +79,13 @@ class TrainingRun:
         reference = record_provenance(run, start, policy, self.process_group, self.on_event)
         processes = self.process_group.world_size
         shared = SharedAnswers(
-            model=sampled_by(reference, self.resolved.model_digests, start.device, start.dtype, processes),
+            model=sampled_by(
+                reference,
+                {**self.resolved.model_digests, **attention_of(experiment.model)},
+                start.device,
+                start.dtype,
+                processes,
+            ),
             on_event=self.on_event,
         )
         self.process_group.broadcast(
@@ -110,6 +118,7 @@ class TrainingRun:
             comparison=comparison,
             first=metrics[0],
             last=metrics[-1],
+            explained_variance=later_explained_variance([row["explained_variance"] for row in metrics]),
             checkpoint=str(run.layout.checkpoint(trainer.updates_done)),
             best=evaluations.best(),
             seconds=time.monotonic() - self.started,

@@ -3,6 +3,7 @@
 import json
 import random
 from dataclasses import dataclass, replace
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -152,6 +153,28 @@ class NoClipping(WatchedTrainer):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         changed(self, cliprange=1.0)
+
+
+class NoDualClip(WatchedTrainer):
+    """dual_clip is accepted and not used."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        changed(self, dual_clip=None)
+
+
+class DualClipOfGoodTokens(WatchedTrainer):
+    """The bound is taken for tokens of positive advantage too."""
+
+    def update_policy(self, update, rollouts, experience):
+        plain = ppo_math.policy_loss
+
+        def bounded(log_ratio, advantages, cliprange, dual_clip=None):
+            losses, clipped = plain(log_ratio, advantages, cliprange)
+            return (losses if dual_clip is None else torch.min(losses, -dual_clip * advantages)), clipped
+
+        with patch.object(ppo_math, "policy_loss", bounded):
+            return super().update_policy(update, rollouts, experience)
 
 
 class OldLogprobsAtTemperatureOne(WatchedTrainer):

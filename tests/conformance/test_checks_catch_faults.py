@@ -21,6 +21,8 @@ CAUGHT = (
     (repeat_checks.padding_is_inert, faults.LearnsPadding),
     (update_checks.statistics_leave_out_padding, faults.DilutedStatistics),
     (update_checks.clipping_acts, faults.NoClipping),
+    (update_checks.dual_clip_acts, faults.NoDualClip),
+    (update_checks.dual_clip_acts, faults.DualClipOfGoodTokens),
     (update_checks.first_ratio_is_one, faults.OldLogprobsAtTemperatureOne),
     (update_checks.accumulation_is_exact, faults.MeanPerMicroBatch),
     (update_checks.accumulation_is_exact, faults.StepPerMicroBatch),

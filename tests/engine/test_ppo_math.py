@@ -92,6 +92,58 @@ def test_policy_loss_takes_the_worse_of_plain_and_clipped(ratio, advantage, loss
     assert bool(was_clipped) is clipped
 
 
+def test_a_score_reaches_the_last_token_whole_whatever_the_other_answers_length():
+    # lambda 0.8, gamma 0.9; alone: A_1 = 3 - 1, A_0 = 0.9 * 1 - 0.5 + 0.72 * 2. Beside a longer answer the score stands
+    # on the step after, of value 7, and nothing changes.
+    alone, _ = ppo_math.gae(torch.tensor([[0.0, 3.0]]), torch.tensor([[0.5, 1.0]]), 0.9, 0.8, torch.tensor([2]))
+    assert alone.tolist() == [pytest.approx([1.84, 2.0])]
+    rewards, values = torch.tensor([[0.0, 0.0, 3.0], [0.0, 0.0, 1.0]]), torch.tensor([[0.5, 1.0, 7.0], [0.0, 0.0, 0.0]])
+    beside, _ = ppo_math.gae(rewards, values, 0.9, 0.8, torch.tensor([2, 3]))
+    torch.testing.assert_close(beside[0, :2], alone[0])
+    torch.testing.assert_close(beside[1], torch.tensor([0.72**2, 0.72, 1.0]))
+
+
+def test_with_lambda_and_gamma_1_the_lengths_change_no_bit():
+    generator = torch.Generator().manual_seed(0)
+    rewards, values = (torch.randn(5, 7, generator=generator) for _ in range(2))
+    with_lengths = ppo_math.gae(rewards, values, 1.0, 1.0, torch.tensor([1, 3, 7, 6, 2]))
+    without = ppo_math.gae(rewards, values, 1.0, 1.0)
+    assert all(torch.equal(a, b) for a, b in zip(with_lengths, without, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("ratio", "advantage", "loss", "clipped"),
+    [
+        (5.0, -1.0, 3.0, True),  # without the bound 5
+        (2.0, -1.0, 2.0, False),
+        (0.5, -1.0, 0.8, True),  # equation 7 holds below it
+        (5.0, 1.0, -1.2, True),  # a good token has no such bound
+        (0.1, 1.0, -0.1, False),
+    ],
+)
+def test_a_dual_clip_bounds_the_loss_of_bad_tokens_alone(ratio, advantage, loss, clipped):
+    log_ratio = torch.tensor(math.log(ratio), requires_grad=True)
+    result, was_clipped = ppo_math.policy_loss(log_ratio, torch.tensor(advantage), 0.2, dual_clip=3.0)
+    result.backward()
+    assert float(result.detach()) == pytest.approx(loss)
+    assert bool(was_clipped) is clipped
+    assert (float(log_ratio.grad) == 0) is clipped
+
+
+def test_no_log_ratio_overflows_and_an_ordinary_one_changes_no_bit():
+    losses, _ = ppo_math.policy_loss(torch.tensor([200.0, -200.0]), torch.tensor([-1.0, -1.0]), cliprange=0.2)
+    assert torch.isfinite(losses).all()
+    ordinary = torch.linspace(-19, 19, 99)
+    losses, _ = ppo_math.policy_loss(ordinary, -torch.ones(99), cliprange=0.2)
+    assert torch.equal(losses, torch.max(ordinary.exp(), ordinary.exp().clamp(0.8, 1.2)))
+
+
+def test_rewards_are_cut_on_both_sides_or_not_at_all():
+    scores = torch.tensor([-9.0, 0.5, 4.0])
+    assert ppo_math.limit_rewards(scores, 2.0).tolist() == [-2.0, 0.5, 2.0]
+    assert ppo_math.limit_rewards(scores, None) is scores
+
+
 def test_a_clipped_token_has_no_gradient():
     log_ratio = torch.tensor([math.log(1.5), math.log(1.1)], requires_grad=True)
     losses, _ = ppo_math.policy_loss(log_ratio, torch.ones(2), cliprange=0.2)

@@ -43,6 +43,14 @@ def test_several_answers_per_prompt():
     assert order.used(2, 8) == PromptOrder(THIRTY, seed=1).used(2, 2)
 
 
+def test_more_episodes_than_prompts_are_drawn_in_several_passes():
+    order = PromptOrder(THIRTY, seed=1)
+    batch = order.batch(2, 70)
+    assert sorted(batch[20:50]) == list(range(30))  # update 1 ended after 10 of the third pass
+    assert batch == PromptOrder(THIRTY, seed=1).batch(2, 70)
+    assert order.used(1, 70) == list(range(30))
+
+
 def test_used_names_the_prompts_of_the_first_updates():
     order = PromptOrder(THIRTY, seed=1)
     assert order.used(2, 8) == sorted({*order.batch(1, 8), *order.batch(2, 8)})
@@ -73,6 +81,16 @@ def test_answers_to_one_prompt_are_sampled_together_and_are_those_of_their_own_n
         one = EpisodePrompts([number], [episodes.prompts[row]], [episodes.token_ids[row]])
         assert generate(model, tokenizer, one, params, seed=5).answers[0] == together.answers[row]
     assert together.answers[0] != together.answers[2]
+
+
+def test_a_prompt_that_comes_once_more_than_another_changes_no_answer(tiny_model):
+    tokenizer, model = load_tokenizer(tiny_model), tiny_lm()
+    params = SamplingParams(max_new_tokens=6, temperature=1.0, stop_ids=tokenizer.stop_ids, pad_id=tokenizer.pad_id)
+    answers = [
+        generate(model, tokenizer, episode_prompts(texts, tokenizer), params, seed=5).answers
+        for texts in (["ab", "cde", "ab"], ["ab", "cde", "ab", "cde"])
+    ]
+    assert answers[0] == answers[1][:3]
 
 
 def test_tensors_of_two_answers_by_hand(tiny_model):

@@ -44,6 +44,7 @@ def experiment(tiny_config):
             "ppo.learning_rate=1e-3",
             "reward.baseline=none",
             "ppo.episodes_per_update=16",
+            "ppo.gae_lambda=1",  # below 1 TRL discounts the score of an answer that is shorter than another one
         ],
     )
     return loaded.experiment

@@ -148,6 +148,75 @@ def test_an_update_ends_after_the_step_that_passes_target_kl(build):
     assert [statistics["approx_kl"] > 1e-9 for statistics in steps] == [False, True] * 2  # of two updates
 
 
+def weights(trainer):
+    return {name: value.detach().clone() for name, value in trainer.policy.parameters.items()}
+
+
+def test_a_step_that_passes_target_kl_can_be_left_out(build):
+    overrides = ("ppo.updates=1", "ppo.epochs=4", "ppo.target_kl=1e-9", "ppo.warmup_updates=0")
+    taken, skipped = (
+        build(*overrides, reward=short_is_good),
+        build(*overrides, "ppo.target_kl_skips_step=true", reward=short_is_good),
+    )
+    kept = []
+    step = skipped.optimizer.step
+    skipped.optimizer.step = lambda: (step(), kept.append(weights(skipped)))
+    run(taken)
+    run(skipped)
+    assert len(kept) == 1  # the first step of an update is always taken
+    assert all(torch.equal(kept[0][name], value) for name, value in weights(skipped).items())
+    assert any(not torch.equal(weights(taken)[name], value) for name, value in kept[0].items())
+
+
+def test_a_critic_warm_up_leaves_the_policy_and_its_moments_alone(build):
+    trainer = build("ppo.updates=3", "ppo.critic_warmup_updates=2", "ppo.warmup_updates=0", reward=short_is_good)
+    start, after = weights(trainer), []
+    critic = [value.detach().clone() for value in trainer.critic.parameters()]
+
+    def after_update(update):
+        moments = [value for value in trainer.adamw.param_groups[0]["params"] if value in trainer.adamw.state]
+        after.append((weights(trainer), len(moments)))
+        return True
+
+    metrics = []
+    trainer.train(lambda row, *_: metrics.append(row), after_update)
+    for weights_then, moments in after[:2]:
+        assert all(torch.equal(value, start[name]) for name, value in weights_then.items())
+        assert moments == 0
+    assert any(not torch.equal(value, start[name]) for name, value in after[2][0].items())
+    assert any(not torch.equal(a, b) for a, b in zip(critic, trainer.critic.parameters(), strict=True))
+    assert [row.kl for row in metrics] == pytest.approx([0, 0, 0], abs=1e-5)
+    assert metrics[0].grad_norm == metrics[1].grad_norm == 0 < metrics[2].grad_norm
+
+
+def test_rewards_are_cut_for_learning_and_recorded_whole(build):
+    def outliers(prompts, answers, baseline_answers):
+        rewards = [100.0 if row == 0 else -answer.token_count / 4 for row, answer in enumerate(answers)]
+        return [RewardScore(reward=reward, terms={}, baseline_terms={}) for reward in rewards]
+
+    def cut(*given):
+        return [replace(score, reward=max(-1.0, min(1.0, score.reward))) for score in outliers(*given)]
+
+    limited = build("ppo.updates=2", "ppo.cliprange_reward=1.0", reward=outliers)
+    metrics, _, _ = run(limited)
+    assert metrics[0].reward > 10
+    by_hand = build("ppo.updates=2", reward=cut)
+    run(by_hand)
+    assert all(torch.equal(value, weights(by_hand)[name]) for name, value in weights(limited).items())
+
+
+def test_the_others_mean_stands_beside_the_critic(build):
+    """Advantages come from scores minus the mean of the prompt's other answers, minus the critic's values."""
+    trainer = build("ppo.answers_per_prompt=4", "ppo.gae_lambda=1", "kl.coef=0", reward=short_is_good)
+    run(trainer)
+    rollouts = trainer.generate(5)
+    experience = trainer.compute_advantages(rollouts, trainer.score(rollouts))
+    scores = torch.tensor([-answer.token_count / 4 for answer in rollouts.answers]).view(4, 2)
+    relative = (scores - (scores.sum(0) - scores) / 3).flatten()
+    assert float(experience.values.abs().max()) > 0
+    torch.testing.assert_close(experience.returns[:, 0], relative)
+
+
 def test_gradients_are_clipped_to_the_limit(build):
     trainer = build("ppo.max_grad_norm=1e-4", reward=short_is_good)
     seen = []

@@ -168,13 +168,6 @@ def test_prompt_files_that_are_none(tiny_config, tmp_path):
     )
 
 
-def test_fewer_prompts_than_a_batch_are_refused(tiny_config):
-    message = refused("train", tiny_config, "ppo.episodes_per_update=32")
-    assert_matches(
-        message, r"ppo\.episodes_per_update: an update takes 32 prompts, but .*train\.jsonl holds only 24 prompts\. → "
-    )
-
-
 def test_written_answers_that_are_not_written_are_refused(tiny_config):
     assert_matches(refused("train", tiny_config, "reward.baseline=written"), r"train\.jsonl, line 1: has no `answer`\.")
 

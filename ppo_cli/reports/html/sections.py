@@ -17,6 +17,7 @@ from ppo_cli.records.measures import Estimate, Measure
 from ppo_cli.records.secrets import masked_arguments
 from ppo_cli.reports import charts, formatting
 from ppo_cli.reports.capabilities import capability_lines
+from ppo_cli.reports.critic import critic_line, later_explained_variance
 from ppo_cli.reports.html.page_data import Page
 from ppo_cli.reports.judge_error import in_order, judge_lines
 from ppo_cli.reports.sentences import AGREES, seeds_note
@@ -219,9 +220,10 @@ def provenance(record: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def losses(page: Page) -> list[str]:
-    """The last line of the page: each run's losses."""
+    """The last line of the page: each run's losses, and what its critic explains."""
     return [
         f"{run.letter} {formatting.loss_line(run.metrics[-1]['policy_loss'], run.metrics[-1]['value_loss'])}"
+        f" · {critic_line(later_explained_variance([row['explained_variance'] for row in run.metrics]))}"
         for run in page.runs
         if run.metrics
     ]

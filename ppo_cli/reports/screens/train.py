@@ -1,7 +1,7 @@
 """The screen that ends `ppo train`.
 
 Order: what got worse, the result in sentences, behaviour, flipped prompts, alarms, reward and KL, what this cannot
-show, the loss, what to type next.
+show, what the critic explains, the loss, what to type next.
 
 Not here: a sweep (`sweep`), the plan of a run (`dry_run`).
 """
@@ -16,6 +16,7 @@ from ppo_cli.records.program import command
 from ppo_cli.records.results import TrainingResult
 from ppo_cli.reports import formatting
 from ppo_cli.reports.alarms import advice_lines, alarm_block
+from ppo_cli.reports.critic import critic_line
 from ppo_cli.reports.screens.elements import flips_block, head_panel
 from ppo_cli.reports.seed_noise import single_run_sentence
 from ppo_cli.reports.sentences import ONE_SEED, behaviour_sentences, kl_sentence, reward_sentence
@@ -40,6 +41,7 @@ def training_screen(result: TrainingResult) -> RenderableType:
         Text(ONE_SEED, style="dim"),
         *([plain_text(noise, style="dim")] if noise else []),
         *_best_sentence(result),
+        Text(critic_line(result.explained_variance), style="dim"),
         Text(formatting.loss_line(result.last["policy_loss"], result.last["value_loss"]), style="dim"),
         Text(),
         *advice_lines(result.advice),
