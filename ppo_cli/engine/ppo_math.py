@@ -126,6 +126,28 @@ def minus_other_answers(scores: torch.Tensor, answers_per_prompt: int) -> torch.
     return (by_prompt - others).reshape(-1)
 
 
+def minus_explained(scores: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """Each score minus what a number that is known of its prompt explains of it, by a line through the other scores.
+
+    The line does not depend on the answer that it is for, so the policy gradient stays unbiased (a control variate:
+    Greensmith et al. 2004).
+
+    Args:
+        scores: [N], units of reward.
+        known: [N] of each one's prompt.
+
+    Returns:
+        [N], units of reward; the scores as they are where the known numbers of the others do not vary.
+    """
+    count = len(scores) - 1
+    mean_known, mean_score = (known.sum() - known) / count, (scores.sum() - scores) / count  # of the others
+    variance = (known**2).sum() - known**2 - count * mean_known**2
+    covariance = (known * scores).sum() - known * scores - count * mean_known * mean_score
+    varies = variance > 1e-6 * count
+    slope = torch.where(varies, covariance / torch.where(varies, variance, 1.0), 0.0)
+    return scores - slope * (known - mean_known)
+
+
 def gae(
     rewards: torch.Tensor,
     values: torch.Tensor,

@@ -44,7 +44,7 @@ from ppo_cli.models.sampling import SamplingParams
 from ppo_cli.records.answers import Answer, Prompt, RewardScore
 from ppo_cli.records.events import EventHandler, Notice, Phase, Progress
 from ppo_cli.records.training import Episode, UpdateMetrics
-from ppo_cli.rewards.reward_function import RewardFunction
+from ppo_cli.rewards.reward_function import RewardFunction, weighted_sum
 from ppo_cli.rewards.scaling import any_normalised, apply_scales, fit_scales
 
 ADAM_EPSILON = 1e-5
@@ -250,6 +250,9 @@ class PolicyTrainer(PPOTrainer):
         )
         if self.experiment.reward.placebo:
             rewards_per_answer = permuted(rewards_per_answer, self.experiment.seed, self.updates_done + 1)
+        if ppo.baseline_fit:
+            known = group.gather_rows(self._baseline_scores(scores, lengths.device))
+            rewards_per_answer = ppo_math.minus_explained(rewards_per_answer, known)
         rewards_per_answer = ppo_math.limit_rewards(rewards_per_answer, ppo.cliprange_reward)
         rewards_per_answer = ppo_math.minus_other_answers(rewards_per_answer, ppo.answers_per_prompt)
 
@@ -283,6 +286,13 @@ class PolicyTrainer(PPOTrainer):
                 placebo=self.experiment.reward.placebo,
             ),
         )
+
+    def _baseline_scores(self, scores: Sequence[RewardScore], device: torch.device) -> torch.Tensor:
+        """[n] mean score of each answer's baseline answers, units of reward."""
+        terms = self.experiment.reward.terms
+        no_answer = dict.fromkeys(terms, 0.0)
+        sums = [-weighted_sum(terms, no_answer, score.baseline_terms, self.term_scales) for score in scores]
+        return torch.tensor(sums, device=device, dtype=torch.float32)
 
     def update_policy(self, update: int, rollouts: Rollouts, experience: Experience) -> dict[str, float]:
         """Optimizer steps on the experience.

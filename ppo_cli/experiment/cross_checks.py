@@ -49,6 +49,9 @@ def contradictions(experiment: Experiment) -> list[Problem]:
     if ppo.warmup_updates >= ppo.updates and ppo.warmup_updates > 0:
         words = f"{ppo.warmup_updates} must be less than ppo.updates = {ppo.updates}"
         problems.append(Problem("ppo.warmup_updates", words))
+    if ppo.critic_warmup_updates >= ppo.updates:
+        words = f"{ppo.critic_warmup_updates} must be less than ppo.updates = {ppo.updates}"
+        problems.append(Problem("ppo.critic_warmup_updates", words))
     if evaluation.temperature == 0 and evaluation.samples_per_prompt > 1:
         words = "at temperature 0 all samples are the same; set it to 1"
         problems.append(Problem("evaluation.samples_per_prompt", words))
@@ -125,6 +128,12 @@ def without_effect(experiment: Experiment, given: frozenset[str]) -> list[Proble
             "kl.coef is above 0 or kl.target is set",
         ),
         ("reward.baseline_samples", experiment.reward.baseline == "reference", "reward.baseline is reference"),
+        ("ppo.target_kl_skips_step", experiment.ppo.target_kl is not None, "ppo.target_kl is set"),
+        (
+            "ppo.baseline_fit",
+            experiment.reward.baseline != "none" and experiment.ppo.answers_per_prompt == 1,
+            "reward.baseline gives a score and ppo.answers_per_prompt is 1",
+        ),
         ("evaluation.interim_prompts", experiment.evaluation.every > 0, "evaluation.every is above 0"),
         ("model.revision", is_hub_model, "model.start is a Hugging Face id"),
     ]

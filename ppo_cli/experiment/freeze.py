@@ -53,6 +53,7 @@ CONFIG_GROUPS: dict[str, tuple[str, ...]] = {
 """Groups that are made of config values alone, by the keys whose values they hold."""
 
 LEFT_OUT_AT = {
+    "ppo.baseline_fit": False,
     "ppo.cliprange_reward": None,
     "ppo.dual_clip": None,
     "ppo.critic_warmup_updates": 0,

@@ -234,6 +234,8 @@ class Ppo(ConfigGroup):
     """How far the probability ratio may move before its gradient is cut (eq. 7)."""
     cliprange_value: Annotated[float, TREATMENT, Field(gt=0.0)] = 0.2
     """How far a value may move from its old estimate before its gradient is cut."""
+    baseline_fit: Annotated[bool, TREATMENT] = False
+    """Take off each reward what the score of its prompt's baseline answers explains, by a line through the others."""
     cliprange_reward: Annotated[float | None, TREATMENT, Field(gt=0.0)] = None
     """If set, PPO learns from rewards cut to this distance from 0, in units of reward; the records keep them whole."""
     dual_clip: Annotated[float | None, TREATMENT, Field(gt=1.0)] = None
