@@ -1,4 +1,4 @@
-"""Counts of what a command should do once: parse its config, read a prompt file, tokenize a prompt, make a matrix."""
+"""Counts of what a command should do once: parse, read a prompt file, tokenize, load a model, make a matrix."""
 
 import builtins
 import importlib
@@ -27,12 +27,15 @@ class Counts:
     """Files, by path: opened for reading, in whatever way."""
     tokenized: Counter = field(default_factory=Counter)
     """Prompts, by their last turn: tokenized."""
+    loaded: Counter = field(default_factory=Counter)
+    """Models, by folder: their weights loaded."""
     matrices: Counter = field(default_factory=Counter)
     """Evaluations, by their answers: arranged as a label matrix."""
 
 
 def counting(monkeypatch):
     """Starts to count; the program does everything as before."""
+    from ppo_cli.models import loading
     from ppo_cli.models.loading import ChatTokenizer
 
     _import_everything()
@@ -41,6 +44,7 @@ def counting(monkeypatch):
     _count(monkeypatch, load, "load_frozen", lambda source: counts.parsed.update([str(source)]))
     _count(monkeypatch, prompt_files, "read_prompt_file", lambda path: counts.read.update([str(path)]))
     _count(monkeypatch, label_matrix, "label_matrix", lambda labelled: counts.matrices.update([_answers(labelled)]))
+    _count(monkeypatch, loading, "read_weights", lambda folder, *_, **__: counts.loaded.update([str(folder)]))
     render = ChatTokenizer.render
 
     def counted_render(tokenizer, prompt):

@@ -138,6 +138,27 @@ def test_no_log_ratio_overflows_and_an_ordinary_one_changes_no_bit():
     assert torch.equal(losses, torch.max(ordinary.exp(), ordinary.exp().clamp(0.8, 1.2)))
 
 
+def test_what_the_prompt_explains_is_taken_off_by_a_line_through_the_other_answers():
+    # for the first: a line through (1, 1), (2, 3), (3, 2) has slope 1/2 and passes (2, 2); 4 - 1/2 * (0 - 2) = 5
+    scores, known = torch.tensor([4.0, 1.0, 3.0, 2.0]), torch.tensor([0.0, 1.0, 2.0, 3.0])
+    assert float(ppo_math.minus_explained(scores, known)[0]) == pytest.approx(5.0)
+    assert torch.equal(ppo_math.minus_explained(scores, torch.full((4,), 0.3)), scores)
+    torch.manual_seed(0)
+    known = torch.randn(200)
+    rest = torch.randn(200)
+    left = ppo_math.minus_explained(rest - 2 * known, known)
+    assert float(left.var()) < 1.1 * float(rest.var())
+
+
+def test_the_line_for_an_answer_does_not_depend_on_that_answer():
+    torch.manual_seed(0)
+    scores, known = torch.randn(8), torch.randn(8)
+    other = scores.clone()
+    other[3] += 10
+    taken_off = scores - ppo_math.minus_explained(scores, known)
+    assert float((other - ppo_math.minus_explained(other, known))[3]) == pytest.approx(float(taken_off[3]), abs=1e-5)
+
+
 def test_rewards_are_cut_on_both_sides_or_not_at_all():
     scores = torch.tensor([-9.0, 0.5, 4.0])
     assert ppo_math.limit_rewards(scores, 2.0).tolist() == [-2.0, 0.5, 2.0]

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from ppo_cli.engine.ppo_math import minus_explained
 from ppo_cli.engine.trainer import PolicyTrainer
 from ppo_cli.errors import CheckFailedError, PpoError
 from ppo_cli.experiment.load import load_experiment
@@ -203,6 +204,26 @@ def test_rewards_are_cut_for_learning_and_recorded_whole(build):
     by_hand = build("ppo.updates=2", reward=cut)
     run(by_hand)
     assert all(torch.equal(value, weights(by_hand)[name]) for name, value in weights(limited).items())
+
+
+def test_what_baseline_scores_explain_is_taken_off_before_learning(build):
+    def of_prompt(prompts, answers, baseline_answers):
+        known = [float(len(prompt.text) % 5) for prompt in prompts]
+        return [
+            RewardScore(reward=-2 * of_one - answer.token_count / 4, terms={}, baseline_terms={"ends_turn": of_one})
+            for of_one, answer in zip(known, answers, strict=True)
+        ]
+
+    trainer = build("ppo.updates=1", "kl.coef=0", "ppo.gae_lambda=1", reward=of_prompt)
+    rollouts = trainer.generate(1)
+    scores = trainer.score(rollouts)
+    plain = trainer.compute_advantages(rollouts, scores).returns[:, 0]
+    ppo = trainer.experiment.ppo.model_copy(update={"baseline_fit": True})
+    trainer.experiment = trainer.experiment.model_copy(update={"ppo": ppo})
+    fitted = trainer.compute_advantages(rollouts, scores).returns[:, 0]
+    known = torch.tensor([score.baseline_terms["ends_turn"] for score in scores])
+    torch.testing.assert_close(fitted, minus_explained(plain, known), rtol=1e-4, atol=1e-4)
+    assert float(fitted.var()) < float(plain.var()) / 2
 
 
 def test_the_others_mean_stands_beside_the_critic(build):

@@ -24,6 +24,7 @@ def test_training_does_each_thing_once(tiny_config, monkeypatch):
     assert counts.read == dict.fromkeys(files, 1)
     assert [counts.opened[file] for file in files] == [1, 1]
     assert {text: counts.tokenized[text] for text in prompts} == dict.fromkeys(prompts, 1)
+    assert list(counts.loaded.values()) == [1]  # the start model, which is the policy, the reference and the critic's
     evaluations = sorted((only_run() / "eval").iterdir())
     assert list(counts.matrices.values()) == [1] * len(evaluations)
 
