@@ -23,9 +23,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from ppo_cli.errors import ConfigError, ModelError, NoChatTemplateError
-from ppo_cli.experiment.schema import AttentionName
 from ppo_cli.models.answer_tokens import answer_of, decode_answer, opens_reasoning, reasoning_tags
-from ppo_cli.models.attention import choose_attention
 from ppo_cli.models.control_tokens import encode_chat
 from ppo_cli.models.folder_checks import (
     CONFIG,
@@ -37,6 +35,7 @@ from ppo_cli.models.folder_checks import (
     require_matching_weights,
     require_plain_weights,
 )
+from ppo_cli.models.grouped_attention import attend_by_groups
 from ppo_cli.models.lm_head import LMHead
 from ppo_cli.models.one_gpu import ONE_GPU, use_one_gpu
 from ppo_cli.models.sampling import SampledTokens
@@ -213,13 +212,7 @@ def load_tokenizer(folder: Path, *, system_prompt: str | None = None, trust_remo
 
 
 def load_model(
-    folder: Path,
-    tokenizer: ChatTokenizer,
-    device: torch.device,
-    dtype: torch.dtype,
-    *,
-    trust_remote_code: bool = False,
-    attention: AttentionName = "auto",
+    folder: Path, tokenizer: ChatTokenizer, device: torch.device, dtype: torch.dtype, *, trust_remote_code: bool = False
 ) -> Any:  # noqa: ANN401 - transformers is untyped here
     """Loads a causal language model, dropout off.
 
@@ -232,13 +225,11 @@ def load_model(
         device: to load on.
         dtype: of the weights.
         trust_remote_code: runs the model's own code.
-        attention: that it computes with.
 
     Returns:
         A transformers causal language model.
 
     Raises:
-        ConfigError: that attention cannot be used here.
         ModelError: the folder holds no causal language model in safetensors, a weight is missing, does not fit or is
             not finite, or `LMHead` does not reproduce the logits of the model's family.
     """
@@ -247,7 +238,8 @@ def load_model(
     model.generation_config = GenerationConfig(eos_token_id=list(tokenizer.stop_ids), pad_token_id=tokenizer.pad_id)
     model.config.pad_token_id = tokenizer.pad_id
     model = model.to(device).eval()
-    choose_attention(model, attention, device)
+    if device.type == "cpu":
+        attend_by_groups(model)
     if not LMHead(model).matches_forward(model):
         raise ModelError(
             f"{folder}: the {model.config.model_type} family computes its logits in a way that is not supported.",

@@ -25,6 +25,14 @@ def later_explained_variance(values: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
+def critic_words(explained_variance: float | None) -> str:
+    """The same in a few words, for the end of a line."""
+    if explained_variance is None:
+        return "nothing to explain for the critic"
+    measured = f"explained variance {formatting.plain(explained_variance, 2)}"
+    return f"critic idle, {measured}" if explained_variance < IDLE_BELOW else f"critic's {measured}"
+
+
 def critic_line(explained_variance: float | None) -> str:
     """One line that says what the critic explains of the returns, and that it is idle where that is next to nothing."""
     if explained_variance is None:

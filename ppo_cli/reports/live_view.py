@@ -26,7 +26,7 @@ from ppo_cli.records.events import AlarmsChecked, EvaluationDone, Event, Notice,
 from ppo_cli.records.training import UpdateMetrics
 from ppo_cli.reports import formatting
 from ppo_cli.reports.alarms import live_alarms
-from ppo_cli.reports.critic import critic_line, later_explained_variance
+from ppo_cli.reports.critic import critic_words, later_explained_variance
 from ppo_cli.reports.tables import PlainTextTable, behaviour_table, plain_text
 from ppo_cli.reports.time_left import TimeLeft
 
@@ -111,8 +111,8 @@ class LiveView:
         if self.rows:
             last = self.rows[-1]
             explained = later_explained_variance([row.explained_variance for row in self.rows])
-            parts.append(Text(critic_line(explained), style="dim"))
-            parts.append(Text(formatting.loss_line(last.policy_loss, last.value_loss), style="dim"))
+            loss = formatting.loss_line(last.policy_loss, last.value_loss)
+            parts.append(Text(f"{loss} · {critic_words(explained)}", style="dim"))
         title = " · ".join(part for part in (self.run.run, self.run.arm) if part) if self.run else "ppo"
         return Panel(Group(*parts), title=plain_text(title), title_align="left", border_style="dim")
 

@@ -224,12 +224,13 @@ def _loaded_once(folder: Path, tokenizer: ChatTokenizer, experiment: Experiment)
     @functools.cache
     def loaded() -> Any:  # noqa: ANN401 - a transformers causal language model
         from ppo_cli.models import loading
+        from ppo_cli.models.attention import with_attention
 
         device = loading.choose_device(experiment.device)
         dtype = loading.choose_dtype(experiment.model.dtype, device)
         trusted = experiment.model.trust_remote_code
-        attention = experiment.model.attn_implementation
-        return loading.load_model(folder, tokenizer, device, dtype, trust_remote_code=trusted, attention=attention)
+        model = loading.load_model(folder, tokenizer, device, dtype, trust_remote_code=trusted)
+        return with_attention(model, experiment.model.attn_implementation, device)
 
     return lambda: nullcontext(loaded())
 

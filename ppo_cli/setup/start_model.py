@@ -16,6 +16,7 @@ from ppo_cli.engine.checkpoints import MANIFEST, require_checkpoint_of, verify_c
 from ppo_cli.errors import ModelError, UsageError
 from ppo_cli.experiment.freeze import attention_of
 from ppo_cli.models import loading, model_source
+from ppo_cli.models.attention import with_attention
 from ppo_cli.models.folder_checks import require_embeddings
 from ppo_cli.models.loading import ChatTokenizer
 from ppo_cli.models.open_model import OpenModel
@@ -48,14 +49,8 @@ class StartModel:
             tokenizer: that it is asked with.
             trust_remote_code: runs the model's own code.
         """
-        return loading.load_model(
-            folder,
-            tokenizer,
-            self.device,
-            self.dtype,
-            trust_remote_code=trust_remote_code,
-            attention=self.resolved.experiment.model.attn_implementation,
-        )
+        model = loading.load_model(folder, tokenizer, self.device, self.dtype, trust_remote_code=trust_remote_code)
+        return with_attention(model, self.resolved.experiment.model.attn_implementation, self.device)
 
 
 def load_start_model(resolved: ResolvedExperiment, on_event: EventHandler) -> StartModel:
@@ -71,10 +66,8 @@ def load_start_model(resolved: ResolvedExperiment, on_event: EventHandler) -> St
     trusted = experiment.model.trust_remote_code
 
     def load(folder: Path) -> Any:  # noqa: ANN401
-        attention = experiment.model.attn_implementation
-        return loading.load_model(
-            folder, resolved.tokenizer, device, dtype, trust_remote_code=trusted, attention=attention
-        )
+        model = loading.load_model(folder, resolved.tokenizer, device, dtype, trust_remote_code=trusted)
+        return with_attention(model, experiment.model.attn_implementation, device)
 
     folder = resolved.model_source.folder
     if resolved.inputs.sft:

@@ -4,12 +4,14 @@ import pytest
 import torch
 
 from ppo_cli.errors import ConfigError
+from ppo_cli.models.attention import with_attention
 from ppo_cli.models.grouped_attention import GROUPED
 from ppo_cli.models.loading import load_model, load_tokenizer
 
 
 def loaded(folder, attention):
-    return load_model(folder, load_tokenizer(folder), torch.device("cpu"), torch.float32, attention=attention)
+    device = torch.device("cpu")
+    return with_attention(load_model(folder, load_tokenizer(folder), device, torch.float32), attention, device)
 
 
 def test_the_same_logits_whatever_the_attention(tiny_model):

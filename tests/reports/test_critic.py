@@ -2,7 +2,7 @@
 
 import pytest
 
-from ppo_cli.reports.critic import critic_line, later_explained_variance
+from ppo_cli.reports.critic import critic_line, critic_words, later_explained_variance
 
 
 def test_the_later_half_counts_and_updates_without_varying_returns_do_not():
@@ -13,13 +13,16 @@ def test_the_later_half_counts_and_updates_without_varying_returns_do_not():
 
 
 @pytest.mark.parametrize(
-    ("explained", "line"),
+    ("explained", "words", "line"),
     [
-        (0.42, "critic: explained variance 0.42 in the later updates"),
-        (0.02, "critic: explained variance 0.02 in the later updates; idle, so PPO learns from the rewards alone"),
-        (-0.04, "critic: explained variance −0.04 in the later updates; idle, so PPO learns from the rewards alone"),
-        (None, "critic: nothing to explain, the returns do not vary"),
+        (0.42, "critic's explained variance 0.42", "critic: explained variance 0.42 in the later updates"),
+        (
+            -0.04,
+            "critic idle, explained variance −0.04",
+            "critic: explained variance −0.04 in the later updates; idle, so PPO learns from the rewards alone",
+        ),
+        (None, "nothing to explain for the critic", "critic: nothing to explain, the returns do not vary"),
     ],
 )
-def test_a_critic_that_explains_next_to_nothing_is_called_idle(explained, line):
-    assert critic_line(explained) == line
+def test_a_critic_that_explains_next_to_nothing_is_called_idle(explained, words, line):
+    assert (critic_words(explained), critic_line(explained)) == (words, line)

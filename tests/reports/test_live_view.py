@@ -39,8 +39,7 @@ def test_what_matters_stands_above_what_does_not(screen):
         "▲ Evaluation contaminated: ",
         "! The reward rose but the behaviour did not.",
         "update 10/30",
-        "critic: nothing to explain, the returns do not vary",
-        "loss: policy −0.012, critic 0.457",
+        "loss: policy −0.012, critic 0.457 · nothing to explain for the critic",
     ]
     positions = [text.find(part) for part in order]
     assert -1 not in positions
