@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ppo_cli.reports.html.page import json_island, render, reveal_control_chars
+from ppo_cli.reports.html.document import json_island, reveal_control_chars
+from ppo_cli.reports.html.page import render
 from tests.reports.html_pages import ALARM, page, prompt, run
 
 ROOT = Path(__file__).parents[2]

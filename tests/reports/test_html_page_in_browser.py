@@ -1,21 +1,15 @@
 """The HTML page in a real browser, from a file, with the network off: what runs, what breaks, what a user can do."""
 
-import shutil
-import time
-
 import pytest
 
 from ppo_cli.evaluation.compare import compare
 from ppo_cli.experiment.schema import Kl
 from ppo_cli.reports.html.page import render
+from tests.browsing import eventually, narrowed, needs_browser, opened, pick, press, type_key, violations
 from tests.made_runs import seeds
 from tests.reports.html_pages import HELP, REFUSAL, page, prompt
 
-BROWSER, DRIVER = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.process,
-    pytest.mark.skipif(not (BROWSER and DRIVER), reason="needs chromium and chromedriver"),
-]
+pytestmark = needs_browser
 
 LONG = "lorem-" * 17_000
 ATTACKS = (
@@ -26,28 +20,6 @@ ATTACKS = (
     "\u202eevil\u202c \u2066x \u200f \x00\x1b[2J \u2028 \u2029",
     LONG,
 )
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    from selenium.webdriver import Chrome, ChromeOptions
-    from selenium.webdriver.chrome.service import Service
-
-    options = ChromeOptions()
-    options.binary_location = BROWSER
-    for flag in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--window-size=1280,900",
-    ):
-        options.add_argument(flag)
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('profile')}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = Chrome(options=options, service=Service(DRIVER))
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture
@@ -62,42 +34,12 @@ def show(browser, tmp_path):
     return show
 
 
-def opened(browser, file, fragment=""):
-    browser.get("about:blank")
-    browser.get_log("browser")
-    browser.get_log("performance")
-    browser.get(f"{file.as_uri()}{fragment}")
-    return browser
-
-
 def listed(browser):
     return browser.execute_script("return [...document.querySelectorAll('#list li')].map(item => item.dataset.id)")
 
 
 def selected(browser):
     return browser.execute_script("return document.querySelector('#list li[aria-current]')?.dataset.id")
-
-
-def eventually(holds):
-    until = time.monotonic() + 5
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.02)
-
-
-def press(browser, selector):
-    browser.execute_script("document.querySelector(arguments[0]).click()", selector)
-
-
-def pick(browser, name, value):
-    script = "const s = document.getElementById(arguments[0]); s.value = arguments[1]; s.dispatchEvent(new Event("
-    browser.execute_script(f"{script}'change'))", name, value)
-
-
-def type_key(browser, key):
-    from selenium.webdriver.common.action_chains import ActionChains
-
-    ActionChains(browser).send_keys(key).perform()
 
 
 def mixed():
