@@ -102,4 +102,3 @@ def _sentences(page: Page, verdict: str) -> list[str]:
 
 def _excerpt(text: str) -> str:
     return text if len(text) <= EXCERPT_LETTERS else f"{text[:EXCERPT_LETTERS]}…"
-
