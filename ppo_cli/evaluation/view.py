@@ -71,6 +71,7 @@ def view(
         entries.append(entry)
         rollouts, written = rollouts + len(viewed.episodes), written + int(is_new)
         on_event(Progress(done=done))
+    entries.sort(key=lambda entry: not entry.row.config)  # what cannot be read comes last
     page = RunsPage(
         folder=runs_dir.resolve().name, entries=entries, differing=differing_keys([entry.row for entry in entries])
     )

@@ -5,7 +5,18 @@ import pytest
 from ppo_cli.evaluation.compare import compare
 from ppo_cli.experiment.schema import Kl
 from ppo_cli.reports.html.page import render
-from tests.browsing import eventually, narrowed, needs_browser, opened, pick, press, type_key, violations
+from tests.browsing import (
+    eventually,
+    in_print,
+    narrowed,
+    needs_browser,
+    on_screen,
+    opened,
+    pick,
+    press,
+    type_key,
+    violations,
+)
 from tests.made_runs import seeds
 from tests.reports.html_pages import HELP, REFUSAL, page, prompt
 
@@ -177,13 +188,9 @@ def test_settings_of_several_seeds_say_whose_answer_is_seen_and_fit_on_a_telepho
     names = [str(root) for root in (*a, *b)]
     file = tmp_path / "arms.html"
     compare(names, runs_dir=tmp_path, html=file)
-    narrow = {"width": 360, "height": 800, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", narrow)
-    try:
+    with narrowed(browser, 360):
         opened(browser, file, "#p=eval-000")
         assert browser.execute_script("return document.documentElement.scrollWidth") <= 360
-    finally:
-        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     numbers = "return [...document.querySelectorAll('#detail .numbers')].map(line => line.textContent)"
     seen = [line.split(" · ")[0] for line in browser.execute_script(numbers)]
     assert seen == ["seed 1", "seed 1"]
@@ -199,11 +206,36 @@ def test_settings_of_several_seeds_say_whose_answer_is_seen_and_fit_on_a_telepho
 
 @pytest.mark.parametrize("width", [360, 1280])
 def test_nothing_is_cut_off_at_the_side(show, browser, width):
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride", {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
-    )
-    try:
+    with narrowed(browser, width):
         show(mixed())
         assert browser.execute_script("return document.documentElement.scrollWidth") <= width
-    finally:
-        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing(show, theme):
+    assert violations(show(page([prompt(number) for number in range(3)])), theme) == []
+
+
+VERDICTS = "return [...document.querySelectorAll('.behaviour td.verdict')].map(e => e.getBoundingClientRect().right)"
+
+
+def test_the_verdict_column_is_seen_on_a_telephone(show, browser):
+    with narrowed(browser, 400):
+        show(mixed())
+        ends = browser.execute_script(VERDICTS)
+    assert len(ends) >= 5
+    assert max(ends) <= 400
+
+
+def test_the_verdict_column_and_the_config_are_printed(show, browser):
+    paper = 718  # pixels between the margins of A4
+    with narrowed(browser, paper):
+        show(mixed())
+        in_print(browser)
+        try:
+            ends = browser.execute_script(VERDICTS)
+            height = browser.execute_script("return document.querySelector('.config td').getBoundingClientRect().height")
+        finally:
+            on_screen(browser)
+    assert max(ends) <= paper
+    assert height > 0

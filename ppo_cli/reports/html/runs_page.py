@@ -82,7 +82,7 @@ def _rows(page: RunsPage, *, several_goals: bool) -> list[dict[str, Any]]:
                 "name": entry.name,
                 "lead": lead,
                 "goal": entry.row.config.get("goal", "") if several_goals else "",
-                "differs": what_differs(entry.row, by_name, usual),
+                "differs": what_differs(entry.row, by_name, usual) if entry.row.config else "",
                 "placebo": bool(entry.row.config.get("reward.placebo")),
                 "status": formatting.status(state.status) if entry.row.config else "unreadable",
                 "updates": f"{state.updates_done}/{entry.row.updates}" if entry.row.config else "",
