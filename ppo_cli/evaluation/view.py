@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
-from ppo_cli.errors import PpoError, UsageError
+from ppo_cli.errors import UsageError
 from ppo_cli.evaluation.report import REPORT, report
-from ppo_cli.evaluation.run_list import differing_keys
+from ppo_cli.evaluation.run_list import UNREADABLE, differing_keys, reason_unread
 from ppo_cli.evaluation.viewed_runs import ViewedRun, viewed_run
 from ppo_cli.records.events import EventHandler, Phase, Progress, ignore_events
 from ppo_cli.records.results import ViewResult
@@ -117,8 +117,8 @@ def _with_report(entry: RunEntry, run: Run, target: Path, write: bool) -> tuple[
             return entry, False
         try:
             report(run)
-        except PpoError as error:
-            words = error.message.replace(str(run.layout.root), run.name)
+        except UNREADABLE as error:
+            words = reason_unread(error).replace(str(run.layout.root), run.name)
             return replace(entry, report_problem=words), False
         is_new = True
     path = os.path.relpath(page.resolve(), target.resolve())

@@ -15,6 +15,8 @@ from ppo_cli.reports.html.page import render
 from tests.reports.html_pages import ALARM, HOSTILE, Elements, page, prompt, run
 
 ROOT = Path(__file__).parents[2]
+
+
 def test_one_script_may_run_and_it_is_the_one_that_the_policy_names():
     parsed = Elements(render(page()))
     data, script = parsed.scripts

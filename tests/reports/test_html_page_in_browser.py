@@ -234,7 +234,9 @@ def test_the_verdict_column_and_the_config_are_printed(show, browser):
         in_print(browser)
         try:
             ends = browser.execute_script(VERDICTS)
-            height = browser.execute_script("return document.querySelector('.config td').getBoundingClientRect().height")
+            height = browser.execute_script(
+                "return document.querySelector('.config td').getBoundingClientRect().height"
+            )
         finally:
             on_screen(browser)
     assert max(ends) <= paper

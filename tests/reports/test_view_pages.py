@@ -113,6 +113,11 @@ def test_the_highest_and_the_lowest_reward_are_read_without_a_script():
     ]
 
 
+def test_every_update_leads_to_its_rollouts():
+    text = render_rollouts(rollouts_page(updates=3))
+    assert re.findall(r'<a href="#update=(\d+)">(\d+)</a>', text) == [(one, one) for one in ("1", "2", "3")]
+
+
 def test_a_text_that_occurs_often_is_on_the_page_once():
     page = rollouts_page(per_update=100)
     data = browser_data(page, ["ends_turn", "matches_expect"])
@@ -121,7 +126,7 @@ def test_a_text_that_occurs_often_is_on_the_page_once():
         assert [data["texts"][row[place]] for place in (2, 5, 6, 7)] == [
             *(made.prompt_id, made.prompt, made.answer.text, made.baseline_answer)
         ]
-        assert row[13] == pytest.approx(list(made.terms.values()))
+        assert row[13] == pytest.approx(list(made.terms.values()), rel=1e-5)
 
 
 @pytest.mark.parametrize("text", HOSTILE)

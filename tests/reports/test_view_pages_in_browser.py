@@ -13,7 +13,7 @@ from tests.reports.view_pages import entry, rollouts_page, runs_page
 pytestmark = needs_browser
 
 ATTACK = "=1+1,\"'</script><img src=x onerror='window.hit = 1'>\n\u202eevil\x1b[2J 你好"
-REWARDS = "return [...document.querySelectorAll('#list tbody td.strong')].map(cell => cell.textContent)"
+REWARDS = "return [...document.querySelectorAll('#rows tbody td.strong')].map(cell => cell.textContent)"
 WIDTH = "return document.documentElement.scrollWidth"
 
 
@@ -87,7 +87,7 @@ def test_what_fits_is_saved_as_csv_in_which_no_formula_runs(show, browser, tmp_p
 
 def test_hostile_text_runs_nothing_and_is_shown_as_it_is(show):
     browser = show(render_rollouts(rollouts_page(text=ATTACK, entry=entry(ATTACK, parent=ATTACK))))
-    press(browser, "#list [data-episode]")
+    press(browser, "#rows [data-episode]")
     shown = browser.execute_script("return document.querySelector('.unfolded .text').textContent")
     assert shown == ATTACK.replace("\u202e", "[U+202E]").replace("\x1b", "[U+001B]")
     assert browser.execute_script("return window.hit") is None
@@ -113,7 +113,7 @@ def test_the_tables_are_there_without_javascript(show, browser):
 def test_axe_finds_nothing(show, theme):
     assert violations(show(some_runs()), theme) == []
     browser = show(render_rollouts(rollouts_page(per_update=3)))
-    press(browser, "#list [data-episode]")
+    press(browser, "#rows [data-episode]")
     assert violations(browser, theme) == []
 
 
@@ -122,7 +122,7 @@ def test_nothing_is_cut_off_on_a_telephone(show, browser):
         show(some_runs())
         assert browser.execute_script(WIDTH) <= 400
         show(render_rollouts(rollouts_page()))
-        press(browser, "#list [data-episode]")
+        press(browser, "#rows [data-episode]")
         assert browser.execute_script(WIDTH) <= 400
-        ends = "return [...document.querySelectorAll('#list td')].map(cell => cell.getBoundingClientRect().right)"
+        ends = "return [...document.querySelectorAll('#rows td')].map(cell => cell.getBoundingClientRect().right)"
         assert max(browser.execute_script(ends)) <= 400

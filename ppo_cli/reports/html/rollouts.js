@@ -88,7 +88,7 @@ function rowElements(row) {
 
 function drawRows() {
   const first = (view.page - 1) * PAGE_ROWS, rows = shown.slice(first, first + PAGE_ROWS);
-  const names = ["update", "reward", ...data.terms.map(reveal), "KL", "tokens", "ended", "prompt and answer", "whole"];
+  const names = ["update", "reward", ...data.terms.map(reveal), "KL", "tokens", "ended", "prompt and answer", make("span", "hidden", "in full")];
   const head = make("tr", "", ...names.map((name) => {
     const made = make("th", "", name);
     made.scope = "col";
@@ -99,7 +99,7 @@ function drawRows() {
   const top = make("thead", "", head), body = make("tbody", "", ...rows.flatMap(rowElements));
   top.setAttribute("role", "rowgroup");
   body.setAttribute("role", "rowgroup");
-  byElementId("list").replaceChildren(top, body);
+  byElementId("rows").replaceChildren(top, body);
   const total = data.rows.length.toLocaleString("en");
   byElementId("count").textContent = shown.length
     ? `${(first + 1).toLocaleString("en")} to ${(first + rows.length).toLocaleString("en")} of ${shown.length.toLocaleString("en")} rollouts` +
@@ -195,7 +195,7 @@ if (data.rows.length) {
     chip.addEventListener("click", () => change({ sort: chip.dataset.sort, order: chip.dataset.order }));
   for (const button of document.querySelectorAll("[data-turn]")) button.addEventListener("click", () => turn(Number(button.dataset.turn)));
   byElementId("csv").addEventListener("click", saveCsv);
-  byElementId("list").addEventListener("click", (event) => {
+  byElementId("rows").addEventListener("click", (event) => {
     const episode = Number(event.target.closest("[data-episode]")?.dataset.episode);
     if (!episode) return;
     if (!open.delete(episode)) open.add(episode);
