@@ -29,7 +29,7 @@ class ViewedRun:
 
 
 def viewed_run(run: Run) -> ViewedRun:
-    """Reads a run; one that is torn, foreign or changed after freezing has the reason in place of what is not readable."""
+    """Reads a run; what is torn, foreign or changed after freezing has the reason in its place."""
     row = run_row(run)
     if row.problem:
         return ViewedRun(entry=RunEntry(row=replace(row, problem=_portable(row.problem, run))))

@@ -52,8 +52,8 @@ def runs_chart(name: str, measure: Measure, points: Sequence[RunPoint]) -> str:
                 ends = [scale * point.low_95, scale * point.high_95]
                 axes.plot([point.kl] * 2, ends, color=GROUP_COLOURS[0], linewidth=0.9, gid=f"{mark}-interval")
             fill = GROUP_COLOURS[0] if point.detected else PAPER
-            look = {"color": GROUP_COLOURS[0], "markerfacecolor": fill, "markersize": 6}
-            axes.plot(point.kl, after, "o", gid=f"{mark}-point", **look)
+            colour, point_id = GROUP_COLOURS[0], f"{mark}-point"
+            axes.plot(point.kl, after, "o", color=colour, markerfacecolor=fill, markersize=6, gid=point_id)
             words = axes.annotate(str(point.number), (point.kl, after), (6, 3), textcoords="offset points", color=INK)
             words.set_gid(f"{mark}-number")
         axes.set_xlim(left=0)

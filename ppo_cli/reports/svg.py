@@ -62,7 +62,7 @@ WIDTH = 5.0
 
 
 def chart(name: str, title: str, draw: Callable[[Axes], None], height: float) -> str:
-    """A figure of one chart as an `svg` element whose colours come from the page."""
+    """A chart with one pair of axes, which `draw` fills, as an `svg` element whose colours come from the page."""
 
     def one(figure: Figure) -> None:
         axes = figure.add_subplot()
@@ -73,6 +73,14 @@ def chart(name: str, title: str, draw: Callable[[Axes], None], height: float) ->
 
 
 def drawn_chart(name: str, title: str, draw: Callable[[Figure], None], height: float) -> str:
+    """The same for a whole figure.
+
+    Args:
+        name: unique on its page; ids begin with it.
+        title: what a screen reader says.
+        draw: fills the figure.
+        height: inches.
+    """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 

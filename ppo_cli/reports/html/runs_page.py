@@ -43,7 +43,15 @@ def render_runs(page: RunsPage) -> str:
 
 def outcome(entry: RunEntry) -> dict[str, Any]:
     """What became of a run at its last evaluation: verdict, direction, the primary measure and KL, as shown."""
-    shown = {"verdict": "", "tone": "", "direction": "", "measure": "", "interval": "", "kl": "", "worse": []}
+    shown: dict[str, Any] = {
+        "verdict": "",
+        "tone": "",
+        "direction": "",
+        "measure": "",
+        "interval": "",
+        "kl": "",
+        "worse": [],
+    }
     comparison = entry.comparison
     if comparison is None or (primary := _change(comparison, comparison.primary)) is None:
         return {**shown, "verdict": "not evaluated" if comparison is None else "no data"}
