@@ -93,5 +93,7 @@ def violations(browser, theme):
 
     browser.execute_script("document.documentElement.dataset.theme = arguments[0]", theme)
     browser.set_script_timeout(120)
-    found = Axe().run(browser, options={"preload": False, "resultTypes": ["violations"]})["violations"]
+    browser.execute_script(Axe().axe_script)
+    run = "axe.run({preload: false, resultTypes: ['violations']}).then(arguments[0])"
+    found = browser.execute_async_script(run)["violations"]
     return [(rule["id"], node["html"][:200]) for rule in found for node in rule["nodes"]]

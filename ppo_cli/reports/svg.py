@@ -31,7 +31,7 @@ COLOURS = {
 """Placeholders, each for a colour that the style sheet sets for light, dark and print."""
 ON_WHITE = {
     "--ink": "#1c2127",
-    "--muted": "#6b7480",
+    "--muted": "#5f6772",
     "--band": "#e9edf2",
     "--paper": "#ffffff",
     "--a": "#3a6ea8",
