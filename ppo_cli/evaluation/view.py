@@ -17,7 +17,7 @@ from ppo_cli.evaluation.report import REPORT, report
 from ppo_cli.evaluation.run_list import UNREADABLE, differing_keys, reason_unread
 from ppo_cli.evaluation.viewed_runs import ViewedRun, viewed_run
 from ppo_cli.records.events import EventHandler, Phase, Progress, ignore_events
-from ppo_cli.records.results import ViewResult
+from ppo_cli.records.pages import ViewResult
 from ppo_cli.records.training import COMPLETED_STATUSES
 from ppo_cli.reports.html.view_data import RolloutsPage, RunEntry, RunsPage
 from ppo_cli.store.files import disk_errors, make_runs_folder, may_write, write_text

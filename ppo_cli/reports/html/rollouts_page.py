@@ -138,7 +138,7 @@ def _weights(page: RolloutsPage) -> list[tuple[str, str]]:
 
 
 def _shown(page: RolloutsPage, episode: Episode, terms: Sequence[str]) -> dict[str, Any]:
-    """A rollout as it stands on the page without the script."""
+    """A rollout as the page shows it without the script."""
     prompt = page.prompts.get(episode.prompt_id)
     return {
         "update": episode.update,

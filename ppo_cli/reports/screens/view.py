@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from rich.console import Group, RenderableType
 
+from ppo_cli.records.pages import ViewResult
 from ppo_cli.records.program import first_commands
-from ppo_cli.records.results import ViewResult
 from ppo_cli.reports.tables import plain_text, suggested_command
 
 
