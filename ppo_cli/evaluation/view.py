@@ -59,7 +59,8 @@ def view(
     target = _made_folder(runs_dir, folder)
     runs = list_runs(runs_dir)
     links = {run.name: quote(page_name(run.name)) for run in runs}
-    on_event(Phase(name="reading runs", total=len(runs), unit="runs"))
+    if runs:
+        on_event(Phase(name="reading runs", total=len(runs), unit="runs"))
     entries: list[RunEntry] = []
     rollouts = written = total = 0
     for done, run in enumerate(runs, start=1):
