@@ -1,5 +1,7 @@
 """Pages of `ppo view` made by hand: a few runs, and rollouts of one of them."""
 
+from urllib.parse import quote
+
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.results import RunRow
 from ppo_cli.records.training import RunState
@@ -25,7 +27,8 @@ def entry(name="refusal-kl0.1-s1-aaaaaa", *, config=None, problem=None, kl=2.0, 
         problem=problem,
     )
     measured = comparison(*(changes or (SEPARATION, SAFE, KL, change("kl.per_answer", after=kl, verdict="info"))))
-    return RunEntry(row=row, comparison=None if problem else measured, step=4, page=None if problem else f"{name}.html")
+    page = None if problem else f"{quote(name, safe='', errors='replace')}.html"
+    return RunEntry(row=row, comparison=None if problem else measured, step=4, page=page)
 
 
 def runs_page(*entries):
