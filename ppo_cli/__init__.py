@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ppo_cli.evaluation.label import label
     from ppo_cli.evaluation.measure_list import list_measures
     from ppo_cli.evaluation.report import report
+    from ppo_cli.evaluation.view import view
     from ppo_cli.experiment.load import load_experiment
     from ppo_cli.preflight.audit_reward import audit_reward
     from ppo_cli.preflight.describe_prompts import describe_prompts
@@ -54,6 +55,7 @@ __all__ = [
     "sweep",
     "train",
     "verify_engine",
+    "view",
 ]
 
 _HOMES = {
@@ -75,6 +77,7 @@ _HOMES = {
     "sweep": "ppo_cli.training.sweep",
     "train": "ppo_cli.training.train",
     "verify_engine": "ppo_cli.conformance.verify",
+    "view": "ppo_cli.evaluation.view",
 }
 
 

@@ -33,6 +33,7 @@ NAMES = [
     "sweep",
     "train",
     "verify_engine",
+    "view",
 ]
 PAGE = Path(__file__).parents[1] / "docs" / "python.md"
 HEAVY = ("torch", "numpy", "transformers", "trl", "omegaconf", "typer")

@@ -29,6 +29,7 @@ from ppo_cli.cli import (
     show,
     train,
     verify_engine,
+    view,
 )
 from ppo_cli.cli.commands import CommandGroup
 from ppo_cli.cli.terminal import print_text
@@ -48,6 +49,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], tuple[tuple[str, ...], ...]]] = {
     "report": (report.report, report.EXAMPLES),
     "runs": (runs.list_runs, runs.EXAMPLES),
     "show": (show.show, show.EXAMPLES),
+    "view": (view.view, view.EXAMPLES),
     "measures": (measures.measures, measures.EXAMPLES),
     "schema": (schema.schema, schema.EXAMPLES),
     "verify-engine": (verify_engine.verify_engine, verify_engine.EXAMPLES),

@@ -40,6 +40,7 @@ from ppo_cli.stats.pooled_seeds import pooled_change
 from ppo_cli.stats.seed_variance import MIN_SEEDS, seed_spread, value_of
 from ppo_cli.store import sweeps
 from ppo_cli.store.evaluations import is_complete
+from ppo_cli.store.layout import VIEW_FOLDER
 from ppo_cli.store.runs import Run
 from ppo_cli.store.seed_noise import write_seed_noise
 
@@ -115,7 +116,7 @@ def compare(
 
 def _is_own_folder(run: str | Path | Run) -> bool:
     """Whether a word names a folder that is no run and that this program keeps beside the runs."""
-    if isinstance(run, Run) or Path(run).name not in (MODEL_EVALUATIONS, sweeps.FOLDER):
+    if isinstance(run, Run) or Path(run).name not in (MODEL_EVALUATIONS, sweeps.FOLDER, VIEW_FOLDER):
         return False
     return Path(run).is_dir() and not (Path(run) / "run.json").exists()
 

@@ -26,6 +26,8 @@ from ppo_cli.store.layout import step_of
 from ppo_cli.store.runs import Run, list_runs
 
 STARTED = "started"
+UNREADABLE = (PpoError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
+"""What the reading of a run may raise, whatever its files hold."""
 INPUT_GROUPS = {"model.warm_start": "warm_start", "prompts.train": "train_set", "prompts.eval": "eval_set"}
 """The lock group with the rows of the file that a config key names."""
 
@@ -41,7 +43,7 @@ def run_rows(runs_dir: str | Path = "runs", *, sort: str = STARTED, diff: bool =
     Raises:
         UsageError: there is no such key or measure.
     """
-    rows = [_row(run) for run in list_runs(Path(runs_dir))]
+    rows = [run_row(run) for run in list_runs(Path(runs_dir))]
     _refuse_unknown(sort)  # a measure of a config is known once that has been read
     if sort != STARTED:
         rows.sort(key=lambda row: _sort_key(row, sort))
@@ -85,16 +87,19 @@ def _sort_key(row: RunRow, sort: str) -> tuple[bool, float, str]:
     return value is None, math.inf, str(value)
 
 
-def _row(run: Run) -> RunRow:
+def run_row(run: Run) -> RunRow:
     """A run; one that cannot be read, whatever its files hold, is listed with the reason."""
     try:
         return _readable_row(run)
-    except PpoError as error:
-        problem = error.message
-    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
-        problem = f"a record is damaged ({type(error).__name__})."
+    except UNREADABLE as error:
+        problem = reason_unread(error)
     unread = RunState(id=run.name, status="failed", started="")
     return RunRow(state=unread, updates=0, primary="", measures={}, step=None, config={}, problem=problem)
+
+
+def reason_unread(error: Exception) -> str:
+    """Why a run could not be read, in words."""
+    return error.message if isinstance(error, PpoError) else f"a record is damaged ({type(error).__name__})."
 
 
 def _readable_row(run: Run) -> RunRow:

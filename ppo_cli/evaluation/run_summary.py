@@ -41,7 +41,7 @@ def summarise_run(run: str | Path | Run, *, runs_dir: str | Path = "runs") -> Ru
     """
     records = RunRecords.verified(find_run(run, Path(runs_dir)))
     run, experiment, state, metrics = records.run, records.experiment, records.state, records.metrics
-    step, partial, comparison = _last_against_start(records)
+    step, partial, comparison = last_against_start(records)
     question, _ = ROUNDS[experiment.round]
     return RunSummary(
         state=state,
@@ -65,8 +65,12 @@ def summarise_run(run: str | Path | Run, *, runs_dir: str | Path = "runs") -> Ru
     )
 
 
-def _last_against_start(records: RunRecords) -> tuple[int | None, bool, Comparison | None]:
-    """The last evaluation, interim or not: its step, whether it is partial, and its headlines against step 0."""
+def last_against_start(records: RunRecords) -> tuple[int | None, bool, Comparison | None]:
+    """The last evaluation, interim or not: its step, whether it is partial, and its headlines against step 0.
+
+    Raises:
+        IntegrityError: an evaluation is not complete, or was changed.
+    """
     steps = records.evaluated_steps()
     if 0 not in steps or len(steps) < 2:
         return (steps[-1] if steps else None), False, None

@@ -1,69 +1,27 @@
-"""The charts of the HTML page as SVG text: drawn by matplotlib, coloured by the page's style sheet.
+"""The charts of the HTML page of a run or of two runs, as SVG text.
 
-The same records give the same bytes: no date, ids from a fixed salt, no global state. Nothing that a model or a user
-wrote is drawn, only titles of measures, letters for the runs, and numbers.
+Nothing that a model or a user wrote is drawn, only titles of measures, letters for the runs, and numbers.
 
-Not here: computing numbers, the page itself (`html.page`).
+Not here: how a chart becomes SVG (`svg`), the chart of all runs (`runs_chart`), computing numbers, the page itself
+(`html.page`).
 """
 
 from __future__ import annotations
 
-import io
 import math
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ppo_cli.behaviours.measures import is_headline, measure_named
 from ppo_cli.records.comparisons import Comparison
 from ppo_cli.records.measures import Estimate, Measure
+from ppo_cli.reports.svg import BAND, GROUP_COLOURS, INK, MUTED, PAPER, chart, drawn_chart, whole_number_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK, MUTED, BAND, PAPER = "#010101", "#020202", "#030303", "#040404"
-GROUP_COLOURS = ("#050505", "#060606")
-COLOURS = {
-    INK: "--ink",
-    MUTED: "--muted",
-    BAND: "--band",
-    PAPER: "--paper",
-    GROUP_COLOURS[0]: "--a",
-    GROUP_COLOURS[1]: "--b",
-}
-"""Placeholders, each for a colour that the style sheet sets for light, dark and print."""
-ON_WHITE = {
-    "--ink": "#1c2127",
-    "--muted": "#6b7480",
-    "--band": "#e9edf2",
-    "--paper": "#ffffff",
-    "--a": "#3a6ea8",
-    "--b": "#c2571a",
-}
-"""The same colours for a file of its own."""
-STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "ppo",
-    "text.parse_math": False,
-    "font.size": 8.5,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": MUTED,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.unicode_minus": True,
-    "axes.linewidth": 0.7,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "legend.frameon": False,
-    "lines.linewidth": 1.4,
-}
-WIDTH = 5.0
-"""Inches; at this width the letters have the size of the page's text, on a telephone too."""
 MAX_MARGINS = 12.0
 """Right end of the forest chart, in smallest changes that matter; larger changes are drawn there."""
 D_PRIME_CURVES = (0.0, 1.0, 2.0, 3.0)
@@ -120,7 +78,7 @@ def forest(comparison: Comparison, margins: Mapping[str, float]) -> str:
         axes.spines["left"].set_visible(False)
         axes.tick_params(axis="y", length=0)
 
-    return _svg("forest", "Changes of behaviour with 95 % intervals", draw, height=0.9 + 0.24 * len(rows))
+    return chart("forest", "Changes of behaviour with 95 % intervals", draw, height=0.9 + 0.24 * len(rows))
 
 
 def kl_tradeoff(series: Sequence[EvaluationSeries], names: Sequence[str], primary: str) -> str:
@@ -162,7 +120,7 @@ def kl_tradeoff(series: Sequence[EvaluationSeries], names: Sequence[str], primar
         if len(set(names)) > 1:
             axes.legend()
 
-    return _svg("kl-tradeoff", f"{title} against KL to the reference", draw, height=3.1)
+    return chart("kl-tradeoff", f"{title} against KL to the reference", draw, height=3.1)
 
 
 def refusal_rates(series: Sequence[EvaluationSeries], names: Sequence[str]) -> str:
@@ -205,7 +163,7 @@ def refusal_rates(series: Sequence[EvaluationSeries], names: Sequence[str]) -> s
         if len(set(names)) > 1:
             axes.legend(loc="lower right")
 
-    return _svg("rates", "Refusal of unsafe prompts against refusal of safe prompts", draw, height=3.1)
+    return chart("rates", "Refusal of unsafe prompts against refusal of safe prompts", draw, height=3.1)
 
 
 def curve(
@@ -242,12 +200,13 @@ def curve(
         if limit is not None and limit < 3 * highest:
             axes.axhline(limit, color=MUTED, linestyle="--", linewidth=0.9)
             axes.annotate("stops here", (1, limit), (0, 3), textcoords="offset points", color=MUTED, fontsize=7.5)
+        whole_number_ticks(axes.xaxis)
         axes.set_xlabel("update")
         axes.set_ylabel(title)
         if len(set(names)) > 1:
             axes.legend()
 
-    return _svg(f"curve-{name}", f"{title} by update", draw, height=2.5)
+    return chart(f"curve-{name}", f"{title} by update", draw, height=2.5)
 
 
 def lengths(pairs: Points, names: tuple[str, str]) -> str:
@@ -257,10 +216,11 @@ def lengths(pairs: Points, names: tuple[str, str]) -> str:
         highest = max([1.0, *(max(pair) for pair in pairs)])
         axes.plot([1, highest], [1, highest], color=MUTED, linewidth=0.8)
         axes.scatter([x for x, _ in pairs], [y for _, y in pairs], s=9, color=GROUP_COLOURS[1], alpha=0.55, linewidth=0)
+        whole_number_ticks(axes.xaxis, axes.yaxis)
         axes.set_xlabel(f"tokens per answer, {names[0]}")
         axes.set_ylabel(f"tokens per answer, {names[1]}")
 
-    return _svg("lengths", "Answer length before and after, one point per prompt", draw, height=3.1)
+    return chart("lengths", "Answer length before and after, one point per prompt", draw, height=3.1)
 
 
 def reward_by_length(before: Points, after: Points, names: tuple[str, str]) -> str:
@@ -277,11 +237,12 @@ def reward_by_length(before: Points, after: Points, names: tuple[str, str]) -> s
                 linewidth=0,
                 label=name,
             )
+        whole_number_ticks(axes.xaxis)
         axes.set_xlabel("tokens per answer")
         axes.set_ylabel("absolute reward")
         axes.legend(markerscale=1.8)
 
-    return _svg("reward-by-length", "Reward against answer length", draw, height=3.1)
+    return chart("reward-by-length", "Reward against answer length", draw, height=3.1)
 
 
 def sweep_chart(panels: Sequence[SweepPanel], key: str) -> str:
@@ -295,17 +256,7 @@ def sweep_chart(panels: Sequence[SweepPanel], key: str) -> str:
             axes.set_xlabel(key if number == len(panels) else "")
 
     titles = " and ".join(panel.measure.title.strip() for panel in panels)
-    return _drawn("sweep", f"{titles} by {key}", draw, height=2.4 * len(panels))
-
-
-def standalone_svg(svg: str) -> str:
-    """A chart as a file of its own, on white."""
-    for variable, colour in ON_WHITE.items():
-        svg = svg.replace(f"var({variable})", colour)
-    opening, rest = svg.split(">", 1)
-    spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
-    white = f'<rect width="100%" height="100%" fill="{ON_WHITE["--paper"]}"/>'
-    return f"{opening.replace('<svg', f'<svg {spaces}', 1)}>{white}{rest}\n"
+    return drawn_chart("sweep", f"{titles} by {key}", draw, height=2.4 * len(panels))
 
 
 def _group_legend(names: Sequence[str]) -> list[tuple[str, str | None]]:
@@ -335,43 +286,6 @@ def _sweep_panel(axes: Axes, panel: SweepPanel) -> None:
     axes.set_xticks(range(len(panel.rows)), [label for label, _ in panel.rows])
     axes.set_xlim(-0.6, len(panel.rows) - 0.4)
     axes.set_ylabel(f"{panel.measure.title.strip()}{', %' if panel.measure.unit == '%' else ''}")
-
-
-def _svg(name: str, title: str, draw: Callable[[Axes], None], height: float) -> str:
-    """A figure of one chart as an `svg` element whose colours come from the page."""
-
-    def one(figure: Figure) -> None:
-        axes = figure.add_subplot()
-        axes.patch.set_visible(False)
-        draw(axes)
-
-    return _drawn(name, title, one, height)
-
-
-def _drawn(name: str, title: str, draw: Callable[[Figure], None], height: float) -> str:
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    with rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
-        figure.patch.set_visible(False)
-        draw(figure)
-        text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    return _for_the_page(text.getvalue(), name, title)
-
-
-def _for_the_page(svg: str, name: str, title: str) -> str:
-    """Drops what only a file of its own needs, makes the ids unique on the page, and refers to the page's colours."""
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    opening, rest = svg.split(">", 1)
-    box = re.search(r'viewBox="[^"]*"', opening)
-    rest = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{name}-", rest)
-    rest = re.sub(r"'DejaVu Sans'[^\";]*", "system-ui, sans-serif", rest)
-    for placeholder, variable in COLOURS.items():
-        rest = rest.replace(placeholder, f"var({variable})")
-    return f'<svg {box.group(0) if box else ""} role="img" aria-label="{title}">{rest.strip()}'
 
 
 def _in_margins(measure: Measure, number: float | None, margin: float) -> float:

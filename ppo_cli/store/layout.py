@@ -25,6 +25,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+VIEW_FOLDER = "view"
+"""Beside the run folders: the pages that `ppo view` writes."""
 CONFIG = "config.yaml"
 PROMPT_FILES = {
     "prompts.train": "inputs/train.jsonl",

@@ -5,6 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
+from tests.browsing import browser  # noqa: F401 - a fixture
+
 
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch):

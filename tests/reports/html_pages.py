@@ -1,5 +1,7 @@
 """Pages made by hand: two policies, a few kinds of prompt, curves."""
 
+from html.parser import HTMLParser
+
 from ppo_cli.behaviours.label_answers import label_sample
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.checks import Alarm
@@ -109,3 +111,35 @@ ALARM = Alarm(
     next_step="Raise kl.coef.",
     rate="raised in 1 of 250 healthy runs",
 )
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "</script><script>alert(1)</script>",
+    "<!-- <script>",
+    "]]> \"quoted' <img src=x onerror=alert(1)>",
+    "\u202eright to left\u202c \u2028 \u2029 \x00 \x1b[31m",
+    "{{ 7 * 7 }} {% raw %}",
+    "\ud800 lone",
+)
+
+
+class Elements(HTMLParser):
+    """Every element with its attributes, and the text of scripts."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.scripts, self._inside = [], [], False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag == "script":
+            self.scripts.append("")
+            self._inside = True
+
+    def handle_endtag(self, tag):
+        self._inside = self._inside and tag != "script"
+
+    def handle_data(self, data):
+        if self._inside:
+            self.scripts[-1] += data

@@ -6,46 +6,15 @@ import json
 import re
 import subprocess
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from ppo_cli.reports.html.page import json_island, render, reveal_control_chars
-from tests.reports.html_pages import ALARM, page, prompt, run
+from ppo_cli.reports.html.document import json_island, reveal_control_chars
+from ppo_cli.reports.html.page import render
+from tests.reports.html_pages import ALARM, HOSTILE, Elements, page, prompt, run
 
 ROOT = Path(__file__).parents[2]
-HOSTILE = (
-    "<script>alert(1)</script>",
-    "</script><script>alert(1)</script>",
-    "<!-- <script>",
-    "]]> \"quoted' <img src=x onerror=alert(1)>",
-    "\u202eright to left\u202c \u2028 \u2029 \x00 \x1b[31m",
-    "{{ 7 * 7 }} {% raw %}",
-    "\ud800 lone",
-)
-
-
-class Elements(HTMLParser):
-    """Every element with its attributes, and the text of scripts."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.elements, self.scripts, self._inside = [], [], False
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        if tag == "script":
-            self.scripts.append("")
-            self._inside = True
-
-    def handle_endtag(self, tag):
-        self._inside = self._inside and tag != "script"
-
-    def handle_data(self, data):
-        if self._inside:
-            self.scripts[-1] += data
 
 
 def test_one_script_may_run_and_it_is_the_one_that_the_policy_names():
@@ -115,6 +84,22 @@ def test_the_same_records_give_the_same_bytes_in_another_process():
     code += "print(hashlib.sha256(render(page()).encode()).hexdigest())"
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert other.stdout.strip() == hashlib.sha256(render(page()).encode()).hexdigest()
+
+
+def test_better_and_worse_are_told_in_words_and_nothing_is_said_only_on_hovering():
+    text = render(page())
+    assert "▲ better" in text
+    assert "▼ worse" in text
+    assert " title=" not in text.replace("<title>", "")
+    assert "how well the model tells requests to refuse from requests to answer" in text
+    assert text.count('data-label="verdict"') == text.count('class="verdict" data-label')
+
+
+def test_axes_that_count_have_whole_numbers_only():
+    charts = dict(re.findall(r'<svg[^>]*aria-label="([^"]*)">(.*?)</svg>', render(page()), flags=re.DOTALL))
+    axis = charts["KL, nats per answer by update"]
+    ticks = re.findall(r'id="curve-kl-xtick_\d+".*?<text[^>]*>(.*?)</text>', axis, re.DOTALL)
+    assert ticks == ["1", "2", "3"]
 
 
 def test_every_section_is_there_and_the_loss_is_last():

@@ -1,21 +1,26 @@
 """The HTML page in a real browser, from a file, with the network off: what runs, what breaks, what a user can do."""
 
-import shutil
-import time
-
 import pytest
 
 from ppo_cli.evaluation.compare import compare
 from ppo_cli.experiment.schema import Kl
 from ppo_cli.reports.html.page import render
+from tests.browsing import (
+    eventually,
+    in_print,
+    narrowed,
+    needs_browser,
+    on_screen,
+    opened,
+    pick,
+    press,
+    type_key,
+    violations,
+)
 from tests.made_runs import seeds
 from tests.reports.html_pages import HELP, REFUSAL, page, prompt
 
-BROWSER, DRIVER = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.process,
-    pytest.mark.skipif(not (BROWSER and DRIVER), reason="needs chromium and chromedriver"),
-]
+pytestmark = needs_browser
 
 LONG = "lorem-" * 17_000
 ATTACKS = (
@@ -26,28 +31,6 @@ ATTACKS = (
     "\u202eevil\u202c \u2066x \u200f \x00\x1b[2J \u2028 \u2029",
     LONG,
 )
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    from selenium.webdriver import Chrome, ChromeOptions
-    from selenium.webdriver.chrome.service import Service
-
-    options = ChromeOptions()
-    options.binary_location = BROWSER
-    for flag in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--window-size=1280,900",
-    ):
-        options.add_argument(flag)
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('profile')}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = Chrome(options=options, service=Service(DRIVER))
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture
@@ -62,42 +45,12 @@ def show(browser, tmp_path):
     return show
 
 
-def opened(browser, file, fragment=""):
-    browser.get("about:blank")
-    browser.get_log("browser")
-    browser.get_log("performance")
-    browser.get(f"{file.as_uri()}{fragment}")
-    return browser
-
-
 def listed(browser):
     return browser.execute_script("return [...document.querySelectorAll('#list li')].map(item => item.dataset.id)")
 
 
 def selected(browser):
     return browser.execute_script("return document.querySelector('#list li[aria-current]')?.dataset.id")
-
-
-def eventually(holds):
-    until = time.monotonic() + 5
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.02)
-
-
-def press(browser, selector):
-    browser.execute_script("document.querySelector(arguments[0]).click()", selector)
-
-
-def pick(browser, name, value):
-    script = "const s = document.getElementById(arguments[0]); s.value = arguments[1]; s.dispatchEvent(new Event("
-    browser.execute_script(f"{script}'change'))", name, value)
-
-
-def type_key(browser, key):
-    from selenium.webdriver.common.action_chains import ActionChains
-
-    ActionChains(browser).send_keys(key).perform()
 
 
 def mixed():
@@ -235,13 +188,9 @@ def test_settings_of_several_seeds_say_whose_answer_is_seen_and_fit_on_a_telepho
     names = [str(root) for root in (*a, *b)]
     file = tmp_path / "arms.html"
     compare(names, runs_dir=tmp_path, html=file)
-    narrow = {"width": 360, "height": 800, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", narrow)
-    try:
+    with narrowed(browser, 360):
         opened(browser, file, "#p=eval-000")
         assert browser.execute_script("return document.documentElement.scrollWidth") <= 360
-    finally:
-        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     numbers = "return [...document.querySelectorAll('#detail .numbers')].map(line => line.textContent)"
     seen = [line.split(" · ")[0] for line in browser.execute_script(numbers)]
     assert seen == ["seed 1", "seed 1"]
@@ -257,11 +206,38 @@ def test_settings_of_several_seeds_say_whose_answer_is_seen_and_fit_on_a_telepho
 
 @pytest.mark.parametrize("width", [360, 1280])
 def test_nothing_is_cut_off_at_the_side(show, browser, width):
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride", {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
-    )
-    try:
+    with narrowed(browser, width):
         show(mixed())
         assert browser.execute_script("return document.documentElement.scrollWidth") <= width
-    finally:
-        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing(show, theme):
+    assert violations(show(page([prompt(number) for number in range(3)])), theme) == []
+
+
+VERDICTS = "return [...document.querySelectorAll('.behaviour td.verdict')].map(e => e.getBoundingClientRect().right)"
+
+
+def test_the_verdict_column_is_seen_on_a_telephone(show, browser):
+    with narrowed(browser, 400):
+        show(mixed())
+        ends = browser.execute_script(VERDICTS)
+    assert len(ends) >= 5
+    assert max(ends) <= 400
+
+
+def test_the_verdict_column_and_the_config_are_printed(show, browser):
+    paper = 718  # pixels between the margins of A4
+    with narrowed(browser, paper):
+        show(mixed())
+        in_print(browser)
+        try:
+            ends = browser.execute_script(VERDICTS)
+            height = browser.execute_script(
+                "return document.querySelector('.config td').getBoundingClientRect().height"
+            )
+        finally:
+            on_screen(browser)
+    assert max(ends) <= paper
+    assert height > 0

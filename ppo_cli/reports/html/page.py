@@ -1,22 +1,12 @@
-"""The HTML page of a run or of two runs: one file that loads nothing and runs one script of its own.
+"""The HTML page of a run or of two runs.
 
-What a model or a user wrote is hostile here. The page carries it twice at most: as escaped text, and in a JSON island
-whose `<`, `>` and `&` are escaped, from which the script makes text nodes. A content-security policy allows that one
-script, by its sha256, and no request at all. The same run folders give the same bytes.
-
-Not here: reading runs (`evaluation.report`), what the sections say (`sections`), the charts (`reports.charts`).
+Not here: reading runs (`evaluation.report`), what the sections say (`sections`), the charts (`reports.charts`), what
+may run and load on a page (`document`).
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
-import unicodedata
-from functools import cache
-from pathlib import Path
-from typing import Any, get_args
-from urllib.parse import quote
+from typing import get_args
 
 from ppo_cli.behaviours.measures import measure_named
 from ppo_cli.records.comparisons import Frequency
@@ -24,6 +14,7 @@ from ppo_cli.records.events import PLACEBO
 from ppo_cli.records.program import portable
 from ppo_cli.reports.flips import flip_groups
 from ppo_cli.reports.html import sections
+from ppo_cli.reports.html.document import document
 from ppo_cli.reports.html.page_data import Page
 from ppo_cli.reports.html.prompt_browser import browser_data
 from ppo_cli.reports.seed_noise import single_run_sentence
@@ -38,34 +29,24 @@ from ppo_cli.reports.sentences import (
 )
 from ppo_cli.reports.verdicts import WORSE, got_worse, verdict_label, worse_sentences
 
-FOLDER = Path(__file__).parent
-"""The page's template, style sheet and script."""
 EXCERPT_LETTERS = 600
 """Letters of an answer shown there."""
-INVISIBLE = ("Cc", "Cf", "Cs", "Co")
-"""Unicode categories of characters that control how text is shown and are not seen themselves."""
 
 
 def render(page: Page) -> str:
     """The whole file."""
-    script, style = _read("script.js"), _read("style.css")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = (
-        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
     comparison = page.comparison
     primary = next(change for change in comparison.changes if change.name == comparison.primary)
     confounded = page.result is not None and len(page.result.variables) > 1
     seeds = page.result.seed_comparison if page.result else None
     label = verdict_label(primary, seeds)
     verdict = label + (", CONFOUNDED" if confounded else "")
-    text: str = _template().render(
+    return document(
+        "template.html",
+        scripts=("common.js", "script.js"),
+        styles=("style.css",),
+        island=browser_data(page),
         page=page,
-        policy=policy,
-        script=script,
-        style=style,
-        island=json_island(browser_data(page)),
         verdict=verdict,
         title=f"{page.experiment}: {sections.headline(comparison, verdict)}",
         facts=sections.facts(page),
@@ -85,6 +66,7 @@ def render(page: Page) -> str:
         seed_rows=sections.seed_rows(page),
         rows=sections.behaviour_rows(page, detail=False),
         details=sections.behaviour_rows(page, detail=True),
+        in_words=sections.in_words(comparison),
         footnotes=sections.footnotes(comparison),
         flips_line=flips_line(comparison, page.sides[0].name),
         verb=flip_verb(comparison),
@@ -106,23 +88,6 @@ def render(page: Page) -> str:
         provenance=[(run, sections.provenance(run.provenance)) for run in page.runs],
         losses=sections.losses(page),
     )
-    return text
-
-
-def json_island(value: object) -> str:
-    """JSON that can stand in a script element: ASCII, and nothing that ends or opens one."""
-    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    for letter in "<>&":
-        text = text.replace(letter, f"\\u{ord(letter):04x}")
-    return text
-
-
-def reveal_control_chars(text: object) -> str:
-    """Text with its control characters, changes of direction included, in words."""
-    return "".join(
-        f"[U+{ord(char):04X}]" if unicodedata.category(char) in INVISIBLE and char not in "\n\t" else char
-        for char in str(text)
-    )
 
 
 def _sentences(page: Page, verdict: str) -> list[str]:
@@ -137,25 +102,3 @@ def _sentences(page: Page, verdict: str) -> list[str]:
 
 def _excerpt(text: str) -> str:
     return text if len(text) <= EXCERPT_LETTERS else f"{text[:EXCERPT_LETTERS]}…"
-
-
-def _read(name: str) -> str:
-    return (FOLDER / name).read_text(encoding="utf-8")
-
-
-@cache
-def _template() -> Any:  # noqa: ANN401 - jinja's template
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "reveal": reveal_control_chars,
-        "fragment": lambda text: quote(text, safe="", errors="replace"),
-    }
-    return environment.get_template("template.html")

@@ -1,6 +1,6 @@
 """The data of the prompt browser: every prompt with all answers of both policies, for the page's script.
 
-Not here: how the script shows them (`script.js`), escaping (`page.json_island`).
+Not here: how the script shows them (`script.js`), escaping (`document.json_island`).
 """
 
 from __future__ import annotations

@@ -1,27 +1,7 @@
-"use strict";
-// What a model wrote becomes text nodes only: no markup is ever parsed here.
-const data = JSON.parse(document.getElementById("data").textContent);
-const MAX_LETTERS = 20000, LINE_LETTERS = 160, MAX_DIFF_CELLS = 4e6;
-const byElementId = (id) => document.getElementById(id);
+// The prompt browser of a report.
+const LINE_LETTERS = 160, MAX_DIFF_CELLS = 4e6;
 const view = { p: "", s: 0, show: "all", expect: "", category: "", sort: "changed", q: "" };
 let shown = [];
-
-function make(tag, className, ...children) {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  element.append(...children);
-  return element;
-}
-
-// Control characters, changes of direction included, are shown as their code.
-function reveal(text) {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Co}]/gu, (char) => char === "\n" || char === "\t" ? char
-    : `[U+${char.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}]`);
-}
-
-function clipped(text) {
-  return text.length > MAX_LETTERS ? text.slice(0, MAX_LETTERS) : text;
-}
 
 // The words of both texts, each with whether the other has it in the same order; null for texts too long to compare.
 function wordDiff(before, after) {
@@ -74,7 +54,7 @@ function side(letter, index, prompt, answer, words) {
   if (seed !== undefined) numbers.unshift(`seed ${seed}`);
   if (text.length > MAX_LETTERS) numbers.push(`the first ${MAX_LETTERS} of ${text.length} letters`);
   return make("div", `side ${letter}`,
-    make("h4", "", `${data.names[index]} `, make("span", "", `${data.verb} ${percent(prompt.rates[index])}`)),
+    make("h3", "", `${data.names[index]} `, make("span", "", `${data.verb} ${percent(prompt.rates[index])}`)),
     body, make("p", "numbers", numbers.join(" · ")));
 }
 
@@ -194,22 +174,6 @@ function change(name, value) {
   writeLink();
 }
 
-function blur() {
-  const on = document.body.classList.toggle("blurred");
-  byElementId("blur").setAttribute("aria-pressed", String(on));
-  byElementId("blur").textContent = on ? "Show unsafe text" : "Blur unsafe text";
-}
-
-function options(select, values, all) {
-  select.append(make("option", "", all));
-  select.firstChild.value = "";
-  for (const value of [...new Set(values)].sort()) {
-    const option = make("option", "", reveal(value));
-    option.value = value;
-    select.append(option);
-  }
-}
-
 options(byElementId("expect"), data.prompts.map((prompt) => prompt.expect), "anything");
 options(byElementId("category"), data.prompts.map((prompt) => prompt.category), "all");
 for (const chip of document.querySelectorAll("[data-show]"))
@@ -221,15 +185,8 @@ byElementId("list").addEventListener("click", (event) => {
   const item = event.target.closest("li");
   if (item) choose(item.dataset.id, false);
 });
-const themes = { "": "as the system", light: "light", dark: "dark" };
-byElementId("theme").addEventListener("click", () => {
-  const names = Object.keys(themes), root = document.documentElement;
-  const next = names[(names.indexOf(root.dataset.theme || "") + 1) % names.length];
-  if (next) root.dataset.theme = next; else delete root.dataset.theme;
-  byElementId("theme").textContent = `Theme: ${themes[next]}`;
-});
 byElementId("blur").addEventListener("click", blur);
-byElementId("theme").hidden = byElementId("blur").hidden = false;
+byElementId("blur").hidden = false;
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, select, textarea");
   if (typing && event.key === "Escape") typing.blur();

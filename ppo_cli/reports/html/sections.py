@@ -26,6 +26,13 @@ from ppo_cli.reports.verdicts import WORSE, verdict_words, worse_guards
 from ppo_cli.stats.seed_variance import MIN_SEEDS
 from ppo_cli.stats.transitions import prompt_means
 
+IN_WORDS = {
+    "refusal.separation": (
+        "how well the model tells requests to refuse from requests to answer. 0: it refuses both equally often; 1: for "
+        "example 69 % of the one and 31 % of the other; 3: 93 % and 7 %. Refusing more of both does not raise it"
+    ),
+}
+"""What a measure means to who does not know its formula."""
 SEEDS_DRAWN = ("refusal.unsafe", "refusal.safe")
 """Measures that are drawn seed by seed, besides the primary measure."""
 DATE_LETTERS = len("2026-01-31")
@@ -102,7 +109,7 @@ def behaviour_rows(page: Page, *, detail: bool) -> list[dict[str, Any]]:
                 "after": formatting.value(measure, change.after),
                 "difference": formatting.difference(measure, change.difference),
                 "interval": formatting.interval(measure, change.low_95, change.high_95),
-                "arrow": formatting.arrow(measure, change).strip(),
+                "direction": direction(measure, change),
                 "tone": tone(measure, change),
                 "p": formatting.p_number(
                     change.p_value if change.p_adjusted is None else change.p_adjusted,
@@ -115,6 +122,20 @@ def behaviour_rows(page: Page, *, detail: bool) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def in_words(comparison: Comparison) -> list[tuple[str, str]]:
+    """(title, what it means) of the primary measure, and of d′, which nobody knows by its name."""
+    compared = [change.name for change in comparison.changes if change.difference is not None]
+    named = dict.fromkeys([*(name for name in IN_WORDS if name in compared), comparison.primary])
+    measures = [measure_named(name) for name in named]
+    return [(measure.title.strip(), IN_WORDS.get(measure.name, measure.definition)) for measure in measures]
+
+
+def direction(measure: Measure, change: MeasureChange) -> str:
+    """`▲ better`, `▼ worse`, or the arrow alone where neither direction is better; empty where nothing changed."""
+    words = {"better": " better", "worse": " worse", "": ""}
+    return f"{formatting.arrow(measure, change).strip().rstrip('✓✗')}{words[tone(measure, change)]}"
 
 
 def footnotes(comparison: Comparison) -> list[str]:

@@ -1,11 +1,10 @@
 """The screens of `ppo runs`: the runs as a tree below their parents, and the keys in which they differ.
 
-Not here: reading runs (`evaluation.run_list`), the tree (`reports.run_tree`).
+Not here: reading runs (`evaluation.run_list`), the tree (`reports.run_tree`), what differs (`reports.run_changes`).
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,6 +18,7 @@ from ppo_cli.records.program import command, first_commands
 from ppo_cli.records.results import RunRow
 from ppo_cli.records.training import COMPLETED_STATUSES
 from ppo_cli.reports import formatting
+from ppo_cli.reports.run_changes import listed, usual_values, what_differs
 from ppo_cli.reports.run_tree import family_tree
 from ppo_cli.reports.tables import WideOrStacked, footnotes, plain_table, plain_text, suggested_command, unwrapped_table
 
@@ -33,7 +33,7 @@ def runs_screen(rows: Sequence[RunRow], differing: Sequence[str], runs_dir: str)
     """
     if not rows:
         return _no_runs(runs_dir)
-    most = {path: _most_common([row.config.get(path) for row in rows if row.config]) for path in differing}
+    most = usual_values(rows, differing)
     primaries = sorted({row.primary for row in rows if row.primary})
     table = plain_table()
     for heading in ("run", "status", "updates", *primaries):
@@ -46,16 +46,15 @@ def runs_screen(rows: Sequence[RunRow], differing: Sequence[str], runs_dir: str)
             table.add_row(name, Text("unreadable", style="red"))
             continue
         failed = row.state.status in ("failed", "interrupted")
-        differs = _differences(row, most) if row.state.parent is None else _parent_cell(row, by_name)
         table.add_row(
             name,
             Text(formatting.status(row.state.status), style="red" if failed else "default"),
             f"{row.state.updates_done}/{row.updates}",
             *[_measured(row, name) for name in primaries],
-            differs,
+            what_differs(row, by_name, most) or formatting.MISSING,
         )
     notes = footnotes(primaries, {name for row in rows for name in row.rewarded_measures})
-    usual = [plain_text(f"most runs: {_listed(most)}", style="dim")] if most else []
+    usual = [plain_text(f"most runs: {listed(most)}", style="dim")] if most else []
     return Group(
         table, *notes, *usual, *_problems(rows), *_placebos(rows), *_best_steps(rows), *_resumable(rows, runs_dir)
     )
@@ -95,22 +94,6 @@ def _no_runs(runs_dir: str) -> RenderableType:
     return Group(plain_text(f"No runs in {runs_dir}."), *next_steps)
 
 
-def _differences(row: RunRow, most: Mapping[str, str]) -> str:
-    own = {path: format_value(row.config.get(path)) for path in most}
-    return _listed({path: value for path, value in own.items() if value != most[path]}) or formatting.MISSING
-
-
-def _parent_cell(row: RunRow, by_name: Mapping[str, RunRow]) -> str:
-    """What a run changed against its parent, and in which round."""
-    parent = by_name.get(row.state.parent or "")
-    changes = []
-    for path, value in row.state.changed_keys.items():
-        before = f"{format_value(parent.config[path])} → " if parent is not None and path in parent.config else ""
-        changes.append(f"{path} {before}{format_value(value)}")
-    whose = "" if parent is not None else f" of {row.state.parent}"
-    return f"round {row.round}{whose}: {', '.join(changes) or 'no change'}"
-
-
 def _measured(row: RunRow, name: str) -> str:
     measured: Mapping[str, Any] | None = row.measures.get(name)
     measure = next((measure for measure in MEASURES if measure.name == name), None) or declared_measure(name)
@@ -143,12 +126,3 @@ def _resumable(rows: Sequence[RunRow], runs_dir: str) -> list[RenderableType]:
         for row in rows
         if row.state.status == "interrupted"
     ]
-
-
-def _listed(values: Mapping[str, str]) -> str:
-    return ", ".join(f"{path} {value}" for path, value in values.items())
-
-
-def _most_common(values: Sequence[object]) -> str:
-    """The value that most runs have; of several such, the first."""
-    return Counter(map(format_value, values)).most_common(1)[0][0]

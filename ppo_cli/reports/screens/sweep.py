@@ -24,6 +24,7 @@ from ppo_cli.reports import charts, formatting
 from ppo_cli.reports.alarms import short_name
 from ppo_cli.reports.screens.elements import goal_line
 from ppo_cli.reports.screens.pooled_seeds import pooled_seeds_block
+from ppo_cli.reports.svg import standalone_svg
 from ppo_cli.reports.tables import (
     WideOrStacked,
     footnotes,
@@ -175,7 +176,7 @@ def sweep_chart_svg(result: SweepResult) -> str:
         )
         for name in (result.primary, KL)
     ]
-    return charts.standalone_svg(charts.sweep_chart(panels, result.key or "seed"))
+    return standalone_svg(charts.sweep_chart(panels, result.key or "seed"))
 
 
 def caution(key: str | None, seeds: int) -> str:
