@@ -26,6 +26,8 @@ FREE_MEMORY_SHARE = 0.5
 """Of the free memory, for keys, values and recorded activations; the rest is for passes and logits."""
 STEPS_BETWEEN_LOOKS = 8
 """Steps that a GPU runs before the processor reads which answers have ended; each look waits for the GPU."""
+MIN_BUCKET_POSITIONS = 64
+"""Shorter answers share one recorded step."""
 REFILL_AT_ONE_IN = 16
 """Slots are refilled once one in this many is free, so that a pass holds more than one prompt."""
 
@@ -77,7 +79,7 @@ def sample_in_slots(
     def positions(index: int) -> int:
         return len(prompts[waiting[index].prompt]) + settings.max_new_tokens
 
-    for _, bucket in groupby(order, key=lambda index: (positions(index) - 1).bit_length()):
+    for _, bucket in groupby(order, key=lambda index: (max(positions(index), MIN_BUCKET_POSITIONS) - 1).bit_length()):
         indices = list(bucket)
         longest = positions(indices[0])
         slots = min(len(indices), slot_limit(model, longest, settings.max_new_tokens, recorder, _free_bytes(model)))
