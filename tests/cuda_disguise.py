@@ -210,9 +210,8 @@ class Graph:
     def keep_what_is_written(self, func, args, kwargs):
         given = [*args, *([None] * (len(func._schema.arguments) - len(args)))]
         for argument, value in zip(func._schema.arguments, given, strict=True):
-            value = kwargs.get(argument.name, value)
             if argument.alias_info is not None and argument.alias_info.is_write:
-                for tensor in tree_leaves(value):
+                for tensor in tree_leaves(kwargs.get(argument.name, value)):
                     storage = tensor.untyped_storage()
                     self._before.setdefault(storage._cdata, (storage, storage.clone()))
 
@@ -221,7 +220,7 @@ class Graph:
         with self.disguise.state("moving"), torch.no_grad():
             for storage, before in self._before.values():
                 storage.copy_(before)
-            for func, args, kwargs, result in self.operations:
+            for _func, args, kwargs, result in self.operations:
                 for made in new_memory(args, kwargs, result):
                     if made.is_floating_point():
                         made.fill_(float("nan"))
@@ -295,9 +294,7 @@ def disguised_cuda():
             stack.enter_context(mock.patch.object(torch.cuda, name, function))
         device = property(lambda tensor: CUDA if disguise.has(tensor) else real_device.__get__(tensor))
         stack.enter_context(mock.patch.object(torch.Tensor, "device", device, create=True))
-        stack.enter_context(
-            mock.patch.object(torch.Tensor, "is_cuda", property(lambda tensor: disguise.has(tensor)), create=True)
-        )
+        stack.enter_context(mock.patch.object(torch.Tensor, "is_cuda", property(disguise.has), create=True))
         stack.enter_context(Kernels(disguise))
         stack.enter_context(Calls(disguise))
         yield disguise

@@ -18,7 +18,8 @@ def on_gpu(*shape):
 
 
 def test_the_device_follows_from_inputs_to_outputs(disguise):
-    moved = [torch.ones(2).to("cuda"), torch.ones(2).cuda(), torch.ones(2, device="cuda:0"), torch.nn.Linear(2, 2).cuda().weight]
+    made = [torch.ones(2).to("cuda"), torch.ones(2).cuda(), torch.ones(2, device="cuda:0")]
+    moved = [*made, torch.nn.Linear(2, 2).cuda().weight]
     for tensor in (*moved, moved[0] + 1, moved[0].new_zeros(3), moved[0][:1], moved[0].to(torch.float64)):
         assert tensor.device == torch.device("cuda", 0)
         assert tensor.is_cuda

@@ -15,17 +15,11 @@ import os
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["TOKENIZERS_PARALLELISM"] = "false"
-os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
-os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # before CUDA starts
-os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # so that asking for a GPU starts no CUDA before the fork
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.cuda_check.runner import Runner, Size, Stage
 
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "benchmarks.cuda_check"
 STAGES = (
     Stage("machine", f"{PACKAGE}.speed:machine", 45),
@@ -54,9 +48,20 @@ def main() -> int:
     unknown = set(wanted) - {stage.name for stage in STAGES}
     if unknown:
         parser.error(f"no such stage: {', '.join(sorted(unknown))}")
+    set_environment()
     runner = Runner(Size(device="cpu" if options.toy else "cuda", toy=options.toy), options.out)
     chosen = [stage for stage in STAGES if stage.name in wanted]
     return 0 if runner.run(chosen, float("inf") if options.toy else options.budget) else 1
+
+
+def set_environment() -> None:
+    """For the processes of the stages."""
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # before CUDA starts
+    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # so that asking for a GPU starts no CUDA before the fork
 
 
 if __name__ == "__main__":

@@ -54,12 +54,9 @@ def families(size: Size) -> Iterator[dict[str, Any]]:
         backbone = model.base_model
         recorder = ActivationRecorder((backbone.layers if hasattr(backbone, "layers") else backbone.h)[2])
         fits = sampling.fits_slots(model, max(map(len, PROMPTS)) + NEW_TOKENS)
-        sample = sampling._sample_on_gpu if size.device == "cpu" else None
-        if sample is None:
-            recorded = sampling.sample_answers(model, PROMPTS, numbers, params, recorder=recorder)
-        else:  # on a CPU the same step without a recording
-            recorded = sample(model, PROMPTS, numbers, params, lambda _done: None, recorder)
-        with mock.patch.object(sampling, "fits_slots", lambda *_: False):
+        # On a CPU the same step runs without being recorded.
+        recorded = sampling.sample_on_gpu(model, PROMPTS, numbers, params, lambda _done: None, recorder)
+        with mock.patch.object(sampling, "fits_slots", return_value=False):
             eager = sampling.sample_answers(model, PROMPTS, numbers, params, recorder=recorder)
         pairs = list(zip(chain(*recorded), chain(*eager), strict=True))
         same = [pair for pair in pairs if pair[0].token_ids == pair[1].token_ids]
@@ -139,7 +136,7 @@ def _one_update(size: Size, *, strict: bool) -> tuple[str, float]:
         f"ppo.episodes_per_update={episodes}",
         f"rollout.max_new_tokens={tokens}",
     ]
-    change = nullcontext() if strict else mock.patch.object(trainer_module, "strict_algorithms", lambda _: nullcontext())
+    change = nullcontext() if strict else mock.patch.object(trainer_module, "strict_algorithms", nullcontext)
     with tempfile.TemporaryDirectory() as folder, change:
         made = make_trainer(Path(folder), random_model(qwen_05b(size), size), size, overrides, prompt_tokens=tokens)
         seconds: list[float] = []

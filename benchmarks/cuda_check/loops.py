@@ -28,8 +28,8 @@ from benchmarks.cuda_check.workloads import (
     reset_peak,
     rounded,
     run_updates,
-    tiny_experiment,
     timed_phases,
+    tiny_experiment,
 )
 from ppo_cli.engine.trl_config import to_trl_config
 from ppo_cli.models.builtin import NAME
@@ -91,9 +91,7 @@ def _trl_seconds(folder: Path, size: Size, overrides: list[str], tokens: int) ->
     with torch.device(size.device):
         policy, reference = (random_model(config, Size("cpu", size.toy)).to(size.device) for _ in range(2))
         config.num_labels = 1
-        reward, value = (
-            AutoModelForSequenceClassification.from_config(config, dtype=torch.float32) for _ in range(2)
-        )
+        reward, value = (AutoModelForSequenceClassification.from_config(config, dtype=torch.float32) for _ in range(2))
     ids = random_prompts(experiment.ppo.episodes_per_update, tokens, config.vocab_size)
     ends: list[float] = []
 

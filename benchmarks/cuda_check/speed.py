@@ -95,7 +95,7 @@ def sampling_speed(size: Size, model: Any, rows: int, prompt: int, answer: int) 
     uniforms = [keyed_uniforms(1, row, count=answer)[None, :] for row in range(rows)]
     started = now(size)
     if size.device == "cpu":
-        sampling._sample_on_gpu(model, prompts, uniforms, params, lambda _done: None, None)
+        sampling.sample_on_gpu(model, prompts, uniforms, params, lambda _done: None, None)
     else:
         sampling.sample_answers(model, prompts, uniforms, params)
     return rows * answer / (now(size) - started)
@@ -114,7 +114,7 @@ def sampling_rates(size: Size) -> Iterator[dict[str, Any]]:
     with mock.patch("ppo_cli.models.slot_sampling.MAX_SLOTS", rows // 2):
         yield {f"tokens_per_s_{rows}_rows_in_half_the_slots": round(sampling_speed(size, model, rows, prompt, answer))}
     short = answer if size.toy else 64
-    with mock.patch.object(sampling, "fits_slots", lambda *_: False):
+    with mock.patch.object(sampling, "fits_slots", return_value=False):
         params = SamplingParams(max_new_tokens=short, temperature=1.0, stop_ids=(), pad_id=0)
         prompts = random_prompts(rows, prompt, model.config.vocab_size)
         started = now(size)

@@ -2,8 +2,8 @@
 
 torch's fused attention for CPUs is made for long sequences. At the lengths of a chat turn its backward pass takes
 several times as long as the plain products, and with a mask it copies keys and values once for each query head that
-shares them (grouped-query attention: Ainslie et al. 2023, arXiv:2305.13245). transformers makes the same copies on a GPU
-wherever a mask is given, as in decoding.
+shares them (grouped-query attention: Ainslie et al. 2023, arXiv:2305.13245). transformers makes the same copies on a
+GPU wherever a mask is given, as in decoding.
 
 Not here: masks, rotary positions, caches; they stay those of the model family.
 """

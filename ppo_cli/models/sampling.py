@@ -83,8 +83,8 @@ def sample_answers(
 ) -> list[list[SampledTokens]]:
     """Samples K answers per prompt.
 
-    Each prompt goes through the model once, whatever K is; a batch holds prompts of similar length. On a GPU answers have
-    slots instead, unless the family's attention window is shorter than the longest answer with its prompt.
+    Each prompt goes through the model once, whatever K is; a batch holds prompts of similar length. On a GPU answers
+    have slots instead, unless the family's attention window is shorter than the longest answer with its prompt.
 
     Args:
         model: its backbone is called with ids, mask, positions and a cache.
@@ -99,7 +99,7 @@ def sample_answers(
     """
     longest = max(map(len, prompts), default=0) + params.max_new_tokens
     if prompts and model.device.type == "cuda" and fits_slots(model, longest):
-        return _sample_on_gpu(model, prompts, uniforms, params, progress, recorder)
+        return sample_on_gpu(model, prompts, uniforms, params, progress, recorder)
     samples = uniforms[0].shape[0] if prompts else 1
     order = sorted(range(len(prompts)), key=lambda index: (-len(prompts[index]), index))
     answers: list[list[SampledTokens]] = [[] for _ in prompts]
@@ -117,7 +117,7 @@ def sample_answers(
     return answers
 
 
-def _sample_on_gpu(
+def sample_on_gpu(
     model: Any,  # noqa: ANN401
     prompts: Sequence[Sequence[int]],
     uniforms: Sequence[NDArray[np.float64]],

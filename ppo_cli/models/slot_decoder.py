@@ -215,9 +215,7 @@ class SlotDecoder:
         self._settled.copy_(~self._alive)
         self._mask[self._slots, 0, 0, self._position] = 0.0
         with _attending_with(self._model, self._attention):
-            hidden = last_hidden(
-                self._model, self._last[:, None], self._mask, self._position[:, None], self._cache
-            )
+            hidden = last_hidden(self._model, self._last[:, None], self._mask, self._position[:, None], self._cache)
         if self._recorder and self._activations is not None:
             self._activations[self._slots, self._drawn - 1] = self._recorder.activations[:, 0]
         # 2. Draw the next one.
@@ -254,8 +252,7 @@ def fits_slots(model: Any, positions: int) -> bool:  # noqa: ANN401
     """Whether every layer of the family keeps the keys and values of all its tokens, up to a number of positions."""
     layers = DynamicCache(config=model.config).layers
     return bool(layers) and all(
-        type(layer) is DynamicLayer
-        or (type(layer) is DynamicSlidingWindowLayer and layer.sliding_window > positions)
+        type(layer) is DynamicLayer or (type(layer) is DynamicSlidingWindowLayer and layer.sliding_window > positions)
         for layer in layers
     )
 

@@ -86,10 +86,9 @@ def sample_in_slots(
         shape = SlotShape(slots, longest, settings.max_new_tokens)
         decoder = SlotDecoder(model, shape, settings.temperature, settings.stop_ids, recorder)
         before = len(results)
-        for index, answer in _run_bucket(
+        results |= _run_bucket(
             decoder, shape, indices, prompts, waiting, lambda begun, done=before: progress(done + begun)
-        ):
-            results[index] = answer
+        )
         progress(len(results))
         del decoder  # its memory is free for the next bucket
     return [results[index] for index in range(len(waiting))]

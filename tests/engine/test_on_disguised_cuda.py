@@ -108,7 +108,8 @@ def test_a_step_that_waits_for_the_gpu_is_noticed(monkeypatch):
 
 
 def test_an_update_that_mixes_devices_is_noticed(tiny_config, tiny_model, tmp_path, monkeypatch):
-    experiment = load_experiment(tiny_config, ["reward.baseline=none", "ppo.updates=1", "ppo.warmup_updates=0"]).experiment
+    overrides = ["reward.baseline=none", "ppo.updates=1", "ppo.warmup_updates=0"]
+    experiment = load_experiment(tiny_config, overrides).experiment
     plain = PolicyTrainer.compute_advantages
 
     def on_the_cpu(self, rollouts, scores):

@@ -8,7 +8,7 @@ import torch
 
 from ppo_cli.models import slot_decoder, slot_sampling
 from ppo_cli.models.activation_recorder import ActivationRecorder
-from ppo_cli.models.sampling import _sample_on_gpu, sample_answers
+from ppo_cli.models.sampling import sample_answers, sample_on_gpu
 from ppo_cli.models.slot_decoder import SlotDecoder, fits_slots
 from ppo_cli.models.slot_sampling import MAX_SLOTS, slot_limit
 from tests.models.test_sampling import PROMPTS, params, uniforms
@@ -16,7 +16,7 @@ from tests.tiny_models import FAMILIES, tiny_lm
 
 
 def in_slots(model, numbers, settings, recorder=None, progress=lambda _done: None, prompts=PROMPTS):
-    return _sample_on_gpu(model, prompts, numbers, settings, progress, recorder)
+    return sample_on_gpu(model, prompts, numbers, settings, progress, recorder)
 
 
 def third_layer(model):
@@ -72,9 +72,7 @@ def test_one_decoder_serves_the_prompts_of_similar_length_however_often_slots_ar
     prompts = [[3] * length for length in (5, 60, 7, 6, 4)]
     numbers = [uniforms(1)[0] for _ in prompts]
     model = tiny_lm()
-    assert_same(
-        sample_answers(model, prompts, numbers, params()), in_slots(model, numbers, params(), prompts=prompts)
-    )
+    assert_same(sample_answers(model, prompts, numbers, params()), in_slots(model, numbers, params(), prompts=prompts))
     assert [(shape.slots, shape.positions) for shape in made] == [(1, 72), (2, 19)]
 
 
