@@ -111,8 +111,8 @@ class Calls(TorchFunctionMode):
                 self.disguise.refuse_while_recording(f"Tensor.{name}")
                 if name in ("numpy", "__array__"):
                     raise DisguiseError(f"Tensor.{name} of a tensor on cuda:0")
-        if func is torch.mm and "out_dtype" in kwargs:
-            return torch.mm(*(part.to(kwargs["out_dtype"]) for part in args))
+        if func in (torch.mm, torch.bmm) and "out_dtype" in kwargs:
+            return func(*(part.to(kwargs["out_dtype"]) for part in args))
         if is_cuda(kwargs.get("device")):
             if func in (torch.tensor, torch.as_tensor, torch.asarray):
                 self.disguise.refuse_while_recording("a copy from the processor")
@@ -190,6 +190,8 @@ class Kernels(TorchDispatchMode):
                 raise DisguiseError(f"{name}: indices on cuda:0 of a tensor on the CPU")
         elif elsewhere:
             raise DisguiseError(f"{func}: tensors on cuda:0 and on the CPU")
+        if name == "aten::where" and len(marked) < len(tensors):
+            self.disguise.refuse_while_recording("aten::where with a number, which is copied to the device,")
         if name in WAITING:
             self.disguise.refuse_while_recording(name)
         if name in INDEXING and any(

@@ -71,6 +71,7 @@ def test_what_a_gpu_allows_is_allowed(disguise):
         lambda tensor: bool((tensor > 1).any()),
         lambda tensor: tensor.copy_(torch.ones(4)),
         lambda tensor: tensor[[0, 1]],
+        lambda tensor: torch.where(tensor > 1, tensor, 0.0),
         lambda _tensor: torch.tensor([1.0], device="cuda"),
         lambda _tensor: torch.ones(1).cuda(),
         lambda _tensor: torch.cuda.synchronize(),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import nullcontext
 from itertools import chain
@@ -55,7 +56,10 @@ def families(size: Size) -> Iterator[dict[str, Any]]:
         recorder = ActivationRecorder((backbone.layers if hasattr(backbone, "layers") else backbone.h)[2])
         fits = sampling.fits_slots(model, max(map(len, PROMPTS)) + NEW_TOKENS)
         # On a CPU the same step runs without being recorded.
-        recorded = sampling.sample_on_gpu(model, PROMPTS, numbers, params, lambda _done: None, recorder)
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            recorded = sampling.sample_on_gpu(model, PROMPTS, numbers, params, lambda _done: None, recorder)
+        eager_because = [str(each.message) for each in warned if "cannot be recorded" in str(each.message)]
         with mock.patch.object(sampling, "fits_slots", return_value=False):
             eager = sampling.sample_answers(model, PROMPTS, numbers, params, recorder=recorder)
         pairs = list(zip(chain(*recorded), chain(*eager), strict=True))
@@ -64,12 +68,13 @@ def families(size: Size) -> Iterator[dict[str, Any]]:
         states = max(float((first.activations - second.activations).abs().max()) for first, second in same)
         yield {
             family: {
-                "recorded": fits,
+                "recorded": (fits and not eager_because) if size.device == "cuda" else "not on a CPU",
+                **({"eager_because": eager_because[0][:300]} if eager_because else {}),
                 "equal_answers": f"{len(same)} of {len(pairs)}",
                 "largest_difference": rounded({"logprobs": float(logprobs), "activations": states}, 8),
             }
         }
-        if len(same) < len(pairs) or not fits:
+        if len(same) < len(pairs) or not fits or eager_because:
             unequal.append(family)
     if unequal:
         raise AssertionError(f"answers differ, or no step was recorded: {', '.join(unequal)}")
@@ -101,7 +106,7 @@ def repeat(size: Size) -> Iterator[dict[str, Any]]:
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
     start = context.Event()
-    second = context.Process(target=_second_process, args=(size, start, sender))
+    second = context.Process(target=_second_process, args=(size, start, sender), daemon=True)
     second.start()
     results: dict[str, Any] = {}
     for name, strict in (("strict", True), ("not_strict", False)):

@@ -88,9 +88,9 @@ def _trl_seconds(folder: Path, size: Size, overrides: list[str], tokens: int) ->
     """Seconds of the second update of TRL's own loop."""
     experiment = tiny_experiment(folder, save_tiny_model(folder / "model"), size, overrides)
     config = qwen_05b(size)
+    policy, reference = (random_model(config, size, torch.float32) for _ in range(2))
+    config.num_labels = 1
     with torch.device(size.device):
-        policy, reference = (random_model(config, Size("cpu", size.toy)).to(size.device) for _ in range(2))
-        config.num_labels = 1
         reward, value = (AutoModelForSequenceClassification.from_config(config, dtype=torch.float32) for _ in range(2))
     ids = random_prompts(experiment.ppo.episodes_per_update, tokens, config.vocab_size)
     ends: list[float] = []

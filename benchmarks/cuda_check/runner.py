@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import Any
 
 PRELOADED = ("benchmarks.cuda_check.workloads", "benchmarks.cuda_check.loops")
+CANNOT_FORK = ("forked", "initialization error", "No CUDA GPUs")
+"""In messages of CUDA where a process was forked from one that had started it."""
 MIN_SECONDS = 5.0
 """A stage that would have less is not begun."""
 
@@ -66,7 +68,7 @@ class Runner:
                 row: dict[str, Any] = {"status": "not begun", "error": "the time for all stages was used up"}
             else:
                 row = self.run_stage(stage, limit)
-                if row["status"] == "failed" and self.method != "spawn" and "forked" in row["error"]:
+                if self.method == "forkserver" and any(sign in row.get("error", "") for sign in CANNOT_FORK):
                     self.method = "spawn"
                     row = self.run_stage(stage, limit)
             self._write({"stage": stage.name, "device": self.size.device, "toy": self.size.toy, **row})

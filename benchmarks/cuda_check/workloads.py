@@ -26,6 +26,7 @@ from ppo_cli.experiment.schema import Experiment
 from ppo_cli.experiment.schema_index import key_of
 from ppo_cli.records.events import ignore_events
 from tests.engine.trainer_inputs import trainer_inputs
+from tests.engine.trl_stock_trainer import forget_accelerators
 from tests.tiny_models import SHAPE, save_tiny_model, write_tiny_config
 
 CHECKPOINTING = "model.train.gradient_checkpointing"
@@ -66,10 +67,10 @@ def llama_8b(size: Size) -> PretrainedConfig:
     )
 
 
-def random_model(config: PretrainedConfig, size: Size, seed: int = 0) -> Any:
-    """A model with random weights on the device: bfloat16 on a GPU, float32 on a CPU."""
-    torch.manual_seed(seed)
-    dtype = torch.float32 if size.device == "cpu" else torch.bfloat16
+def random_model(config: PretrainedConfig, size: Size, dtype: torch.dtype | None = None) -> Any:
+    """A model with random weights on the device; by default bfloat16 on a GPU and float32 on a CPU."""
+    torch.manual_seed(0)
+    dtype = dtype or (torch.float32 if size.device == "cpu" else torch.bfloat16)
     with torch.device(size.device):
         model = AutoModelForCausalLM.from_config(config, dtype=dtype)
     model.generation_config = GenerationConfig(eos_token_id=[2], pad_token_id=0)
@@ -94,6 +95,7 @@ def make_trainer(
         overrides: of the config.
         prompt_tokens: length of random prompts in place of the config's.
     """
+    forget_accelerators()  # of an earlier trainer, which may have been on another device
     tokenizer = folder / "tokenizer"
     if not tokenizer.exists():
         save_tiny_model(tokenizer)

@@ -73,13 +73,17 @@ def grouped_decoding(
     """The two products, whatever the number of keys; arguments and result as of `grouped_attention`."""
     rows, heads, queries, width = query.shape
     groups, keys = key.shape[1:3]
-    scores = torch.matmul(query.reshape(rows, groups, -1, width), key.transpose(2, 3))
+    if query.is_cuda and query.dtype != torch.float32:  # scores in float32, as in torch's fused attention
+        flat = query.reshape(rows * groups, -1, width), key.reshape(rows * groups, keys, width).transpose(1, 2)
+        scores = torch.bmm(*flat, out_dtype=torch.float32)
+    else:
+        scores = torch.matmul(query.reshape(rows, groups, -1, width), key.transpose(2, 3))
     scores = scores.view(rows, heads, queries, keys) * (width**-0.5 if scaling is None else scaling)
     if softcap is not None:
         scores = torch.tanh(scores / softcap) * softcap
     if attention_mask is not None:
         scores = scores + attention_mask[..., :keys]
-    weights = torch.softmax(scores, dim=-1)
+    weights = torch.softmax(scores, dim=-1).to(value.dtype)
     mixed = torch.matmul(weights.view(rows, groups, -1, keys), value)
     return mixed.view(rows, heads, queries, -1).transpose(1, 2).contiguous(), None
 

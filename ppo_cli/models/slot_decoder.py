@@ -9,6 +9,7 @@ Not here: which prompt gets which slot, and how many slots there are (`slot_samp
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -95,6 +96,7 @@ class SlotDecoder:
         self._prompt_activations: dict[int, torch.Tensor] = {}
         self._steps_run = 0
         self._replay: Callable[[], None] | None = None
+        self._can_record = self._mask.is_cuda
 
     def fill(
         self, slots: Sequence[int], prompts: Sequence[Sequence[int]], owners: Sequence[int], uniforms: NDArray[Any]
@@ -122,15 +124,14 @@ class SlotDecoder:
 
     def step(self) -> None:
         """One token more in every slot that goes on."""
+        if self._can_record and self._steps_run == EAGER_STEPS:
+            self._record()
         if self._replay is not None:
             self._replay()
-        elif not self._mask.is_cuda:
-            self._run()
-        elif self._steps_run < EAGER_STEPS:
+        elif self._can_record:
             self._run_on_side_stream()
         else:
-            self._replay = self._record()
-            self._replay()
+            self._run()
         self._steps_run += 1
 
     def state(self) -> tuple[list[int], list[bool]]:
@@ -239,13 +240,19 @@ class SlotDecoder:
             self._run()
         torch.cuda.current_stream().wait_stream(side_stream)
 
-    def _record(self) -> Callable[[], None]:
-        """Records a step without running it."""
+    def _record(self) -> None:
+        """Records a step without running it; where the family's code waits for the GPU, steps stay eager."""
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            self._run()
-        replay: Callable[[], None] = graph.replay
-        return replay
+        try:
+            with torch.cuda.graph(graph):
+                self._run()
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            self._can_record = False
+            warnings.warn(f"A step of this model cannot be recorded, so sampling is slower: {error}", stacklevel=2)
+        else:
+            self._replay = graph.replay
 
 
 def fits_slots(model: Any, positions: int) -> bool:  # noqa: ANN401

@@ -61,7 +61,7 @@ def invert_cumulative(weights: torch.Tensor, uniforms: torch.Tensor) -> tuple[to
     total = ends[:, -1:]
     threshold = _below(uniforms.to(ends.dtype).unsqueeze(1) * total, total)
     block = torch.searchsorted(ends, threshold, right=True)
-    before = torch.where(block > 0, ends.gather(1, (block - 1).clamp(min=0)), 0.0)
+    before = ends.gather(1, (block - 1).clamp(min=0)).masked_fill(block == 0, 0.0)
     inside = blocks.gather(1, block.unsqueeze(2).expand(-1, -1, VOCABULARY_BLOCK)).squeeze(1).cumsum(dim=-1)
     offset = torch.searchsorted(inside, _below(threshold - before, inside[:, -1:]), right=True)
     return block * VOCABULARY_BLOCK + offset, total
