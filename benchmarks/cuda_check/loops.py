@@ -45,7 +45,7 @@ UPDATES = 2
 
 def _overrides(size: Size) -> tuple[list[str], int]:
     """Equal settings for both loops, and the tokens of a prompt."""
-    episodes, tokens = (4, 4) if size.toy else (64, 64)
+    episodes, tokens = (16, 4) if size.toy else (64, 64)
     settings = [
         ALL_LAYERS,
         "model.train.lora=null",
@@ -122,7 +122,8 @@ def demo(size: Size) -> Iterator[dict[str, Any]]:
             config, name, own = ROOT / "configs" / "refusal.yaml", "configs/refusal.yaml", ["ppo.updates=8"]
         else:
             config = write_tiny_config(Path(folder), save_tiny_model(Path(folder) / "model"))
-            name, own = "a tiny random model: the built-in model is not on this machine", ["ppo.updates=2"]
+            why = "toy size" if size.toy else "the built-in model is not on this machine"
+            name, own = f"a tiny random model ({why})", ["ppo.updates=2"]
         yield {"config": name, "overrides": own}
         started = time.perf_counter()
         screen = ppo("train", config, "--runs-dir", Path(folder) / "runs", f"device={size.device}", *own)

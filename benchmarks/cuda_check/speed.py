@@ -160,7 +160,7 @@ def lora_8b(size: Size) -> Iterator[dict[str, Any]]:
         phases = timed_phases(trainer, size)
         (row,) = run_updates(trainer)
     yield {
-        "seconds": round(row["seconds"], 2),
+        "update_seconds": round(row["seconds"], 2),
         "phases": rounded(phases),
         "answer_tokens": row["answer_tokens"],
         "sampling_tokens_per_s": round(row["answer_tokens"] / phases["sampling"], 1),
