@@ -203,11 +203,11 @@ class SlotDecoder:
         cache = DynamicCache(config=self._model.config)
         cache.layers = []
         for layer in like.layers:
-            buffers = (
+            keys, values = (
                 part.new_zeros((self._shape.slots, part.shape[1], self._shape.positions, part.shape[3]))
                 for part in (layer.keys, layer.values)
             )
-            cache.layers.append(SlotLayer(*buffers, self._position))
+            cache.layers.append(SlotLayer(keys, values, self._position))
         return cache
 
     def _run(self) -> None:

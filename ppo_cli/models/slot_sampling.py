@@ -21,7 +21,7 @@ from ppo_cli.models.activation_recorder import ActivationRecorder
 from ppo_cli.models.slot_decoder import SlotAnswer, SlotDecoder, SlotShape
 
 MAX_SLOTS = 512
-"""Beyond some hundred rows a step is limited by arithmetic, and more rows no longer raise the tokens per second."""
+"""Not measured: beyond some hundred rows each step should be limited by arithmetic, and more rows should not help."""
 FREE_MEMORY_SHARE = 0.5
 """Of the free memory, for keys, values and recorded activations; the rest is for passes and logits."""
 STEPS_BETWEEN_LOOKS = 8
@@ -74,10 +74,14 @@ def sample_in_slots(
         The answers in the order of `waiting`.
     """
     results: dict[int, SlotAnswer] = {}
+    done = 0
     order = sorted(range(len(waiting)), key=lambda index: (-len(prompts[waiting[index].prompt]), index))
 
     def positions(index: int) -> int:
         return len(prompts[waiting[index].prompt]) + settings.max_new_tokens
+
+    def more(begun: int) -> None:
+        progress(done + begun)
 
     for _, bucket in groupby(order, key=lambda index: (max(positions(index), MIN_BUCKET_POSITIONS) - 1).bit_length()):
         indices = list(bucket)
@@ -85,11 +89,9 @@ def sample_in_slots(
         slots = min(len(indices), slot_limit(model, longest, settings.max_new_tokens, recorder, _free_bytes(model)))
         shape = SlotShape(slots, longest, settings.max_new_tokens)
         decoder = SlotDecoder(model, shape, settings.temperature, settings.stop_ids, recorder)
-        before = len(results)
-        results |= _run_bucket(
-            decoder, shape, indices, prompts, waiting, lambda begun, done=before: progress(done + begun)
-        )
-        progress(len(results))
+        results |= _run_bucket(decoder, shape, indices, prompts, waiting, more)
+        done = len(results)
+        progress(done)
         del decoder  # its memory is free for the next bucket
     return [results[index] for index in range(len(waiting))]
 
@@ -151,7 +153,8 @@ def slot_limit(
     values = 2 * config.num_hidden_layers * heads * width * positions
     if recorder:
         values += config.hidden_size * (positions + max_new_tokens)
-    return max(1, min(MAX_SLOTS, int(FREE_MEMORY_SHARE * free_bytes) // (values * model.dtype.itemsize)))
+    bytes_per_slot: int = values * model.dtype.itemsize
+    return max(1, min(MAX_SLOTS, int(FREE_MEMORY_SHARE * free_bytes) // bytes_per_slot))
 
 
 def _free_bytes(model: Any) -> int | None:  # noqa: ANN401
