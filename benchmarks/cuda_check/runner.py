@@ -119,6 +119,8 @@ def _run(function: str, size: Size, sender: Connection) -> None:
     """In the stage's process: sends what the stage yields, then its error or none."""
     os.setsid()  # so that processes of its own end with it
     try:
+        if size.device == "cuda":
+            require_cuda()
         module, _, name = function.partition(":")
         stage: Callable[[Size], Iterator[dict[str, Any]]] = getattr(importlib.import_module(module), name)
         with redirect_stdout(sys.stderr):
@@ -128,6 +130,14 @@ def _run(function: str, size: Size, sender: Connection) -> None:
     except BaseException as error:  # noqa: BLE001 - whatever it is, the other stages go on
         traceback.print_exc()
         sender.send(("end", f"{type(error).__name__}: {error}"[:600] or "failed"))
+
+
+def require_cuda() -> None:
+    """Raises where there is no GPU."""
+    import torch
+
+    if not torch.cuda.is_available():
+        raise RuntimeError("this machine has no CUDA; --toy runs every stage on the CPU")
 
 
 def _end(process: Any) -> None:
