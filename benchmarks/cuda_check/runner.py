@@ -132,6 +132,13 @@ def _run(function: str, size: Size, sender: Connection) -> None:
         sender.send(("end", f"{type(error).__name__}: {error}"[:600] or "failed"))
 
 
+def libraries(_size: Size) -> Iterator[dict[str, Any]]:
+    """Loads what the server has not loaded."""
+    for name in PRELOADED:
+        importlib.import_module(name)
+    yield {}
+
+
 def require_cuda() -> None:
     """Raises where there is no GPU."""
     import torch

@@ -107,12 +107,13 @@ class SlotDecoder:
             slots: of the answers, [n]; they may have held others.
             prompts: token ids, each of which may start several answers.
             owners: of each answer, the index of its prompt, [n].
-            uniforms: numbers in [0, 1) of each answer, [n, max_new_tokens].
+            uniforms: numbers in [0, 1) of each answer, [n, max_new_tokens or more].
         """
         device = self._model.device
         where = torch.tensor(slots, dtype=torch.long, device=device)
         lengths = torch.tensor([len(prompts[owner]) for owner in owners], device=device)
-        self._uniforms[where] = torch.from_numpy(np.ascontiguousarray(uniforms, dtype=np.float64)).to(device)
+        numbers = np.ascontiguousarray(uniforms[:, : self._shape.max_new_tokens], dtype=np.float64)
+        self._uniforms[where] = torch.from_numpy(numbers).to(device)
         places = torch.arange(self._shape.positions, device=device)
         is_prompt = (places[None, :] < lengths[:, None])[:, None, None, :]
         self._mask[where] = torch.where(is_prompt, 0.0, self._hidden_place).to(self._mask.dtype)

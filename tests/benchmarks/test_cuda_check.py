@@ -85,7 +85,7 @@ def test_every_stage_runs_at_toy_size(tmp_path):
     assert {name: row.get("error") for name, row in rows.items()} == dict.fromkeys(rows), result.stderr[-3000:]
     assert result.returncode == 0
     assert all(row["toy"] and row["device"] == "cpu" for row in rows.values())
-    assert len(rows) == 10
+    assert len(rows) == 11
     assert {row["equal_answers"] for row in rows["families"].values() if isinstance(row, dict)} == {"16 of 16"}
     assert rows["trainer"]["largest_difference"] == 0.0
     assert rows["repeat"]["second_process"]["equal"]

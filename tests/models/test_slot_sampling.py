@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from ppo_cli.models import slot_decoder, slot_sampling
+from ppo_cli.models import sampling, slot_decoder, slot_sampling
 from ppo_cli.models.activation_recorder import ActivationRecorder
 from ppo_cli.models.sampling import sample_answers, sample_on_gpu
 from ppo_cli.models.slot_decoder import SlotDecoder, fits_slots
@@ -105,6 +105,19 @@ def test_the_decoder_leaves_the_models_attention_as_it_was():
     before = model.config._attn_implementation
     in_slots(model, uniforms(1), params())
     assert model.config._attn_implementation == before
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_recorded_steps_of_a_gpu_give_the_answers_of_eager_steps(family, monkeypatch):
+    model = tiny_lm(family).cuda()
+    recorded = sample_answers(model, PROMPTS, uniforms(3), params())
+    monkeypatch.setattr(sampling, "fits_slots", lambda *_: False)
+    for before, after in zip(
+        chain(*sample_answers(model, PROMPTS, uniforms(3), params())), chain(*recorded), strict=True
+    ):
+        assert after.token_ids == before.token_ids
+        assert after.logprobs == pytest.approx(before.logprobs, abs=1e-4)
 
 
 def test_ended_slots_keep_their_answer_while_others_go_on():
