@@ -3,8 +3,9 @@
     python benchmarks/bench.py [--quick] [--loops a,b,c] [--growth] [--checkpoints]
 
 Each loop is a process of its own, so that its peak memory is its own. They run one after another on the same prompts,
-with the number of episodes, answer length, minibatches and PPO epochs of configs/refusal.yaml. Writes
-benchmarks/latest.json and prints a table for RESULTS.md.
+with the number of episodes, answer length, minibatches and PPO epochs of configs/refusal.yaml, and on the same device:
+CUDA where there is one, else the CPU. The peak memory is that of the device. Writes benchmarks/latest.json and prints a
+table for RESULTS.md.
 
 (a) follows TRL's examples/scripts/ppo/ppo.py: policy, reference, value and reward model as four models, float32,
 trained in full. (b) gives TRL's loop our policy with adapters, critic head and reward function.
@@ -30,7 +31,7 @@ from training_loops import CONFIG, LOOPS, our_trainer, prompt_tokens, set_up
 
 HERE = Path(__file__).parent
 LATEST = HERE / "latest.json"
-MATMUL_SIDE = 2048
+MATMUL_SIDES = {"cpu": 2048, "cuda": 8192}
 COUNTED_EPISODES = 16
 """Of the further update in which operations are counted, since counting takes time of its own."""
 WARM_UP_UPDATES = 1
@@ -105,7 +106,8 @@ def measure(loop: str, updates: int, overrides: list[str]) -> dict[str, Any]:
         "episodes_per_s": episodes / seconds,
         "tokens_per_s": tokens / seconds,
         "all_tokens_per_s": (tokens + prompt_tokens(resolved)) / seconds,
-        "peak_memory_mb": peak_memory_mb(),
+        "peak_memory_mb": peak_memory_mb(resolved),
+        "device": device_of(resolved),
         "seconds_per_update": seconds / updates,
         "phases": {name: phase_seconds / seconds for name, phase_seconds in phases.items()},
     }
@@ -128,7 +130,7 @@ def measure_last_update(loop: str, updates: int, overrides: list[str]) -> dict[s
     return {
         "tokens_per_s": tokens / seconds,
         "all_tokens_per_s": (tokens + prompt_tokens(resolved, first=updates)) / seconds,
-        "peak_memory_mb": peak_memory_mb(),
+        "peak_memory_mb": peak_memory_mb(resolved),
         "seconds_per_update": seconds,
     }
 
@@ -143,8 +145,19 @@ def count_operations(loop: str, updates: int, overrides: list[str]) -> dict[str,
     return {"flop_per_episode": counter.get_total_flops() / (updates * resolved.experiment.ppo.episodes_per_update)}
 
 
-def peak_memory_mb() -> float:
-    """Of this process so far."""
+def device_of(resolved: Any) -> str:
+    from ppo_cli.models.loading import choose_device
+
+    return str(choose_device(resolved.experiment.device))
+
+
+def peak_memory_mb(resolved: Any) -> float:
+    """Of the GPU that was trained on, else of this process, so far."""
+    import torch
+
+    device = device_of(resolved)
+    if device != "cpu":
+        return torch.cuda.max_memory_allocated(device) / (1 << 20)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
@@ -213,13 +226,14 @@ def matmul_gflops() -> float:
     from ppo_cli.models.loading import choose_device, choose_dtype
 
     device = choose_device("auto")
-    left, right = (torch.randn(MATMUL_SIDE, MATMUL_SIDE, device=device).to(choose_dtype("auto", device)) for _ in "ab")
+    side = MATMUL_SIDES[device.type]
+    left, right = (torch.randn(side, side, device=device).to(choose_dtype("auto", device)) for _ in "ab")
     best = float("inf")
     for _ in range(5):
         started = time.perf_counter()
         float((left @ right)[0, 0])
         best = min(best, time.perf_counter() - started)
-    return 2 * MATMUL_SIDE**3 / best / 1e9
+    return 2 * side**3 / best / 1e9
 
 
 def machine() -> dict[str, Any]:
@@ -247,6 +261,9 @@ def table(results: dict[str, Any], loops: list[str]) -> str:
             f"| {loop} | {result['episodes_per_s']:.2f} | {result['tokens_per_s']:.1f} | "
             f"{result['seconds_per_update']:.1f} | {result['peak_memory_mb']:.0f} | {result['gflops']:.0f} | {phases} |"
         )
+    devices = {results[loop]["device"] for loop in loops}
+    if len(devices) > 1:
+        lines.append(f"\nNot comparable: the loops ran on {', '.join(sorted(devices))}.")
     for other in ("a", "b"):
         if {"c", other} <= set(loops):
             speed = results["c"]["episodes_per_s"] / results[other]["episodes_per_s"]

@@ -41,7 +41,7 @@ def prompt_tokens(resolved: Any, first: int = 1) -> int:
     from ppo_cli.engine.rollouts import PromptOrder
 
     ppo, token_ids = resolved.experiment.ppo, resolved.train.token_ids
-    order = PromptOrder(len(token_ids), resolved.experiment.seed)
+    order = PromptOrder.of(resolved.train.prompts, resolved.experiment.seed, ppo.answers_per_prompt)
     used = (index for update in range(first, ppo.updates + 1) for index in order.batch(update, ppo.episodes_per_update))
     return sum(len(token_ids[index]) for index in used)
 
@@ -77,19 +77,18 @@ def run_ours(resolved: Any) -> Measured:
     for phase, method in methods.items():
         setattr(trainer, method, timed(getattr(trainer, method), phase, phases))
     lengths: list[int] = []
-    started = time.perf_counter()
+    started = now()
     trainer.train(
         lambda _row, episodes, _seconds: lengths.extend(episode.answer.token_count for episode in episodes),
         lambda _update: True,
     )
-    return time.perf_counter() - started, sum(lengths), phases
+    return now() - started, sum(lengths), phases
 
 
 # --- (a), (b) TRL's loop -----------------------------------------------------------------------------
 
 
 def run_with_our_modules(resolved: Any) -> Measured:
-    import torch
     from datasets import Dataset
     from trl.experimental.ppo import PPOTrainer
     from trl_reward_adapter import RewardModule
@@ -105,7 +104,7 @@ def run_with_our_modules(resolved: Any) -> Measured:
     policy = Policy(start.model, experiment.model.train, seed=experiment.seed)
     prompts = {tuple(token_ids): prompt for prompt, token_ids in resolved.train}
     trainer = PPOTrainer(
-        args=to_trl_config(experiment, SCRATCH, torch.device("cpu")),
+        args=to_trl_config(experiment, SCRATCH, start.device),
         processing_class=tokenizer.tokenizer,
         model=policy.trainable,
         ref_model=None,
@@ -113,7 +112,7 @@ def run_with_our_modules(resolved: Any) -> Measured:
         train_dataset=Dataset.from_dict({"input_ids": [list(ids) for ids in prompts]}),
         value_model=CriticModule(policy, seed=experiment.seed),
     )
-    trainer.dataloader = left_padded(list(prompts), experiment, tokenizer.pad_id)
+    trainer.dataloader = left_padded(resolved)
     return run_trl(trainer, tokenizer)
 
 
@@ -124,7 +123,7 @@ def run_example(resolved: Any) -> Measured:
     from trl.experimental.ppo import PPOTrainer
 
     from ppo_cli.engine.trl_config import to_trl_config
-    from ppo_cli.models.loading import quiet_transformers
+    from ppo_cli.models.loading import choose_device, quiet_transformers
 
     experiment, tokenizer, folder = resolved.experiment, resolved.tokenizer, resolved.model_source.folder
     with quiet_transformers():
@@ -136,7 +135,7 @@ def run_example(resolved: Any) -> Measured:
     policy.generation_config = GenerationConfig(eos_token_id=list(tokenizer.stop_ids), pad_token_id=tokenizer.pad_id)
     token_ids = list(dict.fromkeys(map(tuple, resolved.train.token_ids)))
     trainer = PPOTrainer(
-        args=to_trl_config(experiment, SCRATCH, torch.device("cpu")),
+        args=to_trl_config(experiment, SCRATCH, choose_device(experiment.device)),
         processing_class=tokenizer.tokenizer,
         model=policy,
         ref_model=reference,
@@ -144,7 +143,7 @@ def run_example(resolved: Any) -> Measured:
         train_dataset=Dataset.from_dict({"input_ids": [list(ids) for ids in token_ids]}),
         value_model=value,
     )
-    trainer.dataloader = left_padded(token_ids, experiment, tokenizer.pad_id)
+    trainer.dataloader = left_padded(resolved)
     return run_trl(trainer, tokenizer)
 
 
@@ -165,20 +164,23 @@ def run_trl(trainer: Any, tokenizer: Any) -> Measured:
         return sequences, scores
 
     ppo_trainer.batch_generation = counted
-    started = time.perf_counter()
+    started = now()
     trainer.train()
-    seconds = time.perf_counter() - started
+    seconds = now() - started
     return seconds, answer_tokens, {**phases, "the rest": seconds - sum(phases.values())}
 
 
-def left_padded(token_ids: Sequence[Sequence[int]], experiment: Any, pad_id: int) -> list[dict[str, Any]]:
+def left_padded(resolved: Any) -> list[dict[str, Any]]:
     """The prompts of each update, in our order, as TRL's data loader would give them."""
     import torch
 
     from ppo_cli.engine.rollouts import PromptOrder
 
+    experiment, pad_id = resolved.experiment, resolved.tokenizer.pad_id
+    prompts = {tuple(token_ids): prompt for prompt, token_ids in resolved.train}
+    token_ids = list(prompts)
     width = max(map(len, token_ids))
-    order = PromptOrder(len(token_ids), experiment.seed)
+    order = PromptOrder.of(list(prompts.values()), experiment.seed, experiment.ppo.answers_per_prompt)
     batches = []
     for update in range(1, experiment.ppo.updates + 1):
         chosen = [token_ids[index] for index in order.batch(update, experiment.ppo.episodes_per_update)]
@@ -187,15 +189,24 @@ def left_padded(token_ids: Sequence[Sequence[int]], experiment: Any, pad_id: int
     return batches
 
 
+def now() -> float:
+    """Seconds of a clock, once a GPU has done all it was given."""
+    import torch
+
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
 def timed(function: Callable[..., Any], phase: str, phases: dict[str, float]) -> Callable[..., Any]:
     """The same function, which adds the seconds that it takes to `phases[phase]`."""
 
     def wrapper(*positional: Any, **named: Any) -> Any:
-        started = time.perf_counter()
+        started = now()
         try:
             return function(*positional, **named)
         finally:
-            phases[phase] = phases.get(phase, 0.0) + time.perf_counter() - started
+            phases[phase] = phases.get(phase, 0.0) + now() - started
 
     return wrapper
 

@@ -39,6 +39,7 @@ from ppo_cli.engine.rollouts import EpisodePrompts, PromptOrder, Rollouts, answe
 from ppo_cli.engine.trl_config import to_trl_config
 from ppo_cli.errors import PpoError, RewardUnavailableError
 from ppo_cli.experiment.schema import Experiment
+from ppo_cli.models.determinism import strict_algorithms
 from ppo_cli.models.loading import ChatTokenizer
 from ppo_cli.models.sampling import SamplingParams
 from ppo_cli.records.answers import Answer, Prompt, RewardScore
@@ -304,7 +305,8 @@ class PolicyTrainer(PPOTrainer):
             PpoError: a gradient is not finite; the step was not taken.
         """
         learning_rate = float(self.lr_scheduler.get_last_lr()[0])
-        return {**self.updater.run(update, rollouts, experience), "learning_rate": learning_rate}
+        with strict_algorithms(self.inputs.device):
+            return {**self.updater.run(update, rollouts, experience), "learning_rate": learning_rate}
 
     def episodes(
         self, update: int, rollouts: Rollouts, scores: Sequence[RewardScore], experience: Experience

@@ -1,8 +1,8 @@
-"""Pre-allocated caches of keys and values: one that grows inside its buffers, one of fixed shape.
+"""Pre-allocated caches of keys and values: one that grows inside its buffers, one of fixed shape with a slot per row.
 
 transformers' own cache copies all keys and values at every token.
 
-Not here: decoding with them (`decoding`), filling them with prompts (`prefill`).
+Not here: decoding with them (`decoding`, `slot_decoder`), filling them with prompts (`prefill`).
 """
 
 from __future__ import annotations
@@ -60,20 +60,21 @@ class PreallocatedLayer(DynamicLayer):
         self.keys, self.values = (buffer[:, :, :length] for buffer in self.buffers)
 
 
-class StaticLayer(DynamicLayer):
-    """The same buffers, returned whole at every step, so that no shape changes (as transformers' StaticCache)."""
+class SlotLayer(DynamicLayer):
+    """One layer's keys and values in buffers of fixed shape, a slot per row, returned whole at every step."""
 
-    def __init__(self, layer: PreallocatedLayer, position: torch.Tensor) -> None:
-        """Takes over a layer's buffers.
+    def __init__(self, keys: torch.Tensor, values: torch.Tensor, positions: torch.Tensor) -> None:
+        """Takes over two buffers.
 
         Args:
-            layer: holds the prompts, with space for the answers.
-            position: [1] index of the next token in the buffers; the caller increments it in place.
+            keys: [slots, heads, length, width].
+            values: [slots, heads, length, width].
+            positions: [slots] index of the next token in each slot; the caller changes it in place.
         """
         super().__init__()
-        keys, values = layer.buffers
         self.lazy_initialization(keys, values)
-        self.keys, self.values, self._position = keys, values, position
+        self.keys, self.values, self._positions = keys, values, positions
+        self._slots = torch.arange(len(keys), device=keys.device)
 
     def update(
         self,
@@ -82,10 +83,21 @@ class StaticLayer(DynamicLayer):
         *_args: Any,  # noqa: ANN401
         **_kwargs: Any,  # noqa: ANN401
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Writes one token's keys and values; returns the whole buffers, written positions or not."""
-        self.keys.index_copy_(2, self._position, key_states)
-        self.values.index_copy_(2, self._position, value_states)
+        """Writes one token's keys and values into each slot; returns the whole buffers, written positions or not."""
+        self.keys[self._slots, :, self._positions] = key_states[:, :, 0]
+        self.values[self._slots, :, self._positions] = value_states[:, :, 0]
         return self.keys, self.values
+
+    def write_prompts(self, slots: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> None:
+        """Writes the keys and values of prompts at the start of some slots.
+
+        Args:
+            slots: [n] indices.
+            keys: [n, heads, tokens, width].
+            values: [n, heads, tokens, width].
+        """
+        self.keys[slots, :, : keys.shape[2]] = keys
+        self.values[slots, :, : values.shape[2]] = values
 
 
 def concatenate_caches(caches: Sequence[DynamicCache], max_new_tokens: int) -> DynamicCache:

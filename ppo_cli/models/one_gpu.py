@@ -1,4 +1,4 @@
-"""One process sees one GPU.
+"""One process sees one GPU; what has to be set before CUDA starts is set here.
 
 Not here: which device the config's key means (`loading`), starting several processes (`engine.process_launcher`).
 """
@@ -10,6 +10,7 @@ import os
 import torch
 
 from ppo_cli.errors import ConfigError
+from ppo_cli.models.determinism import set_cublas_workspace
 
 ONE_GPU = "PPO_ONE_GPU"
 """Environment variable: the number that the config gives to the only GPU that this process sees, as its first."""
@@ -34,6 +35,7 @@ def use_one_gpu(device: str) -> None:
         )
     if device == "cpu" or torch.cuda.is_initialized():
         return
+    set_cublas_workspace()
     listed = os.environ.get("CUDA_VISIBLE_DEVICES")
     count = torch.cuda.device_count()  # unlike is_available, it does not start CUDA
     visible = listed.split(",") if listed else [str(number) for number in range(count)]

@@ -20,9 +20,12 @@ import torch
 from numpy.typing import NDArray
 
 from ppo_cli.models.activation_recorder import ActivationRecorder
-from ppo_cli.models.decoding import DynamicDecoder, GraphDecoder, make_decoder
+from ppo_cli.models.decoding import DynamicDecoder
 from ppo_cli.models.lm_head import LMHead
 from ppo_cli.models.prefill import prefill
+from ppo_cli.models.slot_decoder import SlotAnswer, fits_slots
+from ppo_cli.models.slot_sampling import SlotSettings, WaitingAnswer, sample_in_slots
+from ppo_cli.models.token_draw import draw_tokens
 from ppo_cli.records.answers import Finish
 
 MAX_ROWS_PER_BATCH = 256
@@ -31,8 +34,6 @@ MAX_POSITIONS_PER_BATCH = 32768
 """Tokens of prompts and answers whose keys and values are held at one time; it limits the answers in a batch."""
 COMPACT_AT_ONE_IN = 16
 """Ended rows leave the batch once one row in this many has ended."""
-VOCABULARY_BLOCK = 512
-"""Tokens whose probabilities are summed together before a uniform number is looked up."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ def sample_answers(
 ) -> list[list[SampledTokens]]:
     """Samples K answers per prompt.
 
-    Each prompt goes through the model once, whatever K is; a batch holds prompts of similar length.
+    Each prompt goes through the model once, whatever K is; a batch holds prompts of similar length. On a GPU answers
+    have slots instead, unless the family's attention window is shorter than the longest answer with its prompt.
 
     Args:
         model: its backbone is called with ids, mask, positions and a cache.
@@ -95,6 +97,9 @@ def sample_answers(
     Returns:
         For each prompt, in the order given, its K answers.
     """
+    longest = max(map(len, prompts), default=0) + params.max_new_tokens
+    if prompts and model.device.type == "cuda" and fits_slots(model, longest):
+        return sample_on_gpu(model, prompts, uniforms, params, progress, recorder)
     samples = uniforms[0].shape[0] if prompts else 1
     order = sorted(range(len(prompts)), key=lambda index: (-len(prompts[index]), index))
     answers: list[list[SampledTokens]] = [[] for _ in prompts]
@@ -110,6 +115,27 @@ def sample_answers(
         done += len(batch) * samples
         progress(done)
     return answers
+
+
+def sample_on_gpu(
+    model: Any,  # noqa: ANN401
+    prompts: Sequence[Sequence[int]],
+    uniforms: Sequence[NDArray[np.float64]],
+    params: SamplingParams,
+    progress: Callable[[int], None],
+    recorder: ActivationRecorder | None,
+) -> list[list[SampledTokens]]:
+    """The same in slots; arguments and result as of `sample_answers`."""
+    waiting = [WaitingAnswer(index, row) for index, rows in enumerate(uniforms) for row in rows]
+    settings = SlotSettings(params.max_new_tokens, params.temperature, params.stop_ids)
+    with recorder.recording() if recorder else nullcontext():
+        answers = iter(sample_in_slots(model, prompts, waiting, settings, recorder, progress))
+    return [[_sampled(next(answers), params.stop_ids) for _ in rows] for rows in uniforms]
+
+
+def _sampled(answer: SlotAnswer, stop_ids: Sequence[int]) -> SampledTokens:
+    finish: Finish = "eos" if answer.token_ids[-1] in stop_ids else "length"
+    return SampledTokens(answer.token_ids, answer.logprobs, finish, answer.activations)
 
 
 @torch.inference_mode()
@@ -131,7 +157,7 @@ def _sample_batch(
     if samples > 1:
         prefilled.cache.batch_repeat_interleave(samples)
         hidden, mask, position = (part.repeat_interleave(samples, 0) for part in (hidden, mask, position))
-    decoder = make_decoder(model, prefilled.cache, mask, position, params.max_new_tokens)
+    decoder = DynamicDecoder(model, prefilled.cache, mask, position)
 
     rows = len(prompts) * samples
     uniform = torch.from_numpy(uniforms.reshape(rows, -1)).to(device)
@@ -144,7 +170,7 @@ def _sample_batch(
     stops = set(params.stop_ids)
 
     for step in range(params.max_new_tokens):
-        drawn, drawn_logprobs = _draw(head, hidden, uniform[alive, step], params.temperature)
+        drawn, drawn_logprobs = draw_tokens(head, hidden, uniform[alive, step], params.temperature)
         fresh = [(line, row) for line, row in enumerate(alive) if not ended[row]]
         for row, token, logprob in zip(alive, drawn.tolist(), drawn_logprobs.tolist(), strict=True):
             if not ended[row]:
@@ -156,9 +182,7 @@ def _sample_batch(
         continuing = [line for line, row in fresh if recorder or not ended[row]]
         if not continuing or step + 1 == params.max_new_tokens:
             break
-        if isinstance(decoder, DynamicDecoder) and len(alive) - len(continuing) >= max(
-            1, len(alive) // COMPACT_AT_ONE_IN
-        ):
+        if len(alive) - len(continuing) >= max(1, len(alive) // COMPACT_AT_ONE_IN):
             lines = torch.tensor(continuing, device=device)
             decoder.select(lines)
             drawn = drawn[lines]
@@ -166,10 +190,8 @@ def _sample_batch(
             fresh = [(line, row) for line, row in enumerate(alive) if recorder or not ended[row]]
         hidden = decoder.step(drawn)
         if recorder:
-            reused = isinstance(decoder, GraphDecoder)  # the next step writes into the same tensor
-            recorded = recorder.activations.clone() if reused else recorder.activations
             for line, row in fresh:
-                activations[row].append(recorded[line])
+                activations[row].append(recorder.activations[line])
     return [
         SampledTokens(tokens[row], logprobs[row], finish[row], torch.cat(activations[row]) if recorder else None)
         for row in range(rows)
@@ -179,62 +201,3 @@ def _sample_batch(
 def _answers_done(ended: int, rows: int, step: int, limit: int) -> int:
     """Answers that ended, and of the others as many as the tokens that they have of the longest possible answer."""
     return ended + (rows - ended) * step // limit
-
-
-def _draw(
-    head: LMHead, hidden: torch.Tensor, uniforms: torch.Tensor, temperature: float
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """One token per row, by inverting the cumulative distribution at that row's uniform number.
-
-    Args:
-        head: maps hidden states to logits.
-        hidden: [rows, width].
-        uniforms: [rows], in [0, 1).
-        temperature: 0 takes the likeliest token.
-
-    Returns:
-        Token ids [rows] and their log-probabilities [rows], float32, nats.
-    """
-    drawn = [_draw_from(logits, uniforms[rows], temperature) for rows, logits in head.chunks(hidden)]
-    tokens, logprobs = zip(*drawn, strict=True)
-    return torch.cat(tokens), torch.cat(logprobs)
-
-
-def _draw_from(logits: torch.Tensor, uniforms: torch.Tensor, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """One token per row and its log-probability from logits [rows, vocabulary], float32, which are overwritten."""
-    if temperature == 0:
-        best, token = torch.log_softmax(logits, dim=-1).max(dim=-1)
-        return token, best
-    logits /= temperature
-    logits -= logits.amax(dim=-1, keepdim=True)
-    weights = logits.exp_()
-    token, total = _invert_cumulative(weights, uniforms)
-    return token.squeeze(1), (weights.gather(1, token) / total).squeeze(1).log()
-
-
-def _invert_cumulative(weights: torch.Tensor, uniforms: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The first index whose cumulative weight exceeds uniform * total; first its block, then inside the block.
-
-    Args:
-        weights: [rows, vocabulary], not negative.
-        uniforms: [rows], in [0, 1).
-
-    Returns:
-        Indices [rows, 1], each with a weight above 0, and the totals [rows, 1].
-    """
-    missing = -weights.shape[1] % VOCABULARY_BLOCK
-    blocks = torch.nn.functional.pad(weights, (0, missing)) if missing else weights
-    blocks = blocks.view(len(weights), -1, VOCABULARY_BLOCK)
-    ends = blocks.sum(dim=-1).cumsum(dim=-1)
-    total = ends[:, -1:]
-    threshold = _below(uniforms.to(ends.dtype).unsqueeze(1) * total, total)
-    block = torch.searchsorted(ends, threshold, right=True)
-    before = torch.where(block > 0, ends.gather(1, (block - 1).clamp(min=0)), 0.0)
-    inside = blocks.gather(1, block.unsqueeze(2).expand(-1, -1, VOCABULARY_BLOCK)).squeeze(1).cumsum(dim=-1)
-    offset = torch.searchsorted(inside, _below(threshold - before, inside[:, -1:]), right=True)
-    return block * VOCABULARY_BLOCK + offset, total
-
-
-def _below(values: torch.Tensor, limits: torch.Tensor) -> torch.Tensor:
-    """Values clamped from 0 to just below a limit, which rounding may have brought them to."""
-    return torch.minimum(values, torch.nextafter(limits, torch.zeros_like(limits))).clamp(min=0)

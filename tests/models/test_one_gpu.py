@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ppo_cli.errors import ConfigError
+from ppo_cli.models.determinism import CUBLAS_WORKSPACE
 from ppo_cli.models.loading import choose_device
 from ppo_cli.models.one_gpu import ONE_GPU, require_one_gpu, use_one_gpu
 
@@ -18,7 +19,7 @@ def gpus(monkeypatch):
         listed = os.environ.get("CUDA_VISIBLE_DEVICES")
         return len(listed.split(",")) if listed else 4
 
-    for name in ("CUDA_VISIBLE_DEVICES", "LOCAL_RANK", ONE_GPU):
+    for name in ("CUDA_VISIBLE_DEVICES", "LOCAL_RANK", ONE_GPU, CUBLAS_WORKSPACE):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
@@ -48,6 +49,16 @@ def test_a_process_sees_its_gpu_only(gpus, device, listed, rank, seen):
     assert os.environ.get("LOCAL_RANK", "0") == "0"
     gpus.setattr(torch.cuda, "is_available", lambda: True)
     assert choose_device(device).index in (None, 0)
+
+
+def test_a_deterministic_workspace_is_chosen_before_cuda_starts(gpus):
+    use_one_gpu("cpu")
+    assert CUBLAS_WORKSPACE not in os.environ
+    use_one_gpu("auto")
+    assert os.environ[CUBLAS_WORKSPACE] == ":4096:8"
+    gpus.setenv(CUBLAS_WORKSPACE, ":16:8")
+    use_one_gpu("auto")
+    assert os.environ[CUBLAS_WORKSPACE] == ":16:8"
 
 
 @pytest.mark.parametrize(("device", "listed"), [("cpu", None), ("cuda:9", None), ("auto", "3")])

@@ -10,6 +10,7 @@ from ppo_cli.models import prefill, sampling
 from ppo_cli.models.activation_recorder import ActivationRecorder
 from ppo_cli.models.decoding import last_hidden
 from ppo_cli.models.sampling import SamplingParams, keyed_uniforms, sample_answers
+from ppo_cli.models.token_draw import invert_cumulative
 from tests.tiny_models import FAMILIES, tiny_lm
 
 PROMPTS = [[3, 10, 11, 12, 2, 4], [3, 20, 2, 4], [3, 15, 16, 17, 18, 19, 2, 4], [3, 9, 9, 2, 4]]
@@ -106,7 +107,7 @@ def test_a_token_is_the_first_past_its_share(vocabulary):
     generator = torch.Generator().manual_seed(vocabulary)
     weights = torch.rand(50, vocabulary, generator=generator, dtype=torch.float64)
     uniform = torch.rand(50, generator=generator, dtype=torch.float64)
-    chosen, total = sampling._invert_cumulative(weights, uniform)
+    chosen, total = invert_cumulative(weights, uniform)
     cumulative = weights.numpy().cumsum(1)
     assert total[:, 0].tolist() == pytest.approx(cumulative[:, -1].tolist())
     for row, share in enumerate(uniform.tolist()):
@@ -117,7 +118,7 @@ def test_a_token_is_the_first_past_its_share(vocabulary):
 def test_what_has_no_weight_is_never_drawn(uniform):
     weights = torch.zeros(3, 1500)
     weights[0, 700], weights[1, 0], weights[2, 1499] = 1e-3, 5.0, 1e30
-    chosen, _ = sampling._invert_cumulative(weights, torch.full((3,), uniform, dtype=torch.float64))
+    chosen, _ = invert_cumulative(weights, torch.full((3,), uniform, dtype=torch.float64))
     assert chosen[:, 0].tolist() == [700, 0, 1499]
 
 
