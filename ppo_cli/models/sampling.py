@@ -144,7 +144,7 @@ def _sample_batch(
     stops = set(params.stop_ids)
 
     for step in range(params.max_new_tokens):
-        drawn, drawn_logprobs = _draw(head, hidden, uniform[alive, step], params.temperature)
+        drawn, drawn_logprobs = draw_tokens(head, hidden, uniform[alive, step], params.temperature)
         fresh = [(line, row) for line, row in enumerate(alive) if not ended[row]]
         for row, token, logprob in zip(alive, drawn.tolist(), drawn_logprobs.tolist(), strict=True):
             if not ended[row]:
@@ -181,7 +181,7 @@ def _answers_done(ended: int, rows: int, step: int, limit: int) -> int:
     return ended + (rows - ended) * step // limit
 
 
-def _draw(
+def draw_tokens(
     head: LMHead, hidden: torch.Tensor, uniforms: torch.Tensor, temperature: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """One token per row, by inverting the cumulative distribution at that row's uniform number.
