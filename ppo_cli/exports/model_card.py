@@ -117,7 +117,8 @@ def _origin(checkpoint: RunCheckpoint, form: Form, *, start_is_on_hub: bool) -> 
     layers = "all layers" if part.top_layers is None else f"the top {part.top_layers} layers"
     how = f"adapters of rank {part.lora.r} on {layers}" if part.lora else layers
     what = "The adapter alone" if form == "adapter" else "The whole model, adapter merged" if part.lora else "The model"
-    yield f"{what}, after update {checkpoint.step} of {experiment.ppo.updates} of a training with PPO (ppo {__version__})."
+    updates = f"update {checkpoint.step} of {experiment.ppo.updates}"
+    yield f"{what}, after {updates} of a training with PPO (ppo {__version__})."
     yield ""
     yield f"- start model: {escape_markdown(start)}{escape_markdown(revision)}"
     if model.warm_start:

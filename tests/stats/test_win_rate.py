@@ -34,7 +34,7 @@ def votes(choices, openings=None, voter=""):
 
 
 def test_three_wins_of_three_by_hand():
-    """The lower end solves p**3 = 0.025; six wins of six are the fewest with 2 * 0.5**n < 0.05, so three are missing."""
+    """The lower end solves p**3 = 0.025; six of six is the shortest row of wins with 2 * 0.5**n < 0.05."""
     rate = win_rate(votes(["after"] * 3))
     assert (rate.rate, rate.high_95, rate.settled) == (1.0, 1.0, False)
     assert rate.low_95 == pytest.approx(0.025 ** (1 / 3), abs=1e-9)
@@ -67,7 +67,7 @@ def test_two_equal_models_are_called_different_in_at_most_one_of_twenty(size):
 
 @pytest.mark.parametrize("rate", [0.6, 0.3, 0.75, 0.9])
 def test_so_many_votes_settle_it_in_four_of_five_simulations(rate):
-    """Simulated wins, judged by scipy's own sign test; with fewer votes by a fifth it is settled less often than that."""
+    """Simulated wins, judged by scipy's own sign test; a fifth fewer votes settle it less often than that."""
     needed = votes_needed(rate)
     generator = np.random.default_rng(3)
 
