@@ -76,18 +76,24 @@ def write_adapter(checkpoint: RunCheckpoint, start: StartModel, folder: Path) ->
     return str(settings.base_model_name_or_path)
 
 
-def load_adapted(folder: Path, base: Path, dtype: torch.dtype) -> Any:  # noqa: ANN401 - a transformers model
+def load_adapted(folder: Path, base: Path, dtype: torch.dtype, *, trust_remote_code: bool = False) -> Any:  # noqa: ANN401
     """An exported adapter loaded as anybody would, merged into its base model.
 
     Args:
         folder: of the export.
         base: folder of the base model.
         dtype: in which the run trained; merging rounds to it.
+        trust_remote_code: runs the base model's own code.
+
+    Returns:
+        A transformers causal language model.
     """
     from transformers import AutoModelForCausalLM
 
     with quiet_transformers():
-        model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype, local_files_only=True, use_safetensors=True)
+        model = AutoModelForCausalLM.from_pretrained(
+            base, dtype=dtype, local_files_only=True, use_safetensors=True, trust_remote_code=trust_remote_code
+        )
         return PeftModel.from_pretrained(model, str(folder), local_files_only=True).merge_and_unload()
 
 

@@ -128,7 +128,7 @@ def _merged(found: RunCheckpoint, partial: Path, tokenizer: ChatTokenizer, on_ev
     on_event(Phase(name="self-test"))
     exported = self_test.load_plain(partial, trust_remote_code=experiment.model.trust_remote_code)
     prompts = self_test.chosen_prompts(found.records.prompts("prompts.eval"))
-    return self_test.self_test(exported, partial, found.folder, tokenizer, prompts, experiment.evaluation)
+    return self_test.self_test(exported, partial, found.folder, tokenizer, prompts, experiment)
 
 
 def _adapter(
@@ -153,9 +153,9 @@ def _adapter(
     write_generation_config(partial, tokenizer, experiment.evaluation)
     on_event(Phase(name="self-test"))
     folder = partial / BASE if base == BASE else start.folder
-    exported = load_adapted(partial, folder, start.dtype)
+    exported = load_adapted(partial, folder, start.dtype, trust_remote_code=experiment.model.trust_remote_code)
     prompts = self_test.chosen_prompts(found.records.prompts("prompts.eval"))
-    tested = self_test.self_test(exported, partial, found.folder, tokenizer, prompts, experiment.evaluation)
+    tested = self_test.self_test(exported, partial, found.folder, tokenizer, prompts, experiment)
     return base, tested
 
 

@@ -9,8 +9,6 @@ import json
 import shutil
 from pathlib import Path
 
-from transformers import GenerationConfig
-
 from ppo_cli.experiment.schema import Evaluation
 from ppo_cli.models.folder_checks import CONFIG
 from ppo_cli.models.loading import ChatTokenizer, export_support_files
@@ -47,10 +45,8 @@ def write_generation_config(folder: Path, tokenizer: ChatTokenizer, settings: Ev
     """
     sampled = settings.temperature > 0
     values = {"temperature": settings.temperature, "top_p": 1.0, "top_k": 0} if sampled else {}
-    with disk_errors(folder):
-        GenerationConfig(
-            do_sample=sampled, eos_token_id=list(tokenizer.stop_ids), pad_token_id=tokenizer.pad_id, **values
-        ).save_pretrained(folder)
+    ends = {"eos_token_id": list(tokenizer.stop_ids), "pad_token_id": tokenizer.pad_id}
+    write_json(folder / "generation_config.json", {"do_sample": sampled, **values, **ends})
 
 
 def _remove_local_keys(file: Path) -> None:

@@ -62,9 +62,9 @@ def model_card(
     experiment = records.experiment
     lines = [
         *_front_matter(experiment, form, start_is_on_hub=start_is_on_hub),
-        f"# {escape_markdown(experiment.name)}, update {checkpoint.step}",
+        f"# {_as_text(experiment.name)}, update {checkpoint.step}",
         "",
-        f"Goal: {escape_markdown(experiment.goal)}",
+        f"Goal: {_as_text(experiment.goal)}",
         "",
         *_origin(checkpoint, form, start_is_on_hub=start_is_on_hub),
         "",
@@ -95,6 +95,11 @@ def model_card(
     return masked("\n".join(lines))
 
 
+def _as_text(text: str) -> str:
+    """A text of the run as Markdown shows it; secrets are masked first, since their escaped form hides them."""
+    return escape_markdown(masked(text))
+
+
 def _front_matter(experiment: Experiment, form: Form, *, start_is_on_hub: bool) -> Iterator[str]:
     values: dict[str, object] = {"library_name": "peft" if form == "adapter" else "transformers"}
     values["pipeline_tag"] = "text-generation"
@@ -120,14 +125,14 @@ def _origin(checkpoint: RunCheckpoint, form: Form, *, start_is_on_hub: bool) -> 
     updates = f"update {checkpoint.step} of {experiment.ppo.updates}"
     yield f"{what}, after {updates} of a training with PPO (ppo {__version__})."
     yield ""
-    yield f"- start model: {escape_markdown(start)}{escape_markdown(revision)}"
+    yield f"- start model: {_as_text(start)}{_as_text(revision)}"
     if model.warm_start:
         yield f"- warm start: SFT, {model.sft.epochs} epochs, before PPO; it is part of the start model in the table"
     yield f"- trained: {how}; seed {experiment.seed}; kl.coef {experiment.kl.coef:g}"
-    terms = ", ".join(f"{escape_markdown(name)} ({term.weight:g})" for name, term in experiment.reward.terms.items())
+    terms = ", ".join(f"{_as_text(name)} ({term.weight:g})" for name, term in experiment.reward.terms.items())
     yield f"- reward: {terms or 'none'}; baseline: {experiment.reward.baseline}"
     if model.system_prompt:
-        yield f"- system prompt in training: {escape_markdown(model.system_prompt)}"
+        yield f"- system prompt in training: {_as_text(model.system_prompt)}"
     if (state := records.state).best_step == checkpoint.step:
         yield f"- chosen as the best of the run's interim evaluations ({state.updates_done} updates)"
 

@@ -17,7 +17,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from ppo_cli.errors import IntegrityError
-from ppo_cli.experiment.schema import Evaluation
+from ppo_cli.experiment.schema import Experiment
 from ppo_cli.models.loading import ChatTokenizer, load_model, quiet_transformers
 from ppo_cli.models.sampling import SamplingParams, keyed_uniforms, sample_answers
 from ppo_cli.records.answers import ChatMessage, Prompt
@@ -50,7 +50,7 @@ def self_test(
     checkpoint: Path,
     tokenizer: ChatTokenizer,
     prompts: Sequence[Prompt],
-    settings: Evaluation,
+    experiment: Experiment,
 ) -> SelfTest:
     """Compares an exported model with the run's checkpoint: token ids of prompts, weights, greedy and sampled answers.
 
@@ -60,15 +60,18 @@ def self_test(
         checkpoint: folder of the run's checkpoint.
         tokenizer: of the run.
         prompts: to answer.
-        settings: of the run's evaluations.
+        experiment: of the run.
 
     Raises:
         IntegrityError: something differs.
     """
-    own = load_model(checkpoint, tokenizer, torch.device("cpu"), torch.float32)
+    settings, trusted = experiment.evaluation, experiment.model.trust_remote_code
+    own = load_model(checkpoint, tokenizer, torch.device("cpu"), torch.float32, trust_remote_code=trusted)
     exported = exported.to(torch.float32).eval()
     _require_same_weights(own, exported)
-    ids = [_same_tokens(folder, tokenizer, prompt) for prompt in prompts]
+    with quiet_transformers():
+        plain = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=trusted)
+    ids = [_same_tokens(plain, tokenizer, prompt) for prompt in prompts]
     tokens = 0
     for temperature in (0.0, settings.temperature):
         parameters = SamplingParams(settings.max_new_tokens, temperature, tokenizer.stop_ids, tokenizer.pad_id)
@@ -100,16 +103,14 @@ def _require_same_weights(own: Any, exported: Any) -> None:  # noqa: ANN401
             raise _failed(f"its weight {name} is another one")
 
 
-def _same_tokens(folder: Path, tokenizer: ChatTokenizer, prompt: Prompt) -> list[int]:
+def _same_tokens(plain: Any, tokenizer: ChatTokenizer, prompt: Prompt) -> list[int]:  # noqa: ANN401
     """The token ids of a prompt, the same from the exported tokenizer as in the run."""
     ids = tokenizer.render(prompt.chat)
     messages = list(prompt.chat)
     if tokenizer.system_prompt is not None and all(message.role != "system" for message in messages):
         messages.insert(0, ChatMessage(role="system", content=tokenizer.system_prompt))
     turns = [{"role": message.role, "content": message.content} for message in messages]
-    with quiet_transformers():
-        plain = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        rendered = plain.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+    rendered = plain.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
     if [int(token) for token in plain(rendered, add_special_tokens=False)["input_ids"]] != ids:
         raise _failed(f"its tokenizer reads the prompt {prompt.id} as other tokens")
     return ids

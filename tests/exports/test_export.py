@@ -122,7 +122,8 @@ def test_a_secret_or_markup_in_a_goal_does_not_reach_the_card(trained, tmp_path)
     card = tmp_path / "export" / "README.md"
     ppo_cli.export(run, card.parent)
     text = card.read_text(encoding="utf-8")
-    assert "hf_abcdefghijklmnop" not in text
+    assert "abcdefghijklmnop" not in text
+    assert "Say " in text
     assert "<b>" not in text
     assert "](http" not in text
 
@@ -180,14 +181,14 @@ def test_a_checkpoint_that_was_changed_is_not_exported(run, tmp_path):
 
 def test_the_self_test_finds_another_model_and_another_tokenizer(run, merged, tmp_path):
     checkpoint = run / "checkpoints" / "step-000004"
-    tokenizer, settings = load_tokenizer(checkpoint), ppo_cli.find_run(run).experiment().evaluation
+    tokenizer, experiment = load_tokenizer(checkpoint), ppo_cli.find_run(run).experiment()
     prompts = read_prompts(run / "inputs" / "eval.jsonl")[:1]
     with pytest.raises(IntegrityError, match=r"its weight .* is another one"):
-        self_test(tiny_lm(seed=9), merged[1], checkpoint, tokenizer, prompts, settings)
+        self_test(tiny_lm(seed=9), merged[1], checkpoint, tokenizer, prompts, experiment)
     folder = shutil.copytree(merged[1], tmp_path / "other")
     (folder / "chat_template.jinja").write_text("{{ messages[0]['content'] }}", encoding="utf-8")
     with pytest.raises(IntegrityError, match=r"reads the prompt .* as other tokens"):
-        self_test(AutoModelForCausalLM.from_pretrained(folder), folder, checkpoint, tokenizer, prompts, settings)
+        self_test(AutoModelForCausalLM.from_pretrained(folder), folder, checkpoint, tokenizer, prompts, experiment)
 
 
 def test_a_run_that_trained_whole_layers_has_no_adapter_but_a_model(trained, tmp_path):

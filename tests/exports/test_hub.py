@@ -43,7 +43,14 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def body(self):
-        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        content = b""
+        while size := int(self.rfile.readline(), 16):
+            content += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return content
 
     def allowed(self):
         return self.server.refuse is None and self.headers.get("Authorization") == f"Bearer {TOKEN}"
@@ -151,9 +158,7 @@ def test_a_public_repository_needs_to_be_asked_for(hub, trained, tmp_path):
     assert "model.safetensors" in hub.repos["me/open"]
 
 
-def test_a_hub_that_refuses_or_is_away_leaves_the_export_and_the_command(
-    hub, trained, tmp_path, monkeypatch
-):
+def test_a_hub_that_refuses_or_is_away_leaves_the_export_and_the_command(hub, trained, tmp_path, monkeypatch):
     folder = tmp_path / "out"
     hub.refuse = 403
     with pytest.raises(UsageError, match=r"is complete, and only the upload failed.*refuses.*403.*--push me/model"):
