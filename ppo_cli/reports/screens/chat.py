@@ -62,13 +62,10 @@ def win_rate_block(result: ChatResult) -> RenderableType:
     if rate is None or rate.rate is None or rate.low_95 is None or rate.high_95 is None:
         ties = f" but {_count(rate.ties, 'tie')}" if rate is not None and rate.ties else ""
         return plain_text(f"No votes{ties} on {after} against {before} yet.")
+    interval = f"95 % interval [{100 * rate.low_95:.1f}, {100 * rate.high_95:.1f}]"
     return Group(
-        plain_text(
-            f"{after} wins {100 * rate.rate:.1f} % against {before}, 95 % interval "
-            f"[{100 * rate.low_95:.1f}, {100 * rate.high_95:.1f}].",
-            style="bold",
-        ),
-        plain_text(_votes_line(rate)),
+        plain_text(f"{after} is preferred to {before} in {100 * rate.rate:.1f} % of votes, {interval}.", style="bold"),
+        plain_text(_votes_line(rate, before, after)),
         plain_text(_settled_line(rate, before, after)),
         Text(
             "Decide how many votes to give before you look: who stops at the first settled result is wrong more often "
@@ -78,17 +75,19 @@ def win_rate_block(result: ChatResult) -> RenderableType:
     )
 
 
-def _votes_line(rate: WinRate) -> str:
+def _votes_line(rate: WinRate, before: str, after: str) -> str:
     counted = "each counts as half a win" if rate.ties_count == "half" else "left out"
     ties = f", {_count(rate.ties, 'tie')} ({counted})" if rate.ties else ", no tie"
     by = f" by {rate.voters} people" if rate.voters > 1 else ""
-    return f"{_count(rate.votes, 'vote')}{by}: {_count(rate.wins, 'win')}, {rate.losses} lost{ties}."
+    return f"{_count(rate.votes, 'vote')}{by}: {rate.wins} for {after}, {rate.losses} for {before}{ties}."
 
 
 def _settled_line(rate: WinRate, before: str, after: str) -> str:
     if rate.settled:
         better = after if (rate.rate or 0) > 0.5 else before
         return f"Settled: the interval leaves out 50 %, so {better} is preferred."
+    if rate.rate == 0.5:
+        return "Not settled: the interval holds 50 %, and while the rate is 50 % no number of votes settles it."
     if rate.more_votes is None:
         return "Not settled: the interval holds 50 %, and at this rate more than 10,000 votes would be needed."
     return (
