@@ -160,7 +160,7 @@ def _talk(session: ChatSession, loop: _Loop) -> None:
             line = loop.line("\nyou> ")
             if line is None:
                 break
-            if not _handled(session, loop, line.strip()):
+            if not _handled(session, loop, line.rstrip()):
                 break
         except KeyboardInterrupt:
             loop.say("\nCtrl-D or /quit leaves.")
@@ -192,7 +192,7 @@ def _handled(session: ChatSession, loop: _Loop, line: str) -> bool:
         loop.console.print(commands_block())
     elif word.startswith("/"):
         loop.say(f"{word} is no command; to begin a prompt with a slash, put a blank before it: /help lists them.")
-    elif line:
+    elif line := line.strip():
         if not loop.typed:
             session.reset()
         _answer(session, loop, line)

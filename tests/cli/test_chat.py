@@ -27,12 +27,13 @@ def typed(*words, lines):
 
 def test_each_line_of_a_pipe_is_a_conversation_of_its_own_and_can_be_saved(run, tmp_path):
     out = typed(
-        "mine", "--max-tokens", 6, lines=["a brick?", "/save kept.jsonl", "/nothing", "a cloud?", "/quit", "no"]
+        "mine", "--max-tokens", 6, lines=["a brick?", "/save kept.jsonl", "/nothing", " /a cloud?", "/quit", "no"]
     )
     assert "you> a brick?" in out
     assert out.splitlines().count("start model of mine") == 2
     assert out.splitlines().count("mine/step-4") == 2
     assert "/nothing is no command" in out
+    assert "you>  /a cloud?" in out
     assert "you> no" not in out
     rows = [json.loads(line) for line in (tmp_path / "kept.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [(row["prompt"], len(row["answers"])) for row in rows] == [("a brick?", 2)]

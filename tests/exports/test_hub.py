@@ -56,7 +56,8 @@ class Handler(BaseHTTPRequestHandler):
         return self.server.refuse is None and self.headers.get("Authorization") == f"Bearer {TOKEN}"
 
     def do_GET(self):
-        repo = re.fullmatch(r"/api/models/([^/]+/[^/?]+).*", self.path)[1]
+        found = re.fullmatch(r"/api/models/([^/]+/[^/?]+)(?:\?.*)?", self.path)
+        repo = found[1] if found else ""
         if not self.allowed() or repo not in self.server.repos:
             self.reply({"error": "no"}, self.server.refuse or 404)
         else:
