@@ -191,7 +191,7 @@ def _handled(session: ChatSession, loop: _Loop, line: str) -> bool:
     elif word == "/help":
         loop.console.print(commands_block())
     elif word.startswith("/"):
-        loop.say(f"{word} is no command; to begin a prompt with a slash, put a blank before it: /help lists them.")
+        loop.say(f"{word} is no command: /help lists them. A prompt that begins with a slash needs a blank before it.")
     elif line := line.strip():
         if not loop.typed:
             session.reset()

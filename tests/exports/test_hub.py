@@ -15,6 +15,8 @@ from ppo_cli.errors import PpoError, UsageError
 from ppo_cli.records.exports import ExportOptions
 from tests.terminal import succeed
 
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # of httpx, in the hub's client
+
 TOKEN = "hf_" + "t" * 24
 
 
