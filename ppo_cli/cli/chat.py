@@ -222,7 +222,8 @@ def _answer(session: ChatSession, loop: _Loop, prompt: str) -> None:
         first = session.shown_first(prompt, loop.voter)
         shown = [0, 1] if first == "before" else [1, 0]
         names = ["answer 1", "answer 2"]
-    _stream([streams[index] for index in shown], names, loop.console)
+    with _keys_unseen(loop.typed):
+        _stream([streams[index] for index in shown], names, loop.console)
     turn = session.finish(prompt, streams)
     if turn is None:
         loop.say("Stopped before the first word; this prompt is not part of the conversation.")
@@ -270,6 +271,26 @@ def _vote(session: ChatSession, loop: _Loop, first: Literal["before", "after"]) 
     choices: dict[str, Choice] = {"first": first, "second": second, "tie": "tie"}
     if meaning in choices:
         session.vote(choices[meaning], first, loop.voter)
+
+
+@contextmanager
+def _keys_unseen(typed: bool) -> Iterator[None]:
+    """Shows no key that is pressed while answers are drawn, and drops it: it was meant for no question yet."""
+    try:
+        import termios
+
+        before = termios.tcgetattr(sys.stdin) if typed else None
+    except (ImportError, OSError, ValueError):  # ValueError: stdin is no file
+        before = None
+    if before is None:
+        yield
+        return
+    unseen = [*before[:3], before[3] & ~termios.ECHO, *before[4:]]
+    termios.tcsetattr(sys.stdin, termios.TCSANOW, unseen)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSAFLUSH, before)
 
 
 @contextmanager

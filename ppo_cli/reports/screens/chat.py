@@ -26,10 +26,7 @@ VOTES = {"1": "first", "2": "second", "t": "tie", "s": "skip"}
 
 def welcome(names: Sequence[str], settings: str, *, blind: bool) -> RenderableType:
     """What stands at the beginning."""
-    if blind:
-        who = f"Blind: {names[0]} and {names[1]} answer in random order. {VOTE_KEYS}"
-    else:
-        who = f"Answers: {', '.join(names)}"
+    who = f"{'Blind, in random order' if blind else 'Answers'}: {', '.join(names)}"
     keys = "Ctrl-C stops an answer, Ctrl-D leaves, /help lists the commands."
     return Group(plain_text(who), plain_text(settings, style="dim"), plain_text(keys, style="dim"))
 
