@@ -278,13 +278,12 @@ def _keys_unseen(typed: bool) -> Iterator[None]:
     """Shows no key that is pressed while answers are drawn, and drops it: it was meant for no question yet."""
     try:
         import termios
-
-        before = termios.tcgetattr(sys.stdin) if typed else None
-    except (ImportError, OSError, ValueError):  # ValueError: stdin is no file
-        before = None
-    if before is None:
+    except ImportError:  # a system without terminals of this kind
+        typed = False
+    if not typed:
         yield
         return
+    before = termios.tcgetattr(sys.stdin)
     unseen = [*before[:3], before[3] & ~termios.ECHO, *before[4:]]
     termios.tcsetattr(sys.stdin, termios.TCSANOW, unseen)
     try:
