@@ -12,12 +12,18 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import ppo_cli
 from ppo_cli.errors import IntegrityError, UsageError
+from ppo_cli.evaluation.run_checkpoint import RunCheckpoint
+from ppo_cli.evaluation.run_records import RunRecords
+from ppo_cli.experiment.schema import Model, TrainedPart
+from ppo_cli.exports.adapter import require_adapter
 from ppo_cli.exports.export_folder import require_free
+from ppo_cli.exports.model_card import model_card
 from ppo_cli.exports.self_test import self_test
 from ppo_cli.models.loading import load_tokenizer
 from ppo_cli.prompts.prompt_files import read_prompts
-from ppo_cli.records.exports import ExportOptions
+from ppo_cli.records.exports import ExportOptions, SelfTest
 from ppo_cli.setup.start_model import load_start_model
+from tests.made_runs import make_run
 from tests.terminal import fingerprint, refused, succeed
 from tests.tiny_models import tiny_lm
 
@@ -40,6 +46,12 @@ def merged(run, tmp_path_factory):
 def adapter(run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exports") / "adapter"
     return ppo_cli.export(run, folder, options=ADAPTER), folder
+
+
+def checkpoint_of(root):
+    """The last checkpoint of a made run, of which there are no files."""
+    records = RunRecords.verified(ppo_cli.find_run(root))
+    return RunCheckpoint(records=records, folder=root / "checkpoints" / "step-000004", step=4)
 
 
 def weights_of(run):
@@ -117,15 +129,16 @@ def test_the_card_has_goal_table_kl_digests_and_limits(run, merged):
     assert "KL per answer" in card
 
 
-def test_a_secret_or_markup_in_a_goal_does_not_reach_the_card(trained, tmp_path):
-    run = trained("goal=Say <b>hf_abcdefghijklmnop</b> [x](http://e.example).", "ppo.updates=2")
-    card = tmp_path / "export" / "README.md"
-    ppo_cli.export(run, card.parent)
-    text = card.read_text(encoding="utf-8")
+def test_a_secret_or_markup_in_a_goal_does_not_reach_the_card(tmp_path):
+    """Of a run without a model; the card says too that it was not evaluated against step 0."""
+    root = make_run(tmp_path / "runs", goal="Say <b>hf_abcdefghijklmnop</b> [x](http://e.example).")
+    tested = SelfTest(prompt_ids=("a",), tokens=1, max_new_tokens=1, temperature=1.0, seed=1)
+    text = model_card(checkpoint_of(root), "merged", None, tested, start_is_on_hub=False)
     assert "abcdefghijklmnop" not in text
     assert "Say " in text
     assert "<b>" not in text
     assert "](http" not in text
+    assert "nothing is known of its behaviour" in text
 
 
 def test_generation_defaults_are_what_the_run_was_measured_with(merged):
@@ -191,11 +204,10 @@ def test_the_self_test_finds_another_model_and_another_tokenizer(run, merged, tm
         self_test(AutoModelForCausalLM.from_pretrained(folder), folder, checkpoint, tokenizer, prompts, experiment)
 
 
-def test_a_run_that_trained_whole_layers_has_no_adapter_but_a_model(trained, tmp_path):
-    run = trained("model.train.lora=null", "ppo.updates=2")
+def test_a_run_that_trained_whole_layers_has_no_adapter(tmp_path):
+    root = make_run(tmp_path / "runs", model=Model(start="builtin:none", train=TrainedPart(lora=None)))
     with pytest.raises(UsageError, match="trained whole layers"):
-        ppo_cli.export(run, tmp_path / "adapter", options=ADAPTER)
-    assert ppo_cli.export(run, tmp_path / "merged").self_test.tokens
+        require_adapter(checkpoint_of(root))
 
 
 def test_what_is_typed(run, tmp_path):
