@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ppo_cli.chat.open_chat import open_chat
     from ppo_cli.conformance.verify import verify_engine
     from ppo_cli.evaluation.compare import compare
     from ppo_cli.evaluation.evaluate import evaluate
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ppo_cli.evaluation.report import report
     from ppo_cli.evaluation.view import view
     from ppo_cli.experiment.load import load_experiment
+    from ppo_cli.exports.export import export
     from ppo_cli.preflight.audit_reward import audit_reward
     from ppo_cli.preflight.describe_prompts import describe_prompts
     from ppo_cli.preflight.rehearse import rehearse
@@ -42,12 +44,14 @@ __all__ = [
     "describe_prompts",
     "dry_run",
     "evaluate",
+    "export",
     "find_run",
     "init",
     "label",
     "list_measures",
     "list_runs",
     "load_experiment",
+    "open_chat",
     "rehearse",
     "report",
     "resume",
@@ -64,12 +68,14 @@ _HOMES = {
     "describe_prompts": "ppo_cli.preflight.describe_prompts",
     "dry_run": "ppo_cli.training.dry_run",
     "evaluate": "ppo_cli.evaluation.evaluate",
+    "export": "ppo_cli.exports.export",
     "find_run": "ppo_cli.store.runs",
     "init": "ppo_cli.setup.init",
     "label": "ppo_cli.evaluation.label",
     "list_measures": "ppo_cli.evaluation.measure_list",
     "list_runs": "ppo_cli.store.runs",
     "load_experiment": "ppo_cli.experiment.load",
+    "open_chat": "ppo_cli.chat.open_chat",
     "rehearse": "ppo_cli.preflight.rehearse",
     "report": "ppo_cli.evaluation.report",
     "resume": "ppo_cli.training.train",

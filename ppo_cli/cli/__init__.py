@@ -14,8 +14,10 @@ import typer
 
 import ppo_cli
 from ppo_cli.cli import (
+    chat,
     compare,
     evaluate,
+    export,
     init,
     label,
     measures,
@@ -44,7 +46,9 @@ COMMANDS: dict[str, tuple[Callable[..., None], tuple[tuple[str, ...], ...]]] = {
     "rehearse": (rehearse.rehearse, rehearse.EXAMPLES),
     "train": (train.train, train.EXAMPLES),
     "eval": (evaluate.evaluate, evaluate.EXAMPLES),
+    "chat": (chat.chat, chat.EXAMPLES),
     "label": (label.label, label.EXAMPLES),
+    "export": (export.export, export.EXAMPLES),
     "compare": (compare.compare, compare.EXAMPLES),
     "report": (report.report, report.EXAMPLES),
     "runs": (runs.list_runs, runs.EXAMPLES),

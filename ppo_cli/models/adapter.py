@@ -118,8 +118,8 @@ def _merge_into(target: Path, adapter: Path, base: Path, what: str) -> None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # PEFT only warns of weights that do not fit; they are compared below
                 adapted = PeftModel.from_pretrained(model, str(adapter), local_files_only=True)
-            with safe_open(adapter / ADAPTER_WEIGHTS, framework="pt") as tensors:
-                differing = set(tensors.keys()) ^ set(get_peft_model_state_dict(adapted))
+                with safe_open(adapter / ADAPTER_WEIGHTS, framework="pt") as tensors:
+                    differing = set(tensors.keys()) ^ set(get_peft_model_state_dict(adapted))
             merged = adapted.merge_and_unload(safe_merge=True)
         except Exception as error:  # noqa: BLE001 - PEFT raises whatever a broken adapter leads to
             lines = str(error).strip().splitlines() or [type(error).__name__]

@@ -60,7 +60,7 @@ def _section(result: ComparisonResult) -> Iterator[str]:
     for condition in result.fail_if:
         yield f"- {escape_markdown(f'--fail-if {formatting.condition_sentence(condition)}')}"
     yield ""
-    yield from _table(comparison, result.seed_comparison)
+    yield from comparison_table(comparison, result.seed_comparison)
     yield ""
     notes = footnote_texts([change.name for change in comparison.changes], comparison.rewarded_measures)
     for note in (*map(escape_markdown, capability_lines(comparison)), *judge_lines(comparison), *notes):
@@ -71,9 +71,16 @@ def _section(result: ComparisonResult) -> Iterator[str]:
     yield f"{seeds_note(result)}\n"
 
 
-def _table(comparison: Comparison, seeds: Seeds | None) -> Iterator[str]:
+def comparison_table(comparison: Comparison, seeds: Seeds | None, names: tuple[str, str] = ("A", "B")) -> Iterator[str]:
+    """The headlines of a comparison as a table, a line at a time.
+
+    Args:
+        comparison: of two policies.
+        seeds: the same over seeds, where there are several.
+        names: of the two columns.
+    """
     size = f"{comparison.prompts} prompts × {comparison.samples_per_prompt}"
-    yield f"| behaviour ({size}) | A | B | change | 95 % interval | | verdict |"
+    yield f"| behaviour ({size}) | {names[0]} | {names[1]} | change | 95 % interval | | verdict |"
     yield "|---|---:|---:|---:|---:|---|---|"
     for change in in_order(comparison):
         measure = measure_named(change.name)

@@ -11,6 +11,7 @@
       eval/step-000010/     samples.jsonl  scores.<rules>.jsonl  summary.json (written last: complete)
       alarms.json           alarms of every evaluation, and the next change to try
       labels.jsonl          human labels, one row per label   label_design.json   how their prompts were chosen
+      votes.jsonl           votes of `ppo chat --blind`, one row per vote
       reward_cache.0.jsonl  scores of reward services, one file per process
       tracking/             what trackers write on this machine
       reports/              HTML pages, seed noise         .running         locked while a process works on the run
@@ -124,6 +125,10 @@ class RunLayout:
     @property
     def label_design(self) -> Path:
         return self.root / "label_design.json"
+
+    @property
+    def votes(self) -> Path:
+        return self.root / "votes.jsonl"
 
     @property
     def tracking(self) -> Path:

@@ -27,6 +27,8 @@ COMMANDS = (
     "show",
     "schema",
     "verify-engine",
+    "chat",
+    "export",
 )
 ESCAPE = "\x1b"
 COLOUR = re.compile(r"\x1b\[[\d;]*3\d")
