@@ -16,7 +16,7 @@ help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: $(READY)  ## install, then train the refusal experiment and say what changed
-	$(BIN)/ppo train configs/refusal.yaml --repeat
+	$(BIN)/ppo demo
 
 test: $(READY)  ## install, then run all tests
 	$(BIN)/python -m pytest $(PARALLEL)

@@ -15,6 +15,7 @@ import ppo_cli
 from tests.terminal import outcome, ppo, process_environment, start, succeed
 
 COMMANDS = (
+    "demo",
     "init",
     "sft-check",
     "reward",
