@@ -12,11 +12,11 @@ import os
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 from docutils import nodes
 from pygments.lexers.data import JsonLexer
 from pygments.lexers.special import TextLexer
+from sphinx.addnodes import download_reference, pending_xref
 from sphinx.application import Sphinx
 
 DOCS = Path(__file__).parents[1]
@@ -67,7 +67,7 @@ def setup(app: Sphinx) -> None:
     app.add_lexer("jsonl", JsonLexer)
     app.add_lexer("csv", TextLexer)
     app.connect("source-read", _add_navigation)
-    app.connect("missing-reference", _link_outside)
+    app.connect("doctree-read", _replace_links_outside, priority=100)
     app.connect("build-finished", _write_index)
 
 
@@ -78,16 +78,18 @@ def _add_navigation(app: Sphinx, name: str, source: list[str]) -> None:
         source[0] += f"\n\n```{{toctree}}\n:hidden:\n:caption: {heading}\n\n" + "".join(f"/{one}\n" for one in names) + "```\n"
 
 
-def _link_outside(app: Sphinx, env: Any, node: Any, content: nodes.Node) -> nodes.Node | None:
-    """A link to a file of the project outside docs/; None, which is a warning, where there is no such file."""
-    target = str(node.get("reftarget", "")).partition("#")[0]
-    page = DOCS / f"{node.get('refdoc', '')}.md"
-    path = (page.parent / target).resolve()
-    if not target or not path.is_relative_to(ROOT) or not path.exists():
-        return None
-    if not SOURCE_URL:
-        return nodes.inline("", "", *content.children)
-    return nodes.reference("", "", *content.children, refuri=f"{SOURCE_URL}/{path.relative_to(ROOT).as_posix()}")
+def _replace_links_outside(app: Sphinx, doctree: nodes.document) -> None:
+    """Replaces links to files of the project outside docs/; one to nothing stays, and is a warning later."""
+    page = Path(doctree["source"])
+    for link in list(doctree.findall(lambda node: isinstance(node, pending_xref | download_reference))):
+        target = str(link["reftarget"]).partition("#")[0]
+        path = Path(f"{target}.md") if target.startswith("/") else (page.parent / target).resolve()
+        if not target or path.is_relative_to(DOCS) or not path.is_relative_to(ROOT) or not path.exists():
+            continue
+        address = f"{SOURCE_URL}/{path.relative_to(ROOT).as_posix()}"
+        replaced = nodes.reference(refuri=address) if SOURCE_URL else nodes.inline()
+        replaced.extend(link.children)
+        link.replace_self(replaced)
 
 
 def _write_index(app: Sphinx, problem: Exception | None) -> None:
