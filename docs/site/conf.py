@@ -71,14 +71,16 @@ def setup(app: Sphinx) -> None:
     app.connect("build-finished", _write_index)
 
 
-def _add_navigation(app: Sphinx, name: str, source: list[str]) -> None:
+def _add_navigation(_app: Sphinx, name: str, source: list[str]) -> None:
     if name != root_doc:
         return
     for heading, names in navigation(source[0], DOCS):
-        source[0] += f"\n\n```{{toctree}}\n:hidden:\n:caption: {heading}\n\n" + "".join(f"/{one}\n" for one in names) + "```\n"
+        source[0] += (
+            f"\n\n```{{toctree}}\n:hidden:\n:caption: {heading}\n\n" + "".join(f"/{one}\n" for one in names) + "```\n"
+        )
 
 
-def _replace_links_outside(app: Sphinx, doctree: nodes.document) -> None:
+def _replace_links_outside(_app: Sphinx, doctree: nodes.document) -> None:
     """Replaces links to files of the project outside docs/; one to nothing stays, and is a warning later."""
     page = Path(doctree["source"])
     for link in list(doctree.findall(lambda node: isinstance(node, pending_xref | download_reference))):

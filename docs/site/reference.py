@@ -22,7 +22,7 @@ import typer
 from ppo_cli.alarms import ALARMS
 from ppo_cli.alarms.rates import rate_sentence
 from ppo_cli.cli import COMMANDS, app
-from ppo_cli.experiment.measure_types import OwnMeasure
+from ppo_cli.experiment.measure_types import MEASURE_TYPES, NOT_OF_A_MEASURE, OwnMeasure
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.experiment.schema_base import ConfigGroup
 from ppo_cli.experiment.schema_index import ANY_NAME, MEASURES, TERMS, schema_keys, sections
@@ -49,7 +49,7 @@ def config_keys() -> str:
     of_group = dict(_groups(Experiment, ""))
     blocks = [
         "# Config keys",
-        f"{MADE} [Config](../config.md) says how a config is written, and what the roles mean when two runs are compared.",
+        f"{MADE} [Config](../config.md) says how a config is written, and what a role means when runs are compared.",
         "## Top level",
         _key_table("", _own_keys(Experiment)),
     ]
@@ -58,10 +58,7 @@ def config_keys() -> str:
         if path == TERMS:
             blocks += _term_tables()
         elif path == MEASURES:
-            blocks += [
-                "Parameters are those of the [reward term](#rewardterms) of the same type, and:",
-                _key_table(f"{path}.{ANY_NAME}.", [name for name in OwnMeasure.model_fields if name not in ("weight", "normalise")]),
-            ]
+            blocks += _measure_tables()
         else:
             blocks.append(_key_table(f"{path}.", _own_keys(of_group[path])))
     return _page(blocks)
@@ -157,6 +154,20 @@ def _term_tables() -> Iterator[str]:
             yield _key_table(prefix, own, model)
 
 
+def _measure_tables() -> Iterator[str]:
+    """What every own measure has, then a table per type that is no type of reward."""
+    prefix = f"{MEASURES}.{ANY_NAME}."
+    common = [name for name in OwnMeasure.model_fields if name not in NOT_OF_A_MEASURE]
+    yield "Parameters are those of the [reward term](#rewardterms) of the same type, and:"
+    yield _key_table(prefix, common)
+    for name, model in MEASURE_TYPES.items():
+        if name not in TERM_TYPES:
+            yield f"### type `{name}`"
+            yield " ".join((model.__doc__ or "").split())
+            own = [one for one in model.model_fields if one not in OwnMeasure.model_fields]
+            yield _key_table(prefix, own, model)
+
+
 def _key_table(prefix: str, names: Iterable[str], model: type[ConfigGroup] | None = None) -> str:
     rows = []
     for name in names:
@@ -166,8 +177,8 @@ def _key_table(prefix: str, names: Iterable[str], model: type[ConfigGroup] | Non
         required = field.is_required() if field else key.required
         doc = (field.description if field else None) or key.doc
         shown = "required" if required else _value(default)
-        rows.append((f"`{name}`", _type_of(f"{prefix}{name}", field), shown, key.role, doc))
-    return _table(("key", "type", "default", "role", "meaning"), rows)
+        rows.append((f"`{name}`", doc, _type_of(f"{prefix}{name}", field), shown, key.role))
+    return _table(("key", "meaning", "type", "default", "role"), rows)
 
 
 def _type_of(path: str, field: Any) -> str:

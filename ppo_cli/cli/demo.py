@@ -20,7 +20,9 @@ def demo(
     overrides: Overrides = None,
     runs_dir: Annotated[
         Path | None,
-        typer.Option("--runs-dir", help="Folder of the run folders; runs, below this folder, by default.", metavar="DIR"),
+        typer.Option(
+            "--runs-dir", help="Folder of the run folders; runs, below this folder, by default.", metavar="DIR"
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -30,12 +32,13 @@ def demo(
     downloaded once. To change the experiment, write it to a folder of yours with `ppo init refusal my-exp`.
     """
     with error_boundary(as_json):
-        from ppo_cli.models.one_gpu import use_one_gpu
-        from ppo_cli.reports.screens.train import training_screen
         from ppo_cli.setup.recipes import load_recipe
-        from ppo_cli.training.train import train
 
         loaded = load_recipe(RECIPE, overrides or ())
+        from ppo_cli.models.one_gpu import use_one_gpu
+        from ppo_cli.reports.screens.train import training_screen
+        from ppo_cli.training.train import train
+
         use_one_gpu(loaded.experiment.device)
         with progress_view(as_json) as on_event:
             result = train(loaded, runs_dir=runs_dir, repeat=True, on_event=on_event)

@@ -35,7 +35,9 @@ def test_the_notebook_runs(tiny_model, tmp_path):
     printed = "".join(text_of(cell) for cell in notebook.cells if cell.cell_type == "code")
     assert "update 2: reward" in printed
     assert "refusal.separation" in printed
-    images = [output for cell in notebook.cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
+    images = [
+        output for cell in notebook.cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})
+    ]
     assert len(images) == 1
     (page,) = (tmp_path / "runs").glob("*/reports/report.html")
     assert str(page.name) in printed
