@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 READY_DOCS = $(VENV)/.ready-docs
 PARALLEL = -n auto --dist loadfile  # a process per core; the tests of one file share what they train
-UNIT_TESTS = $(addprefix tests/,alarms behaviours experiment models prompts records reports rewards setup stats store text) \
+UNIT_TESTS = $(addprefix tests/,alarms behaviours docs experiment models prompts records reports rewards setup stats store text) \
 	tests/test_house_rules.py
 TEXTS = ppo_cli tests benchmarks configs docs README.md CONTRIBUTING.md CHANGELOG.md Makefile pyproject.toml
 
@@ -46,7 +46,7 @@ docs: $(READY_DOCS)  ## build the site from docs/ into build/site; a broken link
 	@echo "Open build/site/index.html"
 
 wheel: $(READY)  ## build dist/*.whl, which runs without a checkout
-	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	$(BIN)/python -m hatchling build --target wheel --directory dist
 
 bench: $(READY)  ## time TRL's own loop, TRL's loop with our modules, and ours (about 15 minutes)
 	$(BIN)/python benchmarks/bench.py

@@ -24,22 +24,23 @@ def unwrapped(screen):
     return " ".join(screen.split())
 
 
-@pytest.fixture
-def typed(tmp_path, monkeypatch):
-    """The screens of both commands of own-data.md, typed in a folder with its file."""
-    monkeypatch.chdir(tmp_path)
-    shutil.copy(DOCS / "examples/questions.csv", tmp_path)
-    prompts = succeed("prompts", "questions.csv").out
-    return prompts, succeed(
-        "init", "blank", "my-exp", "--from-file", "questions.csv", "--goal", GOAL, "--no-fetch-model"
-    ).out
+@pytest.fixture(scope="module")
+def typed(tmp_path_factory):
+    """A folder with the file of own-data.md, and the screens of its two commands that are typed there."""
+    folder = tmp_path_factory.mktemp("guide")
+    shutil.copy(DOCS / "examples/questions.csv", folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        prompts = succeed("prompts", "questions.csv").out
+        words = ("--from-file", "questions.csv", "--goal", GOAL, "--no-fetch-model")
+        return folder, (prompts, succeed("init", "blank", "my-exp", *words).out)
 
 
 @pytest.mark.parametrize("folder", LANGUAGES, ids=["en", "zh"])
 def test_the_screens_of_own_data_are_those_of_the_commands(typed, folder):
     shown = [block for block in blocks(folder / "own-data.md", "") if not block.startswith("ppo ")]
     assert len(shown) == 2
-    for screen, block in zip(typed, shown, strict=True):
+    for screen, block in zip(typed[1], shown, strict=True):
         for part in block.split("…"):
             assert unwrapped(part) in unwrapped(screen)
 
@@ -48,9 +49,10 @@ def test_the_screens_of_own_data_are_those_of_the_commands(typed, folder):
 def test_the_reward_of_own_reward_is_one(typed, folder):
     (function,) = blocks(folder / "own-reward.md", "python")
     (config,) = blocks(folder / "own-reward.md", "yaml")
-    Path("my-exp/numbers.py").write_text(function, encoding="utf-8")
-    Path("my-exp/numbers.yaml").write_text(config, encoding="utf-8")
-    loaded = ppo_cli.load_experiment("my-exp/numbers.yaml")
+    experiment = typed[0] / "my-exp"
+    (experiment / "numbers.py").write_text(function, encoding="utf-8")
+    (experiment / "numbers.yaml").write_text(config, encoding="utf-8")
+    loaded = ppo_cli.load_experiment(experiment / "numbers.yaml")
     check_terms(loaded.experiment)
     assert set(loaded.experiment.reward.terms) == {"ends_turn", "number_first"}
     assert loaded.experiment.evaluation.primary == "own.number_first"
