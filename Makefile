@@ -4,19 +4,20 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
+READY_DOCS = $(VENV)/.ready-docs
 PARALLEL = -n auto --dist loadfile  # a process per core; the tests of one file share what they train
-UNIT_TESTS = $(addprefix tests/,alarms behaviours experiment models prompts records reports rewards setup stats store text) \
+UNIT_TESTS = $(addprefix tests/,alarms behaviours docs experiment models prompts records reports rewards setup stats store text) \
 	tests/test_house_rules.py
 TEXTS = ppo_cli tests benchmarks configs docs README.md CONTRIBUTING.md CHANGELOG.md Makefile pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fast fuzz check glossary bench bench-quick lock clean
+.PHONY: help demo test fast fuzz check glossary reference docs wheel bench bench-quick lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: $(READY)  ## install, then train the refusal experiment and say what changed
-	$(BIN)/ppo train configs/refusal.yaml --repeat
+	$(BIN)/ppo demo
 
 test: $(READY)  ## install, then run all tests
 	$(BIN)/python -m pytest $(PARALLEL)
@@ -37,6 +38,16 @@ check: $(READY)  ## format, lint, types, import order, spelling
 glossary: $(READY)  ## write docs/glossary.md from the table of measures
 	$(BIN)/python -m ppo_cli.behaviours.glossary docs/glossary.md
 
+reference: $(READY)  ## write docs/reference/ from the code
+	$(BIN)/python docs/site/reference.py
+
+docs: $(READY_DOCS)  ## build the site from docs/ into build/site; a broken link is an error
+	$(BIN)/sphinx-build -q -W --keep-going -c docs/site -d build/site-cache docs build/site
+	@echo "Open build/site/index.html"
+
+wheel: $(READY)  ## build dist/*.whl, which runs without a checkout
+	$(BIN)/python -m hatchling build --target wheel --directory dist
+
 bench: $(READY)  ## time TRL's own loop, TRL's loop with our modules, and ours (about 15 minutes)
 	$(BIN)/python benchmarks/bench.py
 
@@ -47,7 +58,7 @@ lock:  ## write constraints.txt from the versions that pip resolves today
 	rm -rf $(VENV)-lock
 	$(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/pip install --quiet "$$(grep '^torch==' constraints.txt)"
-	$(VENV)-lock/bin/pip install --quiet -e ".[dev]"
+	$(VENV)-lock/bin/pip install --quiet -e ".[dev,docs]"
 	$(VENV)-lock/bin/pip freeze --exclude-editable | sed -E 's/\+cpu$$//' \
 		| grep -vE '^(nvidia-|triton|cuda-)' > constraints.txt
 	rm -rf $(VENV)-lock
@@ -61,3 +72,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $(READY)
+
+$(READY_DOCS): $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	touch $(READY_DOCS)

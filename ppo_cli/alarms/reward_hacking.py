@@ -69,6 +69,7 @@ MIN_OFFER_SHARE = 0.05
 """Share of the answers that do not refuse and only offer help. In the former two runs it was about a tenth; sound ones
 begin at 0 to 3 % and end below 2 %."""
 MIN_UPDATES = 3
+"""A rise of the reward needs a first and a last third."""
 MIN_EPISODES = 30
 """Fewer answers say too little about a share or a correlation."""
 

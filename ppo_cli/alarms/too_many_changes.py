@@ -62,6 +62,7 @@ PRODUCTION_WORDS = re.compile(
 """What a goal says of the last round, in which a model is handed over. A word alone says nothing: a first run may be
 about customers, the release of oxygen, or the production of steel."""
 LAST_ROUND = 4
+"""The round of a harder evaluation, which nothing follows."""
 FIRST_ROUND_OF = {"reward": 2, "prompts.train": 3, "prompts.eval": 4}
 """The first round that may change these keys."""
 

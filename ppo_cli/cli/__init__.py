@@ -16,6 +16,7 @@ import ppo_cli
 from ppo_cli.cli import (
     chat,
     compare,
+    demo,
     evaluate,
     export,
     init,
@@ -39,6 +40,7 @@ from ppo_cli.records.program import command, example_config, first_commands
 
 SUMMARY = "Run a first PPO fine-tuning of a language model, and measure how its behaviour changed."
 COMMANDS: dict[str, tuple[Callable[..., None], tuple[tuple[str, ...], ...]]] = {
+    "demo": (demo.demo, demo.EXAMPLES),
     "init": (init.init, init.EXAMPLES),
     "prompts": (prompts.prompts, prompts.EXAMPLES),
     "sft-check": (sft_check.sft_check, sft_check.EXAMPLES),

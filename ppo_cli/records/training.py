@@ -36,6 +36,7 @@ class UpdateMetrics:
     """The metrics of one PPO update: a row of metrics.jsonl. Times are in timings.jsonl, since they do not repeat."""
 
     update: int
+    """Number of the update, from 1."""
     episodes: int
     """Episodes so far."""
     reward: float
@@ -70,12 +71,15 @@ class UpdateMetrics:
     ratio: float
     """Mean probability ratio in the optimisation."""
     policy_loss: float
+    """Clipped surrogate loss; the data changes with every update, so it is no measure of progress."""
     value_loss: float
+    """Half the squared error of the critic, clipped; units of reward squared."""
     explained_variance: float | None
     """1 - var(return - value) / var(return); None when returns do not vary."""
     grad_norm: float
     """Mean norm of the gradient before clipping."""
     learning_rate: float
+    """Learning rate of the policy in this update."""
     placebo: bool = False
     """Whether the update learnt from rewards permuted among its answers; `reward` and `terms` are the true ones."""
 

@@ -6,6 +6,7 @@ Not here: writing an experiment folder from one (`init`), what a user puts in pl
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,8 +59,12 @@ def templates_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "configs"
 
 
-def load_recipe(name: str) -> LoadedExperiment:
+def load_recipe(name: str, overrides: Sequence[str] = ()) -> LoadedExperiment:
     """A shipped config.
+
+    Args:
+        name: its file name without the suffix.
+        overrides: changes to it, each as `key=value`.
 
     Raises:
         UsageError: there is none of this name.
@@ -69,7 +74,7 @@ def load_recipe(name: str) -> LoadedExperiment:
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(known)}."
         raise UsageError(f"no recipe '{name}'.", hint)
-    return load_experiment(known[name])
+    return load_experiment(known[name], overrides)
 
 
 def is_same_goal(goal: str, other: str) -> bool:

@@ -15,6 +15,7 @@ import ppo_cli
 from tests.terminal import outcome, ppo, process_environment, start, succeed
 
 COMMANDS = (
+    "demo",
     "init",
     "sft-check",
     "reward",
@@ -70,6 +71,7 @@ def test_help_mistakes_runs_and_compare_answer_without_importing_torch(trained, 
         ("schema",): 0,
         ("train", broken): 2,
         ("train", "none.yaml", "kl.coef=1"): 2,
+        ("demo", "kl.coeff=1"): 2,
         ("runs", "--runs-dir", a.parent): 0,
         ("compare", a, b): 0,
         ("compare", a, "none"): 2,
