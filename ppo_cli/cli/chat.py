@@ -5,6 +5,7 @@ Not here: the chat itself (`chat`), the words on the screen (`reports.screens.ch
 
 from __future__ import annotations
 
+import importlib.util
 import signal
 import sys
 import threading
@@ -276,11 +277,8 @@ def _vote(session: ChatSession, loop: _Loop, first: Literal["before", "after"]) 
 @contextmanager
 def _keys_unseen(typed: bool) -> Iterator[None]:
     """Shows no key that is pressed while answers are drawn, and drops it: it was meant for no question yet."""
-    try:
-        import termios
-    except ImportError:  # a system without terminals of this kind
-        typed = False
-    if not typed:
+    termios = importlib.import_module("termios") if typed and importlib.util.find_spec("termios") else None
+    if termios is None:  # no terminal, or a system without terminals of this kind
         yield
         return
     before = termios.tcgetattr(sys.stdin)

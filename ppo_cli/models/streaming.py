@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ppo_cli.models.decoding import make_decoder
+from ppo_cli.models.decoding import DynamicDecoder
 from ppo_cli.models.lm_head import LMHead
 from ppo_cli.models.prefill import prefill
 from ppo_cli.models.sampling import SamplingParams
@@ -37,7 +37,7 @@ def stream_tokens(
     head = LMHead(model)
     prefilled = prefill(model, [prompt], params.pad_id, params.max_new_tokens, None)
     position = torch.tensor([[len(prompt)]], device=model.device)
-    decoder = make_decoder(model, prefilled.cache, prefilled.mask, position, params.max_new_tokens)
+    decoder = DynamicDecoder(model, prefilled.cache, prefilled.mask, position)
     draws = torch.from_numpy(np.asarray(uniforms)).to(model.device)
     hidden = prefilled.hidden
     for step in range(params.max_new_tokens):

@@ -102,8 +102,8 @@ def check_parent_without_model(
         of_parent = parent_lock.groups["start_model"].values
         if model.start == parent_experiment.model.start or _weights_in(Path(model.start)) == of_parent.get("weights"):
             kept = {name: value for name, value in of_parent.items() if name != "attn_implementation"}
-            content["start_model"] = {**kept, "system_prompt": model.system_prompt, "dtype": model.dtype}
-            content["start_model"] |= attention_of(model)
+            own = {"system_prompt": model.system_prompt, "dtype": model.dtype, **attention_of(model)}
+            content["start_model"] = {**kept, **own}
         if REWARD_CONTENT in parent_lock.groups:
             content[REWARD_CONTENT] = parent_lock.groups[REWARD_CONTENT].values
             experiment = experiment.model_copy(update={"reward": parent_experiment.reward})
