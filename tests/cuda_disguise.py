@@ -25,7 +25,7 @@ CUDA = torch.device("cuda", 0)
 CPU = torch.device("cpu")
 MEMORY = 16 << 30
 
-COPIES = {"aten::copy_", "aten::_to_copy"}
+COPIES = {"aten::copy_", "aten::_to_copy", "aten::_has_compatible_shallow_copy_type"}
 """Operations that may read one device and write the other."""
 INDEXING = {"aten::index", "aten::index_put_", "aten::index_put", "aten::_index_put_impl_"}
 """Operations whose indices may lie on the CPU."""
