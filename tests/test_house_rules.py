@@ -104,6 +104,7 @@ def test_no_text_has_these_words(rule):
             "Rules that label an answer do not import each other",
             "behaviours",
             {
+                "closeness",
                 "glossary",
                 "label_answers",
                 "refusal_chinese",

@@ -1,7 +1,7 @@
 """How close in meaning an answer is to its own prompt, by the sentence encoder of the second judge.
 
 The encoder is no language model and no term of a reward uses it, so it checks the fit to the prompt (`fits_prompt`)
-where the reward pays that. It is there with the extra `judge`; without it nothing is measured.
+where the reward scores that. It is there with the extra `judge`; without it nothing is measured.
 
 Not here: the encoder's files (`embedding_judge`), which answers are measured (`evaluation.first_answer_fit`).
 """
