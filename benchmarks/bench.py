@@ -146,7 +146,7 @@ def count_operations(loop: str, updates: int, overrides: list[str]) -> dict[str,
 
 
 def device_of(resolved: Any) -> str:
-    from ppo_cli.models.loading import choose_device
+    from ppo_cli.models.device import choose_device
 
     return str(choose_device(resolved.experiment.device))
 
@@ -223,7 +223,7 @@ def matmul_gflops() -> float:
     """Speed of one large matrix product in the dtype that training uses, 10^9 operations per second."""
     import torch
 
-    from ppo_cli.models.loading import choose_device, choose_dtype
+    from ppo_cli.models.device import choose_device, choose_dtype
 
     device = choose_device("auto")
     side = MATMUL_SIDES[device.type]

@@ -23,6 +23,7 @@ from ppo_cli.behaviours.closeness import closeness
 from ppo_cli.behaviours.embedding_judge import load_encoder
 from ppo_cli.evaluation.first_answer_fit import OTHER_PROMPTS
 from ppo_cli.models import loading, model_source
+from ppo_cli.models.device import choose_dtype
 from ppo_cli.models.prompt_fit import PromptFitJudge, other_prompts
 from ppo_cli.prompts.prompt_files import read_prompts
 from ppo_cli.records.answers import Prompt
@@ -36,7 +37,7 @@ def main() -> None:
     rows = [json.loads(line) for line in LABELS.read_text(encoding="utf-8").splitlines()]
     folder = model_source.resolve("builtin:smollm2-135m-instruct").folder
     tokenizer, device = loading.load_tokenizer(folder), torch.device("cpu")
-    model = loading.load_model(folder, tokenizer, device, loading.choose_dtype("auto", device))
+    model = loading.load_model(folder, tokenizer, device, choose_dtype("auto", device))
     others = other_prompts(read_prompts(PROMPTS), 0, OTHER_PROMPTS)
     judge = PromptFitJudge(lambda: nullcontext(model), tokenizer, others)
     pairs = [(Prompt(id=row["id"], text=row["prompt"]), row["answer"]) for row in rows]

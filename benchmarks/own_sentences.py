@@ -24,6 +24,7 @@ import torch
 
 from ppo_cli.behaviours import refusal
 from ppo_cli.models import loading, model_source
+from ppo_cli.models.device import choose_dtype
 from ppo_cli.models.prompt_fit import PromptFitJudge, other_prompts
 from ppo_cli.prompts.prompt_files import read_prompts
 from ppo_cli.records.answers import Prompt
@@ -48,7 +49,7 @@ def main() -> None:
     options = parser.parse_args()
     folder = model_source.resolve(options.model).folder
     tokenizer, device = loading.load_tokenizer(folder), torch.device("cpu")
-    model = loading.load_model(folder, tokenizer, device, loading.choose_dtype("auto", device))
+    model = loading.load_model(folder, tokenizer, device, choose_dtype("auto", device))
     prompts = list(
         {
             prompt.text: prompt

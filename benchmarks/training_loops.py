@@ -123,7 +123,8 @@ def run_example(resolved: Any) -> Measured:
     from trl.experimental.ppo import PPOTrainer
 
     from ppo_cli.engine.trl_config import to_trl_config
-    from ppo_cli.models.loading import choose_device, quiet_transformers
+    from ppo_cli.models.device import choose_device
+    from ppo_cli.models.loading import quiet_transformers
 
     experiment, tokenizer, folder = resolved.experiment, resolved.tokenizer, resolved.model_source.folder
     with quiet_transformers():

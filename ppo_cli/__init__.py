@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ppo_cli.exports.export import export
     from ppo_cli.preflight.audit_reward import audit_reward
     from ppo_cli.preflight.describe_prompts import describe_prompts
+    from ppo_cli.preflight.doctor.run import doctor
     from ppo_cli.preflight.rehearse import rehearse
     from ppo_cli.preflight.sft_check import sft_check
     from ppo_cli.setup.init import init
@@ -42,6 +43,7 @@ __all__ = [
     "audit_reward",
     "compare",
     "describe_prompts",
+    "doctor",
     "dry_run",
     "evaluate",
     "export",
@@ -66,6 +68,7 @@ _HOMES = {
     "audit_reward": "ppo_cli.preflight.audit_reward",
     "compare": "ppo_cli.evaluation.compare",
     "describe_prompts": "ppo_cli.preflight.describe_prompts",
+    "doctor": "ppo_cli.preflight.doctor.run",
     "dry_run": "ppo_cli.training.dry_run",
     "evaluate": "ppo_cli.evaluation.evaluate",
     "export": "ppo_cli.exports.export",

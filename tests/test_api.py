@@ -18,6 +18,7 @@ NAMES = [
     "audit_reward",
     "compare",
     "describe_prompts",
+    "doctor",
     "dry_run",
     "evaluate",
     "export",

@@ -110,17 +110,18 @@ def _start_model(checkpoint: RunCheckpoint, resolved: ResolvedExperiment, on_eve
 
 def _checkpoint(checkpoint: RunCheckpoint, resolved: ResolvedExperiment, on_event: EventHandler) -> ChatModel:
     from ppo_cli.models import loading
+    from ppo_cli.models.device import choose_device, choose_dtype
     from ppo_cli.setup.start_model import open_checkpoint
 
     on_event(Phase(name=f"loading {checkpoint.name}"))
     folder = open_checkpoint(str(checkpoint.folder), checkpoint.records.run, on_event)
     settings = resolved.experiment
-    device = loading.choose_device(settings.device)
+    device = choose_device(settings.device)
     model = loading.load_model(
         folder,
         resolved.tokenizer,
         device,
-        loading.choose_dtype(settings.model.dtype, device),
+        choose_dtype(settings.model.dtype, device),
         trust_remote_code=settings.model.trust_remote_code,
     )
     return ChatModel(

@@ -17,6 +17,7 @@ from ppo_cli.cli import (
     chat,
     compare,
     demo,
+    doctor,
     evaluate,
     export,
     init,
@@ -59,6 +60,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], tuple[tuple[str, ...], ...]]] = {
     "measures": (measures.measures, measures.EXAMPLES),
     "schema": (schema.schema, schema.EXAMPLES),
     "verify-engine": (verify_engine.verify_engine, verify_engine.EXAMPLES),
+    "doctor": (doctor.doctor, doctor.EXAMPLES),
 }
 """(function, examples) in the order of `ppo --help`: the order in which they are used. CONFIG stands for a config."""
 

@@ -28,6 +28,7 @@ from ppo_cli.records.training import Episode, UpdateMetrics
 from ppo_cli.store.layout import RunLayout
 
 MANY_UPDATES = 1000
+CPU = torch.device("cpu")
 
 
 class WatchedTrainer(PolicyTrainer):
@@ -65,22 +66,22 @@ class OwnEngine:
     version = ppo_cli.__version__
     abilities: frozenset[Ability] = ABILITIES
 
-    def __init__(self, trainer: type[WatchedTrainer] = WatchedTrainer) -> None:
-        self._trainer = trainer
+    def __init__(self, trainer: type[WatchedTrainer] = WatchedTrainer, device: torch.device = CPU) -> None:
+        self._trainer, self._device = trainer, device
 
     def training(self, task: Task) -> OwnTraining:
         """A new training."""
-        return OwnTraining(task, self._trainer)
+        return OwnTraining(task, self._trainer, self._device)
 
 
 class OwnTraining:
     """One training by this project's trainer."""
 
-    def __init__(self, task: Task, trainer: type[WatchedTrainer]) -> None:
+    def __init__(self, task: Task, trainer: type[WatchedTrainer], device: torch.device) -> None:
         self._task = task
         tokenizer = load_tokenizer(task.model)
-        experiment = to_experiment(task)
-        model = load_model(task.model, tokenizer, torch.device("cpu"), torch.float32)
+        experiment = to_experiment(task).model_copy(update={"device": str(device)})
+        model = load_model(task.model, tokenizer, device, torch.float32)
         prompts = [Prompt(id=f"prompt-{number}", text=str(number)) for number in range(len(task.prompts))]
         inputs = TrainerInputs(
             policy=Policy(model, experiment.model.train, seed=experiment.seed),
@@ -89,7 +90,7 @@ class OwnTraining:
             prompt_token_ids=[list(ids) for ids in task.prompts],
             baseline_answers={},
             reward=self._score,
-            device=torch.device("cpu"),
+            device=device,
         )
         self.trainer = trainer(experiment, inputs, task.folder, ignore_events)
         if task.settings.micro_batch is not None:

@@ -18,7 +18,7 @@ from ppo_cli.engine.policy import Policy
 from ppo_cli.engine.rollouts import Rollouts, micro_batches
 from ppo_cli.records.events import EventHandler, Phase, Progress
 
-MAX_TOKENS_PER_PASS = {"cpu": 2048, "cuda": 16384}
+MAX_TOKENS_PER_PASS = {"cpu": 2048, "cuda": 16384, "mps": 2048}
 """Padded tokens in one pass through the trained layers, by device."""
 MAX_ROWS_PER_PASS = 32
 """Episodes in one pass through the frozen layers, where their output was not recorded while sampling."""

@@ -21,6 +21,7 @@ from ppo_cli.engine.optimizer import MasterWeightAdamW
 from ppo_cli.engine.rollouts import Rollouts, answer_masks
 from ppo_cli.errors import PpoError
 from ppo_cli.experiment.schema import Experiment
+from ppo_cli.models.device import float64_device
 from ppo_cli.models.sampling import keyed_uniforms
 from ppo_cli.records.events import EventHandler, Phase, Progress
 
@@ -169,7 +170,7 @@ class PolicyUpdater:
 
     def _sum_over_processes(self, sums: Mapping[str, float], device: torch.device) -> dict[str, float]:
         """Adds up what every process summed over its own rows."""
-        values = torch.tensor(list(sums.values()), dtype=torch.float64, device=device)
+        values = torch.tensor(list(sums.values()), dtype=torch.float64, device=float64_device(device))
         self.process_group.all_reduce_([values])
         return dict(zip(sums, values.tolist(), strict=True))
 

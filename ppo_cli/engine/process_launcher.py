@@ -18,15 +18,16 @@ from accelerate.utils import PrepareForLaunch, patch_environment
 from torch.multiprocessing.spawn import ProcessContext, ProcessExitedException, start_processes
 
 from ppo_cli.errors import UsageError
+from ppo_cli.records.signals import existing_signals, hangs_up
 
 GRACE_SECONDS = 30.0
 """For the main process to end once another has failed."""
 WORKER_SECONDS = 5.0
 """For each of the others to end once the main process has failed; they hold nothing that would be lost."""
 
-PASSED_ON = (signal.SIGTERM, signal.SIGUSR1)
+PASSED_ON = existing_signals("SIGTERM", "SIGUSR1")
 """Signals that end a training, which are often sent to the launcher alone."""
-INHERITED = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+INHERITED = existing_signals("SIGINT", "SIGHUP", "SIGUSR1")
 """Signals that are ignored from the start of a process until it says otherwise."""
 
 
@@ -42,7 +43,7 @@ def launch(processes: int, device: str, command_line: Callable[[], None]) -> int
         The exit code of the main process, which writes the records; 1 if a signal ended it.
 
     Raises:
-        UsageError: there are fewer GPUs than that, or the number is below 1.
+        UsageError: there are fewer GPUs than that, the device is an Apple GPU, or the number is below 1.
     """
     on_gpu = device != "cpu" and torch.cuda.is_available()
     if processes < 1:
@@ -52,9 +53,13 @@ def launch(processes: int, device: str, command_line: Callable[[], None]) -> int
             f"--processes {processes}: there are {torch.cuda.device_count()} GPUs, and each process needs one.",
             "Give no more than that, or device=cpu.",
         )
+    if device.startswith("mps"):
+        raise UsageError(
+            f"--processes {processes}: several processes cannot share an Apple GPU.", "Give device=cpu, or one process."
+        )
     threads = max(1, torch.get_num_threads() // processes)
     run = PrepareForLaunch(_run_command_line, "MULTI_GPU" if on_gpu else "MULTI_CPU")
-    hangs_up = signal.getsignal(signal.SIGHUP) != signal.SIG_IGN
+    ends_with_terminal = hangs_up()
     # The main process handles these itself; a terminal sends them to all processes. The others inherit that they are
     # ignored, so does the helper process of `multiprocessing`.
     previous = {number: signal.signal(number, signal.SIG_IGN) for number in INHERITED}
@@ -67,7 +72,7 @@ def launch(processes: int, device: str, command_line: Callable[[], None]) -> int
             omp_num_threads=os.environ.get("OMP_NUM_THREADS", threads),
         ):
             context = start_processes(
-                run, (command_line, sys.argv, hangs_up), processes, join=False, start_method="spawn"
+                run, (command_line, sys.argv, ends_with_terminal), processes, join=False, start_method="spawn"
             )
 
         def pass_on(number: int, _frame: object) -> None:
@@ -100,13 +105,12 @@ def _wait_for(context: ProcessContext) -> int:
     return code if code is not None and code >= 0 else 1
 
 
-def _run_command_line(command_line: Callable[[], None], arguments: Sequence[str], hangs_up: bool) -> None:
+def _run_command_line(command_line: Callable[[], None], arguments: Sequence[str], ends_with_terminal: bool) -> None:
     """The command line again, in a process that has its rank in the environment."""
     if os.environ["RANK"] == "0":
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGUSR1, signal.SIG_DFL)
-        if hangs_up:
-            signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        for number in existing_signals("SIGUSR1", *(["SIGHUP"] if ends_with_terminal else [])):
+            signal.signal(number, signal.SIG_DFL)
     sys.argv = list(arguments)
     command_line()
 

@@ -1,4 +1,4 @@
-"""Trackers: TensorBoard, Weights & Biases, Trackio and MLflow, through transformers' own callbacks.
+"""Trackers: TensorBoard, Weights & Biases, Trackio, MLflow and SwanLab, through callbacks for transformers' Trainer.
 
 A tracker gets a copy of what is in metrics.jsonl and changes no number of a run: it draws no random number of ours, and
 one that fails during a run is dropped. Each step is sent once. A resumed run repeats the updates after its last
@@ -40,7 +40,7 @@ SENT_FILE = "sent.json"
 """Holds the last steps that each tracker has been sent, and its own id of the run."""
 
 RUN_ID = re.compile(r"[\w-]{1,128}")
-"""Ids of runs in wandb and mlflow."""
+"""Ids of runs in wandb, mlflow and swanlab."""
 
 NAMES = {
     "episodes": "episodes",
@@ -171,8 +171,6 @@ class Trackers:
         names = self.experiment.tracking
         if not names:
             return
-        from transformers.integrations import get_reporting_integration_callbacks
-
         self._trainer = trainer
         self._states = self._read_states()
         for name in names:
@@ -182,9 +180,8 @@ class Trackers:
             for variable, value in tracker_environment(name, self.folder, self.experiment.name, state.id).items():
                 os.environ.setdefault(variable, value)
             try:
-                (callback_class,) = get_reporting_integration_callbacks([name])
                 with redirect_stdout(sys.stderr):
-                    self._callbacks[name] = callback_class()
+                    self._callbacks[name] = _new_callback(name, str(trainer.args.run_name))
                 self._call(name, "on_train_begin")
                 state.id = _run_id(name)
             except Exception as error:
@@ -263,6 +260,19 @@ class Trackers:
         write_json(self.folder / SENT_FILE, {name: asdict(state) for name, state in self._states.items()})
 
 
+def _new_callback(name: str, run_name: str) -> Any:  # noqa: ANN401 - a callback of transformers' Trainer
+    """The callback that drives a tracker.
+
+    That of SwanLab comes from its own package: transformers 5 asks SwanLab 0.8 and later in a way that raises an error.
+    """
+    if name == "swanlab":
+        return importlib.import_module("swanlab.integration.transformers").SwanLabCallback(experiment_name=run_name)
+    from transformers.integrations import get_reporting_integration_callbacks
+
+    (callback_class,) = get_reporting_integration_callbacks([name])
+    return callback_class()
+
+
 def _checked_state(run_id: str | None, steps: Mapping[str, int]) -> TrackerState:
     """A row of sent.json, which may come from somebody else's run; the id goes into an environment variable.
 
@@ -296,6 +306,18 @@ def tracker_environment(name: str, folder: Path, project: str, run_id: str | Non
             "MLFLOW_DISABLE_TELEMETRY": "true",
             **({"MLFLOW_RUN_ID": run_id} if run_id else {}),
         }
+    if name == "swanlab":
+        return {
+            # Both stay on this machine and need no account; `local` is shown by `swanlab watch`, which is an extra.
+            "SWANLAB_MODE": "local" if find_spec("swanboard") else "offline",
+            "SWANLAB_LOG_DIR": str(own_folder),
+            "SWANLAB_PROJECT_NAME": project,
+            "SWANLAB_INTERACTIVE": "false",  # it would ask for an account in the middle of the live view
+            "SWANLAB_TERMINAL_PROXY_TYPE": "none",  # the live view shows prompts and answers
+            "SWANLAB_PROBE_GIT": "false",  # a remote's address may hold a token
+            "SWANLAB_PROBE_RUNTIME": "false",  # so may the command line
+            **({"SWANLAB_RUN_ID": run_id, "SWANLAB_RUN_RESUME": "allow"} if run_id else {}),
+        }
     return {
         "WANDB_DIR": str(folder),  # it adds `wandb` itself
         "WANDB_CACHE_DIR": str(own_folder / "cache"),
@@ -313,6 +335,8 @@ def _run_id(name: str) -> str | None:
         return str(importlib.import_module(name).run.id)
     if name == "mlflow":
         return str(importlib.import_module(name).active_run().info.run_id)
+    if name == "swanlab":
+        return str(importlib.import_module(name).get_run().id)
     return None
 
 
@@ -322,6 +346,8 @@ def _close_quietly(name: str) -> None:
         wandb = importlib.import_module(name)
         wandb.finish()
         wandb.teardown()  # it reads its environment only before its first run
+    elif name == "swanlab":
+        importlib.import_module(name).finish()
     elif name == "mlflow":
         importlib.import_module(name).flush_async_logging()
     elif name == "trackio":  # it reads its folder only while it is imported

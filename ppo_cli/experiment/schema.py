@@ -20,7 +20,7 @@ TERM_NAME = r"^[^\s./\\:=*$]+$"
 MEASURE_NAME = r"^\w+$"
 """What a measure of a config may be called: its name is part of `own.NAME`, of key paths and of folders in a run."""
 
-TRACKERS = ("tensorboard", "wandb", "trackio", "mlflow")
+TRACKERS = ("tensorboard", "wandb", "trackio", "mlflow", "swanlab")
 """What `tracking` may name; each is the name of its package too."""
 
 
@@ -298,10 +298,10 @@ class Experiment(ConfigGroup):
     checkpoints: Checkpoints = Field(default_factory=Checkpoints)
     """What is kept on disk."""
     tracking: Annotated[TextList, FREE, Field(json_schema_extra={"items": {"enum": list(TRACKERS)}})] = ()
-    """Trackers that get the metrics besides metrics.jsonl: tensorboard, wandb, trackio, mlflow."""
+    """Trackers that get the metrics besides metrics.jsonl: tensorboard, wandb, trackio, mlflow, swanlab."""
     seed: Annotated[Seed, TREATMENT] = 1
     """Seed of everything PPO draws: adapters, critic, prompt order, answers, minibatches."""
     device: Annotated[str, FREE] = "auto"
-    """auto (CUDA if there is one), cpu, cuda or cuda:N."""
+    """auto (CUDA if there is one, else the CPU), cpu, cuda, cuda:N, or mps (an Apple GPU)."""
     output: Annotated[str, FREE] = "runs"
     """Folder that holds the run folders, from where the command is typed."""

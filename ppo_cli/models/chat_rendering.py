@@ -15,7 +15,8 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from transformers.utils import chat_template_utils
 
-from ppo_cli.records.time_limit import memory_limit, time_limit
+from ppo_cli.records.process_limits import memory_limit
+from ppo_cli.records.time_limit import time_limit
 
 MAX_SECONDS = 5.0
 """Processor time of one rendering; ordinary templates take milliseconds."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from ppo_cli.models.device import in_float64
 from ppo_cli.models.lm_head import LMHead
 from ppo_cli.models.open_model import OpenModel
 
@@ -75,7 +76,7 @@ def _batch(
             other_logprobs = torch.log_softmax(other_head.logits(other_hidden[rows]), dim=-1)
             kl = (probabilities * (logprobs - other_logprobs)).sum(-1)
         pieces.append(torch.stack([kl, entropy], dim=-1))
-    per_token = torch.cat(pieces).double().split([len(answer) for _, answer in batch])
+    per_token = in_float64(torch.cat(pieces)).split([len(answer) for _, answer in batch])
     return [KlAndEntropy(float(part[:, 0].sum()), float(part[:, 1].mean())) for part in per_token]
 
 

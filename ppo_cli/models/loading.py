@@ -1,13 +1,13 @@
-"""Loads weights and tokenizers: safetensors only, pad never eos, a neutral generation config; chooses device and dtype.
+"""Loads weights and tokenizers: safetensors only, pad never eos, a neutral generation config.
 
-Not here: finding the folder (`model_source`), what makes two models the same (`model_digests`), training (`engine`).
+Not here: finding the folder (`model_source`), device and dtype (`device`), what makes two models the same
+(`model_digests`), training (`engine`).
 """
 
 from __future__ import annotations
 
 import errno
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
@@ -15,14 +15,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import transformers
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-from ppo_cli.errors import ConfigError, ModelError, NoChatTemplateError
+from ppo_cli.errors import ModelError, NoChatTemplateError
 from ppo_cli.models.answer_tokens import answer_of, decode_answer, opens_reasoning, reasoning_tags
 from ppo_cli.models.control_tokens import encode_chat
 from ppo_cli.models.folder_checks import (
@@ -37,7 +37,6 @@ from ppo_cli.models.folder_checks import (
 )
 from ppo_cli.models.grouped_attention import attend_by_groups
 from ppo_cli.models.lm_head import LMHead
-from ppo_cli.models.one_gpu import ONE_GPU, use_one_gpu
 from ppo_cli.models.sampling import SampledTokens
 from ppo_cli.models.template_date import fix_template_date
 from ppo_cli.records.answers import Answer, ChatMessage, Finish
@@ -121,52 +120,6 @@ class ChatTokenizer:
     def answer_of(self, token_ids: list[int], finish: Finish) -> Answer:
         """Sampled tokens as an answer, its reasoning separated from its text."""
         return answer_of(token_ids, finish, self.decode, opened=self.opens_reasoning)
-
-
-def choose_device(wanted: str) -> torch.device:
-    """The device to compute on; `auto` is CUDA where there is one, else the CPU.
-
-    Args:
-        wanted: the config's key: auto, cpu, cuda or cuda:N.
-
-    Raises:
-        ConfigError: this machine does not have it, or it is no device.
-    """
-    use_one_gpu(wanted)
-    if wanted in ("auto", "cuda") and torch.cuda.is_available():
-        rank = os.environ.get("LOCAL_RANK")  # one of several processes: each has a GPU of its own
-        return torch.device("cuda", int(rank)) if rank else torch.device("cuda")
-    if wanted == "auto":
-        return torch.device("cpu")
-    try:
-        device = torch.device(wanted)
-    except RuntimeError:
-        raise ConfigError(f"device: '{wanted}' is not a device.", "Use auto, cpu, cuda or cuda:N.") from None
-    if device.type == "cuda" and str(device.index) == os.environ.get(ONE_GPU):
-        device = torch.device("cuda", 0)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(f"device: {wanted} was asked for, and this machine has no CUDA.", "Use device=cpu or auto.")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(f"device: {wanted}, and there are only {torch.cuda.device_count()}.", "Use a lower number.")
-    if device.type not in ("cpu", "cuda"):
-        raise ConfigError(f"device: {wanted} is not supported.", "Use auto, cpu, cuda or cuda:N.")
-    return device
-
-
-def choose_dtype(wanted: Literal["auto", "float32", "bfloat16"], device: torch.device) -> torch.dtype:
-    """The dtype of weights; `auto` is bfloat16 where the processor computes in it, else float32.
-
-    Args:
-        wanted: the config's key.
-        device: where the weights will be.
-    """
-    if wanted != "auto":
-        return torch.float32 if wanted == "float32" else torch.bfloat16
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
-    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    native = any(getattr(torch.cpu, name)() for name in names if hasattr(torch.cpu, name))
-    return torch.bfloat16 if native else torch.float32
 
 
 def load_tokenizer(folder: Path, *, system_prompt: str | None = None, trust_remote_code: bool = False) -> ChatTokenizer:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ppo_cli.models.activation_recorder import ActivationRecorder
 from ppo_cli.models.decoding import DynamicDecoder
+from ppo_cli.models.device import moved
 from ppo_cli.models.lm_head import LMHead
 from ppo_cli.models.prefill import prefill
 from ppo_cli.models.slot_decoder import SlotAnswer, fits_slots
@@ -160,7 +161,7 @@ def _sample_batch(
     decoder = DynamicDecoder(model, prefilled.cache, mask, position)
 
     rows = len(prompts) * samples
-    uniform = torch.from_numpy(uniforms.reshape(rows, -1)).to(device)
+    uniform = moved(torch.from_numpy(uniforms.reshape(rows, -1)), device)
     tokens: list[list[int]] = [[] for _ in range(rows)]
     logprobs: list[list[float]] = [[] for _ in range(rows)]
     finish: list[Finish] = ["length"] * rows

@@ -146,8 +146,9 @@ def _device(device: torch.device) -> dict[str, Any]:
     """What of the machine changes the last digits of a sum."""
     if device.type == "cuda":
         return {"gpu": torch.cuda.get_device_name(device)}
+    on_gpu = {"gpu": device.type} if device.type != "cpu" else {}  # of Apple, which has the processor's name
     capability = torch.backends.cpu.get_cpu_capability()
-    return {
+    return on_gpu | {
         "processor": processor(),
         "instructions": capability,
         "system": f"{platform.system()} {platform.machine()}",

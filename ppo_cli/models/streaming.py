@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from ppo_cli.models.decoding import DynamicDecoder
+from ppo_cli.models.device import moved
 from ppo_cli.models.lm_head import LMHead
 from ppo_cli.models.prefill import prefill
 from ppo_cli.models.sampling import SamplingParams
@@ -38,7 +39,7 @@ def stream_tokens(
     prefilled = prefill(model, [prompt], params.pad_id, params.max_new_tokens, None)
     position = torch.tensor([[len(prompt)]], device=model.device)
     decoder = DynamicDecoder(model, prefilled.cache, prefilled.mask, position)
-    draws = torch.from_numpy(np.asarray(uniforms)).to(model.device)
+    draws = moved(torch.from_numpy(np.asarray(uniforms)), model.device)
     hidden = prefilled.hidden
     for step in range(params.max_new_tokens):
         drawn, _ = draw_tokens(head, hidden, draws[step : step + 1], params.temperature)

@@ -6,9 +6,7 @@ Not here: the estimate that loads no model (`planned_cost`).
 from __future__ import annotations
 
 import re
-import resource
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,6 +19,7 @@ from ppo_cli.preflight.start_samples import StartModelSamples
 from ppo_cli.prompts.stratify import stratified_subset
 from ppo_cli.records.checks import Check
 from ppo_cli.records.events import EventHandler, Phase
+from ppo_cli.records.process_limits import machine_memory_bytes, peak_memory_bytes
 from ppo_cli.records.results import Cost
 
 if TYPE_CHECKING:
@@ -197,8 +196,7 @@ def _peak_memory(start: StartModel) -> float:
     if PROC_SELF.is_dir():
         (peak,) = re.findall(r"(?m)^VmHWM:\s+(\d+) kB$", (PROC_SELF / "status").read_text(encoding="utf-8"))
         return float(peak) * 1024
-    unit = 1 if sys.platform == "darwin" else 1024
-    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+    return peak_memory_bytes()
 
 
 def _reset_peak_memory() -> None:
@@ -216,6 +214,4 @@ def _memory_of(device: str) -> float:
         import torch
 
         return float(torch.cuda.get_device_properties(0).total_memory)
-    import os
-
-    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    return machine_memory_bytes()

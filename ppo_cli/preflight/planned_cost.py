@@ -16,7 +16,7 @@ def estimate_cost(inputs: ExperimentInputs) -> Cost:
     Raises:
         ConfigError: this machine does not have the device that the config asks for.
     """
-    from ppo_cli.models.loading import choose_device, choose_dtype
+    from ppo_cli.models.device import choose_device, choose_dtype
 
     experiment = inputs.experiment
     device = choose_device(experiment.device)

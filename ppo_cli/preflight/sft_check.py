@@ -147,14 +147,15 @@ def check_model(
     """
     from ppo_cli.engine.checkpoints import origin_of
     from ppo_cli.models import loading, model_source
+    from ppo_cli.models.device import choose_device, choose_dtype
 
     source = model_source.resolve(start_checkpoint(start, runs_dir), on_event=on_event)
     origin_of(source.folder)  # checks the files of a checkpoint
     tokenizer = loading.load_tokenizer(source.folder)
     questions = _questions()
     prompts = TokenizedPrompts(questions, [tokenizer.render(prompt.chat) for prompt in questions])
-    device = loading.choose_device("auto")
-    model = loading.load_model(source.folder, tokenizer, device, loading.choose_dtype("auto", device))
+    device = choose_device("auto")
+    model = loading.load_model(source.folder, tokenizer, device, choose_dtype("auto", device))
     samples = sample_start_model(lambda: nullcontext(model), tokenizer, prompts, MODEL_SETTINGS, on_event)
     longest = max(map(len, prompts.token_ids))
     checks = [

@@ -1,8 +1,8 @@
-"""Limits of time and memory for foreign programs in this process: a user's pattern, a model's chat template.
+"""Limits of time for foreign programs in this process: a user's pattern, a model's chat template.
 
 An operation that Python does not interrupt, such as one power of two integers, ends neither by time nor by Ctrl-C.
 
-Not here: the time limit of a service (`rewards.http_exchange`).
+Not here: limits of memory (`process_limits`), the time limit of a service (`rewards.http_exchange`).
 """
 
 from __future__ import annotations
@@ -13,14 +13,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 
-MEMORY_LOCK = threading.Lock()
-"""Held while the process has less memory than before, so that two threads restore the limit in order."""
 REPEAT_SECONDS = 0.25
-ADDRESSES_IN_USE = Path("/proc/self/statm")
-"""Where Linux states, first, how many pages of addresses a process has."""
 
 
 class _OverTimeError(TimeoutError):
@@ -43,32 +38,6 @@ def time_limit(seconds: float, message: str) -> Iterator[None]:
     in_main_thread = threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGVTALRM")
     with _signal_after(seconds, message) if in_main_thread else _exception_after(seconds, message):
         yield
-
-
-@contextmanager
-def memory_limit(extra_bytes: int) -> Iterator[None]:
-    """Lets the process take only so much more memory inside the block; on Linux only, elsewhere there is no limit.
-
-    Args:
-        extra_bytes: beyond what it has now.
-
-    Raises:
-        MemoryError: the block asks for more.
-    """
-    if not ADDRESSES_IN_USE.is_file():
-        yield
-        return
-    import resource
-
-    with MEMORY_LOCK:
-        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-        wanted = int(ADDRESSES_IN_USE.read_text().split()[0]) * resource.getpagesize() + extra_bytes
-        allowed = [limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY]
-        resource.setrlimit(resource.RLIMIT_AS, (min([wanted, *allowed]), hard))
-        try:
-            yield
-        finally:
-            resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 @contextmanager

@@ -23,13 +23,14 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from ppo_cli.errors import ConfigError, ModelError
 from ppo_cli.experiment.term_types import Classifier, Preference
 from ppo_cli.models.control_tokens import encode_chat, found_control_tokens
+from ppo_cli.models.device import choose_device
 from ppo_cli.models.folder_checks import (
     raise_known_reason,
     require_finite_weights,
     require_matching_weights,
     require_plain_weights,
 )
-from ppo_cli.models.loading import choose_device, quiet_transformers
+from ppo_cli.models.loading import quiet_transformers
 from ppo_cli.records.answers import Answer, ChatMessage, Prompt, transcript
 from ppo_cli.rewards.scorer import BaselineAnswers, RewardContext, Scorer
 
@@ -148,7 +149,7 @@ def _load(path: str, folder: Path, device: torch.device) -> tuple[Any, Any]:
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=True,
-            dtype=torch.float32 if device.type == "cpu" else "auto",
+            dtype="auto" if device.type == "cuda" else torch.float32,
             output_loading_info=True,
         )
     if report["missing_keys"] and all(HEAD.match(name) for name in report["missing_keys"]):

@@ -131,7 +131,8 @@ def _local(path: str, term: Judge, context: RewardContext) -> Callable[[Sequence
 
     from ppo_cli.models.answer_logprobs import answer_logprobs
     from ppo_cli.models.control_tokens import encode_answer
-    from ppo_cli.models.loading import choose_device, choose_dtype, load_model, load_tokenizer
+    from ppo_cli.models.device import choose_device, choose_dtype
+    from ppo_cli.models.loading import load_model, load_tokenizer
 
     if context.fetch_model is None:
         raise ConfigError(f"{path}: this command loads no judge.", "Use the command `train`, `sft-check` or `reward`.")

@@ -16,7 +16,6 @@ import gc
 import locale
 import os
 import random
-import resource
 import signal
 import socket
 import sys
@@ -25,6 +24,9 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from ppo_cli.records.process_limits import open_file_limits, set_open_file_limits
+from ppo_cli.records.signals import existing_signals
 
 State = dict[str, Any]
 """Values of process-wide settings, by a name of each."""
@@ -160,17 +162,14 @@ def _settings() -> dict[str, tuple[Callable[[], Any], Callable[[Any], object]]]:
         "recursion": (sys.getrecursionlimit, sys.setrecursionlimit),
         "locale": (lambda: locale.setlocale(locale.LC_ALL), lambda name: locale.setlocale(locale.LC_ALL, name)),
         "umask": (_umask, os.umask),
-        "open files": (
-            lambda: resource.getrlimit(resource.RLIMIT_NOFILE),
-            lambda limits: resource.setrlimit(resource.RLIMIT_NOFILE, limits),
-        ),
+        "open files": (open_file_limits, set_open_file_limits),
         "garbage collection": (gc.isenabled, lambda enabled: gc.enable() if enabled else gc.disable()),
         "decimal": (lambda: decimal.getcontext().copy(), decimal.setcontext),
         "socket timeout": (socket.getdefaulttimeout, socket.setdefaulttimeout),
         "error hook": (lambda: sys.excepthook, lambda hook: setattr(sys, "excepthook", hook)),
     }
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])):
+        for number in existing_signals("SIGINT", "SIGTERM", "SIGHUP"):
             if signal.getsignal(number) is not None:  # None: not set from Python, so it could not be set again
                 settings[f"signal {number}"] = (_reader(number), _writer(number))
     if (numpy := sys.modules.get("numpy")) is not None and hasattr(numpy, "random"):

@@ -225,9 +225,10 @@ def _loaded_once(folder: Path, tokenizer: ChatTokenizer, experiment: Experiment)
     def loaded() -> Any:  # noqa: ANN401 - a transformers causal language model
         from ppo_cli.models import loading
         from ppo_cli.models.attention import with_attention
+        from ppo_cli.models.device import choose_device, choose_dtype
 
-        device = loading.choose_device(experiment.device)
-        dtype = loading.choose_dtype(experiment.model.dtype, device)
+        device = choose_device(experiment.device)
+        dtype = choose_dtype(experiment.model.dtype, device)
         trusted = experiment.model.trust_remote_code
         model = loading.load_model(folder, tokenizer, device, dtype, trust_remote_code=trusted)
         return with_attention(model, experiment.model.attn_implementation, device)

@@ -51,7 +51,7 @@ def _context(experiment: Experiment) -> RewardContext:
 
     def train_reward_model(path: str, term: Preference, on_event: EventHandler) -> Path:
         from ppo_cli.engine import reward_model
-        from ppo_cli.models.loading import choose_device
+        from ppo_cli.models.device import choose_device
 
         base = term.base
         folder = _fetched(f"{path}.base", base, None, on_event) if base else _fetched_start(experiment, on_event)

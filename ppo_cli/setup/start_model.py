@@ -17,6 +17,7 @@ from ppo_cli.errors import ModelError, UsageError
 from ppo_cli.experiment.freeze import attention_of
 from ppo_cli.models import loading, model_source
 from ppo_cli.models.attention import with_attention
+from ppo_cli.models.device import MPS_NOTICE, choose_device, choose_dtype
 from ppo_cli.models.folder_checks import require_embeddings
 from ppo_cli.models.loading import ChatTokenizer
 from ppo_cli.models.open_model import OpenModel
@@ -61,8 +62,10 @@ def load_start_model(resolved: ResolvedExperiment, on_event: EventHandler) -> St
         ModelError: the weights cannot be read.
     """
     experiment = resolved.experiment
-    device = loading.choose_device(experiment.device)
-    dtype = loading.choose_dtype(experiment.model.dtype, device)
+    device = choose_device(experiment.device)
+    dtype = choose_dtype(experiment.model.dtype, device)
+    if device.type == "mps":
+        on_event(Notice(text=MPS_NOTICE, level="warning"))
     trusted = experiment.model.trust_remote_code
 
     def load(folder: Path) -> Any:  # noqa: ANN401

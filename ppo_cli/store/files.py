@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -144,7 +145,7 @@ def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 def append_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Appends JSON Lines in one write and flushes them to the disk."""
-    with disk_errors(path), path.open("a", encoding="utf-8") as file:
+    with disk_errors(path), path.open("a", encoding="utf-8", newline="\n") as file:
         file.write(_as_lines(rows))
         file.flush()
         os.fsync(file.fileno())
@@ -200,7 +201,9 @@ def _read(path: Path) -> bytes:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flushes this folder to the disk, so that a rename in it survives a power cut."""
+    """Flushes this folder to the disk, so that a rename in it survives a power cut; Windows cannot be asked to."""
+    if sys.platform == "win32":
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

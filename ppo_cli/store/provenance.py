@@ -12,11 +12,11 @@ import platform
 import re
 import shutil
 import subprocess
-import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from ppo_cli.records.process_limits import machine_memory_bytes
 from ppo_cli.records.secrets import masked_arguments
 
 FIRST_PACKAGES = ("ppo-cli", "torch", "transformers", "trl", "accelerate", "peft", "tokenizers", "datasets", "numpy")
@@ -38,7 +38,7 @@ def provenance(argv: list[str]) -> dict[str, Any]:
             "architecture": platform.machine(),
             "processor": processor(),
             "cores": os.cpu_count(),
-            "memory_gb": _memory_gb(),
+            "memory_gb": round(machine_memory_bytes() / 2**30, 1),
         },
     }
 
@@ -70,9 +70,3 @@ def processor() -> str:
         if match:
             return match.group(1).strip()
     return platform.processor() or "unknown"
-
-
-def _memory_gb() -> float | None:
-    if sys.platform == "win32" or "SC_PHYS_PAGES" not in os.sysconf_names:
-        return None
-    return round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1)

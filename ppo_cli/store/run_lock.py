@@ -3,13 +3,14 @@
 A process id alone would not do: ids are given out again, and those of another machine cannot be checked. On a file
 system without locks nothing is written, since two processes could write the same files.
 
-Not here: what a run's status is (`runs`).
+Not here: whether another process has one (`file_locks`), what a run's status is (`runs`).
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -33,7 +34,7 @@ class RunLock:
             OSError: the file cannot be made.
         """
         self._path = path
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o644))
         self._lock = FileLock(path, thread_local=False, fallback_to_soft=False)
         try:
             self._lock.acquire(timeout=-1 if wait else 0)
@@ -51,26 +52,10 @@ class RunLock:
 
     def remove(self) -> None:
         """Removes the file and gives the lock back; another process that waits for it makes the file anew."""
+        if sys.platform == "win32":  # which removes no file that is open, and whose lock removes its own
+            self.release()
+            with suppress(PermissionError):  # another process has it by now
+                self._path.unlink(missing_ok=True)
+            return
         self._path.unlink(missing_ok=True)
         self.release()
-
-
-def is_held(path: Path) -> bool:
-    """Whether a process, this one included, holds the lock.
-
-    Asks for a shared lock on the same file: `filelock` takes exclusive ones only, for which a reader needs the right
-    to write, and with which two readers would take each other for a process at work.
-    """
-    try:
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    finally:
-        os.close(file)
-    return False

@@ -23,6 +23,7 @@ from ppo_cli.experiment.schema import Experiment
 from ppo_cli.records.program import command
 from ppo_cli.records.training import Episode, RunState, Status, UpdateMetrics
 from ppo_cli.store.answer_rows import episode_to_row
+from ppo_cli.store.file_locks import is_locked
 from ppo_cli.store.files import (
     append_lines,
     read_json,
@@ -34,7 +35,7 @@ from ppo_cli.store.files import (
 )
 from ppo_cli.store.layout import RunLayout, own_paths
 from ppo_cli.store.record_types import record_of
-from ppo_cli.store.run_lock import RunLock, is_held
+from ppo_cli.store.run_lock import RunLock
 
 RUN_FORMAT = 2
 """Version of the file names and fields in a run folder; run.json states it, and folders of another are not read."""
@@ -117,7 +118,7 @@ class Run:
             IntegrityError: run.json is damaged.
         """
         state = replace(record_of(RunState, self._state_row(), self.layout.state), id=self.name)
-        gone = state.status == "running" and not is_held(self.layout.run_lock)
+        gone = state.status == "running" and not is_locked(self.layout.run_lock)
         return replace(state, status="interrupted", reason="its process is gone") if gone else state
 
     def experiment(self) -> Experiment:

@@ -8,7 +8,6 @@ Not here: collecting votes (`chat`), the win rate (`stats.win_rate`).
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from typing import Any, get_args
 
 from ppo_cli.errors import IntegrityError
 from ppo_cli.records.chat import Choice, Vote, VotedModel
+from ppo_cli.store.file_locks import lock_until_closed
 from ppo_cli.store.files import disk_errors, read_lines, require_no_link
 
 TEXT_FIELDS = ("time", "voter", "answer_before", "answer_after")
@@ -34,7 +34,7 @@ def add_vote(path: Path, vote: Vote) -> None:
     require_no_link(path)
     line = (json.dumps(asdict(vote), ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8", "backslashreplace")
     with disk_errors(path), path.open("a+b", buffering=0) as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # released when the file is closed
+        lock_until_closed(file.fileno())
         whole = _whole_length(file.fileno())
         os.ftruncate(file.fileno(), whole)
         try:

@@ -15,12 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ppo_cli.records.events import EventHandler, Notice
+from ppo_cli.records.signals import STOP_SIGNALS
 
-SIGNALS = [
-    signal.SIGINT,
-    signal.SIGTERM,
-    *(getattr(signal, name) for name in ("SIGHUP", "SIGUSR1") if hasattr(signal, name)),
-]
+SIGNALS = STOP_SIGNALS
 """The signals that stop a training; a second SIGINT, which a person sends, stops it at once."""
 
 

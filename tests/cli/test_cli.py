@@ -30,6 +30,7 @@ COMMANDS = (
     "verify-engine",
     "chat",
     "export",
+    "doctor",
 )
 ESCAPE = "\x1b"
 COLOUR = re.compile(r"\x1b\[[\d;]*3\d")

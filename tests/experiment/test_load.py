@@ -96,7 +96,7 @@ def test_paths_in_the_file_start_at_the_file_and_in_overrides_here(write, tmp_pa
         ("joint_treatment=[kl.coef]", r"joint_treatment: kl.coef alone counts as one treatment anyway"),
         ("joint_treatment=null", r"joint_treatment: must be a list, as \[a, b\], got null"),
         ("tracking=[tensorbord]", r"tracking: no tracker 'tensorbord'; did you mean tensorboard\?"),
-        ("tracking=[zzz]", r"tracking: no tracker 'zzz'; there are tensorboard, wandb, trackio, mlflow\."),
+        ("tracking=[zzz]", r"tracking: no tracker 'zzz'; there are tensorboard, wandb, trackio, mlflow, swanlab\."),
         ("tracking=[wandb,wandb]", r"tracking: wandb is named twice"),
         ("tracking=wandb", r"tracking: must be a list"),
         ("tracking=[[wandb]]", r"tracking\[0\]: must be a text, got \['wandb'\]"),

@@ -9,7 +9,8 @@ import torch
 from ppo_cli.errors import ConfigError, ModelError
 from ppo_cli.models import model_source
 from ppo_cli.models.cost_estimate import ModelShape, PlannedWork, cost_of_work
-from ppo_cli.models.loading import choose_device, choose_dtype, load_model, load_tokenizer
+from ppo_cli.models.device import choose_device, choose_dtype
+from ppo_cli.models.loading import load_model, load_tokenizer
 from ppo_cli.models.model_digests import model_digests
 
 

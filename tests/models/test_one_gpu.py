@@ -7,7 +7,7 @@ import torch
 
 from ppo_cli.errors import ConfigError
 from ppo_cli.models.determinism import CUBLAS_WORKSPACE
-from ppo_cli.models.loading import choose_device
+from ppo_cli.models.device import choose_device
 from ppo_cli.models.one_gpu import ONE_GPU, require_one_gpu, use_one_gpu
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ppo_cli.models import loading
+from ppo_cli.models.device import choose_dtype
 from ppo_cli.models.prompt_fit import PromptFitJudge, _fit, _is_copied, other_prompts
 from ppo_cli.records.answers import Prompt
 
@@ -53,7 +54,7 @@ def test_other_prompts_are_drawn_by_seed_from_those_to_answer():
 @pytest.fixture
 def judge(builtin_model):
     tokenizer, device = loading.load_tokenizer(builtin_model), torch.device("cpu")
-    model = loading.load_model(builtin_model, tokenizer, device, loading.choose_dtype("auto", device))
+    model = loading.load_model(builtin_model, tokenizer, device, choose_dtype("auto", device))
     prompts = [Prompt(id=name, text=text) for name, (text, _) in QUESTIONS.items()]
     return PromptFitJudge(lambda: nullcontext(model), tokenizer, prompts)
 

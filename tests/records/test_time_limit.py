@@ -5,7 +5,8 @@ import threading
 
 import pytest
 
-from ppo_cli.records.time_limit import memory_limit, time_limit
+from ppo_cli.records.process_limits import memory_limit
+from ppo_cli.records.time_limit import time_limit
 
 
 def count_for_ever():

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from ppo_cli.experiment.load import load_experiment
-from ppo_cli.models.loading import choose_dtype, load_model, load_tokenizer
+from ppo_cli.models.device import choose_dtype
+from ppo_cli.models.loading import load_model, load_tokenizer
 from ppo_cli.prompts.prompt_files import read_prompts
 from ppo_cli.records.answers import Answer, PromptAnswers
 from ppo_cli.rewards.audit.exploits import exploit_check, try_exploits

@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from ppo_cli.errors import PpoError, UsageError
-from ppo_cli.store.run_lock import RunLock, is_held
+from ppo_cli.store.file_locks import is_locked
+from ppo_cli.store.run_lock import RunLock
 from ppo_cli.store.runs import (
     find_run,
 )
@@ -51,15 +52,15 @@ def test_two_readers_do_not_take_each_other_for_the_runs_process(claim):
     run = claim()
     run.close("interrupted", exit_code=130)
     with run.layout.run_lock.open() as first_reader:
-        fcntl.flock(first_reader, fcntl.LOCK_SH)  # as `is_held` does for a moment
-        assert not is_held(run.layout.run_lock)
+        fcntl.flock(first_reader, fcntl.LOCK_SH)  # as `is_locked` does for a moment
+        assert not is_locked(run.layout.run_lock)
 
 
 def test_a_reader_without_the_right_to_write_sees_that_a_run_is_running(claim):
     run = claim()
     run.layout.run_lock.chmod(0o444)
     run.layout.root.chmod(0o555)
-    assert is_held(run.layout.run_lock)
+    assert is_locked(run.layout.run_lock)
     assert run.state().status == "running"
     run.layout.root.chmod(0o755)
 

@@ -230,7 +230,7 @@ def test_no_secret_of_the_environment_gets_into_a_run(tiny_config, monkeypatch):
     assert not [path for path in files if secret.encode() in path.read_bytes()]
 
 
-@pytest.mark.parametrize("name", ["wandb", "trackio", "mlflow"])
+@pytest.mark.parametrize("name", ["wandb", "trackio", "mlflow", "swanlab"])
 def test_every_tracker_is_told_to_keep_its_files_below_the_run(name, tmp_path):
     told_to = tracking.tracker_environment(name, tmp_path / "tracking", "tiny", "abc")
     places = [value for value in told_to.values() if "/" in value]
