@@ -131,6 +131,23 @@ class InterruptedRunError(PpoError):
     exit_code = 130
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of a library says that the memory of the GPU or of the machine is full."""
+    if isinstance(error, MemoryError) or _is_of_torch(error):
+        return True
+    return isinstance(error, RuntimeError | OSError) and any(part in str(error).lower() for part in _NO_MEMORY_WORDS)
+
+
+def whose_memory(error: BaseException) -> str:
+    """GPU or machine, for a sentence about a full memory."""
+    return "GPU" if "cuda" in str(error).lower() or _is_of_torch(error) else "machine"
+
+
+def _is_of_torch(error: BaseException) -> bool:
+    """Whether it is torch's own error of a full GPU, which is known by its name, without importing torch."""
+    return "OutOfMemoryError" in {cls.__name__ for cls in type(error).__mro__}
+
+
 _NO_MEMORY_WORDS = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
 _NEXT_STEP_BY_ERRNO = {
     errno.ENOSPC: "Free some space, then run the command again.",
@@ -147,15 +164,11 @@ def as_ppo_error(error: BaseException) -> PpoError | None:
     """
     if isinstance(error, PpoError):
         return error
-    words = str(error).lower()
-    names = {cls.__name__ for cls in type(error).__mro__}  # torch's own error is known by its name, without its import
-    no_memory = isinstance(error, MemoryError) or "OutOfMemoryError" in names
-    if no_memory or (isinstance(error, RuntimeError | OSError) and any(part in words for part in _NO_MEMORY_WORDS)):
-        whose = "GPU" if "cuda" in words or "OutOfMemoryError" in names else "machine"
+    if is_out_of_memory(error):
         return MemoryFullError(
-            f"The memory of the {whose} is full.",
-            "Take shorter answers (max_new_tokens), more ppo.minibatches or a smaller model, or end other programs "
-            "that use it; then run the command again.",
+            f"The memory of the {whose_memory(error)} is full.",
+            "Lower rollout.max_new_tokens or evaluation.max_new_tokens, hold the model in model.load_in=4bit or take a "
+            "smaller one, or end other programs that use the memory; then run the command again.",
         )
     if isinstance(error, OSError) and error.errno is not None:
         what = f"{error.filename} cannot be used" if error.filename else "The operating system refused a step"

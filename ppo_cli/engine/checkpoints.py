@@ -37,7 +37,6 @@ LEFTOVER = re.compile(r"\.step-\d{6}\.(partial|removed)")
 """Names of folders that a killed process leaves."""
 DAMAGED_SUFFIX = ".damaged"
 """Appended to the name of a checkpoint whose files were changed."""
-ADAM_MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
 def save_checkpoint(trainer: PolicyTrainer, layout: RunLayout, start: Path, lock: str | None = None) -> Path:
@@ -216,13 +215,14 @@ def load_checkpoint(trainer: PolicyTrainer, folder: Path) -> None:
     with torch.no_grad():
         for index, master in enumerate(masters):
             master.copy_(tensors[f"master.{index}"])
-            if f"exp_avg.{index}" in tensors:
-                trainer.adamw.state[master] = {name: tensors[f"{name}.{index}"].clone() for name in ADAM_MOMENTS}
-                trainer.adamw.state[master]["step"] = trainer.adamw.state[master]["step"].cpu()
+            moments = {key.removesuffix(f".{index}"): tensors[key] for key in tensors if key.endswith(f".{index}")}
+            if moments.pop("master") is not None and moments:
+                trainer.adamw.restore_moments(master, moments)
         trainer.adamw.round_into_weights()
     trainer.kl_coef = state["kl_coef"]
     trainer.term_scales = state.get("term_scales", {})
     trainer.updates_done = state["update"]
+    trainer.passes.size.resume_at(state.get("tokens_per_pass"))
     trainer.lr_scheduler.load_state_dict({**trainer.lr_scheduler.state_dict(), **state["schedule"]})
     for group, rate in zip(trainer.adamw.param_groups, state["schedule"]["_last_lr"], strict=True):
         group["lr"] = rate
@@ -268,8 +268,7 @@ def _write_state(trainer: PolicyTrainer, folder: Path) -> None:
     tensors: dict[str, torch.Tensor] = {}
     for index, master in enumerate(trainer.adamw.masters()):
         tensors[f"master.{index}"] = master.detach().contiguous()
-        for name, value in trainer.adamw.state.get(master, {}).items():
-            tensors[f"{name}.{index}"] = torch.as_tensor(value).contiguous()
+        tensors |= {f"{name}.{index}": value for name, value in trainer.adamw.moments(master).items()}
     save_file(tensors, folder / "training.safetensors")
     schedule = trainer.lr_scheduler.state_dict()
     write_json(
@@ -277,6 +276,7 @@ def _write_state(trainer: PolicyTrainer, folder: Path) -> None:
         {
             "update": trainer.updates_done,
             "kl_coef": trainer.kl_coef,
+            "tokens_per_pass": trainer.passes.size.tokens,
             **({"term_scales": trainer.term_scales} if trainer.term_scales else {}),
             "schedule": {name: schedule[name] for name in ("last_epoch", "_step_count", "_last_lr")},
             "masters": [list(master.shape) for master in trainer.adamw.masters()],

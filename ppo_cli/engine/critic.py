@@ -19,6 +19,7 @@ import torch
 from peft.tuners.lora import LoraLayer
 from torch import nn
 
+from ppo_cli.engine.gradient_checkpointing import checkpointed
 from ppo_cli.engine.policy import Policy
 
 HIDDEN_WIDTH = 256
@@ -65,7 +66,8 @@ class CriticModule(nn.Module):
             ids: [rows, length] token ids.
         """
         policy, layers = self.backbone.policy_and_layers
-        return policy.decoder.run_upper(activations, ids, list(layers or ()))
+        own = list(layers or ())
+        return policy.decoder.run_upper(activations, ids, checkpointed(own) if policy.gradient_checkpointing else own)
 
     def score(self, hidden: torch.Tensor) -> torch.Tensor:
         """[rows, length, width] to [rows, length, 1]."""

@@ -7,19 +7,21 @@ Not here: the layers (`split_decoder`), log-probabilities from hidden states (`l
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 
 from ppo_cli.engine.critic import CriticModule
 from ppo_cli.engine.logprobs import token_logprobs, token_logprobs_and_entropy
+from ppo_cli.engine.pass_size import PassSize
 from ppo_cli.engine.policy import Policy
 from ppo_cli.engine.rollouts import Rollouts, micro_batches
 from ppo_cli.records.events import EventHandler, Phase, Progress
 
-MAX_TOKENS_PER_PASS = {"cpu": 2048, "cuda": 16384, "mps": 2048}
-"""Padded tokens in one pass through the trained layers, by device."""
+T = TypeVar("T")
+
 MAX_ROWS_PER_PASS = 32
 """Episodes in one pass through the frozen layers, where their output was not recorded while sampling."""
 
@@ -51,6 +53,8 @@ class ForwardPasses:
     """Of the rollouts; divides the logits in training too."""
     on_event: EventHandler
     """Called with the progress of `before_update`."""
+    size: PassSize
+    """Of a pass through the trained layers."""
 
     def lower_activations(self, rollouts: Rollouts) -> torch.Tensor:
         """[n, length, width] below the split: those recorded while sampling, or else computed now."""
@@ -65,6 +69,9 @@ class ForwardPasses:
             rollouts: n episodes.
             activations: [n, length, width] below the split.
         """
+        return self.fitting(lambda: self._before_update(rollouts, activations), range(len(rollouts.ids)), rollouts)
+
+    def _before_update(self, rollouts: Rollouts, activations: torch.Tensor) -> ForwardOutputs:
         count, steps = rollouts.targets.shape
         logprobs, ref_logprobs, entropies, values = (
             torch.zeros((count, steps), device=rollouts.ids.device) for _ in range(4)
@@ -116,8 +123,12 @@ class ForwardPasses:
 
     def micro_batches(self, rows: Sequence[int], rollouts: Rollouts) -> Iterator[tuple[list[int], int]]:
         """Groups of `rows` that fit into one pass, each with the tokens of its longest episode."""
-        lengths = (rollouts.prompt_lengths + rollouts.lengths).tolist()
-        return micro_batches(rows, lengths, MAX_TOKENS_PER_PASS[rollouts.ids.device.type])
+        return micro_batches(rows, _lengths(rollouts), self.size.tokens)
+
+    def fitting(self, work: Callable[[], T], rows: Sequence[int], rollouts: Rollouts) -> T:
+        """Does `work`, which passes micro-batches of these rows, with passes that fit into memory (`PassSize.fit`)."""
+        lengths = _lengths(rollouts)
+        return self.size.fit(work, max((lengths[row] for row in rows), default=0))
 
     def _value_predictions(
         self, features: torch.Tensor, lower: torch.Tensor, ids: torch.Tensor, positions: torch.Tensor
@@ -126,6 +137,12 @@ class ForwardPasses:
         if self.critic.layers is None:
             return self.critic.head(features)
         return self.critic.head(_take_positions(self.critic.own_hidden(lower, ids), positions))
+
+
+def _lengths(rollouts: Rollouts) -> list[int]:
+    """Tokens of each episode, prompt and answer."""
+    lengths: list[int] = (rollouts.prompt_lengths + rollouts.lengths).tolist()
+    return lengths
 
 
 def _take_positions(hidden: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:

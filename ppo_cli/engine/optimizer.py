@@ -1,9 +1,10 @@
-"""AdamW that steps in float32, whatever the dtype of the weights.
+"""Optimizers that step in float32, whatever the dtype of the weights: AdamW, and what other kinds share with it.
 
 A bfloat16 weight loses small steps: the next number above 1.0 is 1.008. So each trained weight has a float32
 master that takes the step, and is then rounded into the weight. Float32 weights are their own masters.
 
-Not here: the learning-rate schedule (`trainer`), clipping (`policy_update`).
+Not here: AdamW with moments in 8 bits (`eight_bit_adamw`), the learning-rate schedule (`trainer`), clipping
+(`policy_update`).
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import torch
 from torch import nn
 
 
-class MasterWeightAdamW(torch.optim.AdamW):
-    """AdamW over float32 masters, with gradients accumulated in float32 over micro-batches.
+class MasterWeights(torch.optim.Optimizer):
+    """Mixed into an optimizer: it steps on float32 masters, and gradients gather in float32 over micro-batches.
 
     Call `collect_gradients` after each backward pass, and `step` once per minibatch.
     """
@@ -26,7 +27,7 @@ class MasterWeightAdamW(torch.optim.AdamW):
 
         Args:
             groups: {"params": [...], "lr": ...} as for any optimizer.
-            settings: passed to AdamW.
+            settings: passed to the optimizer.
         """
         self.weights_and_masters: list[tuple[nn.Parameter, nn.Parameter]] = []
         master_groups = []
@@ -49,6 +50,11 @@ class MasterWeightAdamW(torch.optim.AdamW):
             gradient = weight.grad.float()
             master.grad = gradient if master.grad is None else master.grad.add_(gradient)
             weight.grad = None
+
+    def discard_gradients(self) -> None:
+        """Drops what was gathered since the last step, and what a failed backward pass left on the weights."""
+        for weight, master in self.weights_and_masters:
+            weight.grad = master.grad = None
 
     def gradients(self) -> list[torch.Tensor]:
         """The masters' gradients in the order of the groups, zeros where nothing was collected."""
@@ -74,3 +80,22 @@ class MasterWeightAdamW(torch.optim.AdamW):
         for weight, master in self.weights_and_masters:
             if weight is not master:
                 weight.copy_(master)
+
+    def moments(self, master: nn.Parameter) -> dict[str, torch.Tensor]:
+        """What the optimizer keeps of a master, by name, for a checkpoint; nothing before its first step."""
+        raise NotImplementedError
+
+    def restore_moments(self, master: nn.Parameter, moments: Mapping[str, torch.Tensor]) -> None:
+        """Puts back what `moments` gave."""
+        raise NotImplementedError
+
+
+class MasterWeightAdamW(MasterWeights, torch.optim.AdamW):
+    """torch's AdamW over float32 masters."""
+
+    def moments(self, master: nn.Parameter) -> dict[str, torch.Tensor]:
+        return {name: torch.as_tensor(value).contiguous() for name, value in self.state.get(master, {}).items()}
+
+    def restore_moments(self, master: nn.Parameter, moments: Mapping[str, torch.Tensor]) -> None:
+        self.state[master] = {name: value.clone() for name, value in moments.items()}
+        self.state[master]["step"] = self.state[master]["step"].cpu()

@@ -20,12 +20,14 @@ from peft import PeftModel, get_peft_model
 from peft.tuners.lora import LoraLayer
 from torch import nn
 
+from ppo_cli.engine.gradient_checkpointing import checkpointed
 from ppo_cli.engine.lora import lora_config
 from ppo_cli.engine.split_decoder import SplitDecoder
 from ppo_cli.errors import CheckFailedError
 from ppo_cli.experiment.schema import TrainedPart
 from ppo_cli.models.lm_head import LMHead
 from ppo_cli.models.loading import export_support_files
+from ppo_cli.models.quantised import ROUNDS_LIKE, is_quantised, save_plain, scales
 
 
 class Policy:
@@ -44,6 +46,7 @@ class Policy:
             CheckFailedError: the reference would share a trained weight.
         """
         self.model = model
+        self.gradient_checkpointing = trained.gradient_checkpointing
         self.decoder = SplitDecoder(model, trained.top_layers)
         self.head = LMHead(model)
         model.requires_grad_(False)
@@ -64,6 +67,12 @@ class Policy:
         """False if the family's layers cannot be split, so that every pass runs all of them."""
         require_separate_reference(self.parameters, self._reference_tensors())
 
+    @property
+    def rounds_like(self) -> torch.dtype:
+        """The dtype whose rounding its log-probabilities have."""
+        dtype: torch.dtype = ROUNDS_LIKE if is_quantised(self.model) else self.model.dtype
+        return dtype
+
     def policy_hidden(self, activations: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         """Final hidden states of the policy, with gradient: [rows, length, width].
 
@@ -71,7 +80,8 @@ class Policy:
             activations: [rows, length, width] below the split.
             ids: [rows, length] token ids.
         """
-        return self.decoder.run_upper(activations, ids)
+        layers = self.decoder.upper_layers
+        return self.decoder.run_upper(activations, ids, checkpointed(layers) if self.gradient_checkpointing else None)
 
     @torch.no_grad()
     def reference_hidden(self, activations: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
@@ -85,9 +95,10 @@ class Policy:
     def merged_model(self) -> Iterator[Any]:
         """The policy as a plain model, adapters merged into the weights inside the block: for sampling and for saving.
 
-        The original tensors are put back afterwards, so merging into bfloat16 never rounds them.
+        The original tensors are put back afterwards, so merging into bfloat16 never rounds them. Nothing is merged into
+        quantised weights: the adapters then run beside them.
         """
-        if not isinstance(self.trainable, PeftModel):
+        if not isinstance(self.trainable, PeftModel) or is_quantised(self.model):
             yield self.model
             return
         originals = {}
@@ -127,6 +138,10 @@ class Policy:
             folder: an empty folder.
             start: folder of the start model; its tokenizer and generation config are copied.
         """
+        if is_quantised(self.model):
+            save_plain(self.model, folder)
+            export_support_files(start, folder)
+            return
         with self.merged_model() as model:
             weights = {
                 name.replace(".base_layer.", "."): tensor
@@ -156,6 +171,8 @@ class Policy:
         frozen: dict[str, torch.Tensor] = {
             name: value for name, value in self.model.named_parameters() if id(value) not in trained
         }
+        if is_quantised(self.model):
+            frozen |= scales(self.model)
         for index, layer in enumerate(self._reference_layers or []):
             frozen |= {f"reference.{index}.{name}": value for name, value in layer.named_parameters()}
         return frozen

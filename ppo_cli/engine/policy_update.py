@@ -17,7 +17,7 @@ from ppo_cli.engine import ppo_math
 from ppo_cli.engine.distributed import ProcessGroup
 from ppo_cli.engine.experience import AFTER_NON_FINITE, Experience
 from ppo_cli.engine.forward_passes import ForwardPasses
-from ppo_cli.engine.optimizer import MasterWeightAdamW
+from ppo_cli.engine.optimizer import MasterWeights
 from ppo_cli.engine.rollouts import Rollouts, answer_masks
 from ppo_cli.errors import PpoError
 from ppo_cli.experiment.schema import Experiment
@@ -47,9 +47,9 @@ class PolicyUpdater:
     on_event: EventHandler
 
     @property
-    def adamw(self) -> MasterWeightAdamW:
+    def adamw(self) -> MasterWeights:
         """The optimizer itself: one group of the policy's weights, one of the critic's."""
-        adamw: MasterWeightAdamW = self.optimizer.optimizer
+        adamw: MasterWeights = self.optimizer.optimizer
         return adamw
 
     def run(self, update: int, rollouts: Rollouts, experience: Experience) -> dict[str, float]:
@@ -108,8 +108,44 @@ class PolicyUpdater:
         # Every process divides by the counts of the whole minibatch, so that sums over processes are means.
         tokens, steps = (mask.sum() for mask in answer_masks(experience.lengths[rows], rollouts.targets.shape[1]))
         own_rows = [row // group.world_size for row in rows if row % group.world_size == group.rank]
+        # 1. to 4.: gradients of the losses, in passes that fit into memory.
+        sums = self.passes.fitting(
+            lambda: self._accumulate(own_rows, rollouts, experience, (tokens, steps), critic_alone), own_rows, rollouts
+        )
+        # 5. Gradients of all processes, then one step.
+        group.all_reduce_(self.adamw.gradients())
+        statistics = self._sum_over_processes(sums, rollouts.ids.device)
+        if critic_alone:
+            self._forget_policy_gradients()
+        if ppo.target_kl_skips_step and self._is_far(statistics):
+            self.optimizer.zero_grad()
+            return {**statistics, "grad_norm": 0.0}
+        return {**statistics, "grad_norm": self._clip_and_step(update)}
+
+    def _accumulate(
+        self,
+        rows: Sequence[int],
+        rollouts: Rollouts,
+        experience: Experience,
+        counts: tuple[torch.Tensor, torch.Tensor],
+        critic_alone: bool,
+    ) -> dict[str, float]:
+        """Gradients of the losses on this process's rows of a minibatch, summed over micro-batches in float32.
+
+        Args:
+            rows: indices among this process's episodes.
+            rollouts: this process's shard of the update's episodes.
+            experience: of the same episodes.
+            counts: answer tokens and values of the whole minibatch.
+            critic_alone: whether the policy does not learn yet.
+
+        Returns:
+            This process's part of every statistic.
+        """
+        ppo, (tokens, steps) = self.experiment.ppo, counts
+        self.adamw.discard_gradients()
         sums = dict.fromkeys(STATISTICS, 0.0)
-        for part, length in self.passes.micro_batches(own_rows, rollouts):
+        for part, length in self.passes.micro_batches(rows, rollouts):
             # 1. Log-probabilities and values of these answers under the policy and the critic as they are now.
             logprobs, values = self.passes.logprobs_and_values(
                 rollouts, experience.activations, experience.features, part, length
@@ -135,15 +171,7 @@ class PolicyUpdater:
             sums["approx_kl"] += float(0.5 * (change**2).sum() / tokens)
             sums["clip_fraction"] += float(clipped.sum() / tokens)
             sums["ratio"] += float(change.clamp(max=ppo_math.MAX_LOG_RATIO).exp().sum() / tokens)
-        # 5. Gradients of all processes, then one step.
-        group.all_reduce_(self.adamw.gradients())
-        statistics = self._sum_over_processes(sums, rollouts.ids.device)
-        if critic_alone:
-            self._forget_policy_gradients()
-        if ppo.target_kl_skips_step and self._is_far(statistics):
-            self.optimizer.zero_grad()
-            return {**statistics, "grad_norm": 0.0}
-        return {**statistics, "grad_norm": self._clip_and_step(update)}
+        return sums
 
     def _forget_policy_gradients(self) -> None:
         """Makes Adam leave the policy out of the step, its moments and its count of steps too."""

@@ -23,6 +23,7 @@ from trl.experimental.ppo import PPOTrainer
 from ppo_cli.engine import ppo_math
 from ppo_cli.engine.critic import CriticModule
 from ppo_cli.engine.distributed import ProcessGroup
+from ppo_cli.engine.eight_bit_adamw import make_optimizer
 from ppo_cli.engine.experience import (
     Experience,
     ExperienceStats,
@@ -31,15 +32,18 @@ from ppo_cli.engine.experience import (
     validate_experience,
 )
 from ppo_cli.engine.forward_passes import ForwardPasses
-from ppo_cli.engine.optimizer import MasterWeightAdamW
+from ppo_cli.engine.optimizer import MasterWeights
+from ppo_cli.engine.pass_size import PassSize
 from ppo_cli.engine.placebo import permuted
 from ppo_cli.engine.policy import Policy
 from ppo_cli.engine.policy_update import PolicyUpdater
 from ppo_cli.engine.rollouts import EpisodePrompts, PromptOrder, Rollouts, answer_masks, generate
+from ppo_cli.engine.saved_activations import start_tokens
 from ppo_cli.engine.trl_config import to_trl_config
-from ppo_cli.errors import PpoError, RewardUnavailableError
+from ppo_cli.errors import MemoryFullError, PpoError, RewardUnavailableError
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.models.determinism import strict_algorithms
+from ppo_cli.models.free_memory import return_free_memory
 from ppo_cli.models.loading import ChatTokenizer
 from ppo_cli.models.sampling import SamplingParams
 from ppo_cli.records.answers import Answer, Prompt, RewardScore
@@ -117,11 +121,13 @@ class PolicyTrainer(PPOTrainer):
             value_model=self.critic,
         )
         self.remove_callback(PrinterCallback)
-        self.passes = ForwardPasses(self.policy, self.critic, experiment.rollout.temperature, on_event)
+        start = start_tokens(self.policy, self.critic, experiment.ppo.optimizer)
+        size = PassSize(experiment.ppo.tokens_per_pass, start, on_event)
+        self.passes = ForwardPasses(self.policy, self.critic, experiment.rollout.temperature, on_event, size)
         self.updater = PolicyUpdater(
             experiment, self.passes, self.accelerator, self.optimizer, self.process_group, on_event
         )
-        self.adamw: MasterWeightAdamW = self.updater.adamw
+        self.adamw: MasterWeights = self.updater.adamw
 
     def create_optimizer_and_scheduler(self, num_training_steps: int) -> None:  # noqa: ARG002 - TRL's signature
         """AdamW over float32 masters; policy and critic each with its own learning rate and one schedule."""
@@ -130,7 +136,7 @@ class PolicyTrainer(PPOTrainer):
             {"params": list(self.policy.parameters.values()), "lr": ppo.learning_rate},
             {"params": list(self.critic.parameters()), "lr": ppo.critic_learning_rate},
         ]
-        self.optimizer = MasterWeightAdamW(groups, eps=ADAM_EPSILON, weight_decay=0.0)
+        self.optimizer = make_optimizer(ppo.optimizer, groups, eps=ADAM_EPSILON, weight_decay=0.0)
         self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
             self.optimizer,
             lambda done: ppo_math.learning_rate_factor(
@@ -169,10 +175,10 @@ class PolicyTrainer(PPOTrainer):
                 # 3. Compute advantages: log-probabilities, values, KL penalty, rewards per token, GAE.
                 experience = self.compute_advantages(rollouts, scores)
                 with self.process_group.raise_everywhere():
-                    validate_experience(update, experience, self.policy.model.dtype)
+                    validate_experience(update, experience, self.policy.rounds_like)
                 # 4. Update the policy and the critic: epochs over minibatches.
                 optimization = self.update_policy(update, rollouts, experience)
-            except RewardUnavailableError:
+            except (RewardUnavailableError, MemoryFullError):
                 raise  # nothing is wrong with the answers; on resuming the same ones are sampled again
             except PpoError:
                 answered = list(zip(rollouts.prompts, rollouts.answers, strict=True))
@@ -317,9 +323,10 @@ class PolicyTrainer(PPOTrainer):
         return self.process_group.gather(own)
 
     def finish_update(self, metrics: UpdateMetrics) -> None:
-        """Advances the learning-rate schedule and the KL controller to the next update."""
+        """Advances the learning-rate schedule and the KL controller to the next update; gives free memory back."""
         self.lr_scheduler.step()
         self.updates_done = metrics.update
+        return_free_memory()
         kl = self.experiment.kl
         if kl.target is not None:
             size = self.experiment.ppo.episodes_per_update

@@ -52,6 +52,7 @@ def contradictions(experiment: Experiment) -> list[Problem]:
     if ppo.critic_warmup_updates >= ppo.updates:
         words = f"{ppo.critic_warmup_updates} must be less than ppo.updates = {ppo.updates}"
         problems.append(Problem("ppo.critic_warmup_updates", words))
+    problems += _quantised_problems(experiment)
     if evaluation.temperature == 0 and evaluation.samples_per_prompt > 1:
         words = "at temperature 0 all samples are the same; set it to 1"
         problems.append(Problem("evaluation.samples_per_prompt", words))
@@ -72,6 +73,18 @@ def _file_problems(experiment: Experiment) -> list[Problem]:
             problems.append(Problem(path, f"must be a file, got the dataset {value}; {way}"))
         elif NO_FILE.match(value):
             problems.append(Problem(path, f"must be a file, got {value}; download it, and name the file"))
+    return problems
+
+
+def _quantised_problems(experiment: Experiment) -> list[Problem]:
+    """Weights in fewer bits are frozen, so neither the policy nor the critic can train its own."""
+    load_in, problems = experiment.model.load_in, []
+    if load_in is not None and experiment.model.train.lora is None:
+        words = f"{load_in} weights cannot be trained themselves; set model.train.lora"
+        problems.append(Problem("model.load_in", words))
+    if load_in is not None and experiment.ppo.critic == "layers":
+        words = "layers would be trained copies of quantised ones; use head with model.load_in"
+        problems.append(Problem("ppo.critic", words))
     return problems
 
 

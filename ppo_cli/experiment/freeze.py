@@ -58,6 +58,7 @@ LEFT_OUT_AT = {
     "ppo.dual_clip": None,
     "ppo.critic_warmup_updates": 0,
     "ppo.target_kl_skips_step": False,
+    "ppo.optimizer": "adamw",
 }
 """Keys that came after runs were frozen: at the value that those runs had, they are left out of the digests."""
 

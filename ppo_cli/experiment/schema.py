@@ -64,6 +64,8 @@ class TrainedPart(ConfigGroup):
     """Number of top layers that are trained; null trains all of them."""
     lora: Lora | None = Field(default_factory=Lora)
     """Train adapters on those layers, or, when null, their own weights."""
+    gradient_checkpointing: Annotated[bool, FREE] = False
+    """Compute a layer's activations twice in place of keeping them: the same numbers, less memory, more time."""
 
 
 class Sft(ConfigGroup):
@@ -102,6 +104,8 @@ class Model(ConfigGroup):
     """Type of the weights; auto takes bfloat16 where the processor computes in it, else float32."""
     attn_implementation: Annotated[AttentionName, FROZEN] = "auto"
     """Attention that the model computes with; auto takes transformers' choice, on a CPU plain grouped products."""
+    load_in: Annotated[Literal["8bit", "4bit"] | None, FROZEN] = None
+    """Hold the frozen linear maps in 8 or 4 bits (QLoRA; needs bitsandbytes and adapters); null holds them in dtype."""
     trust_remote_code: Annotated[bool, FROZEN] = False
     """Run Python code that a model repository brings along. Only for authors you trust."""
 
@@ -220,6 +224,10 @@ class Ppo(ConfigGroup):
     """Optimizer steps per pass; must divide episodes_per_update."""
     learning_rate: Annotated[float, TREATMENT, Field(gt=0.0, le=1.0)] = 1e-4
     """Learning rate of the policy (AdamW)."""
+    optimizer: Annotated[Literal["adamw", "adamw_8bit", "paged_adamw_8bit"], TREATMENT] = "adamw"
+    """AdamW, or with moments in 8 bits (Dettmers et al. 2022; needs bitsandbytes), or these paged to the machine."""
+    tokens_per_pass: Annotated[Annotated[int, Field(ge=64)] | Literal["auto"], FREE] = "auto"  # noqa: S105
+    """Padded tokens in one pass with gradients; auto starts with what fits and halves it where memory runs out."""
     critic: Annotated[Literal["head", "layers"], TREATMENT] = "head"
     """A small head on the reference's hidden states, or layers of its own below it: a trained copy of the policy's."""
     critic_learning_rate: Annotated[float, TREATMENT, Field(gt=0.0, le=1.0)] = 1e-3

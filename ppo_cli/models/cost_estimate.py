@@ -1,45 +1,52 @@
-"""Estimated time, memory and disk of an experiment, from operation counts and the speed of one matrix product.
+"""Estimated time and disk of an experiment, from operation counts and the speed of one matrix product; and its memory.
 
 A forward pass takes 2 operations per weight and token, a backward pass twice that (Kaplan et al. 2020,
 arXiv:2001.08361, section 2.1). A real run reaches a share of the measured speed (`REACHED_SPEED_SHARE`).
 
-Not here: counting the work of a config (`preflight.planned_cost`), timing any of it (`preflight.measured_cost`).
+Not here: the arithmetic of the memory (`memory_estimate`), counting the work of a config (`preflight.planned_cost`),
+timing any of it (`preflight.measured_cost`).
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from ppo_cli.models import builtin
+from ppo_cli.models.memory_estimate import ModelShape, TrainingPlan, memory_parts
 from ppo_cli.records.results import Cost
 
 REACHED_SPEED_SHARE = {"cpu": 0.36, "cuda": 0.1, "mps": 0.1}
 """Share of the matrix product's speed that training reaches, by device; measured once, that of mps taken from CUDA."""
+LAYER_CALL_SECONDS = 3e-4
+"""A layer's forward pass takes no less, however few tokens it has; assumed, not measured."""
+SETUP_SECONDS = 8.0
+"""To start Python and load the libraries."""
+CHECK_SECONDS = 7.0
+"""To check the reward before the first update and to write the results, in a run of a tiny model."""
+STATISTICS_SECONDS = 3.0
+"""For labels and intervals after an evaluation of a few hundred prompts."""
+ROWS_TOGETHER, POSITIONS_TOGETHER = 256, 32768
+"""Answers, and tokens with their prompts, that are decoded in one batch."""
 MEAN_ANSWER_SHARE = 0.6
 """Assumed mean answer length as a share of its limit; most answers end before it."""
-PROGRAM_GB = 1.3
-"""Memory of the interpreter and the libraries."""
-TOKENS_PER_PASS = 2048
-"""Tokens whose activations are kept for a backward pass."""
-VALUES_PER_LAYER = 34
-"""Activations kept per token and layer for a backward pass, in units of the model's width."""
 TEMPLATE_TOKENS = 8
 """Of a chat template around a user's words, roughly."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelShape:
-    """Sizes of a model."""
-
-    parameters: float
-    embedding_parameters: float
-    """Vocabulary times width; the output layer is as large."""
-    layers: int
-    width: int
+BUILTIN_SHAPE = ModelShape(
+    parameters=134.5e6,
+    embedding_parameters=49152 * 576,
+    layers=30,
+    width=576,
+    vocabulary=49152,
+    inner_width=1536,
+    heads=9,
+    key_width=192,
+)
+"""Of the built-in model, which need not have been fetched."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +81,12 @@ class PlannedWork:
 
 
 def cost_of_work(
-    work: PlannedWork, shape: ModelShape | None, device: str, gflops: float | None, bytes_per_weight: int
+    work: PlannedWork,
+    shape: ModelShape | None,
+    device: str,
+    gflops: float | None,
+    bytes_per_weight: int,
+    plan: TrainingPlan | None = None,
 ) -> Cost:
     """Seconds, memory and disk of some work.
 
@@ -84,19 +96,17 @@ def cost_of_work(
         device: cpu, cuda or mps.
         gflops: speed of a large matrix product, 10^9 operations per second.
         bytes_per_weight: 4 in float32, 2 in bfloat16.
+        plan: what decides the memory; without it the memory is not estimated.
     """
     episodes = work.updates * work.episodes
     if shape is None or gflops is None:
         return Cost(episodes=episodes, seconds=None, memory_gb=None, disk_gb=None, device=device, gflops=gflops)
     operations = _operations(work, shape)
     weights_gb = shape.parameters * bytes_per_weight / 1e9
-    trained = (work.trained_layers or shape.layers) / shape.layers
-    values = TOKENS_PER_PASS * (work.trained_layers or shape.layers) * VALUES_PER_LAYER * shape.width
-    activations_gb = values * bytes_per_weight / 1e9
     return Cost(
         episodes=episodes,
-        seconds=operations / (gflops * 1e9 * REACHED_SPEED_SHARE[device]),
-        memory_gb=PROGRAM_GB + weights_gb * (1.5 + trained) + activations_gb,
+        seconds=operations / (gflops * 1e9 * REACHED_SPEED_SHARE[device]) + _seconds_besides(work, shape),
+        memory_gb=None if plan is None else sum(memory_parts(shape, plan).values()) / 1e9,
         disk_gb=weights_gb * work.checkpoints_kept + 0.02,
         device=device,
         gflops=gflops,
@@ -130,6 +140,24 @@ def _operations(work: PlannedWork, shape: ModelShape) -> float:
     return training + baselines + measuring + 3 * work.sft_tokens * (body + head)
 
 
+def _seconds_besides(work: PlannedWork, shape: ModelShape) -> float:
+    """Seconds that no operation takes: starting, statistics, and the layer calls of decoding, one token at a time."""
+
+    def calls(answers: float, limit: int) -> float:
+        together = max(1.0, min(ROWS_TOGETHER, POSITIONS_TOGETHER / (work.prompt_tokens + limit)))
+        return math.ceil(answers / together) * limit * shape.layers
+
+    evaluations = work.whole_evaluations + work.interim_evaluations
+    decoding = work.updates * calls(work.episodes, work.max_new_tokens)
+    decoding += calls(work.baseline_answers, work.max_new_tokens)
+    for times, prompts in (
+        (work.whole_evaluations, work.eval_prompts),
+        (work.interim_evaluations, work.interim_prompts),
+    ):
+        decoding += times * calls(prompts * work.eval_samples, work.eval_max_new_tokens)
+    return SETUP_SECONDS + CHECK_SECONDS + evaluations * STATISTICS_SECONDS + decoding * LAYER_CALL_SECONDS
+
+
 def model_shape(start: str) -> ModelShape | None:
     """Sizes of a model on this machine; None for one that would have to be fetched first, or that is broken.
 
@@ -137,7 +165,7 @@ def model_shape(start: str) -> ModelShape | None:
         start: `model.start` of the config.
     """
     if start == f"builtin:{builtin.NAME}":
-        return ModelShape(parameters=134.5e6, embedding_parameters=49152 * 576, layers=30, width=576)
+        return BUILTIN_SHAPE
     folder = Path(start)
     config_file = folder / "config.json"
     if not config_file.is_file():
@@ -148,12 +176,22 @@ def model_shape(start: str) -> ModelShape | None:
         width = int(config.get("hidden_size") or config["n_embd"])
         layers = int(config.get("num_hidden_layers") or config["n_layer"])
         rows = int(config["vocab_size"])
+        inner = int(config.get("intermediate_size") or config.get("n_inner") or 4 * width)
+        heads = int(config.get("num_attention_heads") or config["n_head"])
+        head_width = int(config.get("head_dim") or width // heads)
         stored = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ZeroDivisionError):
         return None  # the command that loads it says what is wrong
     bytes_per_weight = 4 if "32" in str(config.get("dtype") or config.get("torch_dtype") or "float32") else 2
     return ModelShape(
-        parameters=stored / bytes_per_weight, embedding_parameters=rows * width, layers=layers, width=width
+        parameters=stored / bytes_per_weight,
+        embedding_parameters=rows * width,
+        layers=layers,
+        width=width,
+        vocabulary=rows,
+        inner_width=inner,
+        heads=heads,
+        key_width=int(config.get("num_key_value_heads") or heads) * head_width,
     )
 
 

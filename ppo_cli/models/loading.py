@@ -7,7 +7,6 @@ Not here: finding the folder (`model_source`), device and dtype (`device`), what
 from __future__ import annotations
 
 import errno
-import json
 import re
 import shutil
 from collections.abc import Iterator, Sequence
@@ -37,7 +36,9 @@ from ppo_cli.models.folder_checks import (
 )
 from ppo_cli.models.grouped_attention import attend_by_groups
 from ppo_cli.models.lm_head import LMHead
+from ppo_cli.models.quantised import LoadIn, keep_as_loaded, loading_options
 from ppo_cli.models.sampling import SampledTokens
+from ppo_cli.models.special_tokens import find_stop_ids, pad_other_than_eos, require_special_tokens
 from ppo_cli.models.template_date import fix_template_date
 from ppo_cli.records.answers import Answer, ChatMessage, Finish
 from ppo_cli.store.files import disk_errors
@@ -56,7 +57,6 @@ TOKENIZER_FILES = (
 """Files that decide how text becomes token ids."""
 SUPPORT_FILES = (*TOKENIZER_FILES, "chat_template.jinja", "chat_template.json", "generation_config.json")
 """Files that a checkpoint takes over from the start model, besides the code of a model that brings its own."""
-MAX_TOKEN_ID = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -160,12 +160,18 @@ def load_tokenizer(folder: Path, *, system_prompt: str | None = None, trust_remo
             f"{folder}: its tokenizer has no chat template, so the model was not tuned to answer.",
             "Start from an instruct model.",
         )
-    pad_id = _pad_other_than_eos(tokenizer, folder)
-    return ChatTokenizer(tokenizer, pad_id, _stop_ids(tokenizer, folder, pad_id), system_prompt)
+    pad_id = pad_other_than_eos(tokenizer, folder)
+    return ChatTokenizer(tokenizer, pad_id, find_stop_ids(tokenizer, folder, pad_id), system_prompt)
 
 
 def load_model(
-    folder: Path, tokenizer: ChatTokenizer, device: torch.device, dtype: torch.dtype, *, trust_remote_code: bool = False
+    folder: Path,
+    tokenizer: ChatTokenizer,
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    trust_remote_code: bool = False,
+    load_in: LoadIn | None = None,
 ) -> Any:  # noqa: ANN401 - transformers is untyped here
     """Loads a causal language model, dropout off.
 
@@ -178,6 +184,7 @@ def load_model(
         device: to load on.
         dtype: of the weights.
         trust_remote_code: runs the model's own code.
+        load_in: holds the linear maps in fewer bits.
 
     Returns:
         A transformers causal language model.
@@ -186,11 +193,14 @@ def load_model(
         ModelError: the folder holds no causal language model in safetensors, a weight is missing, does not fit or is
             not finite, or `LMHead` does not reproduce the logits of the model's family.
     """
-    model = read_weights(folder, dtype, trust_remote_code=trust_remote_code)
-    _require_special_tokens(model, tokenizer, folder)
+    options = loading_options(load_in, device, dtype)
+    model = read_weights(folder, dtype, trust_remote_code=trust_remote_code, **options)
+    require_special_tokens(model, (tokenizer.pad_id, *tokenizer.stop_ids), folder)
     model.generation_config = GenerationConfig(eos_token_id=list(tokenizer.stop_ids), pad_token_id=tokenizer.pad_id)
     model.config.pad_token_id = tokenizer.pad_id
-    model = model.to(device).eval()
+    if load_in:
+        keep_as_loaded(model)
+    model = (model if load_in else model.to(device)).eval()
     if device.type == "cpu":
         attend_by_groups(model)
     if not LMHead(model).matches_forward(model):
@@ -201,13 +211,20 @@ def load_model(
     return model
 
 
-def read_weights(folder: Path, dtype: torch.dtype | str, *, trust_remote_code: bool = False) -> Any:  # noqa: ANN401
+def read_weights(
+    folder: Path,
+    dtype: torch.dtype | str,
+    *,
+    trust_remote_code: bool = False,
+    **options: Any,  # noqa: ANN401
+) -> Any:  # noqa: ANN401
     """The causal language model in a folder as it lies there; every weight is read, fits and is finite.
 
     Args:
         folder: of the model.
         dtype: of the weights; "auto" keeps that of the files.
         trust_remote_code: runs the model's own code.
+        options: passed on to transformers.
 
     Raises:
         ModelError: with the likely reason.
@@ -222,6 +239,7 @@ def read_weights(folder: Path, dtype: torch.dtype | str, *, trust_remote_code: b
                 trust_remote_code=trust_remote_code,
                 local_files_only=True,
                 output_loading_info=True,
+                **options,
             )
     except (MemoryError, torch.OutOfMemoryError):
         raise
@@ -282,50 +300,6 @@ def quiet_transformers() -> Iterator[None]:
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()
-
-
-def _pad_other_than_eos(tokenizer: Any, folder: Path) -> int:  # noqa: ANN401
-    taken = {tokenizer.eos_token_id, tokenizer.bos_token_id}
-    if tokenizer.pad_token_id is not None and tokenizer.pad_token_id != tokenizer.eos_token_id:
-        return int(tokenizer.pad_token_id)
-    # With pad = eos the end-of-turn token would be masked out of the loss as if it were padding.
-    template = str(tokenizer.chat_template)
-    candidates = [tokenizer.unk_token, *(str(token) for token in tokenizer.added_tokens_decoder.values())]
-    for token in candidates:
-        if token is None or token in template:
-            continue
-        token_id = tokenizer.convert_tokens_to_ids(token)
-        if token_id is not None and token_id not in taken:
-            tokenizer.pad_token = token
-            return int(token_id)
-    raise ModelError(f"{folder}: its tokenizer has no token besides eos that could pad.", "Add a pad token to it.")
-
-
-def _stop_ids(tokenizer: Any, folder: Path, pad_id: int) -> tuple[int, ...]:  # noqa: ANN401
-    file = folder / "generation_config.json"
-    ended_by: Any = []
-    if file.exists():
-        try:
-            ended_by = json.loads(file.read_bytes()).get("eos_token_id")
-        except (OSError, ValueError, AttributeError, RecursionError):
-            require_fetched(file)
-            raise ModelError(f"{file} is damaged.", "Restore the file, or use another model.") from None
-    configured = [] if ended_by is None else ended_by if isinstance(ended_by, list) else [ended_by]
-    if not all(type(token) is int and 0 <= token <= MAX_TOKEN_ID for token in configured):
-        raise ModelError(f"{file}: eos_token_id must be token ids.", "Restore the file, or use another model.")
-    # The pad token too: once sampled, it ends the text as eos ends a turn.
-    return tuple(dict.fromkeys([int(tokenizer.eos_token_id), *configured, pad_id]))
-
-
-def _require_special_tokens(model: Any, tokenizer: ChatTokenizer, folder: Path) -> None:  # noqa: ANN401
-    """Checks that pad and stop tokens have an embedding, since every batch reads them."""
-    rows = model.get_input_embeddings().weight.shape[0]
-    beyond = [token for token in (tokenizer.pad_id, *tokenizer.stop_ids) if not 0 <= token < rows]
-    if beyond:
-        raise ModelError(
-            f"{folder}: token {beyond[0]} pads or ends answers, and the model has embeddings for {rows} tokens only.",
-            "Use the tokenizer that belongs to this model.",
-        )
 
 
 def _require_usable_config(folder: Path) -> None:

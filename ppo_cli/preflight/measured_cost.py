@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ppo_cli.models.cost_estimate import SETUP_SECONDS, STATISTICS_SECONDS
+from ppo_cli.models.free_memory import return_free_memory
 from ppo_cli.preflight.planned_cost import planned_work
 from ppo_cli.preflight.start_samples import StartModelSamples
 from ppo_cli.prompts.stratify import stratified_subset
@@ -30,10 +32,6 @@ if TYPE_CHECKING:
 
 TIMED_ANSWERS = 256
 """Answers of the evaluation that is timed: as many as are decoded side by side."""
-SETUP_SECONDS = 8.0
-"""To start Python and load the libraries."""
-STATISTICS_SECONDS = 3.0
-"""For labels and intervals after an evaluation of a few hundred prompts."""
 WEIGHT_BYTES_PER_SECOND = 3e8
 """Speed at which weights are read from disk."""
 MAX_BYTES_WRITTEN = 4e9
@@ -53,7 +51,7 @@ def measured_cost(
 ) -> Cost:
     """Runs and times most of an update, part of an evaluation and a checkpoint; afterwards the policy has changed."""
     work, experiment = planned_work(resolved.inputs), resolved.experiment
-    _reset_peak_memory()
+    _reset_peak_memory(start)
     on_event(Phase(name="timing an evaluation"))
     prompt_count = max(4, TIMED_ANSWERS // experiment.evaluation.samples_per_prompt)
     subset = stratified_subset(resolved.inputs.evaluation, prompt_count)
@@ -112,7 +110,8 @@ def cost_checks(cost: Cost, runs_dir: Path) -> list[Check]:
             value=f"{memory:.1f} GB at its peak",
             threshold=f"below {MAX_MEMORY_SHARE:.0%} of {machine_memory:.1f} GB",
             reason="a process that runs out of memory is killed and loses its current update",
-            next_step="Lower ppo.episodes_per_update or model.train.top_layers.",
+            next_step="Lower ppo.tokens_per_pass or rollout.max_new_tokens, or set "
+            "model.train.gradient_checkpointing=true or model.load_in=4bit.",
             otherwise="warn",
         ),
         Check.from_condition(
@@ -199,8 +198,14 @@ def _peak_memory(start: StartModel) -> float:
     return peak_memory_bytes()
 
 
-def _reset_peak_memory() -> None:
-    """Leaves out the memory of a warm start, which the run will find done; possible on Linux only."""
+def _reset_peak_memory(start: StartModel) -> None:
+    """Leaves out the memory of a warm start, which the run will find done; on CPUs possible on Linux only."""
+    if start.device.type == "cuda":
+        import torch
+
+        torch.cuda.reset_peak_memory_stats(start.device)
+        return
+    return_free_memory()
     with suppress(OSError):
         (PROC_SELF / "clear_refs").write_text("5", encoding="utf-8")
 

@@ -5,7 +5,11 @@ Not here: the arithmetic (`models.cost_estimate`), costs measured by running a p
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from ppo_cli.experiment.schema import Experiment
 from ppo_cli.models.cost_estimate import PlannedWork, cost_of_work, guess_token_count, measure_gflops, model_shape
+from ppo_cli.models.memory_estimate import ModelShape, TrainingPlan
 from ppo_cli.records.results import Cost
 from ppo_cli.setup.resolve import ExperimentInputs
 
@@ -22,12 +26,43 @@ def estimate_cost(inputs: ExperimentInputs) -> Cost:
     device = choose_device(experiment.device)
     dtype = choose_dtype(experiment.model.dtype, device)
     name = str(dtype).removeprefix("torch.")
-    return cost_of_work(
-        planned_work(inputs),
-        model_shape(experiment.model.start),
-        device.type,
-        measure_gflops(device.type, name),
-        dtype.itemsize,
+    work, shape = planned_work(inputs), model_shape(experiment.model.start)
+    plan = training_plan(experiment, work, shape, device.type, dtype.itemsize) if shape else None
+    if plan is not None and device.type == "cuda":
+        import torch
+
+        plan = replace(plan, device_bytes=float(torch.cuda.mem_get_info(device)[0]))
+    return cost_of_work(work, shape, device.type, measure_gflops(device.type, name), dtype.itemsize, plan)
+
+
+def training_plan(
+    experiment: Experiment, work: PlannedWork, shape: ModelShape, device: str, bytes_per_weight: int
+) -> TrainingPlan:
+    """What of a config decides its memory.
+
+    Args:
+        experiment: the settings.
+        work: what they ask for, in counts.
+        shape: of the start model.
+        device: cpu or cuda.
+        bytes_per_weight: 4 in float32, 2 in bfloat16.
+    """
+    train, ppo = experiment.model.train, experiment.ppo
+    return TrainingPlan(
+        trained_layers=min(train.top_layers or shape.layers, shape.layers),
+        lora_rank=train.lora.r if train.lora else None,
+        critic_layers=ppo.critic == "layers",
+        optimizer=ppo.optimizer,
+        load_in=experiment.model.load_in,
+        checkpointing=train.gradient_checkpointing,
+        tokens_per_pass=ppo.tokens_per_pass,
+        episodes=ppo.episodes_per_update,
+        minibatch=ppo.episodes_per_update // ppo.minibatches,
+        prompt_tokens=work.prompt_tokens,
+        answer_tokens=work.max_new_tokens,
+        evaluated_tokens=work.eval_prompts * work.eval_samples * (work.prompt_tokens + work.eval_max_new_tokens),
+        device=device,
+        bytes_per_weight=bytes_per_weight,
     )
 
 

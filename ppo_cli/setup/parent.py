@@ -101,9 +101,9 @@ def check_parent_without_model(
         parent_experiment, parent_lock = parent.verify()
         of_parent = parent_lock.groups["start_model"].values
         if model.start == parent_experiment.model.start or _weights_in(Path(model.start)) == of_parent.get("weights"):
-            kept = {name: value for name, value in of_parent.items() if name != "attn_implementation"}
+            kept = {name: value for name, value in of_parent.items() if name not in ("attn_implementation", "load_in")}
             own = {"system_prompt": model.system_prompt, "dtype": model.dtype, **attention_of(model)}
-            content["start_model"] = {**kept, **own}
+            content["start_model"] = {**kept, **own, **({"load_in": model.load_in} if model.load_in else {})}
         if REWARD_CONTENT in parent_lock.groups:
             content[REWARD_CONTENT] = parent_lock.groups[REWARD_CONTENT].values
             experiment = experiment.model_copy(update={"reward": parent_experiment.reward})

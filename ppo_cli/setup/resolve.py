@@ -152,7 +152,7 @@ def with_start(experiment: Experiment, start: str) -> Experiment:
 
 
 def require_trackers(experiment: Experiment) -> None:
-    """Checks that the trackers are installed, for a command that is about to train.
+    """Checks that the trackers and the optional packages are installed, for a command that is about to train.
 
     Raises:
         UsageError: with the command that installs the one that is missing.
@@ -161,6 +161,11 @@ def require_trackers(experiment: Experiment) -> None:
         from ppo_cli.engine.tracking import require_installed
 
         require_installed(experiment.tracking)
+    for key, value in (("model.load_in", experiment.model.load_in), ("ppo.optimizer", experiment.ppo.optimizer)):
+        if value not in (None, "adamw"):
+            from ppo_cli.models.quantised import require_bitsandbytes
+
+            require_bitsandbytes(key, str(value))
 
 
 def resolve_experiment(inputs: ExperimentInputs, on_event: EventHandler) -> ResolvedExperiment:
@@ -196,6 +201,7 @@ def resolve_experiment(inputs: ExperimentInputs, on_event: EventHandler) -> Reso
             "system_prompt": model.system_prompt,
             "dtype": model.dtype,
             **freeze.attention_of(model),
+            **({"load_in": model.load_in} if model.load_in else {}),
             **digests,
             "chat_template": f"sha256:{sha256_of(digests['chat_template'])}",
         },
@@ -230,7 +236,8 @@ def _loaded_once(folder: Path, tokenizer: ChatTokenizer, experiment: Experiment)
         device = choose_device(experiment.device)
         dtype = choose_dtype(experiment.model.dtype, device)
         trusted = experiment.model.trust_remote_code
-        model = loading.load_model(folder, tokenizer, device, dtype, trust_remote_code=trusted)
+        load_in = experiment.model.load_in
+        model = loading.load_model(folder, tokenizer, device, dtype, trust_remote_code=trusted, load_in=load_in)
         return with_attention(model, experiment.model.attn_implementation, device)
 
     return lambda: nullcontext(loaded())

@@ -19,8 +19,10 @@ from ppo_cli.models import loading, model_source
 from ppo_cli.models.attention import with_attention
 from ppo_cli.models.device import MPS_NOTICE, choose_device, choose_dtype
 from ppo_cli.models.folder_checks import require_embeddings
+from ppo_cli.models.free_memory import return_free_memory
 from ppo_cli.models.loading import ChatTokenizer
 from ppo_cli.models.open_model import OpenModel
+from ppo_cli.models.quantised import LoadIn
 from ppo_cli.records.events import EventHandler, Notice
 from ppo_cli.rewards.scorer import InstructModel
 from ppo_cli.setup.resolve import ResolvedExperiment
@@ -68,8 +70,9 @@ def load_start_model(resolved: ResolvedExperiment, on_event: EventHandler) -> St
         on_event(Notice(text=MPS_NOTICE, level="warning"))
     trusted = experiment.model.trust_remote_code
 
-    def load(folder: Path) -> Any:  # noqa: ANN401
-        model = loading.load_model(folder, resolved.tokenizer, device, dtype, trust_remote_code=trusted)
+    def load(folder: Path, load_in: LoadIn | None = None) -> Any:  # noqa: ANN401
+        tokenizer = resolved.tokenizer
+        model = loading.load_model(folder, tokenizer, device, dtype, trust_remote_code=trusted, load_in=load_in)
         return with_attention(model, experiment.model.attn_implementation, device)
 
     folder = resolved.model_source.folder
@@ -84,7 +87,8 @@ def load_start_model(resolved: ResolvedExperiment, on_event: EventHandler) -> St
             device_and_dtype=" ".join([device.type, str(dtype), *attention_of(experiment.model).values()]),
         )
         folder = warm_start(model, resolved.inputs.sft, experiment.model.sft, on_event)
-    loaded = load(folder)
+        return_free_memory()
+    loaded = load(folder, experiment.model.load_in)
     for prompts in (resolved.train, resolved.evaluation):
         require_embeddings(loaded, prompts.ids_by_prompt())
     return StartModel(model=loaded, folder=folder, resolved=resolved, device=device, dtype=dtype)

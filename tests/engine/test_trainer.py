@@ -258,13 +258,10 @@ def test_gradients_are_clipped_to_the_limit(build):
     assert metrics[0].grad_norm > 1e-4  # what is reported is the norm before
 
 
-def test_micro_batches_of_another_size_change_nothing_but_rounding(build, monkeypatch):
-    from ppo_cli.engine import forward_passes
-
+def test_micro_batches_of_another_size_change_nothing_but_rounding(build):
     whole = build(reward=short_is_good)
     run(whole)
-    monkeypatch.setitem(forward_passes.MAX_TOKENS_PER_PASS, "cpu", 40)
-    pieces = build(reward=short_is_good)
+    pieces = build("ppo.tokens_per_pass=64", reward=short_is_good)
     run(pieces)
     for name, value in whole.policy.parameters.items():
         torch.testing.assert_close(pieces.policy.parameters[name], value, rtol=1e-3, atol=1e-4)

@@ -9,12 +9,12 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file
 from transformers import TrainerCallback
 
-from ppo_cli.engine import forward_passes
 from ppo_cli.engine.checkpoints import load_checkpoint, save_checkpoint
 from ppo_cli.engine.policy import require_separate_reference
 from ppo_cli.engine.trl_config import to_trl_config
 from ppo_cli.errors import CheckFailedError, ConfigError
 from ppo_cli.experiment.load import load_experiment
+from ppo_cli.models import memory_estimate
 from ppo_cli.models.sampling import SamplingParams, keyed_uniforms, sample_answers
 from ppo_cli.setup.resolve import read_inputs
 from ppo_cli.store.layout import RunLayout
@@ -25,7 +25,7 @@ from tests.tiny_models import tiny_lm
 @pytest.fixture
 def small_pieces(monkeypatch):
     """Makes our loop accumulate each step over several micro-batches."""
-    monkeypatch.setitem(forward_passes.MAX_TOKENS_PER_PASS, "cpu", 60)
+    monkeypatch.setitem(memory_estimate.START_TOKENS, "cpu", 60)
 
 
 # --- optimizer steps ---------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from ppo_cli.errors import ConfigError, IntegrityError
 from ppo_cli.experiment import freeze
 from ppo_cli.experiment.digest import sha256_of
 from ppo_cli.experiment.load import load_experiment, load_frozen, to_yaml
-from ppo_cli.experiment.schema import Evaluation, Experiment, Kl, Model, Prompts, Reward, TrainedPart
+from ppo_cli.experiment.schema import Evaluation, Experiment, Kl, Model, Ppo, Prompts, Reward, TrainedPart
 from ppo_cli.stats.comparability import group_differences
 
 CONTENT = {"eval_set": {"rows": 2, "rows_sha256": "aa"}, "rendered": {"eval": "bb"}}
@@ -163,3 +163,12 @@ def test_a_placebo_has_another_lock_whose_only_difference_it_is(experiment):
     )
     assert placebo.groups["reward"].values["reward.placebo"] is True
     assert group_differences(usual, placebo, "reward") == {"reward.placebo": (False, True)}
+
+
+def test_a_key_that_came_later_leaves_the_digests_of_earlier_runs_as_they_are(experiment):
+    before = freeze.freeze(experiment, CONTENT, FILES)
+    assert "ppo.optimizer" not in before.groups["ppo"].values
+    after = freeze.freeze(changed(experiment, ppo=Ppo(optimizer="adamw_8bit")), CONTENT, FILES)
+    assert group_differences(before, after, "ppo") == {"ppo.optimizer": (None, "adamw_8bit")}
+    passes = changed(experiment, ppo=Ppo(tokens_per_pass=512))
+    assert freeze.freeze(passes, CONTENT, FILES).fingerprint == before.fingerprint

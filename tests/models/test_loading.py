@@ -8,9 +8,10 @@ import torch
 
 from ppo_cli.errors import ConfigError, ModelError
 from ppo_cli.models import model_source
-from ppo_cli.models.cost_estimate import ModelShape, PlannedWork, cost_of_work
+from ppo_cli.models.cost_estimate import CHECK_SECONDS, SETUP_SECONDS, PlannedWork, cost_of_work
 from ppo_cli.models.device import choose_device, choose_dtype
 from ppo_cli.models.loading import load_model, load_tokenizer
+from ppo_cli.models.memory_estimate import ModelShape
 from ppo_cli.models.model_digests import model_digests
 
 
@@ -145,7 +146,16 @@ def test_devices():
 
 
 def test_cost_grows_with_the_work():
-    shape = ModelShape(parameters=1e8, embedding_parameters=1e7, layers=10, width=512)
+    shape = ModelShape(
+        parameters=1e8,
+        embedding_parameters=1e7,
+        layers=10,
+        width=512,
+        vocabulary=20000,
+        inner_width=2048,
+        heads=8,
+        key_width=256,
+    )
     work = {
         "updates": 10,
         "episodes": 64,
@@ -167,7 +177,8 @@ def test_cost_grows_with_the_work():
     large = cost_of_work(
         PlannedWork(**{**work, "updates": 20, "whole_evaluations": 4, "baseline_answers": 200}), shape, "cpu", 100.0, 2
     )
-    assert large.seconds == pytest.approx(2 * small.seconds)
+    fixed = SETUP_SECONDS + CHECK_SECONDS
+    assert large.seconds - fixed == pytest.approx(2 * (small.seconds - fixed), rel=0.01)
     assert small.episodes == 640
     assert cost_of_work(PlannedWork(**work), None, "cpu", 100.0, 2).seconds is None
 
