@@ -76,14 +76,13 @@ def write_adapter(checkpoint: RunCheckpoint, start: StartModel, folder: Path) ->
     return str(settings.base_model_name_or_path)
 
 
-def load_adapted(folder: Path, base: Path, dtype: torch.dtype, *, trust_remote_code: bool = False) -> Any:  # noqa: ANN401
+def load_adapted(folder: Path, base: Path, start: StartModel) -> Any:  # noqa: ANN401
     """An exported adapter loaded as anybody would, merged into its base model.
 
     Args:
         folder: of the export.
         base: folder of the base model.
-        dtype: in which the run trained; merging rounds to it.
-        trust_remote_code: runs the base model's own code.
+        start: of the run, for the device and dtype that it is merged on and in: both decide how merging rounds.
 
     Returns:
         A transformers causal language model.
@@ -92,9 +91,15 @@ def load_adapted(folder: Path, base: Path, dtype: torch.dtype, *, trust_remote_c
 
     with quiet_transformers():
         model = AutoModelForCausalLM.from_pretrained(
-            base, dtype=dtype, local_files_only=True, use_safetensors=True, trust_remote_code=trust_remote_code
-        )
-        return PeftModel.from_pretrained(model, str(folder), local_files_only=True).merge_and_unload()
+            base,
+            dtype=start.dtype,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=start.resolved.experiment.model.trust_remote_code,
+        ).to(start.device)
+        # In the dtype of the run; PEFT's default is to compute in float32, which rounds differently.
+        adapted = PeftModel.from_pretrained(model, str(folder), autocast_adapter_dtype=False, local_files_only=True)
+        return adapted.merge_and_unload()
 
 
 @torch.no_grad()

@@ -153,7 +153,7 @@ def _adapter(
     write_generation_config(partial, tokenizer, experiment.evaluation)
     on_event(Phase(name="self-test"))
     folder = partial / BASE if base == BASE else start.folder
-    exported = load_adapted(partial, folder, start.dtype, trust_remote_code=experiment.model.trust_remote_code)
+    exported = load_adapted(partial, folder, start)
     prompts = self_test.chosen_prompts(found.records.prompts("prompts.eval"))
     tested = self_test.self_test(exported, partial, found.folder, tokenizer, prompts, experiment)
     return base, tested

@@ -192,7 +192,8 @@ def _use(form: Form, base: str | None, dtype: str, experiment: Experiment) -> It
         yield ""
         where = '"FOLDER/base"' if base == BASE else repr(base)
         yield f'base = AutoModelForCausalLM.from_pretrained({where}, dtype="{dtype}")'
-        yield 'model = PeftModel.from_pretrained(base, "FOLDER_OR_ID").merge_and_unload()'
+        yield 'adapted = PeftModel.from_pretrained(base, "FOLDER_OR_ID", autocast_adapter_dtype=False)'
+        yield "model = adapted.merge_and_unload()"
     yield 'tokenizer = AutoTokenizer.from_pretrained("FOLDER_OR_ID")'
     yield "```"
     yield ""

@@ -67,7 +67,7 @@ def self_test(
     """
     settings, trusted = experiment.evaluation, experiment.model.trust_remote_code
     own = load_model(checkpoint, tokenizer, torch.device("cpu"), torch.float32, trust_remote_code=trusted)
-    exported = exported.to(torch.float32).eval()
+    exported = exported.to("cpu", torch.float32).eval()
     _require_same_weights(own, exported)
     with quiet_transformers():
         plain = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=trusted)
@@ -134,5 +134,6 @@ def _generate(model: Any, ids: Sequence[int], parameters: SamplingParams) -> lis
 
 def _failed(why: str) -> IntegrityError:
     return IntegrityError(
-        f"The self-test failed: {why} than the run's. Nothing was exported.", "Please report it, with `ppo --version`."
+        f"The self-test failed: {why} than the run's. Nothing was exported.",
+        "Leave out --adapter if you gave it; else please report it, with `ppo --version`.",
     )

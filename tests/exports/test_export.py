@@ -101,6 +101,19 @@ def test_the_adapter_loads_with_peft_and_merges_to_the_checkpoints_weights(run, 
     assert (settings["base_model_name_or_path"], settings["task_type"], settings["r"]) == ("./base", "CAUSAL_LM", 4)
 
 
+def test_the_adapter_of_a_run_in_bfloat16_merges_to_the_same_weights_too(trained, tmp_path):
+    run = trained("model.dtype=bfloat16", "ppo.updates=2")
+    result = ppo_cli.export(run, tmp_path / "adapter", options=ADAPTER)
+    assert result.self_test.tokens
+    base = AutoModelForCausalLM.from_pretrained(tmp_path / "adapter" / "base", dtype=torch.bfloat16)
+    adapted = PeftModel.from_pretrained(base, tmp_path / "adapter", autocast_adapter_dtype=False)
+    merged = adapted.merge_and_unload().state_dict()
+    last = load_file(run / "checkpoints" / "step-000002" / "model.safetensors")
+    assert all(torch.equal(tensor, merged[name]) for name, tensor in last.items())
+    assert {tensor.dtype for tensor in last.values()} == {torch.bfloat16}
+    assert 'dtype="bfloat16"' in (tmp_path / "adapter" / "README.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("form", ["merged", "adapter"])
 def test_the_folder_holds_safetensors_and_json_and_no_path_or_record_of_this_machine(form, run, request, tmp_path):
     result, folder = request.getfixturevalue(form)
