@@ -25,6 +25,10 @@ RESTS_ON = {
     },
     "models/kv_cache.py": {"transformers.cache_utils.DynamicLayer"},
     "models/prefill.py": {"transformers.cache_utils.DynamicLayer"},
+    "models/slot_decoder.py": {
+        "transformers.cache_utils.DynamicLayer",
+        "transformers.cache_utils.DynamicSlidingWindowLayer",
+    },
     "models/template_date.py": {"transformers.utils.chat_template_utils"},
 }
 """By file under ppo_cli/: what may be gone with another release. What `transformers` itself exports is not listed."""

@@ -244,7 +244,7 @@ def losses(page: Page) -> list[str]:
     """The last line of the page: each run's losses, and what its critic explains."""
     return [
         f"{run.letter} {formatting.loss_line(run.metrics[-1]['policy_loss'], run.metrics[-1]['value_loss'])}"
-        f" · {critic_line(later_explained_variance([row['explained_variance'] for row in run.metrics]))}"
+        f" · {critic_line(later_explained_variance([row.get('explained_variance') for row in run.metrics]))}"
         for run in page.runs
         if run.metrics
     ]
