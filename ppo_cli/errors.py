@@ -140,10 +140,14 @@ _NEXT_STEP_BY_ERRNO = {
 }
 
 
+_PEER_ERRORS = {"DistBackendError", "DistNetworkError"}
+"""What torch raises in the middle of an exchange, besides gloo's plain RuntimeError."""
+
+
 def as_ppo_error(error: BaseException) -> PpoError | None:
     """An error of a library as one that a user understands; None for one that is most likely a bug of this program.
 
-    Known are a full memory, and what the operating system refuses.
+    Known are a full memory, another process that has ended, and what the operating system refuses.
     """
     if isinstance(error, PpoError):
         return error
@@ -156,6 +160,10 @@ def as_ppo_error(error: BaseException) -> PpoError | None:
             f"The memory of the {whose} is full.",
             "Take shorter answers (max_new_tokens), more ppo.minibatches or a smaller model, or end other programs "
             "that use it; then run the command again.",
+        )
+    if names & _PEER_ERRORS or "gloo/transport" in words:
+        return PeerLostError(
+            "Another process of this training has ended.", "See its own message; then continue the run with --resume."
         )
     if isinstance(error, OSError) and error.errno is not None:
         what = f"{error.filename} cannot be used" if error.filename else "The operating system refused a step"

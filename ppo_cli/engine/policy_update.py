@@ -19,6 +19,7 @@ from ppo_cli.engine.experience import AFTER_NON_FINITE, Experience
 from ppo_cli.engine.forward_passes import ForwardPasses
 from ppo_cli.engine.optimizer import MasterWeightAdamW
 from ppo_cli.engine.rollouts import Rollouts, answer_masks
+from ppo_cli.engine.sharding import whole
 from ppo_cli.errors import PpoError
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.models.sampling import keyed_uniforms
@@ -108,7 +109,9 @@ class PolicyUpdater:
         tokens, steps = (mask.sum() for mask in answer_masks(experience.lengths[rows], rollouts.targets.shape[1]))
         own_rows = [row // group.world_size for row in rows if row % group.world_size == group.rank]
         sums = dict.fromkeys(STATISTICS, 0.0)
-        for part, length in self.passes.micro_batches(own_rows, rollouts):
+        parts = list(self.passes.micro_batches(own_rows, rollouts))
+        passes_missing = self.passes.passes_missing(len(parts))
+        for part, length in parts:
             # 1. Log-probabilities and values of these answers under the policy and the critic as they are now.
             logprobs, values = self.passes.logprobs_and_values(
                 rollouts, experience.activations, experience.features, part, length
@@ -134,8 +137,13 @@ class PolicyUpdater:
             sums["approx_kl"] += float(0.5 * (change**2).sum() / tokens)
             sums["clip_fraction"] += float(clipped.sum() / tokens)
             sums["ratio"] += float(change.clamp(max=ppo_math.MAX_LOG_RATIO).exp().sum() / tokens)
-        # 5. Gradients of all processes, then one step.
-        group.all_reduce_(self.adamw.gradients())
+        for _ in range(passes_missing):
+            policy_zero, value_zero = self.passes.zero_losses(rollouts, experience.activations, experience.features)
+            self.accelerator.backward(value_zero if critic_alone else policy_zero + value_zero)
+            self.adamw.collect_gradients()
+        # 5. Gradients of all processes, then one step. Those of sharded layers are sums already.
+        if not group.sharded:
+            group.all_reduce_(self.adamw.gradients())
         statistics = self._sum_over_processes(sums, rollouts.ids.device)
         if critic_alone:
             self._forget_policy_gradients()
@@ -159,7 +167,8 @@ class PolicyUpdater:
             PpoError: a gradient is not finite; this minibatch changed nothing.
         """
         limit = self.experiment.ppo.max_grad_norm
-        norms = [float(torch.nn.utils.clip_grad_norm_(group["params"], limit)) for group in self.adamw.param_groups]
+        groups = self.adamw.param_groups
+        norms = [float(whole(torch.nn.utils.clip_grad_norm_(group["params"], limit))) for group in groups]
         if not np.isfinite(norms).all():
             self.optimizer.zero_grad()
             raise PpoError(f"A gradient is not finite in update {update}, so the step was not taken.", AFTER_NON_FINITE)

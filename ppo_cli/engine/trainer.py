@@ -117,7 +117,9 @@ class PolicyTrainer(PPOTrainer):
             value_model=self.critic,
         )
         self.remove_callback(PrinterCallback)
-        self.passes = ForwardPasses(self.policy, self.critic, experiment.rollout.temperature, on_event)
+        self.passes = ForwardPasses(
+            self.policy, self.critic, experiment.rollout.temperature, self.process_group, on_event
+        )
         self.updater = PolicyUpdater(
             experiment, self.passes, self.accelerator, self.optimizer, self.process_group, on_event
         )
@@ -131,6 +133,8 @@ class PolicyTrainer(PPOTrainer):
             {"params": list(self.critic.parameters()), "lr": ppo.critic_learning_rate},
         ]
         self.optimizer = MasterWeightAdamW(groups, eps=ADAM_EPSILON, weight_decay=0.0)
+        if self.policy.sharded_layers is not None:
+            self.model._is_accelerate_prepared = True  # noqa: SLF001 - its data parallelism takes no sharded weights
         self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
             self.optimizer,
             lambda done: ppo_math.learning_rate_factor(
