@@ -148,6 +148,11 @@ def _is_of_torch(error: BaseException) -> bool:
     return "OutOfMemoryError" in {cls.__name__ for cls in type(error).__mro__}
 
 
+def _is_of_peer(error: BaseException) -> bool:
+    """Whether torch says in the middle of an exchange that another process is gone."""
+    return bool(_PEER_ERRORS & {cls.__name__ for cls in type(error).__mro__}) or "gloo/transport" in str(error)
+
+
 _NO_MEMORY_WORDS = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
 _NEXT_STEP_BY_ERRNO = {
     errno.ENOSPC: "Free some space, then run the command again.",
@@ -157,10 +162,14 @@ _NEXT_STEP_BY_ERRNO = {
 }
 
 
+_PEER_ERRORS = {"DistBackendError", "DistNetworkError"}
+"""What torch raises in the middle of an exchange, besides gloo's plain RuntimeError."""
+
+
 def as_ppo_error(error: BaseException) -> PpoError | None:
     """An error of a library as one that a user understands; None for one that is most likely a bug of this program.
 
-    Known are a full memory, and what the operating system refuses.
+    Known are a full memory, another process that has ended, and what the operating system refuses.
     """
     if isinstance(error, PpoError):
         return error
@@ -169,6 +178,10 @@ def as_ppo_error(error: BaseException) -> PpoError | None:
             f"The memory of the {whose_memory(error)} is full.",
             "Lower rollout.max_new_tokens or evaluation.max_new_tokens, hold the model in model.load_in=4bit or take a "
             "smaller one, or end other programs that use the memory; then run the command again.",
+        )
+    if _is_of_peer(error):
+        return PeerLostError(
+            "Another process of this training has ended.", "See its own message; then continue the run with --resume."
         )
     if isinstance(error, OSError) and error.errno is not None:
         what = f"{error.filename} cannot be used" if error.filename else "The operating system refused a step"

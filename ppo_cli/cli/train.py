@@ -14,6 +14,7 @@ import typer
 from ppo_cli.cli.completion import complete_config, complete_run
 from ppo_cli.cli.output import Json, Overrides, StartFolder, TrustCode, error_boundary, progress_view, show_result
 from ppo_cli.errors import PpoError, UsageError
+from ppo_cli.records.processes import Processes
 from ppo_cli.records.program import first_commands
 
 if TYPE_CHECKING:
@@ -54,6 +55,9 @@ def train(
     processes: Annotated[
         int, typer.Option("--processes", help="Number of processes on this machine, one GPU each.", metavar="N")
     ] = 1,
+    shard: Annotated[
+        bool, typer.Option("--shard", help="Divide the model's layers over the processes (FSDP2), to save memory.")
+    ] = False,
     parent: Annotated[
         str | None,
         typer.Option(
@@ -78,7 +82,7 @@ def train(
         changes = [*(overrides or []), *([f"parent={parent}"] if parent is not None else [])]
         changes += ["reward.placebo=true"] if placebo else []
         if sweep or seeds is not None:
-            given = [("--resume", resume), ("--repeat", repeat), ("--processes", processes != 1)]
+            given = [("--resume", resume), ("--repeat", repeat), ("--processes", processes != 1), ("--shard", shard)]
             given += [("--start", start is not None), ("--trust-code", trust_code)]
             _refuse_with_sweep([name for name, value in given if value])
             if config is None:
@@ -108,10 +112,11 @@ def train(
 
         if resume is not None:
             run = find_run(resume, runs_dir or Path("runs"))
-            _resume(run, resume_changes, ReceivedRunOptions(start=start, trust_code=trust_code), processes, as_json)
+            received = ReceivedRunOptions(start=start, trust_code=trust_code)
+            _resume(run, resume_changes, received, Processes(processes, shard), as_json)
         else:
             loaded = load_experiment(config or Path(), changes)
-            _train(loaded, runs_dir, repeat=repeat, force=force, processes=processes, as_json=as_json)
+            _train(loaded, runs_dir, repeat=repeat, force=force, processes=Processes(processes, shard), as_json=as_json)
 
 
 def _example(*words: object) -> str:
@@ -119,7 +124,13 @@ def _example(*words: object) -> str:
 
 
 def _train(
-    loaded: LoadedExperiment, runs_dir: Path | None, *, repeat: bool, force: bool, processes: int, as_json: bool
+    loaded: LoadedExperiment,
+    runs_dir: Path | None,
+    *,
+    repeat: bool,
+    force: bool,
+    processes: Processes,
+    as_json: bool,
 ) -> None:
     from ppo_cli.cli import main
     from ppo_cli.reports.screens.train import training_screen
@@ -139,7 +150,7 @@ def _train(
     show_result(as_json, result, lambda: training_screen(result))
 
 
-def _resume(run: Run, changes: list[str], received: ReceivedRunOptions, processes: int, as_json: bool) -> None:
+def _resume(run: Run, changes: list[str], received: ReceivedRunOptions, processes: Processes, as_json: bool) -> None:
     experiment, _ = run.verify()
     from ppo_cli.cli import main
     from ppo_cli.reports.screens.train import training_screen

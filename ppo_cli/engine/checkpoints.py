@@ -5,7 +5,8 @@
       checkpoint.json                                               sha256 of every file, written last
 
 Only safetensors and JSON, so opening somebody else's checkpoint runs no code. A checkpoint is written under another
-name and then renamed, and renamed again before it is removed: whatever is called step-NNNNNN is complete.
+name and then renamed, and renamed again before it is removed: whatever is called step-NNNNNN is complete. It holds
+whole tensors, however the model was divided over processes, so that any number of them continues from it.
 
 Not here: when to write one (`training.run_loop`), which one is the best (`training.best_checkpoint`).
 """
@@ -16,7 +17,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from ppo_cli.engine.sharding import part_of, whole
 from ppo_cli.engine.trainer import PolicyTrainer
 from ppo_cli.errors import IntegrityError
 from ppo_cli.experiment.digest import sha256_file, sha256_of
@@ -68,6 +70,14 @@ def save_checkpoint(trainer: PolicyTrainer, layout: RunLayout, start: Path, lock
             raise
         sync_folder(target.parent)
     return target
+
+
+def gather_for_checkpoint(trainer: PolicyTrainer) -> None:
+    """Gives the main process this one's parts of sharded weights, while it runs `save_checkpoint`."""
+    with trainer.policy.merged_model():
+        pass
+    for _ in _state_tensors(trainer):
+        pass
 
 
 def prune_checkpoints(layout: RunLayout, *, keep: int, best: int | None) -> None:
@@ -207,14 +217,16 @@ def load_checkpoint(trainer: PolicyTrainer, folder: Path) -> None:
         IntegrityError: the checkpoint is damaged, or belongs to a model of other shapes.
     """
     verify_listed_files(folder)
-    tensors = load_file(folder / "state" / "training.safetensors", device=str(trainer.inputs.device))
+    sharded = trainer.policy.sharded_layers is not None
+    device = "cpu" if sharded else str(trainer.inputs.device)  # where only this process's part may fit
+    tensors = load_file(folder / "state" / "training.safetensors", device=device)
     state = json.loads((folder / "state" / "training.json").read_text(encoding="utf-8"))
     masters = trainer.adamw.masters()
     if state["masters"] != [list(master.shape) for master in masters]:
         raise IntegrityError(f"{folder} does not fit this model.", "Resume with the run's own config.")
     with torch.no_grad():
         for index, master in enumerate(masters):
-            master.copy_(tensors[f"master.{index}"])
+            master.copy_(part_of(tensors[f"master.{index}"], master))
             moments = {key.removesuffix(f".{index}"): tensors[key] for key in tensors if key.endswith(f".{index}")}
             if moments.pop("master") is not None and moments:
                 trainer.adamw.restore_moments(master, moments)
@@ -265,10 +277,8 @@ def _rename_damaged(checkpoint: Path) -> Path:
 
 
 def _write_state(trainer: PolicyTrainer, folder: Path) -> None:
-    tensors: dict[str, torch.Tensor] = {}
-    for index, master in enumerate(trainer.adamw.masters()):
-        tensors[f"master.{index}"] = master.detach().contiguous()
-        tensors |= {f"{name}.{index}": value for name, value in trainer.adamw.moments(master).items()}
+    sharded = trainer.policy.sharded_layers is not None
+    tensors = {name: value.cpu() if sharded else value for name, value in _state_tensors(trainer)}
     save_file(tensors, folder / "training.safetensors")
     schedule = trainer.lr_scheduler.state_dict()
     write_json(
@@ -282,3 +292,11 @@ def _write_state(trainer: PolicyTrainer, folder: Path) -> None:
             "masters": [list(master.shape) for master in trainer.adamw.masters()],
         },
     )
+
+
+def _state_tensors(trainer: PolicyTrainer) -> Iterator[tuple[str, torch.Tensor]]:
+    """The names and whole values of masters and optimizer state; of sharded ones all processes ask together."""
+    for index, master in enumerate(trainer.adamw.masters()):
+        yield f"master.{index}", whole(master.detach()).contiguous()
+        for name, value in trainer.adamw.moments(master).items():
+            yield f"{name}.{index}", whole(value).contiguous()

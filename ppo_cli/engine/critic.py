@@ -10,13 +10,11 @@ Not here: returns and losses (`ppo_math`).
 
 from __future__ import annotations
 
-import copy
 from contextlib import ExitStack
 from types import SimpleNamespace
 from typing import Any, Literal
 
 import torch
-from peft.tuners.lora import LoraLayer
 from torch import nn
 
 from ppo_cli.engine.gradient_checkpointing import checkpointed
@@ -54,8 +52,11 @@ class CriticModule(nn.Module):
         self.layers: nn.ModuleList | None = None
         """Its own upper layers, with kind `layers`."""
         if kind == "layers":
-            self.layers = nn.ModuleList(_without_adapters(layer) for layer in policy.decoder.upper_layers)
+            self.layers = nn.ModuleList(policy.copied_upper_layers())
             self.layers.requires_grad_(True)
+        if policy.sharded_layers is not None:
+            for module in (*self.head.children(), *(self.layers or ())):
+                policy.sharded_layers.shard(module)
         self.backbone = _Backbone(policy, self.layers)
 
     def own_hidden(self, activations: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
@@ -101,12 +102,3 @@ class _Backbone(nn.Module):
                 input_ids=input_ids, attention_mask=attention_mask, position_ids=position_ids, use_cache=False
             )
         return SimpleNamespace(hidden_states=(out.last_hidden_state,))
-
-
-def _without_adapters(layer: nn.Module) -> nn.Module:
-    """A copy of a layer with the reference's weights."""
-    plain = copy.deepcopy(layer)
-    for name, module in list(plain.named_modules()):
-        if isinstance(module, LoraLayer):
-            plain.set_submodule(name, module.get_base_layer())
-    return plain

@@ -1,8 +1,8 @@
-"""The processes of one distributed training, through accelerate: sharding, gathering, reducing, broadcasting.
+"""The processes of one distributed training, through accelerate: dividing, gathering, reducing, broadcasting.
 
-Every process holds the whole model. Rank r samples and learns from every N-th episode of an update, and what belongs to
-all of them is exchanged: rewards and log-probabilities before the advantages are computed, gradients before each step.
-So N processes take the same steps as one, up to rounding.
+Every process holds the whole model, or a part of each layer's weights (`sharding`). Rank r samples and learns from
+every N-th episode of an update, and what belongs to all of them is exchanged: rewards and log-probabilities before the
+advantages are computed, gradients before each step. So N processes take the same steps as one, up to rounding.
 
 Between updates the main process broadcasts the next command, and the workers wait for it (`receive`).
 
@@ -24,32 +24,27 @@ from accelerate import PartialState
 from accelerate.state import AcceleratorState, GradientState
 from accelerate.utils import broadcast_object_list, gather, gather_object, reduce
 
-from ppo_cli.errors import PeerLostError, PpoError, UsageError
+from ppo_cli.errors import PeerLostError, PpoError
 from ppo_cli.records.program import command
 
 Item = TypeVar("Item")
 
 MAX_WAIT = timedelta(days=7)
 """For another process: the main process may be evaluating, or suspended by its user."""
-SHARDING_VARIABLES = {
-    "ACCELERATE_USE_FSDP": "FSDP",
-    "ACCELERATE_USE_DEEPSPEED": "DeepSpeed",
-    "ACCELERATE_USE_MEGATRON_LM": "Megatron",
-}
-"""Environment variables that accelerate sets where a user's config splits one model over several processes."""
 
 
 class ProcessGroup:
     """This process and those that train with it."""
 
-    def __init__(self, rank: int = 0, world_size: int = 1) -> None:
+    def __init__(self, rank: int = 0, world_size: int = 1, *, sharded: bool = False) -> None:
         """By default a single process, which exchanges nothing.
 
         Args:
             rank: number of this process; 0 is the main process.
             world_size: number of processes.
+            sharded: whether each holds a part of the model's layers.
         """
-        self.rank, self.world_size = rank, world_size
+        self.rank, self.world_size, self.sharded = rank, world_size, sharded
 
     @property
     def is_main(self) -> bool:
@@ -115,6 +110,11 @@ class ProcessGroup:
             with _peers_alive():
                 broadcast_object_list([command])
 
+    def broadcast_if_sharded(self, *command: Any) -> None:  # noqa: ANN401 - the command's arguments
+        """Sends a command that workers need only if they hold parts of the layers."""
+        if self.sharded:
+            self.broadcast(*command)
+
     def receive(self) -> tuple[Any, ...]:
         """Waits for the main process's next command; returns it with its arguments."""
         received: list[Any] = [None]
@@ -166,28 +166,19 @@ def before_joining() -> Iterator[None]:
         GradientState._reset_state()  # noqa: SLF001
 
 
-def join_process_group(device: str) -> ProcessGroup:
+def join_process_group(device: str, *, sharded: bool = False) -> ProcessGroup:
     """The group that this process was started in, by `ppo train --processes`, accelerate or torchrun.
 
     Args:
         device: the config's key; "cpu" keeps off the GPUs.
-
-    Raises:
-        UsageError: the launcher would split the model over the processes.
+        sharded: whether each process holds a part of the model's layers.
     """
     if not is_distributed():
         return ProcessGroup()
-    for variable, name in SHARDING_VARIABLES.items():
-        if os.environ.get(variable, "").lower() in ("true", "1"):
-            raise UsageError(
-                f"{name} splits one model over several processes; here every process holds the whole model.",
-                f"Use `{command('train', 'CONFIG', '--processes', 'N')}`, "
-                "or an accelerate config with distributed_type: MULTI_GPU.",
-            )
     os.environ["ACCELERATE_MIXED_PRECISION"] = "no"  # model.dtype sets the precision
     state = PartialState(cpu=device == "cpu", timeout=MAX_WAIT)
     atexit.register(_leave_process_group)
-    return ProcessGroup(state.process_index, state.num_processes)
+    return ProcessGroup(state.process_index, state.num_processes, sharded=sharded)
 
 
 def _leave_process_group() -> None:

@@ -14,6 +14,7 @@ from typing import TypeVar
 import torch
 
 from ppo_cli.engine.critic import CriticModule
+from ppo_cli.engine.distributed import ProcessGroup
 from ppo_cli.engine.logprobs import token_logprobs, token_logprobs_and_entropy
 from ppo_cli.engine.pass_size import PassSize
 from ppo_cli.engine.policy import Policy
@@ -51,6 +52,8 @@ class ForwardPasses:
     critic: CriticModule
     temperature: float
     """Of the rollouts; divides the logits in training too."""
+    process_group: ProcessGroup
+    """Whose processes pass through sharded layers together, equally often."""
     on_event: EventHandler
     """Called with the progress of `before_update`."""
     size: PassSize
@@ -81,7 +84,8 @@ class ForwardPasses:
         positions = rollouts.answer_positions()
         done = 0
         self.on_event(Phase(name="old and reference log-probabilities", total=count, unit="answers"))
-        for rows, length in self.micro_batches(range(count), rollouts):
+        groups = list(self.micro_batches(range(count), rollouts))
+        for rows, length in groups + groups[-1:] * self.passes_missing(len(groups)):
             ids, mask = rollouts.ids[rows, :length], rollouts.response_mask[rows]
             lower, targets = activations[rows, :length], rollouts.targets[rows][mask]
             hidden = _take_positions(self.policy.policy_hidden(lower, ids), positions[rows])
@@ -93,7 +97,7 @@ class ForwardPasses:
             reference_logprobs = token_logprobs(self.policy.head, features[rows][mask], targets, self.temperature)
             logprobs[rows], entropies[rows] = _fill(policy_logprobs, mask), _fill(policy_entropies, mask)
             ref_logprobs[rows] = _fill(reference_logprobs, mask)
-            done += len(rows)
+            done = min(count, done + len(rows))
             self.on_event(Progress(done=done))
         return ForwardOutputs(
             logprobs=logprobs, ref_logprobs=ref_logprobs, entropies=entropies, features=features, values=values
@@ -121,6 +125,32 @@ class ForwardPasses:
         values = self._value_predictions(features[rows], lower, ids, positions)
         return logprobs, values[rollouts.value_mask[rows]]
 
+    def passes_missing(self, own: int) -> int:
+        """How many passes another process is going to make beyond this one's; 0 where none waits for another.
+
+        Args:
+            own: passes that this process is going to make; all processes say theirs before the first pass.
+        """
+        return max(self.process_group.gather([own])) - own if self.process_group.sharded else 0
+
+    def zero_losses(
+        self, rollouts: Rollouts, activations: torch.Tensor, features: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Losses of 0 with gradients of 0, from a pass that is made only since another process makes one.
+
+        Args:
+            rollouts: n episodes; the shortest is passed.
+            activations: [n, length, width] below the split.
+            features: [n, T, width] final hidden states of the reference.
+
+        Returns:
+            One of the policy and one of the critic.
+        """
+        lengths = rollouts.prompt_lengths + rollouts.lengths
+        row = int(lengths.argmin())
+        logprobs, values = self.logprobs_and_values(rollouts, activations, features, [row], int(lengths[row]))
+        return 0.0 * logprobs.sum(), 0.0 * values.sum()
+
     def micro_batches(self, rows: Sequence[int], rollouts: Rollouts) -> Iterator[tuple[list[int], int]]:
         """Groups of `rows` that fit into one pass, each with the tokens of its longest episode."""
         return micro_batches(rows, _lengths(rollouts), self.size.tokens)
@@ -128,7 +158,8 @@ class ForwardPasses:
     def fitting(self, work: Callable[[], T], rows: Sequence[int], rollouts: Rollouts) -> T:
         """Does `work`, which passes micro-batches of these rows, with passes that fit into memory (`PassSize.fit`)."""
         lengths = _lengths(rollouts)
-        return self.size.fit(work, max((lengths[row] for row in rows), default=0))
+        longest = max((lengths[row] for row in rows), default=0)
+        return self.size.fit(work, longest, alone=not self.process_group.sharded)
 
     def _value_predictions(
         self, features: torch.Tensor, lower: torch.Tensor, ids: torch.Tensor, positions: torch.Tensor

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from peft import LoraConfig
+from peft.tuners.lora import LoraLayer
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
@@ -31,3 +32,11 @@ def lora_config(model: Any, layers: Sequence[nn.Module], *, r: int, alpha: int) 
         target_modules=[names[id(module)] for module in maps],
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in maps),  # GPT-2 keeps its weights transposed
     )
+
+
+def without_adapters(layer: nn.Module) -> nn.Module:
+    """The same layer with its own linear maps in place of adapted ones; the weights are those below the adapters."""
+    for name, module in list(layer.named_modules()):
+        if isinstance(module, LoraLayer):
+            layer.set_submodule(name, module.get_base_layer())
+    return layer

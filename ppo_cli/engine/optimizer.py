@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from ppo_cli.engine.sharding import part_of
+
 
 class MasterWeights(torch.optim.Optimizer):
     """Mixed into an optimizer: it steps on float32 masters, and gradients gather in float32 over micro-batches.
@@ -97,5 +99,7 @@ class MasterWeightAdamW(MasterWeights, torch.optim.AdamW):
         return {name: torch.as_tensor(value).contiguous() for name, value in self.state.get(master, {}).items()}
 
     def restore_moments(self, master: nn.Parameter, moments: Mapping[str, torch.Tensor]) -> None:
-        self.state[master] = {name: value.clone() for name, value in moments.items()}
-        self.state[master]["step"] = self.state[master]["step"].cpu()
+        self.state[master] = {
+            name: value.cpu().clone() if name == "step" else part_of(value, master).clone()
+            for name, value in moments.items()
+        }

@@ -39,7 +39,7 @@ class PassSize:
         if self.is_auto and tokens is not None:
             self.tokens = min(self.tokens, tokens)
 
-    def fit(self, work: Callable[[], T], longest: int) -> T:
+    def fit(self, work: Callable[[], T], longest: int, *, alone: bool = True) -> T:
         """Does some passes; where memory runs out, does all of them again with half as many tokens in each.
 
         Everything is repeated, not only the pass that failed, so that the result is that of the lower size.
@@ -47,9 +47,10 @@ class PassSize:
         Args:
             work: splits its rows by `tokens`, and may be repeated.
             longest: tokens of the longest row, below which passes get no smaller.
+            alone: whether this process may make more passes than others do.
 
         Raises:
-            MemoryFullError: the config sets the size, or a single row is too much.
+            MemoryFullError: the config sets the size, a single row is too much, or other processes pass together.
         """
         while True:
             try:
@@ -61,6 +62,11 @@ class PassSize:
             # After the except block, so that the failed pass's tensors are no longer held by its traceback.
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
+            if not alone:
+                raise MemoryFullError(
+                    f"The memory of the {whose} is full in a pass of {self.tokens:,} tokens of a sharded model.",
+                    f"Set ppo.tokens_per_pass={self.tokens // 2}, then run the experiment again.",
+                )
             self._halve(whose, longest)
 
     def _halve(self, whose: str, longest: int) -> None:

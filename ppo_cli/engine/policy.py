@@ -3,7 +3,7 @@
 With LoRA the reference is the same model with the adapters off; with full training it is a frozen copy of the
 trained layers. Either way no second model is loaded.
 
-Not here: sampling, the critic, the optimizer.
+Not here: sampling, the critic, the optimizer, layers that are divided over several processes (`sharding`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from peft.tuners.lora import LoraLayer
 from torch import nn
 
 from ppo_cli.engine.gradient_checkpointing import checkpointed
-from ppo_cli.engine.lora import lora_config
+from ppo_cli.engine.lora import lora_config, without_adapters
+from ppo_cli.engine.sharding import ShardedLayers, process_mesh, whole
 from ppo_cli.engine.split_decoder import SplitDecoder
 from ppo_cli.errors import CheckFailedError
 from ppo_cli.experiment.schema import TrainedPart
@@ -58,9 +59,9 @@ class Policy:
             self.trainable: nn.Module = model
         else:
             self.trainable = self._with_adapters(trained, seed)
-        self.parameters: dict[str, nn.Parameter] = {
-            name: value for name, value in self.trainable.named_parameters() if value.requires_grad
-        }
+        self.sharded_layers: ShardedLayers | None = None
+        """The layers, where `shard` has divided them over several processes."""
+        self.parameters: dict[str, nn.Parameter] = self._trained_parameters()
         """The trained parameters by name."""
         probe = torch.arange(1, 9, device=model.device).unsqueeze(0)
         self.shares_lower_layers = self.decoder.disable_split_if_inexact(probe)
@@ -72,6 +73,16 @@ class Policy:
         """The dtype whose rounding its log-probabilities have."""
         dtype: torch.dtype = ROUNDS_LIKE if is_quantised(self.model) else self.model.dtype
         return dtype
+
+    def shard(self, world_size: int) -> None:
+        """Divides the weights of all layers over the processes, which call this together, before a trainer is built.
+
+        Args:
+            world_size: number of processes.
+        """
+        mesh = process_mesh(self.model.device, world_size)
+        self.sharded_layers = ShardedLayers(self.decoder, self._reference_layers or (), mesh)
+        self.parameters = self._trained_parameters()
 
     def policy_hidden(self, activations: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         """Final hidden states of the policy, with gradient: [rows, length, width].
@@ -98,6 +109,10 @@ class Policy:
         The original tensors are put back afterwards, so merging into bfloat16 never rounds them. Nothing is merged into
         quantised weights: the adapters then run beside them.
         """
+        if self.sharded_layers is not None:
+            with self.sharded_layers.opened("policy"):
+                yield self.model
+            return
         if not isinstance(self.trainable, PeftModel) or is_quantised(self.model):
             yield self.model
             return
@@ -116,19 +131,32 @@ class Policy:
     @contextmanager
     def reference_model(self) -> Iterator[Any]:
         """The reference as a plain model inside the block."""
-        if isinstance(self.trainable, PeftModel):
+        if self.sharded_layers is not None:
+            with self.sharded_layers.opened("reference"):
+                yield self.model
+        elif isinstance(self.trainable, PeftModel):
             with self.trainable.disable_adapter():
                 yield self.model
         else:
             with self.decoder.with_upper_layers(self._reference_layers or []):
                 yield self.model
 
+    def both_models(self) -> AbstractContextManager[None]:
+        """Lets each process open policy and reference as often as it likes inside the block."""
+        return nullcontext() if self.sharded_layers is None else self.sharded_layers.both_held()
+
+    def copied_upper_layers(self) -> list[nn.Module]:
+        """Copies of the trained layers before training, without adapters."""
+        if self.sharded_layers is not None:
+            return self.sharded_layers.upper_layers("reference")
+        return [without_adapters(copy.deepcopy(layer)) for layer in self.decoder.upper_layers]
+
     def reference_digest(self) -> str:
         """sha256 over every weight of the reference; a run compares it at start and end, since they are frozen."""
         digest = hashlib.sha256()
         for name, tensor in sorted(self._reference_tensors().items()):
             digest.update(name.encode())
-            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+            digest.update(whole(tensor.detach()).cpu().contiguous().view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()
 
     def save(self, folder: Path, start: Path) -> None:
@@ -162,6 +190,9 @@ class Policy:
             if value.requires_grad:
                 value.data = value.data.to(self.model.dtype)
         return adapted.eval()
+
+    def _trained_parameters(self) -> dict[str, nn.Parameter]:
+        return {name: value for name, value in self.trainable.named_parameters() if value.requires_grad}
 
     def _adapted_layers(self) -> dict[str, Any]:
         return {name: module for name, module in self.model.named_modules() if isinstance(module, LoraLayer)}

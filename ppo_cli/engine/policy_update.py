@@ -19,6 +19,7 @@ from ppo_cli.engine.experience import AFTER_NON_FINITE, Experience
 from ppo_cli.engine.forward_passes import ForwardPasses
 from ppo_cli.engine.optimizer import MasterWeights
 from ppo_cli.engine.rollouts import Rollouts, answer_masks
+from ppo_cli.engine.sharding import whole
 from ppo_cli.errors import PpoError
 from ppo_cli.experiment.schema import Experiment
 from ppo_cli.models.device import float64_device
@@ -112,8 +113,9 @@ class PolicyUpdater:
         sums = self.passes.fitting(
             lambda: self._accumulate(own_rows, rollouts, experience, (tokens, steps), critic_alone), own_rows, rollouts
         )
-        # 5. Gradients of all processes, then one step.
-        group.all_reduce_(self.adamw.gradients())
+        # 5. Gradients of all processes, then one step. Those of sharded layers are sums already.
+        if not group.sharded:
+            group.all_reduce_(self.adamw.gradients())
         statistics = self._sum_over_processes(sums, rollouts.ids.device)
         if critic_alone:
             self._forget_policy_gradients()
@@ -145,7 +147,9 @@ class PolicyUpdater:
         ppo, (tokens, steps) = self.experiment.ppo, counts
         self.adamw.discard_gradients()
         sums = dict.fromkeys(STATISTICS, 0.0)
-        for part, length in self.passes.micro_batches(rows, rollouts):
+        parts = list(self.passes.micro_batches(rows, rollouts))
+        passes_missing = self.passes.passes_missing(len(parts))
+        for part, length in parts:
             # 1. Log-probabilities and values of these answers under the policy and the critic as they are now.
             logprobs, values = self.passes.logprobs_and_values(
                 rollouts, experience.activations, experience.features, part, length
@@ -171,6 +175,10 @@ class PolicyUpdater:
             sums["approx_kl"] += float(0.5 * (change**2).sum() / tokens)
             sums["clip_fraction"] += float(clipped.sum() / tokens)
             sums["ratio"] += float(change.clamp(max=ppo_math.MAX_LOG_RATIO).exp().sum() / tokens)
+        for _ in range(passes_missing):
+            policy_zero, value_zero = self.passes.zero_losses(rollouts, experience.activations, experience.features)
+            self.accelerator.backward(value_zero if critic_alone else policy_zero + value_zero)
+            self.adamw.collect_gradients()
         return sums
 
     def _forget_policy_gradients(self) -> None:
@@ -188,7 +196,8 @@ class PolicyUpdater:
             PpoError: a gradient is not finite; this minibatch changed nothing.
         """
         limit = self.experiment.ppo.max_grad_norm
-        norms = [float(torch.nn.utils.clip_grad_norm_(group["params"], limit)) for group in self.adamw.param_groups]
+        groups = self.adamw.param_groups
+        norms = [float(whole(torch.nn.utils.clip_grad_norm_(group["params"], limit))) for group in groups]
         if not np.isfinite(norms).all():
             self.optimizer.zero_grad()
             raise PpoError(f"A gradient is not finite in update {update}, so the step was not taken.", AFTER_NON_FINITE)

@@ -46,18 +46,20 @@ class SplitDecoder:
         if trained_layers is not None and trained_layers > count:
             message = f"model.train.top_layers: the model has {count} layers, not {trained_layers}."
             raise ModelError(message, "Lower it.")
-        self._first_trained = count - (trained_layers or count)
-        self.split_at = self._first_trained
+        self.first_trained = count - (trained_layers or count)
+        """Number of lower layers that are frozen."""
+        self.split_at = self.first_trained
         """Number of lower layers that run once; 0 means that every pass runs all layers."""
 
     @property
     def upper_layers(self) -> list[nn.Module]:
         """The trained layers."""
-        return self.layers[self._first_trained :]
+        return self.layers[self.first_trained :]
 
     def recorder(self) -> ActivationRecorder | None:
         """Records the activations below the split while the model samples; None if every pass runs all layers."""
-        return ActivationRecorder(self.layers[self.split_at]) if self.split_at else None
+        running: Sequence[nn.Module] = getattr(self._owner, self._name)
+        return ActivationRecorder(running[self.split_at]) if self.split_at else None
 
     @torch.no_grad()
     def run_lower(self, ids: torch.Tensor) -> torch.Tensor:
@@ -69,7 +71,7 @@ class SplitDecoder:
         if self.split_at == 0:
             return ids.new_zeros((*ids.shape, 0))
         capture = _Capture()
-        with self._running([*self.layers[: self.split_at], capture]):
+        with self.with_layers([*self.layers[: self.split_at], capture]):
             self.backbone(input_ids=ids, use_cache=False)
         if capture.hidden is None:
             raise ModelError("The model's layers cannot be split in two.", "Set model.train.top_layers=null.")
@@ -86,8 +88,8 @@ class SplitDecoder:
             layers: replace the upper layers, for a reference or a critic with weights of its own.
         """
         upper = list(layers) if layers is not None else self.upper_layers
-        between = self.layers[self.split_at : self._first_trained]
-        with self._running([_Inject(activations)] * self.split_at + between + upper):
+        between = self.layers[self.split_at : self.first_trained]
+        with self.with_layers([_Inject(activations)] * self.split_at + between + upper):
             return self.backbone(input_ids=ids, use_cache=False).last_hidden_state
 
     @torch.no_grad()
@@ -117,12 +119,12 @@ class SplitDecoder:
     @contextmanager
     def with_upper_layers(self, upper: Sequence[nn.Module]) -> Iterator[None]:
         """Makes the whole model run with other upper layers inside the block."""
-        with self._running([*self.layers[: self._first_trained], *upper]):
+        with self.with_layers([*self.layers[: self.first_trained], *upper]):
             yield
 
     @contextmanager
-    def _running(self, layers: Sequence[nn.Module]) -> Iterator[None]:
-        """Exchanges the model's list of layers inside the block."""
+    def with_layers(self, layers: Sequence[nn.Module]) -> Iterator[None]:
+        """Makes the whole model run with another list of layers inside the block."""
         original = getattr(self._owner, self._name)
         setattr(self._owner, self._name, nn.ModuleList(layers))
         try:

@@ -123,7 +123,9 @@ class PolicyTrainer(PPOTrainer):
         self.remove_callback(PrinterCallback)
         start = start_tokens(self.policy, self.critic, experiment.ppo.optimizer)
         size = PassSize(experiment.ppo.tokens_per_pass, start, on_event)
-        self.passes = ForwardPasses(self.policy, self.critic, experiment.rollout.temperature, on_event, size)
+        self.passes = ForwardPasses(
+            self.policy, self.critic, experiment.rollout.temperature, self.process_group, on_event, size
+        )
         self.updater = PolicyUpdater(
             experiment, self.passes, self.accelerator, self.optimizer, self.process_group, on_event
         )
@@ -137,6 +139,8 @@ class PolicyTrainer(PPOTrainer):
             {"params": list(self.critic.parameters()), "lr": ppo.critic_learning_rate},
         ]
         self.optimizer = make_optimizer(ppo.optimizer, groups, eps=ADAM_EPSILON, weight_decay=0.0)
+        if self.policy.sharded_layers is not None:
+            self.model._is_accelerate_prepared = True  # noqa: SLF001 - its data parallelism takes no sharded weights
         self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
             self.optimizer,
             lambda done: ppo_math.learning_rate_factor(

@@ -5,6 +5,8 @@ Not here: sampling from them (`resumable_sampling`), loading them (`setup.start_
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,6 +32,8 @@ class AnsweringModels:
     tokenizer: ChatTokenizer
     process_group: ProcessGroup | None = None
     """Where several processes share the prompts."""
+    both: Callable[[], AbstractContextManager[None]] = nullcontext
+    """Inside this block each process opens the two as often as it likes; outside, all of them open one together."""
     fit_judge: PromptFitJudge | None = None
     """Measures how well answers fit their prompts; None leaves that out."""
     own_measures: OwnMeasures | None = None
@@ -45,6 +49,7 @@ class AnsweringModels:
             reference=policy.reference_model,
             tokenizer=resolved.tokenizer,
             process_group=process_group,
-            fit_judge=fit_judge(resolved),
+            both=policy.both_models,
+            fit_judge=fit_judge(resolved, policy.reference_model if policy.sharded_layers is not None else None),
             own_measures=resolved.inputs.measures,
         )

@@ -332,7 +332,10 @@ def sample_answers(
         on_event(Phase(name="KL and entropy", total=len(prompts), unit="answers"))
         firsts = [(ids, rows[0].token_ids) for ids, rows in zip(prompts.token_ids, sampled, strict=True)]
         reference = None if models.policy == models.reference else models.reference
-        divergences = exact_kl_and_entropy(models.policy, reference, firsts, lambda done: on_event(Progress(done=done)))
+        with models.both():
+            divergences = exact_kl_and_entropy(
+                models.policy, reference, firsts, lambda done: on_event(Progress(done=done))
+            )
     answered = [
         [
             Sample(
@@ -347,7 +350,8 @@ def sample_answers(
         for prompt, rows, first in zip(prompts.prompts, sampled, divergences, strict=True)
     ]
     if models.fit_judge is not None:
-        answered = with_fit(models.fit_judge, prompts.prompts, answered, on_event)
+        with models.both():
+            answered = with_fit(models.fit_judge, prompts.prompts, answered, on_event)
     gathered = answered if group is None else group.gather(answered)
     return [sample for samples in gathered for sample in samples]
 

@@ -16,8 +16,10 @@ from ppo_cli.behaviours.embedding_judge import is_installed, load_encoder
 from ppo_cli.records.answers import Prompt
 from ppo_cli.records.events import EventHandler, Phase, Progress
 from ppo_cli.records.measures import Sample
+from ppo_cli.rewards.scorer import InstructModel
 
 if TYPE_CHECKING:
+    from ppo_cli.models.open_model import OpenModel
     from ppo_cli.models.prompt_fit import PromptFitJudge
     from ppo_cli.setup.resolve import ResolvedExperiment
 
@@ -25,11 +27,18 @@ OTHER_PROMPTS = 8
 """Prompts of the evaluation set that each answer's own prompt is compared with."""
 
 
-def fit_judge(resolved: ResolvedExperiment) -> PromptFitJudge | None:
-    """The start model before any warm start, with the other prompts; None for a set of one prompt."""
+def fit_judge(resolved: ResolvedExperiment, reference: OpenModel | None = None) -> PromptFitJudge | None:
+    """The start model before any warm start, with the other prompts; None for a set of one prompt.
+
+    Args:
+        resolved: whose evaluation prompts and start model.
+        reference: stands for the start model where it has the same weights, so that no second one is loaded.
+    """
     from ppo_cli.models.prompt_fit import PromptFitJudge, other_prompts
 
     model, prompts = resolved.inputs.reward.context.instruct_model, resolved.evaluation.prompts
+    if reference is not None and not resolved.inputs.sft:
+        model = InstructModel(reference, resolved.tokenizer)
     if model is None or len(prompts) == 1:
         return None
     others = other_prompts(prompts, resolved.experiment.evaluation.seed, OTHER_PROMPTS)

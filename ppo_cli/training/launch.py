@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+from ppo_cli.engine.accelerate_config import config_shards
 from ppo_cli.engine.distributed import (
     ProcessGroup,
     before_joining,
@@ -18,12 +19,17 @@ from ppo_cli.engine.distributed import (
 from ppo_cli.engine.process_launcher import launch
 from ppo_cli.errors import PpoError, UsageError
 from ppo_cli.models.one_gpu import use_one_gpu
+from ppo_cli.records.processes import Processes
+from ppo_cli.records.program import command
 from ppo_cli.training.interrupt import leave_signals_to_main_process
 from ppo_cli.training.worker import run_worker
 
 
 def join_or_launch(
-    device: str, processes: int, command_line: Callable[[], None], prepare: Callable[[], None] = lambda: None
+    device: str,
+    processes: Processes,
+    command_line: Callable[[], None],
+    prepare: Callable[[], None] = lambda: None,
 ) -> ProcessGroup:
     """The processes that train together, seen from the main one; a single process by default.
 
@@ -31,26 +37,33 @@ def join_or_launch(
 
     Args:
         device: the config's key.
-        processes: how many the user asks for.
+        processes: what the user asks for.
         command_line: what every one of them runs.
         prepare: trains what the inputs need into the cache; the main of several processes calls it before it joins.
 
     Raises:
-        UsageError: there cannot be so many, or a launcher started another number.
+        UsageError: there cannot be so many, a launcher started another number, or it divides the model in a way that
+            is not supported.
     """
+    sharded = config_shards() or processes.shard
     if not is_distributed():
-        if processes != 1:
-            sys.exit(launch(processes, device, command_line))
+        if processes.number != 1:
+            sys.exit(launch(processes.number, device, command_line))
+        if sharded:
+            raise UsageError(
+                "--shard divides the model over several processes, and there is one.",
+                f"Type `{command('train', 'CONFIG', '--processes', 2, '--shard')}`, or start it with torchrun.",
+            )
         use_one_gpu(device)
         return ProcessGroup()
     use_one_gpu(device)
     if is_main_process():
         with before_joining():
             prepare()
-    process_group = join_process_group(device)
-    if processes not in (1, process_group.world_size):
+    process_group = join_process_group(device, sharded=sharded)
+    if processes.number not in (1, process_group.world_size):
         raise UsageError(
-            f"--processes {processes}, and the launcher has started {process_group.world_size}.",
+            f"--processes {processes.number}, and the launcher has started {process_group.world_size}.",
             "Leave --processes out.",
         )
     if process_group.is_main:

@@ -59,6 +59,7 @@ def record_provenance(
             "dtype": str(start.dtype).removeprefix("torch."),
             "threads": torch.get_num_threads(),
             "processes": process_group.world_size,
+            **({"sharded": True} if process_group.sharded else {}),
             "start_folder": start.folder.name,
             "started_from": run.state().started_from,
             "trained_parameters": sum(value.numel() for value in policy.parameters.values()),
@@ -70,14 +71,18 @@ def record_provenance(
     return digest
 
 
-def finish_provenance(run: Run, policy: Policy) -> None:
-    """Hashes the reference again and adds the digest to the record.
+def finish_provenance(run: Run, reference: str) -> None:
+    """Adds the digest of the reference's weights at the end to the record.
+
+    Args:
+        run: gets it.
+        reference: the digest.
 
     Raises:
         IntegrityError: the reference's weights changed during training.
     """
     record = read_json(run.layout.provenance)
-    record["reference"]["sha256_at_end"] = policy.reference_digest()
+    record["reference"]["sha256_at_end"] = reference
     write_json(run.layout.provenance, record)
     if record["reference"]["sha256_at_end"] != record["reference"]["sha256_at_start"]:
         raise IntegrityError(f"{run.name}: the reference's weights changed during training.", "Please report this.")
@@ -107,6 +112,7 @@ def _record_resume(
             "machine": today["machine"],
             "device": str(start.device),
             "processes": process_group.world_size,
+            **({"sharded": True} if process_group.sharded else {}),
             "start_folder": start.folder.name,
             "changed_packages": changed,
         },
@@ -126,3 +132,7 @@ def _restore_threads(
     if process_group.world_size != first["processes"]:
         started = f"The run started with {first['processes']} processes and continues with {process_group.world_size}"
         on_event(Notice(text=f"{started}, so its numbers will differ in the last digits.", level="warning"))
+    elif process_group.sharded != first.get("sharded", False):
+        started, now_so = ("sharded", "unsharded") if first.get("sharded") else ("unsharded", "sharded")
+        text = f"The run started {started} and continues {now_so}, so its numbers may differ in the last digits."
+        on_event(Notice(text=text, level="warning"))

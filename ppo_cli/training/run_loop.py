@@ -75,7 +75,8 @@ class TrainingRun:
         require_harness(self.resolved.experiment)
         start = load_start_model(self.resolved, self.on_event)
         policy = Policy(start.model, experiment.model.train, seed=experiment.seed)
-        share_reference(self.resolved, policy.reference_model)
+        if not self.process_group.sharded:  # a term scores other answers in each process
+            share_reference(self.resolved, policy.reference_model)
         reference = record_provenance(run, start, policy, self.process_group, self.on_event)
         processes = self.process_group.world_size
         shared = SharedAnswers(
@@ -91,6 +92,8 @@ class TrainingRun:
         self.process_group.broadcast(
             WorkerCommand.START, str(run.layout.root), torch.get_num_threads(), experiment.model.start
         )
+        if self.process_group.sharded:
+            policy.shard(self.process_group.world_size)
         trainer = self._build_trainer(start, policy, self._baseline_answers(policy, shared))
         evaluations = InterimEvaluations(records, self.resolved, policy, self.process_group, shared, self.on_event)
         self.trackers.send_evaluation(0, evaluations.estimates(evaluations.evaluate_baseline()), partial=False)
@@ -99,14 +102,17 @@ class TrainingRun:
 
         def save() -> None:
             self.on_event(Phase(name=f"checkpoint after update {trainer.updates_done}"))
+            self.process_group.broadcast_if_sharded(WorkerCommand.SAVE_CHECKPOINT)
             save_checkpoint(trainer, run.layout, start.folder, records.lock.fingerprint)
             evaluations.prune()
 
         reason = self._run_updates(trainer, evaluations, save)
         final = evaluations.evaluate_final(trainer.updates_done)
+        self.process_group.broadcast_if_sharded(WorkerCommand.HASH_REFERENCE)
+        reference_at_end = policy.reference_digest()
         self.process_group.broadcast(WorkerCommand.STOP)
         comparison, findings = evaluations.finish(trainer.updates_done, final)
-        finish_provenance(run, policy)
+        finish_provenance(run, reference_at_end)
         run.close("stopped_early" if reason else "finished", exit_code=0, reason=reason)
         metrics = records.metrics
         return TrainingResult(
@@ -210,10 +216,7 @@ class TrainingRun:
             request.in_update = True
             reason = trainer.train(record, after_update, self._record_failed_update)
         except (KeyboardInterrupt, RewardUnavailableError) as stop:
-            # Between two updates, and while answers wait for their scores, the weights are those of the last update.
-            as_after_update = isinstance(stop, RewardUnavailableError) or not request.in_update
-            if as_after_update and saved_update < trainer.updates_done:
-                save()
+            self._end_early(stop, save if saved_update < trainer.updates_done else lambda: None)
             raise
         finally:
             request.in_update = False
@@ -222,6 +225,17 @@ class TrainingRun:
         if saved_update < trainer.updates_done:
             save()
         return reason
+
+    def _end_early(self, stop: BaseException, save: Callable[[], None]) -> None:
+        """Saves where the weights are those of the last update: between two, and while answers wait for their scores.
+
+        Workers that hold parts of them can give these only where they stopped for the same reason.
+        """
+        unavailable, sharded = isinstance(stop, RewardUnavailableError), self.process_group.sharded
+        if unavailable or not (self.request.in_update or sharded):
+            save()
+        if unavailable:
+            self.process_group.broadcast_if_sharded(WorkerCommand.STOP)
 
     def _record_failed_update(self, update: int, answered: Sequence[tuple[Prompt, Answer]]) -> None:
         """Writes the answers of an update that failed, so that the user can look at them."""

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ppo_cli.errors import DiskFullError, InterruptedRunError, NoPermissionError, RewardUnavailableError, UsageError
-from ppo_cli.evaluation.capabilities import require_harness
+from ppo_cli.evaluation.capabilities import require_harness, tasks_of
 from ppo_cli.experiment.load import LoadedExperiment, load_experiment
+from ppo_cli.experiment.schema import Experiment
 from ppo_cli.preflight.enforce import enforce_no_overlap, enforce_start_checks
 from ppo_cli.records.events import PLACEBO, EventHandler, Notice, RunStarted, ignore_events
 from ppo_cli.records.program import command
@@ -68,6 +69,7 @@ def train(
     """
     loaded = config if isinstance(config, LoadedExperiment) else load_experiment(Path(config))
     _require_episodes_for_all(process_group, loaded)
+    _require_shardable(process_group, loaded.experiment)
     inputs = read_inputs(loaded.experiment, runs_dir)
     overridden = enforce_no_overlap(inputs, force, on_event)
     require_trackers(inputs.experiment)
@@ -135,6 +137,7 @@ def resume(
             "Leave it out; only tracking=[…] may change.",
         )
     run = find_run(run, runs_dir)
+    _require_shardable(process_group, run.experiment())
     state = run.state()
     if state.status in COMPLETED_STATUSES:
         status = state.status.replace("_", " ")
@@ -231,6 +234,23 @@ def _naming_last_checkpoint(run: Run) -> Iterator[None]:
         raise NoPermissionError(
             f"{error.message.rstrip('.')}; {last_checkpoint()}.", f"Change the permission, {then}"
         ) from error
+
+
+def _require_shardable(process_group: ProcessGroup | None, experiment: Experiment) -> None:
+    if not process_group or not process_group.sharded:
+        return
+    for key, value, usual in (
+        ("ppo.optimizer", experiment.ppo.optimizer, "adamw"),
+        ("model.load_in", experiment.model.load_in, None),
+    ):
+        if value != usual:
+            raise UsageError(f"{key}={value} does not work with --shard.", f"Leave out --shard, or {key}.")
+    if names := list(tasks_of(experiment)):
+        raise UsageError(
+            f"evaluation.measures.{names[0]}: with --shard no process has the whole model, which lm-evaluation-harness "
+            "needs.",
+            "Leave out --shard, or this measure.",
+        )
 
 
 def _require_episodes_for_all(process_group: ProcessGroup | None, loaded: LoadedExperiment) -> None:

@@ -7,16 +7,18 @@ Not here: the commands (`worker_commands`), the main process (`run_loop`).
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ppo_cli.engine.checkpoints import load_checkpoint
+from ppo_cli.engine.checkpoints import gather_for_checkpoint, load_checkpoint
 from ppo_cli.engine.distributed import ProcessGroup
 from ppo_cli.engine.policy import Policy
 from ppo_cli.engine.trainer import PolicyTrainer, TrainerInputs
+from ppo_cli.errors import RewardUnavailableError
 from ppo_cli.evaluation.answering_models import AnsweringModels
 from ppo_cli.evaluation.evaluate import sample_answers
 from ppo_cli.records.events import ignore_events
@@ -58,14 +60,19 @@ class Worker:
         open_terms(self.resolved.inputs.reward, ignore_events, self.run.layout.reward_cache(process_group.rank))
         self.start = load_start_model(self.resolved, ignore_events)
         self.policy = Policy(self.start.model, self.experiment.model.train, seed=self.experiment.seed)
-        share_reference(self.resolved, self.policy.reference_model)
+        if process_group.sharded:
+            self.policy.shard(process_group.world_size)
+        else:
+            share_reference(self.resolved, self.policy.reference_model)
         self._trainer: PolicyTrainer | None = None
-        self.handlers: dict[WorkerCommand, Callable[..., None]] = {
+        self.handlers: dict[WorkerCommand, Callable[..., object]] = {
             WorkerCommand.SAMPLE_BASELINE: self.sample_baseline,
             WorkerCommand.SCORE_BASELINE: self.score_baseline,
             WorkerCommand.BUILD_TRAINER: self.build_trainer,
             WorkerCommand.EVALUATE: self.evaluate,
             WorkerCommand.LOAD_CHECKPOINT: self.load_checkpoint,
+            WorkerCommand.SAVE_CHECKPOINT: lambda: gather_for_checkpoint(self.trainer),
+            WorkerCommand.HASH_REFERENCE: self.policy.reference_digest,
             WorkerCommand.TRAIN: self.train,
         }
 
@@ -81,6 +88,8 @@ class Worker:
             command, *arguments = self.process_group.receive()
             if command is until:
                 return arguments
+            if command is WorkerCommand.STOP:  # the main process ends with an error of its own
+                sys.exit(0)
             self.handlers[command](*arguments)
 
     def sample_baseline(self) -> None:
@@ -115,4 +124,9 @@ class Worker:
             (another_update,) = self.handle_commands(until=WorkerCommand.CONTINUE)
             return bool(another_update)
 
-        self.trainer.train(lambda _metrics, _episodes, _seconds: None, after_update)
+        try:
+            self.trainer.train(lambda _metrics, _episodes, _seconds: None, after_update)
+        except RewardUnavailableError:
+            if self.process_group.sharded:  # the main process may write a checkpoint of the update before
+                self.handle_commands(until=WorkerCommand.STOP)
+            raise

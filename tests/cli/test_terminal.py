@@ -12,7 +12,7 @@ import typer
 
 from ppo_cli.cli.output import error_boundary, progress_view
 from ppo_cli.cli.terminal import ProgressStream, new_console, print_json, print_text
-from ppo_cli.errors import DiskFullError, MemoryFullError, as_ppo_error
+from ppo_cli.errors import DiskFullError, MemoryFullError, PeerLostError, as_ppo_error
 from ppo_cli.records.events import Notice
 from ppo_cli.text.printable import json_printable, printable
 from tests.terminal import error_of, ppo, refused, succeed
@@ -144,6 +144,14 @@ def test_what_the_system_refuses_is_one_sentence(error, message):
     assert known.message == message
     assert known.next_step
     assert isinstance(known, MemoryFullError) == ("memory" in message)
+
+
+def test_an_exchange_with_a_process_that_has_ended_is_one_sentence():
+    error = RuntimeError("[gloo/transport/tcp/pair.cc:537] Read error [127.0.0.1]:9894: Connection reset by peer.")
+    known = as_ppo_error(error)
+    assert isinstance(known, PeerLostError)
+    assert known.message == "Another process of this training has ended."
+    assert "--resume" in known.next_step
 
 
 def test_a_bug_stays_a_bug_and_an_error_stays_itself():

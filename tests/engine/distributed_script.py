@@ -1,4 +1,4 @@
-"""What each of two processes checks; started by test_distributed."""
+"""What each of two processes checks; run by `workflows/two_processes.py`."""
 
 import os
 

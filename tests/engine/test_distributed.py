@@ -1,41 +1,47 @@
-"""Processes that train together: sharding, gathering, and errors of one that all raise."""
+"""The launcher of several processes, and a single one; what two exchange is in `workflows/two_processes.py`."""
 
 import atexit
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import torch
 
 from ppo_cli.engine.distributed import ProcessGroup, join_process_group
-from ppo_cli.errors import CheckFailedError, PeerLostError, UsageError
-
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-
-
-@pytest.mark.process
-def test_two_processes_shard_exchange_and_raise_together():
-    script = Path(__file__).with_name("distributed_script.py")
-    here = Path(__file__).parents[2]
-    done = subprocess.run([*TORCHRUN, str(script)], capture_output=True, text=True, timeout=120, cwd=here, check=False)
-    assert done.returncode == 0, done.stderr
+from ppo_cli.errors import CheckFailedError, InterruptedRunError, PeerLostError
+from ppo_cli.records.events import ignore_events
+from ppo_cli.training.interrupt import StopRequest, leave_signals_to_main_process
 
 
-def launched(function):
-    """The exit code of a process that launches two which run this function of this file."""
+def launcher_of(function):
+    """A process that launches two which run this function of this file."""
     code = f"import sys, {__name__} as here; from ppo_cli.engine.process_launcher import launch\n"
     code += f"if __name__ == '__main__': sys.exit(launch(2, 'cpu', here.{function.__name__}))"
-    return subprocess.run(
-        [sys.executable, "-c", code], timeout=120, cwd=Path(__file__).parents[2], check=False
-    ).returncode
+    return subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2], start_new_session=True)
 
 
-def join_and_end():
+def work_until_asked_to_stop():
     atexit.register(fail_if_still_joined)  # what is registered first runs last
     process_group = join_process_group("cpu")
-    process_group.gather([process_group.rank])
+    if not process_group.is_main:
+        leave_signals_to_main_process()
+        process_group.gather([None])
+        while process_group.receive() != ("stop",):
+            pass
+        return
+    request = StopRequest(ignore_events, in_update=True)
+    with request.listening():
+        process_group.gather([None])
+        Path(os.environ["READY"]).touch()
+        while not request.requested:
+            process_group.broadcast("go on")
+            time.sleep(0.01)
+        process_group.broadcast("stop")
+    sys.exit(InterruptedRunError.exit_code)
 
 
 def fail_if_still_joined():
@@ -44,8 +50,16 @@ def fail_if_still_joined():
 
 
 @pytest.mark.process
-def test_a_process_leaves_its_group_before_python_ends():
-    assert launched(join_and_end) == 0
+def test_signals_to_every_process_end_the_main_one_in_its_own_time(tmp_path, monkeypatch):
+    """The launcher passes them on too, and no process is still in its group when Python ends."""
+    monkeypatch.setenv("READY", str(tmp_path / "ready"))
+    launcher = launcher_of(work_until_asked_to_stop)
+    while not (tmp_path / "ready").exists():
+        assert launcher.poll() is None
+        time.sleep(0.02)
+    os.killpg(launcher.pid, signal.SIGUSR1)
+    os.killpg(launcher.pid, signal.SIGTERM)
+    assert launcher.wait(timeout=300) == InterruptedRunError.exit_code
 
 
 def test_a_single_process_exchanges_nothing():
@@ -60,16 +74,6 @@ def test_a_single_process_exchanges_nothing():
         raise CheckFailedError("it broke")
 
 
-@pytest.mark.parametrize(
-    ("variable", "name"), [("ACCELERATE_USE_FSDP", "FSDP"), ("ACCELERATE_USE_DEEPSPEED", "DeepSpeed")]
-)
-def test_a_model_split_over_processes_is_refused(monkeypatch, variable, name):
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setenv(variable, "true")
-    with pytest.raises(UsageError, match=f"{name} splits one model"):
-        join_process_group("cpu")
-
-
 def vanish_or_wait():
     process_group = join_process_group("cpu")
     if not process_group.is_main:
@@ -82,4 +86,4 @@ def vanish_or_wait():
 
 @pytest.mark.process
 def test_a_process_that_vanishes_is_noticed():
-    assert launched(vanish_or_wait) == 11
+    assert launcher_of(vanish_or_wait).wait(timeout=300) == 11
