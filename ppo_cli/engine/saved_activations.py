@@ -85,11 +85,11 @@ def saved_bytes(work: Callable[[], torch.Tensor], owners: Iterable[nn.Module]) -
 
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         result = work()
-    total = sum(storage.nbytes() for storage in saved.values())
+    total = sum(int(storage.nbytes()) for storage in saved.values())
     del result
     return total
 
 
 def _key(tensor: torch.Tensor) -> int:
     """The address of the storage that a tensor lies in."""
-    return tensor.untyped_storage().data_ptr()
+    return int(tensor.untyped_storage().data_ptr())

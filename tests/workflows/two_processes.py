@@ -27,6 +27,8 @@ from ppo_cli.training import launch, run_loop  # noqa: F401 - as above
 CONFIG, SFT, PAIRS = sys.argv[1:]
 FULL = ("model.train.lora=null", "ppo.critic=layers", "ppo.learning_rate=1e-3", "ppo.updates=2")
 """All weights of the trained layers, and a critic of layers."""
+SMALL_PASSES = ("ppo.tokens_per_pass=100",)
+"""About one episode in each pass through the trained layers, so that the processes make unequal numbers of them."""
 FSDP2 = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}
 """What `accelerate launch` sets for a config with `fsdp_version: 2`."""
 ONE_PER_NODE = {"LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}
@@ -57,8 +59,8 @@ def main():
     train(
         "sharded", "--shard", before=lambda: after_first_checkpoint(lambda: shutil.copytree("sharded", "sharded cut"))
     )
-    train("full one", *FULL, processes=1, before=in_small_passes)
-    train("full sharded", *FULL, "--shard", variables=ONE_PER_NODE, before=in_small_passes)
+    train("full one", *FULL, *SMALL_PASSES, processes=1)
+    train("full sharded", *FULL, *SMALL_PASSES, "--shard", variables=ONE_PER_NODE)
 
     # Interrupted after update 2, and continued in every way.
     train("two cut", before=lambda: after_first_checkpoint(lambda: os.killpg(0, signal.SIGTERM)))
@@ -140,11 +142,6 @@ def after_first_checkpoint(act):
         return folder
 
     run_loop.save_checkpoint = save_and_act
-
-
-def in_small_passes():
-    """About one episode in each pass through the trained layers, so that the processes make unequal numbers of them."""
-    forward_passes.MAX_TOKENS_PER_PASS["cpu"] = 100
 
 
 def lose_the_service():
