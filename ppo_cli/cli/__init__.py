@@ -5,6 +5,7 @@ Not here: logic, and nothing that is slow to import, so that `ppo --help` answer
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from collections.abc import Callable
@@ -105,6 +106,9 @@ def main() -> None:
     """Entry point of the `ppo` script."""
     if not os.environ.get("PPO_DEBUG"):
         warnings.filterwarnings("ignore")  # warnings of libraries are for developers; ours are notices
+        logging.getLogger("bitsandbytes").setLevel(
+            logging.ERROR
+        )  # peft imports it, and it complains of missing kernels
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     app()
