@@ -108,7 +108,7 @@ def main() -> None:
         warnings.filterwarnings("ignore")  # warnings of libraries are for developers; ours are notices
         logging.getLogger("bitsandbytes").setLevel(
             logging.ERROR
-        )  # peft imports it, and it complains of missing kernels
+        )  # peft imports it; it misses kernels
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     app()
