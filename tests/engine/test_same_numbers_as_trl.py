@@ -19,7 +19,7 @@ from ppo_cli.engine.optimizer import MasterWeightAdamW
 from ppo_cli.engine.trainer import ADAM_EPSILON, PolicyTrainer
 from ppo_cli.engine.trl_config import to_trl_config
 from ppo_cli.experiment.load import load_experiment
-from ppo_cli.models import sampling
+from ppo_cli.models import token_draw
 from ppo_cli.models.sampling import keyed_uniforms
 from ppo_cli.records.events import ignore_events
 from tests.engine.trainer_inputs import trainer_inputs
@@ -53,12 +53,12 @@ def experiment(tiny_config):
 @pytest.fixture(autouse=True)
 def never_pad(monkeypatch):
     """Keeps the pad token out of sampled answers: TRL takes it for padding at any position."""
-    draw = sampling._draw_from
+    draw = token_draw._draw_from
 
     def draw_without_pad(logits, uniforms, temperature):
         return draw(logits.index_fill(1, torch.tensor([0]), -torch.inf), uniforms, temperature)
 
-    monkeypatch.setattr(sampling, "_draw_from", draw_without_pad)
+    monkeypatch.setattr(token_draw, "_draw_from", draw_without_pad)
     monkeypatch.setitem(experience_module.MAX_SAMPLER_MISMATCH_NATS, torch.float32, 1.0)
 
 
