@@ -106,9 +106,7 @@ def main() -> None:
     """Entry point of the `ppo` script."""
     if not os.environ.get("PPO_DEBUG"):
         warnings.filterwarnings("ignore")  # warnings of libraries are for developers; ours are notices
-        logging.getLogger("bitsandbytes").setLevel(
-            logging.ERROR
-        )  # peft imports it; it misses kernels
+        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # peft imports it; it misses kernels
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     app()
