@@ -36,7 +36,7 @@ from ppo_cli.models.folder_checks import (
 )
 from ppo_cli.models.grouped_attention import attend_by_groups
 from ppo_cli.models.lm_head import LMHead
-from ppo_cli.models.quantised import LoadIn, keep_as_loaded, loading_options
+from ppo_cli.models.quantised import QuantisedWeights, keep_as_loaded, loading_options
 from ppo_cli.models.sampling import SampledTokens
 from ppo_cli.models.special_tokens import find_stop_ids, pad_other_than_eos, require_special_tokens
 from ppo_cli.models.template_date import fix_template_date
@@ -171,7 +171,7 @@ def load_model(
     dtype: torch.dtype,
     *,
     trust_remote_code: bool = False,
-    load_in: LoadIn | None = None,
+    load_in: QuantisedWeights | None = None,
 ) -> Any:  # noqa: ANN401 - transformers is untyped here
     """Loads a causal language model, dropout off.
 

@@ -20,7 +20,7 @@ import torch
 
 from ppo_cli.errors import ConfigError
 
-LoadIn = Literal["8bit", "4bit"]
+QuantisedWeights = Literal["8bit", "4bit"]
 ROUNDS_LIKE = torch.bfloat16
 """The dtype whose rounding that of quantised maps is held to: 8 bits round activations too, 4 bits compute in it."""
 
@@ -42,7 +42,7 @@ def require_bitsandbytes(key: str, value: str) -> None:
         )
 
 
-def loading_options(load_in: LoadIn | None, device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
+def loading_options(load_in: QuantisedWeights | None, device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
     """What transformers' `from_pretrained` is given to load in fewer bits; nothing for None.
 
     Args:

@@ -22,7 +22,7 @@ from ppo_cli.models.folder_checks import require_embeddings
 from ppo_cli.models.free_memory import return_free_memory
 from ppo_cli.models.loading import ChatTokenizer
 from ppo_cli.models.open_model import OpenModel
-from ppo_cli.models.quantised import LoadIn
+from ppo_cli.models.quantised import QuantisedWeights
 from ppo_cli.records.events import EventHandler, Notice
 from ppo_cli.rewards.scorer import InstructModel
 from ppo_cli.setup.resolve import ResolvedExperiment
@@ -70,7 +70,7 @@ def load_start_model(resolved: ResolvedExperiment, on_event: EventHandler) -> St
         on_event(Notice(text=MPS_NOTICE, level="warning"))
     trusted = experiment.model.trust_remote_code
 
-    def load(folder: Path, load_in: LoadIn | None = None) -> Any:  # noqa: ANN401
+    def load(folder: Path, load_in: QuantisedWeights | None = None) -> Any:  # noqa: ANN401
         tokenizer = resolved.tokenizer
         model = loading.load_model(folder, tokenizer, device, dtype, trust_remote_code=trusted, load_in=load_in)
         return with_attention(model, experiment.model.attn_implementation, device)
