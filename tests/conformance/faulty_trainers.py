@@ -296,12 +296,13 @@ class ForgetsMoments(OwnEngine):
     """Resuming loads the weights, and not the optimizer's moments."""
 
     def training(self, task):
-        return _ForgetfulTraining(task, self._trainer)
+        return _ForgetfulTraining(task, self._trainer, self._device)
 
 
 class _TrainingWithStart(OwnTraining):
-    def __init__(self, task, trainer):
-        super().__init__(task, trainer)
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        task = arguments[0]
         self.trainer.start = task.model
 
 
@@ -309,4 +310,4 @@ class Faulty(OwnEngine):
     """Our adapter around a faulty trainer, which may read the start model's folder."""
 
     def training(self, task):
-        return _TrainingWithStart(task, self._trainer)
+        return _TrainingWithStart(task, self._trainer, self._device)
