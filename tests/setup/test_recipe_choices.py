@@ -37,8 +37,8 @@ def checked(experiment):
 def test_a_goal_of_the_users_own_says_what_is_still_the_recipes(written):
     result, experiment = written(goal=OTHER_GOAL)
     assert (
-        "prompts, reward (on_topic_length, has_keyword, matches_expect, ends_turn) and primary measure (length.words) "
-        "are still of the recipe concise"
+        "prompts, reward (on_topic_length, has_keyword, fits_prompt, matches_expect, ends_turn) and primary measure "
+        "(length.words) are still of the recipe concise"
     ) in result.notices[0]
     assert "evaluation.primary_confirmed: true" in result.notices[1]
     assert not experiment.evaluation.primary_confirmed
@@ -129,7 +129,7 @@ def test_a_wrong_choice_is_refused_at_once_with_the_nearest(words, message, tmp_
 
 def test_without_a_terminal_nothing_is_asked_and_the_screen_says_what_measures_the_goal():
     screen = " ".join(succeed("init", "concise", "exp", "--goal", OTHER_GOAL, "--no-fetch-model").out.split())
-    assert "Primary measure: length.words Reward: 1 on_topic_length, 1.2 has_keyword" in screen
+    assert "Primary measure: length.words Reward: 1 on_topic_length, 0.6 has_keyword" in screen
     assert "This goal may not be measured" in screen
     assert "Which measure" not in screen
 
