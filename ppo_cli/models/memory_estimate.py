@@ -12,14 +12,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-PROGRAM_BYTES = {"cpu": 0.7e9, "cuda": 0.6e9}
+PROGRAM_BYTES = {"cpu": 0.7e9, "cuda": 0.6e9, "mps": 0.7e9}
 """Of the interpreter with its libraries on a CPU, of CUDA's context on a GPU."""
 FLOAT32 = 4
 QUANTISED_BYTES = {"8bit": 1.01, "4bit": 0.52}
 """Of a quantised weight, its share of the scales included (NF4 with double quantisation: 4.13 bits)."""
 MOMENT_BYTES = {"adamw": 8.0, "adamw_8bit": 2.1, "paged_adamw_8bit": 2.1}
 """Of the optimizer's moments per trained weight; in 8 bits with a scale for every 256 values."""
-START_TOKENS = {"cpu": 2048, "cuda": 16384}
+START_TOKENS = {"cpu": 2048, "cuda": 16384, "mps": 2048}
 """Tokens per pass where `auto` starts, by device, if memory does not set a lower size; larger passes save no time."""
 MIN_START_TOKENS = 256
 """`auto` never starts below this: a run for which it is too much finds out at its first pass."""

@@ -7,6 +7,7 @@ from ppo_cli.engine.process_launcher import launch
 from ppo_cli.errors import ConfigError, UsageError
 from ppo_cli.models import device
 from ppo_cli.models.cost_estimate import REACHED_SPEED_SHARE
+from ppo_cli.models.memory_estimate import PROGRAM_BYTES, START_TOKENS
 
 MPS = torch.device("mps")
 
@@ -53,6 +54,4 @@ def test_float64_is_rounded_for_it_and_kept_elsewhere():
 
 
 def test_tables_by_device_have_it():
-    from ppo_cli.engine.forward_passes import MAX_TOKENS_PER_PASS
-
-    assert {"cpu", "cuda", "mps"} == set(MAX_TOKENS_PER_PASS) == set(REACHED_SPEED_SHARE)
+    assert {"cpu", "cuda", "mps"} == set(PROGRAM_BYTES) == set(START_TOKENS) == set(REACHED_SPEED_SHARE)
