@@ -11,7 +11,7 @@ UNIT_TESTS = $(addprefix tests/,alarms behaviours docs experiment models prompts
 TEXTS = ppo_cli tests benchmarks configs docs README.md CONTRIBUTING.md CHANGELOG.md Makefile pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fast fuzz check glossary reference docs wheel bench bench-quick lock clean
+.PHONY: help demo test fast long fuzz check glossary reference docs wheel bench bench-quick lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -19,11 +19,14 @@ help:  ## list the targets
 demo: $(READY)  ## install, then train the refusal experiment and say what changed
 	$(BIN)/ppo demo
 
-test: $(READY)  ## install, then run all tests
-	$(BIN)/python -m pytest $(PARALLEL)
+test: $(READY)  ## install, then run the tests
+	$(BIN)/python -m pytest $(PARALLEL) -m "not long"
+
+long: $(READY)  ## the tests that take long: the CUDA check at toy size, training as on Windows, and the like
+	PPO_LONG_TESTS=1 $(BIN)/python -m pytest $(PARALLEL) -m long
 
 fast: $(READY)  ## the unit tests only, in less than a minute
-	$(BIN)/python -m pytest $(PARALLEL) -m "not slow and not process and not builtin_model" $(UNIT_TESTS)
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow and not long and not process and not builtin_model" $(UNIT_TESTS)
 
 fuzz: $(READY)  ## 10 minutes of wrong configs, records, prompts and model folders (in the tests: 30 seconds)
 	PPO_FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/fuzz

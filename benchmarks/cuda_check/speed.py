@@ -188,6 +188,11 @@ def _shape_of(model: Any) -> ModelShape:
         embedding_parameters=float(config.vocab_size * config.hidden_size),
         layers=config.num_hidden_layers,
         width=config.hidden_size,
+        vocabulary=config.vocab_size,
+        inner_width=config.intermediate_size,
+        heads=config.num_attention_heads,
+        key_width=config.num_key_value_heads
+        * getattr(config, "head_dim", config.hidden_size // config.num_attention_heads),
     )
 
 

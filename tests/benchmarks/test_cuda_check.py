@@ -76,7 +76,7 @@ def test_stages_for_which_no_time_is_left_are_not_begun(run):
     assert [row["status"] for row in rows] == ["not begun", "not begun"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.process
 def test_every_stage_runs_at_toy_size(tmp_path):
     command = [sys.executable, str(ROOT / "benchmarks" / "cuda_check"), "--toy", "--out", str(tmp_path / "out.jsonl")]

@@ -93,6 +93,7 @@ def test_two_processes_take_the_steps_of_one(session, name):
     assert [row["episode"] for row in rows(session, name, "rollouts.jsonl")] == list(range(1, 33))
 
 
+@pytest.mark.long
 def test_sharded_processes_take_the_steps_of_one_with_all_weights_and_unequal_numbers_of_passes(session):
     ended(session, "full one", [0])
     ended(session, "full sharded")  # as on two nodes
@@ -105,34 +106,45 @@ def test_the_sharded_reference_has_the_digest_of_the_whole_one(session):
     assert [record.get("sharded") for record in records] == [None, True]
 
 
-def test_a_run_that_a_signal_to_every_process_stopped_goes_on_whole_or_sharded(session):
+def test_a_run_that_a_signal_to_every_process_stopped_goes_on(session):
     assert codes(session, "two cut")[0] == 130
     assert printed(session, "two cut").count("nothing is lost") == 1
     assert "Traceback" not in printed(session, "two cut")
     ended(session, "two resumed")
     same_bytes(session, "two", "two resumed")
+
+
+@pytest.mark.long
+def test_an_unsharded_run_goes_on_sharded(session):
     ended(session, "two resumed sharded")
     alike(session, "two", "two resumed sharded", 4)
     assert "unsharded and continues sharded" in " ".join(printed(session, "two resumed sharded").split())
 
 
-def test_a_killed_sharded_run_goes_on_sharded_or_in_one_process(session):
+def test_a_killed_sharded_run_goes_on_sharded(session):
     ended(session, "sharded resumed")  # sharded by the config of accelerate
     same_bytes(session, "sharded", "sharded resumed")
+
+
+@pytest.mark.long
+def test_a_killed_sharded_run_goes_on_in_one_process(session):
     ended(session, "sharded resumed by one", [0])
     alike(session, "one", "sharded resumed by one", 4)
 
 
+@pytest.mark.long
 def test_a_sharded_run_that_waits_for_a_service_has_a_checkpoint_of_its_last_update(session):
     assert codes(session, "no service")[0] == RewardUnavailableError.exit_code
     assert "kept as it was after update 2" in " ".join(printed(session, "no service").split())
     assert (only_run(session / "no service") / "checkpoints" / "step-000002" / "checkpoint.json").is_file()
 
 
+@pytest.mark.long
 def test_a_sharded_checkpoint_is_evaluated_like_any_other(session):
     ended(session, "eval", [0])
 
 
+@pytest.mark.long
 def test_what_the_inputs_need_is_trained_before_the_processes_join(session):
     ended(session, "trained inputs")
     assert printed(session, "trained inputs").count("reward model (") == 1

@@ -65,7 +65,7 @@ def test_every_module_imports(tmp_path):
 
 
 @pytest.mark.process
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_trains_to_the_same_bytes_as_here(shared_config, trained, tmp_path):
     here = trained()
     on_windows(TRAIN, shared_config, cwd=tmp_path)
