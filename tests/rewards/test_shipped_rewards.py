@@ -47,24 +47,20 @@ def check_of(config, context=None, *, examples=48):
 
 
 @pytest.mark.parametrize(
-    ("config", "status", "winner"),
-    [
-        ("concise.yaml", "pass", None),
-        ("bad_rewards/concise.yaml", "fail", "empty"),
-        ("bad_rewards/refusal.yaml", "fail", "always refuses"),
-    ],
+    ("config", "winner"), [("bad_rewards/concise.yaml", "empty"), ("bad_rewards/refusal.yaml", "always refuses")]
 )
-def test_exploits(config, status, winner):
+def test_an_exploit_beats_each_bad_reward(config, winner):
     check = check_of(config)
-    assert check.status == status, check.value
-    assert winner is None or f"'{winner}'" in check.value
+    assert check.status == "fail", check.value
+    assert f"'{winner}'" in check.value
 
 
 @pytest.mark.builtin_model
-def test_no_exploit_beats_a_reward_that_asks_the_built_in_model(builtin_model):
+@pytest.mark.parametrize("recipe", ["refusal", "concise"])
+def test_no_exploit_beats_a_reward_that_asks_the_built_in_model(builtin_model, recipe):
     tokenizer = load_tokenizer(builtin_model)
     cpu = torch.device("cpu")
     model = load_model(builtin_model, tokenizer, cpu, choose_dtype("auto", cpu))
-    prompts = read_prompts(templates_folder() / "prompts" / "refusal" / "train.jsonl")
+    prompts = read_prompts(templates_folder() / "prompts" / recipe / "train.jsonl")
     context = RewardContext(prompts=prompts, instruct_model=InstructModel(lambda: nullcontext(model), tokenizer))
-    assert check_of("refusal.yaml", context, examples=4).status == "pass"
+    assert check_of(f"{recipe}.yaml", context, examples=4).status == "pass"
