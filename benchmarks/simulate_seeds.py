@@ -5,11 +5,10 @@ in five seeds of the refusal recipe; all seeds answer the same prompts, each wit
 settings share. Two settings with the same seeds also share half of the variance of the seed's draw, as runs do that
 begin with the same adapters.
 
-- false cause: the settings are equal. How often do both the interval over seeds and the one over prompts exclude 0,
-  which `ppo compare` calls CHANGED from three seeds on, and names a cause for?
-- coverage: how many 95 % intervals over seeds contain the true difference for these prompts?
-- false agreement: the settings differ by the smallest change that matters. How often is the 90 % interval over seeds
-  within it?
+- false cause: the settings are equal. How often does `ppo compare` call them CHANGED, and so name a cause?
+- coverage: how many 95 % intervals over seeds contain the true difference for these prompts? Where seeds do not vary
+  there is no interval; such rounds are left out.
+- false agreement: the settings differ by the smallest change that matters. How often does it call them EQUIVALENT?
 
     python benchmarks/simulate_seeds.py --rounds 500 --to seeds.json
     python benchmarks/simulate_seeds.py --show seeds.json
@@ -32,9 +31,11 @@ from simulate_comparisons import draw_once, matrix
 
 from ppo_cli.behaviours.measures import measure_named
 from ppo_cli.records.answers import Prompt
-from ppo_cli.stats.comparison import with_margin
-from ppo_cli.stats.intervals import paired_difference
-from ppo_cli.stats.label_matrix import Floats, LabelMatrix, common_matrices
+from ppo_cli.records.comparisons import MeasureChange, Seeds
+from ppo_cli.records.measures import Measure
+from ppo_cli.reports.verdicts import verdict_label
+from ppo_cli.stats.comparison import compare_groups, with_margin
+from ppo_cli.stats.label_matrix import Floats, LabelMatrix
 from ppo_cli.stats.seed_variance import MIN_SEEDS, seed_spread
 
 PROMPTS = (10, 20, 60, 252)
@@ -113,23 +114,37 @@ def simulate(rounds: int, count: int, samples: int, rate: float, seeds: int, *, 
             runs_of(generator, prompts, arm, draws[which], samples, name)
             for arm, which, name in ((equal, 0, "a"), (equal, 1, "b"), (moved, 1, "c"))
         )
-        found.update(compare_arms(measure, before, after, other, numbers))
-    return {name: found[name] / rounds for name in ("changed", "covered", "agree", "prompts alone")}
+        between, seed_numbers = compare_arms(measure, prompts, before, after, numbers)
+        over_seeds = seed_numbers.spreads[0].change
+        found["prompts alone"] += between.verdict == "CHANGED"
+        found["changed"] += verdict_label(between, seed_numbers) == "CHANGED"
+        if over_seeds.low_95 is not None:
+            found["with interval"] += 1
+            found["covered"] += over_seeds.low_95 <= 0 <= over_seeds.high_95
+        different = compare_arms(measure, prompts, before, other, numbers)
+        found["agree"] += seeds > 1 and verdict_label(*different) == "EQUIVALENT"
+    shares = {name: found[name] / rounds for name in ("changed", "agree", "prompts alone")}
+    return shares | ({"covered": found["covered"] / found["with interval"]} if found["with interval"] else {})
 
 
-def compare_arms(measure, before, after, other, numbers) -> Counter[str]:  # noqa: ANN001 - as in `simulate`
-    """What one round finds: equal settings (before, after), and different ones (before, other)."""
-    found: Counter[str] = Counter()
-    over_prompts = paired_difference(measure, *common_matrices(before, after))
-    prompts_exclude = over_prompts.low_95 > 0 or over_prompts.high_95 < 0
-    found["prompts alone"] += prompts_exclude and over_prompts.p_value < 0.05
-    change = seed_spread(measure, before, after, numbers).change
-    if change.low_95 is None:  # one seed: no interval, so never CHANGED
-        return found
-    found["covered"] += change.low_95 <= 0 <= change.high_95
-    found["changed"] += change.verdict == "CHANGED" and prompts_exclude and over_prompts.p_value < 0.05
-    found["agree"] += seed_spread(measure, before, other, numbers).change.verdict == "EQUIVALENT"
-    return found
+def compare_arms(
+    measure: Measure,
+    prompts: Sequence[Prompt],
+    a: Sequence[LabelMatrix],
+    b: Sequence[LabelMatrix],
+    numbers: tuple[Sequence[int], Sequence[int]],
+) -> tuple[MeasureChange, Seeds]:
+    """Two settings as `ppo compare` compares them: over prompts, and over the seeds."""
+    by_id = {prompt.id: prompt for prompt in prompts}
+    comparison = compare_groups(("A", "B"), a, b, [measure], by_id, primary=measure.name, smallest_effect=MARGIN)
+    seeds = Seeds(
+        before=tuple(f"a{number}" for number in numbers[0]),
+        after=tuple(f"b{number}" for number in numbers[1]),
+        seeds=(tuple(numbers[0]), tuple(numbers[1])),
+        spreads=(seed_spread(measure, a, b, numbers),),
+        enough=min(map(len, numbers)) >= MIN_SEEDS,
+    )
+    return comparison.changes[0], seeds
 
 
 def table(cells: dict[str, dict[str, float]]) -> str:
@@ -145,8 +160,8 @@ def table(cells: dict[str, dict[str, float]]) -> str:
             continue
 
         def of(name: str, extreme, rows=chosen) -> str:  # noqa: ANN001 - max or min
-            values = [row[name] for row in rows]
-            return f"{np.mean(values):.1%}, {extreme(values):.1%}"
+            values = [row[name] for row in rows if name in row]
+            return f"{np.mean(values):.1%}, {extreme(values):.1%}" if values else "no interval"
 
         alone = of("prompts alone", max)
         if seeds < MIN_SEEDS:

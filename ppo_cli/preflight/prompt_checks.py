@@ -9,6 +9,7 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from ppo_cli.records.measures import Sample
 from ppo_cli.rewards.audit.preference_accuracy import does_as_expected
 from ppo_cli.rewards.own_measures import OwnMeasures
 from ppo_cli.stats.intervals import estimate, minimum_detectable
-from ppo_cli.stats.label_matrix import label_matrix
+from ppo_cli.stats.label_matrix import cluster_name, label_matrix
 from ppo_cli.text.similarity import count_topics, nearest_texts
 
 MAX_SIMILARITY = 0.8
@@ -97,12 +98,13 @@ def power_checks(
     """Whether the evaluation set is large enough for the effect to detect, and what change each stratum can show.
 
     The standard deviation is that of the start model's answers to training prompts. The two policies are treated as
-    independent; a real comparison is somewhat more precise, since its draws are paired.
+    independent; a real comparison is somewhat more precise, since its draws are paired. Where `evaluation.cluster` says
+    that prompts vary together, the effect to detect is over clusters.
 
     Args:
         samples: answers of the start model to training prompts.
         evaluation: the evaluation set.
-        settings: primary measure and smallest effect.
+        settings: primary measure, smallest effect and clusters.
         measures: those of the config, which score the answers where one of them is the primary measure.
     """
     return [*_effect_check(samples, evaluation, settings, measures), _strata_check(samples, evaluation)]
@@ -121,31 +123,41 @@ def _effect_check(
         prompts = [prompt for prompt, row in samples.rows() for _ in row]
         values = measures.values(prompts, [sample.answer for sample in rows])
         rows = [replace(sample, own=own) for sample, own in zip(rows, values, strict=True)]
-    result = estimate(measure, label_matrix(label_sample(samples.prompts, rows)))
+    matrix = label_matrix(label_sample(samples.prompts, rows))
+    by_id = {prompt.id: prompt for prompt in samples.prompts}
+    result = estimate(measure, matrix.clustered(settings.cluster, by_id))
     if result.value is None or result.low_95 is None or result.high_95 is None or result.prompts < 2:
         return []
     ends = (result.low_95, result.high_95)
     if measure.statistic == "geometric_mean":
         ends = (math.log(max(ends[0], 1e-9)), math.log(max(ends[1], 1e-9)))
-    error = (ends[1] - ends[0]) / (2 * Z95) * math.sqrt(2 * len(samples.prompts) / len(evaluation))
+    sampled, units = (_independent_units(prompts, settings.cluster) for prompts in (samples.prompts, evaluation))
+    error = (ends[1] - ends[0]) / (2 * Z95) * math.sqrt(2 * sampled / units)
     smallest = minimum_detectable(error)
     if smallest is None:
         return []
     in_points = measure.unit == "%"
     smallest, unit = (100 * smallest, " points") if in_points else (smallest, "")
     target = settings.smallest_effect
+    needed = math.ceil(units * (smallest / target) ** 2)
+    kind = "evaluation prompts" if settings.cluster is None else f"values of {settings.cluster} among the prompts"
+    clusters = "" if settings.cluster is None else f" in {units} clusters ({settings.cluster})"
     return [
         Check.from_condition(
             "enough prompts for the effect",
             smallest <= target,
-            value=f"{len(evaluation)} prompts can show {smallest:.2g}{unit} of {measure.name}",
+            value=f"{len(evaluation)} prompts{clusters} can show {smallest:.2g}{unit} of {measure.name}",
             threshold=f"evaluation.smallest_effect = {target:g} or less",
             reason="a smaller change cannot be told from chance",
-            next_step=f"Use about {math.ceil(len(evaluation) * (smallest / target) ** 2)} evaluation prompts, or look "
-            "for a larger effect.",
+            next_step=f"Use about {needed} {kind}, or look for a larger effect.",
             otherwise="warn",
         )
     ]
+
+
+def _independent_units(prompts: Sequence[Prompt], by: Literal["category", "pair_id"] | None) -> int:
+    """How many things vary alone: clusters, or prompts where there are none."""
+    return len(prompts) if by is None else len({cluster_name(prompt, by) for prompt in prompts})
 
 
 def _strata_check(samples: PromptAnswers, evaluation: Sequence[Prompt]) -> Check:

@@ -195,7 +195,7 @@ class OverSeeds:
     """For a geometric mean the ratio."""
     low_95: float | None
     high_95: float | None
-    """95 % t interval over seeds; None where there are too few."""
+    """95 % t interval over seeds; None where there are too few, and where the difference does not vary over seeds."""
     low_90: float | None
     high_90: float | None
     """90 % t interval."""

@@ -65,19 +65,19 @@ class LabelMatrix:
             by: the field of a prompt whose values are the clusters; a prompt without one is alone. None has none.
             prompts: by id.
         """
-        if by is None:
-            return replace(self, clusters=None)
-        if by == "category":
-            return replace(self, clusters=self.categories)
-        pairs = (prompts[prompt_id].pair_id for prompt_id in self.prompt_ids)
-        names = (
-            f"alone {key}" if pair is None else f"pair {pair}" for key, pair in zip(self.prompt_ids, pairs, strict=True)
-        )
-        return replace(self, clusters=tuple(names))
+        names = None if by is None else tuple(cluster_name(prompts[prompt_id], by) for prompt_id in self.prompt_ids)
+        return replace(self, clusters=names)
 
     def only(self, prompt_ids: Collection[str]) -> LabelMatrix:
         """The rows of those of these prompts that the policy answered, in the order of prompt ids."""
         return self.select([prompt_id for prompt_id in self.prompt_ids if prompt_id in prompt_ids])
+
+
+def cluster_name(prompt: Prompt, by: Literal["category", "pair_id"]) -> str:
+    """The cluster of a prompt; one without a pair is alone."""
+    if by == "category":
+        return prompt.category
+    return f"alone {prompt.id}" if prompt.pair_id is None else f"pair {prompt.pair_id}"
 
 
 def label_matrix(labelled: Sequence[LabelledAnswer]) -> LabelMatrix:

@@ -16,7 +16,6 @@ import numpy as np
 
 from ppo_cli.records.comparisons import PooledChange
 from ppo_cli.records.measures import Measure
-from ppo_cli.stats.resampling import TIE
 from ppo_cli.stats.seed_test import no_test, t_test
 
 
@@ -32,10 +31,10 @@ def pooled_change(measure: Measure, before: float, after: Sequence[float]) -> Po
     if not after or (is_ratio and min(before, *after) <= 0):
         return None
     start, ends = (math.log(before), np.log(after)) if is_ratio else (before, np.array(after, dtype=float))
-    mean, spread = float(ends.mean()), float(ends.std(ddof=1)) if len(ends) > 1 else 0.0
+    mean = float(ends.mean())
     test = no_test(mean - start)
-    if spread > TIE:
-        test = t_test(mean - start, spread / math.sqrt(len(ends)), len(ends) - 1)
+    if len(ends) > 1:
+        test = t_test(mean - start, float(ends.std(ddof=1)) / math.sqrt(len(ends)), len(ends) - 1)
     return PooledChange(
         before=before,
         after=math.exp(mean) if is_ratio else mean,

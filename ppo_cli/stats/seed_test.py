@@ -22,7 +22,7 @@ class SeedTest:
 
     difference: float
     interval_95: tuple[float, float] | None
-    """None where there are too few seeds for one."""
+    """None where there are too few seeds for one, and where the difference does not vary over seeds."""
     interval_90: tuple[float, float] | None
     p_value: float | None
 
@@ -61,7 +61,7 @@ class SeedTest:
 
 
 def no_test(difference: float) -> SeedTest:
-    """A difference of too few seeds for an interval."""
+    """A difference without a test: of too few seeds, or of seeds that do not vary."""
     return SeedTest(difference=difference, interval_95=None, interval_90=None, p_value=None)
 
 
@@ -70,12 +70,12 @@ def t_test(difference: float, error: float, freedom: float) -> SeedTest:
 
     Args:
         difference: of means over seeds.
-        error: its standard error; 0 where all seeds have the same value, up to rounding.
+        error: its standard error. Where it is 0, up to rounding, there is no test: a few answers to a few prompts often
+            give all seeds the same value by chance.
         freedom: degrees of freedom.
     """
     if error < TIE:
-        point, p_value = (difference, difference), 1.0 if abs(difference) < TIE else 0.0
-        return SeedTest(difference=difference, interval_95=point, interval_90=point, p_value=p_value)
+        return no_test(difference)
     return SeedTest(
         difference=difference,
         interval_95=t_interval(difference, error, freedom, LEVEL),

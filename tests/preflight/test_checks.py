@@ -146,6 +146,24 @@ def test_four_times_the_prompts_show_half_the_effect():
     assert shown(24) == pytest.approx(2 * shown(96), rel=0.1)
 
 
+def test_the_second_prompt_of_a_pair_that_is_answered_alike_shows_nothing_more():
+    """Forty prompts, and the same forty twice as pairs whose two answers are the same."""
+    single = prompts(40)
+    pairs = [replace(prompt, id=f"{prompt.id}{side}", pair_id=prompt.id) for prompt in single for side in "ab"]
+    answers = {prompt.id: [NO if n % 2 else YES] for n, prompt in enumerate(single)}
+
+    def shown(of, cluster=None):
+        start = samples([(prompt, answers[prompt.pair_id or prompt.id]) for prompt in of])
+        chosen = settings(5).model_copy(update={"cluster": cluster})
+        return by_name(power_checks(start, of, chosen))["enough prompts for the effect"]
+
+    alone, together, ignored = shown(single), shown(pairs, "pair_id"), shown(pairs)
+    assert together.value.startswith("80 prompts in 40 clusters (pair_id) can show ")
+    assert together.value.split(" can show ")[1] == alone.value.split(" can show ")[1]
+    assert float(ignored.value.split()[4]) < 0.75 * float(alone.value.split()[4])
+    assert "values of pair_id" in together.next_step
+
+
 def test_each_stratum_has_its_detectable_change():
     sets = [*prompts(90), *prompts(5, "refuse", "unsafe.y")]
     result = by_name(power_checks(refusing_half(), sets, settings(0.3)))["enough prompts per stratum"]
