@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +67,33 @@ def error_of(screen):
 def process_environment(**extra):
     """As the tests' own, and one thread, so that numbers are those of this process."""
     return {**os.environ, "OMP_NUM_THREADS": "1", **extra}
+
+
+def answer_at_a_terminal(words, answers):
+    """Types a command at a terminal, and each answer once it is asked for; gives the exit code and the screen."""
+    import pty  # not on Windows
+
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "ppo_cli", *map(str, words)]
+    environment = process_environment(TERM="xterm", NO_COLOR="1", COLUMNS="120")
+    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, close_fds=True)
+    os.close(theirs)
+    seen, deadline = "", time.monotonic() + 60
+    for answer in answers:
+        asked = seen.count("> ")
+        while seen.count("> ") == asked and time.monotonic() < deadline:
+            seen += os.read(ours, 4096).decode(errors="replace")
+        os.write(ours, f"{answer}\n".encode())
+    while True:
+        try:
+            part = os.read(ours, 4096)
+        except OSError:  # the other end is closed
+            break
+        if not part:
+            break
+        seen += part.decode(errors="replace")
+    os.close(ours)
+    return process.wait(30), seen
 
 
 def start(*words, cwd, **extra):

@@ -5,20 +5,17 @@ Not here: what is written (`setup.init`).
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from ppo_cli.cli.completion import complete_recipe
+from ppo_cli.cli.measure_question import ask_measure, is_answered_at_a_terminal
 from ppo_cli.cli.output import Json, error_boundary, progress_view, show_result
 from ppo_cli.cli.terminal import new_console
-
-if TYPE_CHECKING:
-    from ppo_cli.experiment.schema import Experiment
 
 EXAMPLES = (
     ("refusal", "my-exp"),
@@ -84,6 +81,7 @@ def init(
     not the recipe's, a third asks which measure shows whether it is reached.
     """
     with error_boundary(as_json):
+        from ppo_cli.prompts.prompt_files import read_prompts
         from ppo_cli.reports.screens.init import init_screen
         from ppo_cli.setup import init as setup
         from ppo_cli.setup.recipe_choices import chosen_experiment
@@ -93,12 +91,13 @@ def init(
         choices = setup.InitChoices(prompts=own, model=model, reward=tuple(reward or ()), primary=primary)
         loaded, _ = chosen_experiment(load_recipe(recipe), choices)
         setup.refuse_existing(loaded, folder, force)
-        if not as_json and sys.stdin.isatty() and sys.stdout.isatty():
+        if not as_json and is_answered_at_a_terminal():
             console, recipe_goal = new_console(), loaded.experiment.goal
             if goal is None:
                 goal = _ask_goal(recipe_goal, console)
             if primary is None and not is_same_goal(goal or recipe_goal, recipe_goal):
-                choices = replace(choices, primary=_ask_measure(loaded.experiment, own is None, console))
+                prompts = read_prompts(Path(loaded.experiment.prompts.eval)) if own is None else None
+                choices = replace(choices, primary=ask_measure(console, loaded.experiment.evaluation.primary, prompts))
         with progress_view(as_json) as on_event:
             result = setup.init(
                 recipe, folder, goal=goal, choices=choices, force=force, fetch_model=fetch_model, on_event=on_event
@@ -122,31 +121,5 @@ def _ask_goal(recipe_goal: str, console: Console) -> str | None:
         goal = phrase(situation, behaviour)
         console.print(screen.goal_confirmation(goal))
         return console.input("> ").strip() or goal
-    except EOFError:
-        return None
-
-
-def _ask_measure(recipe: Experiment, with_its_prompts: bool, console: Console) -> str | None:
-    """The measure that shows whether the goal is reached; None where the user knows of none."""
-    from ppo_cli.prompts.prompt_files import read_prompts
-    from ppo_cli.reports.screens import init as screen
-    from ppo_cli.setup.recipe_choices import measures_to_choose
-
-    prompts = read_prompts(Path(recipe.prompts.eval)) if with_its_prompts else None
-    measures, default = measures_to_choose(prompts), recipe.evaluation.primary
-    names = [measure.name for measure in measures]
-    console.print(screen.measure_question(measures, default))
-    try:
-        while True:
-            typed = console.input(f"{screen.MEASURE} > ").strip()
-            if not typed:
-                return default
-            if typed.lower() in screen.NO_MEASURE:
-                return None
-            if typed in names:
-                return typed
-            if typed.isdecimal() and 1 <= int(typed) <= len(names):
-                return names[int(typed) - 1]
-            console.print(screen.no_such_measure(typed, names))
     except EOFError:
         return None

@@ -1,12 +1,13 @@
 """The first steps of a user: a folder to begin with, the gate before PPO, and the shipped configs."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from ppo_cli.experiment.load import load_experiment
 from ppo_cli.setup.recipes import recipes, templates_folder
-from tests.terminal import error_of, fingerprint, ppo, refused, succeed
+from tests.terminal import answer_at_a_terminal, error_of, fingerprint, ppo, refused, succeed
 from tests.tiny_models import rows, write_rows
 
 SHIPPED = sorted(templates_folder().rglob("*.yaml"))
@@ -188,3 +189,19 @@ def test_a_dry_run_shows_what_is_frozen_and_what_was_typed_and_makes_nothing(tin
     assert keys["ppo.gamma"]["origin"] == "default"
     assert (planned["train_prompts"], planned["eval_prompts"]) == (24, 16)
     assert not Path("runs").exists()
+
+
+@pytest.mark.process
+def test_sft_check_asks_for_the_measure_of_a_goal_that_is_not_the_recipes(tiny_config):
+    """The tiny config with the reward of the recipe blank, a goal of its own, and a model that ends the check early."""
+    terms = load_experiment(recipes()["blank"]).experiment.reward.terms
+    weights = ", ".join(f"{name}: {{weight: {term.weight}}}" for name, term in terms.items())
+    config = re.sub(r"terms: \{.*\}\}\}", f"terms: {{{weights}}}}}", tiny_config.read_text())
+    tiny_config.write_text(config)
+    code, seen = answer_at_a_terminal(["sft-check", tiny_config, "model.start=./none"], ["length.words"])
+    assert code == 3, seen
+    screen = " ".join(seen.split())
+    assert "This goal may not be measured: reward (on_topic, ends_turn)" in screen
+    assert "This check goes on with length.words. To keep it, write in" in screen
+    assert re.search(r"evaluation: primary: length.words primary_confirmed: true smallest_effect: 0\.\d+ ! eval", screen)
+    assert tiny_config.read_text() == config

@@ -1,12 +1,7 @@
 """`ppo init` with the user's own prompts, and its questions at a terminal."""
 
 import json
-import os
-import pty
 import re
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import datasets
@@ -16,7 +11,7 @@ from ppo_cli.experiment.load import load_experiment
 from ppo_cli.prompts.leakage import overlaps
 from ppo_cli.prompts.prompt_files import read_prompts
 from ppo_cli.setup.recipes import recipes, templates_folder
-from tests.terminal import error_of, ppo, process_environment, refused, succeed
+from tests.terminal import answer_at_a_terminal, error_of, ppo, refused, succeed
 from tests.tiny_models import rows, write_rows
 
 WORDS = (
@@ -207,28 +202,9 @@ def test_every_file_that_a_recipe_names_comes_along(recipe):
 
 
 def typed(*answers):
-    """Runs init at a terminal and types the answers, each once it is asked for; gives what stood on the screen."""
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "ppo_cli", "init", "blank", "my-exp", "--no-fetch-model"]
-    environment = process_environment(TERM="xterm", NO_COLOR="1", COLUMNS="120")
-    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, close_fds=True)
-    os.close(theirs)
-    seen, deadline = "", time.monotonic() + 60
-    for answer in answers:
-        asked = seen.count("> ")
-        while seen.count("> ") == asked and time.monotonic() < deadline:
-            seen += os.read(ours, 4096).decode(errors="replace")
-        os.write(ours, f"{answer}\n".encode())
-    while True:
-        try:
-            part = os.read(ours, 4096)
-        except OSError:  # the other end is closed
-            break
-        if not part:
-            break
-        seen += part.decode(errors="replace")
-    os.close(ours)
-    assert process.wait(30) == 0, seen
+    """Runs init at a terminal and types the answers; gives what stood on the screen."""
+    code, seen = answer_at_a_terminal(["init", "blank", "my-exp", "--no-fetch-model"], answers)
+    assert code == 0, seen
     return seen
 
 

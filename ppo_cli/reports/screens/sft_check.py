@@ -5,6 +5,8 @@ Not here: the checks (`preflight`), their table (`check_table`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -19,6 +21,26 @@ VERDICTS: dict[CheckStatus, str] = {
     "warn": "PPO can start; read the checks marked warn first.",
     "fail": "PPO should not start yet: fix the checks marked fail.",
 }
+
+
+def chosen_measure(primary: str, smallest_effect: float, config: str, notices: Sequence[str]) -> RenderableType:
+    """What follows the answer to the question for a measure: the lines that keep it, and what it changes besides.
+
+    Args:
+        primary: the chosen measure.
+        smallest_effect: the smallest change of it that matters.
+        config: the file that the lines belong in.
+        notices: sentences about settings that the choice changes.
+    """
+    return Group(
+        plain_text(f"This check goes on with {primary}. To keep it, write in {config}:"),
+        plain_text("  evaluation:"),
+        plain_text(f"    primary: {primary}"),
+        plain_text("    primary_confirmed: true"),
+        plain_text(f"    smallest_effect: {smallest_effect:g}"),
+        *(plain_text(f"! {notice}", style="yellow") for notice in notices),
+        Text(),
+    )
 
 
 def sft_check_screen(result: PreflightResult) -> RenderableType:
