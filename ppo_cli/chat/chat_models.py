@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ppo_cli.evaluation.exact_start import load_exact_start, resolved_run
 from ppo_cli.evaluation.run_checkpoint import RunCheckpoint
+from ppo_cli.evaluation.start_model_of_run import load_start_model_of_run, resolved_run
 from ppo_cli.records.chat import VotedModel
 from ppo_cli.records.events import EventHandler, Notice, Phase
 from ppo_cli.records.program import command
@@ -102,7 +102,7 @@ def _start_digests(checkpoint: RunCheckpoint) -> tuple[str, ...]:
 def _start_model(checkpoint: RunCheckpoint, resolved: ResolvedExperiment, on_event: EventHandler) -> ChatModel:
     on_event(Phase(name=f"loading the {start_name(checkpoint)}"))
     step = f"Talk to the checkpoint alone: `{command('chat', checkpoint.folder, ALONE)}`."
-    start = load_exact_start(checkpoint, resolved, on_event, step)
+    start = load_start_model_of_run(checkpoint, resolved, on_event, step)
     return ChatModel(
         name=start_name(checkpoint), identity=start_of(checkpoint), model=start.model, tokenizer=resolved.tokenizer
     )

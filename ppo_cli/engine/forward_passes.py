@@ -16,9 +16,9 @@ import torch
 from ppo_cli.engine.critic import CriticModule
 from ppo_cli.engine.distributed import ProcessGroup
 from ppo_cli.engine.logprobs import token_logprobs, token_logprobs_and_entropy
-from ppo_cli.engine.pass_size import PassSize
 from ppo_cli.engine.policy import Policy
 from ppo_cli.engine.rollouts import Rollouts, micro_batches
+from ppo_cli.engine.tokens_per_pass import TokensPerPass
 from ppo_cli.records.events import EventHandler, Phase, Progress
 
 T = TypeVar("T")
@@ -56,7 +56,7 @@ class ForwardPasses:
     """Whose processes pass through sharded layers together, equally often."""
     on_event: EventHandler
     """Called with the progress of `before_update`."""
-    size: PassSize
+    size: TokensPerPass
     """Of a pass through the trained layers."""
 
     def lower_activations(self, rollouts: Rollouts) -> torch.Tensor:
@@ -156,7 +156,7 @@ class ForwardPasses:
         return micro_batches(rows, _lengths(rollouts), self.size.tokens)
 
     def fitting(self, work: Callable[[], T], rows: Sequence[int], rollouts: Rollouts) -> T:
-        """Does `work`, which passes micro-batches of these rows, with passes that fit into memory (`PassSize.fit`)."""
+        """Does `work`, which passes micro-batches of these rows, with what fits into memory (`TokensPerPass.fit`)."""
         lengths = _lengths(rollouts)
         longest = max((lengths[row] for row in rows), default=0)
         return self.size.fit(work, longest, alone=not self.process_group.sharded)

@@ -1,6 +1,6 @@
 """How many bytes autograd keeps for a backward pass, counted by torch itself while a pass runs.
 
-Not here: the same without a model (`models.memory_estimate`), what happens where it runs out (`pass_size`).
+Not here: the same without a model (`models.memory_estimate`), what happens where it runs out (`tokens_per_pass`).
 """
 
 from __future__ import annotations

@@ -33,12 +33,12 @@ from ppo_cli.engine.experience import (
 )
 from ppo_cli.engine.forward_passes import ForwardPasses
 from ppo_cli.engine.optimizer import MasterWeights
-from ppo_cli.engine.pass_size import PassSize
 from ppo_cli.engine.placebo import permuted
 from ppo_cli.engine.policy import Policy
 from ppo_cli.engine.policy_update import PolicyUpdater
 from ppo_cli.engine.rollouts import EpisodePrompts, PromptOrder, Rollouts, answer_masks, generate
 from ppo_cli.engine.saved_activations import start_tokens
+from ppo_cli.engine.tokens_per_pass import TokensPerPass
 from ppo_cli.engine.trl_config import to_trl_config
 from ppo_cli.errors import MemoryFullError, PpoError, RewardUnavailableError
 from ppo_cli.experiment.schema import Experiment
@@ -122,7 +122,7 @@ class PolicyTrainer(PPOTrainer):
         )
         self.remove_callback(PrinterCallback)
         start = start_tokens(self.policy, self.critic, experiment.ppo.optimizer)
-        size = PassSize(experiment.ppo.tokens_per_pass, start, on_event)
+        size = TokensPerPass(experiment.ppo.tokens_per_pass, start, on_event)
         self.passes = ForwardPasses(
             self.policy, self.critic, experiment.rollout.temperature, self.process_group, on_event, size
         )

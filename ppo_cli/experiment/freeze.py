@@ -12,7 +12,7 @@ Not here: where the files lie (`store`), how prompts become token ids (`models`)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -20,7 +20,7 @@ import yaml
 from ppo_cli.errors import IntegrityError
 from ppo_cli.experiment.digest import sha256_of
 from ppo_cli.experiment.paths import path_independent
-from ppo_cli.experiment.schema import RETIRED, Experiment, Model
+from ppo_cli.experiment.schema import Experiment, Model
 from ppo_cli.experiment.schema_base import KeyRole
 from ppo_cli.experiment.schema_index import key_of
 
@@ -190,7 +190,7 @@ def from_yaml(text: str | bytes, where: str) -> Lock:
         raise IntegrityError(f"{where} was edited after freezing: its fingerprint.", next_step)
     if _files_digest(lock) != document.get("files_digest"):
         raise IntegrityError(f"{where} was edited after freezing: its files.", next_step)
-    return replace(lock, groups={name: _without_retired(group) for name, group in groups.items()})
+    return lock
 
 
 def verify_files(lock: Lock, actual: Mapping[str, str | None], where: str) -> None:
@@ -270,12 +270,6 @@ def _config_groups(experiment: Experiment) -> dict[str, Group]:
         if own or name != MEASURES:
             groups[name] = Group(role, sha256_of(own), own)
     return groups
-
-
-def _without_retired(group: Group) -> Group:
-    """A group that was read, as it would be frozen today."""
-    values = {path: value for path, value in group.values.items() if path not in RETIRED}
-    return group if len(values) == len(group.values) else Group(group.role, sha256_of(values), values)
 
 
 def _changes_a_number(path: str) -> bool:

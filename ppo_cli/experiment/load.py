@@ -10,7 +10,7 @@ import io
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -38,7 +38,7 @@ from ppo_cli.experiment.cross_checks import contradictions, without_effect
 from ppo_cli.experiment.environment import variables_of, with_environment
 from ppo_cli.experiment.paths import resolve_path, resolve_paths, term_types_in
 from ppo_cli.experiment.problems import Problem, missing, null_as_text, problems_of
-from ppo_cli.experiment.schema import RETIRED, Experiment
+from ppo_cli.experiment.schema import Experiment
 from ppo_cli.experiment.schema_index import ANY_NAME, TYPES, closest_key, key_of, keys_in, named_group, schema_keys
 from ppo_cli.experiment.values import REFERENCE, flatten, to_dict, without_references
 from ppo_cli.experiment.yaml_text import MAX_DEPTH, check_yaml, key_lines, not_yaml, one_line, read_text
@@ -106,17 +106,7 @@ def load_frozen(source: Path) -> Experiment:
     Raises:
         ConfigError: for anything wrong with the file.
     """
-    file = _read_file(source)
-    return _validated(ConfigFiles((replace(file, tree=_without_retired(file.tree)),)), {})
-
-
-def _without_retired(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The tree of a run's config without the keys that are gone."""
-    return {
-        name: _without_retired(value, f"{prefix}{name}.") if isinstance(value, dict) else value
-        for name, value in tree.items()
-        if f"{prefix}{name}" not in RETIRED
-    }
+    return _validated(ConfigFiles((_read_file(source),)), {})
 
 
 def to_yaml(experiment: Experiment) -> str:

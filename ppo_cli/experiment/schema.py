@@ -24,10 +24,6 @@ TRACKERS = ("tensorboard", "wandb", "trackio", "mlflow", "swanlab")
 """What `tracking` may name; each is the name of its package too."""
 
 
-RETIRED = ("ppo.value_coef",)
-"""Keys that earlier versions wrote into runs and that are gone, for they changed nothing; they are not read."""
-
-
 AttentionName = Literal["auto", "eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention"]
 """Attention that transformers itself carries; any other name would be fetched from the hub and run."""
 

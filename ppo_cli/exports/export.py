@@ -138,7 +138,7 @@ def _adapter(
     received: ReceivedRunOptions,
     on_event: EventHandler,
 ) -> tuple[str, SelfTest]:
-    from ppo_cli.evaluation.exact_start import load_exact_start, resolved_run
+    from ppo_cli.evaluation.start_model_of_run import load_start_model_of_run, resolved_run
     from ppo_cli.exports import self_test
     from ppo_cli.exports.adapter import load_adapted, require_adapter, write_adapter
     from ppo_cli.exports.merged_model import write_generation_config
@@ -148,7 +148,9 @@ def _adapter(
     experiment = found.records.experiment
     resolved = resolved_run(found, received, on_event)
     on_event(Phase(name="restoring the adapter"))
-    start = load_exact_start(found, resolved, on_event, "Leave out --adapter; the merged model needs no start model.")
+    start = load_start_model_of_run(
+        found, resolved, on_event, "Leave out --adapter; the merged model needs no start model."
+    )
     base = write_adapter(found, start, partial)
     write_generation_config(partial, tokenizer, experiment.evaluation)
     on_event(Phase(name="self-test"))

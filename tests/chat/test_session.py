@@ -10,8 +10,8 @@ import ppo_cli
 from ppo_cli.chat.chat_models import ChatModel
 from ppo_cli.chat.open_chat import votes_so_far
 from ppo_cli.chat.session import ChatSession, ChatSettings, stream_all
-from ppo_cli.engine.exact_start import require_exact_start
 from ppo_cli.engine.policy import Policy
+from ppo_cli.engine.start_weights import require_same_start_weights
 from ppo_cli.errors import IntegrityError, UsageError
 from ppo_cli.experiment.schema import TrainedPart
 from ppo_cli.models.loading import load_tokenizer
@@ -192,14 +192,14 @@ def test_a_start_model_with_other_weights_is_refused_and_one_with_the_same_is_le
     model = tiny_lm()
     provenance = {"reference": {"sha256_at_start": Policy(tiny_lm(), trained, seed=3).reference_digest()}}
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    require_exact_start(model, Settings, provenance, "Use another.")
+    require_same_start_weights(model, Settings, provenance, "Use another.")
     after = model.state_dict()
     assert before.keys() == after.keys()
     assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
     with torch.no_grad():
         model.model.layers[0].mlp.up_proj.weight[0, 0] += 1e-3
     with pytest.raises(IntegrityError, match="other weights"):
-        require_exact_start(model, Settings, provenance, "Use another.")
+        require_same_start_weights(model, Settings, provenance, "Use another.")
 
 
 def test_draws_belong_to_the_turn():

@@ -203,5 +203,7 @@ def test_sft_check_asks_for_the_measure_of_a_goal_that_is_not_the_recipes(tiny_c
     screen = " ".join(seen.split())
     assert "This goal may not be measured: reward (on_topic, ends_turn)" in screen
     assert "This check goes on with length.words. To keep it, write in" in screen
-    assert re.search(r"evaluation: primary: length.words primary_confirmed: true smallest_effect: 0\.\d+ ! eval", screen)
+    assert re.search(
+        r"evaluation: primary: length.words primary_confirmed: true smallest_effect: 0\.\d+ ! eval", screen
+    )
     assert tiny_config.read_text() == config

@@ -1,6 +1,6 @@
 """A run's start model restored exactly: the same files, and the same weights after its warm start.
 
-Not here: loading any start model (`setup.start_model`), the digest of its weights (`engine.exact_start`).
+Not here: loading any start model (`setup.start_model`), the digest of its weights (`engine.start_weights`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def resolved_run(checkpoint: RunCheckpoint, received: ReceivedRunOptions, on_eve
     return resolved
 
 
-def load_exact_start(
+def load_start_model_of_run(
     checkpoint: RunCheckpoint, resolved: ResolvedExperiment, on_event: EventHandler, next_step: str
 ) -> StartModel:
     """The start model of a run as it was when the run started, weight by weight.
@@ -52,7 +52,7 @@ def load_exact_start(
     """
     import torch
 
-    from ppo_cli.engine.exact_start import require_exact_start
+    from ppo_cli.engine.start_weights import require_same_start_weights
     from ppo_cli.setup.start_model import load_start_model
 
     provenance, experiment = checkpoint.records.provenance, resolved.experiment
@@ -65,5 +65,5 @@ def load_exact_start(
         torch.set_num_threads(threads)  # it changes the last digits of a warm start that has to be trained anew
     start = load_start_model(resolved, on_event)
     if warm_started:
-        require_exact_start(start.model, experiment, provenance, next_step)
+        require_same_start_weights(start.model, experiment, provenance, next_step)
     return start

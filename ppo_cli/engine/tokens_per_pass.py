@@ -18,7 +18,7 @@ from ppo_cli.records.events import EventHandler, Notice
 T = TypeVar("T")
 
 
-class PassSize:
+class TokensPerPass:
     """The padded tokens of one pass, for one training on one device."""
 
     def __init__(self, wanted: int | Literal["auto"], start: int, on_event: EventHandler) -> None:

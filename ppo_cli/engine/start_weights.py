@@ -18,7 +18,12 @@ from ppo_cli.errors import IntegrityError
 from ppo_cli.experiment.schema import Experiment
 
 
-def require_exact_start(model: Any, experiment: Experiment, provenance: Mapping[str, Any], next_step: str) -> None:  # noqa: ANN401
+def require_same_start_weights(
+    model: Any,  # noqa: ANN401
+    experiment: Experiment,
+    provenance: Mapping[str, Any],
+    next_step: str,
+) -> None:
     """Checks that a start model is the reference of a run, weight by weight; the model is as before afterwards.
 
     Args:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ppo_cli.engine.pass_size import PassSize
+from ppo_cli.engine.tokens_per_pass import TokensPerPass
 from ppo_cli.engine.trainer import PolicyTrainer
 from ppo_cli.errors import MemoryFullError
 from ppo_cli.experiment.load import load_experiment
@@ -104,7 +104,7 @@ def test_the_size_is_remembered_and_halved_no_further(build):
 )
 def test_where_nothing_is_left_to_halve_the_message_names_the_key_to_change(build, monkeypatch, override, key):
     trainer = build(override)
-    monkeypatch.setattr("tests.engine.test_pass_size.FITS", 1)
+    monkeypatch.setattr("tests.engine.test_tokens_per_pass.FITS", 1)
     small_memory(trainer)
     failed = []
     with pytest.raises(MemoryFullError, match="The memory of the GPU is full in a pass of") as error:
@@ -114,7 +114,7 @@ def test_where_nothing_is_left_to_halve_the_message_names_the_key_to_change(buil
 
 
 def test_other_errors_are_not_taken_for_a_full_memory():
-    size = PassSize("auto", 2048, ignore_events)
+    size = TokensPerPass("auto", 2048, ignore_events)
 
     def work():
         raise RuntimeError("shapes differ")
@@ -125,7 +125,7 @@ def test_other_errors_are_not_taken_for_a_full_memory():
 
 
 def test_a_resumed_run_goes_on_with_the_lower_size_unless_the_config_sets_one():
-    auto, fixed = PassSize("auto", 2048, ignore_events), PassSize(1024, 2048, ignore_events)
+    auto, fixed = TokensPerPass("auto", 2048, ignore_events), TokensPerPass(1024, 2048, ignore_events)
     auto.resume_at(256)
     fixed.resume_at(256)
     assert (auto.tokens, fixed.tokens) == (256, 1024)
