@@ -106,8 +106,9 @@ def is_installed() -> bool:
         return False
 
 
+@lru_cache(maxsize=1)
 def load_encoder() -> Encoder:
-    """The encoder, its files checked.
+    """The encoder, read once, its files checked.
 
     Raises:
         ModelError: a file is not what it should be.

@@ -25,7 +25,8 @@ FIRST_PACKAGES = ("ppo-cli", "torch", "transformers", "trl", "accelerate", "peft
 
 def provenance(argv: list[str]) -> dict[str, Any]:
     """Git state, packages, machine and command line, as plain values."""
-    versions = {dist.metadata["Name"]: dist.version for dist in metadata.distributions() if dist.metadata["Name"]}
+    installed = [distribution.metadata for distribution in metadata.distributions()]  # each is parsed anew when asked
+    versions = {each["Name"]: each["Version"] for each in installed if each["Name"]}
     first = {name: versions[name] for name in FIRST_PACKAGES if name in versions}
     return {
         "argv": masked_arguments(argv),

@@ -70,7 +70,7 @@ def test_an_answer_has_the_same_label_whatever_it_is_judged_with():
 def test_a_file_that_is_not_the_pinned_one_is_refused(monkeypatch):
     monkeypatch.setitem(embedding_judge.FILES, "resources/weights.npz", "0" * 64)
     with pytest.raises(ModelError, match=r"resources/weights\.npz does not have the expected sha256"):
-        embedding_judge.load_encoder()
+        embedding_judge.load_encoder.__wrapped__()
 
 
 def test_without_the_extra_there_is_no_label_unless_the_evaluation_holds_one(monkeypatch):
