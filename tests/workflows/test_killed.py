@@ -1,6 +1,7 @@
 """Runs that were killed again and again, at moments drawn by chance, and came to the same end as one that was not."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from tests.terminal import fingerprint, only_run, process_environment, refused, 
 from tests.workflows import killing
 
 SEED = 20
-RUNS = 6
+RUNS = 6 if os.environ.get("PPO_LONG_TESTS") else 4
 SETTINGS = [
     "ppo.updates=6",
     "ppo.warmup_updates=3",

@@ -85,8 +85,8 @@ def test_arms_are_the_runs_that_one_would_get_by_hand_and_are_not_run_twice(tiny
     ("error", "code", "sentence"),
     [
         (CheckFailedError("The reward gave no number.", "Fix it."), 5, "The reward gave no number."),
-        (RuntimeError("shapes differ"), 1, "RuntimeError: shapes differ"),
-        (RuntimeError("out of memory"), 1, "The memory of the machine is full."),
+        pytest.param(RuntimeError("shapes differ"), 1, "RuntimeError: shapes differ", marks=pytest.mark.long),
+        pytest.param(RuntimeError("out of memory"), 1, "The memory of the machine is full.", marks=pytest.mark.long),
     ],
 )
 def test_an_arm_that_fails_is_named_at_the_end_and_the_others_go_on(tiny_config, monkeypatch, error, code, sentence):

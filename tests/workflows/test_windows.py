@@ -58,7 +58,7 @@ def on_windows(code, *words, cwd):
 
 
 @pytest.mark.process
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_module_imports(tmp_path):
     count = len([path for path in (ROOT / "ppo_cli").rglob("*.py") if path != ROOT / "ppo_cli" / "__init__.py"])
     assert int(on_windows(IMPORT_ALL, cwd=tmp_path)) == count
