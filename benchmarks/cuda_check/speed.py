@@ -9,6 +9,7 @@ import importlib.metadata
 import platform
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -19,9 +20,6 @@ import torch
 from benchmarks.cuda_check.runner import Size
 from benchmarks.cuda_check.workloads import (
     ALL_LAYERS,
-    CHECKPOINTING,
-    TOKENS_PER_PASS,
-    knows,
     llama_8b,
     make_trainer,
     now,
@@ -34,12 +32,15 @@ from benchmarks.cuda_check.workloads import (
     run_updates,
     timed_phases,
 )
-from ppo_cli.engine import forward_passes
+from ppo_cli.experiment.schema import Experiment
 from ppo_cli.models import sampling
-from ppo_cli.models.cost_estimate import ModelShape, PlannedWork, cost_of_work
+from ppo_cli.models.cost_estimate import PlannedWork
 from ppo_cli.models.lm_head import LMHead
+from ppo_cli.models.memory_estimate import ModelShape, TrainingPlan, memory_parts
 from ppo_cli.models.sampling import SamplingParams, keyed_uniforms
+from ppo_cli.preflight.planned_cost import training_plan
 
+CHECKPOINTING = "model.train.gradient_checkpointing"
 LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")
 
 
@@ -125,19 +126,23 @@ def sampling_rates(size: Size) -> Iterator[dict[str, Any]]:
 def memory(size: Size) -> Iterator[dict[str, Any]]:
     """Peak memory of one update of 0.5B with adapters on all layers, against the estimate."""
     episodes, prompt, answer = (8, 4, 8) if size.toy else (64, 64, 256)
-    kinds = {"plain": []}
-    if knows(CHECKPOINTING):
-        kinds["checkpointing"] = [f"{CHECKPOINTING}=true"]
-    for kind, overrides in kinds.items():
+    for kind, checkpointing in (("plain", False), ("checkpointing", True)):
         model = random_model(qwen_05b(size), size)
         reset_peak(size)
-        own = [*overrides, *_update_of(episodes, answer)]
+        own = [f"{CHECKPOINTING}={str(checkpointing).lower()}", *_update_of(episodes, answer)]
         with tempfile.TemporaryDirectory() as folder:
-            (row,) = run_updates(make_trainer(Path(folder), model, size, own, prompt_tokens=prompt))
-        yield {kind: {"peak_gb": round(peak_gb(size), 2), "seconds": round(row["seconds"], 2)}}
-        shape = _shape_of(model)
-        del model
-    yield {"estimate_gb": _estimate_gb(shape, size, episodes, prompt, answer)}
+            trainer = make_trainer(Path(folder), model, size, own, prompt_tokens=prompt)
+            (row,) = run_updates(trainer)
+        parts = memory_parts(_shape_of(model), _plan(trainer.experiment, model, size, prompt))
+        yield {
+            kind: {
+                "peak_gb": round(peak_gb(size), 3),
+                "estimate_gb": round(sum(parts.values()) / 1e9, 3),
+                "without_program_gb": round((sum(parts.values()) - parts["program"]) / 1e9, 3),
+                "seconds": round(row["seconds"], 2),
+            }
+        }
+        del model, trainer
 
 
 def lora_8b(size: Size) -> Iterator[dict[str, Any]]:
@@ -147,15 +152,8 @@ def lora_8b(size: Size) -> Iterator[dict[str, Any]]:
     model = random_model(llama_8b(size), size)
     yield {"model_seconds": round(now(size) - started, 1), "parameters": model.num_parameters()}
     episodes, prompt, answer = (8, 4, 8) if size.toy else (64, 256, 256)
-    overrides = _update_of(episodes, answer)
-    if knows(CHECKPOINTING):
-        overrides.append(f"{CHECKPOINTING}=true")
-    # Without a key for it, passes are kept small enough for their activations beside the model.
-    passes = {} if knows(TOKENS_PER_PASS) else {"cuda": 2048}
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        mock.patch.dict(getattr(forward_passes, "MAX_TOKENS_PER_PASS", {}), passes),
-    ):
+    overrides = [f"{CHECKPOINTING}=true", *_update_of(episodes, answer)]
+    with tempfile.TemporaryDirectory() as folder:
         trainer = make_trainer(Path(folder), model, size, overrides, prompt_tokens=prompt)
         phases = timed_phases(trainer, size)
         (row,) = run_updates(trainer)
@@ -196,27 +194,25 @@ def _shape_of(model: Any) -> ModelShape:
     )
 
 
-def _estimate_gb(shape: ModelShape, size: Size, episodes: int, prompt: int, answer: int) -> float | str:
-    """What the program would have said before the run."""
+def _plan(experiment: Experiment, model: Any, size: Size, prompt_tokens: int) -> TrainingPlan:
+    """What the program says of the memory before such a run is computed from this."""
     work = PlannedWork(
         updates=1,
-        episodes=episodes,
+        episodes=experiment.ppo.episodes_per_update,
         epochs=1,
         trained_layers=None,
-        max_new_tokens=answer,
+        max_new_tokens=experiment.rollout.max_new_tokens,
         baseline_answers=0,
-        prompt_tokens=prompt,
+        prompt_tokens=prompt_tokens,
         sft_tokens=0,
         whole_evaluations=0,
         interim_evaluations=0,
         eval_prompts=0,
         interim_prompts=0,
         eval_samples=1,
-        eval_max_new_tokens=answer,
+        eval_max_new_tokens=experiment.rollout.max_new_tokens,
         checkpoints_kept=1,
     )
-    try:
-        cost = cost_of_work(work, shape, size.device, 1.0, 4 if size.device == "cpu" else 2)
-    except TypeError as error:
-        return f"not computed: {error}"
-    return round(cost.memory_gb or 0.0, 2)
+    plan = training_plan(experiment, work, _shape_of(model), size.device, model.dtype.itemsize)
+    total = torch.cuda.get_device_properties(0).total_memory if size.device == "cuda" else None
+    return replace(plan, device_bytes=total)

@@ -23,14 +23,11 @@ from benchmarks.cuda_check.runner import Size
 from ppo_cli.engine.trainer import PolicyTrainer
 from ppo_cli.experiment.load import load_experiment
 from ppo_cli.experiment.schema import Experiment
-from ppo_cli.experiment.schema_index import key_of
 from ppo_cli.records.events import ignore_events
 from tests.engine.trainer_inputs import trainer_inputs
 from tests.engine.trl_stock_trainer import forget_accelerators
 from tests.tiny_models import SHAPE, save_tiny_model, write_tiny_config
 
-CHECKPOINTING = "model.train.gradient_checkpointing"
-TOKENS_PER_PASS = "ppo.tokens_per_pass"
 TOY = {**SHAPE, "num_hidden_layers": 2}
 ALL_LAYERS = "model.train.top_layers=null"
 
@@ -111,11 +108,6 @@ def tiny_experiment(folder: Path, model: Path, size: Size, overrides: Sequence[s
     """The tiny config of the tests on the device, without warm-up."""
     fixed = ["reward.baseline=none", "ppo.warmup_updates=0", f"device={size.device}"]
     return load_experiment(write_tiny_config(folder, model), [*fixed, *overrides]).experiment
-
-
-def knows(key: str) -> bool:
-    """Whether this version of the program has a config key."""
-    return key_of(key) is not None
 
 
 def run_updates(trainer: PolicyTrainer, after: Callable[[int], bool] = lambda _update: True) -> list[dict[str, Any]]:

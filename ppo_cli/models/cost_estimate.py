@@ -34,6 +34,8 @@ ROWS_TOGETHER, POSITIONS_TOGETHER = 256, 32768
 """Answers, and tokens with their prompts, that are decoded in one batch."""
 MEAN_ANSWER_SHARE = 0.6
 """Assumed mean answer length as a share of its limit; most answers end before it."""
+FIT_TOKENS = 32
+"""Of an answer, read to judge how well it fits its prompt (`prompt_fit.MAX_TOKENS`)."""
 TEMPLATE_TOKENS = 8
 """Of a chat template around a user's words, roughly."""
 BUILTIN_SHAPE = ModelShape(
@@ -78,6 +80,14 @@ class PlannedWork:
     """Answers per evaluation prompt."""
     eval_max_new_tokens: int
     checkpoints_kept: int
+    scored_fits: int = 0
+    """Answers whose fit to their prompts the reward scores, over the run."""
+    scored_others: int = 0
+    """Other prompts that each of these is compared with."""
+    measured_fits: int = 0
+    """Answers whose fit a whole evaluation measures, one per prompt to answer."""
+    measured_others: int = 0
+    """Other prompts that each of these is compared with."""
 
 
 def cost_of_work(
@@ -130,14 +140,19 @@ def _operations(work: PlannedWork, shape: ModelShape) -> float:
 
     eval_answer = MEAN_ANSWER_SHARE * work.eval_max_new_tokens
 
+    def fit(of_answer: float, others: int) -> float:
+        return work.prompt_tokens * body + (1 + others) * min(FIT_TOKENS, of_answer) * (body + head)
+
     def evaluation(prompts: int) -> float:
         generated = work.eval_samples * eval_answer * (body + head)
         kl = 2 * (work.prompt_tokens + eval_answer) * body + 2 * eval_answer * head
-        return prompts * (work.prompt_tokens * body + generated + kl)
+        fits = work.measured_fits / max(1, work.eval_prompts) * fit(eval_answer, work.measured_others)
+        return prompts * (work.prompt_tokens * body + generated + kl + fits)
 
     measuring = work.whole_evaluations * evaluation(work.eval_prompts)
     measuring += work.interim_evaluations * evaluation(work.interim_prompts)
-    return training + baselines + measuring + 3 * work.sft_tokens * (body + head)
+    scoring = work.scored_fits * fit(answer, work.scored_others)
+    return training + baselines + scoring + measuring + 3 * work.sft_tokens * (body + head)
 
 
 def _seconds_besides(work: PlannedWork, shape: ModelShape) -> float:

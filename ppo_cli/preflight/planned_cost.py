@@ -7,11 +7,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ppo_cli.evaluation.first_answer_fit import OTHER_PROMPTS
 from ppo_cli.experiment.schema import Experiment
+from ppo_cli.experiment.term_types import FitsPrompt
 from ppo_cli.models.cost_estimate import PlannedWork, cost_of_work, guess_token_count, measure_gflops, model_shape
 from ppo_cli.models.memory_estimate import ModelShape, TrainingPlan
 from ppo_cli.records.results import Cost
 from ppo_cli.setup.resolve import ExperimentInputs
+
+AUDITED_ANSWERS = 400
+"""Scored before the first update to audit a reward that asks a model, about."""
 
 
 def estimate_cost(inputs: ExperimentInputs) -> Cost:
@@ -74,6 +79,10 @@ def planned_work(inputs: ExperimentInputs) -> PlannedWork:
     whole = len(inputs.evaluation)
     interim = min(evaluation.interim_prompts or whole, whole)
     every = evaluation.every
+    baseline_answers = used * experiment.reward.baseline_samples if experiment.reward.baseline == "reference" else 0
+    judged = [term for term in experiment.reward.terms.values() if isinstance(term, FitsPrompt)]
+    scored = baseline_answers + ppo.updates * ppo.episodes_per_update + AUDITED_ANSWERS
+    share = sum(prompt.expect != "refuse" for prompt in inputs.train) / len(inputs.train)
     sft = sum(guess_token_count(prompt.text) + guess_token_count(prompt.answer or "") for prompt in inputs.sft)
     return PlannedWork(
         updates=ppo.updates,
@@ -81,7 +90,7 @@ def planned_work(inputs: ExperimentInputs) -> PlannedWork:
         epochs=ppo.epochs,
         trained_layers=experiment.model.train.top_layers,
         max_new_tokens=experiment.rollout.max_new_tokens,
-        baseline_answers=used * experiment.reward.baseline_samples if experiment.reward.baseline == "reference" else 0,
+        baseline_answers=baseline_answers,
         prompt_tokens=sum(guess_token_count(prompt.text) for prompt in inputs.train) / len(inputs.train),
         sft_tokens=experiment.model.sft.epochs * sft,
         whole_evaluations=2,
@@ -91,4 +100,8 @@ def planned_work(inputs: ExperimentInputs) -> PlannedWork:
         eval_samples=evaluation.samples_per_prompt,
         eval_max_new_tokens=evaluation.max_new_tokens,
         checkpoints_kept=experiment.checkpoints.keep + bool(every),
+        scored_fits=round(share * len(judged) * scored),
+        scored_others=max((term.others for term in judged), default=0),
+        measured_fits=sum(prompt.expect != "refuse" for prompt in inputs.evaluation) if whole > 1 else 0,
+        measured_others=OTHER_PROMPTS,
     )

@@ -90,6 +90,7 @@ def test_every_stage_runs_at_toy_size(tmp_path):
     assert rows["trainer"]["largest_difference"] == 0.0
     assert rows["repeat"]["second_process"]["equal"]
     assert rows["resume"]["same_bytes"]
+    assert rows["memory"]["plain"]["estimate_gb"] > 0.5 > rows["memory"]["plain"]["without_program_gb"] > 0
     assert rows["lora-8b"]["answer_tokens"] > 0
     assert rows["trl"]["times_as_fast"] > 0
     assert rows["demo"]["exit_code"] == 0

@@ -2,13 +2,22 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
 
 from ppo_cli.errors import ConfigError, ModelError
-from ppo_cli.models import model_source
-from ppo_cli.models.cost_estimate import CHECK_SECONDS, SETUP_SECONDS, PlannedWork, cost_of_work
+from ppo_cli.models import model_source, prompt_fit
+from ppo_cli.models.cost_estimate import (
+    BUILTIN_SHAPE,
+    CHECK_SECONDS,
+    FIT_TOKENS,
+    REACHED_SPEED_SHARE,
+    SETUP_SECONDS,
+    PlannedWork,
+    cost_of_work,
+)
 from ppo_cli.models.device import choose_device, choose_dtype
 from ppo_cli.models.loading import load_model, load_tokenizer
 from ppo_cli.models.memory_estimate import ModelShape
@@ -181,6 +190,21 @@ def test_cost_grows_with_the_work():
     assert large.seconds - fixed == pytest.approx(2 * (small.seconds - fixed), rel=0.01)
     assert small.episodes == 640
     assert cost_of_work(PlannedWork(**work), None, "cpu", 100.0, 2).seconds is None
+
+
+def test_judging_the_fit_of_an_answer_costs_its_tokens_once_per_prompt_that_it_is_read_after():
+    """2 operations per weight and token: 10 prompt tokens once, and 12 answer tokens after each of 3 prompts."""
+    body, head = 2 * (BUILTIN_SHAPE.parameters - 49152 * 576), 2 * 49152 * 576
+    nothing = dict.fromkeys(
+        ("updates", "episodes", "epochs", "baseline_answers", "sft_tokens", "whole_evaluations", "interim_evaluations"),
+        0,
+    ) | dict.fromkeys(("eval_prompts", "interim_prompts", "eval_samples", "eval_max_new_tokens", "checkpoints_kept"), 1)
+    work = PlannedWork(**nothing, trained_layers=None, max_new_tokens=20, prompt_tokens=10.0)
+    judged = replace(work, scored_fits=100, scored_others=2)
+    before, after = (cost_of_work(each, BUILTIN_SHAPE, "cpu", 100.0, 2).seconds for each in (work, judged))
+    expected = 100 * (10 * body + 3 * 12 * (body + head))
+    assert after - before == pytest.approx(expected / (100e9 * REACHED_SPEED_SHARE["cpu"]))
+    assert FIT_TOKENS == prompt_fit.MAX_TOKENS
 
 
 def test_each_of_several_processes_gets_a_gpu_of_its_own_where_cuda_has_started(monkeypatch):
