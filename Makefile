@@ -5,7 +5,8 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 READY_DOCS = $(VENV)/.ready-docs
-PARALLEL = -n auto --dist loadfile  # a process per core; the tests of one file share what they train
+# A process per core; the tests of one file share what they train, and whole workflows come first (tests/conftest.py).
+PARALLEL = -n auto --dist loadfile --no-loadscope-reorder
 UNIT_TESTS = $(addprefix tests/,alarms behaviours docs experiment models prompts records reports rewards setup stats store text) \
 	tests/test_house_rules.py
 TEXTS = ppo_cli tests benchmarks configs docs README.md CONTRIBUTING.md CHANGELOG.md Makefile pyproject.toml

@@ -15,6 +15,19 @@ from ppo_cli.models.cache_dir import CACHE_VARIABLE, cache_folder
 USERS_CACHE = cache_folder()
 
 
+LONG_FIRST = ("workflows", "training", "rewards", "preflight", "evaluation")
+"""Folders whose files take longest, in this order; with several processes a long file that begins last ends alone."""
+
+
+def pytest_collection_modifyitems(items):
+    """Puts the long files first; the order within a file stays."""
+
+    def place(item):
+        return next((LONG_FIRST.index(part) for part in item.path.parts if part in LONG_FIRST), len(LONG_FIRST))
+
+    items.sort(key=place)
+
+
 @pytest.fixture(autouse=True)
 def own_world(tmp_path, monkeypatch):
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))

@@ -133,8 +133,9 @@ def _origin(checkpoint: RunCheckpoint, form: Form, *, start_is_on_hub: bool) -> 
     yield f"- reward: {terms or 'none'}; baseline: {experiment.reward.baseline}"
     if model.system_prompt:
         yield f"- system prompt in training: {_as_text(model.system_prompt)}"
-    if (state := records.state).best_step == checkpoint.step:
-        yield f"- chosen as the best of the run's interim evaluations ({state.updates_done} updates)"
+    evaluated = [step for step in records.evaluated_steps() if step > 0]
+    if records.state.best_step == checkpoint.step and len(evaluated) > 1:
+        yield f"- chosen as the best of {len(evaluated)} evaluations after step 0"
 
 
 def _behaviour(checkpoint: RunCheckpoint) -> Iterator[str]:
