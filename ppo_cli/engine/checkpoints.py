@@ -31,7 +31,7 @@ from ppo_cli.errors import IntegrityError
 from ppo_cli.experiment.digest import sha256_file, sha256_of
 from ppo_cli.models.loading import quiet_transformers, writing_weights
 from ppo_cli.records.program import command
-from ppo_cli.store.files import read_json, require_no_link, sync_folder, write_json
+from ppo_cli.store.files import make_readable, read_json, require_no_link, sync_folder, write_json
 from ppo_cli.store.layout import CHECKPOINT_MANIFEST, RunLayout, step_of
 
 MANIFEST = CHECKPOINT_MANIFEST
@@ -246,6 +246,7 @@ def _write(trainer: PolicyTrainer, folder: Path, start: Path, of_run: Mapping[st
     with quiet_transformers():
         trainer.policy.save(folder, start)
     _write_state(trainer, folder / "state")
+    make_readable(folder)
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     for file in files:
         with file.open("rb") as handle:

@@ -22,6 +22,7 @@ from ppo_cli.exports.merged_model import copy_model
 from ppo_cli.exports.model_card import BASE
 from ppo_cli.models.loading import export_support_files, quiet_transformers, writing_weights
 from ppo_cli.setup.start_model import StartModel
+from ppo_cli.store.files import make_readable
 
 
 def require_adapter(checkpoint: RunCheckpoint) -> None:
@@ -69,6 +70,7 @@ def write_adapter(checkpoint: RunCheckpoint, start: StartModel, folder: Path) ->
     settings.target_modules = sorted(settings.target_modules)
     with writing_weights(folder), quiet_transformers():
         adapted.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
+        make_readable(folder)
         export_support_files(checkpoint.folder, folder)
     adapted.unload()
     if not on_hub:

@@ -21,6 +21,8 @@ from ppo_cli.records.json_text import json_value
 DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT)
 PERMISSION_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS)
 PATH_ERRORS = (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG)
+READABLE = 0o644
+"""Rights of a file that is written: its owner writes, everybody reads."""
 TEMPORARY_PREFIX = ".ppo-partial-"
 """Of files that are being written; one that is left after a kill may be removed."""
 
@@ -109,12 +111,18 @@ def write_bytes(path: Path, content: bytes) -> None:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            Path(temporary).chmod(0o644)
+            Path(temporary).chmod(READABLE)
             Path(temporary).replace(path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
+
+
+def make_readable(folder: Path) -> None:
+    """Gives weights below a folder the rights of its other files: safetensors writes them for their owner alone."""
+    for path in folder.rglob("*.safetensors"):
+        path.chmod(READABLE)
 
 
 def write_json(path: Path, value: object) -> None:

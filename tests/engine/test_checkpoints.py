@@ -99,6 +99,12 @@ class TestOnDisk:
         trainer.updates_done = update
         return save_checkpoint(trainer, layout, tiny_model)
 
+    def test_a_colleague_can_read_all_of_it(self, build, layout, tiny_model):
+        folder = self.saved(build, layout, tiny_model)
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        assert len(files) > 5
+        assert {path.stat().st_mode & 0o044 for path in files} == {0o044}
+
     @pytest.mark.parametrize(("best", "remaining"), [(None, [3, 4]), (1, [1, 3, 4]), (3, [3, 4])])
     def test_only_the_newest_and_the_best_are_kept(self, build, layout, tiny_model, best, remaining):
         for update in (1, 2, 3, 4):
