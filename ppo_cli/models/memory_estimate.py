@@ -90,6 +90,8 @@ class TrainingPlan:
     """cpu or cuda."""
     bytes_per_weight: int
     """4 in float32, 2 in bfloat16."""
+    warm_start: bool = False
+    """Whether the start model as it was before its warm start is held too; it judges how answers fit their prompts."""
     device_bytes: float | None = None
     """Memory of the GPU, from which `auto` takes its size; None where it is not known."""
 
@@ -126,6 +128,7 @@ def held_bytes(shape: ModelShape, plan: TrainingPlan) -> dict[str, float]:
     return {
         "program": PROGRAM_BYTES[plan.device],
         "start model": frozen_maps + adapters,
+        "start model before its warm start": frozen_maps if plan.warm_start else 0.0,
         "reference's and critic's copies": copies,
         # In bfloat16: float32 masters, and a gradient in each of the two dtypes.
         "masters and gradients": in_dtype * (2 * FLOAT32 + plan.bytes_per_weight) + in_float32 * FLOAT32,

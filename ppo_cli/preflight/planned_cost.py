@@ -68,6 +68,7 @@ def training_plan(
         evaluated_tokens=work.eval_prompts * work.eval_samples * (work.prompt_tokens + work.eval_max_new_tokens),
         device=device,
         bytes_per_weight=bytes_per_weight,
+        warm_start=experiment.model.warm_start is not None,
     )
 
 

@@ -12,7 +12,14 @@ from ppo_cli.engine.saved_activations import activation_bytes_per_token, saved_b
 from ppo_cli.experiment.schema import Lora, TrainedPart
 from ppo_cli.models.free_memory import return_free_memory
 from ppo_cli.models.grouped_attention import attend_by_groups
-from ppo_cli.models.memory_estimate import ModelShape, TrainingPlan, activation_bytes, memory_parts, tokens_per_pass
+from ppo_cli.models.memory_estimate import (
+    ModelShape,
+    TrainingPlan,
+    activation_bytes,
+    held_bytes,
+    memory_parts,
+    tokens_per_pass,
+)
 
 SMALL = ModelShape(
     parameters=4 * 128 * (2 * 128 + 2 * 64 + 3 * 384) + 2 * 500 * 128,
@@ -56,6 +63,11 @@ def policy_of(plan, config_class=LlamaConfig):
     attend_by_groups(model)
     lora = Lora(r=plan.lora_rank, alpha=16) if plan.lora_rank else None
     return Policy(model, TrainedPart(top_layers=plan.trained_layers, lora=lora), seed=1)
+
+
+def test_the_model_before_a_warm_start_is_held_beside_it():
+    without, held = (held_bytes(SMALL, replace(PLAN, warm_start=warm)) for warm in (False, True))
+    assert sum(held.values()) - sum(without.values()) == SMALL.parameters * PLAN.bytes_per_weight
 
 
 @pytest.mark.parametrize("family", [LlamaConfig, Qwen2Config])
