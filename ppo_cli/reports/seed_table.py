@@ -39,8 +39,10 @@ def seeds_sentence(seeds: Seeds, comparison: Comparison, label: str, treatments:
     paired = spread is not None and spread.paired
     counts = f"{len(seeds.before)} pairs of one seed" if paired else f"{len(seeds.before)} and {len(seeds.after)} seeds"
     if spread is None or spread.change.low_95 is None:
-        alone = spread is None or min(len(spread.before), len(spread.after)) < 2
-        why = "a setting has one seed only" if alone else "all seeds show the same difference"
+        why = "a seed has no value"
+        if spread is not None:
+            alone = min(len(spread.before), len(spread.after)) < 2
+            why = "a setting has one seed only" if alone else "all seeds show the same difference"
         return f"Over {counts}: seed noise is unknown, because {why}."
     measure, change = measure_named(comparison.primary), spread.change
     numbers = (
