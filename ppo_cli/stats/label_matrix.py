@@ -65,8 +65,11 @@ class LabelMatrix:
             by: the field of a prompt whose values are the clusters; a prompt without one is alone. None has none.
             prompts: by id.
         """
-        names = None if by is None else tuple(cluster_name(prompts[prompt_id], by) for prompt_id in self.prompt_ids)
-        return replace(self, clusters=names)
+        if by is None:
+            return replace(self, clusters=None)
+        if by == "category":
+            return replace(self, clusters=self.categories)
+        return replace(self, clusters=tuple(cluster_name(prompts[prompt_id], by) for prompt_id in self.prompt_ids))
 
     def only(self, prompt_ids: Collection[str]) -> LabelMatrix:
         """The rows of those of these prompts that the policy answered, in the order of prompt ids."""
