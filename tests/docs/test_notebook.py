@@ -20,7 +20,7 @@ def test_the_notebook_is_kept_without_outputs():
     assert all(cell.get("outputs", []) == [] and cell.get("execution_count") is None for cell in notebook.cells)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.process
 def test_the_notebook_runs(tiny_model, tmp_path):
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")

@@ -68,6 +68,7 @@ def test_a_reward_that_prefers_the_wrong_answers_stops_the_run(tiny_config):
     assert not Path("runs").exists()
 
 
+@pytest.mark.long
 @pytest.mark.process
 def test_every_process_ends_when_a_check_fails(tiny_config, tmp_path):
     write_rows(tiny_config.parent / "eval.jsonl", rows("train", 16))

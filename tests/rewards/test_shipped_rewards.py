@@ -56,7 +56,7 @@ def test_an_exploit_beats_each_bad_reward(config, winner):
 
 
 @pytest.mark.builtin_model
-@pytest.mark.parametrize("recipe", ["refusal", "concise"])
+@pytest.mark.parametrize("recipe", [pytest.param("refusal", marks=pytest.mark.long), "concise"])
 def test_no_exploit_beats_a_reward_that_asks_the_built_in_model(builtin_model, recipe):
     tokenizer = load_tokenizer(builtin_model)
     cpu = torch.device("cpu")

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ppo_cli.evaluation.compare import compare
@@ -35,15 +34,9 @@ SHORT = [
 def test_the_shipped_experiment_cut_short(builtin_model, tmp_path, monkeypatch):
     few = [json.loads(line) for line in (SHIPPED.parent / "prompts/refusal/eval.jsonl").read_text().splitlines()[:12]]
     settings = [*SHORT, f"prompts.eval={write_rows(tmp_path / 'eval.jsonl', few)}"]
-    threads = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        first, again, other = (
-            train(load_experiment(SHIPPED, [*settings, *treatment]), repeat=True)
-            for treatment in ([], [], ["kl.coef=0.5"])
-        )
-    finally:
-        torch.set_num_threads(threads)
+    first, again, other = (
+        train(load_experiment(SHIPPED, [*settings, *treatment]), repeat=True) for treatment in ([], [], ["kl.coef=0.5"])
+    )
 
     for name in ("metrics.jsonl", "rollouts.jsonl", "checkpoints/step-000002/model.safetensors"):
         assert (Path(first.folder) / name).read_bytes() == (Path(again.folder) / name).read_bytes(), name

@@ -13,7 +13,7 @@ from tests.terminal import fingerprint, only_run, process_environment, refused, 
 from tests.workflows import killing
 
 SEED = 20
-RUNS = 6 if os.environ.get("PPO_LONG_TESTS") else 4
+RUNS = 6 if os.environ.get("PPO_LONG_TESTS") else 3
 SETTINGS = [
     "ppo.updates=6",
     "ppo.warmup_updates=3",

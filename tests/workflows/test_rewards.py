@@ -206,6 +206,7 @@ def test_a_classifier_and_a_preference_model_pay(tiny_config, tmp_path, save):  
     assert {"nice", "taste"} == set(lines(run / "rollouts.jsonl")[0]["terms"])
 
 
+@pytest.mark.long
 @pytest.mark.process
 def test_two_processes_score_and_scale_as_one_and_pause_together(tiny_config, tmp_path):
     with serving() as service:
