@@ -28,7 +28,7 @@ def demo(
 ) -> None:
     """Train a small model to refuse harmful requests and help with the rest.
 
-    Takes about nine minutes on two CPU cores, and needs no checkout, no config and no GPU. The 135M start model is
+    Takes 8 to 14 minutes on two CPU cores, and needs no checkout, no config and no GPU. The 135M start model is
     downloaded once. To change the experiment, write it to a folder of yours with `ppo init refusal my-exp`.
     """
     with error_boundary(as_json):
