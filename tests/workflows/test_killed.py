@@ -1,7 +1,6 @@
 """Runs that were killed again and again, at moments drawn by chance, and came to the same end as one that was not."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from tests.terminal import fingerprint, only_run, process_environment, refused, 
 from tests.workflows import killing
 
 SEED = 20
-RUNS = 6 if os.environ.get("PPO_LONG_TESTS") else 3
+RUNS = 6
 SETTINGS = [
     "ppo.updates=6",
     "ppo.warmup_updates=3",
@@ -37,6 +36,7 @@ def killed(shared_config, tmp_path_factory):
     return folder, json.loads(done.stdout)
 
 
+@pytest.mark.long
 @pytest.mark.process
 def test_many_processes_were_killed_also_while_they_wrote_checkpoints(killed):
     kills = killed[1]["kills"]
@@ -44,6 +44,7 @@ def test_many_processes_were_killed_also_while_they_wrote_checkpoints(killed):
     assert min(kills.values()) >= RUNS // 2, kills
 
 
+@pytest.mark.long
 @pytest.mark.process
 @pytest.mark.parametrize("number", range(RUNS))
 def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(killed, number):
@@ -60,6 +61,7 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(killed, number)
     assert states[0]["best_step"] == states[1]["best_step"]
 
 
+@pytest.mark.long
 @pytest.mark.process
 def test_what_the_killed_runs_are_compared_with_is_all_there(killed):
     """So that equal bytes mean something."""

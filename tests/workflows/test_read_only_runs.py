@@ -55,6 +55,7 @@ def ppo(*words, cwd):
     return done
 
 
+@pytest.mark.long
 def test_an_evaluation_goes_to_a_spare_folder_and_is_found_there_again(read_only_run, tmp_path):
     mine, before = tmp_path / "mine", fingerprint(read_only_run)
     write_rows(mine / "other.jsonl", rows("other", 6, start=200))

@@ -111,6 +111,7 @@ def test_an_arm_that_fails_is_named_at_the_end_and_the_others_go_on(tiny_config,
     assert [arm["status"] for arm in result["arms"]] == ["finished", "finished"]
 
 
+@pytest.mark.long
 @pytest.mark.process
 def test_an_interrupted_sweep_continues_with_the_same_command(tiny_config, trained):
     words = ("train", tiny_config, "--seeds", "2")
