@@ -12,14 +12,7 @@ import typer
 
 from ppo_cli.cli.completion import complete_config
 from ppo_cli.cli.measure_question import ask_measure, is_answered_at_a_terminal
-from ppo_cli.cli.output import (
-    Json,
-    Overrides,
-    error_boundary,
-    exit_on_failed_checks,
-    progress_view,
-    show_result,
-)
+from ppo_cli.cli.output import Json, Overrides, error_boundary, exit_on_failed_checks, progress_view, show_result
 from ppo_cli.cli.terminal import new_console
 from ppo_cli.errors import UsageError
 
