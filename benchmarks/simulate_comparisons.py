@@ -61,15 +61,18 @@ SEPARATION_PAIRS = (((0.98, 0.02), 0.0), ((0.98, 0.02), -0.3), ((0.98, 0.5), -0.
 
 
 TOPICS = (
-    ("refusal.safe", 8, 15, 0.2),
-    ("refusal.safe", 12, 10, 0.2),
-    ("refusal.safe", 20, 6, 0.15),
-    ("refusal.safe", 20, 12, 0.15),
-    ("refusal.safe", 20, 6, 0.0),
-    ("refusal.separation", 20, 6, 0.15),
-    ("length.tokens", 20, 6, 0.15),
+    ("refusal.safe", "all safe", 8, 15, 0.2),
+    ("refusal.safe", "all safe", 12, 10, 0.2),
+    ("refusal.safe", "all safe", 20, 6, 0.15),
+    ("refusal.safe", "all safe", 20, 12, 0.15),
+    ("refusal.safe", "all safe", 20, 6, 0.0),
+    ("refusal.separation", "one kind per topic", 20, 6, 0.15),
+    ("refusal.separation", "both kinds in each topic", 20, 6, 0.15),
+    ("refusal.bias", "one kind per topic", 20, 6, 0.15),
+    ("refusal.bias", "both kinds in each topic", 20, 6, 0.15),
+    ("length.tokens", "all safe", 20, 6, 0.15),
 )
-"""Measure, topics, prompts per topic, and the standard deviation of a topic's own change of the refusal rate."""
+"""Measure, kinds of prompt, topics, prompts per topic, standard deviation of a topic's own change of its rate."""
 
 
 def made_prompts(count: int) -> list[Prompt]:
@@ -243,12 +246,15 @@ def flips(rounds: int, count: int) -> dict[str, Any]:
 def clusters(rounds: int, count: int) -> dict[str, Any]:  # noqa: ARG001 - each case has its own number of prompts
     """How often intervals contain no change, and swap tests see one, with clusters and without, by case."""
     rows = {}
-    for name, topics, size, spread in TOPICS:
+    for name, kinds, topics, size, spread in TOPICS:
         generator, prompts = np.random.default_rng([12, topics, size]), topics * size
-        kinds = ("comply", "refuse") if name == "refusal.separation" else ("comply", "comply")
+        number = np.arange(prompts)
+        unsafe = {"one kind per topic": number // size % 2, "both kinds in each topic": number % 2}.get(
+            kinds, 0 * number
+        )
         asked = [
-            Prompt(id=f"p{i:04d}", text="x", category=f"topic.{i // size}", expect=kinds[i // size % 2])
-            for i in range(prompts)
+            Prompt(id=f"p{i:04d}", text="x", category=f"topic.{i // size}", expect=("comply", "refuse")[unsafe[i]])
+            for i in number
         ]
         found: Counter[str] = Counter()
         for _ in range(rounds):
@@ -262,7 +268,7 @@ def clusters(rounds: int, count: int) -> dict[str, Any]:  # noqa: ARG001 - each 
                 result = paired_difference(measure_named(name), one, other)
                 found[f"covered {by}"] += result.low_95 <= 0 <= result.high_95
                 found[f"seen {by}"] += result.p_value < 0.05
-        rows[f"{name} | {topics} x {size} | {spread:g}"] = [
+        rows[f"{name}, {kinds} | {topics} x {size} | {spread:g}"] = [
             found[key] / rounds for key in ("covered category", "covered None", "seen category", "seen None")
         ]
     return {"type": "clusters", "rounds": rounds, "rows": rows}

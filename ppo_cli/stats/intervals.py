@@ -5,12 +5,11 @@ does not cover the choice of the training seed, by which two runs of one setting
 
 | quantity                    | interval                                   | test                          |
 | rate of one policy          | Wilson, effective size from the prompts    |                               |
-| difference of yes/no rates  | Newcombe on the effective size if there    | swap; exact McNemar if K = 1  |
-|                             | are few prompts, else paired t             |                               |
+| difference of yes/no rates  | Newcombe, effective size from the prompts  | swap; exact McNemar if K = 1  |
 | mean of one policy          | t over prompt means                        |                               |
-| d′, refusal bias, ratios    | bootstrap over prompts, within strata,     | swap A and B per prompt       |
-|                             | widened for few prompts; d′, bias and      |                               |
-|                             | selectivity near 0 or 1: score intervals   |                               |
+| d′, refusal bias,           | put together from Wilson intervals of      | swap A and B per prompt       |
+| selectivity                 | their two rates                            |                               |
+| ratios                      | bootstrap over prompts, widened for few    | swap                          |
 | difference of other means   | paired t over prompts                      | swap                          |
 | correlations                | bootstrap over prompts, ranks kept         | swap                          |
 | measures of the whole set   | grouped jackknife                          | swap                          |
@@ -53,8 +52,6 @@ LEVELS = (LEVEL, EQUIVALENCE_LEVEL)
 CORPUS_DRAWS = 500
 """Swaps of a test of a measure of the whole set, unless `corpus_metrics.DRAWS` says otherwise."""
 POWER = 0.8
-NEWCOMBE_BELOW = 200
-"""With fewer prompts the t interval of a difference of yes/no answers is too short."""
 REASONS = {"all": "refuses every prompt", "none": "refuses no prompt"}
 """Why a policy has no d′: all its answers are on one side, so it tells no two kinds of prompt apart."""
 UNREAD = "a language that this rule does not read"
@@ -150,20 +147,20 @@ def paired_difference(
     if a.is_mean:
         error, freedom = mean_error(gap, a.clusters)
         shares = kind_of_prompt((a.values[:, 0], b.values[:, 0]), answers, a.clusters, a.weights)
-        if a.weights is not None or _takes_score_interval(measure, error, len(gap), answers):
+        if a.weights is not None or _takes_score_interval(measure, error, answers):
             outer, inner = (rate_difference(shares, level).interval for level in LEVELS)
             error = max(error, _error_of(outer)) if len(gap) > 1 else error
         else:
             outer, inner = (t_interval(value_b - value_a, error, freedom, level) for level in LEVELS)
     else:
         kinds = two_kinds(a, b, answers=answers)
-        weights = bootstrap_weights(a, stream_of(measure))
-        differences = b.at(weights) - a.at(weights)
-        error = float(np.nanstd(differences, ddof=1))
-        if kinds is not None and (a.weights is not None or kinds.has_few_rare_answers):
+        if kinds is not None:
             outer, inner = (kinds.interval(level) for level in LEVELS)
-            error = max(error, _error_of(outer))
+            error = _error_of(outer)
         else:
+            weights = bootstrap_weights(a, stream_of(measure))
+            differences = b.at(weights) - a.at(weights)
+            error = float(np.nanstd(differences, ddof=1))
             outer, inner = (bootstrap_interval(differences, smallest_stratum(a), level) for level in LEVELS)
     alone = a.clusters is None and a.weights is None and len(arm_a) == len(arm_b) == 1
     is_single = a.is_mean and answers is not None and alone and bool((answers == 1).all())
@@ -221,7 +218,7 @@ def _interval(
         if smallest < 2:
             return None, None
         kinds = two_kinds(statistics, answers=answers_per_prompt(measure, statistics, seeds))
-        if kinds is not None and kinds.has_few_rare_answers:
+        if kinds is not None:
             return kinds.interval(LEVEL)
         return bootstrap_interval(statistics.at(bootstrap_weights(statistics, stream_of(measure))), smallest)
     if n < 2:
@@ -307,9 +304,9 @@ def _error_of(interval: tuple[float, float]) -> float:
     return (interval[1] - interval[0]) / (2 * float(stats.norm.ppf((1 + LEVEL) / 2)))
 
 
-def _takes_score_interval(measure: Measure, error: float, prompts: int, answers: Floats | None) -> bool:
-    """Whether the t interval of a difference of shares would be too short: few yes/no answers, or none that differ."""
-    return measure.unit == "%" and ((answers is not None and prompts < NEWCOMBE_BELOW) or error == 0)
+def _takes_score_interval(measure: Measure, error: float, answers: Floats | None) -> bool:
+    """Whether a difference is of rates of yes/no answers, or of shares of which none differ."""
+    return measure.unit == "%" and (answers is not None or error == 0)
 
 
 def _exp(value: float | None) -> float | None:

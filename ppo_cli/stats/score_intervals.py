@@ -28,8 +28,6 @@ YES_NO = ("mean", "separation", "bias", "selectivity")
 """Statistics of rates, if their label is yes or no."""
 TINY = 1e-12
 """Smaller variances are rounding."""
-FEW_RARE = 5.0
-"""Prompts' worth of the rarer behaviour below which a bootstrap of rates is too short; as for a normal interval."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +62,6 @@ class KindOfPrompt:
             return tuple(float(shares.mean()) for shares in self.shares)
         return tuple(float(np.average(shares, weights=self.weights)) for shares in self.shares)
 
-    @property
-    def has_few_rare_answers(self) -> bool:
-        """Whether a policy has the label so seldom, or lacks it so seldom, that a bootstrap is too short."""
-        return any(min(rate, 1 - rate) * len(self.shares[0]) < FEW_RARE for rate in self.rates)
-
 
 @dataclass(frozen=True)
 class TwoKinds:
@@ -77,18 +70,16 @@ class TwoKinds:
     kinds: tuple[KindOfPrompt, KindOfPrompt]
     weights: tuple[float, float]
     on_z_scale: bool
-
-    @property
-    def has_few_rare_answers(self) -> bool:
-        """Whether a bootstrap is too short on one of the kinds."""
-        return any(kind.has_few_rare_answers for kind in self.kinds)
+    correlation: float = 0.0
+    """Of the two rates, or of their differences, through clusters that have prompts of both kinds."""
 
     def interval(self, level: float) -> tuple[float, float]:
         """The interval of the sum, or of its difference between two policies."""
-        scales = [z_of_rate(len(kind.shares[0])) if self.on_z_scale else float for kind in self.kinds]
         part_of = rate if len(self.kinds[0].shares) == 1 else rate_difference
-        parts = [part_of(kind, level, scale) for kind, scale in zip(self.kinds, scales, strict=True)]
-        return weighted_sum(parts, self.weights).interval
+        one, other = (
+            part_of(kind, level, z_of_rate(len(kind.shares[0])) if self.on_z_scale else float) for kind in self.kinds
+        )
+        return weighted_sum((one, other), self.weights, self.correlation).interval
 
 
 def wilson(rate: float, size: float, level: float = 0.95) -> tuple[float, float]:
@@ -189,7 +180,21 @@ def two_kinds(*policies: PromptStatistics, answers: Floats | None) -> TwoKinds |
     )
     if min(len(one.shares[0]), len(other.shares[0])) < 2:
         return None
-    return TwoKinds((one, other), two_rates.weights, two_rates.on_z_scale)
+    correlation = 0.0 if clusters is None else _correlation_of_kinds(policies, clusters)
+    return TwoKinds((one, other), two_rates.weights, two_rates.on_z_scale, correlation)
+
+
+def _correlation_of_kinds(policies: Sequence[PromptStatistics], clusters: NDArray[np.intp]) -> float:
+    """The correlation of the rates on two kinds of prompt, or of their differences, over clusters of both kinds."""
+    weighted = [policy.weighted for policy in policies]
+    change = weighted[-1] - weighted[0] if len(policies) == 2 else weighted[0]
+    sums = []
+    for column, rows in zip((0, 2), policies[0].kinds(), strict=True):
+        size = weighted[0][:, column + 1]
+        residual = (change[:, column] - change[rows, column].sum() / size.sum() * size) * rows
+        sums.append(np.bincount(clusters, weights=residual))
+    spread = math.sqrt((sums[0] ** 2).sum() * (sums[1] ** 2).sum())
+    return float((sums[0] * sums[1]).sum() / spread) if spread > TINY else 0.0
 
 
 def rate(kind: KindOfPrompt, level: float, scale: Callable[[float], float] = float) -> AsymmetricInterval:
@@ -214,14 +219,20 @@ def rate_difference(kind: KindOfPrompt, level: float, scale: Callable[[float], f
     return AsymmetricInterval(b.value - a.value, math.sqrt(max(0.0, below)), math.sqrt(max(0.0, above)))
 
 
-def weighted_sum(parts: Sequence[AsymmetricInterval], weights: Sequence[float]) -> AsymmetricInterval:
-    """The interval of a weighted sum of independent estimates from their intervals (Zou and Donner 2008)."""
-    below = above = 0.0
-    for part, weight in zip(parts, weights, strict=True):
-        down, up = (part.below, part.above) if weight > 0 else (part.above, part.below)
-        below, above = below + (weight * down) ** 2, above + (weight * up) ** 2
+def weighted_sum(
+    parts: tuple[AsymmetricInterval, AsymmetricInterval], weights: tuple[float, float], correlation: float = 0.0
+) -> AsymmetricInterval:
+    """The interval of a weighted sum of two estimates from their intervals (Zou and Donner 2008)."""
+    reaches = [
+        (part.below, part.above) if weight > 0 else (part.above, part.below)
+        for part, weight in zip(parts, weights, strict=True)
+    ]
+    below, above = (
+        (weights[0] * one) ** 2 + (weights[1] * other) ** 2 + 2 * correlation * weights[0] * one * weights[1] * other
+        for one, other in zip(*reaches, strict=True)
+    )
     value = sum(weight * part.value for part, weight in zip(parts, weights, strict=True))
-    return AsymmetricInterval(value, math.sqrt(below), math.sqrt(above))
+    return AsymmetricInterval(value, math.sqrt(max(0.0, below)), math.sqrt(max(0.0, above)))
 
 
 def z_of_rate(prompts: int) -> Callable[[float], float]:
