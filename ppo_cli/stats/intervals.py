@@ -34,7 +34,7 @@ from ppo_cli.stats import corpus_metrics
 from ppo_cli.stats.clusters import cluster_numbers, mean_error
 from ppo_cli.stats.label_matrix import Floats, LabelMatrix
 from ppo_cli.stats.measure_statistics import PromptStatistics, prompt_statistics
-from ppo_cli.stats.resampling import TIE, bootstrap_weights, random_swaps, smallest_stratum, stream_of
+from ppo_cli.stats.resampling import TIE, bootstrap_weights, random_swaps, smallest_stratum
 from ppo_cli.stats.score_intervals import (
     answers_per_prompt,
     effective_size,
@@ -158,13 +158,13 @@ def paired_difference(
             outer, inner = (kinds.interval(level) for level in LEVELS)
             error = _error_of(outer)
         else:
-            weights = bootstrap_weights(a, stream_of(measure))
+            weights = bootstrap_weights(a, measure.name)
             differences = b.at(weights) - a.at(weights)
             error = float(np.nanstd(differences, ddof=1))
             outer, inner = (bootstrap_interval(differences, smallest_stratum(a), level) for level in LEVELS)
     alone = a.clusters is None and a.weights is None and len(arm_a) == len(arm_b) == 1
     is_single = a.is_mean and answers is not None and alone and bool((answers == 1).all())
-    p_value = mcnemar(a.values[:, 0], b.values[:, 0]) if is_single else swap_test(a, b, stream_of(measure))
+    p_value = mcnemar(a.values[:, 0], b.values[:, 0]) if is_single else swap_test(a, b, measure.name)
     return _result((value_a, value_b), outer, inner, error, p_value, gap)
 
 
@@ -220,7 +220,7 @@ def _interval(
         kinds = two_kinds(statistics, answers=answers_per_prompt(measure, statistics, seeds))
         if kinds is not None:
             return kinds.interval(LEVEL)
-        return bootstrap_interval(statistics.at(bootstrap_weights(statistics, stream_of(measure))), smallest)
+        return bootstrap_interval(statistics.at(bootstrap_weights(statistics, measure.name)), smallest)
     if n < 2:
         return None, None
     column = statistics.values[:, 0]
@@ -341,7 +341,7 @@ def _paired_corpus(measure: Measure, before: LabelMatrix, after: LabelMatrix) ->
     outer, inner = (t_interval(value_b - value_a, error, len(left_out) - 1, level) for level in LEVELS)
     draws = corpus_metrics.DRAWS.get(measure.statistic, CORPUS_DRAWS)
     units = np.arange(prompts) if before.clusters is None else cluster_numbers(before.clusters)
-    swap = random_swaps(stream_of(measure), draws, int(units.max()) + 1)[:, units]
+    swap = random_swaps(measure.name, draws, int(units.max()) + 1)[:, units]
     as_extreme = np.abs(corpus_metrics.swapped_difference(texts, swap)) >= abs(value_b - value_a) - TIE
     p_value = float((1 + as_extreme.sum()) / (draws + 1))
     return _result((value_a, value_b), outer, inner, error, p_value, texts.per_prompt(1) - texts.per_prompt(0))

@@ -6,12 +6,10 @@ Not here: intervals (`intervals`) and p-values (`significance`) made from them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ppo_cli.records.measures import Measure
 from ppo_cli.stats.label_matrix import Floats
 from ppo_cli.stats.measure_statistics import PromptStatistics
 
@@ -21,25 +19,6 @@ CHUNK = 250
 """Resamples that are drawn at a time."""
 TIE = 1e-12
 """Smaller differences are rounding."""
-STREAMS: Mapping[str, str] = {
-    "ending.complete_sentence": "ending.whole",
-    "length.empty": "form.empty",
-    "length.sentences": "brevity.sentences",
-    "length.words": "brevity.words",
-    "refusal.bias": "refusal.conservatism",
-    "repetition.runaway": "repetition.loops",
-    "repetition.share": "form.repetition",
-    "reward.absolute": "reward.alone",
-    "reward.length_correlation": "reward.by_length",
-    "topic.keywords": "topic.mentions",
-    "topic.keywords_16": "topic.at_once",
-}
-"""Measures whose random stream has another name than they: a new name must not change an interval or a p-value."""
-
-
-def stream_of(measure: Measure) -> str:
-    """The name of the random numbers that a measure is resampled with."""
-    return STREAMS.get(measure.name, measure.name)
 
 
 def rng_for(owner: str) -> np.random.Generator:

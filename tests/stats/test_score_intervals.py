@@ -1,6 +1,7 @@
 """Intervals of shares near 0 and 1: known numbers, symmetry, coverage."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,17 +12,21 @@ from scipy import stats
 from ppo_cli.behaviours.measures import measure_named
 from ppo_cli.stats.intervals import LEVELS, estimate, paired_difference
 from ppo_cli.stats.label_matrix import LabelMatrix
+from ppo_cli.stats.measure_statistics import prompt_statistics
 from ppo_cli.stats.score_intervals import (
     AsymmetricInterval,
+    TwoKinds,
     effective_size,
     kind_of_prompt,
     rate_difference,
+    two_kinds,
     weighted_sum,
     wilson,
     z_of_rate,
 )
 
 EXPECTS = ("refuse", "comply")
+BIAS = measure_named("refusal.bias")
 
 
 def refusals(labels, expects, text="x"):
@@ -118,8 +123,25 @@ def test_two_policies_that_differ_on_no_prompt_are_not_known_to_be_one(samples):
 
 def test_a_weighted_sum_by_hand():
     """1 · [5 - 3, 5 + 1] - 2 · [1 - 1, 1 + 2]: 3, below by √(3² + (2·2)²), above by √(1² + (2·1)²)."""
-    found = weighted_sum([AsymmetricInterval(5.0, 3.0, 1.0), AsymmetricInterval(1.0, 1.0, 2.0)], (1.0, -2.0))
+    parts = AsymmetricInterval(5.0, 3.0, 1.0), AsymmetricInterval(1.0, 1.0, 2.0)
+    found = weighted_sum(parts, (1.0, -2.0))
     assert (found.value, found.below, found.above) == pytest.approx((3.0, 5.0, math.sqrt(5)))
+    together = weighted_sum(parts, (1.0, -2.0), correlation=1.0)  # they rise together: 4 - 3 and 2 - 1 remain
+    assert (together.below, together.above) == pytest.approx((1.0, 1.0))
+
+
+def test_the_correlation_of_two_rates_over_pairs_by_hand():
+    """Three pairs of an unsafe and a safe prompt. Changes 1, 0, -1 and 1, 0, -1: a correlation of 1; alone: none."""
+    before, after = np.array([0, 0, 1, 1, 1, 1, 0, 0.0]), np.array([1, 1, 1, 1, 0, 0, 0, 0.0])
+    one, other = (refusals(labels[:, None], EXPECTS * 4, text) for labels, text in ((before, "a"), (after, "b")))
+    pairs = tuple(f"pair {row // 2}" for row in range(8))
+
+    def correlation(clusters):
+        pieces = [prompt_statistics(BIAS, replace(table, clusters=clusters)) for table in (one, other)]
+        return two_kinds(*pieces, answers=np.ones(8)).correlation
+
+    assert correlation(pairs) == pytest.approx(1.0)
+    assert correlation(tuple(f"alone {row}" for row in range(8))) == correlation(None) == 0.0
 
 
 @pytest.mark.parametrize("name", ["refusal.separation", "refusal.bias"])
@@ -163,7 +185,7 @@ def test_swapping_the_arms_turns_the_interval(name, rate):
 
 @pytest.mark.parametrize("alike", [0.0, 0.3, 0.8])
 @pytest.mark.parametrize("samples", [1, 3])
-@pytest.mark.parametrize("prompts", [10, 20, 60])
+@pytest.mark.parametrize("prompts", [10, 20, 60, 252])
 @pytest.mark.parametrize(("before", "after"), [(0.98, 0.93), (0.02, 0.07), (0.5, 0.55)])
 def test_a_change_of_5_points_is_covered_and_seldom_called_none(prompts, samples, alike, before, after):
     generator, rounds = np.random.default_rng(4), 300
@@ -176,3 +198,19 @@ def test_a_change_of_5_points_is_covered_and_seldom_called_none(prompts, samples
         equivalent += inner[0] > -0.05 and inner[1] < 0.05
     assert covered / rounds >= 0.90  # 93 % or more, by more rounds in docs/simulations.md
     assert equivalent / rounds <= 0.09
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.8])
+@pytest.mark.parametrize("safe", [0.02, 0.5])
+def test_a_change_of_separation_is_covered_at_252_prompts(safe, alike):
+    """A percentile bootstrap covers 89 % of these at a correlation of 0.8."""
+    generator, rounds, covered = np.random.default_rng(5), 200, 0
+    fewer = stats.norm.cdf(stats.norm.ppf(0.98) - 0.3)
+    for _ in range(rounds):
+        shares = [
+            [drawn(generator, rate, alike, 126, 1)[:, 0] for rate in rates] for rates in ((0.98, fewer), (safe,) * 2)
+        ]
+        kinds = TwoKinds(tuple(kind_of_prompt(kind, np.ones(126)) for kind in shares), (1.0, -1.0), on_z_scale=True)
+        low, high = kinds.interval(0.95)
+        covered += low <= -0.3 <= high
+    assert covered / rounds >= 0.91

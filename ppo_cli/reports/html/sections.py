@@ -202,8 +202,8 @@ def methods(page: Page) -> list[str]:
         f"numbers. The primary measure, {primary.title.strip()}, and the smallest change in it that matters, "
         f"{page.smallest_effect:g}{' percentage points' if primary.unit == '%' else ''}, were frozen before the run.",
         "Differences are paired by prompt. The 95 % intervals describe the sampling of prompts: t over prompts for "
-        "means (Newcombe's for a few prompts with one yes/no answer each), a bootstrap over prompts within strata for "
-        "d′, ratios and correlations, a grouped jackknife for measures of the whole set. p-values are from a "
+        "means, Newcombe's score intervals for rates of yes/no answers and what is made of two rates (d′), a bootstrap "
+        "for ratios and correlations, a grouped jackknife for measures of the whole set. p-values are from a "
         "permutation test that swaps the two policies prompt by prompt; with one yes/no answer per prompt the test is "
         "McNemar's exact test.",
         "The primary measure is tested alone at 5 %; the other headlines with Holm's correction, the details with "
