@@ -13,6 +13,7 @@ from torch import nn
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
+from ppo_cli.models.free_memory import return_free_memory
 from ppo_cli.models.lm_head import LMHead
 from ppo_cli.models.prefill import prefill
 
@@ -51,6 +52,8 @@ def answer_logprobs(
         rows = [used.index(pairs[i][0]) for i in batch]
         logprobs = _after_prompts(model, [prompts[index] for index in used], rows, answers, pad_id)
         results |= zip(batch, logprobs, strict=True)
+        if model.device.type == "cpu":
+            return_free_memory()
         progress(len(results))
     return [results[index] for index in range(len(pairs))]
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from ppo_cli.models.activation_recorder import ActivationRecorder
 from ppo_cli.models.decoding import DynamicDecoder
 from ppo_cli.models.device import moved
+from ppo_cli.models.free_memory import return_free_memory
 from ppo_cli.models.lm_head import LMHead
 from ppo_cli.models.prefill import prefill
 from ppo_cli.models.slot_decoder import SlotAnswer, fits_slots
@@ -114,6 +115,7 @@ def sample_answers(
         for row, index in enumerate(batch):
             answers[index] = rows[row * samples : (row + 1) * samples]
         done += len(batch) * samples
+        return_free_memory()
         progress(done)
     return answers
 
