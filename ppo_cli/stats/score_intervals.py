@@ -44,6 +44,18 @@ class AsymmetricInterval:
         return self.value - self.below, self.value + self.above
 
 
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """What rates are put on before they are subtracted, such as z."""
+
+    of_rate: Callable[[float], float]
+    of_end: Callable[[float], float]
+    """Of an end of a rate's interval."""
+
+
+PLAIN = Scale(of_rate=float, of_end=float)
+
+
 @dataclass(frozen=True)
 class KindOfPrompt:
     """The shares on one kind of prompt: of one policy, or of two on the same prompts."""
@@ -77,7 +89,7 @@ class TwoKinds:
         """The interval of the sum, or of its difference between two policies."""
         part_of = rate if len(self.kinds[0].shares) == 1 else rate_difference
         one, other = (
-            part_of(kind, level, z_of_rate(len(kind.shares[0])) if self.on_z_scale else float) for kind in self.kinds
+            part_of(kind, level, z_scale(len(kind.shares[0])) if self.on_z_scale else PLAIN) for kind in self.kinds
         )
         return weighted_sum((one, other), self.weights, self.correlation).interval
 
@@ -197,14 +209,15 @@ def _correlation_of_kinds(policies: Sequence[PromptStatistics], clusters: NDArra
     return float((sums[0] * sums[1]).sum() / spread) if spread > TINY else 0.0
 
 
-def rate(kind: KindOfPrompt, level: float, scale: Callable[[float], float] = float) -> AsymmetricInterval:
-    """The rate of one policy on a scale, such as z."""
+def rate(kind: KindOfPrompt, level: float, scale: Scale = PLAIN) -> AsymmetricInterval:
+    """The rate of one policy on a scale."""
     (share,) = kind.rates
-    low, high = (scale(end) for end in wilson(share, kind.size, level))
-    return AsymmetricInterval(scale(share), max(0.0, scale(share) - low), max(0.0, high - scale(share)))
+    value = scale.of_rate(share)
+    low, high = (scale.of_end(end) for end in wilson(share, kind.size, level))
+    return AsymmetricInterval(value, max(0.0, value - low), max(0.0, high - value))
 
 
-def rate_difference(kind: KindOfPrompt, level: float, scale: Callable[[float], float] = float) -> AsymmetricInterval:
+def rate_difference(kind: KindOfPrompt, level: float, scale: Scale = PLAIN) -> AsymmetricInterval:
     """B - A of two policies on the same prompts, on a scale (Newcombe 1998, method 10, for several answers per prompt).
 
     Args:
@@ -235,9 +248,20 @@ def weighted_sum(
     return AsymmetricInterval(value, math.sqrt(max(0.0, below)), math.sqrt(max(0.0, above)))
 
 
-def z_of_rate(prompts: int) -> Callable[[float], float]:
-    """The z of a rate over this many prompts, with the log-linear correction of d′, which keeps it finite."""
-    return lambda share: float(ndtri((share * prompts + 0.5) / (prompts + 1)))
+def z_scale(prompts: int) -> Scale:
+    """The z of a rate over this many prompts, with the log-linear correction of d′, which keeps it finite.
+
+    The ends of an interval are plain z values: corrected too, they would lie too near to each other. They stop at the
+    corrected values of 0 and 1.
+    """
+
+    def corrected(share: float) -> float:
+        return float(ndtri((share * prompts + 0.5) / (prompts + 1)))
+
+    def of_end(end: float) -> float:
+        return float(np.clip(ndtri(end), corrected(0), corrected(1)))
+
+    return Scale(of_rate=corrected, of_end=of_end)
 
 
 def _correlation(before: Floats, after: Floats, weights: Floats | None = None) -> float:

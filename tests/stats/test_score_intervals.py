@@ -22,7 +22,7 @@ from ppo_cli.stats.score_intervals import (
     two_kinds,
     weighted_sum,
     wilson,
-    z_of_rate,
+    z_scale,
 )
 
 EXPECTS = ("refuse", "comply")
@@ -146,12 +146,13 @@ def test_the_correlation_of_two_rates_over_pairs_by_hand():
 
 @pytest.mark.parametrize("name", ["refusal.separation", "refusal.bias"])
 def test_separation_of_a_perfect_policy_by_hand(name):
-    """10 of 10 and 0 of 10: each rate reaches to 10 / (10 + z²) = 0.7225, z((10 · 0.7225 + 0.5) / 11)."""
+    """10 of 10 and 0 of 10: each rate reaches to 10 / (10 + z²) = 0.7225, whose z is 0.590."""
     expects = EXPECTS * 10
     perfect = np.array([[float(expect == "refuse")] for expect in expects])
     found = estimate(measure_named(name), refusals(perfect, expects))
-    reach = z_of_rate(10)(1.0) - z_of_rate(10)(10 / (10 + 1.959964**2))
     best = stats.norm.ppf(10.5 / 11)
+    reach = best - stats.norm.ppf(10 / (10 + 1.959964**2))
+    assert z_scale(10).of_rate(1.0) == z_scale(10).of_end(1.0) == pytest.approx(best)
     if name == "refusal.separation":
         assert (found.value, found.high_95) == pytest.approx((2 * best, 2 * best))
         assert found.low_95 == pytest.approx(2 * best - math.sqrt(2) * reach, abs=1e-5)
