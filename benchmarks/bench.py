@@ -46,6 +46,10 @@ GROWTH = {
 def main() -> None:
     options = arguments()
     if options.loop:
+        if options.loop == "c":
+            from ppo_cli.models.free_memory import limit_kernel_caches
+
+            limit_kernel_caches()  # as `ppo train` does
         run = count_operations if options.count else measure_last_update if options.last_update else measure
         print(json.dumps(run(options.loop, options.updates, options.overrides)))
         return

@@ -38,6 +38,7 @@ from ppo_cli.cli import (
 )
 from ppo_cli.cli.commands import CommandGroup
 from ppo_cli.cli.terminal import print_text
+from ppo_cli.models.free_memory import limit_kernel_caches
 from ppo_cli.records.program import command, example_config, first_commands
 
 SUMMARY = "Run a first PPO fine-tuning of a language model, and measure how its behaviour changed."
@@ -109,4 +110,5 @@ def main() -> None:
         logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # peft imports it; it misses kernels
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    limit_kernel_caches()
     app()
