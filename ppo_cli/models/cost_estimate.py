@@ -22,7 +22,8 @@ from ppo_cli.records.results import Cost
 
 REACHED_SPEED_SHARE = {"cpu": 0.75, "cuda": 0.1, "mps": 0.1}
 """Share of the matrix product's speed that training reaches, by device. On a CPU from two runs of the built-in
-model: the estimate of `refusal` (two threads) is 4 % below its 14 minutes, that of `concise` (one) 13 % above its 21.
+model: the estimate of `refusal` (two threads) is 4 % below its 14 minutes, that of `concise` (one) 13 % above its 21; a
+third run that it was not made from, `clarify` (two threads), took 11 min 23 s, 8 % more than was said.
 That of CUDA was measured once, that of mps is taken from it."""
 LAYER_CALL_SECONDS = 3e-4
 """A layer's forward pass takes no less, however few tokens it has; assumed, not measured."""

@@ -14,6 +14,9 @@ from typing import Literal
 
 PROGRAM_BYTES = {"cpu": 0.7e9, "cuda": 0.6e9, "mps": 0.7e9}
 """Of the interpreter with its libraries on a CPU, of CUDA's context on a GPU."""
+KERNELS_AND_PIECES = 0.75e9
+"""On a CPU in bfloat16: compiled kernels, and pieces of free memory that the process keeps. From one run of `clarify`
+with the built-in model, and taken as the same for larger ones. In float32 two small models kept next to nothing."""
 FLOAT32 = 4
 QUANTISED_BYTES = {"8bit": 1.01, "4bit": 0.52}
 """Of a quantised weight, its share of the scales included (NF4 with double quantisation: 4.13 bits)."""
@@ -109,7 +112,8 @@ def memory_parts(shape: ModelShape, plan: TrainingPlan) -> dict[str, float]:
     sampling, learning = _sampling_bytes(shape, plan), _learning_bytes(shape, plan)
     larger = {"sampling": sampling} if sampling > learning else {"learning": learning}
     rollouts = plan.episodes * (plan.prompt_tokens + plan.answer_tokens) * shape.width * plan.bytes_per_weight
-    return {**held, "answers of an update": 2 * rollouts, **larger}
+    kept = KERNELS_AND_PIECES if plan.device == "cpu" and plan.bytes_per_weight < FLOAT32 else 0.0
+    return {**held, "answers of an update": 2 * rollouts, **larger, "kernels and free pieces": kept}
 
 
 def held_bytes(shape: ModelShape, plan: TrainingPlan) -> dict[str, float]:

@@ -13,6 +13,7 @@ from ppo_cli.experiment.schema import Lora, TrainedPart
 from ppo_cli.models.free_memory import return_free_memory
 from ppo_cli.models.grouped_attention import attend_by_groups
 from ppo_cli.models.memory_estimate import (
+    KERNELS_AND_PIECES,
     ModelShape,
     TrainingPlan,
     activation_bytes,
@@ -96,6 +97,8 @@ def test_what_is_held_is_what_the_trained_weights_need():
     policy = policy_of(full)
     critic = CriticModule(policy, "layers", seed=1)
     parts = memory_parts(SMALL, full)
+    assert parts["kernels and free pieces"] == KERNELS_AND_PIECES
+    assert memory_parts(SMALL, PLAN)["kernels and free pieces"] == 0  # in float32
     layers = sum(value.numel() for value in policy.parameters.values())
     assert parts["start model"] == pytest.approx(2 * policy.model.num_parameters(), rel=0.05)
     assert parts["reference's and critic's copies"] == pytest.approx(2 * 2 * layers, rel=0.05)
