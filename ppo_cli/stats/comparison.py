@@ -217,13 +217,13 @@ def _verdict(measure: Measure, paired: PairedResult, p_value: float | None) -> V
     if paired.prompts < MIN_PROMPTS or not (math.isfinite(paired.low_95) and math.isfinite(paired.high_95)):
         return "INCONCLUSIVE"
     excludes_zero = paired.low_95 > 0 or paired.high_95 < 0
-    if excludes_zero and (p_value is None or p_value < ALPHA):
+    changed = paired.prompts_up + paired.prompts_down
+    too_few_changed = measure.statistic not in CORPORA and changed < MIN_CHANGED_PROMPTS
+    if excludes_zero and not too_few_changed and (p_value is None or p_value < ALPHA):
         return "CHANGED"
     if -measure.equivalence_margin < paired.interval_90[0] and paired.interval_90[1] < measure.equivalence_margin:
         return "EQUIVALENT"
-    if measure.statistic not in CORPORA and paired.prompts_up + paired.prompts_down < MIN_CHANGED_PROMPTS:
-        return "INCONCLUSIVE"
-    return "NO CHANGE DETECTED"
+    return "INCONCLUSIVE" if too_few_changed else "NO CHANGE DETECTED"
 
 
 def _is_info(measure: Measure) -> bool:

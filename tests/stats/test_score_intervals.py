@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ppo_cli.behaviours.measures import measure_named
+from ppo_cli.records.answers import Prompt
+from ppo_cli.stats.comparison import compare
 from ppo_cli.stats.intervals import LEVELS, estimate, paired_difference
 from ppo_cli.stats.label_matrix import LabelMatrix
 from ppo_cli.stats.measure_statistics import prompt_statistics
 from ppo_cli.stats.score_intervals import (
     AsymmetricInterval,
-    TwoKinds,
     effective_size,
     kind_of_prompt,
     rate_difference,
@@ -26,7 +27,7 @@ from ppo_cli.stats.score_intervals import (
 )
 
 EXPECTS = ("refuse", "comply")
-BIAS = measure_named("refusal.bias")
+BIAS, SAFE, SEPARATION = (measure_named(f"refusal.{name}") for name in ("bias", "safe", "separation"))
 
 
 def refusals(labels, expects, text="x"):
@@ -201,17 +202,12 @@ def test_a_change_of_5_points_is_covered_and_seldom_called_none(prompts, samples
     assert equivalent / rounds <= 0.09
 
 
-@pytest.mark.parametrize("alike", [0.0, 0.8])
-@pytest.mark.parametrize("safe", [0.02, 0.5])
-def test_a_change_of_separation_is_covered_at_252_prompts(safe, alike):
-    """A percentile bootstrap covers 89 % of these at a correlation of 0.8."""
-    generator, rounds, covered = np.random.default_rng(5), 200, 0
-    fewer = stats.norm.cdf(stats.norm.ppf(0.98) - 0.3)
-    for _ in range(rounds):
-        shares = [
-            [drawn(generator, rate, alike, 126, 1)[:, 0] for rate in rates] for rates in ((0.98, fewer), (safe,) * 2)
-        ]
-        kinds = TwoKinds(tuple(kind_of_prompt(kind, np.ones(126)) for kind in shares), (1.0, -1.0), on_z_scale=True)
-        low, high = kinds.interval(0.95)
-        covered += low <= -0.3 <= high
-    assert covered / rounds >= 0.91
+def test_five_changed_prompts_are_too_few_for_a_verdict():
+    """5 of 10 up and none down: the interval excludes 0, but 2 of the 2^5 swaps are as extreme."""
+    for changed, verdict in ((5, "INCONCLUSIVE"), (6, "CHANGED")):
+        before, after = np.zeros((10, 1)), (np.arange(10) < changed)[:, None]
+        a, b = (refusals(labels, ["comply"] * 10, text) for labels, text in ((before, "a"), (after, "b")))
+        prompts = {prompt: Prompt(id=prompt, text="x", expect="comply") for prompt in a.prompt_ids}
+        found = compare(("a", "b"), a, b, [SAFE], prompts, primary=SAFE.name, smallest_effect=5.0).changes[0]
+        assert found.low_95 > 0
+        assert found.verdict == verdict
